@@ -1,0 +1,109 @@
+/**
+ * Bodies are push sources. Chunks live in a read buffer that is shared by every connection of the thread: they are valid
+ * only during the call that delivers them, and whoever needs them longer copies them.
+ */
+export interface Sink {
+  /** Called first, once, with the handle that grants credit. */
+  open(flow: Flow): void;
+  /** `chunk` is valid only until this function returns. */
+  chunk(chunk: Uint8Array): void;
+  /** The last byte was delivered; trailers are those of the source's protocol (flat name, value pairs). */
+  end(trailers?: readonly string[]): void;
+  /** The source broke off; no further call follows. */
+  fail(error: unknown): void;
+}
+
+/** Back pressure: a source delivers only while the sink has granted more bytes than it received (it may overshoot by one chunk). */
+export interface Flow {
+  /** Grants `bytes` more bytes. */
+  credit(bytes: number): void;
+  /** The sink wants nothing more; the source stops and releases what it holds. `fail` is not called. */
+  cancel(reason: unknown): void;
+}
+
+export interface Body {
+  /** Bytes to come, when the source knows it. */
+  readonly length: number | undefined;
+  /** Consumes the body; it can be done once. Bytes that are there already are delivered before `pipe` returns. */
+  pipe(sink: Sink): void;
+  /** Nobody will read it: lets the source drop it. Does nothing after `pipe`. */
+  discard(reason?: unknown): void;
+}
+
+/** A body of no bytes; unlike others it can be piped any number of times. */
+export const emptyBody: Body = {
+  length: 0,
+  pipe(sink) {
+    sink.open(endlessFlow);
+    sink.end();
+  },
+  discard() {},
+};
+
+const endlessFlow: Flow = { credit() {}, cancel() {} };
+
+/** A body over bytes that the caller gives away; it can be piped any number of times (retry, mirror). */
+export function bytesBody(bytes: Uint8Array): Body {
+  if (bytes.length === 0) return emptyBody;
+  return {
+    length: bytes.length,
+    pipe(sink) {
+      let cancelled = false;
+      sink.open({
+        credit() {},
+        cancel() {
+          cancelled = true;
+        },
+      });
+      if (cancelled) return;
+      sink.chunk(bytes);
+      sink.end();
+    },
+    discard() {},
+  };
+}
+
+/** What `collect` answers when the body is larger than allowed. */
+export class BodyTooLarge extends Error {
+  readonly bytesMax: number;
+  constructor(bytesMax: number) {
+    super(`the body is larger than ${bytesMax} bytes`);
+    this.bytesMax = bytesMax;
+  }
+}
+
+/** Reads a whole body into one buffer of its own. Fails with `BodyTooLarge` beyond `bytesMax`, at the first byte too many. */
+export function collect(body: Body, bytesMax: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    if (body.length !== undefined && body.length > bytesMax) {
+      body.discard(new BodyTooLarge(bytesMax));
+      reject(new BodyTooLarge(bytesMax));
+      return;
+    }
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    let flow: Flow;
+    let over = false;
+    body.pipe({
+      open(opened) {
+        flow = opened;
+        flow.credit(Number.MAX_SAFE_INTEGER);
+      },
+      chunk(chunk) {
+        if (over) return;
+        size += chunk.length;
+        if (size > bytesMax) {
+          over = true;
+          reject(new BodyTooLarge(bytesMax));
+          flow.cancel(new BodyTooLarge(bytesMax));
+          return;
+        }
+        parts.push(Buffer.from(chunk));
+      },
+      end() {
+        if (!over) resolve(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts, size));
+      },
+      fail: reject,
+    });
+  });
+}

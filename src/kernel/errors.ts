@@ -1,0 +1,54 @@
+import { catalogue, type ErrorCode, type ErrorSpec } from './catalogue.ts';
+
+const brand = Symbol.for('proa.error');
+
+/** What a detail of a newer error holds; fronts print it as ErrorInfo, ResourceInfo and BadRequest (Dapr reference 8.1). */
+export interface ErrorDetails {
+  /** Replaces the catalogue's ErrorInfo reason. */
+  readonly reason?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly resource?: { readonly type: string; readonly name: string; readonly owner?: string; readonly description?: string };
+  readonly violations?: readonly { readonly field: string; readonly description: string }[];
+}
+
+export interface ErrorOptions {
+  readonly cause?: unknown;
+  readonly details?: ErrorDetails;
+  /** Replaces the catalogue's hint: what to do next, in one sentence. */
+  readonly hint?: string;
+}
+
+/**
+ * The only error that crosses a boundary inside Proa. `message` says what happened and where; `code` fixes statuses, wire codes
+ * and whether a retry can help. Compare with `isProaError`, never with `instanceof`: two copies of the package may meet.
+ */
+export class ProaError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails | undefined;
+  readonly hint: string | undefined;
+  readonly [brand] = true;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'ProaError';
+    this.code = code;
+    this.details = options.details;
+    this.hint = options.hint ?? (catalogue[code] as ErrorSpec).hint;
+  }
+
+  get spec(): ErrorSpec {
+    return catalogue[this.code];
+  }
+
+  /** The one conversion of a boundary: a ProaError stays what it is, anything else becomes `fallback` with the thing as its cause. */
+  static from(thrown: unknown, fallback: ErrorCode = 'internal'): ProaError {
+    if (isProaError(thrown)) return thrown;
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    return new ProaError(fallback, message, { cause: thrown });
+  }
+}
+
+/** True for a ProaError of any copy of this package. */
+export function isProaError(thrown: unknown): thrown is ProaError {
+  return typeof thrown === 'object' && thrown !== null && (thrown as Record<symbol, unknown>)[brand] === true;
+}

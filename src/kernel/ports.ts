@@ -1,0 +1,171 @@
+/**
+ * The five ports: everything outside the program comes in through them, so that a whole cluster can run in the simulator.
+ * `ports/node` is their real implementation, `testing/simulator` the simulated one.
+ */
+export interface Ports {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly disk: Disk;
+  readonly process: ProcessPort;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Wall time in milliseconds since 1970. It can jump; use it only for what people and other systems read. */
+  now(): number;
+  /** Monotonic milliseconds with fractions, from an arbitrary origin. */
+  mono(): number;
+  /** Calls back once after `delayMs` (it may be up to 5 ms late). The process may exit while it waits when `background` is true. */
+  timer(delayMs: number, callback: () => void, background?: boolean): Timer;
+  /** Calls back after the I/O of this turn was handled: one write can then carry what all of it produced. */
+  soon(callback: () => void): void;
+}
+
+export interface Random {
+  /** A uniform integer of 32 bits. */
+  u32(): number;
+  /** `count` fresh random bytes. */
+  bytes(count: number): Uint8Array;
+  /** A version 4 UUID. */
+  uuid(): string;
+}
+
+/** Where to listen or connect: TCP, or a Unix socket by its path. Port 0 takes a free one. */
+export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+
+export interface ConnectionHandlers {
+  /** `chunk` lies in a buffer shared by all connections: valid only during this call. */
+  data(chunk: Uint8Array): void;
+  /** The peer sends no more; writing is still possible. */
+  end(): void;
+  /** What was refused by `write` has left: write again. */
+  drain(): void;
+  /** The last event. `error` is set when the connection broke. */
+  close(error: Error | undefined): void;
+  /** An outgoing connection is established. */
+  open?(): void;
+}
+
+export interface Connection {
+  /** `host:port` of the peer, or the socket's path. */
+  readonly remote: string;
+  /** Set before the first event of the connection; may be exchanged later. */
+  handlers: ConnectionHandlers;
+  /** A string is latin1: one byte per character. Returns false when the peer reads slower than we write: wait for `drain`. */
+  write(data: string | Uint8Array): boolean;
+  /** Several writes between `cork` and `uncork` leave in one system call. */
+  cork(): void;
+  uncork(): void;
+  pause(): void;
+  resume(): void;
+  /** Sends what is queued, then closes our direction. */
+  end(): void;
+  /** Closes both directions at once; `close` follows. */
+  destroy(error?: Error): void;
+}
+
+export interface Listener {
+  /** The bound address, with the real port. */
+  readonly address: Address;
+  /** Stops accepting; existing connections live on. */
+  close(): Promise<void>;
+}
+
+export interface Network {
+  /** Fails with the system's error (`code` EADDRINUSE, EACCES ...). A Unix socket is made with mode 0600. */
+  listen(address: Address, accept: (connection: Connection) => void): Promise<Listener>;
+  connect(address: Address): Connection;
+}
+
+export interface FileStat {
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+  readonly kind: 'file' | 'directory' | 'other';
+}
+
+/** `read` needs the file; `write` makes it if missing and keeps what it holds; `exclusive` fails with EEXIST if it is there. */
+export type OpenMode = 'read' | 'write' | 'exclusive';
+
+export interface DiskFile {
+  /** Writes all bytes at `position`. Nothing is durable before `sync`. */
+  write(chunks: readonly Uint8Array[], position: number): Promise<void>;
+  /** Reads up to `length` bytes; fewer only at the end of the file. */
+  read(position: number, length: number): Promise<Uint8Array>;
+  /** Everything written before is durable when this resolves. After an error the file's state is unknown. */
+  sync(): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  size(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Files. Errors are the system's, with `code` (ENOENT, EEXIST, ENOSPC, EIO ...). */
+export interface Disk {
+  open(path: string, mode: OpenMode): Promise<DiskFile>;
+  readFile(path: string): Promise<Uint8Array>;
+  /** Writes a temporary file, syncs, renames, syncs the directory: after it the file is old or new, never torn. */
+  replaceFile(path: string, bytes: Uint8Array, mode?: number): Promise<void>;
+  stat(path: string): Promise<FileStat | undefined>;
+  list(directory: string): Promise<string[]>;
+  makeDirectory(path: string, mode?: number): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Makes creations, renames and removals in the directory durable. */
+  syncDirectory(path: string): Promise<void>;
+  /** Free bytes for unprivileged writers, and the file system's type as the system names it (`nfs`, `ext4`, `unknown`). */
+  space(path: string): Promise<{ freeBytes: number; fileSystem: string }>;
+  /** The canonical path with symbolic links resolved. */
+  realPath(path: string): Promise<string>;
+  /** Hints that something below `path` changed; it may miss changes and repeat itself. */
+  watch(path: string, changed: () => void): { close(): void };
+}
+
+export interface SpawnOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Every chunk that the child writes. */
+  output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void;
+}
+
+export interface Child {
+  readonly pid: number;
+  /** Resolves when the child has ended; `error` when it could not be started (`code` ENOENT, EACCES). */
+  readonly exit: Promise<{ code: number | undefined; signal: string | undefined; error?: Error }>;
+  /** Signals the child's whole process group. */
+  kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void;
+}
+
+export type ProcessSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
+
+export interface ProcessPort {
+  readonly pid: number;
+  readonly platform: string;
+  readonly nodeVersion: string;
+  env(name: string): string | undefined;
+  environment(): Readonly<Record<string, string>>;
+  cwd(): string;
+  homeDirectory(): string;
+  temporaryDirectory(): string;
+  hostName(): string;
+  memoryBytes(): { rss: number; heapUsed: number };
+  /** CPU time used so far, user and system, in microseconds. */
+  cpuUs(): number;
+  spawn(options: SpawnOptions): Child;
+  /** True when a process with this id exists. */
+  alive(pid: number): boolean;
+  /** When that process started, in the system's own ticks: tells a process from a later one with the same id. Undefined when unknown. */
+  startTicks(pid: number): number | undefined;
+  /** TCP ports on which the process or a descendant listens (Linux; elsewhere an empty list). */
+  listeningPorts(pid: number): Promise<number[]>;
+  signalTo(pid: number, signal: string): void;
+  onSignal(signal: ProcessSignal, handler: () => void): () => void;
+  writeOut(text: string): void;
+  writeErr(text: string): void;
+  isTerminal(stream: 'stdout' | 'stderr'): boolean;
+  exit(code: number): never;
+}
