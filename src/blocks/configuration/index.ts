@@ -1,0 +1,18 @@
+import type { Service } from '../../kernel/service.ts';
+import type { ConfigurationItems } from '../../contracts/configuration.ts';
+import type { Metadata } from '../../contracts/state.ts';
+
+export interface ConfigurationQuery {
+  readonly store: string;
+  readonly keys: readonly string[];
+  readonly metadata: Metadata;
+}
+
+/** Configuration stores (Dapr reference 4.4, 5.8). */
+export interface ConfigurationBlock {
+  readonly get: Service<ConfigurationQuery, ConfigurationItems>;
+  /** Subscribes and answers the id. `push` receives each change until unsubscribed; without it the app channel does (`app-channel-nil` when there is none). */
+  readonly subscribe: Service<ConfigurationQuery & { readonly push?: (id: string, items: ConfigurationItems) => void }, string>;
+  readonly unsubscribe: Service<{ readonly store: string; readonly id: string }, { readonly ok: boolean; readonly message?: string }>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,15 @@
+import type { Metadata } from './state.ts';
+
+export type SecretCapability = 'MULTIPLE_KEY_VALUES_PER_SECRET';
+
+/** A secret: one value under its own name, or several pairs (MULTIPLE_KEY_VALUES_PER_SECRET). */
+export type Secret = Readonly<Record<string, string>>;
+
+export interface SecretStore {
+  readonly capabilities: readonly SecretCapability[];
+  /** Undefined when there is no such secret. */
+  get(name: string, metadata: Metadata): Promise<Secret | undefined>;
+  bulkGet(metadata: Metadata): Promise<Readonly<Record<string, Secret>>>;
+  ping?(): Promise<void>;
+  close(): Promise<void>;
+}

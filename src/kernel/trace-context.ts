@@ -1,0 +1,43 @@
+import { contextKey } from './context.ts';
+
+/** W3C trace context as it travels with a call. Empty strings mean "absent". */
+export interface TraceContext {
+  /** `00-<32 hex>-<16 hex>-<2 hex>`, validated. */
+  readonly traceparent: string;
+  /** At most 512 bytes; longer ones are dropped. */
+  readonly tracestate: string;
+  readonly baggage: string;
+}
+
+/** No trace. */
+export const noTrace: TraceContext = { traceparent: '', tracestate: '', baggage: '' };
+
+/** The trace that a call belongs to: the span of the nearest caller. */
+export const traceKey = contextKey<TraceContext>('trace', noTrace);
+
+function isLowerHex(text: string, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    const c = text.charCodeAt(i);
+    if (!((c >= 48 && c <= 57) || (c >= 97 && c <= 102))) return false;
+  }
+  return true;
+}
+
+function isZero(text: string, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (text.charCodeAt(i) !== 48) return false;
+  return true;
+}
+
+/** True for a traceparent of version 00 with non-zero ids (W3C Trace Context, section 3.2). */
+export function isTraceparent(text: string): boolean {
+  if (text.length !== 55) return false;
+  if (text.charCodeAt(0) !== 48 || text.charCodeAt(1) !== 48) return false;
+  if (text.charCodeAt(2) !== 45 || text.charCodeAt(35) !== 45 || text.charCodeAt(52) !== 45) return false;
+  if (!isLowerHex(text, 3, 35) || !isLowerHex(text, 36, 52) || !isLowerHex(text, 53, 55)) return false;
+  return !isZero(text, 3, 35) && !isZero(text, 36, 52);
+}
+
+/** True when the sampled flag is set; the text must be a valid traceparent. */
+export function isSampled(traceparent: string): boolean {
+  return (traceparent.charCodeAt(54) & 1) === 1;
+}
