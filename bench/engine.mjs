@@ -15,7 +15,14 @@ async function load() {
   const contents = `export { openJournalEngine } from './src/drivers/engine-journal/open-journal.ts';
 export { nodeDisk } from './src/ports/node/disk.ts';
 export { nodeClock } from './src/ports/node/clock.ts';`;
-  await build({ stdin: { contents, resolveDir: process.cwd(), loader: 'ts' }, bundle: true, platform: 'node', format: 'cjs', outfile, logLevel: 'error' });
+  await build({
+    stdin: { contents, resolveDir: process.cwd(), loader: 'ts' },
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    outfile,
+    logLevel: 'error',
+  });
   return createRequire(import.meta.url)(pathToFileURL(outfile).pathname);
 }
 

@@ -80,6 +80,25 @@ export class Housekeeping {
     if (this.#error !== undefined) throw this.#error;
   }
 
+  /** Takes a snapshot, then runs `use` while nothing is removed: the files of that moment and what is appended meanwhile are complete. */
+  async holding<Result>(use: () => Promise<Result>): Promise<Result> {
+    await this.#running;
+    let result: Promise<Result> | undefined;
+    this.#running = this.#round(true)
+      .then(() => {
+        if (this.#error !== undefined) throw this.#error;
+        return (result = use());
+      })
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => (this.#running = undefined));
+    await this.#running;
+    if (result === undefined) throw this.#error;
+    return result;
+  }
+
   async close(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();

@@ -192,15 +192,8 @@ class OwnedJournal implements JournalEngine {
     return this.#parts.housekeeping.snapshotNow();
   }
 
-  async inspect<Result>(use: (parts: JournalParts) => Promise<Result>): Promise<Result> {
-    await this.snapshot();
-    const held = this.#parts.segments.all();
-    for (const segment of held) segment.pins++;
-    try {
-      return await use(this.#parts);
-    } finally {
-      for (const segment of held) segment.pins--;
-    }
+  inspect<Result>(use: (parts: JournalParts) => Promise<Result>): Promise<Result> {
+    return this.#parts.housekeeping.holding(() => use(this.#parts));
   }
 
   close(): Promise<void> {

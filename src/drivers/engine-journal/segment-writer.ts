@@ -91,7 +91,7 @@ export class SegmentWriter {
   /** What was written is durable: the end moves behind it. */
   advance(length: number): void {
     this.#segment.bytes += length;
-    if (this.#zeroing === undefined && this.#zeroed - this.#segment.bytes < this.#ahead / 2) {
+    if (length <= 64 * 1024 && this.#zeroing === undefined && this.#zeroed - this.#segment.bytes < this.#ahead / 2) {
       this.#zeroing = this.#zeroAhead().finally(() => (this.#zeroing = undefined));
     }
   }
