@@ -48,8 +48,6 @@ try {
   clearInterval(watch);
   const { indexBytes } = engine.stats();
   await engine.close();
-  globalThis.gc?.();
-  const heapBefore = process.memoryUsage().heapUsed;
   const times = [];
   for (let round = 0; round < 3; round++) {
     const start = performance.now();
@@ -58,8 +56,6 @@ try {
     if (engine.stats().keys !== keys) throw new Error(`${engine.stats().keys} keys`);
     if (round < 2) await engine.close();
   }
-  globalThis.gc?.();
-  const heapMb = Math.round((process.memoryUsage().heapUsed - heapBefore) / 1048576);
   const files = await Promise.all((await readdir(directory)).map(async (name) => [name, (await stat(join(directory, name))).size]));
   const snapshotMb = Math.round(files.filter(([name]) => name.startsWith('snapshot')).reduce((sum, [, size]) => sum + size, 0) / 1048576);
   console.log(
@@ -71,7 +67,6 @@ try {
       longestTurnMs: Math.round(longestTurnMs),
       snapshotMb,
       indexMb: Math.round(indexBytes / 1048576),
-      heapMb,
     }),
   );
   await engine.close();
