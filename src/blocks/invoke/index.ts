@@ -1,6 +1,8 @@
 import type { Service } from '../../kernel/service.ts';
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 
+export type { AppBindingAnswer, AppChannel, AppConfig, InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+export type { HttpClient, HttpClientRequest, HttpClientResponse } from '../../contracts/http-client.ts';
 export { createInvokeBlock, type InvokeDependencies } from './invoke-block.ts';
 
 /**
