@@ -6,13 +6,15 @@ import { neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
-import type { Address } from '../../kernel/ports.ts';
+import type { Address, Clock, Network } from '../../kernel/ports.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
+import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { bulkEnvelope } from './bulk-envelope.ts';
 import { bulkVerdicts, eventVerdict, parseSubscriptions } from './http-answers.ts';
 import { createPermits, type Permits } from './permits.ts';
 
 export interface HttpChannelOptions {
+  readonly ports: { readonly network: Network; readonly clock: Clock };
   readonly client: HttpClient;
   readonly address: Address;
   /** Set for https apps. */
@@ -73,14 +75,7 @@ export function createHttpChannel(options: HttpChannelOptions): AppChannel {
     protocol: 'http',
     address: authority,
     invoke: (call) => invoke(call, permits, send),
-    reachable: async () => {
-      try {
-        await ask({ method: 'GET', target: '/', headers: [], body: emptyBody, cancel: neverCancelled, timeoutMs: 1_000 });
-        return true;
-      } catch (thrown) {
-        return ProaError.from(thrown).code !== 'unavailable';
-      }
-    },
+    reachable: () => acceptsConnections(options.ports, options.address, 1_000),
     health: async (path, timeoutMs) => {
       try {
         const answer = await ask({ method: 'GET', target: path, headers: [], body: emptyBody, cancel: neverCancelled, timeoutMs });
