@@ -44,7 +44,8 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
   let everHealthy = false;
   let work: Promise<void> = Promise.resolve();
 
-  const probe = (): Promise<boolean> => (healthCheck === undefined ? channel.reachable() : channel.health(healthCheck.path, healthCheck.timeoutMs));
+  const probe = (): Promise<boolean> =>
+    healthCheck === undefined ? channel.reachable() : channel.health(healthCheck.path, healthCheck.timeoutMs);
 
   const step = async (): Promise<void> => {
     const healthy = await probe();
@@ -69,7 +70,10 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
       log.info(everHealthy ? 'the app is back' : 'the app is ready', { address: channel.address });
       everHealthy = true;
     } catch (error) {
-      log.warn('the app does not answer what it wants; asking again', { address: channel.address, error: error instanceof Error ? error.message : String(error) });
+      log.warn('the app does not answer what it wants; asking again', {
+        address: channel.address,
+        error: error instanceof Error ? error.message : String(error),
+      });
     }
   };
 
@@ -85,7 +89,8 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
       true,
     );
   };
-  const nextDelay = (): number => (ready || everHealthy ? (healthCheck?.intervalMs ?? portProbeMs) : Math.min(firstProbeMs, healthCheck?.intervalMs ?? firstProbeMs));
+  const nextDelay = (): number =>
+    ready || everHealthy ? (healthCheck?.intervalMs ?? portProbeMs) : Math.min(firstProbeMs, healthCheck?.intervalMs ?? firstProbeMs);
   schedule(0);
 
   return {

@@ -49,14 +49,21 @@ export function createComponentManager(options: ComponentManagerOptions): Compon
     try {
       opened.set(resource.name, await openWithin(options, resource, secret));
     } catch (thrown) {
-      options.metrics.counter(metricNames.componentInitFail, { [labelNames.component]: resource.type, [labelNames.reason]: 'init', componentName: resource.name }).add(1);
+      options.metrics
+        .counter(metricNames.componentInitFail, {
+          [labelNames.component]: resource.type,
+          [labelNames.reason]: 'init',
+          componentName: resource.name,
+        })
+        .add(1);
       const error = describe(resource, thrown);
       if (!resource.ignoreErrors) throw error;
       options.log.warn(error.message, { component: resource.name });
     }
   };
 
-  const tell = (kind: DriverKind, change: Change): Promise<unknown> => Promise.all([...(listeners.get(kind) ?? [])].map((listener) => listener(change)));
+  const tell = (kind: DriverKind, change: Change): Promise<unknown> =>
+    Promise.all([...(listeners.get(kind) ?? [])].map((listener) => listener(change)));
 
   const closeOne = async (component: Opened): Promise<void> => {
     try {
@@ -88,10 +95,12 @@ export function createComponentManager(options: ComponentManagerOptions): Compon
     async apply({ added, removed }) {
       const before = new Map(removed.map((resource) => [resource.name, opened.get(resource.name)]));
       for (const name of before.keys()) opened.delete(name);
-      for (const resource of openingOrder(added)) await openOne(resource).catch((error: unknown) => options.log.error(ProaError.from(error).message));
+      for (const resource of openingOrder(added))
+        await openOne(resource).catch((error: unknown) => options.log.error(ProaError.from(error).message));
       const kinds = new Set([...added, ...removed].map((resource) => resource.kind));
       for (const kind of kinds) {
-        const names = (list: readonly ComponentResource[]) => list.filter((resource) => resource.kind === kind).map((resource) => resource.name);
+        const names = (list: readonly ComponentResource[]) =>
+          list.filter((resource) => resource.kind === kind).map((resource) => resource.name);
         await tell(kind, { added: names(added), removed: names(removed) });
       }
       for (const component of before.values()) if (component !== undefined) await closeOne(component);
@@ -104,12 +113,24 @@ export function createComponentManager(options: ComponentManagerOptions): Compon
   };
 }
 
-async function openWithin(options: ComponentManagerOptions, resource: ComponentResource, secret: ResolveContext['secret']): Promise<Opened> {
+async function openWithin(
+  options: ComponentManagerOptions,
+  resource: ComponentResource,
+  secret: ResolveContext['secret'],
+): Promise<Opened> {
   const entry = options.drivers[resource.type];
   if (entry === undefined) throw new ProaError('component.init-failed', `there is no component type "${resource.type}"`);
   const definition = await entry.load();
-  const resolved = await resolveComponent(resource, definition, { ...options.resolve, secret, warn: (message) => options.log.warn(message) });
-  const driver = await within(options.clock, resource.initTimeoutMs, definition.open(resolved.config as never, options.driverContext(resource)));
+  const resolved = await resolveComponent(resource, definition, {
+    ...options.resolve,
+    secret,
+    warn: (message) => options.log.warn(message),
+  });
+  const driver = await within(
+    options.clock,
+    resource.initTimeoutMs,
+    definition.open(resolved.config as never, options.driverContext(resource)),
+  );
   const { name, type, version, kind } = resource;
   return { name, type, version, kind, properties: resolved.properties, definition, driver };
 }
@@ -125,8 +146,12 @@ function describe(resource: ComponentResource, thrown: unknown): ProaError {
   if (isProaError(thrown) && thrown.message.includes(`"${resource.name}"`)) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const hint = isProaError(thrown) ? thrown.hint : undefined;
-  return new ProaError('component.init-failed', `component "${resource.name}" (${resource.type}, ${resource.origin}) cannot be started: ${message}`, {
-    cause: thrown,
-    ...(hint === undefined ? {} : { hint }),
-  });
+  return new ProaError(
+    'component.init-failed',
+    `component "${resource.name}" (${resource.type}, ${resource.origin}) cannot be started: ${message}`,
+    {
+      cause: thrown,
+      ...(hint === undefined ? {} : { hint }),
+    },
+  );
 }

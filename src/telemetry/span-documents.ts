@@ -38,7 +38,12 @@ function otlpAttribute(key: string, value: string | number): Record<string, unkn
   return { key, value: Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value } };
 }
 
-const zipkinKinds: Readonly<Partial<Record<SpanKind, string>>> = { server: 'SERVER', client: 'CLIENT', producer: 'PRODUCER', consumer: 'CONSUMER' };
+const zipkinKinds: Readonly<Partial<Record<SpanKind, string>>> = {
+  server: 'SERVER',
+  client: 'CLIENT',
+  producer: 'PRODUCER',
+  consumer: 'CONSUMER',
+};
 
 /** Zipkin's v2 JSON: microseconds, tags as texts. */
 export function zipkinDocument(spans: readonly FinishedSpan[], resource: Resource): string {

@@ -1,7 +1,11 @@
 import { CommunicationProtocolEnum, DaprClient, DaprServer } from '@dapr/dapr';
 import { broker, runtime, type Order } from '../order.ts';
 
-const client = new DaprClient({ daprHost: runtime.host, daprPort: runtime.httpPort, communicationProtocol: CommunicationProtocolEnum.HTTP });
+const client = new DaprClient({
+  daprHost: runtime.host,
+  daprPort: runtime.httpPort,
+  communicationProtocol: CommunicationProtocolEnum.HTTP,
+});
 const server = new DaprServer({
   serverHost: runtime.host,
   serverPort: runtime.appPort,
@@ -12,11 +16,7 @@ const server = new DaprServer({
 /** What is in the oven, with the call that acknowledges its event: a crash of this app puts it in again. */
 const oven = new Map<string, { readonly order: Order; readonly done: () => void }>();
 
-await server.pubsub.subscribe(
-  broker,
-  'order-accepted',
-  (order: Order) => new Promise<void>((done) => oven.set(order.id, { order, done })),
-);
+await server.pubsub.subscribe(broker, 'order-accepted', (order: Order) => new Promise<void>((done) => oven.set(order.id, { order, done })));
 
 await server.binding.receive('oven', async () => {
   for (const [id, { order, done }] of oven) {

@@ -1,7 +1,11 @@
 import { CommunicationProtocolEnum, DaprClient, DaprServer, HttpMethod } from '@dapr/dapr';
 import { broker, runtime, type Order } from '../order.ts';
 
-const client = new DaprClient({ daprHost: runtime.host, daprPort: runtime.grpcPort, communicationProtocol: CommunicationProtocolEnum.GRPC });
+const client = new DaprClient({
+  daprHost: runtime.host,
+  daprPort: runtime.grpcPort,
+  communicationProtocol: CommunicationProtocolEnum.GRPC,
+});
 const server = new DaprServer({
   serverHost: runtime.host,
   serverPort: runtime.appPort,

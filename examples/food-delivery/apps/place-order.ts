@@ -1,7 +1,11 @@
 import { CommunicationProtocolEnum, DaprClient, DaprServer, HttpMethod } from '@dapr/dapr';
 import { broker, runtime, store, type Order } from '../order.ts';
 
-const client = new DaprClient({ daprHost: runtime.host, daprPort: runtime.httpPort, communicationProtocol: CommunicationProtocolEnum.HTTP });
+const client = new DaprClient({
+  daprHost: runtime.host,
+  daprPort: runtime.httpPort,
+  communicationProtocol: CommunicationProtocolEnum.HTTP,
+});
 const server = new DaprServer({
   serverHost: runtime.host,
   serverPort: runtime.appPort,
