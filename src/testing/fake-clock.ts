@@ -1,107 +1,53 @@
 import type { Clock, Timer } from '../kernel/ports.ts';
 
-interface Due {
-  readonly atMs: number;
-  readonly order: number;
-  readonly callback: () => void;
-}
-
-/** Time that moves only when told to. `now` and `mono` advance together. */
+/** A clock that moves only by `advance`; timers fire in order of their due time, `soon` at the end of the turn. */
 export interface FakeClock extends Clock {
-  /** Moves time forward, calling back every timer that falls due on the way, in order, each at its own instant. */
-  advance(ms: number): void;
-  /** Like `advance`, and lets promises that were resolved on the way run before the next timer. */
-  run(ms: number): Promise<void>;
-  /** Moves the wall clock alone, as an administrator or NTP would. */
-  jump(ms: number): void;
-  /** Timers that wait. */
-  readonly pending: number;
+  /** Moves wall and monotonic time together and fires every timer that comes due, each at its own time. */
+  readonly advance: (ms: number) => void;
+  /** Moves the wall clock alone; negative values set it back. */
+  readonly jump: (ms: number) => void;
+  /** Timers that wait, for tests that look for leaks. */
+  readonly waiting: number;
 }
 
-export interface FakeClockOptions {
-  /** The first value of `now()`; 2026-01-01T00:00:00Z by default. */
-  readonly nowMs?: number;
-  /** Runs `soon` callbacks by hand through `advance(0)` when true; else in the next microtask. */
-  readonly manualSoon?: boolean;
-}
-
-/** A clock for tests. Timers due at the same instant fire in the order in which they were set. */
-export function createFakeClock(options: FakeClockOptions = {}): FakeClock {
+/** `startMs` is the wall time at the beginning; the monotonic clock starts at 0. */
+export function createFakeClock(startMs = 1_700_000_000_000): FakeClock {
   let mono = 0;
-  let wall = options.nowMs ?? Date.UTC(2026, 0, 1);
-  let orders = 0;
-  let timers: Due[] = [];
-  let soon: (() => void)[] = [];
-
-  const flushSoon = (): void => {
-    const batch = soon;
-    soon = [];
-    for (const callback of batch) callback();
-  };
-  const next = (untilMs: number): Due | undefined => {
-    let first: Due | undefined;
-    for (const due of timers) {
-      if (due.atMs > untilMs) continue;
-      if (first === undefined || due.atMs < first.atMs || (due.atMs === first.atMs && due.order < first.order)) first = due;
+  let wallOffset = startMs;
+  let order = 0;
+  const timers = new Map<number, { readonly dueMs: number; readonly callback: () => void }>();
+  const next = (untilMs: number): number | undefined => {
+    let found: number | undefined;
+    let due = untilMs;
+    for (const [id, timer] of timers) {
+      if (timer.dueMs < due || (timer.dueMs === due && found === undefined)) [found, due] = [id, timer.dueMs];
     }
-    return first;
+    return found;
   };
-  const moveTo = (atMs: number): void => {
-    wall += atMs - mono;
-    mono = atMs;
-  };
-  /** Fires the next timer up to `untilMs`; false when there is none. */
-  const step = (untilMs: number): boolean => {
-    const due = next(untilMs);
-    if (due === undefined) return false;
-    timers = timers.filter((other) => other !== due);
-    moveTo(Math.max(due.atMs, mono));
-    due.callback();
-    return true;
-  };
-
   return {
-    now: () => wall,
+    now: () => wallOffset + mono,
     mono: () => mono,
-    timer(delayMs: number, callback: () => void): Timer {
-      const due: Due = { atMs: mono + Math.max(0, delayMs), order: orders++, callback };
-      timers.push(due);
-      return {
-        cancel() {
-          timers = timers.filter((other) => other !== due);
-        },
-      };
+    timer(delayMs, callback): Timer {
+      const id = order++;
+      timers.set(id, { dueMs: mono + Math.max(0, delayMs), callback });
+      return { cancel: () => void timers.delete(id) };
     },
-    soon(callback) {
-      if (soon.push(callback) === 1 && options.manualSoon !== true) queueMicrotask(flushSoon);
-    },
+    soon: (callback) => void setImmediate(callback),
     advance(ms) {
-      const untilMs = mono + ms;
-      flushSoon();
-      while (step(untilMs)) flushSoon();
-      moveTo(untilMs);
-    },
-    async run(ms) {
-      const untilMs = mono + ms;
-      await settle();
-      flushSoon();
-      while (step(untilMs)) {
-        flushSoon();
-        await settle();
+      const until = mono + ms;
+      for (let id = next(until); id !== undefined; id = next(until)) {
+        const timer = timers.get(id);
+        timers.delete(id);
+        mono = Math.max(mono, timer?.dueMs ?? mono);
+        timer?.callback();
       }
-      moveTo(untilMs);
-      await settle();
+      mono = until;
     },
     jump(ms) {
-      wall += ms;
+      wallOffset += ms;
     },
-    get pending() {
-      return timers.length;
+    get waiting() {
+      return timers.size;
     },
   };
-}
-
-/** Lets everything run that needs no I/O and no timer. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
