@@ -1,4 +1,5 @@
 import type { DriverContext } from '../contracts/driver.ts';
+import type { HttpClient } from '../contracts/http-client.ts';
 import type { Logger, LogFields } from '../kernel/log.ts';
 import { silentLogger } from '../kernel/log.ts';
 import type { Clock, Disk, Network, Ports, ProcessPort, Random } from '../kernel/ports.ts';
@@ -7,6 +8,7 @@ export interface TestSurroundings {
   readonly clock?: Clock;
   readonly disk?: Disk;
   readonly network?: Network;
+  readonly http?: HttpClient;
   readonly random?: Random;
   readonly env?: Readonly<Record<string, string>>;
   readonly log?: Logger;
@@ -22,6 +24,7 @@ export function testDriverContext(surroundings: TestSurroundings = {}): DriverCo
     name: surroundings.name ?? 'component',
     appId: 'app',
     namespace: 'default',
+    http: surroundings.http ?? absent<HttpClient>('http'),
     engine: () => Promise.reject(new Error('the test supplied no engine')),
   };
 }
@@ -49,7 +52,7 @@ export function recordingLogger(lines: string[]): Logger {
 
 function absent<Port extends object>(name: string): Port {
   const fail = (_target: object, member: string | symbol): never => {
-    throw new Error(`the test supplied no ${name} port, and ${String(member)} was asked of it`);
+    throw new Error(`the test supplied no ${name}, and ${String(member)} was asked of it`);
   };
   return new Proxy({}, { get: fail }) as Port;
 }

@@ -1,20 +1,28 @@
-import { CancelScope } from '../../kernel/cancel.ts';
+import type { CancelScope } from '../../kernel/cancel.ts';
 import { createCall, type Call, type Operation } from '../../kernel/call.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
 import { logFields } from '../../kernel/names.ts';
+import type { Service } from '../../kernel/service.ts';
 import { isTraceparent, traceKey } from '../../kernel/trace-context.ts';
 import type { AppBindingAnswer, AppChannel } from '../../contracts/app-channel.ts';
 import type { BindingEvent, BindingResponse } from '../../contracts/binding.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
 import type { Component } from '../../contracts/component-set.ts';
 import { governedServices } from '../../contracts/governed-services.ts';
+import type { Metadata } from '../../contracts/state.ts';
 import type { BindingsBlock } from './index.ts';
 import { routeOf } from './direction.ts';
 
-/** Saves what an app's answer asks for. Keys are the app's own; the state block prefixes them. */
-export type SaveState = (storeName: string, items: NonNullable<AppBindingAnswer['state']>) => Promise<void>;
+/** Saves what an app's answer asks for; the state block's `save`, which prefixes and checks the keys, fits. */
+export type SaveState = Service<
+  {
+    readonly store: string;
+    readonly items: readonly { readonly key: string; readonly value: Uint8Array; readonly etag?: string; readonly metadata: Metadata }[];
+  },
+  void
+>;
 
 export interface DeliveryDeps {
   readonly channel: () => AppChannel | undefined;
@@ -25,6 +33,7 @@ export interface DeliveryDeps {
 type NamedEvent = BindingEvent & { readonly name: string; readonly route: string };
 
 const deliverOperation: Operation = { block: 'bindings', name: 'deliver', idempotent: false };
+const saveOperation: Operation = { block: 'state', name: 'save', idempotent: false };
 const forwardOperation: Operation = { block: 'bindings', name: 'create', idempotent: false };
 
 /** Takes events to the app and does what its answers ask for. */
@@ -55,7 +64,9 @@ export function createDelivery(context: BlockContext, deps: DeliveryDeps): Deliv
   const obey = async (name: string, answer: AppBindingAnswer, cancel: CancelScope): Promise<void> => {
     if (answer.state !== undefined && answer.state.length > 0) {
       if (answer.storeName === undefined || answer.storeName === '') throw new Error('the answer holds state but no storeName');
-      await deps.saveState(answer.storeName, answer.state);
+      const items = answer.state.map((item) => ({ ...item, metadata: item.metadata ?? {} }));
+      const call = createCall(saveOperation, { store: answer.storeName, items }, { caller, cancel });
+      await ended(call, deps.saveState(call));
     }
     const targets = answer.to ?? [];
     if (targets.length > limits.metadataEntries) throw new Error(`the answer names more than ${limits.metadataEntries} output bindings`);
@@ -81,7 +92,11 @@ export function createDelivery(context: BlockContext, deps: DeliveryDeps): Deliv
       const answer = await ended(call, service(component, '')(call));
       await obey(name, answer, cancel).catch((error: unknown) => logFailure(name, error));
       const { data, contentType, metadata } = answer;
-      return { ...(data !== undefined && { data }), ...(contentType !== undefined && { contentType }), ...(metadata !== undefined && { metadata }) };
+      return {
+        ...(data !== undefined && { data }),
+        ...(contentType !== undefined && { contentType }),
+        ...(metadata !== undefined && { metadata }),
+      };
     },
   };
 }

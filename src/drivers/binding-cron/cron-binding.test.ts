@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import type { BindingEvent } from '../../contracts/binding.ts';
+import { bindingSuite } from '../../testing/binding-suite.ts';
 import { recordingLogger, testDriverContext } from '../../testing/driver-context.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { config } from './config.ts';
@@ -107,4 +108,14 @@ describe('bindings.cron', () => {
     await closing;
     expect(lines.filter((line) => line.includes('app says no'))).toHaveLength(16);
   });
+});
+
+let current = createFakeClock(start);
+bindingSuite({
+  name: 'bindings.cron',
+  open() {
+    current = createFakeClock(start);
+    return driver.open({ schedule: '@every 1s' }, testDriverContext({ clock: current }));
+  },
+  cause: () => current.advance(1_000),
 });

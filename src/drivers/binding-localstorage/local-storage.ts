@@ -61,7 +61,8 @@ async function get(disk: Disk, root: Root, fileName: string): Promise<BindingRes
 async function remove(disk: Disk, root: Root, fileName: string): Promise<BindingResponse> {
   const { absolute, relative } = await root.resolve(fileName);
   const stat = await disk.stat(absolute);
-  if (stat === undefined || relative === '') throw new Error(`error deleting file ${absolute}: ${stat === undefined ? 'no such file' : 'it is the root path'}`);
+  if (stat === undefined || relative === '')
+    throw new Error(`error deleting file ${absolute}: ${stat === undefined ? 'no such file' : 'it is the root path'}`);
   await disk.remove(absolute);
   return {};
 }
@@ -80,10 +81,11 @@ async function list(disk: Disk, root: Root, fileName: string): Promise<BindingRe
     for (const name of (await disk.list(directory)).toSorted()) {
       const path = posix.join(directory, name);
       const inner = await disk.stat(path);
+      const real = inner === undefined ? undefined : await disk.realPath(path).catch(() => undefined);
       // What a link brings in from outside, and what vanished meanwhile, is not listed; neither are links to directories, which could be cycles.
-      if (inner === undefined || !isInside(root.path, await disk.realPath(path))) continue;
+      if (inner === undefined || real === undefined || !isInside(root.path, real)) continue;
       if (inner.kind !== 'directory') files.push(path);
-      else if ((await disk.realPath(path)) === path) await walk(path, depth + 1);
+      else if (real === path) await walk(path, depth + 1);
       if (files.length > listedMax) throw new Error(`error listing files: there are more than ${listedMax}`);
     }
   }
@@ -93,7 +95,9 @@ async function list(disk: Disk, root: Root, fileName: string): Promise<BindingRe
 function plain(data: Uint8Array): Uint8Array {
   const bytes = unquoted(data);
   // The check costs a pass over the data; a shorter one would take text for base64.
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1').replace(/[\r\n]/g, '');
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    .toString('latin1')
+    .replace(/[\r\n]/g, '');
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return bytes;
   return Buffer.from(text, 'base64');
 }

@@ -32,7 +32,8 @@ export async function openRoot(disk: Disk, rootPath: string, cwd: string): Promi
       const absolute = posix.join(path, fileName);
       if (!isInside(path, absolute)) throw new Error(`the file name ${JSON.stringify(fileName)} leads out of the root path`);
       const target = await disk.realPath(await deepestExisting(disk, absolute));
-      if (!isInside(path, target)) throw new Error(`the file name ${JSON.stringify(fileName)} leads out of the root path by a symbolic link`);
+      if (!isInside(path, target))
+        throw new Error(`the file name ${JSON.stringify(fileName)} leads out of the root path by a symbolic link`);
       return { absolute, relative: posix.relative(path, absolute) };
     },
   };
@@ -55,7 +56,7 @@ async function deepestExisting(disk: Disk, path: string): Promise<string> {
 // A dangling link has no stat but must not pass as missing: writing through it would make its target.
 async function exists(disk: Disk, path: string): Promise<boolean> {
   if ((await disk.stat(path)) !== undefined) return true;
-  const parent = await disk.list(posix.dirname(path)).catch(() => []);
+  const parent: string[] = await disk.list(posix.dirname(path)).catch(() => []);
   if (!parent.includes(posix.basename(path))) return false;
   throw new Error(`${posix.basename(path)} is a symbolic link to nothing`);
 }
