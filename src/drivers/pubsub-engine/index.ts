@@ -10,7 +10,9 @@ export default defineDriver({
   status: 'stable',
   capabilities: ['MESSAGE_TTL', 'BULK_PUBSUB'],
   config: engineBrokerConfig,
-  async open(config, { ports, log, name, namespace, engine }) {
-    return new EngineBroker(config, { engine: await engine(), clock: ports.clock, random: ports.random, log, namespace, name });
+  async open(config, context) {
+    const { ports, log, name, namespace } = context;
+    const engine = await context.engine();
+    return new EngineBroker(config, { engine, clock: ports.clock, random: ports.random, log, namespace, name });
   },
 });

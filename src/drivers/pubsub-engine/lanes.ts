@@ -27,9 +27,9 @@ export interface LaneBookOptions {
   readonly member: string;
   /** Written together with the release of a lane, so that those who wait for it look again. */
   readonly releasedKey: Key;
-  laneKey(index: number): Key;
+  readonly laneKey: (index: number) => Key;
   /** Another member holds the lane now. */
-  lost(lane: HeldLane): void;
+  readonly lost: (lane: HeldLane) => void;
 }
 
 /**

@@ -11,12 +11,12 @@ export interface LogReaderOptions {
   readonly engine: Engine;
   readonly log: Key;
   readonly book: LaneBook;
-  laneOf(entry: LogEntry): number;
+  readonly laneOf: (entry: LogEntry) => number;
   /** The lane has taken the entry; it is not settled. */
-  accept(lane: HeldLane, entry: LogEntry): void;
+  readonly accept: (lane: HeldLane, entry: LogEntry) => void;
   /** Unread entries were trimmed away, up to and including `upTo`. */
-  missed(lane: HeldLane, upTo: number): void;
-  failed(error: unknown): void;
+  readonly missed: (lane: HeldLane, upTo: number) => void;
+  readonly failed: (error: unknown) => void;
 }
 
 /**

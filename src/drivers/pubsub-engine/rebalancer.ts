@@ -17,9 +17,9 @@ export interface RebalancerOptions {
   readonly liveness: Liveness;
   readonly book: LaneBook;
   /** Lanes were taken. */
-  claimed(): void;
+  readonly claimed: () => void;
   /** Resolves when nothing of the lane is under way any more. */
-  drain(lane: HeldLane): Promise<void>;
+  readonly drain: (lane: HeldLane) => Promise<void>;
 }
 
 /**

@@ -178,21 +178,19 @@ export class GroupSubscription implements Subscription {
 
   #scheduleFlush(delayMs = flushMs): void {
     if (this.#flush !== undefined || this.#closing !== undefined) return;
-    this.#flush = this.#options.clock.timer(delayMs, () => {
-      this.#book
-        .flush()
-        .then(
-          () => undefined,
-          (error: unknown) => {
-            this.#options.log.warn('acknowledgements could not be stored; trying again', { error: String(error) });
-            return 1_000;
-          },
-        )
-        .then((againMs) => {
-          this.#flush = undefined;
-          if (againMs !== undefined || this.#hasDirty()) this.#scheduleFlush(againMs);
-        }, undefined);
-    });
+    this.#flush = this.#options.clock.timer(delayMs, () => void this.#flushNow());
+  }
+
+  async #flushNow(): Promise<void> {
+    let againMs: number | undefined;
+    try {
+      await this.#book.flush();
+    } catch (error) {
+      this.#options.log.warn('acknowledgements could not be stored; trying again', { error: String(error) });
+      againMs = 1_000;
+    }
+    this.#flush = undefined;
+    if (this.#hasDirty()) this.#scheduleFlush(againMs);
   }
 
   #hasDirty(): boolean {
