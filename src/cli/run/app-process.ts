@@ -1,4 +1,4 @@
-import type { RestartPolicy } from '../../host/config/run-file.ts';
+import type { RestartPolicy } from '../../host/config/run-model.ts';
 import type { Child, Ports, Timer } from '../../kernel/ports.ts';
 import { lineSplitter } from './lines.ts';
 
@@ -65,22 +65,23 @@ export class AppProcess {
   }
 
   start(): void {
-    const { ports, command, cwd, env, line } = this.#options;
+    const options = this.#options;
+    const { ports, command } = options;
     const lastErrors: string[] = [];
     const streams = {
-      stdout: lineSplitter((text) => line('stdout', text)),
+      stdout: lineSplitter((text) => options.line('stdout', text)),
       stderr: lineSplitter((text) => {
         lastErrors.push(text);
         if (lastErrors.length > errorLinesKept) lastErrors.shift();
-        line('stderr', text);
+        options.line('stderr', text);
       }),
     };
     const beganMs = ports.clock.mono();
     const child = ports.process.spawn({
       command: command[0] as string,
       args: command.slice(1),
-      cwd,
-      env,
+      cwd: options.cwd,
+      env: options.env,
       output: (stream, chunk) => streams[stream].write(chunk),
     });
     this.#child = child;
@@ -124,19 +125,20 @@ export class AppProcess {
   #ended(exit: AppExit, lastErrors: readonly string[], upMs: number): void {
     this.#child = undefined;
     this.#lastExit = exit;
-    const { restart, ended, ports } = this.#options;
+    const options = this.#options;
+    const { restart, ports } = options;
     const failed = exit.code !== 0;
     // What cannot even be started will not start by repetition.
     const again = !this.#stopping && exit.error === undefined && (restart === 'always' || (restart === 'on-failure' && failed));
     if (!again) {
-      ended(exit, { lastErrors });
+      options.ended(exit, { lastErrors });
       this.#finish(exit);
       return;
     }
     this.#failures = upMs > restartTimes.soundAfterMs ? 0 : this.#failures;
     const restartInMs = Math.min(restartTimes.maxMs, restartTimes.firstMs * 2 ** this.#failures);
     this.#failures += 1;
-    ended(exit, { lastErrors, restartInMs });
+    options.ended(exit, { lastErrors, restartInMs });
     this.#pause = ports.clock.timer(restartInMs, () => this.start());
   }
 }
