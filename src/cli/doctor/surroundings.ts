@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { Disk } from '../../kernel/ports.ts';
 import { dataDirectory } from '../directories.ts';
 import { valueOrDefault } from '../parse-args.ts';
 import { findRuns } from '../run-registry.ts';
@@ -49,49 +50,59 @@ export const checkPorts: Check = async ({ ports, args }) => {
   );
 };
 
+/** The directory itself, or the nearest one above it that exists: a check makes no directories. */
+async function nearestExisting(disk: Disk, directory: string): Promise<string> {
+  for (let at = directory; at !== dirname(at); at = dirname(at)) {
+    const stat = await disk.stat(at).catch(() => undefined);
+    if (stat?.kind === 'directory') return at;
+  }
+  return '/';
+}
+
 /** Where data will lie: writable, local, with room. */
 export const checkData: Check = async ({ ports, args }) => {
   const directory = dataDirectory(ports.process, args.values['data-dir'], ports.process.cwd());
   const { disk } = ports;
-  const base = { group: 'Data', name: 'directory', detail: directory } as const;
-  const probe = join(directory, `.doctor-${ports.process.pid}`);
-  const existed = (await disk.stat(directory).catch(() => undefined)) !== undefined;
-  const findings: Finding[] = [];
+  const place = await nearestExisting(disk, directory);
+  const probe = join(place, `.proa-doctor-${ports.process.pid}`);
+  const base = { group: 'Data', name: 'directory' } as const;
   try {
-    await disk.makeDirectory(directory, 0o700);
     await disk.replaceFile(probe, new Uint8Array(16), 0o600);
     await disk.remove(probe);
-    findings.push({ ...base, status: 'ok' });
-    const { freeBytes, fileSystem } = await disk.space(directory);
-    const isNetwork = networkFileSystems.includes(fileSystem.toLowerCase());
-    findings.push({
+    return [{ ...base, status: 'ok', detail: directory }, ...spaceFindings(await disk.space(place))];
+  } catch (thrown) {
+    const reason = (thrown as { code?: string }).code ?? String(thrown);
+    return [
+      {
+        ...base,
+        status: 'failed',
+        detail: `${directory}: ${reason}`,
+        fix: `make ${place} writable, or choose another place with --data-dir`,
+      },
+    ];
+  }
+};
+
+function spaceFindings({ freeBytes, fileSystem }: { freeBytes: number; fileSystem: string }): Finding[] {
+  const isNetwork = networkFileSystems.includes(fileSystem.toLowerCase());
+  const short = freeBytes < freeBytesWanted;
+  return [
+    {
       group: 'Data',
       name: 'file system',
       status: isNetwork ? 'failed' : 'ok',
       detail: fileSystem,
       ...(isNetwork && { fix: 'network file systems are refused: choose a local directory with --data-dir' }),
-    });
-    const short = freeBytes < freeBytesWanted;
-    findings.push({
+    },
+    {
       group: 'Data',
       name: 'free space',
       status: short ? 'failed' : 'ok',
       detail: `${Math.round(freeBytes / 1024 / 1024)} MiB`,
       ...(short && { fix: 'free some space, or choose another directory with --data-dir' }),
-    });
-    // A check leaves nothing behind.
-    if (!existed) await disk.remove(directory).catch(() => {});
-  } catch (thrown) {
-    const reason = (thrown as { code?: string }).code ?? String(thrown);
-    findings.push({
-      ...base,
-      status: 'failed',
-      detail: `${directory}: ${reason}`,
-      fix: 'make it writable, or choose another one with --data-dir',
-    });
-  }
-  return findings;
-};
+    },
+  ];
+}
 
 export const checkRuns: Check = async ({ ports }) => {
   const runs = await findRuns(ports);

@@ -25,6 +25,7 @@ export interface AppProcessOptions {
 /** First pause before a restart, the longest one, and the time up after which counting begins anew. */
 export const restartTimes = { firstMs: 500, maxMs: 30_000, soundAfterMs: 60_000 } as const;
 const errorLinesKept = 5;
+const groupPollMs = 20;
 
 /** The exit code that a shell would report: the program's own, 128 + signal, 126/127 when it could not be started. */
 export function exitCodeOf({ code, signal, error }: AppExit): number {
@@ -77,26 +78,45 @@ export class AppProcess {
       }),
     };
     const beganMs = ports.clock.mono();
+    let chunks = 0;
     const child = ports.process.spawn({
       command: command[0] as string,
       args: command.slice(1),
       cwd: options.cwd,
       env: options.env,
-      output: (stream, chunk) => streams[stream].write(chunk),
+      output(stream, chunk) {
+        chunks += 1;
+        streams[stream].write(chunk);
+      },
     });
     this.#child = child;
-    if (child.pid > 0) this.#options.started(child.pid);
-    void child.exit.then((exit) => {
+    if (child.pid > 0) options.started(child.pid);
+    void child.exit.then(async (exit) => {
+      const upMs = ports.clock.mono() - beganMs;
+      await this.#groupEnd(child);
+      await this.#quiet(() => chunks);
       streams.stdout.end();
       streams.stderr.end();
-      // Grandchildren may outlive the program: the group goes with it.
-      child.kill('SIGKILL');
-      this.#ended(
-        { code: exit.code, signal: exit.signal, ...(exit.error && { error: exit.error }) },
-        lastErrors,
-        ports.clock.mono() - beganMs,
-      );
+      this.#ended({ code: exit.code, signal: exit.signal, ...(exit.error && { error: exit.error }) }, lastErrors, upMs);
     });
+  }
+
+  /** What the program left behind goes with it: at once after a crash, within the grace of `stop` otherwise (a shell may end before its child). */
+  async #groupEnd(child: Child): Promise<void> {
+    if (!this.#stopping) child.kill('SIGKILL');
+    while (await child.groupAlive()) await this.#sleep(groupPollMs);
+  }
+
+  /** The last output may arrive after the end: waits until nothing comes any more, at most a second. */
+  async #quiet(chunks: () => number): Promise<void> {
+    for (let round = 0, seen = -1; round < 50 && seen !== chunks(); round++) {
+      seen = chunks();
+      await this.#sleep(groupPollMs);
+    }
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.ports.clock.timer(delayMs, resolve));
   }
 
   /** Asks the whole group to end and kills it after `graceMs`. Resolves when it is gone. */
