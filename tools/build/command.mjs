@@ -8,7 +8,7 @@ import { build, transform } from 'esbuild';
 // Packages that the user installs beside us; found from the user's project at run time.
 export const vendorPackages = ['pg', 'pg-native', 'ioredis', 'nats'];
 
-/** Splits src/cli/entry.ts; answers the ESM chunks by name. */
+/** Splits src/cli/entry.ts; answers the texts of the ESM chunks by name. */
 async function splitAsEsm(root) {
   const result = await build({
     absWorkingDir: root,
@@ -22,6 +22,8 @@ async function splitAsEsm(root) {
     keepNames: false,
     legalComments: 'none',
     external: vendorPackages,
+    // The ES module build: see `refuseLazyCommonJs`.
+    alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
     outdir: 'dist/bin/chunks',
     chunkNames: 'c-[hash]',
     // The loader passes the URL of the program to every chunk.
@@ -31,7 +33,17 @@ async function splitAsEsm(root) {
     logLevel: 'warning',
   });
   const chunks = new Map(result.outputFiles.map((file) => [basename(file.path), file.text]));
-  return { chunks, metafile: result.metafile };
+  refuseLazyCommonJs(result.metafile);
+  return chunks;
+}
+
+/** `import()` of a CommonJS package has no named exports once it is split: such a package needs an alias to its ES module build. */
+function refuseLazyCommonJs({ inputs, outputs }) {
+  const wrong = Object.values(outputs)
+    .map(({ entryPoint }) => entryPoint)
+    .filter((entry) => entry !== undefined && inputs[entry]?.format === 'cjs');
+  if (wrong.length > 0)
+    throw new Error(`imported lazily, but CommonJS: ${wrong.join(', ')}; add an alias to the package's ES module build`);
 }
 
 /** ESM to CommonJS, `import()` included: without it every lazy part would go through Node's ESM loader. */
@@ -74,7 +86,7 @@ export async function buildCommand(root) {
   const out = join(root, 'dist/bin');
   rmSync(out, { recursive: true, force: true });
   mkdirSync(join(out, 'chunks'), { recursive: true });
-  const { chunks } = await splitAsEsm(root);
+  const chunks = await splitAsEsm(root);
   const converted = new Map();
   for (const [name, text] of chunks) converted.set(name, await toCommonJs(text));
   const names = nameByContent(converted);
