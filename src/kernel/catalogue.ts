@@ -187,6 +187,10 @@ export const catalogue = {
     title: 'The transaction failed',
     retry: 'unknown',
   }),
+  'state.transaction-etag-mismatch': spec('ERR_STATE_TRANSACTION', 500, 'INTERNAL', {
+    category: 'state',
+    title: 'The etag does not match',
+  }),
   'state.operation-not-supported': spec('ERR_NOT_SUPPORTED_STATE_OPERATION', 400, 'UNIMPLEMENTED', {
     category: 'state',
     title: 'The operation is neither upsert nor delete',
@@ -267,6 +271,11 @@ export const catalogue = {
     category: 'pubsub',
     reason: 'DAPR_PUBSUB_UNMARSHAL_EVENTS',
     title: 'The events cannot be decoded',
+  }),
+  'pubsub.delivery': spec('ERR_PUBSUB_DELIVERY', 500, 'UNAVAILABLE', {
+    category: 'pubsub',
+    title: 'The app did not take the event',
+    retry: 'safe',
   }),
   'pubsub.outbox': spec('ERR_PUBLISH_OUTBOX', 500, 'INTERNAL', {
     category: 'pubsub',

@@ -81,7 +81,25 @@ function spawn(options: SpawnOptions): Child {
         if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
       }
     },
+    groupAlive: () => groupAlive(pid),
   };
+}
+
+/** Zombies do not count: where process 1 is no init, orphans stay zombies for ever. */
+async function groupAlive(group: number): Promise<boolean> {
+  if (group === 0) return false;
+  try {
+    process.kill(-group, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  if (process.platform !== 'linux') return true;
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const [state, , member] = statFields(await readFile(`/proc/${name}/stat`, 'latin1').catch(() => ''));
+    if (Number(member) === group && state !== 'Z') return true;
+  }
+  return false;
 }
 
 function alive(pid: number): boolean {
