@@ -38,7 +38,7 @@ async function echo(network: ReturnType<typeof createNodeNetwork>, address: Addr
   });
   await listener.close();
   expect(peers).toHaveLength(1);
-  if (!('path' in address)) expect(peers[0]).toMatch(/^127\.0\.0\.1:\d+$/);
+  expect(peers[0]).toMatch('path' in address ? address.path : /^127\.0\.0\.1:\d+$/);
   return Buffer.concat(received);
 }
 
