@@ -7,7 +7,7 @@ import { createPubSubBlock } from '../blocks/pubsub/index.ts';
 import type { Blocks } from '../blocks/runtime/index.ts';
 import { createSecretsBlock } from '../blocks/secrets/index.ts';
 import { createStateBlock } from '../blocks/state/index.ts';
-import type { AppChannel } from '../contracts/app-channel.ts';
+import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
@@ -43,6 +43,8 @@ export interface AppRuntime {
   readonly state: RuntimeState;
   /** The channel into the app; exchanged when the app's port becomes known or changes. */
   setChannel(channel: AppChannel | undefined): void;
+  /** Declarative subscriptions after a reload; effective at the next `start` of pub/sub. */
+  setSubscriptions(declared: readonly SubscriptionSpec[]): void;
   close(graceMs: number): Promise<void>;
 }
 
@@ -51,6 +53,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   const { ports, log, metrics, spec, machine, resources } = options;
   const owner = new Owner(ports.clock);
   let channel: AppChannel | undefined;
+  let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
   const context: BlockContext = {
     ports,
     log,
@@ -80,7 +83,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     await components.open(resources.components);
     const endpoints = await resolveEndpoints(options, components);
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
-    const blocks = createBlocks({ options, context, components, endpoints, state, channel: () => channel });
+    const blocks = createBlocks({ options, context, components, endpoints, state, channel: () => channel, declared: () => declared });
     return {
       blocks,
       components,
@@ -88,6 +91,9 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       setChannel(next) {
         channel = next;
         state.channel = next;
+      },
+      setSubscriptions(next) {
+        declared = next;
       },
       async close(graceMs) {
         state.stopping = true;
@@ -112,17 +118,18 @@ interface BlockParts {
   readonly endpoints: ReadonlyMap<string, HttpEndpoint>;
   readonly state: RuntimeState;
   readonly channel: () => AppChannel | undefined;
+  readonly declared: () => readonly SubscriptionSpec[];
 }
 
 function createBlocks(parts: BlockParts): Blocks {
-  const { options, context, components, endpoints, state, channel } = parts;
+  const { options, context, components, endpoints, state, channel, declared } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
   const stateBlock = createStateBlock(context, { stores: components.set('state') });
   const pubsub = createPubSubBlock(context, {
     brokers: components.set('pubsub'),
     channel,
-    declared: () => resources.subscriptions.map((subscription) => subscription.spec),
+    declared,
   });
   const bindings = createBindingsBlock(context, { bindings: components.set('bindings'), channel, saveState: stateBlock.save });
   return {
