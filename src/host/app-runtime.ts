@@ -144,7 +144,7 @@ function createBlocks(parts: BlockParts): Blocks {
     state: stateBlock,
     pubsub,
     bindings,
-    secrets: createSecretsBlock(context, { stores: components.set('secretstores'), scopes: configuration.secretScopes }),
+    secrets: createSecretsBlock(context, { stores: components.set('secretstores'), scopes: () => configuration.secretScopes }),
     configuration: createConfigurationBlock(context, { stores: components.set('configuration'), channel }),
     lock: createLockBlock(context, { stores: components.set('lock') }),
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),

@@ -11,7 +11,7 @@ import type { HttpClient } from '../contracts/http-client.ts';
 import { createHttpClient } from './http-client.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { LoadedResources } from './config/model.ts';
-import { hasErrors, printProblems } from './config/problem.ts';
+import { hasErrors, renderProblem } from './config/problem.ts';
 import { watchResources } from './config/watch-resources.ts';
 import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.ts';
 import type { Machine } from './machine.ts';
@@ -40,7 +40,6 @@ class Host implements RunningHost {
   readonly #finished: Promise<number>;
   #finish: (code: number) => void = () => {};
   #stopping: Promise<void> | undefined;
-  #machine: Machine | undefined;
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -62,7 +61,6 @@ class Host implements RunningHost {
   async start(): Promise<void> {
     const loaded = await this.#loadAll();
     const machine = await this.#openMachine();
-    this.#machine = machine;
     const peers = await this.#openPeers(machine);
     for (const [i, spec] of this.#options.apps.entries()) {
       const app = new HostedApp({
@@ -113,8 +111,8 @@ class Host implements RunningHost {
     for (const spec of this.#options.apps) loaded.push(await this.#load(spec));
     const wrong = loaded.filter((resources) => hasErrors(resources.problems));
     if (wrong.length > 0) {
-      const texts = new Set(wrong.map((resources) => printProblems(resources.problems)));
-      throw new ProaError('config.invalid', [...texts].join('\n'));
+      const texts = new Set(wrong.flatMap((resources) => resources.problems.map(renderProblem)));
+      throw new ProaError('config.invalid', [...texts].join('\n\n'));
     }
     return loaded;
   }
