@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { RunApp } from '../host/config/run-file.ts';
+import type { RunApp } from '../host/config/run-model.ts';
 import type { AppSpec, HostSettings } from '../host/host-api.ts';
 import type { ProcessPort } from '../kernel/ports.ts';
 import type { FlagName, FlagValues } from './flags.ts';
@@ -41,15 +41,15 @@ function protocolOf(values: FlagValues): AppSpec['appProtocol'] {
 }
 
 /** What daprd's flags say about one app, its defaults included. Paths become absolute. */
-export function specFromFlags(id: string, values: FlagValues, process: ProcessPort): AppSpec {
-  const absolute = (path: string): string => resolve(process.cwd(), path);
+export function specFromFlags(id: string, values: FlagValues, system: ProcessPort): AppSpec {
+  const absolute = (path: string): string => resolve(system.cwd(), path);
   const maxConcurrency = sure(values, 'app-max-concurrency');
   const socket = values['unix-domain-socket'];
   const logging = values['enable-api-logging'];
   const metrics = sure(values, 'enable-metrics');
   return {
     id,
-    namespace: process.env('NAMESPACE') || 'default',
+    namespace: system.env('NAMESPACE') || 'default',
     ...(values['app-port'] && { appPort: values['app-port'] }),
     appProtocol: protocolOf(values),
     appChannelAddress: sure(values, 'app-channel-address'),
@@ -76,7 +76,7 @@ export function specFromFlags(id: string, values: FlagValues, process: ProcessPo
     reconcileMs: sure(values, 'hot-reload-reconcile-interval') || 60_000,
     ...(logging !== undefined && { apiLogging: logging }),
     mtls: values['enable-mtls'] === true,
-    controlPlaneTrustDomain: values['control-plane-trust-domain'] ?? process.env('DAPR_CONTROLPLANE_TRUST_DOMAIN') ?? 'localhost',
+    controlPlaneTrustDomain: values['control-plane-trust-domain'] ?? system.env('DAPR_CONTROLPLANE_TRUST_DOMAIN') ?? 'localhost',
   };
 }
 

@@ -26,7 +26,14 @@ export async function callRuntime(context: CommandContext, call: RuntimeCall): P
   const headers = [...(call.contentType ? ['content-type', call.contentType] : []), ...(token ? ['dapr-api-token', token] : [])];
   let answer: HttpAnswer;
   try {
-    answer = await callHttp(ports, { port: found.app.httpPort, method: call.method, path: call.path, headers, timeoutMs, ...(call.body && { body: call.body }) });
+    answer = await callHttp(ports, {
+      port: found.app.httpPort,
+      method: call.method,
+      path: call.path,
+      headers,
+      timeoutMs,
+      ...(call.body && { body: call.body }),
+    });
   } catch (thrown) {
     const code = (thrown as { code?: string }).code;
     output.error(thrown instanceof Error ? thrown.message : String(thrown), `is the runtime on port ${found.app.httpPort} well?`);

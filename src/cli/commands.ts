@@ -1,21 +1,5 @@
-import type { CommandContext } from './context.ts';
+import type { Command } from './command.ts';
 import { sidecarFlags, type FlagName } from './flags.ts';
-
-/** A command: what help and completion need at once, and where its code is. */
-export interface Command {
-  readonly name: string;
-  readonly aliases?: readonly string[];
-  readonly group: 'Start' | 'Look' | 'Poke' | 'Help';
-  readonly summary: string;
-  readonly usage: string;
-  readonly examples: readonly string[];
-  readonly flags: readonly FlagName[];
-  /** The first positional and all that follows belong to a program. */
-  readonly program?: boolean;
-  /** Left out of the command list. */
-  readonly hidden?: boolean;
-  load(): Promise<{ run(context: CommandContext): Promise<number> }>;
-}
 
 const notOfRun: readonly FlagName[] = ['build-info', 'wait', 'dapr-public-port', 'dapr-public-listen-address'];
 
@@ -31,6 +15,7 @@ const runFlags: readonly FlagName[] = [
   ...sidecarFlags.filter((name) => !notOfRun.includes(name)),
 ];
 
+/** Every command of the program. */
 export const commands: readonly Command[] = [
   {
     name: 'run',
@@ -158,8 +143,3 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/help.ts'),
   },
 ];
-
-/** A command by its name or an alias. */
-export function findCommand(name: string): Command | undefined {
-  return commands.find((command) => command.name === name || command.aliases?.includes(name));
-}

@@ -1,6 +1,6 @@
 import type { StartHost } from '../host/host-api.ts';
 import type { Ports } from '../kernel/ports.ts';
-import type { Command } from './commands.ts';
+import type { Command } from './command.ts';
 import type { Output } from './output.ts';
 import type { ParsedArgs } from './parse-args.ts';
 
@@ -14,6 +14,8 @@ export interface Surroundings {
 
 export interface CommandContext extends Surroundings {
   readonly command: Command;
+  /** All commands, for help and completion. */
+  readonly commands: readonly Command[];
   readonly args: ParsedArgs;
   readonly output: Output;
 }

@@ -2,10 +2,10 @@ import { join, resolve } from 'node:path';
 import type { Ports, ProcessPort } from '../kernel/ports.ts';
 
 /** Where Proa keeps what is not the project's: XDG state directory, `PROA_STATE_DIR` goes first. */
-export function stateDirectory(process: ProcessPort): string {
-  const own = process.env('PROA_STATE_DIR');
-  if (own) return resolve(process.cwd(), own);
-  const base = process.env('XDG_STATE_HOME') || join(process.homeDirectory(), '.local/state');
+export function stateDirectory(system: ProcessPort): string {
+  const own = system.env('PROA_STATE_DIR');
+  if (own) return resolve(system.cwd(), own);
+  const base = system.env('XDG_STATE_HOME') || join(system.homeDirectory(), '.local/state');
   return join(base, 'proa');
 }
 
@@ -13,10 +13,10 @@ export function stateDirectory(process: ProcessPort): string {
  * Where the engine keeps its data. `run` keeps it in the project, so that two projects do not meet; sidecars of one machine share one
  * directory, because separate processes must find each other's events. `PROA_DATA_DIR` and --data-dir go first.
  */
-export function dataDirectory(process: ProcessPort, given: string | undefined, project: string | undefined): string {
-  const named = given ?? process.env('PROA_DATA_DIR');
-  if (named) return resolve(process.cwd(), named);
-  return project === undefined ? join(stateDirectory(process), 'data') : join(project, '.proa/data');
+export function dataDirectory(system: ProcessPort, given: string | undefined, project: string | undefined): string {
+  const named = given ?? system.env('PROA_DATA_DIR');
+  if (named) return resolve(system.cwd(), named);
+  return project === undefined ? join(stateDirectory(system), 'data') : join(project, '.proa/data');
 }
 
 /** Makes a directory that only this user can enter; false when that is not possible. */

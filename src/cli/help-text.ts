@@ -1,11 +1,11 @@
-import { commands, type Command } from './commands.ts';
+import type { Command } from './command.ts';
 import { flagOf, globalFlags, type FlagName } from './flags.ts';
 import type { Output } from './output.ts';
 
 const groups = ['Start', 'Look', 'Poke', 'Help'] as const;
 
 /** The help of the program. */
-export function programHelp(output: Output): string {
+export function programHelp(commands: readonly Command[], output: Output): string {
   const lines = [
     `${output.style('bold', 'proa')}: a distributed application runtime; Dapr's APIs, durable by default, no Docker`,
     '',

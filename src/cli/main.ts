@@ -1,6 +1,7 @@
 import { closest } from '../kernel/closest.ts';
 import { isProaError } from '../kernel/errors.ts';
-import { commands, findCommand, type Command } from './commands.ts';
+import { findCommand, type Command } from './command.ts';
+import { commands } from './commands.ts';
 import { exitCodes, type CommandContext, type Surroundings } from './context.ts';
 import { globalFlags } from './flags.ts';
 import { commandHelp, programHelp } from './help-text.ts';
@@ -13,10 +14,10 @@ export async function main(args: readonly string[], surroundings: Surroundings):
   const plain = new Output(ports.process, { json: args.includes('--json'), noColor: args.includes('--no-color'), quiet: false });
   const [name, ...following] = args;
   if (name === undefined || name === '--help' || name === '-h') {
-    plain.line(programHelp(plain));
+    plain.line(programHelp(commands, plain));
     return exitCodes.ok;
   }
-  const command = findCommand(name === '--version' ? 'version' : name);
+  const command = findCommand(commands, name === '--version' ? 'version' : name);
   if (command === undefined) return unknownCommand(name, plain);
   let context: CommandContext;
   try {
@@ -25,7 +26,7 @@ export async function main(args: readonly string[], surroundings: Surroundings):
       plain.line(commandHelp(command, plain));
       return exitCodes.ok;
     }
-    context = { ...surroundings, command, args: parsed, output: outputFor(parsed, surroundings) };
+    context = { ...surroundings, command, commands, args: parsed, output: outputFor(parsed, surroundings) };
   } catch (thrown) {
     if (!(thrown instanceof UsageError)) throw thrown;
     plain.error(thrown.message, thrown.hint ?? `proa help ${command.name}`);
@@ -52,8 +53,8 @@ function unknownCommand(name: string, output: Output): number {
 async function execute(command: Command, context: CommandContext): Promise<number> {
   const { output } = context;
   try {
-    const { run } = await command.load();
-    return await run(context);
+    const loaded = await command.load();
+    return await loaded.run(context);
   } catch (thrown) {
     if (thrown instanceof UsageError) {
       output.error(thrown.message, thrown.hint ?? `proa help ${command.name}`);

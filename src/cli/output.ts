@@ -10,11 +10,11 @@ export interface OutputOptions {
 }
 
 /** Whether a stream gets colours: flags, then NO_COLOR and FORCE_COLOR, then whether a terminal that knows colours is there. */
-export function wantsColor(process: ProcessPort, stream: 'stdout' | 'stderr', noColor: boolean): boolean {
-  if (noColor || process.env('NO_COLOR')) return false;
-  const forced = process.env('FORCE_COLOR');
+export function wantsColor(system: ProcessPort, stream: 'stdout' | 'stderr', noColor: boolean): boolean {
+  if (noColor || system.env('NO_COLOR')) return false;
+  const forced = system.env('FORCE_COLOR');
   if (forced !== undefined && forced !== '') return forced !== '0';
-  return process.isTerminal(stream) && process.env('TERM') !== 'dumb';
+  return system.isTerminal(stream) && system.env('TERM') !== 'dumb';
 }
 
 /** Where commands write: data to stdout, talk to stderr. With `json`, data is JSON and talk is silent but for errors. */
@@ -24,12 +24,12 @@ export class Output {
   readonly #process: ProcessPort;
   readonly #color: { readonly stdout: boolean; readonly stderr: boolean };
 
-  constructor(process: ProcessPort, options: OutputOptions) {
-    this.#process = process;
+  constructor(system: ProcessPort, options: OutputOptions) {
+    this.#process = system;
     this.json = options.json;
     this.quiet = options.quiet;
     const { noColor } = options;
-    this.#color = { stdout: wantsColor(process, 'stdout', noColor), stderr: wantsColor(process, 'stderr', noColor) };
+    this.#color = { stdout: wantsColor(system, 'stdout', noColor), stderr: wantsColor(system, 'stderr', noColor) };
   }
 
   style(style: Style, text: string, stream: 'stdout' | 'stderr' = 'stdout'): string {

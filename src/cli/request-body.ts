@@ -4,7 +4,10 @@ import type { CommandContext } from './context.ts';
 import { UsageError } from './parse-args.ts';
 
 /** The body of --data or --data-file with its content type (JSON when it is JSON); undefined when neither was given. */
-export async function requestBody({ ports, args }: CommandContext): Promise<{ readonly bytes: Uint8Array; readonly contentType: string } | undefined> {
+export async function requestBody({
+  ports,
+  args,
+}: CommandContext): Promise<{ readonly bytes: Uint8Array; readonly contentType: string } | undefined> {
   const { data, 'data-file': file } = args.values;
   if (data !== undefined && file !== undefined) throw new UsageError('--data and --data-file exclude each other');
   if (data === undefined && file === undefined) return undefined;

@@ -1,4 +1,4 @@
-import { commands, type Command } from '../commands.ts';
+import type { Command } from '../command.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { flagOf, globalFlags, type FlagName } from '../flags.ts';
 import { UsageError } from '../parse-args.ts';
@@ -9,8 +9,13 @@ function flagsOf(command: Command): FlagName[] {
   return [...command.flags, ...globalFlags].filter((name) => flagOf(name).deprecated === undefined);
 }
 
-function bash(): string {
-  const cases = commands.map((command) => `    ${[command.name, ...(command.aliases ?? [])].join('|')}) words="${flagsOf(command).map((name) => `--${name}`).join(' ')}" ;;`);
+function bash(commands: readonly Command[]): string {
+  const cases = commands.map(
+    (command) =>
+      `    ${[command.name, ...(command.aliases ?? [])].join('|')}) words="${flagsOf(command)
+        .map((name) => `--${name}`)
+        .join(' ')}" ;;`,
+  );
   return `_proa() {
   local current="\${COMP_WORDS[COMP_CWORD]}" words=""
   if [ "$COMP_CWORD" -eq 1 ]; then
@@ -33,10 +38,13 @@ function quoted(text: string): string {
   return text.replaceAll("'", `'\\''`);
 }
 
-function zsh(): string {
+function zsh(commands: readonly Command[]): string {
   const list = commands.map(({ name, summary }) => `    '${name}:${quoted(summary).replaceAll(':', '\\:')}'`);
   const cases = commands.map((command) => {
-    const specs = flagsOf(command).map((name) => `'--${name}[${quoted(flagOf(name).doc).replaceAll('[', '(').replaceAll(']', ')')}]${flagOf(name).type === 'flag' ? '' : ':value:_files'}'`);
+    const specs = flagsOf(command).map(
+      (name) =>
+        `'--${name}[${quoted(flagOf(name).doc).replaceAll('[', '(').replaceAll(']', ')')}]${flagOf(name).type === 'flag' ? '' : ':value:_files'}'`,
+    );
     return `    ${command.name}) _arguments ${specs.join(' ')} '*:file:_files' ;;`;
   });
   return `#compdef proa
@@ -58,7 +66,7 @@ ${cases.join('\n')}
 compdef _proa proa`;
 }
 
-function fish(): string {
+function fish(commands: readonly Command[]): string {
   const lines = ['complete -c proa -f'];
   for (const command of commands) {
     lines.push(`complete -c proa -n __fish_use_subcommand -a ${command.name} -d '${command.summary.replaceAll("'", "\\'")}'`);
@@ -66,16 +74,19 @@ function fish(): string {
       const { type, doc, short, words } = flagOf(name);
       const takes = type === 'flag' ? '' : words === undefined ? ' -r -F' : ` -x -a '${words.join(' ')}'`;
       const letter = short === undefined ? '' : ` -s ${short}`;
-      lines.push(`complete -c proa -n '__fish_seen_subcommand_from ${command.name}' -l ${name}${letter}${takes} -d '${doc.replaceAll("'", "\\'")}'`);
+      lines.push(
+        `complete -c proa -n '__fish_seen_subcommand_from ${command.name}' -l ${name}${letter}${takes} -d '${doc.replaceAll("'", "\\'")}'`,
+      );
     }
   }
   return lines.join('\n');
 }
 
 /** `proa completion`: a script for one shell, made from the flag table. */
-export async function run({ args, output }: CommandContext): Promise<number> {
+export async function run({ args, output, commands }: CommandContext): Promise<number> {
   const [shell] = args.positionals;
-  if (shell === undefined || !Object.hasOwn(shells, shell)) throw new UsageError('which shell?', `proa completion <${Object.keys(shells).join('|')}>`);
-  output.line(shells[shell as keyof typeof shells]());
+  if (shell === undefined || !Object.hasOwn(shells, shell))
+    throw new UsageError('which shell?', `proa completion <${Object.keys(shells).join('|')}>`);
+  output.line(shells[shell as keyof typeof shells](commands));
   return exitCodes.ok;
 }

@@ -26,9 +26,13 @@ export async function run({ ports, args, output }: CommandContext): Promise<numb
   const runs = await findRuns(ports);
   const apps = runs.flatMap(({ record }) => record.apps).filter((app) => app.logFile !== undefined && (id === undefined || app.id === id));
   const [app] = apps;
-  if (id === undefined && apps.length > 1) throw new UsageError(`which app? (${apps.map((item) => item.id).join(', ')})`, 'proa logs <app-id>');
+  if (id === undefined && apps.length > 1)
+    throw new UsageError(`which app? (${apps.map((item) => item.id).join(', ')})`, 'proa logs <app-id>');
   if (app?.logFile === undefined) {
-    output.error(id === undefined ? 'no app with a log runs on this machine' : `no app "${id}" with a log runs on this machine`, 'proa list');
+    output.error(
+      id === undefined ? 'no app with a log runs on this machine' : `no app "${id}" with a log runs on this machine`,
+      'proa list',
+    );
     return exitCodes.notFound;
   }
   const print = (line: string): void => (output.json ? output.value({ app: app.id, line }) : output.line(harmless(line)));
@@ -47,7 +51,7 @@ async function follow(ports: Ports, from: { file: string; size: number; line(tex
   let position = from.size;
   let ended = false;
   const off = (['SIGINT', 'SIGTERM'] as const).map((signal) => ports.process.onSignal(signal, () => (ended = true)));
-  const splitter = lineSplitter(from.line);
+  const splitter = lineSplitter((text) => from.line(text));
   while (!ended) {
     const size = (await ports.disk.stat(from.file))?.sizeBytes ?? 0;
     if (size < position) position = 0;

@@ -11,8 +11,11 @@ function metadataQuery(text: string | undefined): string {
   } catch {
     metadata = undefined;
   }
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) throw new UsageError('--metadata must be a JSON object');
-  const pairs = Object.entries(metadata).map(([name, value]) => `metadata.${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`);
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata))
+    throw new UsageError('--metadata must be a JSON object');
+  const pairs = Object.entries(metadata).map(
+    ([name, value]) => `metadata.${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`,
+  );
   return pairs.length === 0 ? '' : `?${pairs.join('&')}`;
 }
 
@@ -20,7 +23,8 @@ function metadataQuery(text: string | undefined): string {
 export async function run(context: CommandContext): Promise<number> {
   const { values } = context.args;
   const { 'publish-app-id': appId, topic } = values;
-  if (appId === undefined || topic === undefined) throw new UsageError('--publish-app-id and --topic are needed', context.command.examples[0]);
+  if (appId === undefined || topic === undefined)
+    throw new UsageError('--publish-app-id and --topic are needed', context.command.examples[0]);
   const body = await requestBody(context);
   if (body === undefined) throw new UsageError('--data or --data-file is needed');
   const pubsub = valueOrDefault(values, 'pubsub') as string;

@@ -52,7 +52,10 @@ export async function run(context: CommandContext): Promise<number> {
   } catch (thrown) {
     if (!isProaError(thrown)) throw thrown;
     if (stop.asked) return exitCodes.ok;
-    output.error(thrown.code === 'config.invalid' ? thrown.message : `${thrown.message} [${thrown.code}]`, thrown.code === 'config.invalid' ? undefined : thrown.hint);
+    output.error(
+      thrown.code === 'config.invalid' ? thrown.message : `${thrown.message} [${thrown.code}]`,
+      thrown.code === 'config.invalid' ? undefined : thrown.hint,
+    );
     return exitCodes.failed;
   } finally {
     stop.close();
@@ -80,7 +83,11 @@ class StopSignals {
       if (this.#host === undefined) this.#restartAsked = true;
       else void this.#host.restart();
     };
-    this.#unhook = [process.onSignal('SIGINT', stop('SIGINT')), process.onSignal('SIGTERM', stop('SIGTERM')), process.onSignal('SIGHUP', restart)];
+    this.#unhook = [
+      process.onSignal('SIGINT', stop('SIGINT')),
+      process.onSignal('SIGTERM', stop('SIGTERM')),
+      process.onSignal('SIGHUP', restart),
+    ];
   }
 
   attach(host: RunningHost): void {

@@ -44,7 +44,11 @@ export async function run({ ports, args, output }: CommandContext): Promise<numb
   const missing = ids.filter((id) => !chosen.some((run) => run.record.apps.some((app) => app.id === id)));
   const timeoutMs = valueOrDefault(values, 'timeout') as number;
   const results = await Promise.all(
-    chosen.map(async (run) => ({ apps: run.record.apps.map(({ id }) => id), pid: run.record.process.pid, stopped: await stopRun(ports, run, timeoutMs) })),
+    chosen.map(async (run) => ({
+      apps: run.record.apps.map(({ id }) => id),
+      pid: run.record.process.pid,
+      stopped: await stopRun(ports, run, timeoutMs),
+    })),
   );
   if (output.json) output.value({ stopped: results, notFound: missing });
   for (const { apps, stopped, pid } of results) {

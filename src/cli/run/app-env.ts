@@ -1,4 +1,4 @@
-import type { RunApp } from '../../host/config/run-file.ts';
+import type { RunApp } from '../../host/config/run-model.ts';
 import type { RunningApp } from '../../host/host-api.ts';
 
 /** Parses `NAME=value` lines: comments, `export`, single and double quotes; no expansion. */

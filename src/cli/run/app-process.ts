@@ -1,4 +1,4 @@
-import type { RestartPolicy } from '../../host/config/run-file.ts';
+import type { RestartPolicy } from '../../host/config/run-model.ts';
 import type { Child, Ports, Timer } from '../../kernel/ports.ts';
 import { lineSplitter } from './lines.ts';
 
@@ -25,6 +25,7 @@ export interface AppProcessOptions {
 /** First pause before a restart, the longest one, and the time up after which counting begins anew. */
 export const restartTimes = { firstMs: 500, maxMs: 30_000, soundAfterMs: 60_000 } as const;
 const errorLinesKept = 5;
+const groupPollMs = 20;
 
 /** The exit code that a shell would report: the program's own, 128 + signal, 126/127 when it could not be started. */
 export function exitCodeOf({ code, signal, error }: AppExit): number {
@@ -65,37 +66,57 @@ export class AppProcess {
   }
 
   start(): void {
-    const { ports, command, cwd, env, line } = this.#options;
+    const options = this.#options;
+    const { ports, command } = options;
     const lastErrors: string[] = [];
     const streams = {
-      stdout: lineSplitter((text) => line('stdout', text)),
+      stdout: lineSplitter((text) => options.line('stdout', text)),
       stderr: lineSplitter((text) => {
         lastErrors.push(text);
         if (lastErrors.length > errorLinesKept) lastErrors.shift();
-        line('stderr', text);
+        options.line('stderr', text);
       }),
     };
     const beganMs = ports.clock.mono();
+    let chunks = 0;
     const child = ports.process.spawn({
       command: command[0] as string,
       args: command.slice(1),
-      cwd,
-      env,
-      output: (stream, chunk) => streams[stream].write(chunk),
+      cwd: options.cwd,
+      env: options.env,
+      output(stream, chunk) {
+        chunks += 1;
+        streams[stream].write(chunk);
+      },
     });
     this.#child = child;
-    if (child.pid > 0) this.#options.started(child.pid);
-    void child.exit.then((exit) => {
+    if (child.pid > 0) options.started(child.pid);
+    void child.exit.then(async (exit) => {
+      const upMs = ports.clock.mono() - beganMs;
+      await this.#groupEnd(child);
+      await this.#quiet(() => chunks);
       streams.stdout.end();
       streams.stderr.end();
-      // Grandchildren may outlive the program: the group goes with it.
-      child.kill('SIGKILL');
-      this.#ended(
-        { code: exit.code, signal: exit.signal, ...(exit.error && { error: exit.error }) },
-        lastErrors,
-        ports.clock.mono() - beganMs,
-      );
+      this.#ended({ code: exit.code, signal: exit.signal, ...(exit.error && { error: exit.error }) }, lastErrors, upMs);
     });
+  }
+
+  /** What the program left behind goes with it: at once after a crash, within the grace of `stop` otherwise (a shell may end before its child). */
+  async #groupEnd(child: Child): Promise<void> {
+    if (!this.#stopping) child.kill('SIGKILL');
+    while (await child.groupAlive()) await this.#sleep(groupPollMs);
+  }
+
+  /** The last output may arrive after the end: waits until nothing comes any more, at most a second. */
+  async #quiet(chunks: () => number): Promise<void> {
+    for (let round = 0, seen = -1; round < 50 && seen !== chunks(); round++) {
+      seen = chunks();
+      await this.#sleep(groupPollMs);
+    }
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.ports.clock.timer(delayMs, resolve));
   }
 
   /** Asks the whole group to end and kills it after `graceMs`. Resolves when it is gone. */
@@ -124,19 +145,20 @@ export class AppProcess {
   #ended(exit: AppExit, lastErrors: readonly string[], upMs: number): void {
     this.#child = undefined;
     this.#lastExit = exit;
-    const { restart, ended, ports } = this.#options;
+    const options = this.#options;
+    const { restart, ports } = options;
     const failed = exit.code !== 0;
     // What cannot even be started will not start by repetition.
     const again = !this.#stopping && exit.error === undefined && (restart === 'always' || (restart === 'on-failure' && failed));
     if (!again) {
-      ended(exit, { lastErrors });
+      options.ended(exit, { lastErrors });
       this.#finish(exit);
       return;
     }
     this.#failures = upMs > restartTimes.soundAfterMs ? 0 : this.#failures;
     const restartInMs = Math.min(restartTimes.maxMs, restartTimes.firstMs * 2 ** this.#failures);
     this.#failures += 1;
-    ended(exit, { lastErrors, restartInMs });
+    options.ended(exit, { lastErrors, restartInMs });
     this.#pause = ports.clock.timer(restartInMs, () => this.start());
   }
 }

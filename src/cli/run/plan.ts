@@ -1,6 +1,7 @@
 import { basename, join, resolve } from 'node:path';
 import { problemsToError, renderProblem } from '../../host/config/problem.ts';
-import { findRunFile, loadRunFile, runFileNames, type RestartPolicy, type RunApp, type RunFile } from '../../host/config/run-file.ts';
+import { findRunFile, loadRunFile, runFileNames } from '../../host/config/run-file.ts';
+import type { RestartPolicy, RunApp, RunFile } from '../../host/config/run-model.ts';
 import type { AppSpec } from '../../host/host-api.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Ports } from '../../kernel/ports.ts';

@@ -57,8 +57,9 @@ export class RunSession {
     );
     try {
       await this.#startHost();
-      const ends = await this.#startApps();
-      const code = await Promise.race([this.#host?.done ?? Promise.resolve(1), ends]);
+      const ends: Promise<number>[] = [this.#startApps()];
+      if (this.#host !== undefined) ends.push(this.#host.done);
+      const code = await Promise.race(ends);
       await this.#stop('everything has ended');
       const exitCode = this.#stopCode ?? code;
       console.emit({ type: 'stopped', exitCode });
@@ -116,8 +117,8 @@ export class RunSession {
     }
   }
 
-  /** Starts every app when those it waits for are ready. The promise inside resolves with the exit code once all have ended for good. */
-  async #startApps(): Promise<Promise<number>> {
+  /** Starts every app when those it waits for are ready; resolves with the exit code once all have ended for good. */
+  async #startApps(): Promise<number> {
     const own = this.#served.filter(({ planned }) => planned.app.command !== undefined);
     const exits = own.map(async (served) => {
       const ready = await this.#waitFor(served.planned.app.waits);
@@ -126,7 +127,8 @@ export class RunSession {
     });
     // Without processes of our own only a signal or the host ends the run.
     if (own.length === 0) return new Promise<number>(() => {});
-    return Promise.all(exits).then((ended) => this.#exitCode(ended.filter((exit) => exit !== undefined)));
+    const ended = await Promise.all(exits);
+    return this.#exitCode(ended.filter((exit) => exit !== undefined));
   }
 
   #exitCode(exits: readonly AppExit[]): number {
@@ -139,8 +141,11 @@ export class RunSession {
     const { clock } = this.#options.ports;
     const awaited = this.#served.filter(({ planned }) => ids.includes(planned.app.id)).map(({ runtime }) => runtime.ready);
     let cancel = (): void => {};
-    const tooLong = new Promise<void>((resolve) => (cancel = clock.timer(waitMaxMs, resolve, true).cancel));
-    await Promise.race([Promise.allSettled(awaited), tooLong, this.#host?.done]);
+    const tooLong = new Promise<void>((resolve) => {
+      const timer = clock.timer(waitMaxMs, resolve, true);
+      cancel = () => timer.cancel();
+    });
+    await Promise.race([Promise.allSettled(awaited), tooLong]);
     cancel();
     return this.#stopping === undefined;
   }
@@ -150,7 +155,7 @@ export class RunSession {
     const { planned, runtime, log } = served;
     const { app, name } = planned;
     const command = app.command as readonly string[];
-    await Promise.race([runtime.outboundReady, this.#host?.done]);
+    await runtime.outboundReady;
     const env = appEnvironment({
       app,
       runtime,
@@ -254,9 +259,9 @@ export class RunSession {
   async #stopAll(reason: string): Promise<void> {
     const running = this.#served.filter(({ pid }) => pid !== undefined);
     if (running.length > 0) this.#options.console.emit({ type: 'stopping', reason });
-    await Promise.all(this.#served.map(({ process }) => process?.stop(stopGraceMs)));
+    await Promise.all(this.#served.map(async ({ process }) => process?.stop(stopGraceMs)));
     await this.#host?.stop(reason);
-    await Promise.all(this.#served.map(({ log }) => log?.close()));
+    await Promise.all(this.#served.map(async ({ log }) => log?.close()));
     await this.#registration.remove();
   }
 }

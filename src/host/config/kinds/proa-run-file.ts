@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { pathOf, type RunApp, type RunFile, type RunFileContext } from '../run-file.ts';
+import { pathOf, type RunApp, type RunFile, type RunFileContext } from '../run-model.ts';
 import {
   duration,
   filledText,
