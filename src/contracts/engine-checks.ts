@@ -1,0 +1,63 @@
+import { ProaError } from '../kernel/errors.ts';
+import type { Key } from '../kernel/tuple.ts';
+import { type Commit, engineLimits } from './engine.ts';
+
+/** Throws `engine.limit` when a commit is beyond the contract's limits, `bad-request` when its keys are not byte strings. */
+export function checkCommit(commit: Commit): void {
+  let operations = 0;
+  let bytes = 0;
+  const count = (key: Key, more: number): void => {
+    checkKey(key);
+    operations++;
+    bytes += key.length + more;
+  };
+  if (commit.id !== undefined && (commit.id.length === 0 || commit.id.length > engineLimits.commitIdCharsMax)) {
+    throw new ProaError('engine.limit', `a commit's id has 1 to ${engineLimits.commitIdCharsMax} characters, not ${commit.id.length}`);
+  }
+  for (const condition of commit.if ?? [])
+    count('key' in condition ? condition.key : 'log' in condition ? condition.log : condition.name, 0);
+  for (const range of commit.deleteRange ?? []) {
+    checkBound(range.from);
+    checkBound(range.to);
+    operations++;
+  }
+  for (const key of commit.delete ?? []) count(key, 0);
+  for (const put of commit.put ?? []) {
+    checkValue(put.value);
+    count(put.key, put.value.length);
+  }
+  for (const append of commit.append ?? []) {
+    checkKey(append.log);
+    for (const entry of append.entries) {
+      checkValue(entry.data);
+      count(append.log, entry.data.length);
+    }
+  }
+  if (operations > engineLimits.operationsMax) {
+    throw new ProaError('engine.limit', `a commit has at most ${engineLimits.operationsMax} operations, not ${operations}`);
+  }
+  if (bytes > engineLimits.commitBytesMax) {
+    throw new ProaError('engine.limit', `a commit has at most ${engineLimits.commitBytesMax} bytes, not ${bytes}`);
+  }
+}
+
+const notBytes = /[^\x00-\xff]/;
+
+/** Throws unless `key` is a byte string within the limit. */
+export function checkKey(key: Key): void {
+  if (key.length > engineLimits.keyBytesMax) {
+    throw new ProaError('engine.limit', `a key has at most ${engineLimits.keyBytesMax} bytes, not ${key.length}`);
+  }
+  if (notBytes.test(key)) throw new ProaError('bad-request', 'a key of the engine is a string of bytes (0 to 255 per character)');
+}
+
+/** The upper bound of a range may be one byte longer than a key, so that it can lie behind every key. */
+function checkBound(key: Key): void {
+  checkKey(key.slice(0, engineLimits.keyBytesMax));
+}
+
+function checkValue(value: Uint8Array): void {
+  if (value.length > engineLimits.valueBytesMax) {
+    throw new ProaError('engine.limit', `a value has at most ${engineLimits.valueBytesMax} bytes, not ${value.length}`);
+  }
+}
