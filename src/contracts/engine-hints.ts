@@ -41,12 +41,12 @@ export class HintBoard {
   }
 
   firePrefixes(): void {
-    for (const callbacks of [...this.#prefixes.values()]) call(callbacks);
+    Array.from(this.#prefixes.values()).forEach(call);
   }
 
   /** What changed is not known: everyone is called. */
   fireAll(): void {
-    for (const callbacks of [...this.#logs.values()]) call(callbacks);
+    Array.from(this.#logs.values()).forEach(call);
     this.firePrefixes();
   }
 
@@ -73,5 +73,6 @@ export class HintBoard {
 }
 
 function call(callbacks: Set<() => void> | undefined): void {
-  if (callbacks !== undefined) for (const callback of [...callbacks]) callback();
+  // A copy: a callback may unwatch or watch.
+  if (callbacks !== undefined) Array.from(callbacks).forEach((callback) => callback());
 }

@@ -36,7 +36,7 @@ export interface Database {
 
 /** Opens no connection yet. Fails with `driver.missing-package` when `pg` is not installed. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { default: pg } = await importPg();
+  const pg = await importPg();
   const config = clientConfig(options);
   const pool = new pg.Pool({ ...config, max: options.connectionsMax, idleTimeoutMillis: 30_000 });
   // A connection that breaks while idle is replaced on next use; without a listener it would end the process.
@@ -48,9 +48,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   };
 }
 
-async function importPg(): Promise<typeof import('pg') & { default: typeof import('pg') }> {
+async function importPg() {
   try {
-    return (await import('pg')) as typeof import('pg') & { default: typeof import('pg') };
+    return (await import('pg')).default;
   } catch (error) {
     throw new ProaError('driver.missing-package', 'the PostgreSQL engine needs the package "pg", which is not installed', {
       cause: error,

@@ -7,7 +7,7 @@ export interface HousekeepingOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly schema: string;
-  answered(nowMs: number, sentMono: number): void;
+  readonly answered: (nowMs: number, sentMono: number) => void;
 }
 
 const intervalMs = 5_000;

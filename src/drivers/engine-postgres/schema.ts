@@ -143,7 +143,15 @@ begin
     end if;
     if decided then continue; end if;
     k := substring(bytes from op.ka + 1 for op.kl);
-    if op.kind <= 5 then
+${judgeCondition(s)}${applyOperation(s)}    end if;
+  end loop;
+  return answer;
+end $$;`;
+}
+
+/* The first condition that does not hold decides the commit. */
+function judgeCondition(s: string): string {
+  return `    if op.kind <= 5 then
       if op.kind = 2 or op.kind = 3 then
         select e.version into n from ${s}.keys e where e.key = k and (e.expires_ms is null or e.expires_ms > now_ms);
         decided := case when op.kind = 3 then n is null else coalesce(n, 0) <> op.number end;
@@ -156,7 +164,12 @@ begin
       end if;
       if decided then outcome := array[1::bigint, condition]; end if;
       condition := condition + 1;
-    elsif op.kind = 6 then
+`;
+}
+
+/* Reached only when every condition held. */
+function applyOperation(s: string): string {
+  return `    elsif op.kind = 6 then
       delete from ${s}.keys e where e.key >= k and e.key < substring(bytes from op.da + 1 for op.dl);
       deleted := true;
     elsif op.kind = 7 then
@@ -176,10 +189,7 @@ begin
       insert into ${s}.entries values (
         current_log, n, now_ms, case when op.kl > 0 then convert_from(k, 'UTF8') end, substring(bytes from op.da + 1 for op.dl));
       n := n + 1;
-    end if;
-  end loop;
-  return answer;
-end $$;`;
+`;
 }
 
 /* A lease's row stays for ever: its epoch must not begin again. */

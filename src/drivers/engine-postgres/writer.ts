@@ -6,8 +6,8 @@ import { decodeAnswer, type EncodedCommit, groupParameters } from './group.ts';
 
 interface Waiting {
   readonly commit: EncodedCommit;
-  resolve(result: CommitResult): void;
-  reject(error: unknown): void;
+  readonly resolve: (result: CommitResult) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 export interface WriterOptions {
@@ -17,7 +17,7 @@ export interface WriterOptions {
   /** Commits that wait; beyond them a commit fails with `overloaded`. */
   readonly waitingMax: number;
   /** Told after each answer: the database's time, and when the statement was sent on the monotonic clock. */
-  answered(nowMs: number, sentMono: number): void;
+  readonly answered: (nowMs: number, sentMono: number) => void;
 }
 
 const groupCommitsMax = 256;
