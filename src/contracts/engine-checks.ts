@@ -1,6 +1,6 @@
 import { ProaError } from '../kernel/errors.ts';
 import type { Key } from '../kernel/tuple.ts';
-import { type Commit, engineLimits } from './engine.ts';
+import { type Commit, engineLimits, type NewLogEntry } from './engine.ts';
 
 /** Throws `engine.limit` when a commit is beyond the contract's limits, `bad-request` when its keys are not byte strings. */
 export function checkCommit(commit: Commit): void {
@@ -30,7 +30,7 @@ export function checkCommit(commit: Commit): void {
     checkKey(append.log);
     for (const entry of append.entries) {
       checkValue(entry.data);
-      count(append.log, entry.data.length);
+      count(append.log, entry.data.length + headBytes(entry));
     }
   }
   if (operations > engineLimits.operationsMax) {
@@ -49,6 +49,13 @@ export function checkKey(key: Key): void {
     throw new ProaError('engine.limit', `a key has at most ${engineLimits.keyBytesMax} bytes, not ${key.length}`);
   }
   if (notBytes.test(key)) throw new ProaError('bad-request', 'a key of the engine is a string of bytes (0 to 255 per character)');
+}
+
+/** What an entry holds beside its data, at least: a character is counted as one byte. */
+function headBytes(entry: NewLogEntry): number {
+  let size = (entry.key?.length ?? 0) + (entry.dedupe?.length ?? 0);
+  for (const name in entry.attributes) size += name.length + (entry.attributes[name] as string).length;
+  return size;
 }
 
 /** The upper bound of a range may be one byte longer than a key, so that it can lie behind every key. */
