@@ -81,17 +81,23 @@ export function writeCommit(w: ByteWriter, commit: Commit): void {
 export function readCommit(r: ByteReader): Commit {
   const most = engineLimits.operationsMax;
   const id = r.optional(() => r.text());
+  const conditions = r.list(most, () => readCondition(r));
+  const put = r.list(most, () => {
+    const one = { key: r.key(), value: r.bytes() };
+    const expiresAtMs = r.optional(() => r.number());
+    return expiresAtMs === undefined ? one : { ...one, expiresAtMs };
+  });
+  const deleted = r.list(most, () => r.key());
+  const deleteRange = r.list(most, () => ({ from: r.key(), to: r.key() }));
+  const append = r.list(most, () => ({ log: r.key(), entries: r.list(most, () => readNewEntry(r)) }));
+  // Absent stays absent: an engine may take the mere presence of a part as a reason to do more.
   return {
-    ...(id === undefined ? {} : { id }),
-    if: r.list(most, () => readCondition(r)),
-    put: r.list(most, () => {
-      const put = { key: r.key(), value: r.bytes() };
-      const expiresAtMs = r.optional(() => r.number());
-      return expiresAtMs === undefined ? put : { ...put, expiresAtMs };
-    }),
-    delete: r.list(most, () => r.key()),
-    deleteRange: r.list(most, () => ({ from: r.key(), to: r.key() })),
-    append: r.list(most, () => ({ log: r.key(), entries: r.list(most, () => readNewEntry(r)) })),
+    ...(id !== undefined && { id }),
+    ...(conditions.length > 0 && { if: conditions }),
+    ...(put.length > 0 && { put }),
+    ...(deleted.length > 0 && { delete: deleted }),
+    ...(deleteRange.length > 0 && { deleteRange }),
+    ...(append.length > 0 && { append }),
   };
 }
 

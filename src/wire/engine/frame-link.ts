@@ -96,8 +96,8 @@ export class FrameLink {
 
   close(error: Error): void {
     if (this.#closed) return;
-    this.#connection.destroy();
     this.#finished(error);
+    this.#connection.destroy();
   }
 
   /** From the third frame of a turn on, frames wait for the turn's end and leave in one system call. */
