@@ -1,6 +1,7 @@
 import type { Service } from '../../kernel/service.ts';
 import type { ConfigurationItems } from '../../contracts/configuration.ts';
 import type { Metadata } from '../../contracts/state.ts';
+export type { ConfigurationItems } from '../../contracts/configuration.ts';
 
 export interface ConfigurationQuery {
   readonly store: string;
