@@ -295,7 +295,11 @@ class SocketEngine implements RemoteEngine {
       this.#watches.delete(name);
       this.#hints.delete(watch);
     }
-    this.#request(watched ? requestType.watch : requestType.unwatch, write, nothing).catch(() => {});
+    // What changed until the owner knew of the watch was not seen by it.
+    this.#request(watched ? requestType.watch : requestType.unwatch, write, nothing).then(
+      () => this.#hints.get(watch)?.(),
+      () => {},
+    );
   }
 
   #closed(error: Error): void {

@@ -1,5 +1,5 @@
 import type { Engine } from '../../contracts/engine.ts';
-import { ProaError } from '../../kernel/errors.ts';
+import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Connection, Listener, Network } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { ByteReader, ByteWriter } from '../../wire/engine/byte-codec.ts';
@@ -17,6 +17,8 @@ export interface ServeEngineOptions {
   readonly engine: Promise<Engine>;
   /** Called before every request is given to the engine; a rejection is its answer (the owner found out that it is none any more). */
   readonly admit?: () => Promise<void> | undefined;
+  /** Told when the engine answered `unknown` or `engine.unavailable`: it may not be worth serving any more. */
+  readonly failed?: (error: unknown) => void;
   /** Clients at once. Default 256. */
   readonly clientsMax?: number;
   /** Requests of one client that may be under way. Default 8,192. */
@@ -136,6 +138,7 @@ class EngineClient {
         scope.commit(commit);
         return async (engine) => {
           const result = await engine.commit(commit);
+          if (result.status === 'unknown') this.#options.failed?.(result.cause);
           return (w) => message.writeCommitResult(w, result);
         };
       }
@@ -245,6 +248,7 @@ class EngineClient {
       write(w);
       this.#link.send(answerType.ok, id, w);
     } catch (error) {
+      if (isProaError(error) && error.code === 'engine.unavailable') this.#options.failed?.(error);
       this.#fail(id, error);
     }
     if (this.#underWay-- === this.#requestsMax) this.#link.resume();
