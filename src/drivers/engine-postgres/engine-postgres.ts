@@ -17,6 +17,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Ports } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { type Database, openDatabase, type PostgresAddress, statementError } from './database.ts';
+import { createGetBatcher } from './get-batcher.ts';
 import { encodeCommit, keyBytes, stripeOf } from './group.ts';
 import { PostgresHints } from './hints.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -95,6 +96,7 @@ class PostgresEngine implements Engine {
   readonly #schema: string;
   readonly #clock;
   readonly #reads;
+  readonly #get;
   readonly #writer: GroupWriter;
   readonly #board: HintBoard;
   readonly #hints: PostgresHints;
@@ -108,6 +110,7 @@ class PostgresEngine implements Engine {
     this.#schema = schema;
     this.#clock = createRemoteClock(clock);
     this.#reads = createReads(database, clock, schema);
+    this.#get = createGetBatcher(clock, (keys) => this.#reads.getMany(keys));
     const answered = (nowMs: number, sentMono: number): void => this.#clock.learn(nowMs, sentMono);
     this.#writer = new GroupWriter({ database, clock, schema, waitingMax: options.waitingMax ?? 10_000, answered });
     this.#board = new HintBoard((_kind, _key, watched) => {
@@ -130,8 +133,8 @@ class PostgresEngine implements Engine {
     return result;
   }
 
-  async get(key: Key): Promise<Entry | undefined> {
-    return (await this.#reads.getMany([key]))[0];
+  get(key: Key): Promise<Entry | undefined> {
+    return this.#get(key);
   }
 
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {

@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter } from './byte-codec.ts';
 
 /** A frame: u32 length of what follows, u8 type, u32 id, payload. */
 const headBytes = 9;
+const drainBytes = 1024 * 1024;
 /** A request or event; a commit of 4 MB fits with its keys. */
 export const frameBytesMax = 64 * 1024 * 1024;
 
@@ -131,7 +132,10 @@ export class FrameLink {
   #drain(): void {
     this.#blocked = false;
     while (this.#queue.length > 0 && !this.#blocked) {
-      const frames = this.#queue.splice(0, 64);
+      // Few large writes: each one that is refused costs a turn of the loop.
+      let count = 0;
+      for (let bytes = 0; count < this.#queue.length && bytes < drainBytes; count++) bytes += (this.#queue[count] as Buffer).length;
+      const frames = this.#queue.splice(0, count);
       const joined = frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames);
       this.#queuedBytes -= joined.length;
       if (!this.#connection.write(joined)) this.#blocked = true;
