@@ -123,6 +123,10 @@ export const catalogue = {
     title: 'The write may or may not have happened',
     retry: 'unknown',
   }),
+  'engine.denied': spec('ERR_ENGINE_DENIED', 403, 'PERMISSION_DENIED', {
+    category: 'common',
+    title: "The engine refuses what lies outside of the client's scope",
+  }),
   // invocation
   'invoke.failed': spec('ERR_DIRECT_INVOKE', 500, 'INTERNAL', {
     category: 'service-invocation',
