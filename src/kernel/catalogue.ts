@@ -63,6 +63,16 @@ export const catalogue = {
   }),
   overloaded: spec('ERR_OVERLOADED', 429, 'RESOURCE_EXHAUSTED', { category: 'common', title: 'A limit is reached', retry: 'safe' }),
   unavailable: spec('ERR_UNAVAILABLE', 503, 'UNAVAILABLE', { category: 'common', title: 'The target cannot be reached', retry: 'safe' }),
+  'http.broken': spec('ERR_HTTP_BROKEN', 502, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'The connection broke before the answer was complete',
+    retry: 'unknown',
+  }),
+  'http.protocol': spec('ERR_HTTP_PROTOCOL', 502, 'INTERNAL', {
+    category: 'common',
+    title: 'The peer does not keep to HTTP/1.1',
+    retry: 'unknown',
+  }),
   unauthenticated: spec('ERR_UNAUTHENTICATED', 401, 'UNAUTHENTICATED', { category: 'common', title: 'The token is missing or wrong' }),
   // configuration of the runtime itself
   'config.invalid': spec('ERR_CONFIG_INVALID', 500, 'FAILED_PRECONDITION', { category: 'common', title: 'The configuration is not valid' }),

@@ -42,6 +42,11 @@ export class IncomingBody implements Body, Flow {
     return !this.complete && !this.failed && (this.#state === 'dropped' || (this.#state === 'piped' && this.#credit > 0));
   }
 
+  /** The reader gave it up; the rest is read to be thrown away. */
+  get dropped(): boolean {
+    return this.#state === 'dropped';
+  }
+
   /** Nobody has asked for the body yet. */
   get untouched(): boolean {
     return this.#state === 'waiting';
