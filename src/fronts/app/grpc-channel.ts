@@ -87,12 +87,12 @@ export function createGrpcChannel(options: GrpcChannelOptions): GrpcAppChannel {
     // What an app with actors says over HTTP has no counterpart here.
     config: () => Promise.resolve(undefined),
     subscriptions: async () => {
-      const answer = await orWhenMissing(client.unary(codecs.subscriptions, {}, within(10_000)), { subscriptions: [] });
-      return answer.subscriptions.flatMap((subscription) => specOf(subscription as TopicSubscription));
+      const answer = await unlessMissing(client.unary(codecs.subscriptions, {}, within(10_000)));
+      return (answer?.subscriptions ?? []).flatMap(specOf);
     },
     inputBindings: async (routes, timeoutMs) => {
-      const answer = await orWhenMissing(client.unary(codecs.bindings, {}, within(timeoutMs)), { bindings: [] as string[] });
-      return new Set(answer.bindings.filter((name) => routes.has(name)));
+      const answer = await unlessMissing(client.unary(codecs.bindings, {}, within(timeoutMs)));
+      return new Set((answer?.bindings ?? []).filter((name) => routes.has(name)));
     },
     event: async (call) => {
       try {
@@ -158,11 +158,11 @@ function withoutType(headers: readonly string[]): string[] {
 }
 
 // An app that does not implement a question has nothing to say to it.
-async function orWhenMissing<T>(answer: Promise<T>, missing: T): Promise<T> {
+async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (thrown) {
-    if (ProaError.from(thrown).code === 'unimplemented') return missing;
+    if (ProaError.from(thrown).code === 'unimplemented') return undefined;
     throw thrown;
   }
 }
