@@ -146,6 +146,14 @@ class Host implements RunningHost {
     return peers;
   }
 
+  // A sidecar's log is its standard output (or a file); `run` prints the lines of many apps itself.
+  #writer(appId: string): (line: string) => void {
+    const { ports, shared, events } = this.#options;
+    if (shared.logFile !== undefined) return appendTo(ports, shared.logFile);
+    if (shared.mode === 'sidecar') return (line) => ports.process.writeOut(line);
+    return (line) => events({ kind: 'log', appId, level: 'info', line: line.slice(0, -1) });
+  }
+
   #loggerOf(appId: string): Logger {
     const { ports, shared } = this.#options;
     return createLogger({
@@ -155,13 +163,28 @@ class Host implements RunningHost {
       appId,
       instance: ports.process.hostName(),
       version,
-      write: (line) => this.#options.events({ kind: 'log', appId, level: 'info', line: line.slice(0, -1) }),
+      write: this.#writer(appId),
     });
   }
 }
 
 function userName(ports: Ports): Promise<string> {
   return Promise.resolve((ports.process.env('USER') ?? ports.process.env('LOGNAME') ?? 'me').replace(/[^A-Za-z0-9_-]/g, '').slice(0, 24) || 'me');
+}
+
+// Lines are written one after another; a log that cannot be written must not stop what it tells about.
+function appendTo(ports: Ports, path: string): (line: string) => void {
+  let position: Promise<number> = ports.disk.stat(path).then((stat) => stat?.sizeBytes ?? 0);
+  const file = ports.disk.open(path, 'write');
+  file.catch(() => {});
+  return (line) => {
+    const bytes = Buffer.from(line, 'utf8');
+    position = position.then(async (at) => {
+      await (await file).write([bytes], at);
+      return at + bytes.length;
+    });
+    position.catch(() => {});
+  };
 }
 
 function loadOptions(ports: Ports, spec: AppSpec) {
