@@ -18,7 +18,14 @@ export async function openAppChannel({ ports, spec, appPort, client }: OpenChann
   const maxConcurrency = spec.appMaxConcurrency ?? -1;
   if (spec.appProtocol === 'grpc' || spec.appProtocol === 'grpcs') {
     const { createGrpcChannel } = await import('../fronts/app/grpc-channel.ts');
-    return createGrpcChannel({ ports, address, tls: spec.appProtocol === 'grpcs', appToken, maxConcurrency, messageBytesMax: spec.bodyBytesMax });
+    return createGrpcChannel({
+      ports,
+      address,
+      tls: spec.appProtocol === 'grpcs',
+      appToken,
+      maxConcurrency,
+      messageBytesMax: spec.bodyBytesMax,
+    });
   }
   return createHttpChannel({
     ports,

@@ -19,6 +19,8 @@ import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createComponentManager, type ComponentManager } from './component-manager.ts';
 import type { LoadedResources } from './config/model.ts';
 import { resolveProperties, resolveValue } from './config/resolve-component.ts';
+import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
+import type { createProxyReceive, ProxyReceive } from './grpc-proxy.ts';
 import { createGovern } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
@@ -41,6 +43,8 @@ export interface AppRuntime {
   readonly blocks: Blocks;
   readonly components: ComponentManager;
   readonly state: RuntimeState;
+  /** Calls of services that Proa does not know, for the own gRPC app. */
+  readonly proxy: ProxyReceive;
   /** The channel into the app; exchanged when the app's port becomes known or changes. */
   setChannel(channel: AppChannel | undefined): void;
   /** Declarative subscriptions after a reload; effective at the next `start` of pub/sub. */
@@ -60,7 +64,12 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     metrics,
     appId: spec.id,
     namespace: spec.namespace,
-    govern: createGovern({ clock: ports.clock, metrics, namespace: spec.namespace, accessControl: () => resources.configuration.accessControl }),
+    govern: createGovern({
+      clock: ports.clock,
+      metrics,
+      namespace: spec.namespace,
+      accessControl: () => resources.configuration.accessControl,
+    }),
   };
   const components = createComponentManager({
     clock: ports.clock,
@@ -88,6 +97,12 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       blocks,
       components,
       state,
+      proxy: lazyProxy({
+        govern: context.govern,
+        appId: spec.id,
+        namespace: spec.namespace,
+        channel: () => (channel?.protocol === 'grpc' ? (channel as GrpcAppChannel) : undefined),
+      }),
       setChannel(next) {
         channel = next;
         state.channel = next;
@@ -102,13 +117,23 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
         await blocks.configuration.close();
         await blocks.state.close();
         await blocks.invoke.close();
-        for (const failure of await owner.close()) log.warn(`${failure.name} did not close properly`, { error: String(failure.error ?? 'time limit') });
+        for (const failure of await owner.close())
+          log.warn(`${failure.name} did not close properly`, { error: String(failure.error ?? 'time limit') });
       },
     };
   } catch (error) {
     await owner.close();
     throw error;
   }
+}
+
+// Loaded with the first proxied call, together with the rest of gRPC.
+function lazyProxy(parts: Parameters<typeof createProxyReceive>[0]): ProxyReceive {
+  let receive: Promise<ProxyReceive> | undefined;
+  return async (headers, caller, handlers) => {
+    receive ??= import('./grpc-proxy.ts').then((loaded) => loaded.createProxyReceive(parts));
+    return (await receive)(headers, caller, handlers);
+  };
 }
 
 interface BlockParts {
@@ -170,14 +195,19 @@ async function resolveEndpoints(options: AppRuntimeOptions, components: Componen
     env: (name: string) => ports.process.env(name),
     uuid: () => ports.random.uuid(),
     warn: (message: string) => log.warn(message),
-    secret: async (store: string, name: string, key: string) => (await components.set('secretstores').get(store)?.driver.get(name, {}))?.[key],
+    secret: async (store: string, name: string, key: string) =>
+      (await components.set('secretstores').get(store)?.driver.get(name, {}))?.[key],
   };
   for (const endpoint of options.resources.httpEndpoints) {
     const store = endpoint.secretStore;
     const owner = { what: `HTTPEndpoint "${endpoint.name}" (${endpoint.origin})`, ...(store === undefined ? {} : { store }) };
     const value = (source: Parameters<typeof resolveValue>[0] | undefined) =>
       source === undefined ? undefined : resolveValue(source, { name: owner.what, ...(store === undefined ? {} : { store }) }, context);
-    const [rootCa, certificate, privateKey] = [await value(endpoint.tls?.rootCa), await value(endpoint.tls?.certificate), await value(endpoint.tls?.privateKey)];
+    const [rootCa, certificate, privateKey] = [
+      await value(endpoint.tls?.rootCa),
+      await value(endpoint.tls?.certificate),
+      await value(endpoint.tls?.privateKey),
+    ];
     resolved.set(endpoint.name, {
       name: endpoint.name,
       baseUrl: endpoint.baseUrl,

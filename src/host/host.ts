@@ -17,6 +17,7 @@ import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.t
 import type { Machine } from './machine.ts';
 import { openMachineEngine } from './machine-engine.ts';
 import { servePeers } from './peer-server.ts';
+import { listenLazily } from './lazy-listener.ts';
 import { openSidecar, type Sidecar } from './sidecar.ts';
 import { version } from './version.ts';
 
@@ -89,7 +90,8 @@ class Host implements RunningHost {
   }
 
   async close(): Promise<void> {
-    for (const failure of await this.#owner.close()) this.#log.warn(`${failure.name} did not close properly`, { error: String(failure.error ?? 'time limit') });
+    for (const failure of await this.#owner.close())
+      this.#log.warn(`${failure.name} did not close properly`, { error: String(failure.error ?? 'time limit') });
   }
 
   async #drain(reason: string): Promise<void> {
@@ -125,13 +127,20 @@ class Host implements RunningHost {
 
   async #openMachine(): Promise<Machine> {
     const { ports, shared } = this.#options;
-    const engine: Engine = await openMachineEngine({ ports, log: this.#log, directory: shared.dataDirectory, role: shared.mode === 'sidecar' ? 'sidecar' : 'host' });
+    const engine: Engine = await openMachineEngine({
+      ports,
+      log: this.#log,
+      directory: shared.dataDirectory,
+      role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
+    });
     this.#owner.own('engine', () => engine.close(), 10_000);
     const client: HttpClient = createHttpClient({ ports });
     this.#owner.own('connections', () => client.close());
     const registry: Registry = createEngineRegistry({ engine, clock: ports.clock, log: this.#log });
     this.#owner.own('registry', () => registry.close());
-    return { engine, registry, client, local: new Map() };
+    const grpcPeers: Machine['grpcPeers'] = new Map();
+    this.#owner.own('gRPC peers', () => grpcPeers.forEach((peer) => peer.close()));
+    return { engine, registry, client, local: new Map(), grpcPeers };
   }
 
   async #openPeers(machine: Machine): Promise<{ http: Address; grpc: Address }> {
@@ -143,6 +152,10 @@ class Host implements RunningHost {
     const peers = { http: { path: `${directory}/${id}.http` }, grpc: { path: `${directory}/${id}.grpc` } };
     const server = await servePeers(ports, peers.http, machine);
     this.#owner.own('peers', () => server.close());
+    const grpc = await listenLazily(ports.network, peers.grpc, async () =>
+      (await import('./grpc-proxy.ts')).createGrpcPeerServer(ports, machine),
+    );
+    this.#owner.own('gRPC peers', () => grpc.drain());
     return peers;
   }
 
@@ -169,7 +182,9 @@ class Host implements RunningHost {
 }
 
 function userName(ports: Ports): Promise<string> {
-  return Promise.resolve((ports.process.env('USER') ?? ports.process.env('LOGNAME') ?? 'me').replace(/[^A-Za-z0-9_-]/g, '').slice(0, 24) || 'me');
+  return Promise.resolve(
+    (ports.process.env('USER') ?? ports.process.env('LOGNAME') ?? 'me').replace(/[^A-Za-z0-9_-]/g, '').slice(0, 24) || 'me',
+  );
 }
 
 // Lines are written one after another; a log that cannot be written must not stop what it tells about.
@@ -274,7 +289,12 @@ class HostedApp implements RunningApp {
     this.#renewReady();
     const metrics = this.spec.metrics;
     const port = this.#appPort;
-    await this.#open(resources, { ...this.spec, ...bound, ...(metrics === undefined ? {} : { metrics }), ...(port === undefined ? {} : { appPort: port }) });
+    await this.#open(resources, {
+      ...this.spec,
+      ...bound,
+      ...(metrics === undefined ? {} : { metrics }),
+      ...(port === undefined ? {} : { appPort: port }),
+    });
   }
 
   async close(): Promise<void> {
@@ -337,7 +357,11 @@ class HostedApp implements RunningApp {
   }
 }
 
-type Changes = { readonly added: LoadedResources['components']; readonly changed: LoadedResources['components']; readonly removed: LoadedResources['components'] };
+type Changes = {
+  readonly added: LoadedResources['components'];
+  readonly changed: LoadedResources['components'];
+  readonly removed: LoadedResources['components'];
+};
 
 function summaryOf(diff: { readonly components: Changes; readonly restart: boolean }): string {
   if (diff.restart) return 'configuration changed: the runtime was restarted inside the process';

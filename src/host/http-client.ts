@@ -28,12 +28,19 @@ function exchange(request: HttpClientRequest) {
 // Different TLS parameters need different pools; a handful of them exist.
 const secureMax = 256;
 
-function secureClient(ports: Pick<Ports, 'clock'>, clients: Map<string, Promise<Http1Client>>, tls: NonNullable<HttpClientRequest['tls']>): Promise<Http1Client> {
+function secureClient(
+  ports: Pick<Ports, 'clock'>,
+  clients: Map<string, Promise<Http1Client>>,
+  tls: NonNullable<HttpClientRequest['tls']>,
+): Promise<Http1Client> {
   const id = JSON.stringify(tls);
   let client = clients.get(id);
   if (client === undefined) {
-    if (clients.size >= secureMax) return Promise.reject(new ProaError('overloaded', `more than ${secureMax} kinds of TLS connections are in use`));
-    client = import('../wire/tls/network.ts').then(({ createTlsNetwork }) => createHttp1Client({ network: createTlsNetwork(tls), clock: ports.clock }));
+    if (clients.size >= secureMax)
+      return Promise.reject(new ProaError('overloaded', `more than ${secureMax} kinds of TLS connections are in use`));
+    client = import('../wire/tls/network.ts').then(({ createTlsNetwork }) =>
+      createHttp1Client({ network: createTlsNetwork(tls), clock: ports.clock }),
+    );
     clients.set(id, client);
   }
   return client;

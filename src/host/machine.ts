@@ -4,30 +4,44 @@ import type { HttpClient } from '../contracts/http-client.ts';
 import type { Endpoint, Registry } from '../contracts/resolver.ts';
 import type { ExternalTransport, PeerTransport } from '../contracts/transport.ts';
 import type { InvokeBlock } from '../blocks/invoke/index.ts';
+import type { GrpcClient } from '../wire/grpc/client.ts';
+import type { ProxyReceive } from './grpc-proxy.ts';
 import type { Call } from '../kernel/call.ts';
 import { collect } from '../kernel/body.ts';
 import { catalogue, type ErrorCode } from '../kernel/catalogue.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
 
+/** An app of this process, as other apps reach it. */
+export interface LocalApp {
+  readonly invoke: InvokeBlock;
+  readonly proxy: ProxyReceive;
+}
+
 /** What the apps of one process share: the machine's engine and registry, one pool of connections, and each other. */
 export interface Machine {
   readonly engine: Engine;
   readonly registry: Registry;
   readonly client: HttpClient;
-  /** Invocation blocks of this process by instance: a call between them costs no socket. */
-  readonly local: Map<string, InvokeBlock>;
+  /** Apps of this process by instance: a call between them costs no socket. */
+  readonly local: Map<string, LocalApp>;
+  /** Connections to the gRPC sockets of other runtimes of this machine. */
+  readonly grpcPeers: Map<string, GrpcClient>;
 }
 
 /** Header under which a peer socket carries the calling app; only processes of the same user can connect there (0600). */
-export const peerHeaders = { callerAppId: 'dapr-caller-app-id', callerNamespace: 'dapr-caller-namespace', target: 'dapr-callee-app-id' } as const;
+export const peerHeaders = {
+  callerAppId: 'dapr-caller-app-id',
+  callerNamespace: 'dapr-caller-namespace',
+  target: 'dapr-callee-app-id',
+} as const;
 
 /** Calls within this process are handed over; others go to the peer socket of the runtime that hosts the target. */
 export function createPeerTransport(machine: Machine): PeerTransport {
   return {
     send(endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> {
       const local = machine.local.get(endpoint.instance);
-      if (local !== undefined) return local.receive(call);
+      if (local !== undefined) return local.invoke.receive(call);
       const { input } = call;
       return machine.client
         .request({
@@ -42,7 +56,9 @@ export function createPeerTransport(machine: Machine): PeerTransport {
         .catch((thrown: unknown) => {
           const error = ProaError.from(thrown, 'invoke.failed');
           if (error.code !== 'unavailable') throw error;
-          throw new ProaError('invoke.unreachable', `the runtime of app "${endpoint.appId}" cannot be reached: ${error.message}`, { cause: error });
+          throw new ProaError('invoke.unreachable', `the runtime of app "${endpoint.appId}" cannot be reached: ${error.message}`, {
+            cause: error,
+          });
         });
     },
   };
@@ -66,7 +82,13 @@ export function createExternalTransport(client: HttpClient): ExternalTransport {
       const secure = base.protocol === 'https:';
       const prefix = base.pathname.replace(/\/$/, '');
       const own = Object.entries(endpoint.headers).flatMap(([name, value]) => [name.toLowerCase(), value]);
-      const replaced = new Set([...own.filter((_, i) => i % 2 === 0), 'dapr-caller-app-id', 'dapr-caller-namespace', 'dapr-callee-app-id', 'dapr-app-id']);
+      const replaced = new Set([
+        ...own.filter((_, i) => i % 2 === 0),
+        'dapr-caller-app-id',
+        'dapr-caller-namespace',
+        'dapr-callee-app-id',
+        'dapr-app-id',
+      ]);
       return client.request({
         address: { host: base.hostname, port: Number(base.port || (secure ? 443 : 80)) },
         ...(secure ? { tls: { serverName: base.hostname, ...endpoint.tls } } : {}),
@@ -82,14 +104,15 @@ export function createExternalTransport(client: HttpClient): ExternalTransport {
 
 function withoutNames(headers: readonly string[], names: ReadonlySet<string>): string[] {
   const kept: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) if (!names.has(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+  for (let i = 0; i < headers.length; i += 2)
+    if (!names.has(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
   return kept;
 }
 
 /** A call as it arrived on the peer socket, given to the block of the instance that it names. */
 export function receiveFromPeer(machine: Machine, instance: string, call: Call<InvokeRequest>): Promise<InvokeResponse> {
   const local = machine.local.get(instance);
-  if (local !== undefined) return local.receive(call);
+  if (local !== undefined) return local.invoke.receive(call);
   call.input.body.discard();
   return Promise.reject(new ProaError('invoke.unreachable', 'this runtime does not host that instance any more'));
 }

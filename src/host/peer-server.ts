@@ -57,7 +57,9 @@ function answer(machine: Machine, request: Http1Request, response: Http1Response
   });
   receiveFromPeer(machine, instance, call).then(
     (answered) => {
-      response.onEnd((error) => call.end.fire({ ok: error === undefined, status: answered.status, ...(error === undefined ? {} : { error }) }));
+      response.onEnd((error) =>
+        call.end.fire({ ok: error === undefined, status: answered.status, ...(error === undefined ? {} : { error }) }),
+      );
       response.sendBody(answered.status, forwardHeaders(answered.headers), answered.body);
     },
     (thrown: unknown) => {

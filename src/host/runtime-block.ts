@@ -50,7 +50,9 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
     id: spec.id,
     runtimeVersion: parts.version,
     enabledFeatures: Object.entries(configuration.features).flatMap(([name, enabled]) => (enabled ? [name] : [])),
-    components: components.all().map(({ name, type, version, definition }) => ({ name, type, version, capabilities: capabilitiesOf(definition) })),
+    components: components
+      .all()
+      .map(({ name, type, version, definition }) => ({ name, type, version, capabilities: capabilitiesOf(definition) })),
     extended: { daprRuntimeVersion: parts.version, ...Object.fromEntries(extended) },
     subscriptions: parts.subscriptions(),
     httpEndpoints: parts.httpEndpoints(),
@@ -60,7 +62,8 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
 
 function capabilitiesOf(definition: { readonly kind: string; readonly capabilities: readonly string[] }): readonly string[] {
   const { kind, capabilities } = definition;
-  const actors = kind === 'state' && capabilities.includes('ETAG') && capabilities.includes('TRANSACTIONAL') && !capabilities.includes('ACTOR');
+  const actors =
+    kind === 'state' && capabilities.includes('ETAG') && capabilities.includes('TRANSACTIONAL') && !capabilities.includes('ACTOR');
   return actors ? [...capabilities, 'ACTOR'] : capabilities;
 }
 

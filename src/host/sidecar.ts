@@ -15,6 +15,7 @@ import { followApp, type AppLifecycle } from './app-lifecycle.ts';
 import { openAppChannel } from './app-channels.ts';
 import type { LoadedResources } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
+import { listenLazily } from './lazy-listener.ts';
 import type { Machine } from './machine.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 
@@ -56,7 +57,7 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     const runtime = await createAppRuntime({ ...options, metrics: telemetry.metrics, tracer: telemetry.tracer });
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
     const instance = `${spec.id}-${ports.random.uuid()}`;
-    machine.local.set(instance, runtime.blocks.invoke);
+    machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, runtime, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
@@ -76,7 +77,8 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
       disconnect: () => app.disconnect(),
       async close() {
         runtime.state.stopping = true;
-        for (const failure of await owner.close()) log.warn(`${failure.name} did not close in time`, { error: String(failure.error ?? 'time limit') });
+        for (const failure of await owner.close())
+          log.warn(`${failure.name} did not close in time`, { error: String(failure.error ?? 'time limit') });
       },
     };
   } catch (error) {
@@ -172,23 +174,38 @@ async function openFronts(
   if (spec.publicPort !== undefined) {
     const address = { host: spec.publicListenAddress === '' ? '127.0.0.1' : spec.publicListenAddress, port: spec.publicPort };
     const { pipeline: _none, ...open } = shared;
-    const server = await listening(() => serveHttpFront({ ...open, address, routes: [...healthRoutes, ...metadataRoutes], invocations: false, apiTokens: [], allowedOrigins: '' }), address.port);
+    const server = await listening(
+      () =>
+        serveHttpFront({
+          ...open,
+          address,
+          routes: [...healthRoutes, ...metadataRoutes],
+          invocations: false,
+          apiTokens: [],
+          allowedOrigins: '',
+        }),
+      address.port,
+    );
     owner.own('public API', () => server.drain(), options.graceMs);
   }
-  const { serveGrpcFront } = await import('../fronts/grpc/server.ts');
-  const grpcPort = await listenEach(addressesOf(spec, 'grpc'), spec.grpcPort, (address) =>
-    serveGrpcFront({
+  const loadGrpc = async () => {
+    const { createGrpcFront } = await import('../fronts/grpc/server.ts');
+    const { createProxy } = await import('./grpc-proxy.ts');
+    return createGrpcFront({
       ports,
       log: log.scoped('proa.api.grpc'),
       blocks: runtime.blocks,
       tracer: telemetry.tracer,
       metrics: telemetry.metrics,
-      caller: { appId: spec.id, namespace: spec.namespace },
-      address,
+      caller: shared.caller,
       apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: configuration.api,
-    }).then((server) => {
+      proxy: createProxy(ports, options.machine, shared.caller),
+    });
+  };
+  const grpcPort = await listenEach(addressesOf(spec, 'grpc'), spec.grpcPort, (address) =>
+    listenLazily(ports.network, address, loadGrpc).then((server) => {
       owner.own('gRPC API', () => server.drain(), options.graceMs);
       return portOf(server.address);
     }),
@@ -200,7 +217,10 @@ function openPipeline(options: SidecarOptions, runtime: AppRuntime): Pipeline | 
   const handlers = options.resources.configuration.httpPipeline.map((handler): HttpMiddleware => {
     const component = runtime.components.set('middleware').get(handler.name);
     if (component !== undefined) return component.driver;
-    throw new ProaError('config.invalid', `httpPipeline names the middleware "${handler.name}" (${handler.type}), but there is no such component`);
+    throw new ProaError(
+      'config.invalid',
+      `httpPipeline names the middleware "${handler.name}" (${handler.type}), but there is no such component`,
+    );
   });
   return handlers.length === 0 ? undefined : createPipeline(handlers);
 }
@@ -270,7 +290,11 @@ const loopback = /^(127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost)$/;
 function refuseOpenWithoutToken(addresses: readonly string[], tokens: readonly string[]): void {
   const wide = addresses.filter((address) => !loopback.test(address));
   if (wide.length === 0 || tokens.some((token) => token !== '')) return;
-  throw new ProaError('config.invalid', `the APIs would listen on ${wide.map((address) => address || 'every address').join(', ')} without a token`, {
-    hint: 'set DAPR_API_TOKEN, or listen on 127.0.0.1 only',
-  });
+  throw new ProaError(
+    'config.invalid',
+    `the APIs would listen on ${wide.map((address) => address || 'every address').join(', ')} without a token`,
+    {
+      hint: 'set DAPR_API_TOKEN, or listen on 127.0.0.1 only',
+    },
+  );
 }

@@ -83,7 +83,8 @@ function createExporters(options: AppTelemetryOptions): SpanExporter[] {
   const resource = { 'service.name': env('OTEL_SERVICE_NAME') || spec.id, ...attributesOf(env('OTEL_RESOURCE_ATTRIBUTES')) };
   const shared = { client: machine.client, clock: ports.clock, log, resource, version };
   const exporters: SpanExporter[] = [];
-  if (tracing.zipkinEndpoint !== undefined) exporters.push(createSpanExporter({ ...shared, format: 'zipkin', url: tracing.zipkinEndpoint, headers: [] }));
+  if (tracing.zipkinEndpoint !== undefined)
+    exporters.push(createSpanExporter({ ...shared, format: 'zipkin', url: tracing.zipkinEndpoint, headers: [] }));
   const otlp = otlpTarget(tracing, env);
   if (otlp !== undefined) exporters.push(createSpanExporter({ ...shared, format: 'otlp', ...otlp }));
   return exporters;
@@ -91,11 +92,13 @@ function createExporters(options: AppTelemetryOptions): SpanExporter[] {
 
 // Environment variables win over the Configuration, as in OpenTelemetry's own SDKs.
 function otlpTarget(tracing: TracingConfig, env: (name: string) => string): { url: string; headers: string[] } | undefined {
-  const headers = (text: Readonly<Record<string, string>>): string[] => Object.entries(text).flatMap(([name, value]) => [name.toLowerCase(), value]);
+  const headers = (text: Readonly<Record<string, string>>): string[] =>
+    Object.entries(text).flatMap(([name, value]) => [name.toLowerCase(), value]);
   const traces = env('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT');
   const base = env('OTEL_EXPORTER_OTLP_ENDPOINT');
   const fromEnv = traces !== '' ? traces : base === '' ? undefined : `${base.replace(/\/$/, '')}/v1/traces`;
-  if (fromEnv !== undefined && /^https?:/.test(fromEnv)) return { url: fromEnv, headers: headers(attributesOf(env('OTEL_EXPORTER_OTLP_HEADERS'))) };
+  if (fromEnv !== undefined && /^https?:/.test(fromEnv))
+    return { url: fromEnv, headers: headers(attributesOf(env('OTEL_EXPORTER_OTLP_HEADERS'))) };
   const { otel } = tracing;
   if (otel === undefined || otel.endpointAddress === '') return undefined;
   const scheme = otel.isSecure ? 'https' : 'http';
@@ -113,5 +116,12 @@ function attributesOf(text: string): Record<string, string> {
 }
 
 function printable(span: FinishedSpan): Record<string, string | boolean> {
-  return { name: span.name, trace_id: span.traceId, span_id: span.spanId, parent_id: span.parentSpanId, ok: span.ok, duration: `${(span.endNs - span.startNs) / 1000n}us` };
+  return {
+    name: span.name,
+    trace_id: span.traceId,
+    span_id: span.spanId,
+    parent_id: span.parentSpanId,
+    ok: span.ok,
+    duration: `${(span.endNs - span.startNs) / 1000n}us`,
+  };
 }

@@ -110,7 +110,7 @@ class Segments implements Sink {
   #pump(): void {
     if (this.#busy) return;
     this.#busy = true;
-    for (let before = -1; before !== this.#progress() && !this.#done && this.#granted > 0; ) {
+    for (let before = -1; before !== this.#progress() && !this.#done && this.#granted > 0;) {
       before = this.#progress();
       this.#sendPrefix();
       if (this.#ended) this.#finish();

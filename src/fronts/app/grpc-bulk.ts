@@ -28,6 +28,8 @@ function cloudEventOf(bulk: AppBulkEvent, event: Uint8Array) {
 }
 
 /** One verdict per entry; a missing one means retry. */
-export function bulkAnswer(answer: { readonly statuses: readonly { readonly entryId: string; readonly status: number }[] }): ReadonlyMap<string, EventVerdict> {
+export function bulkAnswer(answer: {
+  readonly statuses: readonly { readonly entryId: string; readonly status: number }[];
+}): ReadonlyMap<string, EventVerdict> {
   return new Map(answer.statuses.map(({ entryId, status }) => [entryId, topicVerdict(status)]));
 }

@@ -1,6 +1,11 @@
 import type { AppBindingAnswer, AppChannel, InvokeRequest, InvokeResponse } from '../../blocks/invoke/index.ts';
 import type { EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
-import { AppCallback, AppCallbackAlpha, AppCallbackHealthCheck, type TopicSubscription } from '../../gen/dapr/proto/runtime/v1/appcallback_pb.ts';
+import {
+  AppCallback,
+  AppCallbackAlpha,
+  AppCallbackHealthCheck,
+  type TopicSubscription,
+} from '../../gen/dapr/proto/runtime/v1/appcallback_pb.ts';
 import { bytesBody, collect } from '../../kernel/body.ts';
 import type { Call } from '../../kernel/call.ts';
 import { valueOf } from '../../kernel/context.ts';
@@ -42,7 +47,17 @@ const codecs = {
   binding: codecOf(callback.onBindingEvent),
   health: codecOf(AppCallbackHealthCheck.method.healthCheck),
 };
-const verbNumbers: Readonly<Record<string, number>> = { GET: 1, HEAD: 2, POST: 3, PUT: 4, DELETE: 5, CONNECT: 6, OPTIONS: 7, TRACE: 8, PATCH: 9 };
+const verbNumbers: Readonly<Record<string, number>> = {
+  GET: 1,
+  HEAD: 2,
+  POST: 3,
+  PUT: 4,
+  DELETE: 5,
+  CONNECT: 6,
+  OPTIONS: 7,
+  TRACE: 8,
+  PATCH: 9,
+};
 
 /** The app behind gRPC: the `AppCallback` services (Dapr reference 5, 7.2). */
 export function createGrpcChannel(options: GrpcChannelOptions): GrpcAppChannel {
@@ -66,7 +81,14 @@ export function createGrpcChannel(options: GrpcChannelOptions): GrpcAppChannel {
     }
   };
   const ask = <I, O>(codec: MethodCodec<I, O>, request: I, call: Call<unknown>, more: ClientCallOptions = {}): Promise<O> =>
-    withPermit(call, () => client.unary(codec, request, { cancel: call.cancel, deadlineMs: call.deadlineMs, metadata: [...token, ...traceMetadata(call)], ...more }));
+    withPermit(call, () =>
+      client.unary(codec, request, {
+        cancel: call.cancel,
+        deadlineMs: call.deadlineMs,
+        metadata: [...token, ...traceMetadata(call)],
+        ...more,
+      }),
+    );
   const within = (timeoutMs: number): ClientCallOptions => ({ deadlineMs: ports.clock.mono() + timeoutMs, metadata: token });
   const authority = 'path' in address ? 'localhost' : `${address.host}:${address.port}`;
 
@@ -96,7 +118,9 @@ export function createGrpcChannel(options: GrpcChannelOptions): GrpcAppChannel {
     },
     event: async (call) => {
       try {
-        const answer = await ask(codecs.event, topicEvent(call.input), call, { metadata: [...token, ...traceMetadata(call), ...metadataOfHttp(pairs(call.input.metadata))] });
+        const answer = await ask(codecs.event, topicEvent(call.input), call, {
+          metadata: [...token, ...traceMetadata(call), ...metadataOfHttp(pairs(call.input.metadata))],
+        });
         return topicVerdict(answer.status);
       } catch (thrown) {
         return failedVerdict(thrown);
@@ -115,8 +139,12 @@ export function createGrpcChannel(options: GrpcChannelOptions): GrpcAppChannel {
         return new Map(call.input.entries.map((entry) => [entry.entryId, verdict]));
       }
     },
-    binding: async (call) => bindingAnswer(await ask(codecs.binding, { name: call.input.name, data: call.input.data, metadata: { ...call.input.metadata } }, call)),
-    configuration: () => Promise.reject(new ProaError('unimplemented', 'gRPC apps get configuration updates on the stream that they opened')),
+    binding: async (call) =>
+      bindingAnswer(
+        await ask(codecs.binding, { name: call.input.name, data: call.input.data, metadata: { ...call.input.metadata } }, call),
+      ),
+    configuration: () =>
+      Promise.reject(new ProaError('unimplemented', 'gRPC apps get configuration updates on the stream that they opened')),
     close: () => {
       client.close();
       return Promise.resolve();
@@ -142,14 +170,23 @@ async function invoke(client: GrpcClient, call: Call<InvokeRequest>, token: read
       onHeaders: (metadata) => headers.push(...httpOfMetadata(metadata)),
     });
     const type = answer.contentType === '' ? 'application/json' : answer.contentType;
-    return { status: 200, headers: ['content-type', type, ...withoutType(headers)], body: bytesBody(answer.data?.value ?? new Uint8Array(0)) };
+    return {
+      status: 200,
+      headers: ['content-type', type, ...withoutType(headers)],
+      body: bytesBody(answer.data?.value ?? new Uint8Array(0)),
+    };
   } catch (thrown) {
     const status = remoteStatusOf(thrown);
     if (status === undefined || status.code === 'OK') throw thrown;
     // The app answered with an error: over HTTP its status is mapped and the body is the gRPC status as JSON (Dapr reference 6.5).
     const code = grpcNumber(status.code);
     const body = Buffer.from(JSON.stringify({ code, message: status.message }));
-    return { status: httpFromGrpc(status.code), headers: ['content-type', 'application/json', ...withoutType(headers)], body: bytesBody(body), grpc: { code, message: status.message } };
+    return {
+      status: httpFromGrpc(status.code),
+      headers: ['content-type', 'application/json', ...withoutType(headers)],
+      body: bytesBody(body),
+      grpc: { code, message: status.message },
+    };
   }
 }
 
@@ -195,7 +232,13 @@ function specOf(subscription: TopicSubscription): SubscriptionSpec[] {
   ];
 }
 
-function bindingAnswer(answer: { storeName: string; to: string[]; data: Uint8Array; concurrency: number; states: { key: string; value: Uint8Array }[] }): AppBindingAnswer {
+function bindingAnswer(answer: {
+  storeName: string;
+  to: string[];
+  data: Uint8Array;
+  concurrency: number;
+  states: { key: string; value: Uint8Array }[];
+}): AppBindingAnswer {
   return {
     to: answer.to,
     data: answer.data,

@@ -2,8 +2,30 @@
 
 // Headers that belong to one hop or to the framing; they travel under the prefix `dapr-`.
 const permanent = new Set([
-  ...['accept', 'accept-charset', 'accept-language', 'accept-ranges', 'connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'],
-  ...['cache-control', 'content-type', 'content-length', 'cookie', 'date', 'expect', 'from', 'host', 'if-match', 'if-modified-since', 'if-none-match'],
+  ...[
+    'accept',
+    'accept-charset',
+    'accept-language',
+    'accept-ranges',
+    'connection',
+    'keep-alive',
+    'proxy-connection',
+    'transfer-encoding',
+    'upgrade',
+  ],
+  ...[
+    'cache-control',
+    'content-type',
+    'content-length',
+    'cookie',
+    'date',
+    'expect',
+    'from',
+    'host',
+    'if-match',
+    'if-modified-since',
+    'if-none-match',
+  ],
   ...['if-schedule-tag-match', 'if-unmodified-since', 'max-forwards', 'origin', 'pragma', 'referer', 'via', 'warning'],
 ]);
 const hopOnly = new Set(['te', 'trailer', 'http2-settings', 'proxy-authorization', 'proxy-authenticate']);

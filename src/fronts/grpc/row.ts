@@ -35,7 +35,11 @@ export function unaryRows(
   row: Row<M, In, Out>,
 ) => (request: MessageShape<M['input']>, call: ServerCall) => Promise<MessageInitShape<M['output']>> {
   return (_method, row) => async (request, call) => {
-    const output = await runService(front, call, { operation: row.operation, service: row.service(front.blocks), input: row.decode(request, call) });
+    const output = await runService(front, call, {
+      operation: row.operation,
+      service: row.service(front.blocks),
+      input: row.decode(request, call),
+    });
     return row.encode(output, call, request);
   };
 }

@@ -4,7 +4,7 @@ import type { Caller } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { metricNames } from '../../kernel/names.ts';
-import type { Address, Ports } from '../../kernel/ports.ts';
+import type { Connection, Ports } from '../../kernel/ports.ts';
 import { createTokenCheck } from '../http/api-token.ts';
 import { createHealthService } from '../../wire/grpc/health.ts';
 import { headerValue } from '../../wire/grpc/metadata.ts';
@@ -32,7 +32,6 @@ export interface GrpcFrontOptions {
   readonly tracer: Tracer;
   readonly blocks: Blocks;
   readonly caller: Caller;
-  readonly address: Address;
   readonly apiTokens: readonly string[];
   readonly messageBytesMax: number;
   readonly api: { readonly allowed: readonly ApiRule[]; readonly denied: readonly ApiRule[] };
@@ -41,18 +40,18 @@ export interface GrpcFrontOptions {
 }
 
 export interface GrpcFront {
-  readonly address: Address;
+  /** Serves a connection that was accepted; `first` are the bytes read from it so far. */
+  accept(connection: Connection, first?: Uint8Array): void;
   /** Takes no new calls and lets those under way finish. */
   drain(): Promise<void>;
 }
 
-/** Serves the gRPC API of one app on one address: Dapr's service, health and reflection. Fails when the address cannot be bound. */
-export async function serveGrpcFront(options: GrpcFrontOptions): Promise<GrpcFront> {
+/** The gRPC API of one app: Dapr's service, health and reflection. It takes connections that a listener accepted. */
+export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFront> {
   const tokenFits = createTokenCheck(options.apiTokens);
   const health = createHealthService(() => (options.blocks.runtime.notReady().length === 0 ? 'SERVING' : 'NOT_SERVING'));
   const server = await createGrpcServer({
     clock: options.ports.clock,
-    address: options.address,
     messageBytesMax: options.messageBytesMax,
     methods: [...allowed(daprMethods(options), options.api), ...health.methods, ...reflectionMethods([Dapr, ...health.services])],
     before(call) {
@@ -66,11 +65,12 @@ export async function serveGrpcFront(options: GrpcFrontOptions): Promise<GrpcFro
       if (error.code === 'internal') options.log.error('a gRPC call failed', { method: path, error: error.message });
     },
     onUnknown(stream, headers) {
-      if (!tokenFits(headerValue(headers, 'dapr-api-token'))) throw new ProaError('unauthenticated', 'authentication error: api token mismatch');
+      if (!tokenFits(headerValue(headers, 'dapr-api-token')))
+        throw new ProaError('unauthenticated', 'authentication error: api token mismatch');
       return options.proxy?.(stream, headers);
     },
   });
-  return { address: server.address ?? options.address, drain: () => server.close() };
+  return { accept: (connection, first) => server.accept(connection, first), drain: () => server.close() };
 }
 
 function daprMethods(options: GrpcFrontOptions): Method[] {
@@ -123,7 +123,10 @@ const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
 ];
 
 function allowed(methods: readonly Method[], api: GrpcFrontOptions['api']): Method[] {
-  const rules = { allowed: api.allowed.filter((rule) => rule.protocol === 'grpc'), denied: api.denied.filter((rule) => rule.protocol === 'grpc') };
+  const rules = {
+    allowed: api.allowed.filter((rule) => rule.protocol === 'grpc'),
+    denied: api.denied.filter((rule) => rule.protocol === 'grpc'),
+  };
   return methods.filter((method) => {
     const name = method.path.slice(method.path.lastIndexOf('/') + 1);
     const group = groups.find(([pattern]) => pattern.test(name))?.[1];
@@ -134,4 +137,3 @@ function allowed(methods: readonly Method[], api: GrpcFrontOptions['api']): Meth
     return rules.allowed.length === 0 || rules.allowed.some(named);
   });
 }
-

@@ -44,7 +44,9 @@ const badEscape: Dispatched = {
 };
 
 /** Answers requests: by the row that matches, else as an invocation (Dapr reference 2, 3). Never rejects. */
-export function createAnswerer(options: AnswererOptions): (request: FrontRequest, match: Match | 'bad-escape' | undefined) => Promise<Dispatched> {
+export function createAnswerer(
+  options: AnswererOptions,
+): (request: FrontRequest, match: Match | 'bad-escape' | undefined) => Promise<Dispatched> {
   const { blocks, caller, bodyBytesMax } = options;
   return (request, match) => {
     if (match === 'bad-escape') {
@@ -72,7 +74,8 @@ function invoke(options: AnswererOptions, request: FrontRequest): Promise<Dispat
     return refused(request, new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id'));
   }
   const method = canonicalMethod(target.rawMethod);
-  if ('error' in method) return refused(request, new ProaError('invoke.bad-method', `failed to invoke, id: ${target.appId}, err: ${method.error}`));
+  if ('error' in method)
+    return refused(request, new ProaError('invoke.bad-method', `failed to invoke, id: ${target.appId}, err: ${method.error}`));
   const input: InvokeRequest = {
     appId: target.appId,
     namespace: options.caller.namespace,
@@ -89,7 +92,11 @@ function invoke(options: AnswererOptions, request: FrontRequest): Promise<Dispat
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
   return options.blocks.invoke.call(call).then(
-    (answer): Dispatched => ({ reply: { status: answer.status, headers: forwardHeaders(answer.headers), stream: answer.body }, call, error: undefined }),
+    (answer): Dispatched => ({
+      reply: { status: answer.status, headers: forwardHeaders(answer.headers), stream: answer.body },
+      call,
+      error: undefined,
+    }),
     (thrown: unknown): Dispatched => {
       const error = ProaError.from(thrown, 'invoke.failed');
       return { reply: errorReply(error), call, error };

@@ -22,8 +22,15 @@ export function createFrontMetrics(metrics: FrontMetricsSource): FrontMetrics {
       const id = `${method} ${status} ${path}`;
       let found = series.get(id);
       if (found === undefined) {
-        const labels = { [labelNames.method]: known.has(method) ? method : 'UNKNOWN', [labelNames.path]: path, [labelNames.status]: String(status) };
-        found = { requests: metrics.counter(metricNames.httpServerRequests, labels), latency: metrics.histogram(metricNames.httpServerLatency, labels) };
+        const labels = {
+          [labelNames.method]: known.has(method) ? method : 'UNKNOWN',
+          [labelNames.path]: path,
+          [labelNames.status]: String(status),
+        };
+        found = {
+          requests: metrics.counter(metricNames.httpServerRequests, labels),
+          latency: metrics.histogram(metricNames.httpServerLatency, labels),
+        };
         if (series.size < seriesMax) series.set(id, found);
       }
       found.requests.add(1);

@@ -25,7 +25,11 @@ export function createPipeline(handlers: readonly HttpMiddleware[]): Pipeline {
       const innermost: Service<HttpRequest, HttpResponse> = async (call) => {
         inner = await answer(frontRequest(request, call), router.match(call.input.method, pathOf(call.input.target)));
         const { status, headers, body, stream } = inner.reply;
-        return { status, headers, body: stream ?? bytesBody(typeof body === 'string' ? Buffer.from(body, 'utf8') : (body ?? new Uint8Array(0))) };
+        return {
+          status,
+          headers,
+          body: stream ?? bytesBody(typeof body === 'string' ? Buffer.from(body, 'utf8') : (body ?? new Uint8Array(0))),
+        };
       };
       const outermost = handlers.reduceRight((next, handler) => handler.filter(next), innermost);
       const target = request.query === '' ? request.path : `${request.path}?${request.query}`;

@@ -82,7 +82,10 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
         return response.send(400, ['content-type', 'text/plain'], 'invalid baggage header');
       }
       const span = health ? undefined : options.tracer.start('server', request.path, incomingTrace(request, baggage));
-      new Exchange(options, { request, response, span, metrics, extra: origin === undefined ? [] : cors.headersFor(origin) }).run(answer, match);
+      new Exchange(options, { request, response, span, metrics, extra: origin === undefined ? [] : cors.headersFor(origin) }).run(
+        answer,
+        match,
+      );
       return undefined;
     },
   });
@@ -138,7 +141,10 @@ class Exchange {
   #write({ reply, call, error }: Dispatched, match: Match | 'bad-escape' | undefined): void {
     const { response, span, extra } = this.#parts;
     const traced = span !== undefined && span.trace.traceparent !== '' && !has(reply.headers, 'traceparent');
-    const headers = extra.length === 0 && !traced ? reply.headers : [...reply.headers, ...extra, ...(traced ? ['traceparent', span.trace.traceparent] : [])];
+    const headers =
+      extra.length === 0 && !traced
+        ? reply.headers
+        : [...reply.headers, ...extra, ...(traced ? ['traceparent', span.trace.traceparent] : [])];
     response.onEnd((broken) => {
       const ok = error === undefined && broken === undefined && reply.status < 500;
       call?.end.fire(ok ? { ok, status: reply.status } : { ok, status: reply.status, error: error ?? broken });
@@ -151,7 +157,11 @@ class Exchange {
     } catch (thrown) {
       reply.stream?.discard();
       this.#options.log.error('an answer could not be written', { error: String(thrown) });
-      response.send(502, ['content-type', 'application/json'], '{"errorCode":"ERR_MALFORMED_RESPONSE","message":"the answer holds headers that HTTP does not allow"}');
+      response.send(
+        502,
+        ['content-type', 'application/json'],
+        '{"errorCode":"ERR_MALFORMED_RESPONSE","message":"the answer holds headers that HTTP does not allow"}',
+      );
     }
   }
 
@@ -168,7 +178,8 @@ class Exchange {
 
 function incomingTrace(request: Http1Request, baggage: string): TraceContext {
   const traceparent = request.header('traceparent');
-  if (traceparent === undefined || !isTraceparent(traceparent)) return baggage === '' ? noTrace : { traceparent: '', tracestate: '', baggage };
+  if (traceparent === undefined || !isTraceparent(traceparent))
+    return baggage === '' ? noTrace : { traceparent: '', tracestate: '', baggage };
   const tracestate = request.header('tracestate') ?? '';
   return { traceparent, tracestate: tracestate.length > limits.tracestateBytes ? '' : tracestate, baggage };
 }

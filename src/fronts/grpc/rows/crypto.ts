@@ -54,8 +54,9 @@ async function opened<Options>(requests: AsyncIterable<Chunk<Options>>): Promise
 
 async function* payloads<Options>(first: Chunk<Options>, rest: AsyncIterator<Chunk<Options>>): AsyncGenerator<Uint8Array> {
   let expected = 0n;
-  for (let chunk: Chunk<Options> | undefined = first; chunk !== undefined; ) {
-    if (expected > 0n && chunk.options !== undefined) throw new ProaError('bad-request', 'options are found in a message that is not the first');
+  for (let chunk: Chunk<Options> | undefined = first; chunk !== undefined;) {
+    if (expected > 0n && chunk.options !== undefined)
+      throw new ProaError('bad-request', 'options are found in a message that is not the first');
     const { payload } = chunk as Chunk<Options>;
     if (payload !== undefined) {
       if (payload.seq !== expected) throw new ProaError('bad-request', `invalid sequence number: expected ${expected}, got ${payload.seq}`);

@@ -17,9 +17,11 @@ const operation = { block: 'invoke', name: 'call', idempotent: false };
 export function invokeRows(front: GrpcFrontContext, messageBytesMax: number): Handlers<typeof Dapr> {
   return {
     async invokeService(request, call) {
-      const service = (made: Parameters<typeof front.blocks.invoke.call>[0]) => front.blocks.invoke.call(made).then((answer) => whole(answer, messageBytesMax));
+      const service = (made: Parameters<typeof front.blocks.invoke.call>[0]) =>
+        front.blocks.invoke.call(made).then((answer) => whole(answer, messageBytesMax));
       const { answer, bytes } = await runService(front, call, { operation, service, input: invokeRequest(front, request, call) });
-      for (let i = 0, metadata = metadataOfHttp(answer.headers); i < metadata.length; i += 2) call.setHeader(metadata[i] as string, metadata[i + 1] as string);
+      for (let i = 0, metadata = metadataOfHttp(answer.headers); i < metadata.length; i += 2)
+        call.setHeader(metadata[i] as string, metadata[i + 1] as string);
       const status = answer.grpc;
       if (status !== undefined && status.code !== 0) throw fromGrpcStatus(grpcStatus(grpcCodeOf(status.code), status.message));
       call.setHeader('dapr-http-status', String(answer.status));
@@ -58,7 +60,9 @@ function httpFailure(status: number, body: string): ProaError {
   const code = grpcFromHttp(status);
   const text = statusTexts[status] ?? String(status);
   const error = fromGrpcStatus(grpcStatus(code, text));
-  return new ProaError(error.code, text, { details: { reason: text, metadata: { 'http.code': String(status), 'http.error_message': body.slice(0, 63) } } });
+  return new ProaError(error.code, text, {
+    details: { reason: text, metadata: { 'http.code': String(status), 'http.error_message': body.slice(0, 63) } },
+  });
 }
 
 const statusTexts: Readonly<Record<number, string>> = {
@@ -75,7 +79,6 @@ const statusTexts: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
 };
-
 
 function headerOf(headers: readonly string[], name: string): string | undefined {
   const at = headers.findIndex((text, i) => i % 2 === 0 && text === name);

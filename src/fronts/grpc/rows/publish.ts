@@ -1,6 +1,9 @@
 import type { AppEvent, EventVerdict } from '../../../blocks/pubsub/index.ts';
 import { Dapr } from '../../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
-import type { SubscribeTopicEventsRequestAlpha1, SubscribeTopicEventsRequestInitialAlpha1 } from '../../../gen/dapr/proto/runtime/v1/pubsub_pb.ts';
+import type {
+  SubscribeTopicEventsRequestAlpha1,
+  SubscribeTopicEventsRequestInitialAlpha1,
+} from '../../../gen/dapr/proto/runtime/v1/pubsub_pb.ts';
 import type { Call } from '../../../kernel/call.ts';
 import { ProaError } from '../../../kernel/errors.ts';
 import type { Handlers, ServerCall } from '../../../wire/grpc/method.ts';
@@ -28,12 +31,20 @@ export function publishRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
       })),
     }),
     service: (blocks: GrpcFrontContext['blocks']) => blocks.pubsub.bulkPublish,
-    encode: (failed: readonly { entryId: string; error: string }[]) => ({ failedEntries: failed.map(({ entryId, error }) => ({ entryId, error })) }),
+    encode: (failed: readonly { entryId: string; error: string }[]) => ({
+      failedEntries: failed.map(({ entryId, error }) => ({ entryId, error })),
+    }),
   };
   return {
     publishEvent: row(method.publishEvent, {
       operation: { block: 'pubsub', name: 'publish', idempotent: false },
-      decode: ({ pubsubName, topic, data, dataContentType, metadata }) => ({ pubsub: pubsubName, topic, data, contentType: dataContentType, metadata }),
+      decode: ({ pubsubName, topic, data, dataContentType, metadata }) => ({
+        pubsub: pubsubName,
+        topic,
+        data,
+        contentType: dataContentType,
+        metadata,
+      }),
       service: (blocks) => blocks.pubsub.publish,
       encode: () => ({}),
     }),
@@ -47,12 +58,22 @@ interface BulkRequest {
   readonly pubsubName: string;
   readonly topic: string;
   readonly metadata: Record<string, string>;
-  readonly entries: { readonly entryId: string; readonly event: Uint8Array; readonly contentType: string; readonly metadata: Record<string, string> }[];
+  readonly entries: {
+    readonly entryId: string;
+    readonly event: Uint8Array;
+    readonly contentType: string;
+    readonly metadata: Record<string, string>;
+  }[];
 }
 
 const closeGraceMs = 5_000;
 
-async function subscribe(front: GrpcFrontContext, requests: AsyncIterable<SubscribeTopicEventsRequestAlpha1>, call: ServerCall, out: Out): Promise<void> {
+async function subscribe(
+  front: GrpcFrontContext,
+  requests: AsyncIterable<SubscribeTopicEventsRequestAlpha1>,
+  call: ServerCall,
+  out: Out,
+): Promise<void> {
   const incoming = requests[Symbol.asyncIterator]();
   const initial = await firstRequest(incoming);
   const stream = new EventStream(out);

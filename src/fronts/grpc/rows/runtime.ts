@@ -39,7 +39,12 @@ function wireMetadata(metadata: RuntimeMetadata) {
     id: metadata.id,
     runtimeVersion: metadata.runtimeVersion,
     enabledFeatures: [...metadata.enabledFeatures],
-    registeredComponents: metadata.components.map(({ name, type, version, capabilities }) => ({ name, type, version, capabilities: [...capabilities] })),
+    registeredComponents: metadata.components.map(({ name, type, version, capabilities }) => ({
+      name,
+      type,
+      version,
+      capabilities: [...capabilities],
+    })),
     extendedMetadata: { ...metadata.extended },
     subscriptions: metadata.subscriptions.map((subscription) => ({
       pubsubName: subscription.pubsub,

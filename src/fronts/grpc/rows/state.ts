@@ -14,13 +14,23 @@ export function stateRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
   return {
     getState: row(method.getState, {
       operation: { block, name: 'get', idempotent: true },
-      decode: (request) => ({ store: request.storeName, key: request.key, ...consistencyOf(request.consistency), metadata: request.metadata }),
+      decode: (request) => ({
+        store: request.storeName,
+        key: request.key,
+        ...consistencyOf(request.consistency),
+        metadata: request.metadata,
+      }),
       service: (blocks) => blocks.state.get,
       encode: (value) => (value === undefined ? {} : { data: value.data, etag: value.etag, metadata: { ...value.metadata } }),
     }),
     getBulkState: row(method.getBulkState, {
       operation: { block, name: 'bulk_get', idempotent: true },
-      decode: ({ storeName, keys, parallelism, metadata }) => ({ store: storeName, keys, ...(parallelism > 0 ? { parallelism } : {}), metadata }),
+      decode: ({ storeName, keys, parallelism, metadata }) => ({
+        store: storeName,
+        keys,
+        ...(parallelism > 0 ? { parallelism } : {}),
+        metadata,
+      }),
       service: (blocks) => blocks.state.bulkGet,
       encode: (items) => ({
         items: items.map(({ key, value, error }) => ({

@@ -47,7 +47,12 @@ function lockRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
   return {
     tryLockAlpha1: row(method.tryLockAlpha1, {
       operation: { block: 'lock', name: 'try_lock', idempotent: false },
-      decode: ({ storeName, resourceId, lockOwner, expiryInSeconds }) => ({ store: storeName, resourceId, lockOwner, expirySeconds: expiryInSeconds }),
+      decode: ({ storeName, resourceId, lockOwner, expiryInSeconds }) => ({
+        store: storeName,
+        resourceId,
+        lockOwner,
+        expirySeconds: expiryInSeconds,
+      }),
       service: (blocks) => blocks.lock.tryLock,
       encode(result, call) {
         // The message has no field for it; a client that guards its resource finds the token here.
@@ -84,8 +89,11 @@ function configurationRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
     service: (blocks: GrpcFrontContext['blocks']) => blocks.configuration.unsubscribe,
     encode: (result: { readonly ok: boolean; readonly message?: string }) => ({ ok: result.ok, message: result.message ?? '' }),
   };
-  const subscribe = (request: Query, call: ServerCall, out: MessageWriter<{ id: string; items: ReturnType<typeof wireItems> }>): Promise<void> =>
-    subscribeConfiguration(front, request, call, out);
+  const subscribe = (
+    request: Query,
+    call: ServerCall,
+    out: MessageWriter<{ id: string; items: ReturnType<typeof wireItems> }>,
+  ): Promise<void> => subscribeConfiguration(front, request, call, out);
   return {
     getConfiguration: row(method.getConfiguration, getRow),
     getConfigurationAlpha1: row(method.getConfigurationAlpha1, getRow),
@@ -123,12 +131,18 @@ async function subscribeConfiguration(
   } finally {
     unlink();
     // Not for the caller, who is gone: a call of the runtime itself.
-    const leave = createCall({ block: 'configuration', name: 'unsubscribe', idempotent: true }, { store: request.storeName, id }, { caller: front.caller });
+    const leave = createCall(
+      { block: 'configuration', name: 'unsubscribe', idempotent: true },
+      { store: request.storeName, id },
+      { caller: front.caller },
+    );
     await configuration.unsubscribe(leave);
     leave.end.fire({ ok: true });
   }
 }
 
 function wireItems(items: ConfigurationItems): Record<string, { value: string; version: string; metadata: Record<string, string> }> {
-  return Object.fromEntries(Object.entries(items).map(([key, { value, version, metadata }]) => [key, { value, version, metadata: { ...metadata } }]));
+  return Object.fromEntries(
+    Object.entries(items).map(([key, { value, version, metadata }]) => [key, { value, version, metadata: { ...metadata } }]),
+  );
 }
