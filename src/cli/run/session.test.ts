@@ -28,7 +28,8 @@ interface Event {
 
 /** A host that serves nothing and writes down what it is told. */
 function recordingHost(told: string[]) {
-  return async ({ apps, events }: HostOptions): Promise<RunningHost> => {
+  return async (options: HostOptions): Promise<RunningHost> => {
+    const { apps } = options;
     let finish: (code: number) => void = () => {};
     const done = new Promise<number>((resolve) => (finish = resolve));
     const running = apps.map((spec): RunningApp => {
@@ -43,7 +44,7 @@ function recordingHost(told: string[]) {
         async connect(port) {
           told.push(`${spec.id} connect ${port}`);
           ready();
-          events({ kind: 'ready', appId: spec.id });
+          options.events({ kind: 'ready', appId: spec.id });
         },
         async disconnect() {
           told.push(`${spec.id} disconnect`);

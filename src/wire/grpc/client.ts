@@ -54,7 +54,7 @@ export interface GrpcClient {
   unary<I, O>(method: MethodCodec<I, O>, request: I, options?: ClientCallOptions): Promise<O>;
   /** Opens a streaming call of any kind. Fails when there is no connection. */
   stream<I, O>(method: MethodCodec<I, O>, options?: ClientCallOptions): Promise<ClientStream<I, O>>;
-  /** Opens a stream at the level of HTTP/2, for proxies. `headers` are complete but for `:scheme`. Fails with `unavailable`. */
+  /** Opens a stream at the level of HTTP/2, for proxies; scheme and authority are this client's. Fails with `unavailable`. */
   raw(headers: HeaderList, handlers: Http2StreamHandlers): Promise<Http2Stream>;
   /** Resolves when there is a connection. Fails with `unavailable`. */
   connect(): Promise<void>;
@@ -90,6 +90,7 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
   });
   const callsMax = options.callsMax ?? 1000;
   const authority = 'path' in address ? 'localhost' : addressText(address);
+  const scheme = options.tls === undefined ? 'http' : 'https';
   let calls = 0;
 
   const open = (path: string, callOptions: ClientCallOptions, sink: CallSink): GrpcClientCall => {
@@ -100,7 +101,7 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
       clock,
       path,
       authority,
-      scheme: options.tls === undefined ? 'http' : 'https',
+      scheme,
       messageBytesMax: options.messageBytesMax ?? limits.bodyBytes,
       options: callOptions,
       sink: {
@@ -117,13 +118,24 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
     stream: (method, callOptions = {}) => openStream({ open, channel }, method, callOptions),
     async raw(headers, handlers) {
       const session = await channel.session();
-      return session.request(headers, handlers);
+      return session.request(readdress(headers, { scheme, authority }), handlers);
     },
     async connect() {
       await channel.session();
     },
     close: () => channel.destroy(),
   };
+}
+
+function readdress(headers: HeaderList, to: { readonly scheme: string; readonly authority: string }): string[] {
+  const result = [':scheme', to.scheme, ':authority', to.authority];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (name === ':scheme' || name === ':authority' || name === 'host') continue;
+    if (name.startsWith(':')) result.unshift(name, headers[i + 1] as string);
+    else result.push(name, headers[i + 1] as string);
+  }
+  return result;
 }
 
 interface Opener {
