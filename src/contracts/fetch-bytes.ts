@@ -8,7 +8,10 @@ import type { HttpClient, HttpClientRequest } from './http-client.ts';
 export type ClientTls = Omit<NonNullable<HttpClientRequest['tls']>, 'serverName'>;
 
 /** The parts of an http or https URL that a client needs; fails with an Error for any other text, and for credentials in it. */
-export function httpTarget(url: string, tls: ClientTls = {}): Pick<HttpClientRequest, 'address' | 'tls' | 'target'> & { readonly authority: string } {
+export function httpTarget(
+  url: string,
+  tls: ClientTls = {},
+): Pick<HttpClientRequest, 'address' | 'tls' | 'target'> & { readonly authority: string } {
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -71,7 +74,8 @@ export async function fetchBytes(options: FetchOptions): Promise<Fetched> {
     const reading = options.truncate === true ? beginning(response.body, bytesMax) : collect(response.body, bytesMax);
     return { status: response.status, headers: response.headers, data: await orCancelled(reading, scope) };
   } catch (cause) {
-    if (cause instanceof BodyTooLarge) throw new ProaError('overloaded', `the answer of ${authority} is larger than ${bytesMax} bytes`, { cause });
+    if (cause instanceof BodyTooLarge)
+      throw new ProaError('overloaded', `the answer of ${authority} is larger than ${bytesMax} bytes`, { cause });
     throw cause;
   } finally {
     timer?.cancel();

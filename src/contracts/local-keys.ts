@@ -26,7 +26,9 @@ export interface LocalKeysOptions {
   close(): Promise<void>;
 }
 
-const symmetric: Readonly<Record<Exclude<WrapAlgorithm, 'RSA-OAEP-256'>, { readonly cipher: string; readonly keyBytes: number; readonly iv: Uint8Array }>> = {
+const symmetric: Readonly<
+  Record<Exclude<WrapAlgorithm, 'RSA-OAEP-256'>, { readonly cipher: string; readonly keyBytes: number; readonly iv: Uint8Array }>
+> = {
   // RFC 3394, section 2.2.3.1.
   A256KW: { cipher: 'id-aes256-wrap', keyBytes: 32, iv: Buffer.alloc(8, 0xa6) },
   // The format has no place for an IV. A zero one is sound here, as what is wrapped is a fresh random key and the header's MAC vouches for it.
@@ -70,7 +72,7 @@ export function createLocalCryptoProvider(options: LocalKeysOptions): CryptoProv
       const unwrapping = createDecipheriv(cipher, key, iv).setAutoPadding(false);
       return Buffer.concat([unwrapping.update(wrapped), unwrapping.final()]);
     },
-    close: options.close,
+    close: () => options.close(),
   };
 }
 

@@ -54,7 +54,8 @@ export function createCryptoBlock(context: BlockContext, deps: CryptoBlockDeps):
             throw failed(`failed to wrap the file key: ${messageOf(cause)}`, cause);
           },
         );
-        const shown = options.decryptionKeyName === undefined || options.decryptionKeyName === '' ? options.keyName : options.decryptionKeyName;
+        const shown =
+          options.decryptionKeyName === undefined || options.decryptionKeyName === '' ? options.keyName : options.decryptionKeyName;
         const keyName = options.omitDecryptionKeyName === true ? undefined : shown;
         return encrypted(fileKey, { keyName, algorithm, wrappedKey, cipher, noncePrefix }, data);
       });
@@ -73,7 +74,11 @@ export function createCryptoBlock(context: BlockContext, deps: CryptoBlockDeps):
           const input: KeyWork = { kind: 'unwrap', keyName, algorithm: manifest.algorithm, bytes: manifest.wrappedKey };
           const fileKey = await work(component, call, input).catch((cause: unknown) => {
             // The caller learns only that the document cannot be verified: the reason would tell which keys exist.
-            log.warn('a file key cannot be unwrapped', { [logFields.component]: provider, key: keyName, [logFields.error]: messageOf(cause) });
+            log.warn('a file key cannot be unwrapped', {
+              [logFields.component]: provider,
+              key: keyName,
+              [logFields.error]: messageOf(cause),
+            });
             return new Uint8Array(0);
           });
           const usable = fileKey.length === format.fileKeyBytes ? fileKey : new Uint8Array(format.fileKeyBytes);

@@ -72,7 +72,8 @@ function inlineDocument(given: string): string | undefined {
 async function readKeyFile(disk: DriverContext['ports']['disk'], path: string): Promise<string> {
   const stat = await disk.stat(path).catch(() => undefined);
   // The text may be a mistyped key set: it must not be quoted.
-  if (stat?.kind !== 'file') throw new Error('jwks is neither a key set in JSON or base64, nor an http or https URL, nor the path of a file');
+  if (stat?.kind !== 'file')
+    throw new Error('jwks is neither a key set in JSON or base64, nor an http or https URL, nor the path of a file');
   if (stat.sizeBytes > documentBytesMax) throw new Error(`${path} is larger than ${documentBytesMax} bytes`);
   return Buffer.from(await disk.readFile(path)).toString('utf8');
 }
