@@ -72,7 +72,7 @@ export function createLocalCryptoProvider(options: LocalKeysOptions): CryptoProv
       const unwrapping = createDecipheriv(cipher, key, iv).setAutoPadding(false);
       return Buffer.concat([unwrapping.update(wrapped), unwrapping.final()]);
     },
-    close: options.close,
+    close: () => options.close(),
   };
 }
 

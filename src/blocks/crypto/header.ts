@@ -13,13 +13,17 @@ const lineFeed = 0x0a;
 
 /** Reads the three lines of the header and answers with the segments that follow. Errors begin with `invalid header`. */
 export function readHeader(body: Body): Promise<{ readonly value: Header; readonly rest: Body }> {
-  let seen: Uint8Array = new Uint8Array(0);
+  let buffer = Buffer.alloc(1024);
+  let seen = buffer.subarray(0, 0);
   const ends: number[] = [];
   return peelBody(body, {
     chunk(chunk) {
       const before = seen.length;
       const added = chunk.subarray(0, headerBytesMax - before);
-      seen = Buffer.concat([seen, added]);
+      // Grown by doubling: a header that comes byte by byte must not cost its square.
+      while (buffer.length < before + added.length) buffer = Buffer.concat([buffer, Buffer.alloc(buffer.length)]);
+      buffer.set(added, before);
+      seen = buffer.subarray(0, before + added.length);
       for (let at = seen.indexOf(lineFeed, before); at >= 0 && ends.length < 3; at = seen.indexOf(lineFeed, at + 1)) ends.push(at);
       refuseOtherScheme(seen, ends[0]);
       const [, , end] = ends;

@@ -34,9 +34,11 @@ export function peelBody<T>(body: Body, peeler: Peeler<T>): Promise<{ readonly v
       open(opened) {
         flow = opened;
         rest.flow = opened;
+        rest.outstanding += creditBytes;
         opened.credit(creditBytes);
       },
       chunk(chunk) {
+        rest.outstanding -= chunk.length;
         if (peeled) {
           rest.chunk(chunk);
           return;
@@ -51,7 +53,7 @@ export function peelBody<T>(body: Body, peeler: Peeler<T>): Promise<{ readonly v
           return;
         }
         if (found === undefined) {
-          flow?.credit(chunk.length);
+          rest.ask(creditBytes);
           return;
         }
         const { value, restFrom } = found;
@@ -78,8 +80,11 @@ export function peelBody<T>(body: Body, peeler: Peeler<T>): Promise<{ readonly v
 class Rest implements Body {
   readonly length = undefined;
   flow: Flow | undefined;
+  /** What the source was granted and has not delivered; negative after an overshoot. */
+  outstanding = 0;
   #sink: Sink | undefined;
   #kept: Uint8Array[] = [];
+  /** What our reader granted and has not received. */
   #granted = 0;
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
@@ -87,8 +92,20 @@ class Rest implements Body {
 
   chunk(chunk: Uint8Array): void {
     if (this.#closed) return;
-    if (this.#sink === undefined || this.#kept.length > 0) this.#kept.push(Uint8Array.from(chunk));
-    else this.#sink.chunk(chunk);
+    if (this.#sink === undefined || this.#kept.length > 0) {
+      this.#kept.push(Uint8Array.from(chunk));
+      return;
+    }
+    this.#granted -= chunk.length;
+    this.#sink.chunk(chunk);
+  }
+
+  /** Sees to it that the source may deliver `bytes` more than it has. */
+  ask(bytes: number): void {
+    const more = bytes - this.outstanding;
+    if (more <= 0) return;
+    this.outstanding = bytes;
+    this.flow?.credit(more);
   }
 
   end(): void {
@@ -129,10 +146,8 @@ class Rest implements Body {
       this.#sink?.chunk(chunk);
     }
     if (this.#kept.length > 0 || this.#closed) return;
-    const bytes = this.#granted;
-    this.#granted = Math.min(0, bytes);
     if (this.#ended || this.#failure !== undefined) this.#finish();
-    else if (bytes > 0) this.flow?.credit(bytes);
+    else if (this.#granted > 0) this.ask(this.#granted);
   }
 
   #finish(): void {

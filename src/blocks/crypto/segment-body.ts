@@ -37,7 +37,7 @@ class Segments implements Sink {
   #flow: Flow | undefined;
   /** What the reader granted and has not received; negative after an overshoot. */
   #granted = 0;
-  /** What was asked of the source and has not arrived. */
+  /** What was asked of the source and has not arrived; negative after an overshoot, which the source counts as well. */
   #asked = 0;
   #busy = false;
   #ended = false;
@@ -67,7 +67,7 @@ class Segments implements Sink {
 
   chunk(chunk: Uint8Array): void {
     if (this.#done) return;
-    this.#asked = Math.max(0, this.#asked - chunk.length);
+    this.#asked -= chunk.length;
     const nested = this.#busy;
     this.#busy = true;
     this.#take(chunk);
