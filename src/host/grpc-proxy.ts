@@ -5,10 +5,10 @@ import { emptyBody } from '../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
-import { bridge } from '../wire/grpc/bridge.ts';
 import { createGrpcClient, type GrpcClient } from '../wire/grpc/client.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/grpc/http2.ts';
 import { headerValue } from '../wire/grpc/metadata.ts';
+import { proxyStream } from '../wire/grpc/proxy.ts';
 import { createGrpcServer } from '../wire/grpc/server.ts';
 import type { Address } from '../kernel/ports.ts';
 import type { ConnectionServer } from './lazy-listener.ts';
@@ -86,30 +86,32 @@ export function createProxy(
   return (stream, headers) => {
     const target = headerValue(headers, 'dapr-app-id') ?? headerValue(headers, 'dapr-callee-app-id');
     if (target === undefined || target === '') return undefined;
-    return bridge(
-      stream,
-      async (handlers) => {
-        const endpoints = await machine.registry.resolve(target, caller.namespace);
-        const endpoint = endpoints[ports.random.u32() % Math.max(1, endpoints.length)];
-        if (endpoint === undefined)
-          throw new ProaError('invoke.unreachable', `no instance of app "${target}" is known in namespace "${caller.namespace}"`);
-        const local = machine.local.get(endpoint.instance);
-        if (local !== undefined) return local.proxy(headers, caller, handlers);
-        const peer = [
-          ...withoutStamps(headers),
-          'te',
-          'trailers',
-          'x-proa-instance',
-          endpoint.instance,
-          'dapr-caller-app-id',
-          caller.appId,
-          'dapr-caller-namespace',
-          caller.namespace,
-        ];
-        return peerClient(ports, machine, endpoint.grpc).raw(peer, handlers);
+    return proxyStream(stream, {
+      clock: ports.clock,
+      headers,
+      client: {
+        raw: async (_headers, handlers) => {
+          const endpoints = await machine.registry.resolve(target, caller.namespace);
+          const endpoint = endpoints[ports.random.u32() % Math.max(1, endpoints.length)];
+          if (endpoint === undefined)
+            throw new ProaError('invoke.unreachable', `no instance of app "${target}" is known in namespace "${caller.namespace}"`);
+          const local = machine.local.get(endpoint.instance);
+          if (local !== undefined) return local.proxy(headers, caller, handlers);
+          const peer = [
+            ...withoutStamps(headers),
+            'te',
+            'trailers',
+            'x-proa-instance',
+            endpoint.instance,
+            'dapr-caller-app-id',
+            caller.appId,
+            'dapr-caller-namespace',
+            caller.namespace,
+          ];
+          return peerClient(ports, machine, endpoint.grpc).raw(peer, handlers);
+        },
       },
-      () => {},
-    );
+    });
   };
 }
 
@@ -135,11 +137,11 @@ export async function createGrpcPeerServer(ports: Pick<Ports, 'clock'>, machine:
         appId: headerValue(headers, 'dapr-caller-app-id') ?? '',
         namespace: headerValue(headers, 'dapr-caller-namespace') ?? '',
       };
-      return bridge(
-        stream,
-        (handlers) => local.proxy(headers, caller, handlers),
-        () => {},
-      );
+      return proxyStream(stream, {
+        clock: ports.clock,
+        headers,
+        client: { raw: (_headers, handlers) => local.proxy(headers, caller, handlers) },
+      });
     },
   });
   return { accept: (connection, first) => server.accept(connection, first), drain: () => server.close(0) };

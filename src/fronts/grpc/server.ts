@@ -1,12 +1,13 @@
 import type { Blocks, FrontMetricsSource, Tracer } from '../../blocks/runtime/index.ts';
 import { Dapr } from '../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
+import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
 import type { Caller } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { metricNames } from '../../kernel/names.ts';
 import type { Connection, Ports } from '../../kernel/ports.ts';
 import { createTokenCheck } from '../http/api-token.ts';
-import { createHealthService } from '../../wire/grpc/health.ts';
+import { createHealth } from '../../wire/grpc/health.ts';
 import { headerValue } from '../../wire/grpc/metadata.ts';
 import { implement, type Handlers, type Method } from '../../wire/grpc/method.ts';
 import { reflectionMethods } from '../../wire/grpc/reflection.ts';
@@ -49,11 +50,11 @@ export interface GrpcFront {
 /** The gRPC API of one app: Dapr's service, health and reflection. It takes connections that a listener accepted. */
 export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFront> {
   const tokenFits = createTokenCheck(options.apiTokens);
-  const health = createHealthService(() => (options.blocks.runtime.notReady().length === 0 ? 'SERVING' : 'NOT_SERVING'));
+  const health = createHealth([Dapr.typeName]);
   const server = await createGrpcServer({
     clock: options.ports.clock,
     messageBytesMax: options.messageBytesMax,
-    methods: [...allowed(daprMethods(options), options.api), ...health.methods, ...reflectionMethods([Dapr, ...health.services])],
+    methods: [...allowed(daprMethods(options), options.api), ...health.methods, ...reflectionMethods([Dapr, Health])],
     before(call) {
       if (call.path.startsWith('/grpc.health.')) return;
       const presented = headerValue(call.metadata, 'dapr-api-token');

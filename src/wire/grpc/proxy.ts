@@ -7,7 +7,7 @@ import { grpcStatus, readStatus, statusOfReset, statusTrailers, toGrpcStatus, ty
 
 export interface ProxyOptions {
   readonly clock: Clock;
-  readonly client: GrpcClient;
+  readonly client: Pick<GrpcClient, 'raw'>;
   /** What the target gets: the caller's headers, after what must not pass was taken out. */
   readonly headers: HeaderList;
   /** How the call ended, once; CANCELLED when the caller gave up. */
