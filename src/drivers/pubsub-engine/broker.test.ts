@@ -14,7 +14,7 @@ import definition from './index.ts';
 import { busKeys } from './keys.ts';
 
 const nodeRandom = createNodeRandom();
-const quick = { redeliverInterval: '20ms', leaseTtl: '600ms' };
+const quick = { redeliverInterval: '20ms', leaseTtl: '2s' };
 const keys = busKeys('', 'bus');
 
 function openBroker(engine: Engine, config: Record<string, string> = {}): EngineBroker {

@@ -32,6 +32,13 @@ export interface LaneBookOptions {
   readonly lost: (lane: HeldLane) => void;
 }
 
+/** A lane as it stood when its record was written: while the write is under way the lane's state may go on. */
+interface LaneWrite {
+  readonly lane: HeldLane;
+  readonly releases: boolean;
+  readonly floor: number;
+}
+
 /**
  * The lanes that a member holds, and their records in the engine. Every write tests the version of the lane's record, and taking a lane over
  * changes it: a former holder, however long it was frozen, can no longer acknowledge anything. The leases only say who is alive.
@@ -84,6 +91,13 @@ export class LaneBook {
     return lane;
   }
 
+  /** The lane's record, as just read, names another holder: it was taken over while this member was thought dead. */
+  superseded(lane: HeldLane, record: { readonly version: number; readonly owner: string }): boolean {
+    if (record.version <= lane.version || record.owner === this.#options.member) return false;
+    this.#lose(lane);
+    return true;
+  }
+
   /** Makes everything that was settled before the call durable; gives up lanes that are `releasing`. Fails with the engine's error. */
   async flush(idleToo = false): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
@@ -102,16 +116,18 @@ export class LaneBook {
   async #write(lanes: HeldLane[]): Promise<void> {
     let rest = lanes;
     while (rest.length > 0) {
-      const puts: Put[] = rest.map((lane) => {
+      const writes = rest.map((lane): LaneWrite => {
         lane.dirty = false;
-        const owner = lane.state === 'releasing' ? '' : this.#options.member;
+        return { lane, releases: lane.state === 'releasing', floor: lane.progress.floor };
+      });
+      const puts: Put[] = writes.map(({ lane, releases }) => {
+        const owner = releases ? '' : this.#options.member;
         return { key: lane.key, value: encodeLane({ owner, ...lane.progress.snapshot() }) };
       });
-      const floors = rest.map((lane) => lane.progress.floor);
-      if (rest.some((lane) => lane.state === 'releasing')) puts.push({ key: this.#options.releasedKey, value: new Uint8Array(0) });
+      if (writes.some(({ releases }) => releases)) puts.push({ key: this.#options.releasedKey, value: new Uint8Array(0) });
       const result = await this.#commit(rest, puts);
       if (result.status === 'done') {
-        rest.forEach((lane, i) => this.#written(lane, result.versions[i] as number, floors[i] as number));
+        writes.forEach((write, i) => this.#written(write, result.versions[i] as number));
         return;
       }
       if (result.status === 'conflict') this.#lose(rest[result.failed] as HeldLane);
@@ -129,10 +145,10 @@ export class LaneBook {
     }
   }
 
-  #written(lane: HeldLane, version: number, floor: number): void {
+  #written({ lane, releases, floor }: LaneWrite, version: number): void {
     lane.version = version;
     lane.writtenFloor = floor;
-    if (lane.state === 'releasing') this.#held.delete(lane.index);
+    if (releases) this.#held.delete(lane.index);
   }
 
   /** Whether the commit happened is not known: the records tell, since nobody else writes this member's name into them. */

@@ -112,12 +112,13 @@ export class Rebalancer {
     const { book, member } = this.#options;
     const held = book.get(index);
     const mine = ids[index % ids.length] === member;
-    if (held !== undefined) {
+    if (record === undefined) return;
+    const { owner } = decodeLane(record.value);
+    if (held !== undefined && !book.superseded(held, { version: record.version, owner })) {
       if (!mine && held.state === 'held') this.#giveUp(held);
       return;
     }
-    if (!mine || record === undefined || this.#stopped) return;
-    const { owner } = decodeLane(record.value);
+    if (!mine || this.#stopped) return;
     if (owner === '' || owner === member || !ids.includes(owner)) claims.push(book.claim(index, record.version, record.value));
   }
 

@@ -34,6 +34,9 @@ export interface SubscriptionOptions {
 /** Settled events wait at most this long before they are made durable; after a crash they may be delivered again. */
 const flushMs = 10;
 
+/** Every so many polls the progress of lanes without traffic is stored, too: it is what lets old events be removed. */
+const idlePolls = 20;
+
 /** One consumer of a group: reads for the lanes that it holds, delivers, acknowledges in batches, shares lanes with the other members. */
 export class GroupSubscription implements Subscription {
   readonly #options: SubscriptionOptions;
@@ -43,6 +46,8 @@ export class GroupSubscription implements Subscription {
   readonly #rebalancer: Rebalancer;
   readonly #unlink: (() => void)[] = [];
   #lanes = 1;
+  #polls = 0;
+  #flushIdle = false;
   #paused = false;
   #flush: Timer | undefined;
   #poll: Timer | undefined;
@@ -150,6 +155,7 @@ export class GroupSubscription implements Subscription {
         this.#armPoll();
         this.#reader.appended();
         this.#rebalancer.poll();
+        if (++this.#polls % idlePolls === 0) this.#flushIdle = true;
         this.#scheduleFlush();
       },
       true,
@@ -184,7 +190,9 @@ export class GroupSubscription implements Subscription {
   async #flushNow(): Promise<void> {
     let againMs: number | undefined;
     try {
-      await this.#book.flush();
+      const idleToo = this.#flushIdle;
+      this.#flushIdle = false;
+      await this.#book.flush(idleToo);
     } catch (error) {
       this.#options.log.warn('acknowledgements could not be stored; trying again', { error: String(error) });
       againMs = 1_000;
