@@ -187,6 +187,10 @@ export const catalogue = {
     title: 'The transaction failed',
     retry: 'unknown',
   }),
+  'state.transaction-etag-mismatch': spec('ERR_STATE_TRANSACTION', 500, 'INTERNAL', {
+    category: 'state',
+    title: 'The etag does not match',
+  }),
   'state.operation-not-supported': spec('ERR_NOT_SUPPORTED_STATE_OPERATION', 400, 'UNIMPLEMENTED', {
     category: 'state',
     title: 'The operation is neither upsert nor delete',

@@ -7,6 +7,7 @@ export const blockProperties: Readonly<Record<DriverKind, readonly string[]>> = 
     'actorStateStore',
     'primaryEncryptionKey',
     'secondaryEncryptionKey',
+    'encryptionFormat',
     'outboxPublishPubsub',
     'outboxPublishTopic',
     'outboxPubsub',
