@@ -63,7 +63,7 @@ function segmentOf(template: string, part: string, options: { readonly last: boo
   const open = part.indexOf('{');
   if (open < 0) return { kind: 'literal', text: part };
   const close = part.indexOf('}');
-  const [name = '', pattern = ''] = split(part.slice(open + 1, close));
+  const [name, pattern] = split(part.slice(open + 1, close));
   const [before, after] = [part.slice(0, open), part.slice(close + 1)];
   if (name === '' || after.includes('{')) throw new Error(`the route "${template}" needs one named variable at most between two slashes`);
   if (pattern === '.*' || pattern === '.+') {
