@@ -272,6 +272,11 @@ export const catalogue = {
     reason: 'DAPR_PUBSUB_UNMARSHAL_EVENTS',
     title: 'The events cannot be decoded',
   }),
+  'pubsub.delivery': spec('ERR_PUBSUB_DELIVERY', 500, 'UNAVAILABLE', {
+    category: 'pubsub',
+    title: 'The app did not take the event',
+    retry: 'safe',
+  }),
   'pubsub.outbox': spec('ERR_PUBLISH_OUTBOX', 500, 'INTERNAL', {
     category: 'pubsub',
     title: 'The outbox cannot be written',
