@@ -44,8 +44,6 @@ export interface FetchOptions {
   /** For the whole answer, its body included; absent: no limit. */
   readonly timeoutMs?: number;
   readonly bytesMax: number;
-  /** Answers the first `bytesMax` bytes of a larger body instead of failing. */
-  readonly truncate?: boolean;
 }
 
 export interface Fetched {
@@ -71,8 +69,7 @@ export async function fetchBytes(options: FetchOptions): Promise<Fetched> {
       cancel: scope,
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
-    const reading = options.truncate === true ? beginning(response.body, bytesMax) : collect(response.body, bytesMax);
-    return { status: response.status, headers: response.headers, data: await orCancelled(reading, scope) };
+    return { status: response.status, headers: response.headers, data: await orCancelled(collect(response.body, bytesMax), scope) };
   } catch (cause) {
     if (cause instanceof BodyTooLarge)
       throw new ProaError('overloaded', `the answer of ${authority} is larger than ${bytesMax} bytes`, { cause });
@@ -88,31 +85,6 @@ function orCancelled<T>(work: Promise<T>, scope: CancelScope): Promise<T> {
   return new Promise((resolve, reject) => {
     const unlink = scope.onCancel((reason) => reject(reason as Error));
     work.then(resolve, reject).finally(unlink);
-  });
-}
-
-function beginning(body: HttpClientRequest['body'], bytesMax: number): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const parts: Uint8Array[] = [];
-    let room = bytesMax;
-    const finish = (): void => resolve(Buffer.concat(parts));
-    let cancel: (reason: unknown) => void;
-    body.pipe({
-      open(flow) {
-        cancel = (reason) => flow.cancel(reason);
-        flow.credit(bytesMax + 1);
-      },
-      chunk(chunk) {
-        if (room === 0) return;
-        parts.push(Buffer.from(chunk.subarray(0, room)));
-        room -= Math.min(room, chunk.length);
-        if (room > 0) return;
-        finish();
-        cancel(new BodyTooLarge(bytesMax));
-      },
-      end: finish,
-      fail: reject,
-    });
   });
 }
 
