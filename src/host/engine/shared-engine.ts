@@ -75,13 +75,14 @@ class SeatedEngine implements SharedEngine {
 
   async commit(given: Commit): Promise<CommitResult> {
     checkCommit(given);
-    // The owner's process needs no id: its journal answers itself. A client's commit may have to be repeated to another owner.
-    const id = given.id ?? (this.owner ? undefined : this.#options.ports.random.uuid());
-    const commit = id === undefined ? given : { ...copyOf(given), id };
+    const kept = copyOf(given);
+    let { id } = given;
     let unknown: CommitResult | undefined;
     try {
       return await this.#persist(async (seat) => {
-        const result = await seat.engine.commit(commit);
+        // The owner's process needs no id: its store answers itself. A client's commit may have to be repeated to another owner.
+        if (!seat.owner) id ??= this.#options.ports.random.uuid();
+        const result = await seat.engine.commit(id === undefined ? kept : { ...kept, id });
         if (result.status !== 'unknown') return result;
         unknown = result;
         if (id !== undefined) throw lostSeat(result.cause);
