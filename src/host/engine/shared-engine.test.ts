@@ -303,8 +303,10 @@ describe('meeting place', () => {
     expect(await meeting.find(7)).toBeUndefined();
     await meeting.publish(7, address);
     expect(await meeting.find(7)).toEqual(address);
-    await meeting.retract(7);
-    expect(await meeting.find(7)).toBeUndefined();
+    await meeting.publish(8, { path: '/tmp/8.sock' });
+    expect([await meeting.find(7), await meeting.find(8)]).toEqual([undefined, { path: '/tmp/8.sock' }]);
+    await meeting.retract(8);
+    expect(await meeting.find(8)).toBeUndefined();
     const long = { pid: 1, temporaryDirectory: () => directory } as unknown as typeof processStub;
     const nowhere = await openMeetingPlace({ disk: createMemoryDisk(), random, process: long }, directory);
     await expect(nowhere.place(1)).rejects.toMatchObject({ code: 'config.invalid' });
