@@ -9,9 +9,9 @@ import type { JournalState } from './state.ts';
 
 /** Places where a test may hold the owner. */
 export interface JournalHooks {
-  beforeWrite?(): Promise<void>;
-  afterSync?(): Promise<void>;
-  beforeAcknowledge?(): Promise<void>;
+  readonly beforeWrite?: () => Promise<void>;
+  readonly afterSync?: () => Promise<void>;
+  readonly beforeAcknowledge?: () => Promise<void>;
 }
 
 export interface GroupWriterOptions {
@@ -117,12 +117,12 @@ export class GroupWriter {
 
   async #flush(group: Group): Promise<void> {
     const { writer, hooks, ownership, clock } = this.#options;
-    const length = group.buffer.length;
     const startedMono = clock.mono();
     let writing = false;
     try {
       if (hooks.beforeWrite !== undefined) await hooks.beforeWrite();
-      if (this.#full !== undefined || writer.isFull(length)) await this.#roll(group);
+      if (this.#full !== undefined || writer.isFull(group.buffer.length)) await this.#roll(group);
+      // From here on nobody joins this group.
       this.#open = new Group(group.number + 1, this.#takeSpare());
       writing = true;
       await writer.write(group.buffer.bytes);
@@ -134,7 +134,7 @@ export class GroupWriter {
       return this.#failed(group, error, writing);
     }
     this.#full = undefined;
-    this.#durable(group, length);
+    this.#durable(group, group.buffer.length);
     if (hooks.beforeAcknowledge !== undefined && !(await this.#mayAcknowledge(group, hooks.beforeAcknowledge))) return;
     for (const waiter of group.waiters) waiter(undefined);
     this.#spare = group.buffer;

@@ -24,7 +24,7 @@ export interface HousekeepingOptions {
   readonly snapshotEveryBytes: number;
   /** Bytes that were replayed at the start. */
   readonly replayedBytes: number;
-  now(): number;
+  readonly now: () => number;
 }
 
 /** Segments that use less than this part of their bytes are moved. */

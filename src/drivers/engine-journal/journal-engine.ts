@@ -1,5 +1,5 @@
 import { checkCommit, checkKey } from '../../contracts/engine-checks.ts';
-import { HintBoard } from '../../contracts/engine-hints.ts';
+import type { HintBoard } from '../../contracts/engine-hints.ts';
 import {
   type Commit,
   type CommitResult,

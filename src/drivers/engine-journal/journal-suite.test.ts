@@ -10,7 +10,7 @@ import { createSimulatedDisk, seededRandom } from '../../testing/simulator/disk.
 import { type JournalOptions, openJournalEngine } from './open-journal.ts';
 
 /** Real time that a test can push forwards. */
-function movableClock(): Clock & { advance(ms: number): void } {
+function movableClock(): Clock & { readonly advance: (ms: number) => void } {
   let offset = 0;
   return { ...nodeClock, now: () => nodeClock.now() + offset, advance: (ms) => void (offset += ms) };
 }

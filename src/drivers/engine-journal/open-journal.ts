@@ -114,8 +114,19 @@ function assemble(opened: Opened): { engine: JournalEngine; clean(): Promise<voi
   const snapshotEveryBytes = options.snapshotEveryBytes ?? 64 * 1024 * 1024;
   const { replayedBytes } = opened;
   const housekeeping = new Housekeeping({
-    ...{ disk, clock, directory, state, segments, writer, groups, indexes, ownership, mover },
-    ...{ snapshotEveryBytes, replayedBytes, now },
+    disk,
+    clock,
+    directory,
+    state,
+    segments,
+    writer,
+    groups,
+    indexes,
+    ownership,
+    mover,
+    snapshotEveryBytes,
+    replayedBytes,
+    now,
   });
   const reads = new JournalReads({ state, segments, indexes, now });
   const indexBytesMax = options.indexBytesMax ?? 1024 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import type { Condition } from '../../contracts/engine.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { KeptResult, KeyEntry, LeaseRow, Operation } from './operations.ts';
-import { GroupBuffer } from './record.ts';
+import type { GroupBuffer } from './record.ts';
 import type { JournalState } from './state.ts';
 
 /** Told when the group's fate is known: undefined = durable. */

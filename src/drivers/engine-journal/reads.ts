@@ -51,7 +51,9 @@ export class JournalReads {
   range(query: RangeQuery): Promise<RangePage> {
     const { found, more } = this.#collect(query);
     if (query.keysOnly === true) return Promise.resolve({ entries: found.map(([key, entry]) => entryOf(key, entry, emptyValue)), more });
-    const values = found.map(([key, entry]) => (entry.value === undefined ? this.#load(key, entry) : entryOf(key, entry, entry.value)));
+    const values = found.map(([key, entry]) =>
+      entry.value === undefined ? this.#load(key, entry) : Promise.resolve(entryOf(key, entry, entry.value)),
+    );
     return Promise.all(values).then((entries) => ({ entries, more }));
   }
 

@@ -91,7 +91,9 @@ export class SegmentWriter {
   /** What was written is durable: the end moves behind it. */
   advance(length: number): void {
     this.#segment.bytes += length;
-    if (this.#zeroing === undefined && this.#zeroed - this.#segment.bytes < this.#ahead / 2) this.#zeroing = this.#zeroAhead();
+    if (this.#zeroing === undefined && this.#zeroed - this.#segment.bytes < this.#ahead / 2) {
+      this.#zeroing = this.#zeroAhead().finally(() => (this.#zeroing = undefined));
+    }
   }
 
   async close(): Promise<void> {
@@ -104,14 +106,11 @@ export class SegmentWriter {
     const length = Math.min(this.#ahead, this.#options.segmentBytesMax - from);
     this.#ahead = Math.min(this.#ahead * 2, aheadBytesMax);
     if (length <= 0) return;
-    this.#zeroed = from + length;
     try {
       await this.#file.write([zeros.subarray(0, length)], from);
+      this.#zeroed = from + length;
     } catch {
       // It only saves time: without it the group itself makes the file longer, or meets the same error.
-      this.#zeroed = this.#segment.bytes;
-    } finally {
-      this.#zeroing = undefined;
     }
   }
 }
