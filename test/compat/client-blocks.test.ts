@@ -185,7 +185,8 @@ describe.each(protocols)('the SDK client over protocol %i', (communicationProtoc
       });
       // The SDK subscribes in the background and does not say when that is done, so the value changes until one arrives.
       let version = 2;
-      await eventually(() => {
+      await eventually(async () => {
+        await new Promise((resolve) => setTimeout(resolve, 400));
         writeFileSync(join(machine.directory, 'config.yaml'), `colour: { value: green, version: "${version++}" }\n`);
         return seen.includes('green');
       }, 'a changed value arrives');
