@@ -1,5 +1,5 @@
 // Makes dist/: the library file for file by tsc (ESM, with declarations), the command as lazily loaded CommonJS chunks by esbuild, and the
-// demo when examples/demo is there. `--only library|command|demo` makes one part.
+// demo when examples/food-delivery is there. `--only library|command|demo` makes one part.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ function buildLibrary() {
 
 // The demo brings its own builder, because only it knows its apps: `build({ root, outdir })`.
 async function buildDemo() {
-  const script = join(root, 'examples/demo/build.mjs');
+  const script = join(root, 'examples/food-delivery/build.mjs');
   if (!existsSync(script)) return;
   const demo = await import(script);
   await demo.build({ root, outdir: join(root, 'dist/demo') });

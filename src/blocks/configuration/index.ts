@@ -15,5 +15,16 @@ export interface ConfigurationBlock {
   /** Subscribes and answers the id. `push` receives each change until unsubscribed; without it the app channel does (`app-channel-nil` when there is none). */
   readonly subscribe: Service<ConfigurationQuery & { readonly push?: (id: string, items: ConfigurationItems) => void }, string>;
   readonly unsubscribe: Service<{ readonly store: string; readonly id: string }, { readonly ok: boolean; readonly message?: string }>;
+  /** Writes and removes items of a store that Proa keeps itself; `unimplemented` for a vendor's. For the admin API; apps cannot reach it. */
+  readonly put: Service<{ readonly store: string; readonly items: Readonly<Record<string, NewConfigurationItem>> }, void>;
+  readonly remove: Service<{ readonly store: string; readonly keys: readonly string[] }, void>;
+  /** Ends all subscriptions. */
   close(): Promise<void>;
 }
+
+export interface NewConfigurationItem {
+  readonly value: string;
+  readonly metadata?: Metadata;
+}
+
+export { createConfigurationBlock, type ConfigurationDeps } from './configuration-block.ts';

@@ -5,7 +5,7 @@ import type { CommandContext } from '../context.ts';
 import { run as runCommand } from './run.ts';
 
 /** Where the demo's run file may lie: beside the bundles of the package, or in a checkout. */
-const places = ['demo/proa.yaml', '../demo/proa.yaml', '../../demo/proa.yaml', '../../../examples/demo/proa.yaml'] as const;
+const places = ['demo/proa.yaml', '../demo/proa.yaml', '../../demo/proa.yaml', '../../../examples/food-delivery/proa.yaml'] as const;
 
 /** `proa demo`: `proa run` over the example shop of this package, with its data in ./.proa/demo. */
 export async function run(context: CommandContext): Promise<number> {

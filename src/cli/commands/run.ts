@@ -18,7 +18,7 @@ export async function run(context: CommandContext): Promise<number> {
   );
   const settings = settingsFromFlags(args.values, {
     mode: 'run',
-    dataDirectory: dataDirectory(ports.process, args.values['data-dir'], plan.project),
+    dataDirectory: dataDirectory(ports.process, args.values['data-dir'], plan.fromFile ? plan.project : undefined),
     logFormat: args.values['log-as-json'] === true || output.json ? 'json' : 'human',
   });
   const startHost = await context.loadHost();
