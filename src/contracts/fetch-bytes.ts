@@ -7,7 +7,12 @@ import type { HttpClient, HttpClientRequest } from './http-client.ts';
 /** TLS parameters of a client beyond the server's name. */
 export type ClientTls = Omit<NonNullable<HttpClientRequest['tls']>, 'serverName'>;
 
-/** The parts of an http or https URL that a client needs; fails with an Error for any other text, and for credentials in it. */
+// The URL parser has made every spelling (decimal, octal, short, mapped) one of these.
+function isLinkLocal(host: string): boolean {
+  return host.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(host) || host.startsWith('::ffff:a9fe:') || host === 'fd00:ec2::254';
+}
+
+/** The parts of an http or https URL that a client needs; fails with an Error for any other text, for credentials in it, and for link-local addresses. */
 export function httpTarget(
   url: string,
   tls: ClientTls = {},
@@ -22,6 +27,7 @@ export function httpTarget(
   if (!secure && parsed.protocol !== 'http:') throw new Error(`"${url}" is neither http nor https`);
   if (parsed.username !== '' || parsed.password !== '') throw new Error(`the URL of ${parsed.host} must not hold credentials`);
   const host = parsed.hostname.replace(/^\[|\]$/g, '');
+  if (isLinkLocal(host)) throw new Error(`"${host}" is a link-local address, where machines hand out their credentials: it is not called`);
   const port = parsed.port === '' ? (secure ? 443 : 80) : Number(parsed.port);
   return {
     address: { host, port },
