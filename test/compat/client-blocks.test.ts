@@ -190,7 +190,7 @@ describe.each(protocols)('the SDK client over protocol %i', (communicationProtoc
         writeFileSync(join(machine.directory, 'config.yaml'), `colour: { value: green, version: "${version++}" }\n`);
         return seen.includes('green');
       }, 'a changed value arrives');
-      await stream.stop();
+      stream.stop();
     });
 
   if (!http)
