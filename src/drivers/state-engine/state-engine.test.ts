@@ -11,7 +11,8 @@ import { valueBytesMax } from './large-values.ts';
 const rig = () => {
   const clock = createFakeClock();
   const engine = createMemoryEngine({ clock, contents: createMemoryContents() });
-  const store = (space = 'statestore') => createEngineStore({ engine, random: createNodeRandom(), log: silentLogger, namespace: 'default', space });
+  const store = (space = 'statestore') =>
+    createEngineStore({ engine, random: createNodeRandom(), log: silentLogger, namespace: 'default', space });
   const count = async (space: string) => {
     const from = tuple(space);
     return (await engine.range({ from, to: prefixEnd(from), keysOnly: true })).entries.length;
