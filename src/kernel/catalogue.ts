@@ -74,6 +74,18 @@ export const catalogue = {
     retry: 'unknown',
   }),
   unauthenticated: spec('ERR_UNAUTHENTICATED', 401, 'UNAUTHENTICATED', { category: 'common', title: 'The token is missing or wrong' }),
+  // what a remote side answers without a code of this catalogue: one per gRPC status
+  'not-found': spec('ERR_NOT_FOUND', 404, 'NOT_FOUND', { category: 'common', title: 'It does not exist' }),
+  'already-exists': spec('ERR_ALREADY_EXISTS', 409, 'ALREADY_EXISTS', { category: 'common', title: 'It exists already' }),
+  'permission-denied': spec('ERR_FORBIDDEN', 403, 'PERMISSION_DENIED', { category: 'common', title: 'The caller may not do this' }),
+  'failed-precondition': spec('ERR_FAILED_PRECONDITION', 400, 'FAILED_PRECONDITION', {
+    category: 'common',
+    title: 'The state of the target does not allow this',
+  }),
+  aborted: spec('ERR_ABORTED', 409, 'ABORTED', { category: 'common', title: 'A concurrent change got in the way' }),
+  'out-of-range': spec('ERR_OUT_OF_RANGE', 400, 'OUT_OF_RANGE', { category: 'common', title: 'The value is out of range' }),
+  unknown: spec('ERR_UNKNOWN', 500, 'UNKNOWN', { category: 'common', title: 'The remote side failed', retry: 'unknown' }),
+  'data-loss': spec('ERR_DATA_LOSS', 500, 'DATA_LOSS', { category: 'common', title: 'Stored data is damaged or lost' }),
   // configuration of the runtime itself
   'config.invalid': spec('ERR_CONFIG_INVALID', 500, 'FAILED_PRECONDITION', { category: 'common', title: 'The configuration is not valid' }),
   'config.port-taken': spec('ERR_PORT_TAKEN', 500, 'FAILED_PRECONDITION', {
@@ -110,6 +122,10 @@ export const catalogue = {
     category: 'common',
     title: 'The write may or may not have happened',
     retry: 'unknown',
+  }),
+  'engine.denied': spec('ERR_ENGINE_DENIED', 403, 'PERMISSION_DENIED', {
+    category: 'common',
+    title: "The engine refuses what lies outside of the client's scope",
   }),
   // invocation
   'invoke.failed': spec('ERR_DIRECT_INVOKE', 500, 'INTERNAL', {
@@ -271,6 +287,11 @@ export const catalogue = {
     category: 'pubsub',
     reason: 'DAPR_PUBSUB_UNMARSHAL_EVENTS',
     title: 'The events cannot be decoded',
+  }),
+  'pubsub.delivery': spec('ERR_PUBSUB_DELIVERY', 500, 'UNAVAILABLE', {
+    category: 'pubsub',
+    title: 'The app did not take the event',
+    retry: 'safe',
   }),
   'pubsub.outbox': spec('ERR_PUBLISH_OUTBOX', 500, 'INTERNAL', {
     category: 'pubsub',

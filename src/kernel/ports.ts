@@ -138,6 +138,8 @@ export interface Child {
   readonly exit: Promise<{ code: number | undefined; signal: string | undefined; error?: Error }>;
   /** Signals the child's whole process group. */
   kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void;
+  /** True while a process of the child's group runs, the child itself or one that it left behind. */
+  groupAlive(): Promise<boolean>;
 }
 
 export type ProcessSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';

@@ -159,13 +159,12 @@ export function createMemoryNetwork(): MemoryNetwork {
     connect(address) {
       const near = new End(key(address));
       dialled.push(near);
+      const accept = listeners.get(key(address));
       queueMicrotask(() => {
         if (near.destroyed) return;
-        const accept = listeners.get(key(address));
         if (accept === undefined) near.destroy(Object.assign(new Error(`connect ECONNREFUSED ${near.remote}`), { code: 'ECONNREFUSED' }));
         else near.handlers.open?.();
       });
-      const accept = listeners.get(key(address));
       if (accept !== undefined) {
         const far = new End(`127.0.0.1:${ports++}`);
         near.other = far;

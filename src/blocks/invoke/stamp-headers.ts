@@ -13,6 +13,10 @@ export interface Stamp {
 // By length first: almost every header fails this one comparison.
 function isStamped(name: string): boolean {
   switch (name.length) {
+    case 4:
+      return name === 'host';
+    case 6:
+      return name === 'expect';
     case 18:
       return name === 'dapr-caller-app-id' || name === 'dapr-callee-app-id' || name === 'destination-app-id';
     case 21:

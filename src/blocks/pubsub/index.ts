@@ -57,3 +57,5 @@ export interface PubSubBlock {
   subscriptions(): readonly SubscriptionSpec[];
   close(graceMs: number): Promise<void>;
 }
+
+export { createPubSubBlock, type PubSubBlockDeps } from './pubsub-block.ts';

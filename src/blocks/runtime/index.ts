@@ -8,6 +8,9 @@ import type { SecretsBlock } from '../secrets/index.ts';
 import type { StateBlock } from '../state/index.ts';
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 export type { SubscriptionSpec } from '../../contracts/app-channel.ts';
+export type { Counter, Histogram, Metrics as FrontMetricsSource } from '../../contracts/metrics.ts';
+export type { ActiveSpan, Tracer } from '../../contracts/tracer.ts';
+export type { HttpMiddleware, HttpRequest, HttpResponse } from '../../contracts/middleware.ts';
 
 /** What the metadata API reports (Dapr reference 4.10). */
 export interface RuntimeMetadata {

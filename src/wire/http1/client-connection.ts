@@ -81,7 +81,7 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     this.#readDueMs = call.dueMs;
     if (body.length === 0) {
       this.#sent = true;
-      if (!this.#connection.write(head + emptyFraming(request.method))) this.#blocked();
+      if (!this.#connection.write(head + emptyFraming(request.method))) this.bodyBlocked();
     } else this.#sendBody(head, body);
   }
 
@@ -92,7 +92,6 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     const outgoing = new OutgoingBody(this.#connection, this, head + line, framing);
     this.#outgoing = outgoing;
     outgoing.start(body);
-    if (outgoing.blocked) this.#blocked();
   }
 
   /** Cuts the connection off; the pool knows before this returns. */
@@ -106,7 +105,7 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
   open(): void {
     this.#opened = true;
     this.#writeDueMs = Infinity;
-    if (this.#outgoing?.blocked === true) this.#blocked();
+    if (this.#outgoing?.blocked === true) this.bodyBlocked();
   }
 
   data(chunk: Uint8Array): void {
@@ -117,6 +116,7 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
       return;
     }
     this.#answered = true;
+    this.#opened = true;
     this.#inflow.push(chunk);
     this.#run();
     this.#inflow.keep();
@@ -124,6 +124,7 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
   }
 
   end(): void {
+    this.#opened = true;
     this.#peerEnded = true;
     if (this.#state === 'body') this.#pump();
     else this.destroy();
@@ -132,7 +133,6 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
   drain(): void {
     if (this.#opened) this.#writeDueMs = Infinity;
     this.#outgoing?.drain();
-    if (this.#outgoing?.blocked === true) this.#blocked();
   }
 
   close(error: Error | undefined): void {
@@ -164,9 +164,12 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
 
   // OutgoingOwner
 
+  bodyBlocked(): void {
+    if (this.#opened) this.#writeDueMs = this.#shared.sweep.nowMs + this.#shared.limits.writeTimeoutMs;
+  }
+
   bodySent(): void {
     this.#sent = true;
-    if (this.#outgoing?.blocked === true) this.#blocked();
     if (this.#state === 'body' && this.#body === undefined) this.#finish();
   }
 
@@ -189,10 +192,6 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     else if (this.#writeDueMs <= nowMs) this.#abort(new ProaError('http.broken', `${authority} does not read the request`));
     else if (this.#state === 'head') this.#abort(new ProaError('deadline-exceeded', `${authority} did not answer in time`));
     else this.#abort(new ProaError('http.broken', `the answer of ${authority} stopped in the middle`));
-  }
-
-  #blocked(): void {
-    if (this.#opened) this.#writeDueMs = this.#shared.sweep.nowMs + this.#shared.limits.writeTimeoutMs;
   }
 
   #run(): void {

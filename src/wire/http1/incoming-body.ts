@@ -63,7 +63,12 @@ export class IncomingBody implements Body, Flow {
     this.#sink = sink;
     sink.open(this);
     if (this.failed) this.#break();
-    else this.#owner.bodyWanted();
+    else if (this.complete) {
+      // It ended empty before anybody looked.
+      const late = this.#sink as Sink | undefined;
+      this.#sink = undefined;
+      late?.end();
+    } else this.#owner.bodyWanted();
   }
 
   discard(): void {

@@ -8,6 +8,8 @@ import { headerLines } from './write-head.ts';
 export type OutgoingFraming = number | 'chunked' | 'until-close';
 
 export interface OutgoingOwner {
+  /** The peer has to read before more is written. */
+  bodyBlocked(): void;
   /** The last byte was handed to the connection. */
   bodySent(): void;
   /** The body broke off or has another length than was promised; the message cannot be completed. */
@@ -69,8 +71,8 @@ export class OutgoingBody implements Sink {
     const ok = this.#framing === 'chunked' ? this.#writeChunk(chunk) : this.#writePlain(chunk);
     if (ok) this.#flow?.credit(length);
     else {
-      this.blocked = true;
       this.#owed += length;
+      this.#block();
     }
   }
 
@@ -88,8 +90,8 @@ export class OutgoingBody implements Sink {
         this.#break(error);
         return;
       }
-      if (!this.#write('0\r\n' + lines + '\r\n')) this.blocked = true;
-    } else if (this.#head !== '' && !this.#write('')) this.blocked = true;
+      if (!this.#write('0\r\n' + lines + '\r\n')) this.#block();
+    } else if (this.#head !== '' && !this.#write('')) this.#block();
     this.#finished = true;
     this.#owner.bodySent();
   }
@@ -113,6 +115,11 @@ export class OutgoingBody implements Sink {
     if (this.#finished) return;
     this.#finished = true;
     this.#flow?.cancel(reason);
+  }
+
+  #block(): void {
+    this.blocked = true;
+    this.#owner.bodyBlocked();
   }
 
   #break(error: unknown): void {

@@ -8,10 +8,12 @@ import type { Connection } from '../../kernel/ports.ts';
 export interface ResponseOwner {
   readonly connection: Connection;
   readonly date: string;
-  /** True when the connection can stay open after this answer; asked once, when the head is written. */
-  keepsAlive(): boolean;
-  /** The last byte of the answer was handed to the connection; `blocked` when the client has to read first. */
-  responseSent(blocked: boolean): void;
+  /** True when the connection can stay open after this answer; asked once, when the head is written. `closes`: its end is the body's. */
+  keepsAlive(closes: boolean): boolean;
+  /** The client has to read before more of the answer is written. */
+  responseBlocked(): void;
+  /** The last byte of the answer was handed to the connection. */
+  responseSent(): void;
   responseBroke(error: unknown): void;
 }
 
@@ -58,7 +60,8 @@ export class Http1Response {
       ok = connection.write(body);
       connection.uncork();
     }
-    this.#finish(!ok);
+    if (!ok) this.#owner.responseBlocked();
+    this.#finish();
   }
 
   /**
@@ -82,7 +85,8 @@ export class Http1Response {
     this.begun = true;
     if (bodyless) {
       body.discard();
-      this.#finish(!this.#owner.connection.write(head));
+      if (!this.#owner.connection.write(head)) this.#owner.responseBlocked();
+      this.#finish();
       return;
     }
     this.#outgoing = new OutgoingBody(this.#owner.connection, this, head, framing);
@@ -125,8 +129,13 @@ export class Http1Response {
   }
 
   /** For the outgoing body only. */
+  bodyBlocked(): void {
+    this.#owner.responseBlocked();
+  }
+
+  /** For the outgoing body only. */
   bodySent(): void {
-    this.#finish(this.#outgoing?.blocked === true);
+    this.#finish();
   }
 
   /** For the outgoing body only. */
@@ -144,17 +153,17 @@ export class Http1Response {
   #head(status: number, headers: readonly string[], framing: string, closes = false): string {
     const line = statusLine(status);
     const lines = headerLines(headers);
-    const keepsAlive = this.#owner.keepsAlive() && !closes;
+    const keepsAlive = this.#owner.keepsAlive(closes);
     const connection = keepsAlive ? (this.#version === 10 ? 'connection: keep-alive\r\n' : '') : 'connection: close\r\n';
     const date = hasHeader(headers, 'date') ? '' : `date: ${this.#owner.date}\r\n`;
     return line + lines + date + (status === 204 || status === 304 ? '' : framing) + connection + '\r\n';
   }
 
-  #finish(blocked: boolean): void {
+  #finish(): void {
     if (this.#gone) return;
     this.#gone = true;
     this.#end(undefined);
-    this.#owner.responseSent(blocked);
+    this.#owner.responseSent();
   }
 
   #end(error: unknown): void {

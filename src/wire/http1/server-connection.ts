@@ -94,6 +94,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
   drain(): void {
     this.#writeDueMs = Infinity;
     if (this.#state === 'flushing') this.#next();
+    else if (this.#state === 'closing') this.#linger();
     else this.#response?.drain();
   }
 
@@ -119,14 +120,17 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
 
   // ResponseOwner
 
-  keepsAlive(): boolean {
+  keepsAlive(closes: boolean): boolean {
     // A client that was not told to send its body may send it or not: what follows would be a guess.
-    if (this.#shared.draining || this.#peerEnded || this.#response?.expecting === true) this.#persistent = false;
+    if (closes || this.#shared.draining || this.#peerEnded || this.#response?.expecting === true) this.#persistent = false;
     return this.#persistent;
   }
 
-  responseSent(blocked: boolean): void {
-    if (blocked) this.#writeDueMs = this.#shared.sweep.nowMs + this.#shared.limits.writeTimeoutMs;
+  responseBlocked(): void {
+    this.#writeDueMs = this.#shared.sweep.nowMs + this.#shared.limits.writeTimeoutMs;
+  }
+
+  responseSent(): void {
     const body = this.#body;
     this.#response = undefined;
     this.#lingered = 0;
@@ -387,12 +391,17 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     if (request !== undefined && (response !== undefined || (body !== undefined && !body.complete))) request.abort(reason);
   }
 
+  /** The time to leave runs from when the client could have read everything. */
+  #linger(): void {
+    this.#readDueMs = this.#writeDueMs === Infinity ? this.#shared.sweep.nowMs + this.#shared.limits.lingerTimeoutMs : Infinity;
+  }
+
   /** Sends what is queued, ends our side, and reads on for a while so that the client can read the answer. */
   #close(): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#state = 'closing';
     this.#inflow.clear();
-    this.#readDueMs = this.#shared.sweep.nowMs + this.#shared.limits.lingerTimeoutMs;
+    this.#linger();
     this.connection.end();
     if (this.#paused) this.#resume();
   }

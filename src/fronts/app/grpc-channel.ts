@@ -1,0 +1,269 @@
+import type { AppBindingAnswer, AppChannel, InvokeRequest, InvokeResponse } from '../../blocks/invoke/index.ts';
+import type { EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
+import {
+  AppCallback,
+  AppCallbackAlpha,
+  AppCallbackHealthCheck,
+  type TopicSubscription,
+} from '../../gen/dapr/proto/runtime/v1/appcallback_pb.ts';
+import { bytesBody, collect } from '../../kernel/body.ts';
+import type { Call } from '../../kernel/call.ts';
+import { valueOf } from '../../kernel/context.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Address, Ports } from '../../kernel/ports.ts';
+import { grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
+import { traceKey } from '../../kernel/trace-context.ts';
+import { acceptsConnections } from '../../wire/accepts-connections.ts';
+import { codecOf, createGrpcClient, type GrpcClient, type MethodCodec } from '../../wire/grpc/client.ts';
+import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
+import { remoteStatusOf } from '../../wire/grpc/status.ts';
+import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
+import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
+import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
+import { createPermits } from './permits.ts';
+
+export interface GrpcChannelOptions {
+  readonly ports: Pick<Ports, 'network' | 'clock' | 'random'>;
+  readonly address: Address;
+  readonly tls: boolean;
+  readonly appToken: string;
+  readonly maxConcurrency: number;
+  readonly messageBytesMax: number;
+}
+
+/** An app behind gRPC; the transparent proxy uses its connection too. */
+export interface GrpcAppChannel extends AppChannel {
+  readonly client: GrpcClient;
+}
+
+const callback = AppCallback.method;
+const codecs = {
+  onInvoke: codecOf(callback.onInvoke),
+  subscriptions: codecOf(callback.listTopicSubscriptions),
+  event: codecOf(callback.onTopicEvent),
+  bulkEvent: codecOf(callback.onBulkTopicEvent),
+  bulkEventAlpha: codecOf(AppCallbackAlpha.method.onBulkTopicEventAlpha1),
+  bindings: codecOf(callback.listInputBindings),
+  binding: codecOf(callback.onBindingEvent),
+  health: codecOf(AppCallbackHealthCheck.method.healthCheck),
+};
+const verbNumbers: Readonly<Record<string, number>> = {
+  GET: 1,
+  HEAD: 2,
+  POST: 3,
+  PUT: 4,
+  DELETE: 5,
+  CONNECT: 6,
+  OPTIONS: 7,
+  TRACE: 8,
+  PATCH: 9,
+};
+
+/** The app behind gRPC: the `AppCallback` services (Dapr reference 5, 7.2). */
+export function createGrpcChannel(options: GrpcChannelOptions): GrpcAppChannel {
+  const { ports, address } = options;
+  const client = createGrpcClient({
+    clock: ports.clock,
+    random: ports.random,
+    address,
+    messageBytesMax: options.messageBytesMax,
+    ...(options.tls ? { tls: { insecure: true } } : {}),
+  });
+  const permits = createPermits(options.maxConcurrency);
+  const token = options.appToken === '' ? [] : ['dapr-api-token', options.appToken];
+  const withPermit = async <T>(call: Pick<Call<unknown>, 'cancel'>, run: () => Promise<T>): Promise<T> => {
+    const place = permits.acquire(call.cancel);
+    if (place !== undefined) await place;
+    try {
+      return await run();
+    } finally {
+      permits.release();
+    }
+  };
+  const ask = <I, O>(codec: MethodCodec<I, O>, request: I, call: Call<unknown>, more: ClientCallOptions = {}): Promise<O> =>
+    withPermit(call, () =>
+      client.unary(codec, request, {
+        cancel: call.cancel,
+        deadlineMs: call.deadlineMs,
+        metadata: [...token, ...traceMetadata(call)],
+        ...more,
+      }),
+    );
+  const within = (timeoutMs: number): ClientCallOptions => ({ deadlineMs: ports.clock.mono() + timeoutMs, metadata: token });
+  const authority = 'path' in address ? 'localhost' : `${address.host}:${address.port}`;
+
+  return {
+    client,
+    protocol: 'grpc',
+    address: authority,
+    invoke: (call) => withPermit(call, () => invoke(client, call, token, options.messageBytesMax)),
+    reachable: () => acceptsConnections(ports, address, 1_000),
+    health: async (_path, timeoutMs) => {
+      try {
+        await client.unary(codecs.health, {}, within(timeoutMs));
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    // What an app with actors says over HTTP has no counterpart here.
+    config: () => Promise.resolve(undefined),
+    subscriptions: async () => {
+      const answer = await unlessMissing(client.unary(codecs.subscriptions, {}, within(10_000)));
+      return (answer?.subscriptions ?? []).flatMap(specOf);
+    },
+    inputBindings: async (routes, timeoutMs) => {
+      const answer = await unlessMissing(client.unary(codecs.bindings, {}, within(timeoutMs)));
+      return new Set((answer?.bindings ?? []).filter((name) => routes.has(name)));
+    },
+    event: async (call) => {
+      try {
+        const answer = await ask(codecs.event, topicEvent(call.input), call, {
+          metadata: [...token, ...traceMetadata(call), ...metadataOfHttp(pairs(call.input.metadata))],
+        });
+        return topicVerdict(answer.status);
+      } catch (thrown) {
+        return failedVerdict(thrown);
+      }
+    },
+    bulkEvent: async (call) => {
+      const request = bulkRequest(call.input);
+      try {
+        const answer = await ask(codecs.bulkEvent, request, call).catch((thrown: unknown) => {
+          if (ProaError.from(thrown).code !== 'unimplemented') throw thrown;
+          return ask(codecs.bulkEventAlpha, request, call);
+        });
+        return bulkAnswer(answer);
+      } catch (thrown) {
+        const verdict = failedVerdict(thrown);
+        return new Map(call.input.entries.map((entry) => [entry.entryId, verdict]));
+      }
+    },
+    binding: async (call) =>
+      bindingAnswer(
+        await ask(codecs.binding, { name: call.input.name, data: call.input.data, metadata: { ...call.input.metadata } }, call),
+      ),
+    configuration: () =>
+      Promise.reject(new ProaError('unimplemented', 'gRPC apps get configuration updates on the stream that they opened')),
+    close: () => {
+      client.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+async function invoke(client: GrpcClient, call: Call<InvokeRequest>, token: readonly string[], bytesMax: number): Promise<InvokeResponse> {
+  const { input } = call;
+  const contentType = headerOf(input.headers, 'content-type') ?? '';
+  const request = {
+    method: input.path,
+    contentType,
+    data: { typeUrl: '', value: await collect(input.body, bytesMax) },
+    httpExtension: { verb: (verbNumbers[input.httpMethod] ?? 3) as 3, querystring: input.query },
+  };
+  const headers: string[] = [];
+  try {
+    const answer = await client.unary(codecs.onInvoke, request, {
+      cancel: call.cancel,
+      deadlineMs: call.deadlineMs,
+      metadata: [...token, ...metadataOfHttp(input.headers)],
+      onHeaders: (metadata) => headers.push(...httpOfMetadata(metadata)),
+    });
+    const type = answer.contentType === '' ? 'application/json' : answer.contentType;
+    return {
+      status: 200,
+      headers: ['content-type', type, ...withoutType(headers)],
+      body: bytesBody(answer.data?.value ?? new Uint8Array(0)),
+    };
+  } catch (thrown) {
+    const status = remoteStatusOf(thrown);
+    if (status === undefined || status.code === 'OK') throw thrown;
+    // The app answered with an error: over HTTP its status is mapped and the body is the gRPC status as JSON (Dapr reference 6.5).
+    const code = grpcNumber(status.code);
+    const body = Buffer.from(JSON.stringify({ code, message: status.message }));
+    return {
+      status: httpFromGrpc(status.code),
+      headers: ['content-type', 'application/json', ...withoutType(headers)],
+      body: bytesBody(body),
+      grpc: { code, message: status.message },
+    };
+  }
+}
+
+function withoutType(headers: readonly string[]): string[] {
+  return headers.filter((_, i, all) => all[i - (i % 2)] !== 'content-type' && all[i - (i % 2)] !== 'dapr-content-type');
+}
+
+// An app that does not implement a question has nothing to say to it.
+async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (thrown) {
+    if (ProaError.from(thrown).code === 'unimplemented') return undefined;
+    throw thrown;
+  }
+}
+
+// UNIMPLEMENTED drops without a dead letter; every other failure is worth another try (Dapr reference 5.4).
+function failedVerdict(thrown: unknown): EventVerdict {
+  const error = ProaError.from(thrown);
+  const code = grpcNumber(error.spec.grpc);
+  if (error.code === 'unimplemented') return { status: 'drop', silent: true, code, error: error.message };
+  return { status: 'retry', code, error: error.message };
+}
+
+function specOf(subscription: TopicSubscription): SubscriptionSpec[] {
+  const { pubsubName, topic, metadata, routes, deadLetterTopic, bulkSubscribe } = subscription;
+  if (pubsubName === '' || topic === '') return [];
+  const rules = (routes?.rules ?? []).map(({ match, path }) => ({ match, path }));
+  return [
+    {
+      pubsub: pubsubName,
+      topic,
+      metadata,
+      rules,
+      defaultPath: routes?.default ?? '',
+      kind: 'PROGRAMMATIC',
+      ...(deadLetterTopic === '' ? {} : { deadLetterTopic }),
+      ...(bulkSubscribe?.enabled === true
+        ? { bulk: { maxMessages: bulkSubscribe.maxMessagesCount || 100, maxAwaitMs: bulkSubscribe.maxAwaitDurationMs || 1_000 } }
+        : {}),
+    },
+  ];
+}
+
+function bindingAnswer(answer: {
+  storeName: string;
+  to: string[];
+  data: Uint8Array;
+  concurrency: number;
+  states: { key: string; value: Uint8Array }[];
+}): AppBindingAnswer {
+  return {
+    to: answer.to,
+    data: answer.data,
+    concurrency: answer.concurrency === 1 ? 'parallel' : 'sequential',
+    storeName: answer.storeName,
+    state: answer.states.map(({ key, value }) => ({ key, value })),
+  };
+}
+
+function traceMetadata(call: Call<unknown>): string[] {
+  const { traceparent, tracestate, baggage } = valueOf(call.context, traceKey);
+  if (traceparent === '') return [];
+  const binary = Buffer.from(`0000${traceparent.slice(3, 35)}01${traceparent.slice(36, 52)}02${traceparent.slice(53, 55)}`, 'hex');
+  return [
+    ...['traceparent', traceparent, 'grpc-trace-bin', binary.toString('base64').replace(/=+$/, '')],
+    ...(tracestate === '' ? [] : ['tracestate', tracestate]),
+    ...(baggage === '' ? [] : ['baggage', baggage]),
+  ];
+}
+
+function pairs(metadata: Readonly<Record<string, string>>): string[] {
+  return Object.entries(metadata).flatMap(([name, value]) => [name.toLowerCase(), value]);
+}
+
+function headerOf(headers: readonly string[], name: string): string | undefined {
+  const at = headers.findIndex((text, i) => i % 2 === 0 && text === name);
+  return at < 0 ? undefined : headers[at + 1];
+}

@@ -1,0 +1,189 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Disk, DiskFile, FileStat, OpenMode } from '../../kernel/ports.ts';
+
+const flags: Record<OpenMode, number> = {
+  read: fs.constants.O_RDONLY,
+  write: fs.constants.O_RDWR | fs.constants.O_CREAT,
+  exclusive: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+};
+
+// f_type of statfs(2), as linux/magic.h names them. What is not listed is "unknown".
+const fileSystems = new Map<number, string>([
+  [0xef53, 'ext4'],
+  [0x58465342, 'xfs'],
+  [0x9123683e, 'btrfs'],
+  [0x2fc12fc1, 'zfs'],
+  [0xf2f52010, 'f2fs'],
+  [0x01021994, 'tmpfs'],
+  [0x794c7630, 'overlay'],
+  [0x6969, 'nfs'],
+  [0x517b, 'smb'],
+  [0xff534d42, 'cifs'],
+  [0xfe534d42, 'smb2'],
+  [0x01021997, '9p'],
+  [0x65735546, 'fuse'],
+  [0x00c36400, 'ceph'],
+  [0x0bd00bd0, 'lustre'],
+  [0x47504653, 'gpfs'],
+  [0x01161970, 'gfs2'],
+  [0x7461636f, 'ocfs2'],
+  [0x5346414f, 'afs'],
+]);
+
+/** The system's files. The callback API is used where it is hot: a promise per step of a handle costs more than the call. */
+export const nodeDisk: Disk = {
+  open: (file, mode) => opened(file, mode),
+  readFile: (file) => fs.promises.readFile(file),
+  replaceFile,
+  stat,
+  list: (directory) => fs.promises.readdir(directory),
+  async makeDirectory(directory, mode = 0o700) {
+    await fs.promises.mkdir(directory, { recursive: true, mode });
+  },
+  rename: (from, to) => fs.promises.rename(from, to),
+  remove: (file) => fs.promises.rm(file),
+  syncDirectory,
+  async space(file) {
+    const { bavail, bsize, type } = await fs.promises.statfs(file);
+    return { freeBytes: bavail * bsize, fileSystem: fileSystems.get(type >>> 0) ?? 'unknown' };
+  },
+  realPath: (file) => fs.promises.realpath(file),
+  watch,
+};
+
+function opened(file: string, mode: OpenMode): Promise<DiskFile> {
+  return new Promise((resolve, reject) => {
+    fs.open(file, flags[mode], 0o600, (error, fd) => (error === null ? resolve(new NodeFile(fd)) : reject(error)));
+  });
+}
+
+class NodeFile implements DiskFile {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = chunks.filter((chunk) => chunk.length > 0);
+    let at = position;
+    while (rest.length > 0) {
+      const written = await this.#writeSome(rest, at);
+      at += written;
+      rest = behind(rest, written);
+    }
+  }
+
+  async read(position: number, length: number): Promise<Uint8Array> {
+    const buffer = Buffer.allocUnsafeSlow(length);
+    let filled = 0;
+    while (filled < length) {
+      const count = await this.#readSome(buffer, filled, position + filled);
+      if (count === 0) break;
+      filled += count;
+    }
+    return filled === length ? buffer : buffer.subarray(0, filled);
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.ftruncate(this.#fd, sizeBytes, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  size(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.fstat(this.#fd, (error, stats) => (error === null ? resolve(stats.size) : reject(error)));
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.close(this.#fd, (error) => (error === null || error === undefined ? resolve() : reject(error)));
+    });
+  }
+
+  #writeSome(chunks: readonly Uint8Array[], position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const done = (error: Error | null, written: number): void => (error === null ? resolve(written) : reject(error));
+      const only = chunks.length === 1 ? chunks[0] : undefined;
+      if (only === undefined) fs.writev(this.#fd, chunks.slice(0, 1_000), position, done);
+      else fs.write(this.#fd, only, 0, only.length, position, done);
+    });
+  }
+
+  #readSome(buffer: Buffer, offset: number, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.read(this.#fd, buffer, offset, buffer.length - offset, position, (error, count) =>
+        error === null ? resolve(count) : reject(error),
+      );
+    });
+  }
+}
+
+/** The chunks that remain when the first `written` bytes are gone. */
+function behind(chunks: readonly Uint8Array[], written: number): Uint8Array[] {
+  let skip = written;
+  const rest: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    if (skip >= chunk.length) skip -= chunk.length;
+    else {
+      rest.push(skip > 0 ? chunk.subarray(skip) : chunk);
+      skip = 0;
+    }
+  }
+  return rest;
+}
+
+let temporaries = 0;
+
+async function replaceFile(file: string, bytes: Uint8Array, mode = 0o600): Promise<void> {
+  const temporary = `${file}.${process.pid}-${temporaries++}.tmp`;
+  const handle = await fs.promises.open(temporary, 'wx', mode);
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+    await handle.close();
+    await fs.promises.rename(temporary, file);
+  } catch (error) {
+    await handle.close().catch(() => {});
+    await fs.promises.rm(temporary, { force: true });
+    throw error;
+  }
+  await syncDirectory(path.dirname(file));
+}
+
+async function stat(file: string): Promise<FileStat | undefined> {
+  try {
+    const stats = await fs.promises.stat(file);
+    const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other';
+    return { sizeBytes: stats.size, mtimeMs: stats.mtimeMs, kind };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await fs.promises.open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function watch(file: string, changed: () => void): { close(): void } {
+  const watcher = fs.watch(file, { persistent: false, recursive: true }, () => changed());
+  // It is only a hint: when the watched thing goes away, nobody is told any more.
+  watcher.on('error', () => {});
+  return { close: () => watcher.close() };
+}
