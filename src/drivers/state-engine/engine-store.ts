@@ -206,14 +206,15 @@ function expiresAt(engine: Engine, ttlSeconds: number | undefined): { readonly e
   return ttlSeconds === undefined ? undefined : { expiresAtMs: engine.now() + ttlSeconds * 1000 };
 }
 
-/** Runs one write per request; requests of one key are committed in order because they are queued in order. */
+/** Runs one write per request. Those of one key take effect in order: a bulk that names a key twice runs one by one, since a large value takes longer than a small one. */
 async function each<T extends { readonly key: string }>(
   requests: readonly T[],
   run: (request: T) => Promise<void>,
 ): Promise<BulkOutcome<void>[]> {
+  const perTurn = new Set(requests.map(({ key }) => key)).size < requests.length ? 1 : writesPerTurn;
   const outcomes: BulkOutcome<void>[] = [];
-  for (let at = 0; at < requests.length; at += writesPerTurn) {
-    const slice = requests.slice(at, at + writesPerTurn);
+  for (let at = 0; at < requests.length; at += perTurn) {
+    const slice = requests.slice(at, at + perTurn);
     const settled = await Promise.allSettled(slice.map(run));
     settled.forEach((result, index) => {
       const { key } = slice[index] as T;
