@@ -7,7 +7,12 @@ import type { HttpClient, HttpClientRequest } from './http-client.ts';
 /** TLS parameters of a client beyond the server's name. */
 export type ClientTls = Omit<NonNullable<HttpClientRequest['tls']>, 'serverName'>;
 
-/** The parts of an http or https URL that a client needs; fails with an Error for any other text, and for credentials in it. */
+// The URL parser has made every spelling (decimal, octal, short, mapped) one of these.
+function isLinkLocal(host: string): boolean {
+  return /^169\.254\./.test(host) || /^fe[89ab][0-9a-f]:/.test(host) || /^::ffff:a9fe:/.test(host) || host === 'fd00:ec2::254';
+}
+
+/** The parts of an http or https URL that a client needs; fails with an Error for any other text, for credentials in it, and for link-local addresses. */
 export function httpTarget(
   url: string,
   tls: ClientTls = {},
@@ -22,6 +27,7 @@ export function httpTarget(
   if (!secure && parsed.protocol !== 'http:') throw new Error(`"${url}" is neither http nor https`);
   if (parsed.username !== '' || parsed.password !== '') throw new Error(`the URL of ${parsed.host} must not hold credentials`);
   const host = parsed.hostname.replace(/^\[|\]$/g, '');
+  if (isLinkLocal(host)) throw new Error(`"${host}" is a link-local address, where machines hand out their credentials: it is not called`);
   const port = parsed.port === '' ? (secure ? 443 : 80) : Number(parsed.port);
   return {
     address: { host, port },
@@ -44,8 +50,6 @@ export interface FetchOptions {
   /** For the whole answer, its body included; absent: no limit. */
   readonly timeoutMs?: number;
   readonly bytesMax: number;
-  /** Answers the first `bytesMax` bytes of a larger body instead of failing. */
-  readonly truncate?: boolean;
 }
 
 export interface Fetched {
@@ -71,8 +75,7 @@ export async function fetchBytes(options: FetchOptions): Promise<Fetched> {
       cancel: scope,
       ...(timeoutMs !== undefined && { timeoutMs }),
     });
-    const reading = options.truncate === true ? beginning(response.body, bytesMax) : collect(response.body, bytesMax);
-    return { status: response.status, headers: response.headers, data: await orCancelled(reading, scope) };
+    return { status: response.status, headers: response.headers, data: await orCancelled(collect(response.body, bytesMax), scope) };
   } catch (cause) {
     if (cause instanceof BodyTooLarge)
       throw new ProaError('overloaded', `the answer of ${authority} is larger than ${bytesMax} bytes`, { cause });
@@ -88,31 +91,6 @@ function orCancelled<T>(work: Promise<T>, scope: CancelScope): Promise<T> {
   return new Promise((resolve, reject) => {
     const unlink = scope.onCancel((reason) => reject(reason as Error));
     work.then(resolve, reject).finally(unlink);
-  });
-}
-
-function beginning(body: HttpClientRequest['body'], bytesMax: number): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const parts: Uint8Array[] = [];
-    let room = bytesMax;
-    const finish = (): void => resolve(Buffer.concat(parts));
-    let cancel: (reason: unknown) => void;
-    body.pipe({
-      open(flow) {
-        cancel = (reason) => flow.cancel(reason);
-        flow.credit(bytesMax + 1);
-      },
-      chunk(chunk) {
-        if (room === 0) return;
-        parts.push(Buffer.from(chunk.subarray(0, room)));
-        room -= Math.min(room, chunk.length);
-        if (room > 0) return;
-        finish();
-        cancel(new BodyTooLarge(bytesMax));
-      },
-      end: finish,
-      fail: reject,
-    });
   });
 }
 

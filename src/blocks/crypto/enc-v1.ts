@@ -98,7 +98,7 @@ export function segmentCipher(fileKey: Uint8Array, manifest: Pick<Manifest, 'cip
   const name = manifest.cipher === 'AES-GCM' ? 'aes-256-gcm' : 'chacha20-poly1305';
   const nonce = Buffer.alloc(12);
   nonce.set(manifest.noncePrefix, 0);
-  const out = Buffer.allocUnsafe(segmentBytes + tagBytes);
+  let out = Buffer.alloc(0);
   const options = { authTagLength: tagBytes };
   const setNonce = (index: number, last: boolean): void => {
     nonce.writeUInt32BE(index, noncePrefixBytes);
@@ -111,6 +111,7 @@ export function segmentCipher(fileKey: Uint8Array, manifest: Pick<Manifest, 'cip
       const cipher = createCipheriv(name as 'aes-256-gcm', key, nonce, options);
       const sealed = cipher.update(plain);
       cipher.final();
+      if (out.length < sealed.length + tagBytes) out = Buffer.allocUnsafe(sealed.length + tagBytes);
       out.set(sealed, 0);
       out.set(cipher.getAuthTag(), sealed.length);
       return out.subarray(0, sealed.length + tagBytes);

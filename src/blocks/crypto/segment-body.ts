@@ -30,7 +30,7 @@ export function segmentBody(options: SegmentBodyOptions): Body {
 class Segments implements Sink {
   readonly #options: SegmentBodyOptions;
   readonly #sink: Sink;
-  readonly #buffer: Uint8Array;
+  #buffer: Uint8Array;
   #filled = 0;
   #index = 0;
   #prefix: Uint8Array | undefined;
@@ -47,7 +47,8 @@ class Segments implements Sink {
     this.#options = options;
     this.#sink = sink;
     this.#prefix = options.prefix;
-    this.#buffer = Buffer.allocUnsafe(options.segmentBytes);
+    // Most documents are small; 64 KiB for each would cost more than the cipher.
+    this.#buffer = Buffer.allocUnsafe(Math.min(options.segmentBytes, options.source.length ?? 4096));
   }
 
   open(flow: Flow): void {
@@ -100,10 +101,18 @@ class Segments implements Sink {
         continue;
       }
       const count = Math.min(size - this.#filled, chunk.length - from);
+      this.#makeRoom(this.#filled + count);
       this.#buffer.set(chunk.subarray(from, from + count), this.#filled);
       this.#filled += count;
       from += count;
     }
+  }
+
+  #makeRoom(bytes: number): void {
+    if (bytes <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.min(this.#options.segmentBytes, Math.max(bytes, this.#buffer.length * 4)));
+    larger.set(this.#buffer.subarray(0, this.#filled));
+    this.#buffer = larger;
   }
 
   // Sources and readers may answer within these calls: the flag makes nested ones leave the work to the outermost.
