@@ -146,7 +146,12 @@ async function openWithin(
     definition.open(resolved.config as never, options.driverContext(resource)),
   );
   const { name, type, version, kind } = resource;
-  return { name, type, version, kind, properties: resolved.properties, definition, driver };
+  return { name, type, version, kind, properties: resolved.properties, secretNames: secretNamesOf(resource), definition, driver };
+}
+
+/** Which secret each property came from; encrypted state records carry that name. */
+function secretNamesOf(resource: ComponentResource): Readonly<Record<string, string>> {
+  return Object.fromEntries(resource.properties.flatMap(({ name, source }) => (source.from === 'secret' ? [[name, source.name]] : [])));
 }
 
 function within<T>(clock: Clock, timeoutMs: number, work: Promise<T>): Promise<T> {
