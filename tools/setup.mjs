@@ -53,15 +53,18 @@ function node(script, ...args) {
 // A linked node_modules belongs to another checkout, which keeps it up to date.
 const linked = lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() === true;
 // Not `npm ci`: it refuses a lock file that lacks the optional packages of other platforms, which some registries do not serve.
-if (!linked) step('install', ['package.json', 'package-lock.json'], ['node_modules/vitest'], () => {
-  const npm = process.env.npm_execpath;
-  const [command, args] = npm ? [process.execPath, [npm]] : ['npm', []];
-  execFileSync(command, [...args, 'install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
+if (!linked)
+  step('install', ['package.json', 'package-lock.json'], ['node_modules/vitest'], () => {
+    const npm = process.env.npm_execpath;
+    const [command, args] = npm ? [process.execPath, [npm]] : ['npm', []];
+    execFileSync(command, [...args, 'install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
   });
-});
 if (existsSync(join(root, 'tools/gen.mjs')))
-  step('generate', ['tools/gen.mjs', 'tools/gen', 'proto', 'package-lock.json'], ['src/gen'], () => node('tools/gen.mjs'));
+  step('generate', ['tools/gen.mjs', 'tools/gen', 'proto', 'package-lock.json', 'src/drivers'], ['src/gen/drivers.ts'], () =>
+    node('tools/gen.mjs'),
+  );
 if (process.argv.includes('--build'))
   step('build', ['src', 'tools', 'examples', 'tsconfig.build.json', 'package.json'], ['dist'], () => node('tools/build.mjs'));

@@ -7,6 +7,8 @@ export interface Component<Kind extends DriverKind> {
   readonly version: string;
   /** Every property of its YAML as text, with names as written; secrets resolved. Look up with `property`. */
   readonly properties: Readonly<Record<string, string>>;
+  /** For properties that came from a secret: the property's name as written to the secret's name. State encryption writes it into records. */
+  readonly secretNames?: Readonly<Record<string, string>>;
   readonly definition: DriverDefinition<Kind>;
   readonly driver: DriverKinds[Kind];
 }

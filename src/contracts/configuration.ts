@@ -13,5 +13,9 @@ export interface ConfigurationStore {
   get(keys: readonly string[], metadata: Metadata): Promise<ConfigurationItems>;
   /** Calls back with what changed since; no keys: all. The returned function ends it. */
   subscribe(keys: readonly string[], metadata: Metadata, changed: (items: ConfigurationItems) => void): Promise<() => Promise<void>>;
+  /** Writes items; their versions change. For stores that Proa keeps itself: vendors' stores are written with their own tools. */
+  put?(items: Readonly<Record<string, { readonly value: string; readonly metadata?: Metadata }>>): Promise<void>;
+  /** Removes items; missing ones are fine. Subscribers hear of a removed item as one with empty value and version. */
+  remove?(keys: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import type { InputBinding, OutputBinding } from './binding.ts';
 import type { ConfigurationStore } from './configuration.ts';
 import type { CryptoProvider } from './crypto.ts';
 import type { Engine } from './engine.ts';
+import type { HttpClient } from './http-client.ts';
 import type { LockStore } from './lock.ts';
 import type { HttpMiddleware } from './middleware.ts';
 import type { PubSub } from './pubsub.ts';
@@ -33,6 +34,8 @@ export interface DriverContext {
   readonly name: string;
   readonly appId: string;
   readonly namespace: string;
+  /** A client for servers outside; one pool of connections per process. */
+  readonly http: HttpClient;
   /** The machine's engine; opened on first use. */
   engine(): Promise<Engine>;
 }

@@ -8,7 +8,7 @@ import type { Key } from '../kernel/tuple.ts';
  * - Versions are whole numbers above 0; a key's version rises with each put and is never reused, not even after a delete.
  * - Reads return durable commits only. One `range` page is atomic, successive pages are not.
  * - When entry n of a log is readable, every lower entry is readable or was trimmed: sequences start at 1 and have no gaps.
- * - `watch` and `onAppend` are hints; correctness never depends on one arriving.
+ * - `watch` and `onAppend` are hints; correctness never depends on one arriving, and one may come without a change.
  * - Expired keys are invisible to reads, and absent to conditions, from the instant `now()` reaches their `expiresAtMs`.
  */
 export interface Engine {

@@ -1,3 +1,5 @@
+import type { Append, Engine } from './engine.ts';
+
 /** What a state store can do, under the names that the metadata API reports. */
 export type StateCapability =
   | 'ETAG'
@@ -60,6 +62,8 @@ export interface BulkOutcome<T> {
 
 /** The filter, sort and page of Dapr's query API, validated. Paths are dotted (`person.org`), applied to the JSON value. */
 export interface StateQuery {
+  /** Only keys that begin with it; absent: all. An app must not see what others keep in the same store. */
+  readonly keyPrefix?: string;
   readonly filter?: StateFilter;
   readonly sort: readonly { readonly path: string; readonly order: 'ASC' | 'DESC' }[];
   readonly limit?: number;
@@ -77,13 +81,26 @@ export interface StateQueryPage {
   readonly metadata?: Metadata;
 }
 
-/** The etag did not match what is stored (`mismatch`), or cannot be an etag of this store (`invalid`). */
+const etagBrand = Symbol.for('proa.etag-error');
+
+/** The etag did not match what is stored (`mismatch`), or cannot be an etag of this store (`invalid`). Compare with `isEtagError`. */
 export class EtagError extends Error {
   readonly kind: 'mismatch' | 'invalid';
+  readonly [etagBrand] = true;
   constructor(kind: 'mismatch' | 'invalid', message?: string) {
     super(message ?? (kind === 'mismatch' ? 'the etag does not match' : 'the etag is not valid'));
     this.kind = kind;
   }
+}
+
+/** True for an EtagError of any copy of this package: drivers may come from outside. */
+export function isEtagError(thrown: unknown): thrown is EtagError {
+  return typeof thrown === 'object' && thrown !== null && (thrown as Record<symbol, unknown>)[etagBrand] === true;
+}
+
+/** What `get` answers as metadata for a value that expires: `ttlExpireTime` in RFC 3339, whole seconds, as Dapr prints it. */
+export function expiryMetadata(expiresAtMs: number): Metadata {
+  return { ttlExpireTime: `${new Date(expiresAtMs).toISOString().slice(0, 19)}Z` };
 }
 
 /**
@@ -97,12 +114,14 @@ export interface StateStore {
   get(request: StateGet): Promise<StateValue | undefined>;
   set(request: StateSet): Promise<void>;
   delete(request: StateDelete): Promise<void>;
-  /** In request order; a missing key has neither value nor error. */
-  bulkGet(requests: readonly StateGet[]): Promise<BulkOutcome<StateValue>[]>;
+  /** In request order; a missing key has neither value nor error. `parallelism` is the caller's wish for stores that read key by key. */
+  bulkGet(requests: readonly StateGet[], parallelism?: number): Promise<BulkOutcome<StateValue>[]>;
   bulkSet(requests: readonly StateSet[]): Promise<BulkOutcome<void>[]>;
   bulkDelete(requests: readonly StateDelete[]): Promise<BulkOutcome<void>[]>;
-  /** All or nothing. With TRANSACTIONAL. */
-  transact?(operations: readonly StateOperation[], metadata: Metadata): Promise<void>;
+  /** The engine that keeps the state, when one does: `transact` then takes appends to its logs into the same commit. */
+  readonly engine?: Engine;
+  /** All or nothing, `appends` included. With TRANSACTIONAL. */
+  transact?(operations: readonly StateOperation[], metadata: Metadata, appends?: readonly Append[]): Promise<void>;
   /** With QUERY_API. */
   query?(query: StateQuery, metadata: Metadata): Promise<StateQueryPage>;
   /** Deletes every key that begins with `prefix`; answers how many. With DELETE_WITH_PREFIX. */

@@ -24,6 +24,8 @@ export interface Flow {
 export interface Body {
   /** Bytes to come, when the source knows it. */
   readonly length: number | undefined;
+  /** True for a body that can be piped again and again. */
+  readonly replayable?: true;
   /** Consumes the body; it can be done once. Bytes that are there already are delivered before `pipe` returns. */
   pipe(sink: Sink): void;
   /** Nobody will read it: lets the source drop it. Does nothing after `pipe`. */
@@ -33,6 +35,7 @@ export interface Body {
 /** A body of no bytes; unlike others it can be piped any number of times. */
 export const emptyBody: Body = {
   length: 0,
+  replayable: true,
   pipe(sink) {
     sink.open(endlessFlow);
     sink.end();
@@ -47,6 +50,7 @@ export function bytesBody(bytes: Uint8Array): Body {
   if (bytes.length === 0) return emptyBody;
   return {
     length: bytes.length,
+    replayable: true,
     pipe(sink) {
       let cancelled = false;
       sink.open({

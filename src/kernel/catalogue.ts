@@ -63,7 +63,29 @@ export const catalogue = {
   }),
   overloaded: spec('ERR_OVERLOADED', 429, 'RESOURCE_EXHAUSTED', { category: 'common', title: 'A limit is reached', retry: 'safe' }),
   unavailable: spec('ERR_UNAVAILABLE', 503, 'UNAVAILABLE', { category: 'common', title: 'The target cannot be reached', retry: 'safe' }),
+  'http.broken': spec('ERR_HTTP_BROKEN', 502, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'The connection broke before the answer was complete',
+    retry: 'unknown',
+  }),
+  'http.protocol': spec('ERR_HTTP_PROTOCOL', 502, 'INTERNAL', {
+    category: 'common',
+    title: 'The peer does not keep to HTTP/1.1',
+    retry: 'unknown',
+  }),
   unauthenticated: spec('ERR_UNAUTHENTICATED', 401, 'UNAUTHENTICATED', { category: 'common', title: 'The token is missing or wrong' }),
+  // what a remote side answers without a code of this catalogue: one per gRPC status
+  'not-found': spec('ERR_NOT_FOUND', 404, 'NOT_FOUND', { category: 'common', title: 'It does not exist' }),
+  'already-exists': spec('ERR_ALREADY_EXISTS', 409, 'ALREADY_EXISTS', { category: 'common', title: 'It exists already' }),
+  'permission-denied': spec('ERR_FORBIDDEN', 403, 'PERMISSION_DENIED', { category: 'common', title: 'The caller may not do this' }),
+  'failed-precondition': spec('ERR_FAILED_PRECONDITION', 400, 'FAILED_PRECONDITION', {
+    category: 'common',
+    title: 'The state of the target does not allow this',
+  }),
+  aborted: spec('ERR_ABORTED', 409, 'ABORTED', { category: 'common', title: 'A concurrent change got in the way' }),
+  'out-of-range': spec('ERR_OUT_OF_RANGE', 400, 'OUT_OF_RANGE', { category: 'common', title: 'The value is out of range' }),
+  unknown: spec('ERR_UNKNOWN', 500, 'UNKNOWN', { category: 'common', title: 'The remote side failed', retry: 'unknown' }),
+  'data-loss': spec('ERR_DATA_LOSS', 500, 'DATA_LOSS', { category: 'common', title: 'Stored data is damaged or lost' }),
   // configuration of the runtime itself
   'config.invalid': spec('ERR_CONFIG_INVALID', 500, 'FAILED_PRECONDITION', { category: 'common', title: 'The configuration is not valid' }),
   'config.port-taken': spec('ERR_PORT_TAKEN', 500, 'FAILED_PRECONDITION', {
@@ -100,6 +122,10 @@ export const catalogue = {
     category: 'common',
     title: 'The write may or may not have happened',
     retry: 'unknown',
+  }),
+  'engine.denied': spec('ERR_ENGINE_DENIED', 403, 'PERMISSION_DENIED', {
+    category: 'common',
+    title: "The engine refuses what lies outside of the client's scope",
   }),
   // invocation
   'invoke.failed': spec('ERR_DIRECT_INVOKE', 500, 'INTERNAL', {
@@ -176,6 +202,10 @@ export const catalogue = {
     category: 'state',
     title: 'The transaction failed',
     retry: 'unknown',
+  }),
+  'state.transaction-etag-mismatch': spec('ERR_STATE_TRANSACTION', 500, 'INTERNAL', {
+    category: 'state',
+    title: 'The etag does not match',
   }),
   'state.operation-not-supported': spec('ERR_NOT_SUPPORTED_STATE_OPERATION', 400, 'UNIMPLEMENTED', {
     category: 'state',
@@ -257,6 +287,11 @@ export const catalogue = {
     category: 'pubsub',
     reason: 'DAPR_PUBSUB_UNMARSHAL_EVENTS',
     title: 'The events cannot be decoded',
+  }),
+  'pubsub.delivery': spec('ERR_PUBSUB_DELIVERY', 500, 'UNAVAILABLE', {
+    category: 'pubsub',
+    title: 'The app did not take the event',
+    retry: 'safe',
   }),
   'pubsub.outbox': spec('ERR_PUBLISH_OUTBOX', 500, 'INTERNAL', {
     category: 'pubsub',

@@ -55,7 +55,7 @@ export interface Connection {
   readonly remote: string;
   /** Set before the first event of the connection; may be exchanged later. */
   handlers: ConnectionHandlers;
-  /** A string is latin1: one byte per character. Returns false when the peer reads slower than we write: wait for `drain`. */
+  /** A string is latin1: one byte per character. Bytes are given away: they may leave later. Returns false when the peer reads slower than we write: wait for `drain`. */
   write(data: string | Uint8Array): boolean;
   /** Several writes between `cork` and `uncork` leave in one system call. */
   cork(): void;
@@ -138,6 +138,8 @@ export interface Child {
   readonly exit: Promise<{ code: number | undefined; signal: string | undefined; error?: Error }>;
   /** Signals the child's whole process group. */
   kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void;
+  /** True while a process of the child's group runs, the child itself or one that it left behind. */
+  groupAlive(): Promise<boolean>;
 }
 
 export type ProcessSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';

@@ -18,6 +18,11 @@ export type Layer = {
   readonly parameters?: Readonly<Record<string, unknown>>;
 } & ({ readonly pair: Pair } | { readonly filter: Filter<never, unknown> });
 
+/** Lets a filter of any shape stand in a layer; the stack is compiled over a service of that shape. */
+export function layerFilter<In, Out>(filter: Filter<In, Out>): Filter<never, unknown> {
+  return filter as unknown as Filter<never, unknown>;
+}
+
 /**
  * When a pair settles: `result` as soon as the answer is there (calls whose answer is a value), `end` at the last byte of
  * a streamed answer (`call.end`).

@@ -66,6 +66,7 @@ export function hintsSuite(rig: () => EngineRig): void {
     const before = { ...calls };
     await done(engine, { put: [{ key: 'p/2', value: bytes('') }], append: [{ log: 'l', entries: [{ data: bytes('') }] }] });
     await engine.get('p/2');
-    expect(calls).toEqual(before);
+    // `other` may be called: a hint may come without a change.
+    expect([calls.prefix, calls.log]).toEqual([before.prefix, before.log]);
   });
 }

@@ -8,3 +8,7 @@ export interface BindingsBlock {
   pause(graceMs: number): Promise<void>;
   close(): Promise<void>;
 }
+
+export { createBindingsBlock, type BindingsBlockDeps } from './bindings-block.ts';
+export { failureMetadata } from './output.ts';
+export type { SaveState } from './delivery.ts';

@@ -1,6 +1,7 @@
 import type { Service } from '../../kernel/service.ts';
 import type { ConfigurationItems } from '../../contracts/configuration.ts';
 import type { Metadata } from '../../contracts/state.ts';
+export type { ConfigurationItems } from '../../contracts/configuration.ts';
 
 export interface ConfigurationQuery {
   readonly store: string;
@@ -14,5 +15,16 @@ export interface ConfigurationBlock {
   /** Subscribes and answers the id. `push` receives each change until unsubscribed; without it the app channel does (`app-channel-nil` when there is none). */
   readonly subscribe: Service<ConfigurationQuery & { readonly push?: (id: string, items: ConfigurationItems) => void }, string>;
   readonly unsubscribe: Service<{ readonly store: string; readonly id: string }, { readonly ok: boolean; readonly message?: string }>;
+  /** Writes and removes items of a store that Proa keeps itself; `unimplemented` for a vendor's. For the admin API; apps cannot reach it. */
+  readonly put: Service<{ readonly store: string; readonly items: Readonly<Record<string, NewConfigurationItem>> }, void>;
+  readonly remove: Service<{ readonly store: string; readonly keys: readonly string[] }, void>;
+  /** Ends all subscriptions. */
   close(): Promise<void>;
 }
+
+export interface NewConfigurationItem {
+  readonly value: string;
+  readonly metadata?: Metadata;
+}
+
+export { createConfigurationBlock, type ConfigurationDeps } from './configuration-block.ts';

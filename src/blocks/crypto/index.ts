@@ -15,3 +15,5 @@ export interface CryptoBlock {
   readonly encrypt: Service<{ readonly provider: string; readonly options: EncryptOptions; readonly data: Body }, Body>;
   readonly decrypt: Service<{ readonly provider: string; readonly keyName?: string; readonly data: Body }, Body>;
 }
+
+export { createCryptoBlock, type CryptoBlockDeps } from './crypto-block.ts';

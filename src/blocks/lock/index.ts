@@ -9,3 +9,5 @@ export interface LockBlock {
   >;
   readonly unlock: Service<{ readonly store: string; readonly resourceId: string; readonly lockOwner: string }, UnlockStatus>;
 }
+
+export { createLockBlock, type LockDeps } from './lock-block.ts';

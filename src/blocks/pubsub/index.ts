@@ -3,6 +3,8 @@ import type { AppEvent, EventVerdict, SubscriptionSpec } from '../../contracts/a
 import type { Call } from '../../kernel/call.ts';
 import type { Metadata } from '../../contracts/state.ts';
 
+export type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../contracts/app-channel.ts';
+
 export interface PublishInput {
   readonly pubsub: string;
   readonly topic: string;
@@ -55,3 +57,5 @@ export interface PubSubBlock {
   subscriptions(): readonly SubscriptionSpec[];
   close(graceMs: number): Promise<void>;
 }
+
+export { createPubSubBlock, type PubSubBlockDeps } from './pubsub-block.ts';

@@ -1,4 +1,16 @@
+import type { BindingsBlock } from '../bindings/index.ts';
+import type { ConfigurationBlock } from '../configuration/index.ts';
+import type { CryptoBlock } from '../crypto/index.ts';
+import type { InvokeBlock } from '../invoke/index.ts';
+import type { LockBlock } from '../lock/index.ts';
+import type { PubSubBlock } from '../pubsub/index.ts';
+import type { SecretsBlock } from '../secrets/index.ts';
+import type { StateBlock } from '../state/index.ts';
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
+export type { SubscriptionSpec } from '../../contracts/app-channel.ts';
+export type { Counter, Histogram, Metrics as FrontMetricsSource } from '../../contracts/metrics.ts';
+export type { ActiveSpan, Tracer } from '../../contracts/tracer.ts';
+export type { HttpMiddleware, HttpRequest, HttpResponse } from '../../contracts/middleware.ts';
 
 /** What the metadata API reports (Dapr reference 4.10). */
 export interface RuntimeMetadata {
@@ -27,4 +39,17 @@ export interface RuntimeBlock {
   outboundReady(): boolean;
   /** `force` ends the process with code 1 without draining. Returns at once; the process ends afterwards. */
   shutdown(force: boolean): void;
+}
+
+/** Everything that an app's runtime offers behind its APIs; the fronts translate to and from it. */
+export interface Blocks {
+  readonly invoke: InvokeBlock;
+  readonly state: StateBlock;
+  readonly pubsub: PubSubBlock;
+  readonly bindings: BindingsBlock;
+  readonly secrets: SecretsBlock;
+  readonly configuration: ConfigurationBlock;
+  readonly lock: LockBlock;
+  readonly crypto: CryptoBlock;
+  readonly runtime: RuntimeBlock;
 }

@@ -8,3 +8,5 @@ export interface SecretsBlock {
   /** What scopes deny is left out. */
   readonly bulkGet: Service<{ readonly store: string; readonly metadata: Metadata }, Readonly<Record<string, Secret>>>;
 }
+
+export { createSecretsBlock, type SecretsBlockDeps } from './secrets-block.ts';

@@ -62,3 +62,7 @@ export interface StateBlock {
   readonly query: Service<{ readonly store: string; readonly query: string; readonly metadata: Metadata }, QueryResult>;
   close(): Promise<void>;
 }
+
+export { createStateBlock, type StateDeps } from './state-block.ts';
+export { checkStateComponent } from './store-handle.ts';
+export { createOutboxRelay, type OutboxIntent, type OutboxRelay } from './outbox-relay.ts';

@@ -39,6 +39,8 @@ export interface OpenJournalOptions {
   /** Made when missing. */
   readonly directory: string;
   readonly options?: JournalOptions;
+  /** For processes that compete: claim the epoch behind `after` or fail; `claimed` is awaited before the journal is read. */
+  readonly claim?: { readonly after: number; readonly claimed: (epoch: number) => Promise<void> };
 }
 
 /**
@@ -54,10 +56,11 @@ export async function openJournalEngine(given: OpenJournalOptions): Promise<Jour
   }
 }
 
-async function open({ ports, directory, options = {} }: OpenJournalOptions): Promise<JournalEngine> {
+async function open({ ports, directory, options = {}, claim }: OpenJournalOptions): Promise<JournalEngine> {
   const { clock, disk } = ports;
   await disk.makeDirectory(directory, 0o700);
-  const ownership = await claimEpoch(ports, directory, parseListing(await disk.list(directory)));
+  const ownership = await claimEpoch(ports, directory, parseListing(await disk.list(directory)), claim?.after);
+  await claim?.claimed(ownership.epoch);
   // Listed again: the former owner may have written until the claim.
   const listing = parseListing(await disk.list(directory));
   const cacheBytesMax = options.cacheBytesMax ?? 32 * 1024 * 1024;

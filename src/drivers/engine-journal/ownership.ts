@@ -41,14 +41,19 @@ export class Ownership {
   }
 }
 
-/** Takes the next epoch: whoever creates its file owns the journal from then on. */
+/**
+ * Takes the next epoch: whoever creates its file owns the journal from then on. With `after`, only the epoch that follows it: fails with
+ * `engine.unavailable` when somebody was faster.
+ */
 export async function claimEpoch(
   ports: { readonly disk: Disk; readonly clock: Clock },
   directory: string,
   listing: Listing,
+  after?: number,
 ): Promise<Ownership> {
   const written = listing.segments.map((segment) => segment.epoch);
   let epoch = Math.max(0, ...listing.epochs.slice(-1), ...written) + 1;
+  if (after !== undefined && epoch !== after + 1) throw new ProaError('engine.unavailable', `another process claimed epoch ${epoch - 1}`);
   for (; ; epoch++) {
     try {
       const file = await ports.disk.open(`${directory}/${fileNames.epoch(epoch)}`, 'exclusive');
@@ -56,6 +61,7 @@ export async function claimEpoch(
       break;
     } catch (error) {
       if ((error as { code?: string }).code !== 'EEXIST') throw error;
+      if (after !== undefined) throw new ProaError('engine.unavailable', `another process claimed epoch ${epoch} first`);
     }
   }
   await ports.disk.syncDirectory(directory);

@@ -274,7 +274,10 @@ function copyOf(commit: Commit): Commit {
     ...commit,
     ...(commit.put && { put: commit.put.map((put) => ({ ...put, value: new Uint8Array(put.value) })) }),
     ...(commit.append && {
-      append: commit.append.map(({ log, entries }) => ({ log, entries: entries.map((entry) => ({ ...entry, data: new Uint8Array(entry.data) })) })),
+      append: commit.append.map(({ log, entries }) => ({
+        log,
+        entries: entries.map((entry) => ({ ...entry, data: new Uint8Array(entry.data) })),
+      })),
     }),
   };
 }

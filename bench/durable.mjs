@@ -1,0 +1,122 @@
+// Durable writes: publish over HTTP against NATS JetStream through its own client, state over HTTP against Redis with appendfsync always through ioredis.
+// 128 producers each, 1 KB payloads, fsync before the answer everywhere.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { connect } from 'nats';
+import { accepts, cpuUs, directory, freePort, median, start, startProa, which, wrk } from './servers.mjs';
+
+const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
+const producers = 128;
+const seconds = 2;
+const payload = JSON.stringify({ text: 'x'.repeat(1000) });
+
+/** Runs `once` in `producers` loops for some seconds: operations per second. */
+async function loops(once) {
+  const end = performance.now() + seconds * 1000;
+  let count = 0;
+  const began = performance.now();
+  await Promise.all(
+    Array.from({ length: producers }, async (_, i) => {
+      while (performance.now() < end) {
+        await once(i);
+        count++;
+      }
+    }),
+  );
+  return count / ((performance.now() - began) / 1000);
+}
+
+function script(name, path, body) {
+  const file = join(directory, `${name}.lua`);
+  writeFileSync(
+    file,
+    `wrk.method = "POST"\nwrk.path = "${path}"\nwrk.body = [==[${body}]==]\nwrk.headers["content-type"] = "application/json"\n`,
+  );
+  return file;
+}
+
+export async function run() {
+  const absent = ['nats-server', 'redis-server', 'wrk'].filter((name) => which(name) === undefined);
+  if (absent.length > 0) return { skipped: `${absent.join(', ')} not installed` };
+  const [natsPort, redisPort] = [await freePort(), await freePort()];
+  const config = join(directory, 'nats.conf');
+  // JetStream syncs every two minutes unless told otherwise; here it acknowledges what is on disk, as Proa does.
+  writeFileSync(config, `listen: 127.0.0.1:${natsPort}\njetstream { store_dir: "${directory}/nats", sync_interval: always }\n`);
+  const natsServer = start(which('nats-server'), ['-c', config], { core: 0 });
+  const redisServer = start(
+    which('redis-server'),
+    [
+      '--port',
+      String(redisPort),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      directory,
+      '--appendonly',
+      'yes',
+      '--appendfsync',
+      'always',
+      '--save',
+      '',
+    ],
+    { core: 0 },
+  );
+  await accepts(redisPort);
+  const natsAlways = await accepts(natsPort).then(
+    () => true,
+    () => false,
+  );
+  let note = 'JetStream with sync_interval: always';
+  if (!natsAlways || natsServer.exitCode !== null) {
+    // Older servers do not know `always`: the shortest interval they take is the nearest thing, and still weaker than Proa's promise.
+    writeFileSync(config, `listen: 127.0.0.1:${natsPort}\njetstream { store_dir: "${directory}/nats" }\n`);
+    start(which('nats-server'), ['-c', config], { core: 0 });
+    await accepts(natsPort);
+    note = 'this nats-server has no sync_interval: always, so JetStream acknowledges before its fsync (weaker than what Proa promises)';
+  }
+  const proa = await startProa(['--app-id', 'bench'], { core: 0 });
+  const connection = await connect({ servers: `127.0.0.1:${natsPort}` });
+  await (await connection.jetstreamManager()).streams.add({ name: 'bench', subjects: ['bench'], max_bytes: 1e9 });
+  const jetstream = connection.jetstream();
+  const redis = new Redis({ port: redisPort, host: '127.0.0.1' });
+  const bytes = new TextEncoder().encode(payload);
+  const base = `http://127.0.0.1:${proa.http}`;
+  const publish = script('publish', '/v1.0/publish/pubsub/bench', payload);
+  const save = script('save', '/v1.0/state/statestore', `[{"key":"k","value":${payload}}]`);
+  const measured = async (pid, once) => {
+    const before = cpuUs(pid);
+    const rate = await loops(once);
+    return { rate, cpu: (cpuUs(pid) - before) / (rate * seconds) };
+  };
+  const candidates = {
+    'NATS JetStream publish': () => measured(natsServer.pid, () => jetstream.publish('bench', bytes)),
+    'proa publish over HTTP': async () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: publish }),
+    'Redis SET, appendfsync always': () => measured(redisServer.pid, (i) => redis.set(`k${i}`, payload)),
+    'proa state save over HTTP': async () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: save }),
+  };
+  const shots = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
+  for (let round = 0; round <= rounds; round++) {
+    for (const [name, shot] of Object.entries(candidates)) {
+      const result = await shot();
+      if (round > 0) shots[name].push(result);
+    }
+  }
+  await connection.close();
+  redis.disconnect();
+  const rows = Object.entries(shots).map(([name, list]) => ({
+    name,
+    rate: median(list.map((shot) => shot.rate)),
+    cpu: median(list.map((shot) => shot.cpu)),
+    errors: list.find((shot) => shot.errors)?.errors,
+  }));
+  const rate = (name) => rows.find((row) => row.name === name).rate;
+  return {
+    conditions: `${producers} producers, 1 KB, servers on one core, clients on the other; ${note}`,
+    rows,
+    ratios: [
+      { name: 'publish over HTTP / JetStream', value: rate('proa publish over HTTP') / rate('NATS JetStream publish'), goal: 1.5 },
+      { name: 'state save over HTTP / Redis', value: rate('proa state save over HTTP') / rate('Redis SET, appendfsync always'), goal: 2 },
+    ],
+  };
+}

@@ -1,0 +1,133 @@
+// Starts the programs that a bench compares, each on a free port of loopback, and ends only those.
+import { spawn, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+export const directory = mkdtempSync(join(tmpdir(), 'proa-bench-'));
+const children = [];
+
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Path of a program, or undefined when it is not installed. */
+export function which(name) {
+  try {
+    return execFileSync('sh', ['-c', `command -v ${name} || ls /usr/sbin/${name}`], { stdio: ['ignore', 'pipe', 'ignore'] })
+      .toString()
+      .trim()
+      .split('\n')[0];
+  } catch {
+    return undefined;
+  }
+}
+
+export function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Resolves when the port accepts connections. */
+export async function accepts(port) {
+  for (let i = 0; i < 500; i++) {
+    const open = await new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => (socket.destroy(), resolve(true)));
+      socket.once('error', () => resolve(false));
+    });
+    if (open) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`nothing listens on ${port}`);
+}
+
+/** Starts a program pinned to a core; answers the child. */
+export function start(command, args, { core, env = {} } = {}) {
+  const pinned = core === undefined ? [command, args] : ['taskset', ['-c', String(core), command, ...args]];
+  const clean = { ...process.env, ...env };
+  delete clean.NODE_EXTRA_CA_CERTS;
+  const child = spawn(pinned[0], pinned[1], { env: clean, stdio: ['ignore', 'pipe', 'pipe'] });
+  child.printed = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (child.printed = (child.printed + chunk).slice(-4000)));
+  children.push(child);
+  return child;
+}
+
+/** One nginx worker with the given server blocks. */
+export async function startNginx(name, servers, core) {
+  const config = join(directory, `${name}.conf`);
+  writeFileSync(
+    config,
+    `worker_processes 1; pid ${directory}/${name}.pid; error_log ${directory}/${name}.log crit; daemon off;
+     events { worker_connections 2048; }
+     http { access_log off; keepalive_requests 1000000000; client_body_temp_path ${directory}/${name}-body; proxy_temp_path ${directory}/${name}-proxy;
+       fastcgi_temp_path ${directory}/${name}-f; uwsgi_temp_path ${directory}/${name}-u; scgi_temp_path ${directory}/${name}-s; ${servers} }`,
+  );
+  return start(which('nginx'), ['-c', config, '-p', directory], { core });
+}
+
+/** CPU time of a process and its children so far, in microseconds. */
+export function cpuUs(pid) {
+  const ticks = execFileSync('sh', ['-c', `for p in ${pid} $(pgrep -P ${pid}); do cat /proc/$p/stat 2>/dev/null; done`]).toString();
+  let sum = 0;
+  for (const line of ticks.trim().split('\n')) {
+    const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+    sum += Number(fields[11]) + Number(fields[12]);
+  }
+  return sum * 10_000;
+}
+
+/** One shot of wrk from core 1: requests per second and CPU microseconds per request of `pid`. */
+export function wrk(url, { pid, seconds = 2, connections = 32, headers = [], script } = {}) {
+  const before = cpuUs(pid);
+  const args = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    ...headers.flatMap((header) => ['-H', header]),
+    ...(script ? ['-s', script] : []),
+    url,
+  ];
+  const text = execFileSync('taskset', ['-c', '1', 'wrk', ...args]).toString();
+  const requests = Number(/(\d+) requests in/.exec(text)[1]);
+  const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)[1]);
+  const errors = /Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? /Socket errors: (.*)/.exec(text)?.[1];
+  return { rate, cpu: (cpuUs(pid) - before) / requests, errors };
+}
+
+/** A sidecar of the built product, ready for outgoing calls. */
+export async function startProa(flags, { core, data, env = {} } = {}) {
+  const [http, grpc] = [await freePort(), await freePort()];
+  const child = start(
+    process.execPath,
+    [
+      join(root, 'dist/bin/proa.cjs'),
+      'sidecar',
+      '--dapr-http-port',
+      String(http),
+      '--dapr-grpc-port',
+      String(grpc),
+      '--metrics-port',
+      String(await freePort()),
+      '--log-level',
+      'error',
+      ...flags,
+    ],
+    { core, env: { PROA_DATA_DIR: data ?? join(directory, `data-${http}`), ...env } },
+  );
+  await accepts(http);
+  return { child, http, grpc };
+}
+
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}

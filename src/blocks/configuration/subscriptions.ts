@@ -1,0 +1,147 @@
+import type { AppChannel } from '../../contracts/app-channel.ts';
+import type { BlockContext } from '../../contracts/block-context.ts';
+import type { Component, ComponentSet } from '../../contracts/component-set.ts';
+import type { ConfigurationItems } from '../../contracts/configuration.ts';
+import type { Metadata } from '../../contracts/state.ts';
+import { createCall, type Operation } from '../../kernel/call.ts';
+import { CancelScope } from '../../kernel/cancel.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import { type ChangeDelivery, createChangeDelivery } from './deliver-changes.ts';
+
+/** What a subscriber asked for. Without `push` the app channel hears of changes. */
+export interface Wish {
+  readonly store: string;
+  readonly keys: readonly string[];
+  readonly metadata: Metadata;
+  readonly push?: (id: string, items: ConfigurationItems) => void;
+}
+
+/** The running subscriptions of one app. */
+export interface Subscriptions {
+  /** Answers the id. */
+  add(component: Component<'configuration'>, wish: Wish): Promise<string>;
+  /** Fails when the store has no subscription of this id. */
+  end(store: string, id: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Running {
+  readonly wish: Wish;
+  readonly delivery: ChangeDelivery;
+  readonly cancel: CancelScope;
+  stop: () => Promise<void>;
+}
+
+const subscriptionsMax = 1_000;
+const updateOperation: Operation = { block: 'configuration', name: 'update', idempotent: true };
+
+/** Subscriptions survive a reload of their component: they continue, under their ids, on the new one. */
+export function createSubscriptions(
+  context: BlockContext,
+  deps: { readonly stores: ComponentSet<'configuration'>; readonly channel?: () => AppChannel | undefined },
+): Subscriptions {
+  const running = new Map<string, Running>();
+
+  const start = (component: Component<'configuration'>, id: string, wish: Wish): Promise<() => Promise<void>> =>
+    component.driver.subscribe(wish.keys, wish.metadata, (items) => {
+      if (wish.push === undefined) running.get(id)?.delivery.offer(items);
+      else if (running.has(id)) wish.push(id, items);
+    });
+  const finish = async (id: string, subscription: Running): Promise<void> => {
+    running.delete(id);
+    subscription.cancel.cancel(new ProaError('cancelled', 'the subscription ended'));
+    await subscription.delivery.close();
+    await subscription.stop();
+  };
+  const unwatch = deps.stores.onChange(async ({ removed, added }) => {
+    const affected = [...running].filter(([, { wish }]) => removed.includes(wish.store));
+    for (const [id, subscription] of affected) {
+      const { store } = subscription.wish;
+      const component = added.includes(store) ? deps.stores.get(store) : undefined;
+      try {
+        await subscription.stop();
+        if (component === undefined) running.delete(id);
+        else subscription.stop = await start(component, id, subscription.wish);
+      } catch (error) {
+        running.delete(id);
+        context.log.error('a configuration subscription did not survive the reload of its store', {
+          component: store,
+          error: textOf(error),
+        });
+      }
+    }
+  });
+
+  return {
+    async add(component, wish) {
+      if (running.size >= subscriptionsMax)
+        throw new ProaError('overloaded', `there are ${subscriptionsMax} configuration subscriptions already`);
+      const id = context.ports.random.uuid();
+      const cancel = new CancelScope();
+      const delivery = deliveryOf({ context, component, id, cancel, channel: deps.channel });
+      const subscription: Running = { wish, delivery, cancel, stop: async () => {} };
+      // Before the store is asked: a change may be reported at once.
+      running.set(id, subscription);
+      try {
+        subscription.stop = await start(component, id, wish);
+      } catch (cause) {
+        running.delete(id);
+        throw cause;
+      }
+      return id;
+    },
+    async end(store, id) {
+      const subscription = running.get(id);
+      if (subscription?.wish.store !== store) throw new Error(`subscription with id ${id} does not exist`);
+      await finish(id, subscription);
+    },
+    async close() {
+      unwatch();
+      await Promise.allSettled([...running].map(([id, subscription]) => finish(id, subscription)));
+    },
+  };
+}
+
+interface DeliveryOptions {
+  readonly context: BlockContext;
+  readonly component: Component<'configuration'>;
+  readonly id: string;
+  readonly cancel: CancelScope;
+  readonly channel: (() => AppChannel | undefined) | undefined;
+}
+
+/** One governed call to the app per changed key. */
+function deliveryOf({ context, component, id, cancel, channel }: DeliveryOptions): ChangeDelivery {
+  const { name: store, type } = component;
+  const update = context.govern(
+    { block: 'configuration', name: store, operation: 'update', direction: 'inbound', componentType: type },
+    async (call: Parameters<AppChannel['configuration']>[0]) => {
+      const app = channel?.();
+      if (app === undefined)
+        throw new ProaError('app-channel-nil', `app channel is nil. unable to send configuration update from ${store}`);
+      await app.configuration(call);
+    },
+  );
+  return createChangeDelivery(
+    async (key, item) => {
+      const items = Object.create(null) as Record<string, typeof item>;
+      items[key] = item;
+      const call = createCall(updateOperation, { store, id, items }, { cancel });
+      try {
+        await update(call);
+        call.end.fire({ ok: true });
+      } catch (error) {
+        call.end.fire({ ok: false, error });
+        throw error;
+      }
+    },
+    (key, error) => {
+      if (!cancel.cancelled)
+        context.log.error(`error sending configuration item "${key}" to the app`, { component: store, error: textOf(error) });
+    },
+  );
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

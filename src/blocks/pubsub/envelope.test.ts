@@ -1,0 +1,199 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { noTrace } from '../../kernel/trace-context.ts';
+import { createTemplates, wrapEvent, type EnvelopeInput } from './envelope.ts';
+import { isJson, jsonMembers, stringMember } from './json-scan.ts';
+import { completeEvent } from './pass-through.ts';
+
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+const input: EnvelopeInput = {
+  id: 'id-1',
+  source: 'app',
+  topic: 'orders',
+  pubsub: 'bus',
+  contentType: 'application/json',
+  data: Buffer.from('{"a":1}'),
+  time: '2026-01-02T03:04:05Z',
+  trace: { traceparent, tracestate: 'k=v', baggage: '' },
+  metadata: {},
+};
+
+function wrap(changes: Partial<EnvelopeInput>): Record<string, unknown> {
+  return JSON.parse(wrapEvent(createTemplates(), { ...input, ...changes }).toString('utf8')) as Record<string, unknown>;
+}
+
+function parses(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('envelopes', () => {
+  it('carries every attribute of Dapr', () => {
+    expect(wrap({ expiration: '2026-01-02T03:05:05Z' })).toEqual({
+      id: 'id-1',
+      source: 'app',
+      type: 'com.dapr.event.sent',
+      specversion: '1.0',
+      datacontenttype: 'application/json',
+      topic: 'orders',
+      pubsubname: 'bus',
+      time: '2026-01-02T03:04:05Z',
+      traceid: traceparent,
+      traceparent,
+      tracestate: 'k=v',
+      expiration: '2026-01-02T03:05:05Z',
+      data: { a: 1 },
+    });
+  });
+
+  it.each([
+    ['application/json', '{"a":1}', { data: { a: 1 } }],
+    ['application/json; charset=utf-8', '[1]', { data: [1] }],
+    ['Application/JSON', ' "x" ', { data: 'x' }],
+    ['application/json', 'null', { data: null }],
+    ['application/json', '{broken', { data: '{broken' }],
+    ['application/json', '', { data: '' }],
+    ['application/json', '1 2', { data: '1 2' }],
+    ['text/plain', 'a"ü\n', { data: 'a"ü\n' }],
+    ['', 'x', { data: 'x', datacontenttype: 'text/plain' }],
+    ['application/xml', '<a/>', { data: '<a/>' }],
+    ['application/octet-stream', 'x', { data_base64: 'eA==' }],
+    ['application/cloudevents+protobuf', 'x', { data_base64: 'eA==' }],
+    ['application/x-protobuf', 'x', { data_base64: 'eA==' }],
+  ])('embeds %s %j', (contentType, text, expected) => {
+    const event = wrap({ contentType, data: Buffer.from(text) });
+    expect(event).toMatchObject(expected);
+    expect('data' in event && 'data_base64' in event).toBe(false);
+  });
+
+  it('keeps the digits of numbers and the bytes of text that is not UTF-8', () => {
+    const big = '{"n":12345678901234567890.10}';
+    expect(wrapEvent(createTemplates(), { ...input, data: Buffer.from(big) }).toString()).toContain(`"data":${big}}`);
+    expect(wrap({ contentType: 'text/plain', data: Uint8Array.of(255, 1) })).toMatchObject({ data_base64: '/wE=' });
+    expect(wrap({ data: Uint8Array.of(0x22, 255, 0x22) })).toMatchObject({ data_base64: 'Iv8i' });
+  });
+
+  it('lets metadata override attributes in any case, but neither data, topic, pub/sub name nor content type', () => {
+    const metadata = {
+      'CloudEvent.ID': 'mine',
+      'cloudevent.Type': 'my.type',
+      'cloudevent.source': 'me "q" ü',
+      'cloudevent.subject': 's',
+      'cloudevent.traceid': 'old',
+      'cloudevent.traceparent': 'tp',
+      'cloudevent.tracestate': 'ts',
+      'cloudevent.topic': 'no',
+      'cloudevent.data': 'no',
+      'cloudevent.datacontenttype': 'no',
+      'cloudevent.__proto__': 'no',
+    };
+    expect(wrap({ metadata })).toMatchObject({
+      id: 'mine',
+      type: 'my.type',
+      source: 'me "q" ü',
+      subject: 's',
+      traceid: 'tp',
+      traceparent: 'tp',
+      tracestate: 'ts',
+      topic: 'orders',
+      datacontenttype: 'application/json',
+      data: { a: 1 },
+    });
+    expect(wrap({ metadata: { 'cloudevent.id': '' } })).toMatchObject({ id: 'id-1' });
+  });
+
+  it('is valid JSON with the given texts, whatever they are', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), fc.uint8Array(), (topic, id, data) => {
+        const event = wrap({ topic, id, data, contentType: 'text/plain' });
+        expect([event['topic'], event['id']]).toEqual([topic, id]);
+      }),
+    );
+  });
+});
+
+describe('completing CloudEvents', () => {
+  const complete = (event: string): Record<string, unknown> | undefined => {
+    const done = completeEvent({ event: Buffer.from(event), topic: 't', pubsub: 'p', time: 'now', trace: { ...noTrace, traceparent } });
+    return done === undefined ? undefined : (JSON.parse(done.toString()) as Record<string, unknown>);
+  };
+
+  it('fills in what is missing and always sets topic and pub/sub name', () => {
+    expect(complete('{"id":"1","topic":"x","pubsubname":"y","data":{"a":[1]},"ext":7}')).toEqual({
+      id: '1',
+      topic: 't',
+      pubsubname: 'p',
+      data: { a: [1] },
+      ext: 7,
+      time: 'now',
+      source: 'Dapr',
+      type: 'com.dapr.event.sent',
+      specversion: '1.0',
+      traceid: traceparent,
+      traceparent,
+      tracestate: '',
+    });
+  });
+
+  it('keeps what is there, takes null for missing where Dapr does, and the last of repeated members', () => {
+    const event = complete('{"id":"a","id":"b","source":null,"type":"t1","time":null,"traceparent":"own","specversion":"0.3"}');
+    expect(event).toMatchObject({
+      id: 'b',
+      source: 'Dapr',
+      type: 't1',
+      time: null,
+      traceparent: 'own',
+      traceid: 'own',
+      specversion: '0.3',
+    });
+  });
+
+  it.each(['', '[]', 'null', '"x"', '{"a":1', '{"a":1} x', '{"a" 1}'])('refuses %j', (text) => {
+    expect(complete(text)).toBeUndefined();
+  });
+
+  it('keeps the digits of numbers', () => {
+    const event = completeEvent({ event: Buffer.from('{"data":12345678901234567890}'), topic: 't', pubsub: 'p', time: '', trace: noTrace });
+    expect(event?.toString()).toContain('"data":12345678901234567890');
+  });
+});
+
+describe('the JSON scanner', () => {
+  it('agrees with JSON.parse on generated and on damaged JSON', () => {
+    fc.assert(
+      fc.property(
+        fc.json(),
+        fc.nat(),
+        fc.constantFrom('', '"', '{', '}', ',', ':', '\\', '0', '-', 'e', ' ', '\n', 'nul'),
+        (json, at, piece) => {
+          expect(isJson(Buffer.from(json))).toBe(true);
+          const cut = at % (json.length + 1);
+          const damaged = json.slice(0, cut) + piece + json.slice(cut + 1);
+          expect(isJson(Buffer.from(damaged))).toBe(parses(Buffer.from(damaged).toString()));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('finds members with decoded names', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()), (object) => {
+        const bytes = Buffer.from(JSON.stringify(object, undefined, 1));
+        const found = jsonMembers(bytes)?.map(({ name, from, to }) => [name, JSON.parse(bytes.toString('utf8', from, to)) as unknown]);
+        expect(found).toEqual(Object.entries(JSON.parse(bytes.toString()) as object));
+      }),
+    );
+    const bytes = Buffer.from('{"a":"\\u00e4\\n","b":1}');
+    expect(jsonMembers(bytes)?.map((member) => stringMember(bytes, member))).toEqual(['ä\n', undefined]);
+  });
+
+  it('stands depth without a stack, up to its limit', () => {
+    const nested = (depth: number): Uint8Array => Buffer.from('['.repeat(depth) + ']'.repeat(depth));
+    expect([isJson(nested(10_000)), isJson(nested(10_002)), isJson(nested(1_000_000))]).toEqual([true, false, false]);
+  });
+});

@@ -1,0 +1,123 @@
+import { isUtf8 } from 'node:buffer';
+import type { Metadata } from '../../contracts/state.ts';
+import type { TraceContext } from '../../kernel/trace-context.ts';
+import { dataForm, type DataForm } from './content-type.ts';
+import { isJson } from './json-scan.ts';
+
+/** What an event is wrapped with (Dapr reference 12.2). */
+export interface EnvelopeInput {
+  readonly id: string;
+  readonly source: string;
+  readonly topic: string;
+  readonly pubsub: string;
+  readonly contentType: string;
+  readonly data: Uint8Array;
+  /** RFC 3339. */
+  readonly time: string;
+  readonly trace: TraceContext;
+  /** RFC 3339; present when the broker does not expire messages itself. */
+  readonly expiration?: string;
+  /** Request metadata, searched for `cloudevent.*`. */
+  readonly metadata: Metadata;
+}
+
+/** Attributes that a publisher may set by `cloudevent.<name>`, in any case. Data, topic, pub/sub name and content type are not among them. */
+interface Overrides {
+  id?: string;
+  source?: string;
+  type?: string;
+  subject?: string;
+  traceid?: string;
+  traceparent?: string;
+  tracestate?: string;
+}
+
+const overridable: ReadonlySet<string> = new Set(['id', 'source', 'type', 'subject', 'traceid', 'traceparent', 'tracestate']);
+const prefix = 'cloudevent.';
+
+function overridesOf(metadata: Metadata): Overrides {
+  const overrides: Record<string, string> = {};
+  for (const key in metadata) {
+    if (key.length <= prefix.length || key.slice(0, prefix.length).toLowerCase() !== prefix) continue;
+    const name = key.slice(prefix.length).toLowerCase();
+    const value = metadata[key];
+    if (overridable.has(name) && value !== undefined && value !== '') overrides[name] = value;
+  }
+  return overrides;
+}
+
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+/** A JSON string in ASCII alone, so that an envelope's text can be written byte by character. */
+export function quoted(text: string): string {
+  if (plain.test(text)) return `"${text}"`;
+  return JSON.stringify(text).replace(/[\x7f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+interface Head {
+  readonly pubsub: string;
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** The parts of envelopes that repeat from event to event, rendered once per topic, pub/sub and content type. */
+export interface EnvelopeTemplates {
+  readonly topicsMax: number;
+  readonly byTopic: Map<string, Head[]>;
+}
+
+/** Empty templates; beyond `topicsMax` topics they begin anew. */
+export function createTemplates(topicsMax = 1024): EnvelopeTemplates {
+  return { topicsMax, byTopic: new Map() };
+}
+
+/** Content types of one topic that are kept: publishers choose them freely. */
+const headsMax = 8;
+
+function headOf({ byTopic, topicsMax }: EnvelopeTemplates, { topic, pubsub, contentType }: EnvelopeInput): string {
+  const heads = byTopic.get(topic);
+  // Compared one by one: joining the three into a key would cost more than all the rest of the look-up.
+  if (heads !== undefined) for (const head of heads) if (head.pubsub === pubsub && head.contentType === contentType) return head.text;
+  const text =
+    `{"datacontenttype":${quoted(contentType === '' ? 'text/plain' : contentType)},"pubsubname":${quoted(pubsub)},` +
+    `"specversion":"1.0","topic":${quoted(topic)}`;
+  const head = { pubsub, contentType, text };
+  if (heads !== undefined && heads.length < headsMax) heads.push(head);
+  else {
+    if (byTopic.size >= topicsMax) byTopic.clear();
+    byTopic.set(topic, [head]);
+  }
+  return text;
+}
+
+/**
+ * Wraps data into a structured CloudEvent by joining rendered attributes with the data's bytes. Valid JSON is embedded as it is, never parsed
+ * (numbers keep their digits); invalid JSON and text become a string; binary types, and text that is not UTF-8, become `data_base64`.
+ */
+export function wrapEvent(templates: EnvelopeTemplates, input: EnvelopeInput): Buffer {
+  const overrides = overridesOf(input.metadata);
+  const traceparent = overrides.traceparent ?? overrides.traceid ?? input.trace.traceparent;
+  const text =
+    `${headOf(templates, input)},"id":${quoted(overrides.id ?? input.id)},"source":${quoted(overrides.source ?? input.source)},` +
+    `"type":${quoted(overrides.type ?? 'com.dapr.event.sent')},"time":"${input.time}","traceid":${quoted(traceparent)},` +
+    `"traceparent":${quoted(traceparent)},"tracestate":${quoted(overrides.tracestate ?? input.trace.tracestate)}` +
+    (overrides.subject === undefined ? '' : `,"subject":${quoted(overrides.subject)}`) +
+    (input.expiration === undefined ? '' : `,"expiration":"${input.expiration}"`);
+  return appendData(text, input.data, dataForm(input.contentType));
+}
+
+function appendData(text: string, data: Uint8Array, form: DataForm): Buffer {
+  if (form === 'json' && isJson(data)) return spliced(`${text},"data":`, data);
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
+  if (form === 'binary' || !isUtf8(data)) return Buffer.from(`${text},"data_base64":"${bytes.toString('base64')}"}`, 'latin1');
+  return Buffer.from(`${text},"data":${JSON.stringify(bytes.toString('utf8'))}}`, 'utf8');
+}
+
+/** `text` (ASCII), the bytes as they are, and the closing brace. */
+function spliced(text: string, data: Uint8Array): Buffer {
+  const event = Buffer.allocUnsafe(text.length + data.length + 1);
+  event.write(text, 0, 'latin1');
+  event.set(data, text.length);
+  event[event.length - 1] = 0x7d;
+  return event;
+}

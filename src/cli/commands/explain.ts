@@ -1,0 +1,42 @@
+import { problemCodes, type ProblemSpec } from '../../host/config/problem-codes.ts';
+import { catalogue, type ErrorSpec } from '../../kernel/catalogue.ts';
+import { closest } from '../../kernel/closest.ts';
+import { exitCodes, type CommandContext } from '../context.ts';
+import { UsageError } from '../parse-args.ts';
+
+const retries = {
+  safe: 'may be repeated',
+  never: 'repeating cannot help',
+  unknown: 'it may have happened: repeat only what is idempotent',
+} as const;
+
+/** `proa explain`: what an error code means; takes our codes, Dapr's and reasons, in any case. */
+export async function run({ args, output }: CommandContext): Promise<number> {
+  const [written] = args.positionals;
+  if (written === undefined) throw new UsageError('which code?', 'proa explain config.unknown-key');
+  const wanted = written.toLowerCase();
+  const problem = Object.entries<ProblemSpec>(problemCodes).find(([code]) => code === wanted);
+  if (problem !== undefined) {
+    const [code, { title, why, fix }] = problem;
+    if (output.json) output.value({ code, title, why, fix });
+    else output.line(`${output.style('bold', code)}: ${title}\n\n${why}\n\n${output.style('bold', 'What to do')}: ${fix}`);
+    return exitCodes.ok;
+  }
+  const errors = Object.entries<ErrorSpec>(catalogue);
+  const found = errors.filter(([code, spec]) => [code, spec.errorCode, spec.reason].some((name) => name?.toLowerCase() === wanted));
+  if (found.length === 0) {
+    const names = [...Object.keys(problemCodes), ...errors.flatMap(([code, { errorCode }]) => [code, errorCode])];
+    const guess = closest(written, names);
+    output.error(`there is no code ${written}`, guess === undefined ? undefined : `did you mean ${guess}?`);
+    return exitCodes.notFound;
+  }
+  if (output.json) output.value(found.map(([code, spec]) => ({ code, ...spec })));
+  else for (const [code, spec] of found) output.line(describe(code, spec));
+  return exitCodes.ok;
+}
+
+function describe(code: string, spec: ErrorSpec): string {
+  const lines = [`${code} (${spec.errorCode}): ${spec.title}`, `  HTTP ${spec.http}, gRPC ${spec.grpc}; ${retries[spec.retry]}`];
+  if (spec.hint !== undefined) lines.push(`  what to do: ${spec.hint}`);
+  return lines.join('\n');
+}

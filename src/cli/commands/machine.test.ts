@@ -1,0 +1,146 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { StartHost } from '../../host/host-api.ts';
+import type { Child, Ports } from '../../kernel/ports.ts';
+import { nodeClock } from '../../ports/node/clock.ts';
+import { nodeDisk } from '../../ports/node/disk.ts';
+import { createNodeNetwork } from '../../ports/node/network.ts';
+import { createNodeProcess } from '../../ports/node/process.ts';
+import { createNodeRandom } from '../../ports/node/random.ts';
+import { main } from '../main.ts';
+import { identify, RunRegistration, type RegisteredApp, type RunRecord } from '../run-registry.ts';
+
+const noHost: StartHost = async () => {
+  throw new Error('no host here');
+};
+let directory: string;
+let out: string[];
+let err: string[];
+let ports: Ports;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'proa-cli-'));
+  out = [];
+  err = [];
+  const real = createNodeProcess();
+  const process = {
+    ...real,
+    cwd: () => directory,
+    env: (name: string) => ({ PROA_STATE_DIR: join(directory, 'state'), DAPR_API_TOKEN: 'token' })[name],
+    writeOut: (text: string) => void out.push(text),
+    writeErr: (text: string) => void err.push(text),
+  };
+  ports = { clock: nodeClock, random: createNodeRandom(), network: createNodeNetwork(), disk: nodeDisk, process };
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+async function cli(...args: readonly string[]): Promise<number> {
+  out.length = 0;
+  err.length = 0;
+  return main(args, { ports, loadHost: async () => noHost, version: '0' });
+}
+
+function announce(owner: RunRecord['process'], apps: readonly RegisteredApp[]): Promise<boolean> {
+  return new RunRegistration(ports).update({ version: 1, process: owner, mode: 'run', startedAtMs: ports.clock.now(), directory, apps });
+}
+
+const sleeper = (): Child =>
+  ports.process.spawn({ command: process.execPath, args: ['-e', 'setInterval(() => {}, 1000)'], env: {}, output() {} });
+
+describe('commands that look at other runs', () => {
+  it('lists a run, forgets it once its process is another one, and stops it', async () => {
+    const runtime = sleeper();
+    const app = { id: 'orders', httpPort: 1, grpcPort: 2, appPort: 3, command: ['node', 'app.js'] };
+    const owner = identify(ports, runtime.pid);
+    await announce(owner, [app]);
+    expect(await cli('list')).toBe(0);
+    expect(out.join('')).toMatch(/orders +1 +2 +3 .*running +node app\.js/);
+    expect(await cli('list', '--json')).toBe(0);
+    expect(JSON.parse(out.join(''))).toMatchObject([{ appId: 'orders', status: 'running', appPort: 3, metricsPort: null }]);
+    expect(await cli('stop', 'orders', '--json')).toBe(0);
+    expect(JSON.parse(out.join(''))).toEqual({ stopped: [{ apps: ['orders'], pid: runtime.pid, stopped: true }], notFound: [] });
+    expect(ports.process.alive(runtime.pid)).toBe(false);
+    // The same process id with another start time is another process.
+    await announce({ pid: process.pid, startTicks: 1 }, [app]);
+    expect(await cli('list', '--json')).toBe(0);
+    expect(out.join('')).toBe('[]\n');
+  });
+
+  it('finds and ends an app whose runtime was killed', async () => {
+    const [runtime, app] = [sleeper(), sleeper()];
+    const owner = identify(ports, runtime.pid);
+    await announce(owner, [{ id: 'orders', httpPort: 1, grpcPort: 2, process: identify(ports, app.pid) }]);
+    runtime.kill('SIGKILL');
+    await runtime.exit;
+    await cli('list', '--json');
+    expect(JSON.parse(out.join(''))).toMatchObject([{ appId: 'orders', status: 'left behind', appPid: app.pid }]);
+    expect(await cli('doctor', '--json', '--dapr-http-port=0', '--dapr-grpc-port=0', '--metrics-port=0')).toBe(3);
+    expect(out.join('')).toContain('proa stop --all');
+    expect(await cli('stop', '--all')).toBe(0);
+    expect(ports.process.alive(app.pid)).toBe(false);
+    await cli('list', '--json');
+    expect(out.join('')).toBe('[]\n');
+  });
+
+  it('shows the last lines of a log', async () => {
+    const logFile = join(directory, 'orders.log');
+    await writeFile(logFile, Array.from({ length: 500 }, (_, index) => `line ${index}\n`).join(''));
+    await announce(identify(ports, process.pid), [{ id: 'orders', httpPort: 1, grpcPort: 2, logFile }]);
+    expect(await cli('logs', 'orders', '-n', '2')).toBe(0);
+    expect(out.join('')).toBe('line 498\nline 499\n');
+  });
+});
+
+describe('commands that call a runtime', () => {
+  let server: Server;
+  let requests: { method?: string | undefined; url?: string | undefined; type?: string | undefined; token: unknown; body: string }[];
+  let port: number;
+  beforeEach(async () => {
+    requests = [];
+    server = createServer((request: IncomingMessage, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const { method, url, headers } = request;
+        requests.push({
+          method,
+          url,
+          type: headers['content-type'],
+          token: headers['dapr-api-token'],
+          body: Buffer.concat(chunks).toString(),
+        });
+        if (url?.includes('silent') === true) return;
+        response.writeHead(url?.includes('missing') === true ? 404 : 200).end('{"ok":\u001b[2Jtrue}');
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    port = (server.address() as AddressInfo).port;
+    await announce(identify(ports, process.pid), [{ id: 'orders', httpPort: port, grpcPort: 1 }]);
+  });
+  afterEach(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it('invokes and publishes over the HTTP API, with the token, and prints answers harmlessly', async () => {
+    expect(await cli('invoke', '-a', 'orders', '-m', '/place?x=1', '-D', '{"a":1}')).toBe(0);
+    expect(out.join('')).toBe('{"ok":\\x1b[2Jtrue}\n');
+    expect(await cli('publish', '-i', 'orders', '-t', 'a b/c', '-D', 'text', '--metadata', '{"ttlInSeconds":5}')).toBe(0);
+    expect(requests).toEqual([
+      { method: 'POST', url: '/v1.0/invoke/orders/method/place?x=1', type: 'application/json', token: 'token', body: '{"a":1}' },
+      { method: 'POST', url: '/v1.0/publish/pubsub/a%20b/c?metadata.ttlInSeconds=5', type: 'text/plain', token: 'token', body: 'text' },
+    ]);
+  });
+
+  it('tells failure, silence and absence apart by exit code', async () => {
+    expect(await cli('invoke', '-a', 'orders', '-m', 'missing', '--verb', 'GET', '--json')).toBe(1);
+    expect(JSON.parse(out.join(''))).toMatchObject({ status: 404 });
+    expect(await cli('invoke', '-a', 'orders', '-m', 'silent', '--timeout', '100ms')).toBe(5);
+    await announce(identify(ports, process.pid), [{ id: 'orders', httpPort: 1, grpcPort: 1 }]);
+    expect(await cli('invoke', '-a', 'orders', '-m', 'x')).toBe(6);
+    expect(await cli('publish', '-i', 'orders', '-t', 'x', '-D', 'x', '--metadata', '[1]')).toBe(2);
+  });
+});

@@ -1,0 +1,102 @@
+import { sidecarSpec } from '../sidecar-spec.ts';
+import { dataDirectory } from '../directories.ts';
+import { settingsFromFlags } from '../app-spec.ts';
+import { exitCodes, type CommandContext } from '../context.ts';
+import { isProaError } from '../../kernel/errors.ts';
+import { renderProblem } from '../../host/config/problem.ts';
+import type { HostEvent, RunningHost } from '../../host/host-api.ts';
+import { identify, RunRegistration } from '../run-registry.ts';
+import { waitForSidecar } from '../wait-for-sidecar.ts';
+
+/** `proa sidecar`: daprd's behaviour (Dapr reference 11.1). Exit code 0 after a drained stop, 1 when the start failed. */
+export async function run(context: CommandContext): Promise<number> {
+  const { ports, args, output, version } = context;
+  const { values } = args;
+  if (values.version === true || values['build-info'] === true) {
+    output.line(values['build-info'] === true ? `Version: ${version}\nNode: ${ports.process.nodeVersion}` : version);
+    return exitCodes.ok;
+  }
+  if (values.wait === true) return waitForSidecar(ports, values, output);
+  const spec = sidecarSpec(values, ports.process);
+  const settings = settingsFromFlags(values, {
+    mode: 'sidecar',
+    dataDirectory: dataDirectory(ports.process, values['data-dir'], undefined),
+    logFormat: values['log-as-json'] === true ? 'json' : 'logfmt',
+  });
+  const stop = new StopSignals(ports.process);
+  try {
+    const startHost = await context.loadHost();
+    const host = await startHost({ ports, apps: [spec], shared: settings, events: (event) => printProblems(event, context) });
+    stop.attach(host);
+    const registration = new RunRegistration(ports);
+    const app = host.apps[0];
+    await registration.update({
+      version: 1,
+      process: identify(ports, ports.process.pid),
+      mode: 'sidecar',
+      startedAtMs: ports.clock.now(),
+      directory: ports.process.cwd(),
+      apps: [
+        {
+          id: spec.id,
+          httpPort: app?.httpPort ?? spec.httpPort,
+          grpcPort: app?.grpcPort ?? spec.grpcPort,
+          ...(app?.metricsPort !== undefined && { metricsPort: app.metricsPort }),
+          ...(spec.appPort !== undefined && { appPort: spec.appPort }),
+        },
+      ],
+    });
+    const code = await host.done;
+    await registration.remove();
+    return code;
+  } catch (thrown) {
+    if (!isProaError(thrown)) throw thrown;
+    if (stop.asked) return exitCodes.ok;
+    output.error(
+      thrown.code === 'config.invalid' ? thrown.message : `${thrown.message} [${thrown.code}]`,
+      thrown.code === 'config.invalid' ? undefined : thrown.hint,
+    );
+    return exitCodes.failed;
+  } finally {
+    stop.close();
+  }
+}
+
+function printProblems(event: HostEvent, { output }: CommandContext): void {
+  if (event.kind === 'problems') for (const problem of event.problems) output.say(renderProblem(problem));
+}
+
+/** SIGINT and SIGTERM stop, SIGHUP restarts inside the process; also while the host is still starting. A second stop signal ends at once. */
+class StopSignals {
+  asked = false;
+  #restartAsked = false;
+  #host: RunningHost | undefined;
+  readonly #unhook: readonly (() => void)[];
+
+  constructor(process: CommandContext['ports']['process']) {
+    const stop = (signal: string) => () => {
+      if (this.asked) process.exit(1);
+      this.asked = true;
+      void this.#host?.stop(signal);
+    };
+    const restart = (): void => {
+      if (this.#host === undefined) this.#restartAsked = true;
+      else void this.#host.restart();
+    };
+    this.#unhook = [
+      process.onSignal('SIGINT', stop('SIGINT')),
+      process.onSignal('SIGTERM', stop('SIGTERM')),
+      process.onSignal('SIGHUP', restart),
+    ];
+  }
+
+  attach(host: RunningHost): void {
+    this.#host = host;
+    if (this.asked) void host.stop('signal');
+    else if (this.#restartAsked) void host.restart();
+  }
+
+  close(): void {
+    for (const off of this.#unhook) off();
+  }
+}

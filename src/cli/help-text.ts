@@ -1,0 +1,56 @@
+import type { Command } from './command.ts';
+import { flagOf, globalFlags, type FlagName } from './flags.ts';
+import type { Output } from './output.ts';
+
+const groups = ['Start', 'Look', 'Poke', 'Help'] as const;
+
+/** The help of the program. */
+export function programHelp(commands: readonly Command[], output: Output): string {
+  const lines = [
+    `${output.style('bold', 'proa')}: a distributed application runtime; Dapr's APIs, durable by default, no Docker`,
+    '',
+    '  proa demo                      look around in sixty seconds',
+    '  proa run -- node app.js        your application with state, events, locks, secrets at hand',
+    '  proa run -f .                  all applications of proa.yaml or dapr.yaml',
+  ];
+  for (const group of groups) {
+    lines.push('', output.style('bold', group));
+    for (const { name, summary } of commands.filter((command) => command.group === group && command.hidden !== true)) {
+      lines.push(`  ${name.padEnd(12)} ${summary}`);
+    }
+  }
+  lines.push(
+    '',
+    output.style('bold', 'Exit codes'),
+    ...exitCodeLines,
+    '',
+    'proa help <command> tells more. Every command takes --json, --no-color, --quiet.',
+  );
+  return lines.join('\n');
+}
+
+const exitCodeLines = [
+  '  0 fine   1 failed   2 usage or configuration   3 a check is not satisfied   4 not found   5 timeout',
+  "  6 no runtime reached   70 internal   126/127 command not executable/not found   128+n signal n; `run` passes an application's own code on",
+];
+
+function flagLine(name: FlagName): string {
+  const flag = flagOf(name);
+  const short = flag.short === undefined ? '    ' : `-${flag.short}, `;
+  const value = flag.type === 'flag' ? '' : ` <${flag.value ?? flag.type}>`;
+  const words = flag.words === undefined ? '' : ` (${flag.words.join(', ')})`;
+  const fallback = flag.fallback === undefined ? '' : ` [${flag.fallback}]`;
+  return `  ${`${short}--${name}${value}`.padEnd(42)} ${flag.doc}${words}${fallback}`;
+}
+
+/** The help of one command: examples first, then flags, those without effect last. */
+export function commandHelp(command: Command, output: Output): string {
+  const shown = command.flags.filter((name) => flagOf(name).deprecated === undefined);
+  const inert = shown.filter((name) => flagOf(name).inert === true);
+  const lines = [`${output.style('bold', `proa ${command.name}`)}: ${command.summary}`, '', `  ${command.usage}`, ''];
+  lines.push(output.style('bold', 'Examples'), ...command.examples.map((example) => `  ${example}`));
+  lines.push('', output.style('bold', 'Flags'), ...[...shown.filter((name) => !inert.includes(name)), ...globalFlags].map(flagLine));
+  if (inert.length > 0) lines.push('', output.style('bold', "Accepted for Dapr's sake, without effect"), ...inert.map(flagLine));
+  lines.push('', output.style('bold', 'Exit codes'), ...exitCodeLines);
+  return lines.join('\n');
+}

@@ -1,0 +1,230 @@
+import { describe, expect, it } from 'vitest';
+import type { StartHost } from '../host/host-api.ts';
+import type { Ports, ProcessPort } from '../kernel/ports.ts';
+import { nodeClock } from '../ports/node/clock.ts';
+import { createNodeNetwork } from '../ports/node/network.ts';
+import { createNodeProcess } from '../ports/node/process.ts';
+import { createNodeRandom } from '../ports/node/random.ts';
+import { createMemoryDisk, type MemoryDisk } from '../testing/memory-disk.ts';
+import { specFromFlags } from './app-spec.ts';
+import { commands } from './commands.ts';
+import { flagOf, flags, sidecarFlags, type FlagName } from './flags.ts';
+import { main } from './main.ts';
+import { harmless } from './output.ts';
+import { parseArgs, UsageError } from './parse-args.ts';
+import { sidecarSpec } from './sidecar-spec.ts';
+
+const noHost: StartHost = async () => {
+  throw new Error('no host here');
+};
+
+async function cli(args: readonly string[], more: { env?: Record<string, string>; disk?: MemoryDisk; terminal?: boolean } = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const env: Record<string, string> = { PROA_STATE_DIR: '/state', ...more.env };
+  const system: ProcessPort = {
+    ...createNodeProcess(),
+    env: (name) => env[name],
+    environment: () => env,
+    cwd: () => '/p',
+    isTerminal: () => more.terminal === true,
+    writeOut: (text) => void out.push(text),
+    writeErr: (text) => void err.push(text),
+  };
+  const ports: Ports = {
+    clock: nodeClock,
+    random: createNodeRandom(),
+    network: createNodeNetwork(),
+    disk: more.disk ?? createMemoryDisk(),
+    process: system,
+  };
+  const code = await main(args, { ports, loadHost: async () => noHost, version: '1.2.3' });
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+describe('the command line', () => {
+  it('helps without arguments, per command, and suggests on typing errors', async () => {
+    const help = await cli([]);
+    expect(help.code).toBe(0);
+    for (const { name } of commands) expect(help.out).toContain(name);
+    const run = await cli(['run', '--help']);
+    expect(run.out).toMatch(/-p, --app-port <port> +The port/);
+    expect(run.out).toContain('proa run -f .');
+    expect((await cli(['help', 'publish'])).out).toContain('--topic');
+    expect(await cli(['rnu'])).toMatchObject({ code: 2, out: '', err: expect.stringContaining('did you mean `proa run`?') });
+    expect(await cli(['sidecar', '--ap-port', '1'])).toMatchObject({ code: 2, err: expect.stringContaining('did you mean --app-port?') });
+    expect(await cli(['sidecar', '--app-port', 'x', '--json'])).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^\{"error":"invalid value/),
+    });
+    expect((await cli(['--version'])).out).toContain('1.2.3');
+    expect(JSON.parse((await cli(['version', '--json'])).out)).toMatchObject({ version: '1.2.3' });
+  });
+
+  it('colours by flag, NO_COLOR, FORCE_COLOR and terminal, in that order', async () => {
+    const escape = '\u001b[';
+    expect((await cli(['help'], { terminal: true })).out).toContain(escape);
+    expect((await cli(['help'])).out).not.toContain(escape);
+    expect((await cli(['help'], { env: { FORCE_COLOR: '1' } })).out).toContain(escape);
+    expect((await cli(['help'], { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })).out).not.toContain(escape);
+    expect((await cli(['help', '--no-color'], { terminal: true })).out).not.toContain(escape);
+    expect((await cli(['help'], { terminal: true, env: { TERM: 'dumb' } })).out).not.toContain(escape);
+  });
+
+  it('explains codes of configuration, of the catalogue and of Dapr', async () => {
+    expect((await cli(['explain', 'config.unknown-key'])).out).toContain('What to do');
+    expect((await cli(['explain', 'err_state_save'])).out).toContain('state.save-etag-mismatch');
+    expect((await cli(['explain', 'DAPR_PUBSUB_NOT_FOUND', '--json'])).out).toContain('"code":"pubsub.not-found"');
+    expect(await cli(['explain', 'config.unknwn-key'])).toMatchObject({ code: 4, err: expect.stringContaining('config.unknown-key') });
+  });
+
+  it('prints completion scripts with every command and flag', async () => {
+    for (const shell of ['bash', 'zsh', 'fish']) {
+      const { out } = await cli(['completion', shell]);
+      for (const { name } of commands) expect(out).toContain(name);
+      expect(out).toMatch(/enable-app-health-check/);
+    }
+    expect((await cli(['completion', 'tcsh'])).code).toBe(2);
+  });
+
+  it('says plainly when nothing runs, nothing is there to run, or an app is unknown', async () => {
+    expect(await cli(['list', '--json'])).toMatchObject({ code: 0, out: '[]\n' });
+    expect((await cli(['stop', 'orders'])).code).toBe(4);
+    expect((await cli(['stop'])).code).toBe(2);
+    expect((await cli(['logs', 'orders'])).code).toBe(4);
+    expect((await cli(['invoke', '-a', 'orders', '-m', 'x'])).code).toBe(4);
+    expect((await cli(['publish', '-i', 'orders', '-t', 'x'])).code).toBe(2);
+    expect(await cli(['run'])).toMatchObject({ code: 2, err: expect.stringContaining('nothing to run') });
+    const broken = createMemoryDisk({ '/p/proa.yaml': 'apps: { a: { ruun: x } }' });
+    const failed = await cli(['run'], { disk: broken });
+    expect(failed).toMatchObject({ code: 2 });
+    expect(failed.err).toContain('did you mean `run`?');
+  });
+
+  it('looks at the project with doctor: exit code 3 and the fix when something fails', async () => {
+    const disk = createMemoryDisk({
+      '/p/proa.yaml': 'apps: { a: { run: x, resources: c } }',
+      '/p/c/x.yaml': 'apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec: {type: state.nope}\n',
+    });
+    const { code, out } = await cli(['doctor', '--json', '--dapr-http-port', '0', '--dapr-grpc-port', '0', '--metrics-port', '0'], {
+      disk,
+    });
+    const report = JSON.parse(out) as { ok: boolean; findings: { name: string; status: string; fix?: string }[] };
+    expect([code, report.ok]).toEqual([3, false]);
+    expect(report.findings.filter(({ status }) => status === 'failed')).toEqual([
+      expect.objectContaining({ name: 'resources of a', fix: expect.stringContaining('there is no driver for type state.nope') }),
+    ]);
+    expect((await disk.list('/p')).toSorted()).toEqual(['c', 'proa.yaml']);
+  });
+});
+
+describe('flags', () => {
+  it('knows every flag of daprd with its default', () => {
+    const daprd =
+      'app-id app-port app-protocol=http app-channel-address=127.0.0.1 app-max-concurrency=-1 app-ssl enable-app-health-check app-health-check-path=/healthz app-health-probe-interval=5 app-health-probe-timeout=500 app-health-threshold=3 disable-init-endpoints app-binding-options-timeout=3s dapr-http-port=3500 dapr-grpc-port=50001 dapr-listen-addresses dapr-public-port dapr-public-listen-address unix-domain-socket allowed-origins=* max-body-size=4Mi read-buffer-size=4Ki dapr-http-max-request-size dapr-http-read-buffer-size enable-api-logging dapr-internal-grpc-port dapr-internal-grpc-listen-address mode=standalone control-plane-address sentry-address control-plane-trust-domain=localhost control-plane-namespace=default sentry-request-jwt-audiences enable-mtls resources-path components-path config hot-reload-reconcile-interval=0 disable-builtin-k8s-secret-store placement-host-address scheduler-host-address scheduler-job-streams=3 actors-disseminate-timeout=30s reminders-service actors-service dapr-graceful-shutdown-seconds=5 dapr-block-shutdown-duration log-level=info log-as-json log-file enable-metrics=true metrics-port=9090 metrics-listen-address enable-profiling profile-port=7777 build-info wait';
+    const ours = sidecarFlags.map((name) => (flagOf(name).fallback === undefined ? name : `${name}=${flagOf(name).fallback}`));
+    expect(ours).toEqual(daprd.split(' '));
+    const shorts = (Object.keys(flags) as FlagName[]).filter(
+      (name) => commands[0]?.flags.includes(name) && flagOf(name).short !== undefined,
+    );
+    expect(shorts.map((name) => `-${flagOf(name).short} ${name}`).toSorted()).toEqual([
+      '-G dapr-grpc-port',
+      '-H dapr-http-port',
+      '-I dapr-internal-grpc-port',
+      '-M metrics-port',
+      '-P app-protocol',
+      '-a app-id',
+      '-c config',
+      '-d resources-path',
+      '-f run-file',
+      '-k kubernetes',
+      '-p app-port',
+      '-u unix-domain-socket',
+    ]);
+  });
+
+  it('parses one or two dashes, both forms of values, any order, repetition, and stops at --', () => {
+    const accepts = sidecarFlags;
+    const { values, rest, warnings } = parseArgs(
+      [
+        '-app-id',
+        'x',
+        '--app-port=3000',
+        '--enable-metrics=false',
+        '--resources-path',
+        'a,b',
+        '-d',
+        'c',
+        '--enable-api-logging',
+        '--app-ssl',
+        '--',
+        '--app-id',
+        'y',
+      ],
+      { accepts },
+    );
+    expect(values).toEqual({
+      'app-id': 'x',
+      'app-port': 3000,
+      'enable-metrics': false,
+      'resources-path': ['a', 'b', 'c'],
+      'enable-api-logging': true,
+      'app-ssl': true,
+    });
+    expect(rest).toEqual(['--app-id', 'y']);
+    expect(warnings).toEqual(['--app-ssl is deprecated, use --app-protocol https or grpcs']);
+    expect(parseArgs(['-a', 'x', 'node', '--inspect', 'app.js'], { accepts, program: true })).toMatchObject({
+      values: { 'app-id': 'x' },
+      rest: ['node', '--inspect', 'app.js'],
+    });
+    for (const wrong of [
+      ['--app-port'],
+      ['--app-port=70000'],
+      ['--log-level', 'loud'],
+      ['--max-body-size', 'x'],
+      ['--app-health-threshold', '1.5'],
+      ['--nope=1'],
+      ['-x'],
+    ]) {
+      expect(() => parseArgs(wrong, { accepts })).toThrow(UsageError);
+    }
+  });
+
+  it('makes the spec of an app as daprd understands its flags', () => {
+    const system = { ...createNodeProcess(), env: () => undefined, cwd: () => '/w' };
+    const spec = (...args: string[]) => sidecarSpec(parseArgs(args, { accepts: sidecarFlags }).values, system);
+    expect(spec('--app-id', 'a')).toEqual(specFromFlags('a', {}, system));
+    expect(spec('--app-id', 'a')).toMatchObject({
+      namespace: 'default',
+      httpPort: 3500,
+      grpcPort: 50_001,
+      bodyBytesMax: 4 * 1024 * 1024,
+      headerBytesMax: 4096,
+      reconcileMs: 60_000,
+      metrics: { port: 9090 },
+    });
+    expect(spec('--app-id', 'a')).not.toHaveProperty('appHealth');
+    expect(spec('--app-id=a', '--enable-app-health-check', '--app-health-threshold=0', '--app-health-probe-interval=0')).toMatchObject({
+      appHealth: { path: '/healthz', intervalMs: 5000, timeoutMs: 500, threshold: 0 },
+    });
+    expect(
+      spec('--app-id=a', '--app-ssl', '--app-protocol=grpc', '--resources-path=r', '--config=c.yaml', '--enable-metrics=false'),
+    ).toMatchObject({
+      appProtocol: 'grpcs',
+      resourcePaths: ['/w/r'],
+      configPaths: ['/w/c.yaml'],
+    });
+    expect(spec('--app-id=a', '--dapr-http-max-request-size=8').bodyBytesMax).toBe(8 * 1024 * 1024);
+    expect(() => spec()).toThrow('--app-id is missing');
+    expect(() => spec('--app-id=a.b')).toThrow('cannot be an app id');
+    expect(() =>
+      spec('--app-id=a', '--enable-app-health-check', '--app-health-probe-interval=1', '--app-health-probe-timeout=2000'),
+    ).toThrow('must not exceed');
+  });
+
+  it('makes output of others harmless for a terminal and keeps its colours', () => {
+    expect(harmless('\u001b[31mred\u001b[0m \u001b]0;title\u0007 \t x\u009b2J')).toBe(
+      '\u001b[31mred\u001b[0m \\x1b]0;title\\x07 \t x\\x9b2J',
+    );
+  });
+});

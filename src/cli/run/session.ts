@@ -1,0 +1,267 @@
+import { join } from 'node:path';
+import { renderProblem } from '../../host/config/problem.ts';
+import type { HostEvent, HostSettings, RunningApp, RunningHost, StartHost } from '../../host/host-api.ts';
+import type { Ports } from '../../kernel/ports.ts';
+import { identify, RunRegistration, type RegisteredApp } from '../run-registry.ts';
+import { appEnvironment } from './app-env.ts';
+import { watchForPort } from './app-port.ts';
+import { AppProcess, exitCodeOf, type AppExit } from './app-process.ts';
+import type { RunConsole } from './console.ts';
+import { LogFile } from './log-file.ts';
+import type { PlannedApp, RunPlan } from './plan.ts';
+
+/** Apps get this long after SIGTERM; then their process groups are killed. */
+const stopGraceMs = 10_000;
+/** An app that others wait for must be ready by then; the others start in any case. */
+const waitMaxMs = 60_000;
+
+export interface SessionOptions {
+  readonly ports: Ports;
+  readonly startHost: StartHost;
+  readonly plan: RunPlan;
+  readonly settings: HostSettings;
+  readonly console: RunConsole;
+}
+
+interface Served {
+  readonly planned: PlannedApp;
+  readonly runtime: RunningApp;
+  readonly log: LogFile | undefined;
+  process: AppProcess | undefined;
+  stopSearch: () => void;
+  pid: number | undefined;
+  appPort: number | undefined;
+}
+
+/** One `proa run` from start to end: the host, the apps' processes, and what other commands see of them. */
+export class RunSession {
+  readonly #options: SessionOptions;
+  readonly #registration: RunRegistration;
+  readonly #startedAtMs: number;
+  #served: readonly Served[] = [];
+  #host: RunningHost | undefined;
+  #stopping: Promise<void> | undefined;
+  #stopCode: number | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#registration = new RunRegistration(options.ports);
+    this.#startedAtMs = options.ports.clock.now();
+  }
+
+  /** Runs until the apps have ended, the host has, or a signal came; answers the exit code. Leaves no process behind. */
+  async run(): Promise<number> {
+    const { ports, console } = this.#options;
+    const unhook = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) =>
+      ports.process.onSignal(signal, () => this.#signalled(signal)),
+    );
+    try {
+      await this.#startHost();
+      const ends: Promise<number>[] = [this.#startApps()];
+      if (this.#host !== undefined) ends.push(this.#host.done);
+      const code = await Promise.race(ends);
+      await this.#stop('everything has ended');
+      const exitCode = this.#stopCode ?? code;
+      console.emit({ type: 'stopped', exitCode });
+      return exitCode;
+    } finally {
+      await this.#stop('the run failed');
+      // A signal may have come while the host was still starting.
+      await this.#host?.stop('the run has ended');
+      for (const off of unhook) off();
+    }
+  }
+
+  #signalled(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
+    if (this.#stopCode !== undefined) {
+      for (const { process } of this.#served) process?.kill();
+      return;
+    }
+    this.#stopCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal];
+    void this.#stop(signal);
+  }
+
+  async #startHost(): Promise<void> {
+    const { ports, plan, settings, startHost } = this.#options;
+    const apps = plan.apps.map(({ spec }) => spec);
+    this.#host = await startHost({ ports, apps, shared: settings, events: (event) => this.#hostEvent(event) });
+    const served: Served[] = [];
+    for (const [index, planned] of plan.apps.entries()) {
+      const runtime = this.#host.apps[index] as RunningApp;
+      const log = await this.#openLog(planned);
+      served.push({ planned, runtime, log, process: undefined, stopSearch: () => {}, pid: undefined, appPort: planned.app.appPort });
+    }
+    this.#served = served;
+    await this.#announce();
+  }
+
+  async #openLog({ app, name }: PlannedApp): Promise<LogFile | undefined> {
+    if (app.command === undefined || app.appLogs === 'console') return undefined;
+    const log = new LogFile(this.#options.ports, join(this.#options.plan.project, '.proa/logs', `${name}.log`));
+    return (await log.open()) ? log : undefined;
+  }
+
+  #hostEvent(event: HostEvent): void {
+    const { console } = this.#options;
+    if (event.kind === 'problems') {
+      for (const problem of event.problems) console.emit({ type: 'problem', app: event.appId, message: renderProblem(problem) });
+    } else if (event.kind === 'listening') {
+      const { appId: app, httpPort, grpcPort, metricsPort } = event;
+      console.emit({ type: 'listening', app, httpPort, grpcPort, ...(metricsPort !== undefined && { metricsPort }) });
+    } else if (event.kind === 'ready') {
+      console.emit({ type: 'ready', app: event.appId });
+    } else {
+      const line = event.kind === 'reloaded' ? event.summary : event.line;
+      const level = event.kind === 'reloaded' ? 'info' : event.level;
+      console.emit({ type: 'log', level, line, ...(event.appId !== undefined && { app: event.appId }) });
+    }
+  }
+
+  /** Starts every app when those it waits for are ready; resolves with the exit code once all have ended for good. */
+  async #startApps(): Promise<number> {
+    const own = this.#served.filter(({ planned }) => planned.app.command !== undefined);
+    const exits = own.map(async (served) => {
+      const ready = await this.#waitFor(served.planned.app.waits);
+      if (!ready || this.#stopping !== undefined) return undefined;
+      return this.#startApp(served);
+    });
+    // Without processes of our own only a signal or the host ends the run.
+    if (own.length === 0) return new Promise<number>(() => {});
+    const ended = await Promise.all(exits);
+    return this.#exitCode(ended.filter((exit) => exit !== undefined));
+  }
+
+  #exitCode(exits: readonly AppExit[]): number {
+    const codes = exits.map(exitCodeOf);
+    if (this.#served.length === 1 && codes[0] !== undefined) return codes[0];
+    return codes.every((code) => code === 0) ? 0 : 1;
+  }
+
+  async #waitFor(ids: readonly string[]): Promise<boolean> {
+    const { clock } = this.#options.ports;
+    const awaited = this.#served.filter(({ planned }) => ids.includes(planned.app.id)).map(({ runtime }) => runtime.ready);
+    let cancel = (): void => {};
+    const tooLong = new Promise<void>((resolve) => {
+      const timer = clock.timer(waitMaxMs, resolve, true);
+      cancel = () => timer.cancel();
+    });
+    await Promise.race([Promise.allSettled(awaited), tooLong]);
+    cancel();
+    return this.#stopping === undefined;
+  }
+
+  async #startApp(served: Served): Promise<AppExit> {
+    const { ports, console } = this.#options;
+    const { planned, runtime, log } = served;
+    const { app, name } = planned;
+    const command = app.command as readonly string[];
+    await runtime.outboundReady;
+    const env = appEnvironment({
+      app,
+      runtime,
+      appPort: planned.appPort,
+      replica: planned.replica,
+      fromFiles: planned.fromFiles,
+      inherited: ports.process.environment(),
+    });
+    const process = new AppProcess({
+      ports,
+      name,
+      command,
+      cwd: app.dir,
+      env,
+      restart: app.restart,
+      line: (stream, line) => {
+        log?.add(line);
+        if (app.appLogs !== 'file') console.emit({ type: 'output', app: name, stream, line });
+      },
+      started: (pid) => this.#started(served, pid),
+      ended: (exit, more) => this.#ended(served, exit, more),
+    });
+    served.process = process;
+    if (this.#stopping === undefined) process.start();
+    else process.kill();
+    return process.done;
+  }
+
+  #started(served: Served, pid: number): void {
+    const { ports, console } = this.#options;
+    const { planned, runtime } = served;
+    const command = planned.app.command as readonly string[];
+    served.pid = pid;
+    console.emit({ type: 'started', app: planned.name, pid, command });
+    runtime.putMetadata('cliPID', String(ports.process.pid));
+    runtime.putMetadata('appPID', String(pid));
+    runtime.putMetadata('appCommand', command.join(' '));
+    void this.#announce();
+    if (!planned.findPort) {
+      if (planned.app.appPort !== undefined) this.#connect(served, planned.appPort);
+      return;
+    }
+    const host = planned.app.channelAddress;
+    const found = (port: number): void => {
+      console.emit({ type: 'port', app: planned.name, port });
+      this.#connect(served, port);
+    };
+    served.stopSearch = watchForPort({ ports, pid, told: planned.appPort, host, found });
+  }
+
+  #connect(served: Served, port: number): void {
+    served.appPort = port;
+    void this.#announce();
+    served.runtime.connect(port).catch((error: unknown) => {
+      this.#options.console.emit({ type: 'log', app: served.planned.name, level: 'error', line: String(error) });
+    });
+  }
+
+  #ended(served: Served, exit: AppExit, more: { lastErrors: readonly string[]; restartInMs?: number }): void {
+    served.stopSearch();
+    served.pid = undefined;
+    void served.runtime.disconnect().catch(() => {});
+    this.#options.console.emit({
+      type: 'exited',
+      app: served.planned.name,
+      ...(exit.code !== undefined && { code: exit.code }),
+      ...(exit.signal !== undefined && { signal: exit.signal }),
+      ...(exit.error !== undefined && { error: `cannot be started: ${exit.error.message}` }),
+      ...more,
+    });
+    void this.#announce();
+  }
+
+  #announce(): Promise<boolean> {
+    const { ports, plan, settings } = this.#options;
+    if (this.#stopping !== undefined) return Promise.resolve(false);
+    const apps = this.#served.map(({ planned, runtime, pid, appPort, log }): RegisteredApp => {
+      const { command } = planned.app;
+      return {
+        id: planned.app.id,
+        httpPort: runtime.httpPort,
+        grpcPort: runtime.grpcPort,
+        ...(runtime.metricsPort !== undefined && { metricsPort: runtime.metricsPort }),
+        ...(appPort && { appPort }),
+        ...(pid !== undefined && { process: identify(ports, pid) }),
+        ...(command && { command }),
+        ...(log && { logFile: log.path }),
+      };
+    });
+    const mode = settings.mode;
+    const self = identify(ports, ports.process.pid);
+    return this.#registration.update({ version: 1, process: self, mode, startedAtMs: this.#startedAtMs, directory: plan.project, apps });
+  }
+
+  #stop(reason: string): Promise<void> {
+    this.#stopping ??= this.#stopAll(reason);
+    return this.#stopping;
+  }
+
+  /** Apps first, while their runtimes still answer them; then the host drains. */
+  async #stopAll(reason: string): Promise<void> {
+    const running = this.#served.filter(({ pid }) => pid !== undefined);
+    if (running.length > 0) this.#options.console.emit({ type: 'stopping', reason });
+    await Promise.all(this.#served.map(async ({ process }) => process?.stop(stopGraceMs)));
+    await this.#host?.stop(reason);
+    await Promise.all(this.#served.map(async ({ log }) => log?.close()));
+    await this.#registration.remove();
+  }
+}

@@ -1,0 +1,25 @@
+import type { TraceContext } from '../kernel/trace-context.ts';
+
+export type SpanKind = 'server' | 'client' | 'producer' | 'consumer' | 'internal';
+
+/** A span under way. One that is not sampled still has ids, so that the trace goes on behind it, and costs little more than they do. */
+export interface ActiveSpan {
+  /** What callees see: this span as their parent. */
+  readonly trace: TraceContext;
+  readonly sampled: boolean;
+  set(attribute: string, value: string | number): void;
+  /** Ends the span once; `status` is an HTTP or gRPC status. */
+  end(ok: boolean, status?: number): void;
+}
+
+export interface Tracer {
+  /** Starts a span below `parent` (a root when it is empty). Sampling follows the parent, else the configured rate. */
+  start(kind: SpanKind, name: string, parent: TraceContext): ActiveSpan;
+}
+
+const untraced: ActiveSpan = { trace: { traceparent: '', tracestate: '', baggage: '' }, sampled: false, set() {}, end() {} };
+
+/** Records nothing and starts no traces: incoming ones pass through unchanged. */
+export const noTracer: Tracer = {
+  start: (_kind, _name, parent) => (parent.traceparent === '' ? untraced : { ...untraced, trace: parent }),
+};

@@ -1,0 +1,113 @@
+import type { ClientConfig, Client, Pool, PoolClient } from 'pg';
+import { ProaError } from '../../kernel/errors.ts';
+
+/** Where the database is: a URL (`postgres://user:password@host/db`), or the parts that `pg` takes. */
+export type PostgresAddress =
+  | string
+  | {
+      readonly host: string;
+      readonly port?: number;
+      readonly user?: string;
+      readonly password?: string;
+      readonly database?: string;
+    };
+
+/**
+ * How a statement ended. `unsent`: there was no connection. `refused`: the server answered with an error, so nothing of it happened.
+ * `lost`: the connection went away or fell silent meanwhile, so it may have happened.
+ */
+export type StatementResult =
+  | { readonly status: 'done'; readonly rows: unknown[][] }
+  | { readonly status: 'unsent' | 'refused' | 'lost'; readonly error: Error; readonly sqlState: string };
+
+export interface DatabaseOptions {
+  readonly address: PostgresAddress;
+  readonly connectionsMax: number;
+  readonly statementTimeoutMs: number;
+}
+
+/** A pool whose every statement stands alone: nothing is kept in sessions, so a transaction pooler may stand between. */
+export interface Database {
+  run(text: string, values?: readonly unknown[]): Promise<StatementResult>;
+  /** A connection outside the pool, for LISTEN; the caller connects and ends it. */
+  session(): Client;
+  close(): Promise<void>;
+}
+
+/** Opens no connection yet. Fails with `driver.missing-package` when `pg` is not installed. */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const pg = await importPg();
+  const config = clientConfig(options);
+  const pool = new pg.Pool({ ...config, max: options.connectionsMax, idleTimeoutMillis: 30_000 });
+  // A connection that breaks while idle is replaced on next use; without a listener it would end the process.
+  pool.on('error', () => {});
+  return {
+    run: (text, values = []) => runStatement(pool, text, values),
+    session: () => new pg.Client(config),
+    close: () => pool.end(),
+  };
+}
+
+async function importPg() {
+  try {
+    return (await import('pg')).default;
+  } catch (error) {
+    throw new ProaError('driver.missing-package', 'the PostgreSQL engine needs the package "pg", which is not installed', {
+      cause: error,
+      hint: 'run: npm install pg',
+    });
+  }
+}
+
+function clientConfig(options: DatabaseOptions): ClientConfig {
+  const where = typeof options.address === 'string' ? { connectionString: options.address } : options.address;
+  return {
+    ...where,
+    application_name: 'proa',
+    connectionTimeoutMillis: 5_000,
+    query_timeout: options.statementTimeoutMs,
+    keepAlive: true,
+  };
+}
+
+async function runStatement(pool: Pool, text: string, values: readonly unknown[]): Promise<StatementResult> {
+  let client: PoolClient;
+  try {
+    client = await pool.connect();
+  } catch (error) {
+    return { status: 'unsent', error: asError(error), sqlState: sqlStateOf(error) };
+  }
+  let brokenBy: Error | undefined;
+  // The pool listens only while a connection is idle.
+  const broke = (error: Error): void => void (brokenBy = error);
+  client.on('error', broke);
+  try {
+    const { rows } = await client.query({ text, values: [...values], rowMode: 'array' });
+    return { status: 'done', rows: rows as unknown[][] };
+  } catch (error) {
+    const sqlState = sqlStateOf(error);
+    const refused = sqlState !== '' && !sqlState.startsWith('08') && !sqlState.startsWith('57P');
+    if (!refused) brokenBy ??= asError(error);
+    return { status: refused ? 'refused' : 'lost', error: asError(error), sqlState };
+  } finally {
+    client.off('error', broke);
+    client.release(brokenBy);
+  }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+/** The five characters of the server's error code; empty for errors that did not come from the server. */
+function sqlStateOf(thrown: unknown): string {
+  const { code, severity } = thrown as { code?: unknown; severity?: unknown };
+  return typeof code === 'string' && typeof severity === 'string' ? code : '';
+}
+
+/** The error that callers see for a statement that did not succeed. */
+export function statementError(result: Exclude<StatementResult, { status: 'done' }>, doing: string): ProaError {
+  const message = `PostgreSQL: ${doing}: ${result.error.message}${result.sqlState === '' ? '' : ` (${result.sqlState})`}`;
+  const readOnly = result.sqlState === '25006' || result.sqlState === '53100';
+  return new ProaError(readOnly ? 'engine.read-only' : 'engine.unavailable', message, { cause: result.error });
+}

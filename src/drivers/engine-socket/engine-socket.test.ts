@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest';
+import type { Engine } from '../../contracts/engine.ts';
+import { tuple } from '../../kernel/tuple.ts';
+import { nodeClock } from '../../ports/node/clock.ts';
+import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
+import { engineSuite } from '../../testing/engine-suite.ts';
+import { createSimulatedNetwork, type SimulatedNetwork } from '../../testing/simulator/network.ts';
+import { createMemoryContents, createMemoryEngine } from '../engine-memory/memory-engine.ts';
+import { connectEngine, type ConnectEngineOptions, type RemoteEngine } from './connect-engine.ts';
+import { type EngineServer, serveEngine, type ServeEngineOptions } from './serve-engine.ts';
+
+const address = { path: '/run/proa.sock' };
+
+interface Rig {
+  readonly network: SimulatedNetwork;
+  readonly memory: Engine;
+  readonly server: EngineServer;
+  readonly connect: (more?: Partial<ConnectEngineOptions>) => Promise<RemoteEngine>;
+  readonly close: () => Promise<void>;
+}
+
+async function rig(more: Partial<ServeEngineOptions> = {}): Promise<Rig> {
+  const network = createSimulatedNetwork({ clock: nodeClock, seed: 1 });
+  const memory = createMemoryEngine({ clock: nodeClock });
+  const server = await serveEngine({ network: network.node('owner'), clock: nodeClock, address, engine: Promise.resolve(memory), ...more });
+  const opened: RemoteEngine[] = [];
+  return {
+    network,
+    memory,
+    server,
+    async connect(options = {}) {
+      const client = await connectEngine({ network: network.node('client'), clock: nodeClock, address, name: 'app', ...options });
+      opened.push(client);
+      return client;
+    },
+    async close() {
+      await Promise.all(opened.map((client) => client.close()));
+      await server.close();
+      await memory.close();
+    },
+  };
+}
+
+engineSuite({
+  name: 'socket over a simulated network',
+  async open() {
+    const network = createSimulatedNetwork({ clock: nodeClock, seed: 7 });
+    const contents = createMemoryContents();
+    const opened: RemoteEngine[] = [];
+    let epoch = 0;
+    let memory = createMemoryEngine({ clock: nodeClock, contents });
+    let server: EngineServer;
+    const serve = async (): Promise<Engine> => {
+      server = await serveEngine({
+        network: network.node('owner'),
+        clock: nodeClock,
+        address: { path: `/s${++epoch}` },
+        engine: Promise.resolve(memory),
+      });
+      return connect();
+    };
+    const connect = async (): Promise<Engine> => {
+      const client = await connectEngine({ network: network.node('client'), clock: nodeClock, address: server.address, name: 'suite' });
+      opened.push(client);
+      return client;
+    };
+    const destroy = async (): Promise<void> => {
+      await Promise.all(opened.map((client) => client.close()));
+      await server.close();
+      await memory.close();
+    };
+    const again = async (): Promise<Engine> => {
+      await destroy();
+      memory = createMemoryEngine({ clock: nodeClock, contents });
+      return serve();
+    };
+    return { engine: await serve(), second: connect, reopen: again, crash: again, destroy };
+  },
+});
+
+describe('engine over a socket', () => {
+  it('keeps a client within its scope', async () => {
+    const { connect, memory, close } = await rig();
+    const mine = tuple('app', 'a');
+    const client = await connect({ scope: [mine] });
+    await done(client, { put: [{ key: tuple('app', 'a', 'k'), value: bytes('1') }] });
+    await done(memory, { put: [{ key: tuple('app', 'b'), value: bytes('secret') }] });
+    const denied = { code: 'engine.denied' };
+    const put = [{ key: tuple('app', 'a', 'x'), value: bytes('1') }];
+    await expect(client.get(tuple('app', 'b'))).rejects.toMatchObject(denied);
+    await expect(client.range({ from: tuple('app'), to: '\xff' })).rejects.toMatchObject(denied);
+    await expect(client.readLog('l', 0)).rejects.toMatchObject(denied);
+    await expect(client.acquireLease('l', 'me', 1_000)).rejects.toMatchObject(denied);
+    await expect(client.commit({ put, delete: [tuple('app', 'b')] })).rejects.toMatchObject(denied);
+    await expect(client.commit({ put, deleteRange: [{ from: mine, to: '\xff' }] })).rejects.toMatchObject(denied);
+    await expect(client.commit({ put, append: [{ log: 'l', entries: [{ data: bytes('') }] }] })).rejects.toMatchObject(denied);
+    const peeking = { kind: 'exists', key: tuple('app', 'b') } as const;
+    await expect(client.commit({ put, if: [peeking] })).rejects.toMatchObject(denied);
+    expect(await memory.get(tuple('app', 'a', 'x'))).toBeUndefined();
+    expect(text((await client.get(tuple('app', 'a', 'k')))?.value)).toBe('1');
+    await close();
+  });
+
+  it('answers unknown for commits under way when the connection is lost, and engine.unavailable for the rest', async () => {
+    const { connect, network, close } = await rig();
+    const client = await connect();
+    const commit = client.commit({ put: [{ key: 'a', value: bytes('1') }] });
+    const read = client.get('a');
+    network.reset('client');
+    expect((await commit).status).toBe('unknown');
+    await expect(read).rejects.toMatchObject({ code: 'engine.unavailable' });
+    await expect(client.get('a')).rejects.toMatchObject({ code: 'engine.unavailable' });
+    expect((await client.lost).message).toContain('ECONNRESET');
+    await close();
+  });
+
+  it('notices an owner that has fallen silent, half-open connections included', async () => {
+    for (const silent of ['freeze', 'half-open'] as const) {
+      const { connect, network, close } = await rig();
+      const client = await connect({ silenceMs: 80 });
+      if (silent === 'freeze') network.freeze('owner');
+      else network.kill('owner', true);
+      expect((await client.lost).message).toContain('silent');
+      await expect(connect({ connectTimeoutMs: 50 })).rejects.toMatchObject({ code: 'engine.unavailable' });
+      await close();
+    }
+  });
+
+  it('waits for an owner that is starting, and hears why it did not', async () => {
+    let start: (engine: Engine) => void = () => {};
+    const starting = new Promise<Engine>((resolve) => void (start = resolve));
+    const { connect, memory, close } = await rig({ engine: starting });
+    const connecting = connect({ connectTimeoutMs: 50, silenceMs: 60 });
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    start(memory);
+    const client = await connecting;
+    await done(client, { put: [{ key: 'a', value: bytes('1') }] });
+    await close();
+    const failed = await rig({ engine: Promise.reject(new Error('disk on fire')) });
+    await expect(failed.connect()).rejects.toThrow('disk on fire');
+    await failed.close();
+  });
+
+  it('tells clients when it stops, and leaves no connection behind', async () => {
+    const { connect, server, network, close } = await rig();
+    const client = await connect();
+    await done(client, { put: [{ key: 'a', value: bytes('1') }] });
+    expect(server.clients).toBe(1);
+    await server.close();
+    expect((await client.lost).message).toBe('the owner stops');
+    await close();
+    for (let i = 0; network.open > 0 && i < 100; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(network.open).toBe(0);
+  });
+
+  it('closes a connection that sends what is no frame, and serves the others', async () => {
+    const { connect, network, close } = await rig();
+    const client = await connect();
+    const garbage = [Buffer.alloc(64, 0xff), Buffer.from([0, 0, 0, 5, 3, 0, 0, 0, 1]), Buffer.from([0, 0, 0, 1, 0])];
+    for (const bytes_ of garbage) {
+      const connection = network.node('client').connect(address);
+      const closed = new Promise<void>((resolve) => {
+        connection.handlers = {
+          data: () => {},
+          end: () => {},
+          drain: () => {},
+          close: () => resolve(),
+          open: () => void connection.write(bytes_),
+        };
+      });
+      await closed;
+    }
+    expect((await done(client, { put: [{ key: 'a', value: bytes('1') }] })).versions).toHaveLength(1);
+    await close();
+  });
+
+  it('carries large commits and pages in many pieces, through a narrow window', async () => {
+    const { connect, close } = await rig();
+    const client = await connect();
+    const value = new Uint8Array(900_000).map((_, i) => i % 251);
+    await Promise.all(['a', 'b', 'c', 'd'].map((key) => done(client, { put: [{ key, value }] })));
+    const found = await client.getMany(['a', 'b', 'c', 'd', 'e']);
+    expect(found.map((entry) => entry?.value.length)).toEqual([900_000, 900_000, 900_000, 900_000, undefined]);
+    expect(Buffer.compare(found[3]?.value as Uint8Array, value)).toBe(0);
+    await close();
+  });
+});

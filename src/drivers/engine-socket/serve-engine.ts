@@ -1,0 +1,267 @@
+import type { Engine } from '../../contracts/engine.ts';
+import { isProaError, ProaError } from '../../kernel/errors.ts';
+import type { Address, Clock, Connection, Listener, Network } from '../../kernel/ports.ts';
+import type { Key } from '../../kernel/tuple.ts';
+import type { ByteReader, ByteWriter } from '../../wire/engine/byte-codec.ts';
+import { FrameLink, frameWriter } from '../../wire/engine/frame-link.ts';
+import * as message from './messages.ts';
+import { createScope, type Scope } from './scope.ts';
+
+const { answerType, requestType } = message;
+
+export interface ServeEngineOptions {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly address: Address;
+  /** Awaited by requests until it is open; clients are told that the owner is starting. */
+  readonly engine: Promise<Engine>;
+  /** Called before every request is given to the engine; a rejection is its answer (the owner found out that it is none any more). */
+  readonly admit?: () => Promise<void> | undefined;
+  /** Told when the engine answered `unknown` or `engine.unavailable`: it may not be worth serving any more. */
+  readonly failed?: (error: unknown) => void;
+  /** Clients at once. Default 256. */
+  readonly clientsMax?: number;
+  /** Requests of one client that may be under way. Default 8,192. */
+  readonly requestsMax?: number;
+}
+
+export interface EngineServer {
+  readonly address: Address;
+  readonly clients: number;
+  /** Stops accepting, tells the clients to look for the next owner, and closes their connections. The engine stays open. */
+  close(): Promise<void>;
+}
+
+/** Serves the engine contract on a socket. Fails with the system's error when the address cannot be bound. */
+export async function serveEngine(options: ServeEngineOptions): Promise<EngineServer> {
+  const clients = new Set<EngineClient>();
+  // A client that is refused hears why.
+  options.engine.catch(() => {});
+  const listener: Listener = await options.network.listen(options.address, (connection) => {
+    if (clients.size >= (options.clientsMax ?? 256)) return connection.destroy();
+    const client = new EngineClient(options, connection, () => clients.delete(client));
+    clients.add(client);
+  });
+  return {
+    address: listener.address,
+    get clients() {
+      return clients.size;
+    },
+    async close() {
+      const stopped = listener.close();
+      for (const client of clients) client.sayBye();
+      await stopped;
+    },
+  };
+}
+
+class EngineClient {
+  readonly #options: ServeEngineOptions;
+  readonly #link: FrameLink;
+  readonly #watches = new Map<number, () => void>();
+  /** Hints that were sent in this turn; one is enough. */
+  readonly #hinted = new Set<number>();
+  #scope: Scope | undefined;
+  #engine: Engine | undefined;
+  #underWay = 0;
+
+  constructor(options: ServeEngineOptions, connection: Connection, gone: () => void) {
+    this.#options = options;
+    this.#link = new FrameLink({
+      connection,
+      clock: options.clock,
+      frame: (type, id, payload) => this.#frame(type, id, payload),
+      closed: () => {
+        for (const unwatch of this.#watches.values()) unwatch();
+        this.#watches.clear();
+        gone();
+      },
+    });
+  }
+
+  sayBye(): void {
+    this.#link.send(answerType.bye, 0, frameWriter(0));
+    this.#link.end();
+  }
+
+  #frame(type: number, id: number, r: ByteReader): void {
+    if (type === requestType.hello) return this.#hello(id, message.readHello(r));
+    if (type === requestType.ping)
+      return this.#link.send(this.#engine === undefined ? answerType.starting : answerType.ok, id, this.#head());
+    const scope = this.#scope;
+    if (scope === undefined) throw new ProaError('malformed-request', 'engine protocol: a request before hello');
+    if (++this.#underWay >= this.#requestsMax) this.#link.pause();
+    let answer: Promise<(w: ByteWriter) => void>;
+    try {
+      answer = this.#admitted(this.#read(type, r, scope));
+    } catch (error) {
+      if (!(error instanceof Error) || ProaError.from(error).code === 'malformed-request') throw error;
+      answer = Promise.reject(error);
+    }
+    void this.#reply(id, answer);
+  }
+
+  get #requestsMax(): number {
+    return this.#options.requestsMax ?? 8_192;
+  }
+
+  #hello(id: number, hello: message.Hello): void {
+    if (hello.version !== message.protocolVersion) {
+      const versions = `${hello.version}, the owner ${message.protocolVersion}`;
+      return this.#fail(id, new ProaError('engine.format', `"${hello.name}" speaks version ${versions} of the engine protocol`));
+    }
+    this.#scope = createScope(hello.name, hello.scope);
+    if (this.#engine === undefined) this.#link.send(answerType.starting, id, this.#head());
+    void this.#welcome(id);
+  }
+
+  async #welcome(id: number): Promise<void> {
+    try {
+      this.#engine = await this.#options.engine;
+      this.#link.send(answerType.ok, id, this.#head());
+    } catch (error) {
+      this.#fail(id, error);
+    }
+  }
+
+  /** Decodes a request now, while its bytes are here, and returns what to do with it. */
+  #read(type: number, r: ByteReader, scope: Scope): (engine: Engine) => Promise<(w: ByteWriter) => void> {
+    const work = this.#decode(type, r, scope);
+    r.done();
+    return work;
+  }
+
+  #decode(type: number, r: ByteReader, scope: Scope): (engine: Engine) => Promise<(w: ByteWriter) => void> {
+    switch (type) {
+      case requestType.commit: {
+        const commit = message.readCommit(r);
+        scope.commit(commit);
+        return async (engine) => {
+          const result = await engine.commit(commit);
+          if (result.status === 'unknown') this.#options.failed?.(result.cause);
+          return (w) => message.writeCommitResult(w, result);
+        };
+      }
+      case requestType.getMany: {
+        const keys = r.list(100_000, () => r.key());
+        for (const key of keys) scope.key(key);
+        return async (engine) => {
+          const entries = await engine.getMany(keys);
+          return (w) => void w.list(entries, (found) => w.optional(found, (entry) => message.writeEntry(w, entry)));
+        };
+      }
+      case requestType.range: {
+        const query = message.readRangeQuery(r);
+        scope.range(query.from, query.to);
+        return async (engine) => {
+          const page = await engine.range(query);
+          return (w) => message.writeRangePage(w, page);
+        };
+      }
+      case requestType.readLog: {
+        const [log, after, limit] = [r.key(), r.number(), r.optional(() => r.number())];
+        scope.key(log);
+        return async (engine) => {
+          const page = await engine.readLog(log, after, limit);
+          return (w) => message.writeLogPage(w, page);
+        };
+      }
+      case requestType.trim: {
+        const [log, upTo] = [r.key(), r.number()];
+        scope.key(log);
+        return async (engine) => {
+          await engine.trim(log, upTo);
+          return () => {};
+        };
+      }
+      default:
+        return this.#decodeRest(type, r, scope);
+    }
+  }
+
+  #decodeRest(type: number, r: ByteReader, scope: Scope): (engine: Engine) => Promise<(w: ByteWriter) => void> {
+    switch (type) {
+      case requestType.acquireLease: {
+        const [name, owner, ttlMs] = [r.key(), r.text(), r.number()];
+        scope.key(name);
+        return async (engine) => {
+          const lease = await engine.acquireLease(name, owner, ttlMs);
+          return (w) => message.writeLease(w, lease);
+        };
+      }
+      case requestType.renewLease:
+      case requestType.releaseLease: {
+        const lease = message.readLease(r);
+        const ttlMs = r.number();
+        if (!lease.held) throw new ProaError('malformed-request', 'engine protocol: a lease that is not held');
+        scope.key(lease.name);
+        if (type === requestType.releaseLease) return (engine) => engine.releaseLease(lease).then(() => () => {});
+        return async (engine) => {
+          const renewed = await engine.renewLease(lease, ttlMs);
+          return (w) => void w.optional(renewed, (kept) => message.writeLease(w, kept));
+        };
+      }
+      case requestType.watch:
+        return this.#watch(r, scope);
+      case requestType.unwatch: {
+        const watch = r.u32();
+        this.#watches.get(watch)?.();
+        this.#watches.delete(watch);
+        return () => Promise.resolve(() => {});
+      }
+      case requestType.stats:
+        return (engine) => Promise.resolve((w) => message.writeStats(w, engine.stats()));
+      default:
+        throw new ProaError('malformed-request', `engine protocol: a frame of the unknown type ${type}`);
+    }
+  }
+
+  #watch(r: ByteReader, scope: Scope): (engine: Engine) => Promise<(w: ByteWriter) => void> {
+    const [watch, isLog, key] = [r.u32(), r.u8() === 1, r.key()];
+    if (isLog) scope.key(key);
+    else scope.range(key, key + '\xff');
+    return (engine) => {
+      const hint = (): void => this.#hint(watch);
+      if (!this.#link.closed) this.#watches.set(watch, isLog ? engine.onAppend(key, hint) : engine.watch(key as Key, hint));
+      return Promise.resolve(() => {});
+    };
+  }
+
+  #hint(watch: number): void {
+    if (this.#hinted.has(watch)) return;
+    if (this.#hinted.size === 0) this.#options.clock.soon(() => this.#hinted.clear());
+    this.#hinted.add(watch);
+    this.#link.send(answerType.hint, watch, frameWriter(0));
+  }
+
+  async #admitted(work: (engine: Engine) => Promise<(w: ByteWriter) => void>): Promise<(w: ByteWriter) => void> {
+    const doubt = this.#options.admit?.();
+    if (doubt !== undefined) await doubt;
+    // No await when it is open: commits must reach the engine in the order in which they came.
+    return work(this.#engine ?? (await this.#options.engine));
+  }
+
+  async #reply(id: number, answer: Promise<(w: ByteWriter) => void>): Promise<void> {
+    try {
+      const write = await answer;
+      const w = this.#head();
+      write(w);
+      this.#link.send(answerType.ok, id, w);
+    } catch (error) {
+      if (isProaError(error) && error.code === 'engine.unavailable') this.#options.failed?.(error);
+      this.#fail(id, error);
+    }
+    if (this.#underWay-- === this.#requestsMax) this.#link.resume();
+  }
+
+  #fail(id: number, error: unknown): void {
+    const w = this.#head();
+    message.writeError(w, ProaError.from(error));
+    this.#link.send(answerType.error, id, w);
+  }
+
+  /** Every answer tells the engine's time. */
+  #head(): ByteWriter {
+    return frameWriter().number(this.#engine?.now() ?? 0);
+  }
+}

@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto';
+import { engineLimits, type Engine, type NewLogEntry } from '../../contracts/engine.ts';
+import type { Consumer, OutgoingMessage, PubSub, PubSubCapability, SubscribeRequest, Subscription } from '../../contracts/pubsub.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Logger } from '../../kernel/log.ts';
+import type { Clock, Random } from '../../kernel/ports.ts';
+import type { EngineBrokerConfig } from './config.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { busKeys, type BusKeys } from './keys.ts';
+import { Liveness } from './liveness.ts';
+import { metadataOf, partBytes, toEntry, uploadParts } from './messages.ts';
+import { GroupSubscription } from './subscription.ts';
+
+export interface BrokerContext {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly namespace: string;
+  /** The bus when the configuration names none. */
+  readonly name: string;
+}
+
+const batchEntriesMax = 256;
+const batchBytesMax = engineLimits.commitBytesMax - 512 * 1024;
+/** Topics known to be registered; beyond this many the set starts anew. */
+const topicsKnownMax = 10_000;
+
+/**
+ * The durable event log as a broker: a topic is a log of the engine, publishing is one append, a group is a record per lane. A published event is
+ * durable when `publish` resolves; it is delivered at least once to every group, again after a crash only if its acknowledgement was not durable.
+ */
+export class EngineBroker implements PubSub {
+  readonly capabilities: readonly PubSubCapability[] = ['MESSAGE_TTL', 'BULK_PUBSUB'];
+  readonly #context: BrokerContext;
+  readonly #config: EngineBrokerConfig;
+  readonly #keys: BusKeys;
+  readonly #broker: string;
+  readonly #liveness: Liveness;
+  readonly #housekeeping: Housekeeping;
+  readonly #subscriptions = new Set<GroupSubscription>();
+  readonly #topics = new Set<string>();
+  #members = 0;
+  #closed = false;
+
+  constructor(config: EngineBrokerConfig, context: BrokerContext) {
+    const { engine, clock, log } = context;
+    this.#config = config;
+    this.#context = context;
+    this.#keys = busKeys(context.namespace, config.bus ?? context.name);
+    this.#broker = context.random.uuid();
+    const shared = { engine, clock, log, keys: this.#keys, broker: this.#broker };
+    this.#liveness = new Liveness({ ...shared, ttlMs: config.leaseTtl });
+    this.#housekeeping = new Housekeeping({
+      ...shared,
+      retentionMs: config.retention,
+      retentionBytes: config.retentionBytes,
+      keepConsumedMs: config.keepConsumed,
+      intervalMs: 60_000,
+    });
+  }
+
+  async publish(message: OutgoingMessage): Promise<void> {
+    const entry = message.data.length <= partBytes ? toEntry(message, this.#context.engine.now()) : await this.#upload(message);
+    await this.#append(message.topic, [entry], message.dedupe);
+  }
+
+  async publishMany(messages: readonly OutgoingMessage[]): Promise<(Error | undefined)[]> {
+    const errors: (Error | undefined)[] = messages.map(() => undefined);
+    const work: Promise<void>[] = [];
+    for (const batch of this.#batches(messages, errors)) {
+      const failed = (error: unknown): void => {
+        for (const index of batch.indices) errors[index] = ProaError.from(error);
+      };
+      work.push(this.#append(batch.topic, batch.entries).catch(failed));
+    }
+    messages.forEach((message, index) => {
+      if (fitsBatch(message)) return;
+      work.push(
+        this.publish(message).catch((error: unknown) => {
+          errors[index] = ProaError.from(error);
+        }),
+      );
+    });
+    await Promise.all(work);
+    return errors;
+  }
+
+  #batches(messages: readonly OutgoingMessage[], errors: (Error | undefined)[]): Batch[] {
+    const batches: Batch[] = [];
+    const open = new Map<string, Batch>();
+    const now = this.#context.engine.now();
+    messages.forEach((message, index) => {
+      if (!fitsBatch(message)) return;
+      const bytes = message.data.length + 1024;
+      let batch = open.get(message.topic);
+      if (batch === undefined || batch.entries.length >= batchEntriesMax || batch.bytes + bytes > batchBytesMax) {
+        batch = { topic: message.topic, entries: [], indices: [], bytes: 0 };
+        open.set(message.topic, batch);
+        batches.push(batch);
+      }
+      try {
+        batch.entries.push(toEntry(message, now));
+        batch.indices.push(index);
+        batch.bytes += bytes;
+      } catch (error) {
+        errors[index] = ProaError.from(error);
+      }
+    });
+    return batches.filter(({ entries }) => entries.length > 0);
+  }
+
+  async subscribe(request: SubscribeRequest, consumer: Consumer): Promise<Subscription> {
+    if (this.#closed) throw new ProaError('unavailable', 'this broker is closed');
+    const { engine, clock, random, log } = this.#context;
+    const { topic, group, metadata } = request;
+    const subscription = new GroupSubscription(
+      {
+        engine,
+        clock,
+        random,
+        log,
+        keys: this.#keys,
+        liveness: this.#liveness,
+        broker: this.#broker,
+        member: `${this.#broker}/${++this.#members}`,
+        topic,
+        group,
+        startFrom: metadataOf(metadata, 'startFrom') ?? this.#config.startFrom,
+        lanes: this.#config.lanes,
+        recentMs: this.#config.keepConsumed,
+        redeliverMs: this.#config.redeliverInterval,
+        redeliverMsMax: this.#config.redeliverIntervalMax,
+        pollMs: this.#config.leaseTtl / 2,
+      },
+      consumer,
+    );
+    this.#subscriptions.add(subscription);
+    try {
+      await subscription.start();
+    } catch (error) {
+      await this.#end(subscription, 0);
+      throw error;
+    }
+    this.#housekeeping.start();
+    return {
+      pause: () => subscription.pause(),
+      resume: () => subscription.resume(),
+      close: (graceMs) => this.#end(subscription, graceMs),
+    };
+  }
+
+  async ping(): Promise<void> {
+    await this.#context.engine.get(this.#keys.housekeeping);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(Array.from(this.#subscriptions, (subscription) => this.#end(subscription, 0)));
+    await this.#housekeeping.close();
+    await this.#liveness.close().catch(() => undefined);
+  }
+
+  async #end(subscription: GroupSubscription, graceMs: number): Promise<void> {
+    await subscription.close(graceMs);
+    this.#subscriptions.delete(subscription);
+  }
+
+  /** Appends in one commit. A repeat with the same `dedupe` within 10 minutes changes nothing (the engine keeps commit ids that long). */
+  async #append(topic: string, entries: readonly NewLogEntry[], dedupe?: string): Promise<void> {
+    const { engine } = this.#context;
+    const known = this.#topics.has(topic);
+    const result = await engine.commit({
+      append: [{ log: this.#keys.log(topic), entries }],
+      ...(known ? {} : { put: [{ key: this.#keys.topic(topic), value: new Uint8Array(0) }] }),
+      ...(dedupe === undefined ? {} : { id: commitId(topic, dedupe) }),
+    });
+    if (result.status === 'done') {
+      if (!known) this.#remember(topic);
+      return;
+    }
+    const cause = result.status === 'unknown' ? result.cause : undefined;
+    throw new ProaError('engine.outcome-unknown', `whether the event was appended to topic ${topic} is not known`, { cause });
+  }
+
+  #remember(topic: string): void {
+    if (this.#topics.size >= topicsKnownMax) this.#topics.clear();
+    this.#topics.add(topic);
+    this.#housekeeping.start();
+  }
+
+  #upload(message: OutgoingMessage): Promise<NewLogEntry> {
+    const { engine, random } = this.#context;
+    return uploadParts(engine, this.#keys, { message, upload: random.uuid(), keepMs: this.#config.retention });
+  }
+}
+
+interface Batch {
+  readonly topic: string;
+  readonly entries: NewLogEntry[];
+  readonly indices: number[];
+  bytes: number;
+}
+
+/** A large message needs uploads, one with a dedupe id a commit of its own. */
+function fitsBatch(message: OutgoingMessage): boolean {
+  return message.data.length <= partBytes && message.dedupe === undefined;
+}
+
+function commitId(topic: string, dedupe: string): string {
+  return `event:${createHash('sha256').update(`${topic}\0${dedupe}`).digest('base64url')}`;
+}

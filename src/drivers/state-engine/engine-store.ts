@@ -1,0 +1,225 @@
+import type { Append, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
+import { engineLimits } from '../../contracts/engine.ts';
+import {
+  type BulkOutcome,
+  EtagError,
+  expiryMetadata,
+  type StateCapability,
+  type StateDelete,
+  type StateOperation,
+  type StateSet,
+  type StateStore,
+  type StateValue,
+} from '../../contracts/state.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Logger } from '../../kernel/log.ts';
+import type { Random } from '../../kernel/ports.ts';
+import type { Key } from '../../kernel/tuple.ts';
+import { createLargeValues, type LargeValues } from './large-values.ts';
+import { createLayout, type KeyRange, type Layout } from './layout.ts';
+import { chunkedRecord, decodeRecord, inlineRecord, type Manifest, recordOverheadBytes } from './record.ts';
+import { createScans } from './scans.ts';
+
+/** What this store can do. */
+export const engineCapabilities: readonly StateCapability[] = [
+  'ETAG',
+  'TRANSACTIONAL',
+  'QUERY_API',
+  'TTL',
+  'DELETE_WITH_PREFIX',
+  'KEYS_LIKE',
+  'ACTOR',
+];
+
+export interface EngineStoreOptions {
+  readonly engine: Engine;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly namespace: string;
+  readonly space: string;
+}
+
+/** Reads one entry into a value; undefined when it vanished while a large value was read. */
+export type ReadEntry = (key: string, entry: Entry) => Promise<StateValue | undefined>;
+
+const inlineBytesMax = engineLimits.valueBytesMax - recordOverheadBytes;
+/** A change of one key takes up to three of the engine's operations: condition, record, range of old chunks. */
+const transactionOperationsMax = Math.floor(engineLimits.operationsMax / 3);
+const readTries = 8;
+const stageTries = 5;
+const keysPerRead = 64;
+const writesPerTurn = 256;
+
+/**
+ * The state store over the engine: durable, shared by all processes of the engine, etag = version of the key. An unconditional set is one commit without a
+ * read: it also removes the chunks that an earlier, larger value of the key may have left. A transaction is one commit, judged against what was there before it.
+ */
+export function createEngineStore(options: EngineStoreOptions): StateStore {
+  const { engine } = options;
+  const layout = createLayout(options.namespace, options.space);
+  const large = createLargeValues(engine, layout, options.random);
+  const read: ReadEntry = (key, entry) => readEntry(key, entry, { engine, layout, large });
+  const write = (operations: readonly StateOperation[], appends?: readonly Append[]): Promise<void> =>
+    writeAll(operations, { engine, layout, large, ...(appends !== undefined && { appends }) });
+  const set = (request: StateSet): Promise<void> => write([{ kind: 'upsert', ...request }]);
+  const remove = (request: StateDelete): Promise<void> => write([{ kind: 'delete', ...request }]);
+  const sweeping = large
+    .sweep()
+    .catch((error: unknown) => options.log.warn('stale parts of large values were not removed', { error: String(error) }));
+  return {
+    capabilities: engineCapabilities,
+    transactionOperationsMax,
+    async get({ key }) {
+      const entry = await engine.get(layout.record(key));
+      return entry === undefined ? undefined : read(key, entry);
+    },
+    set,
+    delete: remove,
+    async bulkGet(requests) {
+      const outcomes: BulkOutcome<StateValue>[] = [];
+      for (let at = 0; at < requests.length; at += keysPerRead) {
+        const keys = requests.slice(at, at + keysPerRead).map(({ key }) => key);
+        const entries = await engine.getMany(keys.map((key) => layout.record(key)));
+        for (const [index, key] of keys.entries()) {
+          const entry = entries[index];
+          const value = entry && (await read(key, entry));
+          outcomes.push(value === undefined ? { key } : { key, value });
+        }
+      }
+      return outcomes;
+    },
+    bulkSet: (requests) => each(requests, set),
+    bulkDelete: (requests) => each(requests, remove),
+    engine,
+    transact: async (operations, _metadata, appends) =>
+      operations.length === 0 && appends === undefined ? undefined : write(operations, appends),
+    ...createScans(engine, layout, read),
+    async ping() {
+      await engine.get(layout.record(''));
+    },
+    async close() {
+      await sweeping;
+    },
+  };
+}
+
+interface Parts {
+  readonly engine: Engine;
+  readonly layout: Layout;
+  readonly large: LargeValues;
+  /** What else the commit does. */
+  readonly appends?: readonly Append[];
+}
+
+async function readEntry(key: string, first: Entry, { engine, large }: Parts): Promise<StateValue | undefined> {
+  let entry: Entry | undefined = first;
+  for (let tries = 0; tries < readTries && entry !== undefined; tries++) {
+    const record = decodeRecord(entry.value);
+    const data = record.kind === 'inline' ? record.data : await large.read(key, record.manifest);
+    if (data !== undefined) return valueOf(entry, data, record.contentType);
+    entry = await engine.get(entry.key);
+  }
+  if (entry === undefined) return undefined;
+  throw new ProaError('overloaded', `the value of '${key}' was replaced ${readTries} times while it was read`);
+}
+
+function valueOf(entry: Entry, data: Uint8Array, contentType: string | undefined): StateValue {
+  const etag = String(entry.version);
+  if (contentType === undefined && entry.expiresAtMs === undefined) return { data, etag };
+  return {
+    data,
+    etag,
+    ...(contentType !== undefined && { contentType }),
+    ...(entry.expiresAtMs !== undefined && { metadata: expiryMetadata(entry.expiresAtMs) }),
+  };
+}
+
+/** One commit under construction. */
+interface Draft {
+  readonly if: Condition[];
+  readonly put: Put[];
+  readonly delete: Key[];
+  readonly deleteRange: KeyRange[];
+  readonly staged: { readonly key: string; readonly manifest: Manifest }[];
+}
+
+/** Commits the operations as one. Large values are staged again when another write of the same key removed their parts before the commit. */
+async function writeAll(operations: readonly StateOperation[], parts: Parts): Promise<void> {
+  for (let tries = 0; tries < stageTries; tries++) {
+    const draft: Draft = { if: [], put: [], delete: [], deleteRange: [], staged: [] };
+    for (const operation of operations) addCondition(operation, parts.layout, draft);
+    const etags = draft.if.length;
+    for (const operation of lastOfEachKey(operations)) {
+      if (operation.kind === 'delete') addDelete(operation, parts.layout, draft);
+      else if (operation.data.length <= inlineBytesMax) addInline(operation, parts, draft);
+      else await addLarge(operation, parts, draft);
+    }
+    const { staged, ...commit } = draft;
+    const result = await parts.engine.commit(parts.appends === undefined ? commit : { ...commit, append: parts.appends });
+    if (result.status === 'done') return;
+    if (result.status === 'unknown') {
+      throw new ProaError('engine.outcome-unknown', 'the state may or may not have been written', { cause: result.cause });
+    }
+    await Promise.all(staged.map(({ key, manifest }) => parts.large.drop(key, manifest)));
+    if (result.failed < etags) throw new EtagError('mismatch');
+  }
+  throw new ProaError('overloaded', `a large value was displaced ${stageTries} times by other writes of its key`);
+}
+
+/** Later operations on a key replace earlier ones of the same transaction. */
+function lastOfEachKey(operations: readonly StateOperation[]): Iterable<StateOperation> {
+  return operations.length === 1 ? operations : new Map(operations.map((operation) => [operation.key, operation])).values();
+}
+
+function addCondition({ kind, key, etag, concurrency }: StateOperation, layout: Layout, draft: Draft): void {
+  if (etag !== undefined) {
+    if (!/^[1-9]\d{0,15}$/.test(etag)) throw new EtagError('invalid', `'${etag.slice(0, 64)}' is not an etag of this store`);
+    draft.if.push({ kind: 'version', key: layout.record(key), version: Number(etag) });
+  } else if (kind === 'upsert' && concurrency === 'first-write') {
+    draft.if.push({ kind: 'version', key: layout.record(key), version: 0 });
+  }
+}
+
+function addDelete({ key }: StateDelete, layout: Layout, draft: Draft): void {
+  draft.delete.push(layout.record(key));
+  draft.deleteRange.push(layout.chunks(key));
+}
+
+function addInline({ key, data, contentType, ttlSeconds }: StateSet, { engine, layout }: Parts, draft: Draft): void {
+  const expiry = expiresAt(engine, ttlSeconds);
+  draft.put.push({ key: layout.record(key), value: inlineRecord(data, contentType), ...expiry });
+  draft.deleteRange.push(layout.chunks(key));
+}
+
+async function addLarge({ key, data, contentType, ttlSeconds }: StateSet, { engine, layout, large }: Parts, draft: Draft): Promise<void> {
+  const expiry = expiresAt(engine, ttlSeconds);
+  const record = layout.record(key);
+  const { manifest, alive } = await large.stage(key, data, expiry?.expiresAtMs);
+  draft.staged.push({ key, manifest });
+  draft.if.push(alive);
+  draft.put.push({ key: record, value: chunkedRecord(manifest, contentType), ...expiry });
+  draft.delete.push(layout.staging(key, manifest.write));
+  draft.deleteRange.push(...layout.otherChunks(key, manifest.write));
+}
+
+function expiresAt(engine: Engine, ttlSeconds: number | undefined): { readonly expiresAtMs: number } | undefined {
+  return ttlSeconds === undefined ? undefined : { expiresAtMs: engine.now() + ttlSeconds * 1000 };
+}
+
+/** Runs one write per request. Those of one key take effect in order: a bulk that names a key twice runs one by one, since a large value takes longer than a small one. */
+async function each<T extends { readonly key: string }>(
+  requests: readonly T[],
+  run: (request: T) => Promise<void>,
+): Promise<BulkOutcome<void>[]> {
+  const perTurn = new Set(requests.map(({ key }) => key)).size < requests.length ? 1 : writesPerTurn;
+  const outcomes: BulkOutcome<void>[] = [];
+  for (let at = 0; at < requests.length; at += perTurn) {
+    const slice = requests.slice(at, at + perTurn);
+    const settled = await Promise.allSettled(slice.map(run));
+    settled.forEach((result, index) => {
+      const { key } = slice[index] as T;
+      outcomes.push(result.status === 'fulfilled' ? { key } : { key, error: result.reason as Error });
+    });
+  }
+  return outcomes;
+}

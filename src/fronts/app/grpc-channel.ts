@@ -1,0 +1,295 @@
+import type { AppBindingAnswer, AppChannel, InvokeRequest, InvokeResponse } from '../../blocks/invoke/index.ts';
+import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
+import {
+  AppCallback,
+  AppCallbackAlpha,
+  AppCallbackHealthCheck,
+  type TopicSubscription,
+} from '../../gen/dapr/proto/runtime/v1/appcallback_pb.ts';
+import { bytesBody, collect } from '../../kernel/body.ts';
+import type { Call } from '../../kernel/call.ts';
+import { valueOf } from '../../kernel/context.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Address, Ports } from '../../kernel/ports.ts';
+import { grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
+import { traceKey } from '../../kernel/trace-context.ts';
+import { acceptsConnections } from '../../wire/accepts-connections.ts';
+import { codecOf, createGrpcClient, type GrpcClient, type MethodCodec } from '../../wire/grpc/client.ts';
+import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
+import { remoteStatusOf } from '../../wire/grpc/status.ts';
+import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
+import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
+import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
+import { createPermits, type Permits } from './permits.ts';
+
+export interface GrpcChannelOptions {
+  readonly ports: Pick<Ports, 'network' | 'clock' | 'random'>;
+  readonly address: Address;
+  readonly tls: boolean;
+  readonly appToken: string;
+  readonly maxConcurrency: number;
+  readonly messageBytesMax: number;
+}
+
+/** An app behind gRPC; the transparent proxy uses its connection too. */
+export interface GrpcAppChannel extends AppChannel {
+  readonly client: GrpcClient;
+}
+
+const callback = AppCallback.method;
+const codecs = {
+  onInvoke: codecOf(callback.onInvoke),
+  subscriptions: codecOf(callback.listTopicSubscriptions),
+  event: codecOf(callback.onTopicEvent),
+  bulkEvent: codecOf(callback.onBulkTopicEvent),
+  bulkEventAlpha: codecOf(AppCallbackAlpha.method.onBulkTopicEventAlpha1),
+  bindings: codecOf(callback.listInputBindings),
+  binding: codecOf(callback.onBindingEvent),
+  health: codecOf(AppCallbackHealthCheck.method.healthCheck),
+};
+const verbNumbers: Readonly<Record<string, number>> = {
+  GET: 1,
+  HEAD: 2,
+  POST: 3,
+  PUT: 4,
+  DELETE: 5,
+  CONNECT: 6,
+  OPTIONS: 7,
+  TRACE: 8,
+  PATCH: 9,
+};
+
+/** The app behind gRPC: the `AppCallback` services (Dapr reference 5, 7.2). */
+export function createGrpcChannel(options: GrpcChannelOptions): GrpcAppChannel {
+  return new GrpcCallbackChannel(options);
+}
+
+class GrpcCallbackChannel implements GrpcAppChannel {
+  readonly protocol = 'grpc';
+  readonly address: string;
+  readonly client: GrpcClient;
+  readonly #options: GrpcChannelOptions;
+  readonly #permits: Permits;
+  readonly #token: readonly string[];
+
+  constructor(options: GrpcChannelOptions) {
+    const { ports, address, messageBytesMax, tls } = options;
+    this.#options = options;
+    this.#permits = createPermits(options.maxConcurrency);
+    this.#token = options.appToken === '' ? [] : ['dapr-api-token', options.appToken];
+    this.address = 'path' in address ? 'localhost' : `${address.host}:${address.port}`;
+    this.client = createGrpcClient({
+      clock: ports.clock,
+      random: ports.random,
+      address,
+      messageBytesMax,
+      ...(tls ? { tls: { insecure: true } } : {}),
+    });
+  }
+
+  invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
+    return this.#withPermit(call, () => invoke(this.client, call, this.#token, this.#options.messageBytesMax));
+  }
+
+  reachable(): Promise<boolean> {
+    return acceptsConnections(this.#options.ports, this.#options.address, 1_000);
+  }
+
+  async health(_path: string, timeoutMs: number): Promise<boolean> {
+    try {
+      await this.client.unary(codecs.health, {}, this.#within(timeoutMs));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  // What an app with actors says over HTTP has no counterpart here.
+  config(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  async subscriptions(): Promise<readonly SubscriptionSpec[]> {
+    const answer = await unlessMissing(this.client.unary(codecs.subscriptions, {}, this.#within(10_000)));
+    return (answer?.subscriptions ?? []).flatMap(specOf);
+  }
+
+  async inputBindings(routes: ReadonlyMap<string, string>, timeoutMs: number): Promise<ReadonlySet<string>> {
+    const answer = await unlessMissing(this.client.unary(codecs.bindings, {}, this.#within(timeoutMs)));
+    return new Set((answer?.bindings ?? []).filter((name) => routes.has(name)));
+  }
+
+  async event(call: Call<AppEvent>): Promise<EventVerdict> {
+    try {
+      const answer = await this.#ask(codecs.event, topicEvent(call.input), call, metadataOfHttp(pairs(call.input.metadata)));
+      return topicVerdict(answer.status);
+    } catch (thrown) {
+      return failedVerdict(thrown);
+    }
+  }
+
+  async bulkEvent(call: Call<AppBulkEvent>): Promise<ReadonlyMap<string, EventVerdict>> {
+    const request = bulkRequest(call.input);
+    try {
+      const answer = await this.#ask(codecs.bulkEvent, request, call).catch((thrown: unknown) => {
+        if (ProaError.from(thrown).code !== 'unimplemented') throw thrown;
+        return this.#ask(codecs.bulkEventAlpha, request, call);
+      });
+      return bulkAnswer(answer);
+    } catch (thrown) {
+      const verdict = failedVerdict(thrown);
+      return new Map(call.input.entries.map((entry) => [entry.entryId, verdict]));
+    }
+  }
+
+  async binding(call: Parameters<AppChannel['binding']>[0]): Promise<AppBindingAnswer> {
+    const { name, data, metadata } = call.input;
+    return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+  }
+
+  configuration(): Promise<void> {
+    return Promise.reject(new ProaError('unimplemented', 'gRPC apps get configuration updates on the stream that they opened'));
+  }
+
+  close(): Promise<void> {
+    this.client.close();
+    return Promise.resolve();
+  }
+
+  #within(timeoutMs: number): ClientCallOptions {
+    return { deadlineMs: this.#options.ports.clock.mono() + timeoutMs, metadata: this.#token };
+  }
+
+  #ask<I, O>(codec: MethodCodec<I, O>, request: I, call: Call<unknown>, metadata: readonly string[] = []): Promise<O> {
+    const { cancel, deadlineMs } = call;
+    return this.#withPermit(call, () =>
+      this.client.unary(codec, request, { cancel, deadlineMs, metadata: [...this.#token, ...traceMetadata(call), ...metadata] }),
+    );
+  }
+
+  async #withPermit<T>(call: Pick<Call<unknown>, 'cancel'>, run: () => Promise<T>): Promise<T> {
+    const place = this.#permits.acquire(call.cancel);
+    if (place !== undefined) await place;
+    try {
+      return await run();
+    } finally {
+      this.#permits.release();
+    }
+  }
+}
+
+async function invoke(client: GrpcClient, call: Call<InvokeRequest>, token: readonly string[], bytesMax: number): Promise<InvokeResponse> {
+  const { input } = call;
+  const contentType = headerOf(input.headers, 'content-type') ?? '';
+  const request = {
+    method: input.path,
+    contentType,
+    data: { typeUrl: '', value: await collect(input.body, bytesMax) },
+    httpExtension: { verb: (verbNumbers[input.httpMethod] ?? 3) as 3, querystring: input.query },
+  };
+  const headers: string[] = [];
+  try {
+    const answer = await client.unary(codecs.onInvoke, request, {
+      cancel: call.cancel,
+      deadlineMs: call.deadlineMs,
+      metadata: [...token, ...metadataOfHttp(input.headers)],
+      onHeaders: (metadata) => headers.push(...httpOfMetadata(metadata)),
+    });
+    const type = answer.contentType === '' ? 'application/json' : answer.contentType;
+    return {
+      status: 200,
+      headers: ['content-type', type, ...withoutType(headers)],
+      body: bytesBody(answer.data?.value ?? new Uint8Array(0)),
+    };
+  } catch (thrown) {
+    const status = remoteStatusOf(thrown);
+    if (status === undefined || status.code === 'OK') throw thrown;
+    // The app answered with an error: over HTTP its status is mapped and the body is the gRPC status as JSON (Dapr reference 6.5).
+    const code = grpcNumber(status.code);
+    const body = Buffer.from(JSON.stringify({ code, message: status.message }));
+    return {
+      status: httpFromGrpc(status.code),
+      headers: ['content-type', 'application/json', ...withoutType(headers)],
+      body: bytesBody(body),
+      grpc: { code, message: status.message },
+    };
+  }
+}
+
+function withoutType(headers: readonly string[]): string[] {
+  return headers.filter((_, i, all) => all[i - (i % 2)] !== 'content-type' && all[i - (i % 2)] !== 'dapr-content-type');
+}
+
+// An app that does not implement a question has nothing to say to it.
+async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (thrown) {
+    if (ProaError.from(thrown).code === 'unimplemented') return undefined;
+    throw thrown;
+  }
+}
+
+// UNIMPLEMENTED drops without a dead letter; every other failure is worth another try (Dapr reference 5.4).
+function failedVerdict(thrown: unknown): EventVerdict {
+  const error = ProaError.from(thrown);
+  const code = grpcNumber(error.spec.grpc);
+  if (error.code === 'unimplemented') return { status: 'drop', silent: true, code, error: error.message };
+  return { status: 'retry', code, error: error.message };
+}
+
+function specOf(subscription: TopicSubscription): SubscriptionSpec[] {
+  const { pubsubName, topic, metadata, routes, deadLetterTopic, bulkSubscribe } = subscription;
+  if (pubsubName === '' || topic === '') return [];
+  const rules = (routes?.rules ?? []).map(({ match, path }) => ({ match, path }));
+  return [
+    {
+      pubsub: pubsubName,
+      topic,
+      metadata,
+      rules,
+      defaultPath: routes?.default ?? '',
+      kind: 'PROGRAMMATIC',
+      ...(deadLetterTopic === '' ? {} : { deadLetterTopic }),
+      ...(bulkSubscribe?.enabled === true
+        ? { bulk: { maxMessages: bulkSubscribe.maxMessagesCount || 100, maxAwaitMs: bulkSubscribe.maxAwaitDurationMs || 1_000 } }
+        : {}),
+    },
+  ];
+}
+
+function bindingAnswer(answer: {
+  storeName: string;
+  to: string[];
+  data: Uint8Array;
+  concurrency: number;
+  states: { key: string; value: Uint8Array }[];
+}): AppBindingAnswer {
+  return {
+    to: answer.to,
+    data: answer.data,
+    concurrency: answer.concurrency === 1 ? 'parallel' : 'sequential',
+    storeName: answer.storeName,
+    state: answer.states.map(({ key, value }) => ({ key, value })),
+  };
+}
+
+function traceMetadata(call: Call<unknown>): string[] {
+  const { traceparent, tracestate, baggage } = valueOf(call.context, traceKey);
+  if (traceparent === '') return [];
+  const binary = Buffer.from(`0000${traceparent.slice(3, 35)}01${traceparent.slice(36, 52)}02${traceparent.slice(53, 55)}`, 'hex');
+  return [
+    ...['traceparent', traceparent, 'grpc-trace-bin', binary.toString('base64').replace(/=+$/, '')],
+    ...(tracestate === '' ? [] : ['tracestate', tracestate]),
+    ...(baggage === '' ? [] : ['baggage', baggage]),
+  ];
+}
+
+function pairs(metadata: Readonly<Record<string, string>>): string[] {
+  return Object.entries(metadata).flatMap(([name, value]) => [name.toLowerCase(), value]);
+}
+
+function headerOf(headers: readonly string[], name: string): string | undefined {
+  const at = headers.findIndex((text, i) => i % 2 === 0 && text === name);
+  return at < 0 ? undefined : headers[at + 1];
+}

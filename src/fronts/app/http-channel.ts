@@ -1,0 +1,299 @@
+import type {
+  AppBindingAnswer,
+  AppChannel,
+  AppConfig,
+  HttpClient,
+  HttpClientResponse,
+  InvokeRequest,
+  InvokeResponse,
+} from '../../blocks/invoke/index.ts';
+import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
+import { bytesBody, collect, emptyBody, type Body } from '../../kernel/body.ts';
+import type { Call } from '../../kernel/call.ts';
+import { neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
+import { valueOf } from '../../kernel/context.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import { encodeMethodPath } from '../../kernel/method-path.ts';
+import type { Address, Clock, Network } from '../../kernel/ports.ts';
+import { traceKey } from '../../kernel/trace-context.ts';
+import { acceptsConnections } from '../../wire/accepts-connections.ts';
+import { bulkEnvelope } from './bulk-envelope.ts';
+import { bulkVerdicts, eventVerdict, parseSubscriptions } from './http-answers.ts';
+import { createPermits, type Permits } from './permits.ts';
+
+export interface HttpChannelOptions {
+  readonly ports: { readonly network: Network; readonly clock: Clock };
+  readonly client: HttpClient;
+  readonly address: Address;
+  /** Set for https apps. */
+  readonly tls?: { readonly serverName: string; readonly insecure: boolean };
+  /** `APP_API_TOKEN`, sent with every call; empty: none. */
+  readonly appToken: string;
+  /** `--app-max-concurrency`; below 1: no limit. */
+  readonly maxConcurrency: number;
+  readonly answerBytesMax: number;
+}
+
+interface Exchange {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: readonly string[];
+  readonly body: Body;
+  readonly cancel: Cancellation;
+  readonly timeoutMs?: number;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly text: string;
+}
+
+/** The app behind HTTP (Dapr reference 5). */
+export function createHttpChannel(options: HttpChannelOptions): AppChannel {
+  return new HttpAppChannel(options);
+}
+
+const noCaller = { body: emptyBody, cancel: neverCancelled } as const;
+
+class HttpAppChannel implements AppChannel {
+  readonly protocol = 'http';
+  readonly address: string;
+  readonly #options: HttpChannelOptions;
+  readonly #permits: Permits;
+  readonly #fixed: readonly string[];
+
+  constructor(options: HttpChannelOptions) {
+    this.#options = options;
+    this.#permits = createPermits(options.maxConcurrency);
+    this.address = 'path' in options.address ? 'localhost' : `${options.address.host}:${options.address.port}`;
+    this.#fixed = options.appToken === '' ? ['host', this.address] : ['host', this.address, 'dapr-api-token', options.appToken];
+  }
+
+  invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
+    return invoke(call, this.#permits, (exchange) => this.#send(exchange));
+  }
+
+  reachable(): Promise<boolean> {
+    return acceptsConnections(this.#options.ports, this.#options.address, 1_000);
+  }
+
+  async health(path: string, timeoutMs: number): Promise<boolean> {
+    try {
+      const answer = await this.#ask({ ...noCaller, method: 'GET', target: path, headers: [], timeoutMs });
+      return answer.status >= 200 && answer.status < 300;
+    } catch {
+      return false;
+    }
+  }
+
+  async config(appId: string): Promise<AppConfig | undefined> {
+    const answer = await this.#ask({
+      ...noCaller,
+      method: 'GET',
+      target: '/dapr/config',
+      headers: ['dapr-app-id', appId],
+      timeoutMs: 10_000,
+    });
+    if (answer.status !== 200 || answer.text.trim() === '') return undefined;
+    const raw = JSON.parse(answer.text) as Record<string, unknown>;
+    const entities = Array.isArray(raw['entities']) ? raw['entities'].filter((entity): entity is string => typeof entity === 'string') : [];
+    return { entities, raw };
+  }
+
+  async subscriptions(appId: string): Promise<readonly SubscriptionSpec[]> {
+    const answer = await this.#ask({
+      ...noCaller,
+      method: 'GET',
+      target: '/dapr/subscribe',
+      headers: ['dapr-app-id', appId],
+      timeoutMs: 10_000,
+    });
+    return answer.status === 200 ? parseSubscriptions(answer.text) : [];
+  }
+
+  inputBindings(routes: ReadonlyMap<string, string>, timeoutMs: number): Promise<ReadonlySet<string>> {
+    return probeBindings((exchange) => this.#ask(exchange), routes, timeoutMs);
+  }
+
+  async event(call: Call<AppEvent>): Promise<EventVerdict> {
+    const { path, metadata, cloudEvent } = call.input;
+    const headers = ['content-type', 'application/cloudevents+json', ...traceHeaders(call), ...metadataAsHeaders(metadata)];
+    const answer = await this.#ask({ method: 'POST', target: targetOf(path), headers, body: bytesBody(cloudEvent), cancel: call.cancel });
+    return eventVerdict(answer.status, answer.text);
+  }
+
+  bulkEvent(call: Call<AppBulkEvent>): Promise<ReadonlyMap<string, EventVerdict>> {
+    return deliverBulk((exchange) => this.#ask(exchange), call);
+  }
+
+  async binding(call: Call<BindingDelivery>): Promise<AppBindingAnswer> {
+    const { name, route, data, contentType, metadata } = call.input;
+    const headers = ['content-type', contentType ?? 'application/json', ...traceHeaders(call), ...metadataAsHeaders(metadata)];
+    const answer = await this.#ask({ method: 'POST', target: targetOf(route), headers, body: bytesBody(data), cancel: call.cancel });
+    if (answer.status < 200 || answer.status > 299)
+      throw new ProaError('internal', `the app answered ${answer.status} to the input binding "${name}"`);
+    return bindingAnswer(answer.text);
+  }
+
+  async configuration(call: Call<ConfigurationDelivery>): Promise<void> {
+    const { store, id, items } = call.input;
+    for (const [key, item] of Object.entries(items)) {
+      const body = bytesBody(Buffer.from(JSON.stringify({ id, items: { [key]: item } })));
+      const headers = ['content-type', 'application/json', ...traceHeaders(call)];
+      const answer = await this.#ask({
+        method: 'POST',
+        target: targetOf(`configuration/${store}/${key}`),
+        headers,
+        body,
+        cancel: call.cancel,
+      });
+      if (answer.status !== 200) throw new ProaError('internal', `the app answered ${answer.status} to a configuration update of "${key}"`);
+    }
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #send(exchange: Exchange): Promise<HttpClientResponse> {
+    const { client, address, tls } = this.#options;
+    const { method, target, headers, body, cancel, timeoutMs } = exchange;
+    return client.request({
+      address,
+      ...(tls === undefined ? {} : { tls }),
+      method,
+      target,
+      headers: this.#fixed.concat(headers),
+      body,
+      cancel,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+  }
+
+  // A whole small answer; the place in the app is given back when it was read.
+  async #ask(exchange: Exchange): Promise<Answer> {
+    const place = this.#permits.acquire(exchange.cancel);
+    if (place !== undefined) await place;
+    try {
+      const answer = await this.#send(exchange);
+      const bytes = await collect(answer.body, this.#options.answerBytesMax);
+      return { status: answer.status, headers: answer.headers, text: Buffer.from(bytes).toString('utf8') };
+    } finally {
+      this.#permits.release();
+    }
+  }
+}
+
+type BindingDelivery = Parameters<AppChannel['binding']>[0]['input'];
+type ConfigurationDelivery = Parameters<AppChannel['configuration']>[0]['input'];
+type Ask = (exchange: Exchange) => Promise<Answer>;
+type Send = (exchange: Exchange) => Promise<{ status: number; headers: readonly string[]; body: Body }>;
+
+// Sent in the same turn when a place is free, so that the bytes of the request still lie in the read buffer.
+function invoke(call: Call<InvokeRequest>, permits: Permits, send: Send): Promise<InvokeResponse> {
+  const { input } = call;
+  const target = input.query === '' ? `/${encodeMethodPath(input.path)}` : `/${encodeMethodPath(input.path)}?${input.query}`;
+  const exchange: Exchange = { method: input.httpMethod, target, headers: input.headers, body: input.body, cancel: call.cancel };
+  const place = permits.acquire(call.cancel);
+  if (place === undefined) {
+    call.end.listen(permits.release);
+    return send(exchange);
+  }
+  return place.then(() => {
+    call.end.listen(permits.release);
+    return send(exchange);
+  });
+}
+
+// 2xx and 405 mean that the app wants the events; 404 and everything else that it does not (Dapr reference 5.2).
+async function probeBindings(ask: Ask, routes: ReadonlyMap<string, string>, timeoutMs: number): Promise<ReadonlySet<string>> {
+  const wanted = new Set<string>();
+  for (const [name, route] of routes) {
+    try {
+      const answer = await ask({
+        method: 'OPTIONS',
+        target: targetOf(route),
+        headers: [],
+        body: emptyBody,
+        cancel: neverCancelled,
+        timeoutMs,
+      });
+      if ((answer.status >= 200 && answer.status < 300) || answer.status === 405) wanted.add(name);
+    } catch (thrown) {
+      if (ProaError.from(thrown).code === 'unavailable') throw thrown;
+    }
+  }
+  return wanted;
+}
+
+async function deliverBulk(ask: Ask, call: Call<AppBulkEvent>): Promise<ReadonlyMap<string, EventVerdict>> {
+  const { input } = call;
+  const answer = await ask({
+    method: 'POST',
+    target: targetOf(input.path),
+    headers: ['content-type', 'application/json', ...traceHeaders(call)],
+    body: bytesBody(bulkEnvelope(input)),
+    cancel: call.cancel,
+  });
+  const verdicts = bulkVerdicts(answer.status, answer.text);
+  if (verdicts instanceof Map) return verdicts as ReadonlyMap<string, EventVerdict>;
+  return new Map(input.entries.map((entry) => [entry.entryId, verdicts as EventVerdict]));
+}
+
+function bindingAnswer(text: string): AppBindingAnswer {
+  if (text === '') return {};
+  const data = Buffer.from(text, 'utf8');
+  try {
+    const parsed = JSON.parse(text) as { to?: unknown; concurrency?: unknown; storeName?: unknown; state?: unknown; data?: unknown };
+    if (!Array.isArray(parsed.to) && !Array.isArray(parsed.state)) return { data };
+    const to = Array.isArray(parsed.to) ? parsed.to.filter((name): name is string => typeof name === 'string') : [];
+    const state = Array.isArray(parsed.state) ? (parsed.state as { key: string; value: unknown; etag?: string }[]) : [];
+    return {
+      to,
+      ...(parsed.concurrency === 'parallel' || parsed.concurrency === 'sequential' ? { concurrency: parsed.concurrency } : {}),
+      ...(typeof parsed.storeName === 'string' ? { storeName: parsed.storeName } : {}),
+      state: state.map((item) => ({
+        key: item.key,
+        value: Buffer.from(JSON.stringify(item.value)),
+        ...(item.etag === undefined ? {} : { etag: item.etag }),
+      })),
+      data: Buffer.from(JSON.stringify(parsed.data ?? null)),
+    };
+  } catch {
+    return { data };
+  }
+}
+
+function targetOf(path: string): string {
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+function traceHeaders(call: Call<unknown>): string[] {
+  const { traceparent, tracestate, baggage } = valueOf(call.context, traceKey);
+  const headers: string[] = [];
+  if (traceparent !== '') headers.push('traceparent', traceparent);
+  if (tracestate !== '') headers.push('tracestate', tracestate);
+  if (baggage !== '') headers.push('baggage', baggage);
+  return headers;
+}
+
+// Names of metadata can be anything; only what fits a header is sent as one.
+function metadataAsHeaders(metadata: Readonly<Record<string, string>>): string[] {
+  return Object.entries(metadata).flatMap(([name, value]) =>
+    /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value) && !reserved.has(name.toLowerCase())
+      ? [name.toLowerCase(), value]
+      : [],
+  );
+}
+
+const reserved = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'content-type',
+  'dapr-api-token',
+  'traceparent',
+  'tracestate',
+]);

@@ -1,0 +1,92 @@
+import type { MessageInitShape, MessageShape, DescMethod } from '@bufbuild/protobuf';
+import type { Blocks, Tracer } from '../../blocks/runtime/index.ts';
+import { createCall, type Caller, type Operation } from '../../kernel/call.ts';
+import { emptyContext, withValue } from '../../kernel/context.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import type { Service } from '../../kernel/service.ts';
+import { isTraceparent, traceKey, type TraceContext } from '../../kernel/trace-context.ts';
+import { headerValue } from '../../wire/grpc/metadata.ts';
+import type { ServerCall } from '../../wire/grpc/method.ts';
+
+/** What every row of the gRPC API is answered with. */
+export interface GrpcFrontContext {
+  readonly clock: Clock;
+  readonly blocks: Blocks;
+  readonly tracer: Tracer;
+  readonly caller: Caller;
+  /** Told of every call that ended. */
+  readonly ended: (call: { readonly method: string; readonly code: string; readonly tookMs: number }) => void;
+}
+
+/** One unary rpc: it translates, and decides nothing. */
+export interface Row<M extends DescMethod, In, Out> {
+  readonly operation: Operation;
+  decode(request: MessageShape<M['input']>, call: ServerCall): In;
+  service(blocks: Blocks): Service<In, Out>;
+  encode(output: Out, call: ServerCall, request: MessageShape<M['input']>): MessageInitShape<M['output']>;
+}
+
+/** Makes handlers from rows. The call ends when its answer is there: a unary answer has no last byte to wait for. */
+export function unaryRows(
+  front: GrpcFrontContext,
+): <M extends DescMethod, In, Out>(
+  method: M,
+  row: Row<M, In, Out>,
+) => (request: MessageShape<M['input']>, call: ServerCall) => Promise<MessageInitShape<M['output']>> {
+  return (_method, row) => async (request, call) => {
+    const output = await runService(front, call, {
+      operation: row.operation,
+      service: row.service(front.blocks),
+      input: row.decode(request, call),
+    });
+    return row.encode(output, call, request);
+  };
+}
+
+export interface Invocation<In, Out> {
+  readonly operation: Operation;
+  readonly service: Service<In, Out>;
+  readonly input: In;
+}
+
+/** Runs a block's service for a gRPC call: trace, caller, deadline and cancellation are those of the call. */
+export async function runService<In, Out>(front: GrpcFrontContext, call: ServerCall, invocation: Invocation<In, Out>): Promise<Out> {
+  const startedMs = front.clock.mono();
+  const span = front.tracer.start('server', call.path, incomingTrace(call));
+  const made = createCall(invocation.operation, invocation.input, {
+    caller: front.caller,
+    deadlineMs: call.deadlineMs,
+    cancel: call.cancel,
+    context: span.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, span.trace),
+  });
+  try {
+    const output = await invocation.service(made);
+    made.end.fire({ ok: true });
+    span.end(true, 0);
+    front.ended({ method: call.path, code: 'OK', tookMs: front.clock.mono() - startedMs });
+    return output;
+  } catch (thrown) {
+    const error = ProaError.from(thrown);
+    made.end.fire({ ok: false, error });
+    span.end(false);
+    front.ended({ method: call.path, code: error.spec.grpc, tookMs: front.clock.mono() - startedMs });
+    throw error;
+  }
+}
+
+/** `traceparent` of the metadata, else `grpc-trace-bin` (OpenCensus's binary form). */
+export function incomingTrace(call: ServerCall): TraceContext {
+  const text = headerValue(call.metadata, 'traceparent') ?? '';
+  const traceparent = isTraceparent(text) ? text : binaryTrace(headerValue(call.metadata, 'grpc-trace-bin'));
+  return { traceparent, tracestate: headerValue(call.metadata, 'tracestate') ?? '', baggage: headerValue(call.metadata, 'baggage') ?? '' };
+}
+
+// Version 0, then field 0 (16 bytes of trace id), field 1 (8 bytes of span id), field 2 (one byte of options).
+function binaryTrace(text: string | undefined): string {
+  if (text === undefined) return '';
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length !== 29 || bytes[0] !== 0 || bytes[1] !== 0 || bytes[18] !== 1 || bytes[27] !== 2) return '';
+  const traceparent = `00-${bytes.toString('hex', 2, 18)}-${bytes.toString('hex', 19, 27)}-${bytes.toString('hex', 28, 29)}`;
+  return isTraceparent(traceparent) ? traceparent : '';
+}

@@ -1,0 +1,86 @@
+import type { InvokeRequest, InvokeResponse } from '../../../blocks/invoke/index.ts';
+import type { Dapr } from '../../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
+import type { InvokeServiceRequest } from '../../../gen/dapr/proto/runtime/v1/invoke_pb.ts';
+import { bytesBody, collect } from '../../../kernel/body.ts';
+import { ProaError } from '../../../kernel/errors.ts';
+import { canonicalMethod } from '../../../kernel/method-path.ts';
+import { grpcCodeOf, grpcFromHttp } from '../../../kernel/status.ts';
+import { fromGrpcStatus, grpcStatus } from '../../../wire/grpc/status.ts';
+import type { Handlers, ServerCall } from '../../../wire/grpc/method.ts';
+import { httpOfMetadata, metadataOfHttp } from '../http-metadata.ts';
+import { runService, type GrpcFrontContext } from '../row.ts';
+
+const verbs = ['POST', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
+const operation = { block: 'invoke', name: 'call', idempotent: false };
+
+/** The old unary invocation; new code uses transparent proxying (Dapr reference 6.5, 7.1). */
+export function invokeRows(front: GrpcFrontContext, messageBytesMax: number): Handlers<typeof Dapr> {
+  return {
+    async invokeService(request, call) {
+      const service = (made: Parameters<typeof front.blocks.invoke.call>[0]) =>
+        front.blocks.invoke.call(made).then((answer) => whole(answer, messageBytesMax));
+      const { answer, bytes } = await runService(front, call, { operation, service, input: invokeRequest(front, request, call) });
+      for (let i = 0, metadata = metadataOfHttp(answer.headers); i < metadata.length; i += 2)
+        call.setHeader(metadata[i] as string, metadata[i + 1] as string);
+      const status = answer.grpc;
+      if (status !== undefined && status.code !== 0) throw fromGrpcStatus(grpcStatus(grpcCodeOf(status.code), status.message));
+      call.setHeader('dapr-http-status', String(answer.status));
+      if (answer.status < 200 || answer.status > 299) throw httpFailure(answer.status, Buffer.from(bytes).toString('utf8'));
+      return { contentType: headerOf(answer.headers, 'content-type') ?? 'application/json', data: { typeUrl: '', value: bytes } };
+    },
+  };
+}
+
+function invokeRequest(front: GrpcFrontContext, request: InvokeServiceRequest, call: ServerCall): InvokeRequest {
+  const { message } = request;
+  if (message === undefined) throw new ProaError('bad-request', 'the invocation has no message');
+  const method = canonicalMethod(message.method.split('?', 1)[0] ?? '');
+  if ('error' in method) throw new ProaError('bad-request', `failed to invoke, id: ${request.id}, err: ${method.error}`);
+  const data = message.data?.value ?? new Uint8Array(0);
+  const question = message.method.indexOf('?');
+  const contentType = message.contentType === '' ? 'application/json' : message.contentType;
+  return {
+    appId: request.id,
+    namespace: front.caller.namespace,
+    httpMethod: verbs[message.httpExtension?.verb ?? 0] ?? 'POST',
+    path: method.path,
+    query: message.httpExtension?.querystring || (question < 0 ? '' : message.method.slice(question + 1)),
+    headers: ['content-type', contentType, ...httpOfMetadata(call.metadata)],
+    body: bytesBody(data),
+    replayable: true,
+  };
+}
+
+async function whole(answer: InvokeResponse, bytesMax: number): Promise<{ answer: InvokeResponse; bytes: Uint8Array }> {
+  return { answer, bytes: await collect(answer.body, bytesMax) };
+}
+
+// With it goes an ErrorInfo: the reason is the status text, the message is cut at 63 characters (Dapr reference 6.3).
+function httpFailure(status: number, body: string): ProaError {
+  const code = grpcFromHttp(status);
+  const text = statusTexts[status] ?? String(status);
+  const error = fromGrpcStatus(grpcStatus(code, text));
+  return new ProaError(error.code, text, {
+    details: { reason: text, metadata: { 'http.code': String(status), 'http.error_message': body.slice(0, 63) } },
+  });
+}
+
+const statusTexts: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+
+function headerOf(headers: readonly string[], name: string): string | undefined {
+  const at = headers.findIndex((text, i) => i % 2 === 0 && text === name);
+  return at < 0 ? undefined : headers[at + 1];
+}

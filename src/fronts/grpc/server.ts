@@ -1,0 +1,146 @@
+import type { Blocks, FrontMetricsSource, Tracer } from '../../blocks/runtime/index.ts';
+import { Dapr } from '../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
+import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
+import type { Caller } from '../../kernel/call.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Logger } from '../../kernel/log.ts';
+import { metricNames } from '../../kernel/names.ts';
+import type { Connection, Ports } from '../../kernel/ports.ts';
+import { createTokenCheck } from '../http/api-token.ts';
+import { createHealth } from '../../wire/grpc/health.ts';
+import { headerValue } from '../../wire/grpc/metadata.ts';
+import { implement, type Handlers, type Method } from '../../wire/grpc/method.ts';
+import { reflectionMethods } from '../../wire/grpc/reflection.ts';
+import { createGrpcServer, type GrpcServerOptions } from '../../wire/grpc/server.ts';
+import type { GrpcFrontContext } from './row.ts';
+import { cryptoRows } from './rows/crypto.ts';
+import { invokeRows } from './rows/invoke.ts';
+import { publishRows } from './rows/publish.ts';
+import { runtimeRows } from './rows/runtime.ts';
+import { stateRows } from './rows/state.ts';
+import { storeRows } from './rows/stores.ts';
+
+interface ApiRule {
+  readonly name: string;
+  readonly version: string;
+  readonly protocol: 'http' | 'grpc';
+}
+
+export interface GrpcFrontOptions {
+  readonly ports: Pick<Ports, 'network' | 'clock'>;
+  readonly log: Logger;
+  readonly metrics: FrontMetricsSource;
+  readonly tracer: Tracer;
+  readonly blocks: Blocks;
+  readonly caller: Caller;
+  readonly apiTokens: readonly string[];
+  readonly messageBytesMax: number;
+  readonly api: { readonly allowed: readonly ApiRule[]; readonly denied: readonly ApiRule[] };
+  /** Takes calls of other services for the app that their metadata names. */
+  readonly proxy?: NonNullable<GrpcServerOptions['onUnknown']>;
+}
+
+export interface GrpcFront {
+  /** Serves a connection that was accepted; `first` are the bytes read from it so far. */
+  accept(connection: Connection, first?: Uint8Array): void;
+  /** Takes no new calls and lets those under way finish. */
+  drain(): Promise<void>;
+}
+
+/** The gRPC API of one app: Dapr's service, health and reflection. It takes connections that a listener accepted. */
+export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFront> {
+  const tokenFits = createTokenCheck(options.apiTokens);
+  const health = createHealth([Dapr.typeName]);
+  const server = await createGrpcServer({
+    clock: options.ports.clock,
+    messageBytesMax: options.messageBytesMax,
+    methods: [...allowed(daprMethods(options), options.api), ...health.methods, ...reflectionMethods([Dapr, Health])],
+    before(call) {
+      if (call.path.startsWith('/grpc.health.')) return;
+      const presented = headerValue(call.metadata, 'dapr-api-token');
+      if (tokenFits(presented)) return;
+      const why = presented === undefined ? 'missing api token in request metadata' : 'authentication error: api token mismatch';
+      throw new ProaError('unauthenticated', why);
+    },
+    failed(path, error) {
+      if (error.code === 'internal') options.log.error('a gRPC call failed', { method: path, error: error.message });
+    },
+    onUnknown(stream, headers) {
+      if (!tokenFits(headerValue(headers, 'dapr-api-token')))
+        throw new ProaError('unauthenticated', 'authentication error: api token mismatch');
+      return options.proxy?.(stream, headers);
+    },
+  });
+  return { accept: (connection, first) => server.accept(connection, first), drain: () => server.close() };
+}
+
+function daprMethods(options: GrpcFrontOptions): Method[] {
+  const series = new Map<string, { completed: { add(count: number): void }; latency: { record(value: number): void } }>();
+  const front: GrpcFrontContext = {
+    clock: options.ports.clock,
+    blocks: options.blocks,
+    tracer: options.tracer,
+    caller: options.caller,
+    ended({ method, code, tookMs }) {
+      const id = `${method} ${code}`;
+      let found = series.get(id);
+      if (found === undefined) {
+        const labels = { grpc_server_method: method, grpc_server_status: code };
+        found = {
+          completed: options.metrics.counter(metricNames.grpcServerCompleted, labels),
+          latency: options.metrics.histogram(metricNames.grpcServerLatency, { grpc_server_method: method, grpc_server_status: code }),
+        };
+        series.set(id, found);
+      }
+      found.completed.add(1);
+      found.latency.record(tookMs);
+    },
+  };
+  const rows: Handlers<typeof Dapr> = {
+    ...invokeRows(front, options.messageBytesMax),
+    ...stateRows(front),
+    ...publishRows(front),
+    ...storeRows(front),
+    ...cryptoRows(front),
+    ...runtimeRows(front),
+  };
+  return implement(Dapr, rows);
+}
+
+// Which group of `spec.api` a method belongs to (Dapr reference 7.7); methods that are in none are always allowed.
+const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
+  [/State/, 'state'],
+  [/Publish/, 'publish'],
+  [/SubscribeTopicEvents/, 'subscribe'],
+  [/InvokeBinding/, 'bindings'],
+  [/InvokeService/, 'invoke'],
+  [/Secret/, 'secrets'],
+  [/Configuration/, 'configuration'],
+  [/TryLock/, 'lock'],
+  [/Unlock/, 'unlock'],
+  [/^Encrypt|^Decrypt/, 'crypto'],
+  [/Metadata/, 'metadata'],
+  [/Shutdown/, 'shutdown'],
+];
+
+const versions = [
+  ['Alpha1', 'v1alpha1'],
+  ['Alpha2', 'v1alpha2'],
+  ['Beta1', 'v1beta1'],
+] as const;
+
+function allowed(methods: readonly Method[], api: GrpcFrontOptions['api']): Method[] {
+  const rules = {
+    allowed: api.allowed.filter((rule) => rule.protocol === 'grpc'),
+    denied: api.denied.filter((rule) => rule.protocol === 'grpc'),
+  };
+  return methods.filter((method) => {
+    const name = method.path.slice(method.path.lastIndexOf('/') + 1);
+    const group = groups.find(([pattern]) => pattern.test(name))?.[1];
+    if (group === undefined) return true;
+    const version = versions.find(([suffix]) => name.endsWith(suffix))?.[1] ?? 'v1';
+    const named = (rule: ApiRule): boolean => rule.name === group && rule.version.replace('v1.0', 'v1').replace('-', '') === version;
+    if (rules.denied.some(named)) return false;
+    return rules.allowed.length === 0 || rules.allowed.some(named);
+  });
+}

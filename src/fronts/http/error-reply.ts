@@ -1,0 +1,41 @@
+import type { ProaError } from '../../kernel/errors.ts';
+import type { Reply } from './reply.ts';
+
+/** The JSON of an error: legacy code and message, and details in protobuf's JSON where the error has them (Dapr reference 8.1). */
+export function errorReply(error: ProaError, headers: readonly string[] = []): Reply {
+  const { spec } = error;
+  const details = errorDetails(error);
+  const document = { errorCode: spec.errorCode, message: error.message, ...(details.length > 0 ? { details } : {}) };
+  return { status: spec.http, headers: ['content-type', 'application/json', ...headers], body: JSON.stringify(document) };
+}
+
+const typeUrl = 'type.googleapis.com/google.rpc.';
+
+/** Details as objects with `@type`, snake_case members as Dapr prints them. */
+export function errorDetails(error: ProaError): Record<string, unknown>[] {
+  const { details, spec } = error;
+  const reason = details?.reason ?? spec.reason;
+  const printed: Record<string, unknown>[] = [];
+  if (reason !== undefined) {
+    printed.push({
+      '@type': `${typeUrl}ErrorInfo`,
+      reason,
+      domain: 'dapr.io',
+      ...(details?.metadata === undefined ? {} : { metadata: details.metadata }),
+    });
+  }
+  if (details?.resource !== undefined) {
+    const { type, name, owner, description } = details.resource;
+    printed.push({
+      '@type': `${typeUrl}ResourceInfo`,
+      resource_type: type,
+      resource_name: name,
+      owner: owner ?? '',
+      description: description ?? error.message,
+    });
+  }
+  if (details?.violations !== undefined) {
+    printed.push({ '@type': `${typeUrl}BadRequest`, field_violations: details.violations });
+  }
+  return printed;
+}

@@ -1,0 +1,59 @@
+import type { Route } from '../route.ts';
+import { bindingRoutes } from './bindings.ts';
+import { cryptoRoutes } from './crypto.ts';
+import { publishRoutes } from './publish.ts';
+import { controlRoutes, healthRoutes, metadataRoutes } from './runtime.ts';
+import { stateRoutes } from './state.ts';
+import { configurationRoutes, lockRoutes, secretRoutes } from './stores.ts';
+import { unimplementedRoutes } from './unimplemented.ts';
+
+/** Every row of the HTTP API. */
+export const apiRoutes: readonly Route[] = [
+  ...stateRoutes,
+  ...publishRoutes,
+  ...bindingRoutes,
+  ...secretRoutes,
+  ...configurationRoutes,
+  ...lockRoutes,
+  ...cryptoRoutes,
+  ...healthRoutes,
+  ...metadataRoutes,
+  ...controlRoutes,
+  ...unimplementedRoutes,
+];
+
+interface Rule {
+  readonly name: string;
+  readonly version: string;
+  readonly protocol: 'http' | 'grpc';
+}
+
+/**
+ * What a Configuration's `spec.api` leaves of the table: deny wins, an empty allow list allows all, and what is left out is not registered,
+ * so it answers like an unknown path (Dapr reference 7.7).
+ */
+export function allowedRoutes(
+  routes: readonly Route[],
+  api: { readonly allowed: readonly Rule[]; readonly denied: readonly Rule[] },
+): { routes: readonly Route[]; invocations: boolean } {
+  const [allowed, denied] = [api.allowed.filter(overHttp), api.denied.filter(overHttp)];
+  const passes = (name: string, version: string): boolean => {
+    if (name === 'healthz') return true;
+    if (denied.some((rule) => names(rule, name, version))) return false;
+    return allowed.length === 0 || allowed.some((rule) => names(rule, name, version));
+  };
+  return { routes: routes.filter((row) => passes(row.group, row.path.split('/')[1] ?? '')), invocations: passes('invoke', 'v1.0') };
+}
+
+function overHttp(rule: Rule): boolean {
+  return rule.protocol === 'http';
+}
+
+// Rules write versions without dots (`v1`, `v1alpha1`), paths with them (`v1.0`, `v1.0-alpha1`).
+function names(rule: Rule, name: string, version: string): boolean {
+  return rule.name === name && plain(rule.version) === plain(version);
+}
+
+function plain(version: string): string {
+  return version.replace('v1.0', 'v1').replace('-', '');
+}

@@ -1,0 +1,108 @@
+import type { AppChannel } from '../contracts/app-channel.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Clock, Timer } from '../kernel/ports.ts';
+
+export interface HealthCheck {
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Failures in a row that make the app unhealthy; one success makes it healthy again. 0 counts as 1. */
+  readonly threshold: number;
+}
+
+export interface AppLifecycleOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly channel: AppChannel;
+  /** Absent: the app counts as healthy as long as its port accepts connections. */
+  readonly healthCheck?: HealthCheck;
+  /** Asks the app what it wants and starts delivering it. Repeated when it fails, and each time the app comes back. */
+  readonly up: () => Promise<void>;
+  /** Stops delivering. */
+  readonly down: () => Promise<void>;
+}
+
+export interface AppLifecycle {
+  /** True while the app is healthy and was asked what it wants. */
+  readonly ready: boolean;
+  close(): Promise<void>;
+}
+
+const firstProbeMs = 50;
+const portProbeMs = 1_000;
+
+/**
+ * Follows the app: it may start before or after the runtime, crash and come back. Probes are quick until the app has answered once, then
+ * calm; a port probe only connects, so an app's log shows nothing of it.
+ */
+export function followApp(options: AppLifecycleOptions): AppLifecycle {
+  const { clock, log, channel, healthCheck } = options;
+  let timer: Timer | undefined;
+  let closed = false;
+  let ready = false;
+  let failures = 0;
+  let everHealthy = false;
+  let work: Promise<void> = Promise.resolve();
+
+  const probe = (): Promise<boolean> =>
+    healthCheck === undefined ? channel.reachable() : channel.health(healthCheck.path, healthCheck.timeoutMs);
+
+  const step = async (): Promise<void> => {
+    const healthy = await probe();
+    if (closed) return;
+    if (healthy) {
+      failures = 0;
+      if (!ready) await start();
+      return;
+    }
+    failures++;
+    if (ready && failures >= Math.max(1, healthCheck?.threshold ?? 1)) {
+      ready = false;
+      log.warn('the app is unhealthy: it gets no events until it answers again', { address: channel.address });
+      await options.down();
+    }
+  };
+
+  const start = async (): Promise<void> => {
+    try {
+      await options.up();
+      ready = true;
+      log.info(everHealthy ? 'the app is back' : 'the app is ready', { address: channel.address });
+      everHealthy = true;
+    } catch (error) {
+      log.warn('the app does not answer what it wants; asking again', {
+        address: channel.address,
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+  };
+
+  const schedule = (delayMs: number): void => {
+    if (closed) return;
+    timer = clock.timer(
+      delayMs,
+      () => {
+        work = step()
+          .catch((error: unknown) => log.error('following the app failed', { error: String(error) }))
+          .finally(() => schedule(nextDelay()));
+      },
+      true,
+    );
+  };
+  const nextDelay = (): number =>
+    ready || everHealthy ? (healthCheck?.intervalMs ?? portProbeMs) : Math.min(firstProbeMs, healthCheck?.intervalMs ?? firstProbeMs);
+  schedule(0);
+
+  return {
+    get ready() {
+      return ready;
+    },
+    async close() {
+      closed = true;
+      timer?.cancel();
+      await work;
+      if (ready) await options.down();
+      ready = false;
+    },
+  };
+}

@@ -1,0 +1,226 @@
+import { createBindingsBlock } from '../blocks/bindings/index.ts';
+import { createConfigurationBlock } from '../blocks/configuration/index.ts';
+import { createCryptoBlock } from '../blocks/crypto/index.ts';
+import { createInvokeBlock } from '../blocks/invoke/index.ts';
+import { createLockBlock } from '../blocks/lock/index.ts';
+import { createPubSubBlock } from '../blocks/pubsub/index.ts';
+import type { Blocks } from '../blocks/runtime/index.ts';
+import { createSecretsBlock } from '../blocks/secrets/index.ts';
+import { createStateBlock } from '../blocks/state/index.ts';
+import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
+import type { BlockContext } from '../contracts/block-context.ts';
+import type { HttpEndpoint } from '../contracts/resources.ts';
+import type { Tracer } from '../contracts/tracer.ts';
+import { driverIndex } from '../gen/drivers.ts';
+import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Ports } from '../kernel/ports.ts';
+import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import { createComponentManager, type ComponentManager } from './component-manager.ts';
+import type { LoadedResources } from './config/model.ts';
+import { resolveProperties, resolveValue } from './config/resolve-component.ts';
+import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
+import type { createProxyReceive, ProxyReceive } from './grpc-proxy.ts';
+import { createGovern } from './govern.ts';
+import type { AppSpec } from './host-api.ts';
+import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
+import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
+
+export interface AppRuntimeOptions {
+  readonly ports: Ports;
+  readonly log: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly tracer: Tracer;
+  readonly spec: AppSpec;
+  readonly machine: Machine;
+  readonly resources: LoadedResources;
+  readonly version: string;
+  readonly shutdown: (force: boolean) => void;
+}
+
+/** One app's runtime without its listeners: components, blocks, and what the fronts and the app's lifecycle need of them. */
+export interface AppRuntime {
+  readonly blocks: Blocks;
+  readonly components: ComponentManager;
+  readonly state: RuntimeState;
+  /** Calls of services that Proa does not know, for the own gRPC app. */
+  readonly proxy: ProxyReceive;
+  /** The channel into the app; exchanged when the app's port becomes known or changes. */
+  setChannel(channel: AppChannel | undefined): void;
+  /** Declarative subscriptions after a reload; effective at the next `start` of pub/sub. */
+  setSubscriptions(declared: readonly SubscriptionSpec[]): void;
+  close(graceMs: number): Promise<void>;
+}
+
+/** Opens the components and builds the blocks over them. Fails with the first component that cannot be opened. */
+export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppRuntime> {
+  const { ports, log, metrics, spec, resources } = options;
+  const owner = new Owner(ports.clock);
+  let channel: AppChannel | undefined;
+  let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
+  const context: BlockContext = {
+    ports,
+    log,
+    metrics,
+    appId: spec.id,
+    namespace: spec.namespace,
+    govern: createGovern({
+      clock: ports.clock,
+      metrics,
+      namespace: spec.namespace,
+      accessControl: () => resources.configuration.accessControl,
+    }),
+  };
+  const components = openComponents(options);
+  owner.own('components', () => components.close(), 10_000);
+  try {
+    await components.open(resources.components);
+    const endpoints = await resolveEndpoints(options, components);
+    const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
+    const blocks = createBlocks({ options, context, components, endpoints, state, channel: () => channel, declared: () => declared });
+    return {
+      blocks,
+      components,
+      state,
+      proxy: lazyProxy({
+        govern: context.govern,
+        appId: spec.id,
+        namespace: spec.namespace,
+        channel: () => (channel?.protocol === 'grpc' ? (channel as GrpcAppChannel) : undefined),
+      }),
+      setChannel(next) {
+        channel = next;
+        state.channel = next;
+      },
+      setSubscriptions(next) {
+        declared = next;
+      },
+      async close(graceMs) {
+        state.stopping = true;
+        await blocks.bindings.close();
+        await blocks.pubsub.close(graceMs);
+        await blocks.configuration.close();
+        await blocks.state.close();
+        await blocks.invoke.close();
+        for (const failure of await owner.close()) log.warn(`${failure.name} did not close properly`, { error: closeFailureText(failure) });
+      },
+    };
+  } catch (error) {
+    await owner.close();
+    throw error;
+  }
+}
+
+function openComponents({ ports, log, metrics, spec, machine }: AppRuntimeOptions): ComponentManager {
+  return createComponentManager({
+    clock: ports.clock,
+    log,
+    metrics,
+    drivers: driverIndex,
+    resolve: { appId: spec.id, namespace: spec.namespace, env: (name) => ports.process.env(name), uuid: () => ports.random.uuid() },
+    driverContext: (component) => ({
+      ports,
+      log: log.scoped(`proa.component.${component.type}`),
+      name: component.name,
+      appId: spec.id,
+      namespace: spec.namespace,
+      engine: () => Promise.resolve(machine.engine),
+      http: machine.client,
+    }),
+  });
+}
+
+// Loaded with the first proxied call, together with the rest of gRPC.
+function lazyProxy(parts: Parameters<typeof createProxyReceive>[0]): ProxyReceive {
+  let receive: Promise<ProxyReceive> | undefined;
+  return async (headers, caller, handlers) => {
+    receive ??= import('./grpc-proxy.ts').then((loaded) => loaded.createProxyReceive(parts));
+    return (await receive)(headers, caller, handlers);
+  };
+}
+
+interface BlockParts {
+  readonly options: AppRuntimeOptions;
+  readonly context: BlockContext;
+  readonly components: ComponentManager;
+  readonly endpoints: ReadonlyMap<string, HttpEndpoint>;
+  readonly state: RuntimeState;
+  readonly channel: () => AppChannel | undefined;
+  readonly declared: () => readonly SubscriptionSpec[];
+}
+
+function createBlocks(parts: BlockParts): Blocks {
+  const { options, context, components, endpoints, state, channel, declared } = parts;
+  const { machine, resources, spec } = options;
+  const configuration = resources.configuration;
+  const stateBlock = createStateBlock(context, { stores: components.set('state') });
+  const pubsub = createPubSubBlock(context, {
+    brokers: components.set('pubsub'),
+    channel,
+    declared,
+  });
+  const bindings = createBindingsBlock(context, { bindings: components.set('bindings'), channel, saveState: stateBlock.save });
+  return {
+    invoke: createInvokeBlock(context, {
+      resolver: machine.registry,
+      peers: createPeerTransport(machine),
+      external: createExternalTransport(machine.client),
+      channel,
+      httpEndpoints: () => endpoints,
+      hostAddress: options.ports.process.env('DAPR_HOST_IP') ?? '127.0.0.1',
+    }),
+    state: stateBlock,
+    pubsub,
+    bindings,
+    secrets: createSecretsBlock(context, { stores: components.set('secretstores'), scopes: () => configuration.secretScopes }),
+    configuration: createConfigurationBlock(context, { stores: components.set('configuration'), channel }),
+    lock: createLockBlock(context, { stores: components.set('lock') }),
+    crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
+    runtime: createRuntimeBlock({
+      spec,
+      version: options.version,
+      components,
+      configuration,
+      httpEndpoints: () => [...endpoints.keys()],
+      subscriptions: () => pubsub.subscriptions(),
+      state,
+      shutdown: options.shutdown,
+    }),
+  };
+}
+
+async function resolveEndpoints(options: AppRuntimeOptions, components: ComponentManager): Promise<Map<string, HttpEndpoint>> {
+  const resolved = new Map<string, HttpEndpoint>();
+  const { ports, log, spec } = options;
+  const context = {
+    appId: spec.id,
+    namespace: spec.namespace,
+    env: (name: string) => ports.process.env(name),
+    uuid: () => ports.random.uuid(),
+    warn: (message: string) => log.warn(message),
+    secret: async (store: string, name: string, key: string) =>
+      (await components.set('secretstores').get(store)?.driver.get(name, {}))?.[key],
+  };
+  for (const endpoint of options.resources.httpEndpoints) {
+    const store = endpoint.secretStore;
+    const owner = { what: `HTTPEndpoint "${endpoint.name}" (${endpoint.origin})`, ...(store === undefined ? {} : { store }) };
+    const value = (source: Parameters<typeof resolveValue>[0] | undefined) =>
+      source === undefined ? undefined : resolveValue(source, { name: owner.what, ...(store === undefined ? {} : { store }) }, context);
+    const [rootCa, certificate, privateKey] = [
+      await value(endpoint.tls?.rootCa),
+      await value(endpoint.tls?.certificate),
+      await value(endpoint.tls?.privateKey),
+    ];
+    resolved.set(endpoint.name, {
+      name: endpoint.name,
+      baseUrl: endpoint.baseUrl,
+      headers: await resolveProperties(endpoint.headers, owner, context),
+      tls: {
+        ...(rootCa === undefined ? {} : { rootCa }),
+        ...(certificate === undefined ? {} : { certificate }),
+        ...(privateKey === undefined ? {} : { privateKey }),
+      },
+    });
+  }
+  return resolved;
+}

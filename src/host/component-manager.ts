@@ -1,0 +1,176 @@
+import type { Component, ComponentSet } from '../contracts/component-set.ts';
+import type { DriverContext, DriverDefinition, DriverKind, DriverKinds } from '../contracts/driver.ts';
+import type { Metrics } from '../contracts/metrics.ts';
+import { isProaError, ProaError } from '../kernel/errors.ts';
+import type { Logger } from '../kernel/log.ts';
+import { labelNames, metricNames } from '../kernel/names.ts';
+import type { Clock } from '../kernel/ports.ts';
+import type { ComponentResource } from './config/model.ts';
+import { openingOrder, resolveComponent, type ResolveContext } from './config/resolve-component.ts';
+
+export interface ComponentManagerOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly drivers: Readonly<Record<string, { load(): Promise<DriverDefinition> }>>;
+  readonly resolve: Omit<ResolveContext, 'secret' | 'warn'>;
+  readonly driverContext: (component: ComponentResource) => DriverContext;
+}
+
+type Change = { readonly added: readonly string[]; readonly removed: readonly string[] };
+type Opened = Component<DriverKind> & { readonly kind: DriverKind };
+
+/** Opens the components of one app, keeps them by kind, and exchanges them under hot reload. */
+export interface ComponentManager {
+  set<Kind extends DriverKind>(kind: Kind): ComponentSet<Kind>;
+  all(): readonly Component<DriverKind>[];
+  /** Opens in dependency order, secret stores first. Fails with the first component that cannot be opened and is not marked `ignoreErrors`. */
+  open(components: readonly ComponentResource[]): Promise<void>;
+  /** Opens what is new, then closes what is gone or was replaced, after the blocks let go of it. */
+  apply(change: { readonly added: readonly ComponentResource[]; readonly removed: readonly ComponentResource[] }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createComponentManager(options: ComponentManagerOptions): ComponentManager {
+  return new Components(options);
+}
+
+class Components implements ComponentManager {
+  readonly #options: ComponentManagerOptions;
+  readonly #opened = new Map<string, Opened>();
+  readonly #listeners = new Map<DriverKind, Set<(change: Change) => Promise<void>>>();
+
+  constructor(options: ComponentManagerOptions) {
+    this.#options = options;
+  }
+
+  set<Kind extends DriverKind>(kind: Kind): ComponentSet<Kind> {
+    const of = (component: Opened | undefined): Component<Kind> | undefined =>
+      component !== undefined && component.kind === kind ? (component as unknown as Component<Kind>) : undefined;
+    return {
+      get: (name) => of(this.#opened.get(name)),
+      list: () => [...this.#opened.values()].flatMap((component) => of(component) ?? []),
+      onChange: (changed) => {
+        const set = this.#listeners.get(kind) ?? new Set();
+        this.#listeners.set(kind, set);
+        set.add(changed);
+        return () => set.delete(changed);
+      },
+    };
+  }
+
+  all(): readonly Component<DriverKind>[] {
+    return [...this.#opened.values()];
+  }
+
+  async open(components: readonly ComponentResource[]): Promise<void> {
+    for (const resource of openingOrder(components)) await this.#openOne(resource);
+  }
+
+  async apply({ added, removed }: Parameters<ComponentManager['apply']>[0]): Promise<void> {
+    const before = new Map(removed.map((resource) => [resource.name, this.#opened.get(resource.name)]));
+    for (const name of before.keys()) this.#opened.delete(name);
+    for (const resource of openingOrder(added)) {
+      await this.#openOne(resource).catch((error: unknown) => this.#options.log.error(ProaError.from(error).message));
+    }
+    for (const kind of new Set([...added, ...removed].map((resource) => resource.kind))) {
+      const names = (list: readonly ComponentResource[]): string[] =>
+        list.filter((resource) => resource.kind === kind).map(({ name }) => name);
+      await this.#tell(kind, { added: names(added), removed: names(removed) });
+    }
+    for (const component of before.values()) if (component !== undefined) await this.#closeOne(component);
+  }
+
+  // Secret stores were opened first and close last.
+  async close(): Promise<void> {
+    for (const component of [...this.#opened.values()].toReversed()) await this.#closeOne(component);
+    this.#opened.clear();
+  }
+
+  async #openOne(resource: ComponentResource): Promise<void> {
+    const { metrics, log } = this.#options;
+    metrics.counter(metricNames.componentInit, { [labelNames.component]: resource.type }).add(1);
+    try {
+      this.#opened.set(resource.name, await openWithin(this.#options, resource, (store, name, key) => this.#secret(store, name, key)));
+    } catch (thrown) {
+      const labels = { [labelNames.component]: resource.type, [labelNames.reason]: 'init', componentName: resource.name };
+      metrics.counter(metricNames.componentInitFail, labels).add(1);
+      const error = describe(resource, thrown);
+      if (!resource.ignoreErrors) throw error;
+      log.warn(error.message, { component: resource.name });
+    }
+  }
+
+  async #secret(store: string, name: string, key: string): Promise<string | undefined> {
+    const component = this.#opened.get(store);
+    if (component === undefined || component.kind !== 'secretstores') {
+      throw new ProaError('component.init-failed', `secret store "${store}" is not configured`);
+    }
+    const found = (await (component.driver as DriverKinds['secretstores']).get(name, {})) ?? {};
+    const values = Object.values(found);
+    return found[key] ?? (values.length === 1 && key === name ? values[0] : undefined);
+  }
+
+  #tell(kind: DriverKind, change: Change): Promise<unknown> {
+    return Promise.all([...(this.#listeners.get(kind) ?? [])].map((listener) => listener(change)));
+  }
+
+  async #closeOne(component: Opened): Promise<void> {
+    try {
+      await component.driver.close();
+    } catch (error) {
+      this.#options.log.warn(`component "${component.name}" did not close properly`, {
+        component: component.name,
+        error: ProaError.from(error).message,
+      });
+    }
+  }
+}
+
+async function openWithin(
+  options: ComponentManagerOptions,
+  resource: ComponentResource,
+  secret: ResolveContext['secret'],
+): Promise<Opened> {
+  const entry = options.drivers[resource.type];
+  if (entry === undefined) throw new ProaError('component.init-failed', `there is no component type "${resource.type}"`);
+  const definition = await entry.load();
+  const resolved = await resolveComponent(resource, definition, {
+    ...options.resolve,
+    secret,
+    warn: (message) => options.log.warn(message),
+  });
+  const driver = await within(
+    options.clock,
+    resource.initTimeoutMs,
+    definition.open(resolved.config as never, options.driverContext(resource)),
+  );
+  const { name, type, version, kind } = resource;
+  return { name, type, version, kind, properties: resolved.properties, secretNames: secretNamesOf(resource), definition, driver };
+}
+
+/** Which secret each property came from; encrypted state records carry that name. */
+function secretNamesOf(resource: ComponentResource): Readonly<Record<string, string>> {
+  return Object.fromEntries(resource.properties.flatMap(({ name, source }) => (source.from === 'secret' ? [[name, source.name]] : [])));
+}
+
+function within<T>(clock: Clock, timeoutMs: number, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.timer(timeoutMs, () => reject(new Error(`it was not ready within ${timeoutMs} ms (spec.initTimeout)`)));
+    work.then(resolve, reject).finally(() => timer.cancel());
+  });
+}
+
+function describe(resource: ComponentResource, thrown: unknown): ProaError {
+  if (isProaError(thrown) && thrown.message.includes(`"${resource.name}"`)) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const hint = isProaError(thrown) ? thrown.hint : undefined;
+  return new ProaError(
+    'component.init-failed',
+    `component "${resource.name}" (${resource.type}, ${resource.origin}) cannot be started: ${message}`,
+    {
+      cause: thrown,
+      ...(hint === undefined ? {} : { hint }),
+    },
+  );
+}

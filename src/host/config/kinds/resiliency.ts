@@ -1,0 +1,154 @@
+import { closest } from '../../../kernel/closest.ts';
+import type { BreakerPolicy, PolicyNames, ResiliencyResource, RetryPolicy } from '../model.ts';
+import {
+  duration,
+  object,
+  optional,
+  record,
+  required,
+  text,
+  whole,
+  withDefault,
+  word,
+  wrongValue,
+  type Reader,
+  type Reading,
+} from '../shape.ts';
+import { valueAt, type YamlNode } from '../yaml.ts';
+import { headFields, headOf } from './head.ts';
+
+/** `429,500-599`: numbers and ranges within limits, in any order. */
+function codes(min: number, max: number): Reader<string> {
+  return (node, path, reading) => {
+    const written = text(node, path, reading);
+    if (written === undefined) return undefined;
+    const sound = written.split(',').every((item) => {
+      const match = /^\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?\s*$/.exec(item);
+      if (match === null) return false;
+      const [low, high] = [Number(match[1]), Number(match[2] ?? match[1])];
+      return low >= min && high <= max && low <= high;
+    });
+    return sound
+      ? written
+      : wrongValue(reading, node.span, `${path} must be codes and ranges from ${min} to ${max}, such as "${min}-${max}"`);
+  };
+}
+
+const retry = object({
+  policy: withDefault(word('constant', 'exponential'), 'constant'),
+  duration: withDefault(duration, 5000),
+  maxInterval: withDefault(duration, 60_000),
+  maxRetries: withDefault(whole(-1, 1_000_000), -1),
+  matching: optional(object({ httpStatusCodes: optional(codes(100, 599)), gRPCStatusCodes: optional(codes(0, 16)) })),
+});
+const breaker = object({
+  maxRequests: withDefault(whole(0, 1_000_000), 1),
+  interval: withDefault(duration, 0),
+  timeout: withDefault(duration, 60_000),
+  trip: optional(text),
+});
+const names = { timeout: optional(text), retry: optional(text), circuitBreaker: optional(text) } as const;
+const cacheMax = 1_000_000;
+
+const shape = object({
+  ...headFields,
+  spec: required(
+    object({
+      policies: withDefault(
+        object({ timeouts: optional(record(duration)), retries: optional(record(retry)), circuitBreakers: optional(record(breaker)) }),
+        {},
+      ),
+      targets: withDefault(
+        object({
+          apps: optional(record(object({ ...names, circuitBreakerCacheSize: withDefault(whole(0, cacheMax), 100) }))),
+          actors: optional(
+            record(
+              object({
+                ...names,
+                circuitBreakerScope: optional(word('type', 'id', 'both')),
+                circuitBreakerCacheSize: withDefault(whole(0, cacheMax), 5000),
+              }),
+            ),
+          ),
+          components: optional(record(object({ outbound: optional(object(names)), inbound: optional(object(names)) }))),
+        }),
+        {},
+      ),
+    }),
+  ),
+});
+
+function mapValues<In, Out>(from: Readonly<Record<string, In>>, change: (value: In) => Out): Record<string, Out> {
+  return Object.fromEntries(Object.entries(from).map(([key, value]) => [key, change(value)]));
+}
+
+/** Reads a Resiliency. Whether the policies that targets name exist is checked over all of them: `checkPolicyNames`. */
+export function readResiliency(node: YamlNode, reading: Reading): ResiliencyResource | undefined {
+  const written = shape(node, '', reading);
+  if (written === undefined) return undefined;
+  const { policies, targets } = written.spec;
+  const resource: ResiliencyResource = {
+    ...headOf(written, valueAt(node, 'metadata', 'name')?.span ?? node.span),
+    timeoutsMs: policies.timeouts ?? {},
+    retries: mapValues(policies.retries ?? {}, ({ duration: durationMs, maxInterval: maxIntervalMs, ...rest }): RetryPolicy => {
+      return { ...rest, durationMs, maxIntervalMs };
+    }),
+    circuitBreakers: mapValues(policies.circuitBreakers ?? {}, ({ interval: intervalMs, timeout: timeoutMs, ...rest }): BreakerPolicy => {
+      return { ...rest, intervalMs, timeoutMs };
+    }),
+    apps: mapValues(targets.apps ?? {}, (use) => ({ ...use, circuitBreakerCacheSize: use.circuitBreakerCacheSize || 100 })),
+    actors: mapValues(targets.actors ?? {}, (use) => ({ ...use, circuitBreakerCacheSize: use.circuitBreakerCacheSize || 5000 })),
+    components: targets.components ?? {},
+  };
+  return checkScopes(resource, node, reading) ? resource : undefined;
+}
+
+function checkScopes(resource: ResiliencyResource, node: YamlNode, reading: Reading): boolean {
+  const wrong = Object.entries(resource.actors).filter(([, use]) => use.circuitBreaker && use.circuitBreakerScope === undefined);
+  for (const [name] of wrong) {
+    const at = valueAt(node, 'spec', 'targets', 'actors', name)?.span ?? node.span;
+    wrongValue(reading, at, `spec.targets.actors.${name}: a circuitBreaker needs circuitBreakerScope (type, id or both)`);
+  }
+  return wrong.length === 0;
+}
+
+interface Use {
+  readonly path: readonly string[];
+  readonly names: PolicyNames;
+}
+
+function usesOf(resource: ResiliencyResource): Use[] {
+  const flat = (target: 'apps' | 'actors'): Use[] =>
+    Object.entries(resource[target]).map(([name, names]) => ({ path: ['spec', 'targets', target, name], names }));
+  const components = Object.entries(resource.components).flatMap(([name, use]) =>
+    (['outbound', 'inbound'] as const).map((way) => ({ path: ['spec', 'targets', 'components', name, way], names: use[way] ?? {} })),
+  );
+  return [...flat('apps'), ...flat('actors'), ...components];
+}
+
+/** Warns about targets that name policies which no Resiliency defines: Dapr goes on without them, which is rarely what was meant. */
+export function checkPolicyNames(
+  read: readonly { readonly resource: ResiliencyResource; readonly node: YamlNode }[],
+  reading: Reading,
+): void {
+  const known = {
+    timeout: read.flatMap(({ resource }) => Object.keys(resource.timeoutsMs)),
+    retry: read.flatMap(({ resource }) => Object.keys(resource.retries)),
+    circuitBreaker: read.flatMap(({ resource }) => Object.keys(resource.circuitBreakers)),
+  } as const;
+  for (const { resource, node } of read)
+    for (const { path, names: use } of usesOf(resource))
+      for (const kind of ['timeout', 'retry', 'circuitBreaker'] as const) {
+        const name = use[kind];
+        if (name === undefined || name === '' || known[kind].includes(name)) continue;
+        const guess = closest(name, known[kind]);
+        reading.problems.push({
+          severity: 'warning',
+          code: 'config.wrong-value',
+          message: `${path.join('.')}: there is no ${kind} policy "${name}"`,
+          at: valueAt(node, ...path, kind)?.span ?? node.span,
+          notes: [`known: ${known[kind].join(', ') || 'none'}`],
+          ...(guess !== undefined && { help: `did you mean \`${guess}\`?` }),
+        });
+      }
+}

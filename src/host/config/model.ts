@@ -1,0 +1,158 @@
+import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
+import type { DriverKind } from '../../contracts/driver.ts';
+import type { AccessControl, SecretScope } from '../../contracts/resources.ts';
+import type { Problem } from './problem.ts';
+import type { Span } from './source.ts';
+
+/** Where a component's property or an endpoint's header gets its value. */
+export type ValueSource =
+  | { readonly from: 'literal'; readonly value: string }
+  | { readonly from: 'environment'; readonly name: string }
+  | { readonly from: 'secret'; readonly name: string; readonly key: string };
+
+export interface Property {
+  readonly name: string;
+  readonly source: ValueSource;
+  /** Absent for embedded defaults. */
+  readonly at?: Span;
+  readonly valueAt?: Span;
+}
+
+/** What every resource has. */
+export interface ResourceHead {
+  readonly name: string;
+  readonly namespace: string;
+  readonly scopes: readonly string[];
+  /** Absent for embedded defaults. */
+  readonly at?: Span;
+  /** `file:line`, or `embedded default`. */
+  readonly origin: string;
+}
+
+/** A Component of YAML that applies to this app, its secrets not yet resolved: see `resolveComponent`. */
+export interface ComponentResource extends ResourceHead {
+  readonly kind: DriverKind;
+  readonly type: string;
+  readonly version: string;
+  readonly ignoreErrors: boolean;
+  readonly initTimeoutMs: number;
+  readonly properties: readonly Property[];
+  /** The secret store that resolves its secrets; absent when it names none. */
+  readonly secretStore?: string;
+}
+
+export interface SubscriptionResource extends ResourceHead {
+  readonly spec: SubscriptionSpec;
+}
+
+export interface HttpEndpointResource extends ResourceHead {
+  readonly baseUrl: string;
+  readonly headers: readonly Property[];
+  readonly tls?: { readonly rootCa?: ValueSource; readonly certificate?: ValueSource; readonly privateKey?: ValueSource };
+  readonly secretStore?: string;
+}
+
+/** Policies as Dapr reference 10.3 writes them, checked; durations in milliseconds. */
+export interface RetryPolicy {
+  readonly policy: 'constant' | 'exponential';
+  readonly durationMs: number;
+  readonly maxIntervalMs: number;
+  /** -1: for ever. */
+  readonly maxRetries: number;
+  readonly matching?: { readonly httpStatusCodes?: string; readonly gRPCStatusCodes?: string };
+}
+
+export interface BreakerPolicy {
+  readonly maxRequests: number;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** CEL over the counters; absent: more than five failures in a row. */
+  readonly trip?: string;
+}
+
+export interface PolicyNames {
+  readonly timeout?: string;
+  readonly retry?: string;
+  readonly circuitBreaker?: string;
+}
+
+export interface ResiliencyResource extends ResourceHead {
+  readonly timeoutsMs: Readonly<Record<string, number>>;
+  readonly retries: Readonly<Record<string, RetryPolicy>>;
+  readonly circuitBreakers: Readonly<Record<string, BreakerPolicy>>;
+  readonly apps: Readonly<Record<string, PolicyNames & { readonly circuitBreakerCacheSize: number }>>;
+  readonly actors: Readonly<
+    Record<string, PolicyNames & { readonly circuitBreakerScope?: 'type' | 'id' | 'both'; readonly circuitBreakerCacheSize: number }>
+  >;
+  readonly components: Readonly<Record<string, { readonly outbound?: PolicyNames; readonly inbound?: PolicyNames }>>;
+}
+
+export interface PipelineHandler {
+  readonly name: string;
+  readonly type: string;
+  readonly version: string;
+  readonly selector: readonly { readonly field: string; readonly value: string }[];
+}
+
+export interface TracingConfig {
+  /** 0 to 1. */
+  readonly samplingRate: number;
+  readonly stdout: boolean;
+  readonly zipkinEndpoint?: string;
+  readonly otel?: {
+    readonly protocol: 'http' | 'grpc';
+    readonly endpointAddress: string;
+    readonly isSecure: boolean;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly timeoutMs: number;
+  };
+}
+
+export interface MetricsConfig {
+  readonly enabled: boolean;
+  readonly recordErrorCodes: boolean;
+  readonly http: { readonly increasedCardinality: boolean; readonly pathMatching: readonly string[]; readonly excludeVerbs: boolean };
+  readonly latencyBuckets?: readonly number[];
+  readonly rules: readonly {
+    readonly name: string;
+    readonly labels: readonly { readonly name: string; readonly regex: Readonly<Record<string, string>> }[];
+  }[];
+}
+
+export interface ApiRule {
+  readonly name: string;
+  readonly version: string;
+  readonly protocol: 'http' | 'grpc';
+}
+
+/** The effective Configuration (Dapr reference 10.5): every file overlaid in order, defaults filled in. */
+export interface RuntimeConfiguration {
+  readonly name: string;
+  readonly httpPipeline: readonly PipelineHandler[];
+  readonly appHttpPipeline: readonly PipelineHandler[];
+  readonly tracing: TracingConfig;
+  readonly metrics: MetricsConfig;
+  readonly secretScopes: readonly SecretScope[];
+  /** Absent: no access control. */
+  readonly accessControl?: AccessControl;
+  readonly nameResolution?: { readonly component: string; readonly version: string; readonly configuration: unknown };
+  readonly features: Readonly<Record<string, boolean>>;
+  readonly api: { readonly allowed: readonly ApiRule[]; readonly denied: readonly ApiRule[] };
+  readonly deniedComponentTypes: readonly string[];
+  readonly apiLogging: { readonly enabled?: boolean; readonly obfuscateUrls: boolean; readonly omitHealthChecks: boolean };
+  readonly mtls?: unknown;
+  readonly workflow?: unknown;
+  /** Where values came from: `spec.tracing.samplingRate` to `file:line`. What is not in it is a default. */
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+/** Everything that files say about one app. */
+export interface LoadedResources {
+  readonly components: readonly ComponentResource[];
+  readonly subscriptions: readonly SubscriptionResource[];
+  readonly httpEndpoints: readonly HttpEndpointResource[];
+  readonly resiliencies: readonly ResiliencyResource[];
+  readonly configuration: RuntimeConfiguration;
+  /** Errors and warnings, in order of files. With an error among them nothing must start. */
+  readonly problems: readonly Problem[];
+}

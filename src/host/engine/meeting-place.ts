@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Address, Ports } from '../../kernel/ports.ts';
+
+/** Where the clients of a directory find its owner: per epoch a file that names the socket. */
+export interface MeetingPlace {
+  /** Makes room for a socket of this epoch and says where to listen. Nobody else ever uses that path. */
+  place(epoch: number): Promise<Address>;
+  publish(epoch: number, address: Address): Promise<void>;
+  /** Undefined when the owner of that epoch has not published yet, or has gone in order. */
+  find(epoch: number): Promise<Address | undefined>;
+  /** Takes the own notice back; the socket's file goes with its listener. */
+  retract(epoch: number): Promise<void>;
+}
+
+/** What fits into `sun_path` of every system that Node runs on, the closing zero included. */
+const socketPathBytesMax = 104;
+const networkFileSystems = /^(nfs|cifs|smb|afs|ncp|coda|ceph|gluster|lustre|gpfs|ocfs|fuse\.sshfs|fuse\.gluster|fuse\.s3|fuse\.ceph)/;
+
+type MeetingPorts = Pick<Ports, 'disk' | 'process' | 'random'>;
+
+/**
+ * The meeting place below `directory`, which is made when missing (0700). Fails with `config.invalid` on a network file system (its
+ * locks and syncs cannot be trusted) and with `component.init-failed` when the directory cannot be written.
+ */
+export async function openMeetingPlace(ports: MeetingPorts, directory: string): Promise<MeetingPlace> {
+  const { disk, process } = ports;
+  const notices = `${directory}/owners`;
+  try {
+    await disk.makeDirectory(directory, 0o700);
+    await disk.makeDirectory(notices, 0o700);
+  } catch (error) {
+    throw notWritable(directory, error);
+  }
+  const { fileSystem } = await disk.space(directory);
+  if (networkFileSystems.test(fileSystem)) {
+    throw new ProaError('config.invalid', `the data directory ${directory} lies on a network file system (${fileSystem})`, {
+      hint: 'choose a directory on a local disk, or use the PostgreSQL engine to share state between machines',
+    });
+  }
+  const real = await disk.realPath(directory);
+  const noticeOf = (epoch: number): string => `${notices}/owner-${epoch}.json`;
+  return {
+    place: (epoch) => socketPlace(ports, real, epoch),
+    async publish(epoch, address) {
+      if (!('path' in address)) throw new TypeError('an owner listens on a Unix socket');
+      const notice = JSON.stringify({ path: address.path, pid: process.pid });
+      try {
+        await disk.replaceFile(noticeOf(epoch), Buffer.from(notice), 0o600);
+        await removeOlder(disk, notices, epoch);
+      } catch (error) {
+        throw notWritable(directory, error);
+      }
+    },
+    async find(epoch) {
+      try {
+        const notice = JSON.parse(Buffer.from(await disk.readFile(noticeOf(epoch))).toString()) as { path?: unknown };
+        return typeof notice.path === 'string' ? { path: notice.path } : undefined;
+      } catch (error) {
+        if ((error as { code?: unknown }).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+        throw notWritable(directory, error);
+      }
+    },
+    async retract(epoch) {
+      await disk.remove(noticeOf(epoch)).catch(() => {});
+    },
+  };
+}
+
+/** Nobody looks for an older owner any more. Sockets stay: only who made one removes it. */
+async function removeOlder(disk: MeetingPorts['disk'], notices: string, epoch: number): Promise<void> {
+  for (const name of await disk.list(notices)) {
+    const older = /^owner-(\d+)\.json$/.exec(name);
+    if (older !== null && Number(older[1]) < epoch) await disk.remove(`${notices}/${name}`).catch(() => {});
+  }
+}
+
+/**
+ * Beside the notices when the path is short enough, else in a directory of its own below the temporary one. Its name ends in
+ * random bytes, so that nobody can prepare it beforehand; clients learn it from the notice.
+ */
+async function socketPlace(ports: MeetingPorts, real: string, epoch: number): Promise<Address> {
+  const near = `${real}/owners/${epoch}.sock`;
+  if (Buffer.byteLength(near) < socketPathBytesMax) return { path: near };
+  const hash = createHash('sha256').update(real).digest('hex').slice(0, 12);
+  const temporary = ports.process.temporaryDirectory();
+  const directory = `${temporary}/proa-${hash}-${Buffer.from(ports.random.bytes(6)).toString('hex')}`;
+  const far = `${directory}/${epoch}.sock`;
+  if (Buffer.byteLength(far) >= socketPathBytesMax) {
+    throw new ProaError(
+      'config.invalid',
+      `no socket fits below ${real} or ${temporary}: a path has at most ${socketPathBytesMax - 1} bytes`,
+      {
+        hint: 'choose a data directory with a shorter path, or set TMPDIR to one',
+      },
+    );
+  }
+  try {
+    await ports.disk.makeDirectory(directory, 0o700);
+  } catch (error) {
+    throw notWritable(temporary, error);
+  }
+  return { path: far };
+}
+
+function notWritable(directory: string, cause: unknown): ProaError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ProaError('component.init-failed', `the data directory ${directory} cannot be used: ${why}`, {
+    cause,
+    hint: `give the user of this process the right to write ${directory}, or choose another directory`,
+  });
+}

@@ -1,0 +1,375 @@
+import type { Registry } from '../contracts/resolver.ts';
+import type { Engine } from '../contracts/engine.ts';
+import { createEngineRegistry } from '../drivers/resolver-engine/index.ts';
+import { driverIndex } from '../gen/drivers.ts';
+import { ProaError } from '../kernel/errors.ts';
+import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Address, Ports } from '../kernel/ports.ts';
+import { createLogger } from '../telemetry/log-lines.ts';
+import type { HttpClient } from '../contracts/http-client.ts';
+import { createHttpClient } from './http-client.ts';
+import { loadResources } from './config/load-resources.ts';
+import type { LoadedResources } from './config/model.ts';
+import { hasErrors, renderProblem } from './config/problem.ts';
+import { watchResources } from './config/watch-resources.ts';
+import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.ts';
+import type { Machine } from './machine.ts';
+import { openMachineEngine } from './machine-engine.ts';
+import { servePeers } from './peer-server.ts';
+import { listenLazily } from './lazy-listener.ts';
+import { openSidecar, type Sidecar } from './sidecar.ts';
+import { version } from './version.ts';
+
+/** Starts the runtimes of all apps in this process (see `StartHost`). */
+export async function startHost(options: HostOptions): Promise<RunningHost> {
+  const host = new Host(options);
+  try {
+    await host.start();
+  } catch (error) {
+    await host.close();
+    throw error;
+  }
+  return host;
+}
+
+class Host implements RunningHost {
+  readonly #options: HostOptions;
+  readonly #log: Logger;
+  readonly #owner: Owner;
+  readonly #apps: HostedApp[] = [];
+  readonly #finished: Promise<number>;
+  #finish: (code: number) => void = () => {};
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.#log = this.#loggerOf(options.apps.length === 1 ? (options.apps[0]?.id ?? '') : 'proa');
+    this.#owner = new Owner(options.ports.clock);
+    this.#finished = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+  }
+
+  get apps(): readonly RunningApp[] {
+    return this.#apps;
+  }
+
+  get done(): Promise<number> {
+    return this.#finished;
+  }
+
+  async start(): Promise<void> {
+    const loaded = await this.#loadAll();
+    const machine = await this.#openMachine();
+    const peers = await this.#openPeers(machine);
+    for (const [i, spec] of this.#options.apps.entries()) {
+      const app = new HostedApp({
+        ...this.#options,
+        log: this.#loggerOf(spec.id),
+        spec,
+        machine,
+        peers,
+        resources: loaded[i] as LoadedResources,
+        shutdown: (force) => this.#shutdown(force),
+      });
+      this.#apps.push(app);
+      this.#owner.own(`app ${spec.id}`, () => app.close(), this.#options.shared.graceMs + 10_000);
+      await app.open();
+    }
+  }
+
+  stop(reason: string): Promise<void> {
+    this.#stopping ??= this.#drain(reason);
+    return this.#stopping;
+  }
+
+  async restart(): Promise<void> {
+    this.#log.info('restarting inside the process');
+    for (const app of this.#apps) await app.reopen(await this.#load(app.spec));
+  }
+
+  async close(): Promise<void> {
+    for (const failure of await this.#owner.close())
+      this.#log.warn(`${failure.name} did not close properly`, { error: closeFailureText(failure) });
+  }
+
+  async #drain(reason: string): Promise<void> {
+    this.#log.info('stopping', { reason });
+    await this.close();
+    this.#log.info('stopped');
+    this.#finish(0);
+  }
+
+  // The answer must reach the client first.
+  #shutdown(force: boolean): void {
+    const { clock } = this.#options.ports;
+    if (force) clock.timer(100, () => this.#finish(1));
+    else clock.timer(10, () => void this.stop('POST /v1.0/shutdown'));
+  }
+
+  async #loadAll(): Promise<LoadedResources[]> {
+    const loaded: LoadedResources[] = [];
+    for (const spec of this.#options.apps) loaded.push(await this.#load(spec));
+    const wrong = loaded.filter((resources) => hasErrors(resources.problems));
+    if (wrong.length > 0) {
+      const texts = new Set(wrong.flatMap((resources) => resources.problems.map(renderProblem)));
+      throw new ProaError('config.invalid', [...texts].join('\n\n'));
+    }
+    return loaded;
+  }
+
+  async #load(spec: AppSpec): Promise<LoadedResources> {
+    const resources = await loadResources(loadOptions(this.#options.ports, spec));
+    if (resources.problems.length > 0) this.#options.events({ kind: 'problems', appId: spec.id, problems: resources.problems });
+    return resources;
+  }
+
+  async #openMachine(): Promise<Machine> {
+    const { ports, shared } = this.#options;
+    const engine: Engine = await openMachineEngine({
+      ports,
+      log: this.#log,
+      directory: shared.dataDirectory,
+      role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
+    });
+    this.#owner.own('engine', () => engine.close(), 10_000);
+    const client: HttpClient = createHttpClient({ ports });
+    this.#owner.own('connections', () => client.close());
+    const registry: Registry = createEngineRegistry({ engine, clock: ports.clock, log: this.#log });
+    this.#owner.own('registry', () => registry.close());
+    const grpcPeers: Machine['grpcPeers'] = new Map();
+    this.#owner.own('gRPC peers', () => grpcPeers.forEach((peer) => peer.close()));
+    return { engine, registry, client, local: new Map(), grpcPeers };
+  }
+
+  async #openPeers(machine: Machine): Promise<{ http: Address; grpc: Address }> {
+    const { ports } = this.#options;
+    const id = `${ports.process.pid}-${ports.random.u32().toString(36)}`;
+    // Short, because a socket's path has at most 107 bytes; private, because whoever can connect is believed.
+    const directory = `${ports.process.temporaryDirectory()}/proa-peers-${await userName(ports)}`;
+    await ports.disk.makeDirectory(directory, 0o700);
+    const peers = { http: { path: `${directory}/${id}.http` }, grpc: { path: `${directory}/${id}.grpc` } };
+    const server = await servePeers(ports, peers.http, machine);
+    this.#owner.own('peers', () => server.close());
+    const grpc = await listenLazily(ports.network, peers.grpc, async () =>
+      (await import('./grpc-proxy.ts')).createGrpcPeerServer(ports, machine),
+    );
+    this.#owner.own('gRPC peers', () => grpc.drain());
+    return peers;
+  }
+
+  // A sidecar's log is its standard output (or a file); `run` prints the lines of many apps itself.
+  #writer(appId: string): (line: string) => void {
+    const { ports, shared, events } = this.#options;
+    if (shared.logFile !== undefined) return appendTo(ports, shared.logFile);
+    if (shared.mode === 'sidecar') return (line) => ports.process.writeOut(line);
+    return (line) => events({ kind: 'log', appId, level: 'info', line: line.slice(0, -1) });
+  }
+
+  #loggerOf(appId: string): Logger {
+    const { ports, shared } = this.#options;
+    return createLogger({
+      clock: ports.clock,
+      format: shared.logFormat,
+      level: shared.logLevel === 'warn' ? 'warning' : shared.logLevel,
+      appId,
+      instance: ports.process.hostName(),
+      version,
+      write: this.#writer(appId),
+    });
+  }
+}
+
+function userName(ports: Ports): Promise<string> {
+  return Promise.resolve(
+    (ports.process.env('USER') ?? ports.process.env('LOGNAME') ?? 'me').replace(/[^A-Za-z0-9_-]/g, '').slice(0, 24) || 'me',
+  );
+}
+
+// Lines are written one after another; a log that cannot be written must not stop what it tells about.
+function appendTo(ports: Ports, path: string): (line: string) => void {
+  let position: Promise<number> = ports.disk.stat(path).then((stat) => stat?.sizeBytes ?? 0);
+  const file = ports.disk.open(path, 'write');
+  file.catch(() => {});
+  return (line) => {
+    const bytes = Buffer.from(line, 'utf8');
+    position = position.then(async (at) => {
+      await (await file).write([bytes], at);
+      return at + bytes.length;
+    });
+    position.catch(() => {});
+  };
+}
+
+function loadOptions(ports: Ports, spec: AppSpec) {
+  return {
+    disk: ports.disk,
+    paths: spec.resourcePaths,
+    configPaths: spec.configPaths,
+    appId: spec.id,
+    namespace: spec.namespace,
+    drivers: driverIndex,
+    defaults: spec.defaults,
+  };
+}
+
+interface HostedAppOptions extends HostOptions {
+  readonly log: Logger;
+  readonly spec: AppSpec;
+  readonly machine: Machine;
+  readonly peers: { readonly http: Address; readonly grpc: Address };
+  readonly resources: LoadedResources;
+  readonly shutdown: (force: boolean) => void;
+}
+
+/** One app of the host across restarts of its runtime: its ports stay what they were. */
+class HostedApp implements RunningApp {
+  readonly spec: AppSpec;
+  readonly #options: HostedAppOptions;
+  #sidecar: Sidecar | undefined;
+  #watching: { close(): Promise<void> } | undefined;
+  #appPort: number | undefined;
+  #ready!: Promise<void>;
+  #markReady: () => void = () => {};
+
+  constructor(options: HostedAppOptions) {
+    this.#options = options;
+    this.spec = options.spec;
+    this.#appPort = options.spec.appPort;
+    this.#renewReady();
+  }
+
+  get id(): string {
+    return this.spec.id;
+  }
+
+  get httpPort(): number {
+    return this.#sidecar?.httpPort ?? this.spec.httpPort;
+  }
+
+  get grpcPort(): number {
+    return this.#sidecar?.grpcPort ?? this.spec.grpcPort;
+  }
+
+  get metricsPort(): number {
+    return this.#sidecar?.metricsPort ?? 0;
+  }
+
+  get outboundReady(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  open(): Promise<void> {
+    return this.#open(this.#options.resources, this.spec);
+  }
+
+  async connect(appPort: number): Promise<void> {
+    this.#appPort = appPort;
+    this.#renewReady();
+    await this.#sidecar?.connect(appPort);
+  }
+
+  async disconnect(): Promise<void> {
+    this.#renewReady();
+    await this.#sidecar?.disconnect();
+  }
+
+  putMetadata(key: string, value: string): void {
+    this.#sidecar?.runtime.blocks.runtime.putMetadata(key, value);
+  }
+
+  async reopen(resources: LoadedResources): Promise<void> {
+    const bound = { httpPort: this.httpPort, grpcPort: this.grpcPort };
+    await this.close();
+    this.#renewReady();
+    const metrics = this.spec.metrics;
+    const port = this.#appPort;
+    await this.#open(resources, {
+      ...this.spec,
+      ...bound,
+      ...(metrics === undefined ? {} : { metrics }),
+      ...(port === undefined ? {} : { appPort: port }),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#watching?.close();
+    await this.#sidecar?.close();
+    this.#watching = undefined;
+    this.#sidecar = undefined;
+  }
+
+  async #open(resources: LoadedResources, spec: AppSpec): Promise<void> {
+    const { ports, log, machine, peers, shared, shutdown, events } = this.#options;
+    const sidecar = await openSidecar({
+      ports,
+      log,
+      spec,
+      machine,
+      resources,
+      version,
+      peers,
+      graceMs: shared.graceMs,
+      shutdown,
+      becameReady: () => {
+        this.#markReady();
+        events({ kind: 'ready', appId: spec.id });
+      },
+    });
+    this.#sidecar = sidecar;
+    const { httpPort, grpcPort, metricsPort } = sidecar;
+    events({ kind: 'listening', appId: spec.id, httpPort, grpcPort, ...(metricsPort === undefined ? {} : { metricsPort }) });
+    this.#watching = watchResources({
+      ...loadOptions(ports, spec),
+      clock: ports.clock,
+      initial: resources,
+      reconcileMs: spec.reconcileMs,
+      changed: async (diff) => {
+        if (diff.restart) await this.reopen(diff.current);
+        else await this.#applyComponents(diff);
+        events({ kind: 'reloaded', appId: spec.id, summary: summaryOf(diff) });
+      },
+      rejected: (current) => events({ kind: 'problems', appId: spec.id, problems: current.problems }),
+    });
+  }
+
+  async #applyComponents(diff: { readonly components: Changes; readonly current: LoadedResources }): Promise<void> {
+    const { added, changed, removed } = diff.components;
+    const sidecar = this.#sidecar;
+    if (sidecar === undefined) return;
+    await sidecar.runtime.components.apply({ added: [...added, ...changed], removed: [...changed, ...removed] });
+    sidecar.runtime.setSubscriptions(diff.current.subscriptions.map((subscription) => subscription.spec));
+    if (sidecar.runtime.state.appReady && sidecar.runtime.state.channel !== undefined) {
+      await sidecar.runtime.blocks.pubsub.start();
+      await sidecar.runtime.blocks.bindings.start();
+    }
+  }
+
+  #renewReady(): void {
+    this.#ready = new Promise((resolve) => {
+      this.#markReady = resolve;
+    });
+  }
+}
+
+type Changes = {
+  readonly added: LoadedResources['components'];
+  readonly changed: LoadedResources['components'];
+  readonly removed: LoadedResources['components'];
+};
+
+function summaryOf(diff: { readonly components: Changes; readonly restart: boolean }): string {
+  if (diff.restart) return 'configuration changed: the runtime was restarted inside the process';
+  const names = (list: LoadedResources['components']): string => list.map((component) => component.name).join(', ');
+  const { added, changed, removed } = diff.components;
+  return [
+    ...(added.length > 0 ? [`added ${names(added)}`] : []),
+    ...(changed.length > 0 ? [`changed ${names(changed)}`] : []),
+    ...(removed.length > 0 ? [`removed ${names(removed)}`] : []),
+  ].join('; ');
+}

@@ -1,0 +1,2 @@
+export type * from './host-api.ts';
+export { startHost } from './host.ts';

@@ -1,0 +1,80 @@
+import type { RuntimeBlock, RuntimeMetadata, SubscriptionSpec } from '../blocks/runtime/index.ts';
+import type { AppChannel } from '../contracts/app-channel.ts';
+import type { ComponentManager } from './component-manager.ts';
+import type { RuntimeConfiguration } from './config/model.ts';
+import type { AppSpec } from './host-api.ts';
+
+/** What changes while a runtime lives. */
+export interface RuntimeState {
+  /** The app was asked what it wants, or there is no app to ask. */
+  appReady: boolean;
+  /** Both API listeners are open. */
+  listening: boolean;
+  stopping: boolean;
+  channel: AppChannel | undefined;
+}
+
+export interface RuntimeBlockParts {
+  readonly spec: AppSpec;
+  readonly version: string;
+  readonly components: ComponentManager;
+  readonly configuration: RuntimeConfiguration;
+  readonly httpEndpoints: () => readonly string[];
+  readonly subscriptions: () => readonly SubscriptionSpec[];
+  readonly state: RuntimeState;
+  readonly shutdown: (force: boolean) => void;
+}
+
+/** The runtime about itself (Dapr reference 4.10, 11.1). */
+export function createRuntimeBlock(parts: RuntimeBlockParts): RuntimeBlock {
+  const extended = new Map<string, string>();
+  return {
+    metadata: () => metadataOf(parts, extended),
+    putMetadata: (key, value) => extended.set(key, value),
+    notReady() {
+      const missing: string[] = [];
+      if (!parts.state.listening) missing.push('api');
+      if (!parts.state.appReady) missing.push('app');
+      if (parts.state.stopping) missing.push('stopping');
+      return missing;
+    },
+    outboundReady: () => parts.state.listening,
+    shutdown: parts.shutdown,
+  };
+}
+
+function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, string>): RuntimeMetadata {
+  const { spec, configuration, components } = parts;
+  const connection = connectionOf(parts);
+  return {
+    id: spec.id,
+    runtimeVersion: parts.version,
+    enabledFeatures: Object.entries(configuration.features).flatMap(([name, enabled]) => (enabled ? [name] : [])),
+    components: components
+      .all()
+      .map(({ name, type, version, definition }) => ({ name, type, version, capabilities: capabilitiesOf(definition) })),
+    extended: { daprRuntimeVersion: parts.version, ...Object.fromEntries(extended) },
+    subscriptions: parts.subscriptions(),
+    httpEndpoints: parts.httpEndpoints(),
+    ...(connection === undefined ? {} : { appConnection: connection }),
+  };
+}
+
+function capabilitiesOf(definition: { readonly kind: string; readonly capabilities: readonly string[] }): readonly string[] {
+  const { kind, capabilities } = definition;
+  const actors =
+    kind === 'state' && capabilities.includes('ETAG') && capabilities.includes('TRANSACTIONAL') && !capabilities.includes('ACTOR');
+  return actors ? [...capabilities, 'ACTOR'] : capabilities;
+}
+
+function connectionOf({ spec, state }: RuntimeBlockParts): RuntimeMetadata['appConnection'] | undefined {
+  const port = state.channel === undefined ? spec.appPort : Number(state.channel.address.slice(state.channel.address.lastIndexOf(':') + 1));
+  if (port === undefined) return undefined;
+  return {
+    port,
+    protocol: spec.appProtocol,
+    channelAddress: spec.appChannelAddress,
+    ...(spec.appMaxConcurrency === undefined ? {} : { maxConcurrency: spec.appMaxConcurrency }),
+    ...(spec.appHealth === undefined ? {} : { health: spec.appHealth }),
+  };
+}

@@ -1,0 +1,310 @@
+import type { AppChannel } from '../contracts/app-channel.ts';
+import type { HttpMiddleware } from '../contracts/middleware.ts';
+import { metadataRoutes, healthRoutes } from '../fronts/http/routes/runtime.ts';
+import { createPipeline, type Pipeline } from '../fronts/http/pipeline.ts';
+import { apiRoutes, allowedRoutes } from '../fronts/http/routes/all.ts';
+import { serveHttpFront, type HttpFrontOptions } from '../fronts/http/server.ts';
+import { ProaError } from '../kernel/errors.ts';
+import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Address, Ports } from '../kernel/ports.ts';
+import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import { serveHttp1 } from '../wire/http1/server.ts';
+import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
+import { followApp, type AppLifecycle } from './app-lifecycle.ts';
+import { openAppChannel } from './app-channels.ts';
+import type { LoadedResources } from './config/model.ts';
+import type { AppSpec } from './host-api.ts';
+import { listenLazily } from './lazy-listener.ts';
+import type { Machine } from './machine.ts';
+import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
+
+export interface SidecarOptions {
+  readonly ports: Ports;
+  readonly log: Logger;
+  readonly spec: AppSpec;
+  readonly machine: Machine;
+  readonly resources: LoadedResources;
+  readonly version: string;
+  readonly peers: { readonly http: Address; readonly grpc: Address };
+  readonly graceMs: number;
+  readonly shutdown: (force: boolean) => void;
+  readonly becameReady: () => void;
+}
+
+/** One app's runtime with its listeners. */
+export interface Sidecar {
+  readonly spec: AppSpec;
+  readonly runtime: AppRuntime;
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly metricsPort: number | undefined;
+  /** The app listens here now. */
+  connect(appPort: number): Promise<void>;
+  /** The app's process ended. */
+  disconnect(): Promise<void>;
+  /** Stops taking events, lets what runs finish, closes listeners and components. */
+  close(): Promise<void>;
+}
+
+/** Opens everything of one app; what was opened is closed again when something fails. */
+export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
+  const { ports, log, spec, machine } = options;
+  const owner = new Owner(ports.clock);
+  const telemetry = createAppTelemetry({ ...options, configuration: options.resources.configuration });
+  owner.own('telemetry', () => telemetry.close());
+  try {
+    const runtime = await createAppRuntime({ ...options, metrics: telemetry.metrics, tracer: telemetry.tracer });
+    owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
+    const instance = `${spec.id}-${ports.random.uuid()}`;
+    machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
+    owner.own('local calls', () => void machine.local.delete(instance));
+    const fronts = await openFronts(options, runtime, telemetry, owner);
+    const metricsPort = await openMetrics(options, telemetry.metrics, owner);
+    const leave = await machine.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...options.peers });
+    owner.own('registry', leave);
+    runtime.state.listening = true;
+    const app = new AppConnection(options, runtime);
+    owner.own('app', () => app.disconnect(), options.graceMs);
+    if (spec.appPort === undefined) app.withoutApp();
+    else await app.connect(spec.appPort);
+    return {
+      spec,
+      runtime,
+      ...fronts,
+      metricsPort,
+      connect: (port) => app.connect(port),
+      disconnect: () => app.disconnect(),
+      async close() {
+        runtime.state.stopping = true;
+        for (const failure of await owner.close()) log.warn(`${failure.name} did not close in time`, { error: closeFailureText(failure) });
+      },
+    };
+  } catch (error) {
+    await owner.close();
+    throw error;
+  }
+}
+
+/** The app as it comes and goes. */
+class AppConnection {
+  readonly #options: SidecarOptions;
+  readonly #runtime: AppRuntime;
+  #lifecycle: AppLifecycle | undefined;
+  #channel: AppChannel | undefined;
+
+  constructor(options: SidecarOptions, runtime: AppRuntime) {
+    this.#options = options;
+    this.#runtime = runtime;
+  }
+
+  /** No app has a port: the runtime is ready by itself, and what YAML wants to deliver waits. */
+  withoutApp(): void {
+    this.#runtime.state.appReady = true;
+    this.#options.becameReady();
+  }
+
+  async connect(appPort: number): Promise<void> {
+    await this.disconnect();
+    const { ports, log, spec, machine, becameReady } = this.#options;
+    const { blocks, state } = this.#runtime;
+    const channel = await openAppChannel({ ports, spec, appPort, client: machine.client });
+    this.#channel = channel;
+    this.#runtime.setChannel(channel);
+    state.appReady = false;
+    this.#lifecycle = followApp({
+      clock: ports.clock,
+      log,
+      channel,
+      ...(spec.appHealth === undefined ? {} : { healthCheck: spec.appHealth }),
+      up: async () => {
+        await blocks.pubsub.start();
+        await blocks.bindings.start();
+        state.appReady = true;
+        becameReady();
+      },
+      down: async () => {
+        await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs)]);
+      },
+    });
+  }
+
+  async disconnect(): Promise<void> {
+    const [lifecycle, channel] = [this.#lifecycle, this.#channel];
+    this.#lifecycle = undefined;
+    this.#channel = undefined;
+    await lifecycle?.close();
+    await channel?.close();
+  }
+}
+
+async function openFronts(
+  options: SidecarOptions,
+  runtime: AppRuntime,
+  telemetry: AppTelemetry,
+  owner: Owner,
+): Promise<{ httpPort: number; grpcPort: number }> {
+  const { spec, ports, log } = options;
+  const configuration = options.resources.configuration;
+  const apiTokens = (ports.process.env('DAPR_API_TOKEN') ?? '').split(',').map((token) => token.trim());
+  refuseOpenWithoutToken(spec.listenAddresses, apiTokens);
+  const pipeline = openPipeline(options, runtime);
+  const shared: Omit<HttpFrontOptions, 'address' | 'routes' | 'invocations'> = {
+    ports,
+    log: log.scoped('proa.api.http'),
+    metrics: telemetry.metrics,
+    tracer: telemetry.tracer,
+    blocks: runtime.blocks,
+    caller: { appId: spec.id, namespace: spec.namespace },
+    apiTokens,
+    allowedOrigins: spec.allowedOrigins,
+    bodyBytesMax: spec.bodyBytesMax,
+    headerBytesMax: spec.headerBytesMax,
+    ...(pipeline === undefined ? {} : { pipeline }),
+    ...(telemetry.apiLog === undefined ? {} : { apiLog: telemetry.apiLog }),
+  };
+  const { routes, invocations } = allowedRoutes(apiRoutes, configuration.api);
+  const httpPort = await listenEach(addressesOf(spec, 'http'), spec.httpPort, (address) =>
+    serveHttpFront({ ...shared, address, routes, invocations }).then((server) => {
+      owner.own('HTTP API', () => server.drain(), options.graceMs);
+      return portOf(server.address);
+    }),
+  );
+  if (spec.publicPort !== undefined) {
+    const address = { host: spec.publicListenAddress === '' ? '127.0.0.1' : spec.publicListenAddress, port: spec.publicPort };
+    const { pipeline: _none, ...open } = shared;
+    const server = await listening(
+      () =>
+        serveHttpFront({
+          ...open,
+          address,
+          routes: [...healthRoutes, ...metadataRoutes],
+          invocations: false,
+          apiTokens: [],
+          allowedOrigins: '',
+        }),
+      address.port,
+    );
+    owner.own('public API', () => server.drain(), options.graceMs);
+  }
+  const loadGrpc = grpcLoader(options, runtime, { telemetry, apiTokens });
+  const grpcPort = await listenEach(addressesOf(spec, 'grpc'), spec.grpcPort, (address) =>
+    listenLazily(ports.network, address, loadGrpc).then((server) => {
+      owner.own('gRPC API', () => server.drain(), options.graceMs);
+      return portOf(server.address);
+    }),
+  );
+  return { httpPort, grpcPort };
+}
+
+// gRPC's code is loaded with the first connection.
+function grpcLoader(
+  options: SidecarOptions,
+  runtime: AppRuntime,
+  more: { readonly telemetry: AppTelemetry; readonly apiTokens: readonly string[] },
+) {
+  const { spec, ports, log, machine, resources } = options;
+  const caller = { appId: spec.id, namespace: spec.namespace };
+  return async () => {
+    const { createGrpcFront } = await import('../fronts/grpc/server.ts');
+    const { createProxy } = await import('./grpc-proxy.ts');
+    return createGrpcFront({
+      ports,
+      log: log.scoped('proa.api.grpc'),
+      blocks: runtime.blocks,
+      tracer: more.telemetry.tracer,
+      metrics: more.telemetry.metrics,
+      caller,
+      apiTokens: more.apiTokens,
+      messageBytesMax: spec.bodyBytesMax,
+      api: resources.configuration.api,
+      proxy: createProxy(ports, machine, caller),
+    });
+  };
+}
+
+function openPipeline(options: SidecarOptions, runtime: AppRuntime): Pipeline | undefined {
+  const handlers = options.resources.configuration.httpPipeline.map((handler): HttpMiddleware => {
+    const component = runtime.components.set('middleware').get(handler.name);
+    if (component !== undefined) return component.driver;
+    throw new ProaError(
+      'config.invalid',
+      `httpPipeline names the middleware "${handler.name}" (${handler.type}), but there is no such component`,
+    );
+  });
+  return handlers.length === 0 ? undefined : createPipeline(handlers);
+}
+
+async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, owner: Owner): Promise<number | undefined> {
+  const { spec, ports } = options;
+  if (spec.metrics === undefined) return undefined;
+  const { port, listenAddress } = spec.metrics;
+  const server = await listening(
+    () =>
+      serveHttp1({
+        network: ports.network,
+        clock: ports.clock,
+        address: { host: listenAddress === '' ? '127.0.0.1' : listenAddress, port },
+        handler(request, response) {
+          request.body.discard();
+          const open = request.header('accept')?.includes('application/openmetrics-text') === true;
+          const type = open ? 'application/openmetrics-text; version=1.0.0; charset=utf-8' : 'text/plain; version=0.0.4; charset=utf-8';
+          response.send(200, ['content-type', type], registry.print(open ? 'openmetrics' : 'prometheus'));
+        },
+      }),
+    port,
+  );
+  owner.own('metrics', () => server.close());
+  return portOf(server.address);
+}
+
+function addressesOf(spec: AppSpec, protocol: 'http' | 'grpc'): Address[] {
+  const port = protocol === 'http' ? spec.httpPort : spec.grpcPort;
+  if (spec.unixSocketDirectory !== undefined) return [{ path: `${spec.unixSocketDirectory}/dapr-${spec.id}-${protocol}.socket` }];
+  const hosts = spec.listenAddresses.length === 0 ? ['127.0.0.1'] : spec.listenAddresses;
+  return hosts.map((host) => ({ host: host === '' ? '::' : host, port }));
+}
+
+// An error only when no address can be bound (Dapr reference 2).
+async function listenEach(addresses: readonly Address[], port: number, listen: (address: Address) => Promise<number>): Promise<number> {
+  let bound: number | undefined;
+  let failure: unknown;
+  for (const address of addresses) {
+    try {
+      bound = await listening(() => listen(address), port);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  if (bound === undefined) throw failure;
+  return bound;
+}
+
+async function listening<T>(listen: () => Promise<T>, port: number): Promise<T> {
+  try {
+    return await listen();
+  } catch (cause) {
+    const code = (cause as { code?: string }).code;
+    if (code === 'EADDRINUSE') throw new ProaError('config.port-taken', `port ${port} is in use by another process`, { cause });
+    throw cause;
+  }
+}
+
+function portOf(address: Address): number {
+  return 'path' in address ? 0 : address.port;
+}
+
+const loopback = /^(127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost)$/;
+
+// Binding wider than this machine without a token would give every neighbour the app's state and secrets (T10).
+function refuseOpenWithoutToken(addresses: readonly string[], tokens: readonly string[]): void {
+  const wide = addresses.filter((address) => !loopback.test(address));
+  if (wide.length === 0 || tokens.some((token) => token !== '')) return;
+  throw new ProaError(
+    'config.invalid',
+    `the APIs would listen on ${wide.map((address) => address || 'every address').join(', ')} without a token`,
+    {
+      hint: 'set DAPR_API_TOKEN, or listen on 127.0.0.1 only',
+    },
+  );
+}

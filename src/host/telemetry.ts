@@ -1,0 +1,127 @@
+import type { HttpFrontOptions } from '../fronts/http/server.ts';
+import type { Tracer } from '../contracts/tracer.ts';
+import { metricNames } from '../kernel/names.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Ports } from '../kernel/ports.ts';
+import { createMetricsRegistry, registerProcessMetrics, type MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import { createSpanExporter, type SpanExporter } from '../telemetry/span-exporter.ts';
+import { createTracer, type FinishedSpan } from '../telemetry/tracing.ts';
+import type { RuntimeConfiguration, TracingConfig } from './config/model.ts';
+import type { AppSpec } from './host-api.ts';
+import type { Machine } from './machine.ts';
+
+export interface AppTelemetry {
+  readonly metrics: MetricsRegistry;
+  readonly tracer: Tracer;
+  readonly apiLog: HttpFrontOptions['apiLog'];
+  close(): Promise<void>;
+}
+
+export interface AppTelemetryOptions {
+  readonly ports: Ports;
+  readonly log: Logger;
+  readonly spec: AppSpec;
+  readonly machine: Machine;
+  readonly configuration: RuntimeConfiguration;
+  readonly version: string;
+}
+
+/** Metrics, traces and the API log of one app, as its Configuration and the OTEL variables ask for. */
+export function createAppTelemetry(options: AppTelemetryOptions): AppTelemetry {
+  const { ports, log, spec, configuration, machine } = options;
+  const metrics = createMetricsRegistry({ app_id: spec.id });
+  registerProcessMetrics(metrics, ports.process, ports.clock.now());
+  registerEngineMetrics(metrics, machine);
+  const exporters = createExporters(options);
+  const printSpans = configuration.tracing.stdout;
+  const tracer = createTracer({
+    clock: ports.clock,
+    random: ports.random,
+    samplingRate: configuration.tracing.samplingRate,
+    export(span) {
+      for (const exporter of exporters) exporter.add(span);
+      if (printSpans) log.info('span', printable(span));
+    },
+  });
+  const { enabled, obfuscateUrls, omitHealthChecks } = configuration.apiLogging;
+  const logging = spec.apiLogging ?? enabled ?? false;
+  return {
+    metrics,
+    tracer,
+    apiLog: logging
+      ? (call) => {
+          if (omitHealthChecks && call.path.includes('/healthz')) return;
+          const method = obfuscateUrls ? call.name : `${call.method} ${call.path}`;
+          log.info('HTTP API Called', { method, code: call.status, duration: Math.round(call.tookMs), useragent: call.userAgent });
+        }
+      : undefined,
+    async close() {
+      await Promise.all(exporters.map((exporter) => exporter.close()));
+    },
+  };
+}
+
+function registerEngineMetrics(metrics: MetricsRegistry, machine: Machine): void {
+  const gauges = {
+    keys: metrics.gauge(metricNames.engineKeys, {}),
+    indexBytes: metrics.gauge(metricNames.engineIndexBytes, {}),
+    diskBytes: metrics.gauge(metricNames.engineDiskBytes, {}),
+    commits: metrics.gauge(metricNames.engineCommits, {}),
+    syncs: metrics.gauge(metricNames.engineSyncs, {}),
+    quarantined: metrics.gauge(metricNames.engineQuarantined, {}),
+  };
+  metrics.onPrint(() => {
+    const stats = machine.engine.stats();
+    for (const name of Object.keys(gauges) as (keyof typeof gauges)[]) gauges[name].set(stats[name]);
+  });
+}
+
+function createExporters(options: AppTelemetryOptions): SpanExporter[] {
+  const { ports, log, spec, machine, configuration, version } = options;
+  const { tracing } = configuration;
+  const env = (name: string): string => ports.process.env(name) ?? '';
+  const resource = { 'service.name': env('OTEL_SERVICE_NAME') || spec.id, ...attributesOf(env('OTEL_RESOURCE_ATTRIBUTES')) };
+  const shared = { client: machine.client, clock: ports.clock, log, resource, version };
+  const exporters: SpanExporter[] = [];
+  if (tracing.zipkinEndpoint !== undefined)
+    exporters.push(createSpanExporter({ ...shared, format: 'zipkin', url: tracing.zipkinEndpoint, headers: [] }));
+  const otlp = otlpTarget(tracing, env);
+  if (otlp !== undefined) exporters.push(createSpanExporter({ ...shared, format: 'otlp', ...otlp }));
+  return exporters;
+}
+
+// Environment variables win over the Configuration, as in OpenTelemetry's own SDKs.
+function otlpTarget(tracing: TracingConfig, env: (name: string) => string): { url: string; headers: string[] } | undefined {
+  const headers = (text: Readonly<Record<string, string>>): string[] =>
+    Object.entries(text).flatMap(([name, value]) => [name.toLowerCase(), value]);
+  const traces = env('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT');
+  const base = env('OTEL_EXPORTER_OTLP_ENDPOINT');
+  const fromEnv = traces !== '' ? traces : base === '' ? undefined : `${base.replace(/\/$/, '')}/v1/traces`;
+  if (fromEnv !== undefined && /^https?:/.test(fromEnv))
+    return { url: fromEnv, headers: headers(attributesOf(env('OTEL_EXPORTER_OTLP_HEADERS'))) };
+  const { otel } = tracing;
+  if (otel === undefined || otel.endpointAddress === '') return undefined;
+  const scheme = otel.isSecure ? 'https' : 'http';
+  const address = /^https?:\/\//.test(otel.endpointAddress) ? otel.endpointAddress : `${scheme}://${otel.endpointAddress}`;
+  return { url: new URL(address).pathname === '/' ? `${address.replace(/\/$/, '')}/v1/traces` : address, headers: headers(otel.headers) };
+}
+
+function attributesOf(text: string): Record<string, string> {
+  return Object.fromEntries(
+    text
+      .split(',')
+      .map((pair) => pair.split('=', 2).map((part) => part.trim()))
+      .filter((pair): pair is [string, string] => pair.length === 2 && pair[0] !== ''),
+  );
+}
+
+function printable(span: FinishedSpan): Record<string, string | boolean> {
+  return {
+    name: span.name,
+    trace_id: span.traceId,
+    span_id: span.spanId,
+    parent_id: span.parentSpanId,
+    ok: span.ok,
+    duration: `${(span.endNs - span.startNs) / 1000n}us`,
+  };
+}

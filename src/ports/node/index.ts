@@ -1,0 +1,17 @@
+import type { Ports } from '../../kernel/ports.ts';
+import { nodeClock } from './clock.ts';
+import { nodeDisk } from './disk.ts';
+import { createNodeNetwork, type NodeNetworkOptions } from './network.ts';
+import { createNodeProcess } from './process.ts';
+import { createNodeRandom } from './random.ts';
+
+/** The real world: the machine's clock, random source, sockets, files and processes. */
+export function nodePorts(options: { readonly network?: NodeNetworkOptions } = {}): Ports {
+  return {
+    clock: nodeClock,
+    random: createNodeRandom(),
+    network: createNodeNetwork(options.network),
+    disk: nodeDisk,
+    process: createNodeProcess(),
+  };
+}

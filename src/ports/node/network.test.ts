@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Address, Connection, ConnectionHandlers } from '../../kernel/ports.ts';
+import { createNodeNetwork } from './network.ts';
+
+const loopback: Address = { host: '127.0.0.1', port: 0 };
+
+function handlers(part: Partial<ConnectionHandlers>): ConnectionHandlers {
+  return { data() {}, end() {}, drain() {}, close() {}, ...part };
+}
+
+/** Sends `parts` to an echo server, half-closes, and answers what came back. */
+async function echo(network: ReturnType<typeof createNodeNetwork>, address: Address, sent: Buffer): Promise<Buffer> {
+  const peers: string[] = [];
+  const listener = await network.listen(address, (connection) => {
+    peers.push(connection.remote);
+    connection.handlers = handlers({
+      data: (chunk) => {
+        if (!connection.write(Buffer.from(chunk))) connection.pause();
+      },
+      drain: () => connection.resume(),
+      end: () => connection.end(),
+    });
+  });
+  const received: Buffer[] = [];
+  await new Promise<void>((resolve, reject) => {
+    const connection = network.connect(listener.address);
+    connection.handlers = handlers({
+      open: () => {
+        connection.write(sent);
+        connection.end();
+      },
+      data: (chunk) => received.push(Buffer.from(chunk)),
+      close: (error) => (error === undefined ? resolve() : reject(error)),
+    });
+  });
+  await listener.close();
+  expect(peers).toHaveLength(1);
+  expect(peers[0]).toMatch('path' in address ? address.path : /^127\.0\.0\.1:\d+$/);
+  return Buffer.concat(received);
+}
+
+describe('node network', () => {
+  const big = Buffer.alloc(3_000_000, 'proa says hello to every shore. ');
+
+  it.each([false, true])(
+    'echoes with half-close and back pressure over TCP and Unix sockets (data events: %s)',
+    async (forceDataEvents) => {
+      const network = createNodeNetwork({ forceDataEvents });
+      const directory = mkdtempSync(join(tmpdir(), 'proa-net-'));
+      try {
+        expect((await echo(network, loopback, big)).equals(big)).toBe(true);
+        expect((await echo(network, { path: join(directory, 's') }, big)).equals(big)).toBe(true);
+        expect(network.acceptedReads).toBe(forceDataEvents ? 'data-events' : 'shared-buffer');
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    },
+  );
+
+  it('makes Unix sockets that only the owner can use, and reports a taken address', async () => {
+    const network = createNodeNetwork();
+    const directory = mkdtempSync(join(tmpdir(), 'proa-net-'));
+    const address = { path: join(directory, 's') };
+    const listener = await network.listen(address, () => {});
+    expect(statSync(address.path).mode & 0o777).toBe(0o600);
+    await expect(network.listen(address, () => {})).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await listener.close();
+    rmSync(directory, { recursive: true });
+    const first = await network.listen(loopback, () => {});
+    await expect(network.listen(first.address, () => {})).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await first.close();
+  });
+
+  it('closes with the system error when nobody listens, and live connections outlive the listener', async () => {
+    const network = createNodeNetwork();
+    let accepted: Connection | undefined = undefined;
+    const listener = await network.listen(loopback, (connection) => {
+      accepted = connection;
+      connection.handlers = handlers({ data: (chunk) => void connection.write(Buffer.from(chunk)) });
+    });
+    const connection = network.connect(listener.address);
+    await new Promise<void>((resolve) => {
+      connection.handlers = handlers({ open: resolve });
+    });
+    await listener.close();
+    const echoed = await new Promise<string>((resolve) => {
+      connection.handlers = handlers({ data: (chunk) => resolve(Buffer.from(chunk).toString()) });
+      connection.write('still here');
+    });
+    expect(echoed).toBe('still here');
+    const closed = new Promise<void>((resolve) => {
+      connection.handlers = handlers({ close: () => resolve() });
+    });
+    (accepted as unknown as Connection).destroy();
+    connection.end();
+    await closed;
+    const refused = network.connect(listener.address);
+    const error = await new Promise<Error | undefined>((resolve) => {
+      refused.handlers = handlers({ close: resolve });
+    });
+    expect(error).toMatchObject({ code: 'ECONNREFUSED' });
+  });
+});

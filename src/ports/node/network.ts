@@ -1,0 +1,192 @@
+import { chmodSync } from 'node:fs';
+import net from 'node:net';
+import type { Address, Connection, ConnectionHandlers, Listener, Network } from '../../kernel/ports.ts';
+
+// One read buffer for every socket of the thread: a read costs no allocation and none of the stream machinery. It is safe
+// because a chunk is valid only during the callback that delivers it (the rule of `ConnectionHandlers.data`).
+const readBufferBytes = 64 * 1024;
+const writeQueueBytes = 64 * 1024;
+const keptViewBytesMax = 2048;
+
+/** Which way accepted sockets are read: into the shared buffer, or by plain `data` events where Node's internals have moved. */
+export type AcceptedReads = 'shared-buffer' | 'data-events';
+
+export interface NodeNetworkOptions {
+  /** Reads accepted sockets by `data` events even where the shared buffer would work (tests, or a Node that misbehaves). */
+  readonly forceDataEvents?: boolean;
+}
+
+export interface NodeNetwork extends Network {
+  /** What accepted connections use; it falls back for good when a socket without a usable handle is seen. */
+  readonly acceptedReads: AcceptedReads;
+}
+
+/** The system's TCP (without Nagle's delay) and Unix sockets (mode 0600). */
+export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork {
+  const reads = new SharedReads();
+  let acceptedReads: AcceptedReads = options.forceDataEvents === true ? 'data-events' : 'shared-buffer';
+  return {
+    get acceptedReads() {
+      return acceptedReads;
+    },
+    listen(address, accept) {
+      const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
+        const rewrapped = acceptedReads === 'shared-buffer' ? reads.rewrap(socket) : undefined;
+        if (rewrapped === undefined) acceptedReads = 'data-events';
+        const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address));
+        if (rewrapped === undefined) socket.on('data', (chunk: Buffer) => connection.handlers.data(chunk));
+        else rewrapped.remote = peerOf(rewrapped.socket, address);
+        accept(connection);
+        connection.resume();
+      });
+      return bind(server, address);
+    },
+    connect(address) {
+      const remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
+      return reads.connect(address, remote);
+    },
+  };
+}
+
+/** The shared buffer and the sockets that read into it. */
+class SharedReads {
+  readonly #buffer = Buffer.allocUnsafeSlow(readBufferBytes);
+  // Small reads repeat the same few lengths, so their views are kept instead of made anew.
+  readonly #views: (Buffer | undefined)[] = Array.from({ length: keptViewBytesMax + 1 }, () => undefined);
+
+  connect(address: Address, remote: string): NodeConnection {
+    const late = new LateConnection();
+    const socket = net.connect({ ...address, noDelay: true, ...this.#options(late) } as net.NetConnectOpts);
+    const connection = new NodeConnection(socket, remote);
+    late.connection = connection;
+    socket.once('connect', () => connection.handlers.open?.());
+    return connection;
+  }
+
+  /** Moves an accepted socket's handle to a socket that reads into the buffer. Undefined where Node has no such handle. */
+  rewrap(accepted: net.Socket): NodeConnection | undefined {
+    const holder = accepted as unknown as { _handle?: { readStart?: unknown } | null };
+    const handle = holder._handle;
+    if (typeof handle !== 'object' || handle === null || typeof handle.readStart !== 'function') return undefined;
+    holder._handle = null;
+    // Without its handle the first wrapper closes nothing; it only gives back its place in the server's count.
+    accepted.destroy();
+    const late = new LateConnection();
+    const connection = new NodeConnection(new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts), '');
+    late.connection = connection;
+    return connection;
+  }
+
+  #options(late: LateConnection): object {
+    const callback = (count: number): boolean => {
+      late.connection?.handlers.data(this.#first(count));
+      return true;
+    };
+    return { allowHalfOpen: true, writableHighWaterMark: writeQueueBytes, onread: { buffer: this.#buffer, callback } };
+  }
+
+  #first(count: number): Buffer {
+    if (count > keptViewBytesMax) return this.#buffer.subarray(0, count);
+    return (this.#views[count] ??= this.#buffer.subarray(0, count));
+  }
+}
+
+/** The read callback exists before the connection that it serves. */
+class LateConnection {
+  connection: NodeConnection | undefined = undefined;
+}
+
+class NodeConnection implements Connection {
+  readonly socket: net.Socket;
+  remote: string;
+  handlers: ConnectionHandlers = silent;
+  #error: Error | undefined = undefined;
+
+  constructor(socket: net.Socket, remote: string) {
+    this.socket = socket;
+    this.remote = remote;
+    socket.on('error', (error: Error) => {
+      this.#error = error;
+    });
+    socket.on('end', () => this.handlers.end());
+    socket.on('drain', () => this.handlers.drain());
+    socket.on('close', () => this.handlers.close(this.#error));
+  }
+
+  write(data: string | Uint8Array): boolean {
+    return typeof data === 'string' ? this.socket.write(data, 'latin1') : this.socket.write(data);
+  }
+
+  cork(): void {
+    this.socket.cork();
+  }
+
+  uncork(): void {
+    this.socket.uncork();
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  end(): void {
+    this.socket.end();
+  }
+
+  destroy(error?: Error): void {
+    this.socket.destroy(error);
+  }
+}
+
+const silent: ConnectionHandlers = { data() {}, end() {}, drain() {}, close() {} };
+
+function peerOf(socket: net.Socket, address: Address): string {
+  if ('path' in address) return address.path;
+  const host = socket.remoteAddress ?? '';
+  return `${host.includes(':') ? `[${host}]` : host}:${socket.remotePort ?? 0}`;
+}
+
+function bind(server: net.Server, address: Address): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.once('listening', () => {
+      server.off('error', reject);
+      // Accepting can fail later (EMFILE); the listener lives on and the client sees its connection wait.
+      server.on('error', () => {});
+      if ('path' in address) chmodSync(address.path, 0o600);
+      const bound = server.address();
+      const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+      resolve({
+        address: 'path' in address ? address : { host: address.host, port },
+        close: () => closeServer(server),
+      });
+    });
+    if ('path' in address) listenPrivately(server, address.path);
+    else server.listen({ host: address.host, port: address.port, backlog: 511 });
+  });
+}
+
+/** The socket is bound inside `listen`, so the mask makes it private from its first moment. */
+function listenPrivately(server: net.Server, path: string): void {
+  let previous: number | undefined;
+  try {
+    previous = process.umask(0o177);
+  } catch {
+    // Worker threads may not change the mask: the mode set after binding has to do.
+  }
+  try {
+    server.listen({ path, backlog: 511 });
+  } finally {
+    if (previous !== undefined) process.umask(previous);
+  }
+}
+
+/** The handle is closed at once; waiting for the server's `close` would wait for its connections. */
+function closeServer(server: net.Server): Promise<void> {
+  server.close(() => {});
+  return Promise.resolve();
+}

@@ -1,0 +1,92 @@
+import type { LogFields, Logger } from '../kernel/log.ts';
+import { logFields } from '../kernel/names.ts';
+import type { Clock } from '../kernel/ports.ts';
+
+export type LogFormat = 'json' | 'logfmt' | 'human';
+export type LogLevel = 'debug' | 'info' | 'warning' | 'error' | 'fatal';
+
+const order: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warning: 2, error: 3, fatal: 4 };
+
+export interface LogOptions {
+  readonly clock: Clock;
+  readonly format: LogFormat;
+  readonly level: LogLevel;
+  readonly appId: string;
+  /** The host's name. */
+  readonly instance: string;
+  readonly version: string;
+  /** Takes whole lines, with their newline. */
+  readonly write: (line: string) => void;
+}
+
+/** A logger that prints one escaped line per event, in Dapr's field order (reference 11.1): JSON, logfmt, or short lines for people. */
+export function createLogger(options: LogOptions): Logger {
+  return scoped(options, 'proa.runtime');
+}
+
+function scoped(options: LogOptions, scope: string): Logger {
+  const least = order[options.level];
+  const at = (level: LogLevel) =>
+    order[level] < least
+      ? () => {}
+      : (message: string, fields?: LogFields) => options.write(printers[options.format](options, { level, scope, message, fields }));
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warning'),
+    error: at('error'),
+    scoped: (name) => scoped(options, name),
+  };
+}
+
+interface Event {
+  readonly level: LogLevel;
+  readonly scope: string;
+  readonly message: string;
+  readonly fields: LogFields | undefined;
+}
+
+const printers: Readonly<Record<LogFormat, (options: LogOptions, event: Event) => string>> = {
+  json(options, event) {
+    const line: Record<string, unknown> = {};
+    for (const [name, value] of standardFields(options, event)) line[name] = value;
+    for (const [name, value] of ownFields(event)) line[name] ??= value;
+    return `${JSON.stringify(line)}\n`;
+  },
+  logfmt(options, event) {
+    const pairs = [...standardFields(options, event), ...ownFields(event)];
+    return `${pairs.map(([name, value]) => `${name}=${logfmtValue(value)}`).join(' ')}\n`;
+  },
+  human(options, event) {
+    const time = new Date(options.clock.now()).toISOString().slice(11, 23);
+    const fields = ownFields(event).map(([name, value]) => ` ${name}=${logfmtValue(value)}`);
+    return `${time} ${event.level.toUpperCase().padEnd(7)} ${options.appId} ${printable(event.message)}${fields.join('')}\n`;
+  },
+};
+
+function standardFields(options: LogOptions, event: Event): [string, string][] {
+  return [
+    [logFields.time, new Date(options.clock.now()).toISOString()],
+    [logFields.level, event.level],
+    [logFields.message, event.message],
+    [logFields.appId, options.appId],
+    [logFields.instance, options.instance],
+    [logFields.scope, event.scope],
+    [logFields.type, 'log'],
+    [logFields.version, options.version],
+  ];
+}
+
+function ownFields(event: Event): [string, string | number | boolean][] {
+  return Object.entries(event.fields ?? {}).filter((pair): pair is [string, string | number | boolean] => pair[1] !== undefined);
+}
+
+function logfmtValue(value: string | number | boolean): string {
+  const text = String(value);
+  return /^[\w.:/@+-]+$/.test(text) ? text : JSON.stringify(text).replaceAll('\u007f', '\\u007f');
+}
+
+// CR, LF and escape sequences of a name must not look like another line or colour (threat T28).
+function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}

@@ -1,0 +1,177 @@
+import { metricNames, labelNames } from '../kernel/names.ts';
+import type { Counter, Gauge, Histogram, Labels, Metrics } from '../contracts/metrics.ts';
+
+/** Dapr's bucket bounds: latencies in milliseconds, sizes in bytes (reference 14.1). */
+const latencyBounds = [
+  1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 30, 40, 50, 65, 80, 100, 130, 160, 200, 250, 300, 400, 500, 650, 800, 1000, 2000, 5000, 10_000,
+  20_000, 50_000, 100_000,
+] as const;
+const sizeBounds = [
+  1024, 2048, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864, 268_435_456, 1_073_741_824, 4_294_967_296,
+] as const;
+
+/** Series of one metric; further label sets share one series whose labels all say `overflow` (threat T31). */
+const seriesMax = 2_000;
+
+interface CounterSeries extends Counter, Gauge {
+  readonly labels: string;
+  value: number;
+}
+
+/** Bounds are searched by a table over powers of two, so that recording costs a few nanoseconds whatever the bounds are. */
+class HistogramSeries implements Histogram {
+  readonly labels: string;
+  readonly counts: Float64Array;
+  readonly #bounds: readonly number[];
+  sum = 0;
+  count = 0;
+
+  constructor(labels: string, bounds: readonly number[]) {
+    this.labels = labels;
+    this.#bounds = bounds;
+    this.counts = new Float64Array(bounds.length + 1);
+  }
+
+  record(value: number): void {
+    this.sum += value;
+    this.count++;
+    const bounds = this.#bounds;
+    let low = 0;
+    let high = bounds.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((bounds[middle] as number) < value) low = middle + 1;
+      else high = middle;
+    }
+    this.counts[low] = (this.counts[low] as number) + 1;
+  }
+}
+
+type Kind = 'counter' | 'gauge' | 'histogram';
+
+interface Family {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly bounds: readonly number[];
+  readonly series: Map<string, CounterSeries | HistogramSeries>;
+}
+
+/** A registry of one app's runtime. Series are made once per label set and then updated without any look-up. */
+export interface MetricsRegistry extends Metrics {
+  /** Prometheus text format 0.0.4, or OpenMetrics 1.0. */
+  print(format: 'prometheus' | 'openmetrics'): string;
+  /** Called before each print, to refresh gauges. */
+  onPrint(refresh: () => void): void;
+}
+
+/** Makes a registry whose every series carries `shared` (the app id). */
+export function createMetricsRegistry(shared: Labels): MetricsRegistry {
+  const families = new Map<string, Family>();
+  const refreshers: (() => void)[] = [];
+  const series = <T extends CounterSeries | HistogramSeries>(name: string, kind: Kind, labels: Labels): T => {
+    let family = families.get(name);
+    if (family === undefined) {
+      family = { name, kind, bounds: /bytes/.test(name) ? sizeBounds : latencyBounds, series: new Map() };
+      families.set(name, family);
+    }
+    const text = printLabels({ ...shared, ...labels });
+    const known = family.series.get(text);
+    if (known !== undefined) return known as T;
+    if (family.series.size >= seriesMax) return overflowOf(family, { ...shared, ...labels }) as T;
+    return put(family, text) as T;
+  };
+  return {
+    counter: (name, labels) => series<CounterSeries>(name, 'counter', labels),
+    gauge: (name, labels) => series<CounterSeries>(name, 'gauge', labels),
+    histogram: (name, labels) => series<HistogramSeries>(name, 'histogram', labels),
+    onPrint: (refresh) => refreshers.push(refresh),
+    print(format) {
+      for (const refresh of refreshers) refresh();
+      const lines: string[] = [];
+      for (const family of families.values()) printFamily(family, format, lines);
+      if (format === 'openmetrics') lines.push('# EOF');
+      return `${lines.join('\n')}\n`;
+    },
+  };
+}
+
+function put(family: Family, labels: string): CounterSeries | HistogramSeries {
+  const made = family.kind === 'histogram' ? new HistogramSeries(labels, family.bounds) : counterSeries(labels);
+  family.series.set(labels, made);
+  return made;
+}
+
+function overflowOf(family: Family, labels: Labels): CounterSeries | HistogramSeries {
+  const replaced = Object.fromEntries(
+    Object.keys(labels).map((name) => [name, name === labelNames.appId ? (labels[name] as string) : 'overflow']),
+  );
+  const text = printLabels(replaced);
+  return family.series.get(text) ?? put(family, text);
+}
+
+function counterSeries(labels: string): CounterSeries {
+  return {
+    labels,
+    value: 0,
+    add(count) {
+      this.value += count;
+    },
+    set(value) {
+      this.value = value;
+    },
+  };
+}
+
+// A label whose value is empty is left out.
+function printLabels(labels: Labels): string {
+  return Object.entries(labels)
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
+    .join(',');
+}
+
+function escapeLabel(value: string): string {
+  return /[\\"\n]/.test(value) ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n') : value;
+}
+
+function printFamily(family: Family, format: 'prometheus' | 'openmetrics', lines: string[]): void {
+  // OpenMetrics names a counter's family without `_total` and its samples with it; Dapr's counters often lack it.
+  const open = format === 'openmetrics';
+  const bare = open && family.kind === 'counter' ? family.name.replace(/_total$/, '') : family.name;
+  const sample = open && family.kind === 'counter' ? `${bare}_total` : family.name;
+  lines.push(`# TYPE ${bare} ${family.kind}`);
+  for (const series of family.series.values()) {
+    if (series instanceof HistogramSeries) printHistogram(family, series, lines);
+    else lines.push(`${sample}${braces(series.labels)} ${series.value}`);
+  }
+}
+
+function printHistogram(family: Family, series: HistogramSeries, lines: string[]): void {
+  let cumulated = 0;
+  const comma = series.labels === '' ? '' : ',';
+  family.bounds.forEach((bound, i) => {
+    cumulated += series.counts[i] as number;
+    lines.push(`${family.name}_bucket{${series.labels}${comma}le="${bound}"} ${cumulated}`);
+  });
+  lines.push(`${family.name}_bucket{${series.labels}${comma}le="+Inf"} ${series.count}`);
+  lines.push(`${family.name}_sum${braces(series.labels)} ${series.sum}`, `${family.name}_count${braces(series.labels)} ${series.count}`);
+}
+
+function braces(labels: string): string {
+  return labels === '' ? '' : `{${labels}}`;
+}
+
+/** Memory, CPU time and start of the process, as Prometheus clients name them. */
+export function registerProcessMetrics(
+  registry: MetricsRegistry,
+  process: { memoryBytes(): { rss: number }; cpuUs(): number },
+  startedMs: number,
+): void {
+  const resident = registry.gauge(metricNames.residentMemory, {});
+  const cpu = registry.counter(metricNames.cpuSeconds, {}) as Counter & Gauge;
+  registry.gauge(metricNames.startTime, {}).set(startedMs / 1000);
+  registry.onPrint(() => {
+    resident.set(process.memoryBytes().rss);
+    cpu.set(process.cpuUs() / 1e6);
+  });
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { createNodeRandom } from '../ports/node/random.ts';
+import { nodeClock } from '../ports/node/clock.ts';
+import { isTraceparent, noTrace } from '../kernel/trace-context.ts';
+import { createLogger } from './log-lines.ts';
+import { createMetricsRegistry } from './metrics-registry.ts';
+import { createTracer, type FinishedSpan } from './tracing.ts';
+
+describe('metrics', () => {
+  it('prints counters, gauges and cumulative histograms with shared labels, leaving empty labels out', () => {
+    const registry = createMetricsRegistry({ app_id: 'a"b' });
+    registry.counter('dapr_x_total', { status: '200', path: '' }).add(2);
+    registry.counter('dapr_x_total', { status: '200', path: '' }).add(1);
+    const latency = registry.histogram('dapr_x_latency', {});
+    latency.record(0.5);
+    latency.record(3);
+    latency.record(1e9);
+    const text = registry.print('prometheus');
+    expect(text).toContain('dapr_x_total{app_id="a\\"b",status="200"} 3');
+    expect(text).toContain('dapr_x_latency_bucket{app_id="a\\"b",le="1"} 1');
+    expect(text).toContain('dapr_x_latency_bucket{app_id="a\\"b",le="3"} 2');
+    expect(text).toContain('dapr_x_latency_bucket{app_id="a\\"b",le="+Inf"} 3');
+    expect(text).toContain('dapr_x_latency_count{app_id="a\\"b"} 3');
+    expect(registry.print('openmetrics').endsWith('# EOF\n')).toBe(true);
+  });
+
+  it('stops making series at the limit', () => {
+    const registry = createMetricsRegistry({});
+    for (let i = 0; i < 5_000; i++) registry.counter('dapr_y_total', { path: `/p${i}` }).add(1);
+    const lines = registry
+      .print('prometheus')
+      .split('\n')
+      .filter((line) => line.startsWith('dapr_y_total'));
+    expect(lines.length).toBeLessThanOrEqual(2_001);
+    expect(lines.find((line) => line.includes('overflow'))).toMatch(/ 3000$/);
+  });
+});
+
+describe('logs', () => {
+  const lines: string[] = [];
+  const logger = (format: 'json' | 'logfmt' | 'human') =>
+    createLogger({
+      clock: nodeClock,
+      format,
+      level: 'info',
+      appId: 'app',
+      instance: 'host',
+      version: '1',
+      write: (line) => lines.push(line),
+    });
+
+  it('prints one line per event whatever the values hold (T28)', () => {
+    for (const format of ['json', 'logfmt', 'human'] as const) {
+      lines.length = 0;
+      logger(format).info('a\nb\u001b[31m', { topic: 'x\r\ny' });
+      expect(lines).toHaveLength(1);
+      expect(lines[0]?.slice(0, -1)).not.toMatch(/[\r\n\u001b]/);
+    }
+    lines.length = 0;
+    logger('json').debug('not printed at level info');
+    expect(lines).toEqual([]);
+  });
+});
+
+describe('tracing', () => {
+  it('follows the parent, makes valid ids, and exports only what is sampled', () => {
+    const spans: FinishedSpan[] = [];
+    const tracer = createTracer({ clock: nodeClock, random: createNodeRandom(), samplingRate: 0, export: (span) => spans.push(span) });
+    const root = tracer.start('server', 'x', noTrace);
+    expect(isTraceparent(root.trace.traceparent)).toBe(true);
+    root.end(true);
+    expect(spans).toEqual([]);
+    const parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const child = tracer.start('client', 'y', { traceparent: parent, tracestate: 'a=b', baggage: '' });
+    expect(child.trace.traceparent.slice(0, 36)).toBe(parent.slice(0, 36));
+    expect(child.trace.traceparent.slice(36, 52)).not.toBe(parent.slice(36, 52));
+    child.end(true, 200);
+    child.end(false);
+    expect(spans).toHaveLength(1);
+    expect(spans[0]).toMatchObject({ parentSpanId: 'b7ad6b7169203331', ok: true, traceState: 'a=b' });
+  });
+});

@@ -1,0 +1,98 @@
+import type { ActiveSpan, SpanKind, Tracer } from '../contracts/tracer.ts';
+import type { Clock, Random } from '../kernel/ports.ts';
+import { isSampled, type TraceContext } from '../kernel/trace-context.ts';
+import { createTraceIds } from './trace-ids.ts';
+
+/** A finished, sampled span, ready for an exporter. Times are wall nanoseconds. */
+export interface FinishedSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+  readonly name: string;
+  readonly kind: SpanKind;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  readonly ok: boolean;
+  readonly attributes: readonly (readonly [string, string | number])[];
+  readonly traceState: string;
+}
+
+export interface TracingOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** 0 to 1: the share of root spans that is recorded. A parent's decision wins. */
+  readonly samplingRate: number;
+  readonly export: (span: FinishedSpan) => void;
+}
+
+/** A tracer whose unsampled spans cost an id and one small object. */
+export function createTracer(options: TracingOptions): Tracer {
+  const ids = createTraceIds(options.random);
+  const threshold = Math.min(1, Math.max(0, options.samplingRate)) * 2 ** 32;
+  return {
+    start(kind, name, parent) {
+      const root = parent.traceparent === '';
+      const sampled = root ? options.random.u32() < threshold : isSampled(parent.traceparent);
+      const traceId = root ? ids.traceId() : parent.traceparent.slice(3, 35);
+      const spanId = ids.spanId();
+      const trace: TraceContext = {
+        traceparent: `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`,
+        tracestate: parent.tracestate,
+        baggage: parent.baggage,
+      };
+      if (!sampled) return new UnsampledSpan(trace);
+      return recordedSpan(options, { kind, name, trace, traceId, spanId, parentSpanId: root ? '' : parent.traceparent.slice(36, 52) });
+    },
+  };
+}
+
+class UnsampledSpan implements ActiveSpan {
+  readonly sampled = false;
+  readonly trace: TraceContext;
+  constructor(trace: TraceContext) {
+    this.trace = trace;
+  }
+  set(): void {}
+  end(): void {}
+}
+
+interface Started {
+  readonly kind: SpanKind;
+  readonly name: string;
+  readonly trace: TraceContext;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+}
+
+function recordedSpan(options: TracingOptions, started: Started): ActiveSpan {
+  const startMs = options.clock.now();
+  const startMono = options.clock.mono();
+  const attributes: [string, string | number][] = [];
+  let ended = false;
+  return {
+    trace: started.trace,
+    sampled: true,
+    set: (name, value) => attributes.push([name, value]),
+    end(ok, status) {
+      if (ended) return;
+      ended = true;
+      if (status !== undefined) attributes.push(['dapr.status_code', status]);
+      const startNs = BigInt(Math.round(startMs * 1e3)) * 1000n;
+      const tookNs = BigInt(Math.round((options.clock.mono() - startMono) * 1e6));
+      const { kind, name, traceId, spanId, parentSpanId, trace } = started;
+      options.export({
+        traceId,
+        spanId,
+        parentSpanId,
+        name,
+        kind,
+        startNs,
+        endNs: startNs + tookNs,
+        ok,
+        attributes,
+        traceState: trace.tracestate,
+      });
+    },
+  };
+}

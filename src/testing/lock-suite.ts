@@ -1,0 +1,83 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type LockStore, unlockStatus } from '../contracts/lock.ts';
+
+export interface LockRig {
+  readonly store: LockStore;
+  /** The same locks seen by another process. */
+  readonly second: LockStore;
+  /** Moves the clock by which locks expire. */
+  readonly advance: (ms: number) => Promise<void> | void;
+  destroy(): Promise<void>;
+}
+
+export interface LockSuiteOptions {
+  readonly name: string;
+  /** Whether grants carry a fencing token. */
+  readonly fencing: boolean;
+  open(): Promise<LockRig>;
+}
+
+/** What every lock store promises (contracts/lock). */
+export function lockSuite(options: LockSuiteOptions): void {
+  describe(`lock store ${options.name}`, () => {
+    let rig: LockRig;
+    beforeEach(async () => {
+      rig = await options.open();
+    });
+    afterEach(() => rig.destroy());
+
+    it('gives a lock to one, not twice and not to its holder again', async () => {
+      expect(await rig.store.tryLock('r', 'a', 10)).toMatchObject({ success: true });
+      expect(await rig.second.tryLock('r', 'b', 10)).toMatchObject({ success: false });
+      expect(await rig.store.tryLock('r', 'a', 10)).toMatchObject({ success: false });
+      expect(await rig.second.tryLock('other', 'b', 10)).toMatchObject({ success: true });
+    });
+
+    it('releases only for the holder, and says why not', async () => {
+      expect(await rig.store.unlock('r', 'a')).toBe(unlockStatus.doesNotExist);
+      await rig.store.tryLock('r', 'a', 10);
+      expect(await rig.second.unlock('r', 'b')).toBe(unlockStatus.belongsToOthers);
+      expect(await rig.second.tryLock('r', 'b', 10)).toMatchObject({ success: false });
+      expect(await rig.second.unlock('r', 'a')).toBe(unlockStatus.success);
+      expect(await rig.store.unlock('r', 'a')).toBe(unlockStatus.doesNotExist);
+      expect(await rig.second.tryLock('r', 'b', 10)).toMatchObject({ success: true });
+    });
+
+    it('expires, and the late holder cannot release what another took over', async () => {
+      const first = await rig.store.tryLock('r', 'a', 10);
+      await rig.advance(9_000);
+      expect(await rig.second.tryLock('r', 'b', 10)).toMatchObject({ success: false });
+      await rig.advance(2_000);
+      expect(await rig.store.unlock('r', 'a')).toBe(unlockStatus.doesNotExist);
+      const second = await rig.second.tryLock('r', 'b', 10);
+      expect(second.success).toBe(true);
+      expect(await rig.store.unlock('r', 'a')).toBe(unlockStatus.belongsToOthers);
+      if (options.fencing) expect(second.fencingToken ?? 0).toBeGreaterThan(first.fencingToken ?? Infinity);
+    });
+
+    it('lets one of many win a race, round after round, with rising tokens', async () => {
+      let token = 0;
+      for (let round = 0; round < 5; round++) {
+        const tries = Array.from({ length: 10 }, (_, index) =>
+          (index % 2 === 0 ? rig.store : rig.second).tryLock('r', `owner ${index}`, 10),
+        );
+        const results = await Promise.all(tries);
+        const winner = results.findIndex(({ success }) => success);
+        expect(results.filter(({ success }) => success)).toHaveLength(1);
+        if (options.fencing) {
+          expect(results[winner]?.fencingToken ?? 0).toBeGreaterThan(token);
+          token = results[winner]?.fencingToken ?? 0;
+        }
+        expect(await rig.store.unlock('r', `owner ${winner}`)).toBe(unlockStatus.success);
+      }
+    });
+
+    it('keeps resources and owners apart, whatever is in their names', async () => {
+      for (const name of ['a', 'a||b', 'ä', '__proto__', ' a', 'A'])
+        expect(await rig.store.tryLock(name, 'o', 10)).toMatchObject({ success: true });
+      expect(await rig.store.unlock('a', 'ö')).toBe(unlockStatus.belongsToOthers);
+      expect(await rig.store.unlock('a||b', 'o')).toBe(unlockStatus.success);
+      expect(await rig.store.unlock('a', 'o')).toBe(unlockStatus.success);
+    });
+  });
+}

@@ -1,0 +1,81 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A PostgreSQL server of one test file: its own data directory, a Unix socket and no TCP port. */
+export interface PostgresServer {
+  /** For `pg`: the socket's directory as the host. */
+  readonly address: { readonly host: string; readonly port: number; readonly user: string; readonly database: string };
+  /** Fast shutdown (connections are broken off), then start. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  /** Stops it and removes its data. */
+  destroy(): Promise<void>;
+}
+
+const port = 5432;
+
+/** The directory of the newest installed server's programs; undefined when there is none. */
+export function findPostgres(): string | undefined {
+  const root = '/usr/lib/postgresql';
+  if (!existsSync(root)) return undefined;
+  const versions = readdirSync(root).sort((a, b) => Number(b) - Number(a));
+  return versions.map((version) => join(root, version, 'bin')).find((bin) => existsSync(join(bin, 'initdb')));
+}
+
+/** Makes and starts a server. It refuses to run as root, so as root it runs as the user `postgres` of the system's package. */
+export async function startPostgres(bin: string): Promise<PostgresServer> {
+  const directory = mkdtempSync(join(tmpdir(), 'proa-pg-'));
+  const identity = serverIdentity();
+  if (identity.uid !== undefined) chownSync(directory, identity.uid, identity.gid ?? identity.uid);
+  const data = join(directory, 'data');
+  const options = { ...identity, cwd: directory, stdio: 'ignore' } as const;
+  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'proa', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'], options);
+  let child: ChildProcess | undefined;
+  const settings = [`unix_socket_directories=${directory}`, 'listen_addresses=', `port=${port}`, 'max_connections=60'];
+  const start = async (): Promise<void> => {
+    child = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], options);
+    await untilReady(bin, directory, child);
+  };
+  const stop = async (): Promise<void> => {
+    const running = child;
+    child = undefined;
+    if (running === undefined || running.exitCode !== null) return;
+    const ended = new Promise((resolve) => running.once('exit', resolve));
+    running.kill('SIGINT');
+    await ended;
+  };
+  await start();
+  return {
+    address: { host: directory, port, user: 'proa', database: 'postgres' },
+    start,
+    stop,
+    async restart() {
+      await stop();
+      await start();
+    },
+    async destroy() {
+      await stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function serverIdentity(): { uid?: number; gid?: number } {
+  if (process.getuid?.() !== 0) return {};
+  const id = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
+  return { uid: id('-u'), gid: id('-g') };
+}
+
+async function untilReady(bin: string, directory: string, child: ChildProcess): Promise<void> {
+  const ready = join(bin, 'pg_isready');
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`postgres ended with code ${child.exitCode}`);
+    const code = await new Promise((resolve) => {
+      spawn(ready, ['-q', '-h', directory, '-p', String(port)], { stdio: 'ignore' }).once('exit', resolve);
+    });
+    if (code === 0) return;
+  }
+}

@@ -1,0 +1,143 @@
+import { emptyBody, type Body } from '../../kernel/body.ts';
+import type { Cancellation } from '../../kernel/cancel.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import { nameClass, targetClass } from './char-class.ts';
+import type { ResponseHead } from './response-head.ts';
+import type { Timed } from './sweep.ts';
+import { hasHeader, headerLines } from './write-head.ts';
+
+/** A request to send. `content-length`, `transfer-encoding` and `connection` are written by the codec, `host` when it is missing. */
+export interface Http1ClientRequest {
+  readonly method: string;
+  /** Path and query as they go on the wire. */
+  readonly target: string;
+  /** Flat: name, value, name, value ... */
+  readonly headers: readonly string[];
+  readonly body?: Body;
+  /** Cancelling closes the connection that carries the call. */
+  readonly cancel?: Cancellation;
+  readonly headTimeoutMs?: number;
+  /** Whether it may be sent a second time when a kept connection turns out to be dead; by default what HTTP says of the method. */
+  readonly idempotent?: boolean;
+}
+
+/** The answer. Its body must be piped or discarded; piped inside `head` it is delivered without a copy. */
+export class Http1ClientResponse implements ResponseHead {
+  status = 0;
+  version = 11;
+  headers: string[] = [];
+  contentLength = -1;
+  chunked = false;
+  close = false;
+  keepAlive = false;
+  host: string | undefined = undefined;
+  expect: string | undefined = undefined;
+  body: Body = emptyBody;
+
+  /** The first value of the header (`name` in lower case). */
+  header(name: string): string | undefined {
+    const { headers } = this;
+    for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
+    return undefined;
+  }
+}
+
+/** Exactly one of the two is called, once; it can happen before `dispatch` returns. Failures after `head` come through the body. */
+export interface Http1ResponseHandlers {
+  head(response: Http1ClientResponse): void;
+  /** `unavailable`: nothing was sent. `http.broken`, `http.protocol`, `deadline-exceeded`: it may have been done. */
+  fail(error: ProaError): void;
+}
+
+/** Where a call is: waiting for a connection, or on one. */
+export interface CallCarrier {
+  /** The caller gave up. */
+  cancelled(call: ClientCall, error: ProaError): void;
+}
+
+const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'QUERY', 'PROPFIND']);
+const withoutBody = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE', 'QUERY', 'PROPFIND']);
+
+/** One request on its way. */
+export class ClientCall implements Timed {
+  readonly request: Http1ClientRequest;
+  readonly #handlers: Http1ResponseHandlers;
+  #unlink: (() => void) | undefined = undefined;
+  carrier: CallCarrier | undefined = undefined;
+  /** `head` or `fail` was called. */
+  settled = false;
+  /** It was sent a second time already. */
+  retried = false;
+  dueMs: number;
+  slot = -1;
+
+  constructor(request: Http1ClientRequest, handlers: Http1ResponseHandlers, dueMs: number) {
+    this.request = request;
+    this.#handlers = handlers;
+    this.dueMs = dueMs;
+    if (request.cancel !== undefined) this.#unlink = request.cancel.onCancel((reason) => this.cancel(reason));
+  }
+
+  get idempotent(): boolean {
+    return this.request.idempotent ?? idempotentMethods.has(this.request.method);
+  }
+
+  /** Gives the call up: its connection is closed; `fail`, or the body's sink, gets a `cancelled` error. */
+  cancel(reason: unknown): void {
+    const error = reason instanceof ProaError ? reason : new ProaError('cancelled', 'the call was cancelled', { cause: reason });
+    const { carrier } = this;
+    if (carrier === undefined) this.fail(error);
+    else carrier.cancelled(this, error);
+  }
+
+  /** For the carrier: too late. */
+  expire(): void {
+    this.cancel(new ProaError('deadline-exceeded', 'no connection became free in time'));
+  }
+
+  head(response: Http1ClientResponse): void {
+    this.settled = true;
+    this.#handlers.head(response);
+  }
+
+  fail(error: ProaError): void {
+    this.done();
+    if (this.settled) return;
+    this.settled = true;
+    this.request.body?.discard(error);
+    this.#handlers.fail(error);
+  }
+
+  /** Nothing can be cancelled any more. */
+  done(): void {
+    this.carrier = undefined;
+    const unlink = this.#unlink;
+    this.#unlink = undefined;
+    unlink?.();
+  }
+}
+
+/** Request line and headers up to the framing. Throws `bad-request` for what must not be sent. */
+export function requestHead(request: Http1ClientRequest, authority: string): string {
+  const { method, target, headers } = request;
+  if (!validMethod(method)) throw new ProaError('bad-request', `the method ${JSON.stringify(method.slice(0, 32))} is not valid`);
+  if (!validTarget(target)) throw new ProaError('bad-request', 'the request target is not valid');
+  const lines = headerLines(headers);
+  return `${method} ${target} HTTP/1.1\r\n${hasHeader(headers, 'host') ? '' : `host: ${authority}\r\n`}${lines}`;
+}
+
+/** The header that frames a request without body: only methods that usually have one need it. */
+export function emptyFraming(method: string): string {
+  return withoutBody.has(method) ? '\r\n' : 'content-length: 0\r\n\r\n';
+}
+
+function validMethod(method: string): boolean {
+  if (method === 'GET' || method === 'POST') return true;
+  for (let i = 0; i < method.length; i++) if (method.charCodeAt(i) > 0x7f || nameClass[method.charCodeAt(i)] === 0) return false;
+  return method.length > 0 && method !== 'CONNECT';
+}
+
+function validTarget(target: string): boolean {
+  for (let i = 0; i < target.length; i++) if (target.charCodeAt(i) > 0x7e || targetClass[target.charCodeAt(i)] === 0) return false;
+  return target.charCodeAt(0) === 47 || target === '*';
+}

@@ -1,0 +1,117 @@
+import { hostClass, nameClass, targetClass } from './char-class.ts';
+import { faults, type Fault } from './fault.ts';
+import { parseFields, type FieldLimits, type Fields } from './fields.ts';
+
+/** The parsed head of a request. */
+export interface RequestHead extends Fields {
+  method: string;
+  /** As it was sent. */
+  target: string;
+  /** The target up to the question mark, without scheme and authority. Not decoded, not normalised. */
+  path: string;
+  /** What follows the question mark; undefined without one. */
+  query: string | undefined;
+  /** 10 or 11. */
+  version: number;
+}
+
+export interface RequestHeadLimits extends FieldLimits {
+  readonly requestLineBytesMax: number;
+}
+
+// What llhttp knows, without CONNECT and TRACE.
+const methods = new Map(
+  [
+    'GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'QUERY', 'ACL', 'BIND', 'CHECKOUT', 'COPY', 'LINK', 'LOCK', 'M-SEARCH', 'MERGE',
+    'MKACTIVITY', 'MKCALENDAR', 'MKCOL', 'MOVE', 'NOTIFY', 'PROPFIND', 'PROPPATCH', 'PURGE', 'REBIND', 'REPORT', 'SEARCH', 'SOURCE',
+    'SUBSCRIBE', 'UNBIND', 'UNLINK', 'UNLOCK', 'UNSUBSCRIBE',
+  ].map((name) => [name, name]),
+); // prettier-ignore
+
+const space = 32;
+const slash = 47;
+
+/**
+ * Parses `bytes[start, end)`, a whole request head whose first CR LF CR LF is at its end. Returns what is wrong, or undefined;
+ * then `into` is filled and its framing is unambiguous.
+ */
+export function parseRequestHead(
+  bytes: Buffer,
+  range: { start: number; end: number },
+  limits: RequestHeadLimits,
+  into: RequestHead,
+): Fault | undefined {
+  const { start, end } = range;
+  const text = bytes.toString('latin1', start, end);
+  let p = start;
+  while (nameClass[bytes[p] as number] !== 0) p++;
+  if (p === start || bytes[p] !== space) return faults.requestLine;
+  const name = text.slice(0, p - start);
+  const method = methods.get(name);
+  const targetAt = ++p;
+  let question = -1;
+  for (let kind = targetClass[bytes[p] as number] as number; kind !== 0; kind = targetClass[bytes[p] as number] as number) {
+    if (kind === 2 && question === -1) question = p;
+    p++;
+  }
+  if (bytes[p] !== space) return p === targetAt ? faults.requestLine : faults.target;
+  into.target = text.slice(targetAt - start, p - start);
+  into.version = versionAt(bytes, p + 1);
+  if (into.version === 0) return faults.version;
+  const lineEnd = p + 11;
+  if (lineEnd - start > limits.requestLineBytesMax) return faults.requestLineMax;
+  if (method === undefined) return name === 'CONNECT' || name === 'TRACE' ? faults.methodRefused : faults.methodUnknown;
+  into.method = method;
+  if (question === -1) into.path = into.target;
+  else {
+    into.path = text.slice(targetAt - start, question - start);
+    into.query = text.slice(question + 1 - start, p - start);
+  }
+  const wrong = parseFields({ bytes, text, base: start, end }, lineEnd, limits, into);
+  return wrong ?? judge(into, bytes[targetAt] as number);
+}
+
+/** `HTTP/1.0 CR LF` or `HTTP/1.1 CR LF` at `at`: 10 or 11, else 0. */
+function versionAt(bytes: Uint8Array, at: number): number {
+  const right =
+    bytes[at] === 72 && bytes[at + 1] === 84 && bytes[at + 2] === 84 && bytes[at + 3] === 80 && bytes[at + 4] === slash &&
+    bytes[at + 5] === 49 && bytes[at + 6] === 46 && bytes[at + 8] === 13 && bytes[at + 9] === 10; // prettier-ignore
+  if (!right) return 0;
+  const minor = bytes[at + 7];
+  return minor === 49 ? 11 : minor === 48 ? 10 : 0;
+}
+
+/** What must hold across the lines. */
+function judge(head: RequestHead, firstOfTarget: number): Fault | undefined {
+  if (head.chunked) {
+    if (head.contentLength !== -1) return faults.lengthAndEncoding;
+    if (head.version === 10) return faults.encodingVersion;
+  }
+  const { host } = head;
+  if (host === undefined) {
+    if (head.version === 11) return faults.hostMissing;
+  } else if (!validHost(host)) return faults.host;
+  if (head.expect !== undefined && head.expect !== '100-continue') return faults.expectation;
+  if (firstOfTarget === slash) return undefined;
+  if (head.target === '*') return head.method === 'OPTIONS' ? undefined : faults.target;
+  return absoluteForm(head);
+}
+
+function validHost(host: string): boolean {
+  if (host.length === 0 || host.length > 260) return false;
+  for (let i = 0; i < host.length; i++) if (hostClass[host.charCodeAt(i) & 0xff] === 0) return false;
+  return true;
+}
+
+/** `http://authority/path`: only with the authority that Host names; routing and policy must see one name. */
+function absoluteForm(head: RequestHead): Fault | undefined {
+  const { target } = head;
+  if (target.slice(0, 7).toLowerCase() !== 'http://') return faults.target;
+  const pathAt = target.indexOf('/', 7);
+  const queryAt = target.indexOf('?', 7);
+  const authorityEnd = pathAt === -1 || (queryAt !== -1 && queryAt < pathAt) ? (queryAt === -1 ? target.length : queryAt) : pathAt;
+  if (head.host?.toLowerCase() !== target.slice(7, authorityEnd).toLowerCase()) return faults.authority;
+  const path = target.slice(authorityEnd, queryAt === -1 ? target.length : queryAt);
+  head.path = path === '' ? '/' : path;
+  return undefined;
+}

@@ -1,0 +1,54 @@
+import { emptyBody, type Body } from '../../kernel/body.ts';
+import type { RequestHead } from './request-head.ts';
+
+/** A request as the handler sees it. Everything but the body is complete when the handler is called. */
+export class Http1Request implements RequestHead {
+  method = '';
+  target = '';
+  path = '';
+  query: string | undefined = undefined;
+  version = 11;
+  headers: string[] = [];
+  contentLength = -1;
+  chunked = false;
+  close = false;
+  keepAlive = false;
+  host: string | undefined = undefined;
+  expect: string | undefined = undefined;
+  /**
+   * Piped inside the handler it delivers the bytes that came with the head at once and without a copy; piped later, what had
+   * arrived was copied and the client is held back.
+   */
+  body: Body = emptyBody;
+  /** `host:port` of the client, or the path of the Unix socket. */
+  readonly remote: string;
+  #abort: ((reason: unknown) => void) | undefined = undefined;
+  /** The client is gone, or broke the protocol; nobody reads the answer. */
+  aborted = false;
+
+  constructor(remote: string) {
+    this.remote = remote;
+  }
+
+  /** The first value of the header (`name` in lower case). */
+  header(name: string): string | undefined {
+    const { headers } = this;
+    for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
+    return undefined;
+  }
+
+  /** Calls once when the client goes away before it was answered (at once if it has); there is one listener. */
+  onAbort(listener: (reason: unknown) => void): void {
+    if (this.aborted) listener(undefined);
+    else this.#abort = listener;
+  }
+
+  /** For the connection only. */
+  abort(reason: unknown): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    const listener = this.#abort;
+    this.#abort = undefined;
+    listener?.(reason);
+  }
+}

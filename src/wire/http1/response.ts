@@ -1,0 +1,192 @@
+import type { Body } from '../../kernel/body.ts';
+import { latin1 } from './latin1.ts';
+import { OutgoingBody, type OutgoingFraming } from './outgoing-body.ts';
+import { hasHeader, headerLines, statusLine, utf8AsLatin1 } from './write-head.ts';
+import type { Connection } from '../../kernel/ports.ts';
+
+/** What a response needs to know of its connection. */
+export interface ResponseOwner {
+  readonly connection: Connection;
+  readonly date: string;
+  /** True when the connection can stay open after this answer; asked once, when the head is written. `closes`: its end is the body's. */
+  keepsAlive(closes: boolean): boolean;
+  /** The client has to read before more of the answer is written. */
+  responseBlocked(): void;
+  /** The last byte of the answer was handed to the connection. */
+  responseSent(): void;
+  responseBroke(error: unknown): void;
+}
+
+const joinBytesMax = 16 * 1024;
+const continueLine = 'HTTP/1.1 100 Continue\r\n\r\n';
+
+/** The answer to one request. After the client has gone every method does nothing; answering twice is an error of the caller. */
+export class Http1Response {
+  readonly #owner: ResponseOwner;
+  readonly #version: number;
+  readonly #headOnly: boolean;
+  #expecting: boolean;
+  #outgoing: OutgoingBody | undefined = undefined;
+  #ended: ((error: unknown) => void) | undefined = undefined;
+  #gone = false;
+  /** An answer has been started. */
+  begun = false;
+
+  constructor(owner: ResponseOwner, request: { readonly version: number; readonly method: string; readonly expect: string | undefined }) {
+    this.#owner = owner;
+    this.#version = request.version;
+    this.#headOnly = request.method === 'HEAD';
+    this.#expecting = request.expect !== undefined && request.version === 11;
+  }
+
+  /**
+   * Sends a whole answer in one write. `headers` are flat name, value pairs; length, connection and date are added. A string is
+   * sent as UTF-8; bytes are given away. An invalid header is a `bad-request` error and nothing is sent.
+   */
+  send(status: number, headers: readonly string[], body: string | Uint8Array = ''): void {
+    if (!this.#begin()) return;
+    const text = typeof body === 'string' ? utf8AsLatin1(body) : undefined;
+    const length = text === undefined ? body.length : text.length;
+    const head = this.#head(status, headers, `content-length: ${length}\r\n`);
+    const { connection } = this.#owner;
+    this.begun = true;
+    let ok: boolean;
+    if (this.#headOnly || length === 0 || !allowsBody(status)) ok = connection.write(head);
+    else if (text !== undefined) ok = connection.write(head + text);
+    else if (length <= joinBytesMax) ok = connection.write(head + latin1(body as Uint8Array));
+    else {
+      connection.cork();
+      connection.write(head);
+      ok = connection.write(body);
+      connection.uncork();
+    }
+    if (!ok) this.#owner.responseBlocked();
+    this.#finish();
+  }
+
+  /**
+   * Streams an answer, with `content-length` when the body knows its length, else chunked (until close for HTTP/1.0). A body that
+   * breaks off closes the connection, so that the client cannot take the answer for complete. Answers to HEAD keep the
+   * `content-length` of `headers`.
+   */
+  sendBody(status: number, headers: readonly string[], body: Body): void {
+    if (!this.#begin()) {
+      body.discard();
+      return;
+    }
+    const bodyless = this.#headOnly || !allowsBody(status);
+    const framing: OutgoingFraming = body.length ?? (this.#version === 11 ? 'chunked' : 'until-close');
+    const head = this.#head(
+      status,
+      headers,
+      bodyless ? announced(headers, body) : framingLine(framing),
+      framing === 'until-close' && !bodyless,
+    );
+    this.begun = true;
+    if (bodyless) {
+      body.discard();
+      if (!this.#owner.connection.write(head)) this.#owner.responseBlocked();
+      this.#finish();
+      return;
+    }
+    this.#outgoing = new OutgoingBody(this.#owner.connection, this, head, framing);
+    this.#outgoing.start(body);
+  }
+
+  /** Tells a client that waits for it to send its body. Piping the body does this by itself. */
+  continue100(): void {
+    if (!this.#expecting) return;
+    this.#expecting = false;
+    if (!this.begun && !this.#gone) this.#owner.connection.write(continueLine);
+  }
+
+  /** The client still waits for `100 Continue`. */
+  get expecting(): boolean {
+    return this.#expecting;
+  }
+
+  /** Closes the connection at once, whatever was sent. */
+  abort(): void {
+    if (!this.#gone) this.#owner.connection.destroy();
+  }
+
+  /** Calls once when the last byte was handed over (undefined), or when the answer was cut off. There is one listener. */
+  onEnd(listener: (error: unknown) => void): void {
+    this.#ended = listener;
+  }
+
+  /** For the connection only: the client reads again. */
+  drain(): void {
+    this.#outgoing?.drain();
+  }
+
+  /** For the connection only: the client has gone. */
+  gone(reason: unknown): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#outgoing?.cancel(reason);
+    this.#end(reason);
+  }
+
+  /** For the outgoing body only. */
+  bodyBlocked(): void {
+    this.#owner.responseBlocked();
+  }
+
+  /** For the outgoing body only. */
+  bodySent(): void {
+    this.#finish();
+  }
+
+  /** For the outgoing body only. */
+  bodyBroke(error: unknown): void {
+    if (this.#gone) return;
+    this.#owner.responseBroke(error);
+  }
+
+  #begin(): boolean {
+    if (this.#gone) return false;
+    if (this.begun) throw new Error('the request was answered already');
+    return true;
+  }
+
+  #head(status: number, headers: readonly string[], framing: string, closes = false): string {
+    const line = statusLine(status);
+    const lines = headerLines(headers);
+    const keepsAlive = this.#owner.keepsAlive(closes);
+    const connection = keepsAlive ? (this.#version === 10 ? 'connection: keep-alive\r\n' : '') : 'connection: close\r\n';
+    const date = hasHeader(headers, 'date') ? '' : `date: ${this.#owner.date}\r\n`;
+    return line + lines + date + (status === 204 || status === 304 ? '' : framing) + connection + '\r\n';
+  }
+
+  #finish(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#end(undefined);
+    this.#owner.responseSent();
+  }
+
+  #end(error: unknown): void {
+    const listener = this.#ended;
+    this.#ended = undefined;
+    listener?.(error);
+  }
+}
+
+function allowsBody(status: number): boolean {
+  return status !== 204 && status !== 304;
+}
+
+function framingLine(framing: OutgoingFraming): string {
+  if (framing === 'until-close') return '';
+  return framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : `content-length: ${framing}\r\n`;
+}
+
+/** The length that an answer without body announces: what the handler says, else what the body knows. */
+function announced(headers: readonly string[], body: Body): string {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === 'content-length' && /^\d{1,15}$/.test(headers[i + 1] as string))
+      return `content-length: ${headers[i + 1]}\r\n`;
+  }
+  return body.length === undefined || body.length === 0 ? '' : `content-length: ${body.length}\r\n`;
+}

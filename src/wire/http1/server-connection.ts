@@ -1,0 +1,414 @@
+import { emptyBody } from '../../kernel/body.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
+import { faults, type Fault } from './fault.ts';
+import { hasBareLineFeed, headEnd } from './head-end.ts';
+import { IncomingBody, type BodyOwner } from './incoming-body.ts';
+import { Inflow } from './inflow.ts';
+import { parseRequestHead } from './request-head.ts';
+import { Http1Request } from './request.ts';
+import { Http1Response, type ResponseOwner } from './response.ts';
+import type { Http1ServerLimits } from './server-limits.ts';
+import { statusLine } from './write-head.ts';
+import type { Sweep, Timed } from './sweep.ts';
+
+/** What the connections of one server share. */
+export interface ServerShared {
+  readonly limits: Http1ServerLimits;
+  readonly sweep: Sweep;
+  readonly handler: (request: Http1Request, response: Http1Response) => void;
+  readonly onHttp2Preface: ((connection: Connection, firstBytes: Uint8Array) => void) | undefined;
+  /** Something that the handler threw. */
+  readonly onError: (error: unknown) => void;
+  /** No more requests are taken: answers say `connection: close`. */
+  draining: boolean;
+  closed(): void;
+}
+
+/**
+ * head: between requests or inside a head. exchange: one request is being answered. flushing: answered, the client has to read
+ * before the next. closing: we have sent everything and wait for the client to close. taken: another protocol has the connection.
+ */
+type State = 'head' | 'exchange' | 'flushing' | 'closing' | 'closed' | 'taken';
+
+const preface = 'PRI * HTTP/2.0\r\n\r\n';
+const lingerBytesMax = 1024 * 1024;
+
+/** One accepted connection: reads requests one after the other, however their bytes were split. */
+export class ServerConnection implements ConnectionHandlers, BodyOwner, ResponseOwner, Timed {
+  readonly connection: Connection;
+  readonly #shared: ServerShared;
+  readonly #inflow = new Inflow();
+  #state: State = 'head';
+  #request: Http1Request | undefined = undefined;
+  #response: Http1Response | undefined = undefined;
+  #body: IncomingBody | undefined = undefined;
+  #persistent = true;
+  #first = true;
+  #headStarted = false;
+  #emptyLine = false;
+  #running = false;
+  #pumping = false;
+  #paused = false;
+  #peerEnded = false;
+  #corked = false;
+  #lingered = 0;
+  #readDueMs: number;
+  #writeDueMs = Infinity;
+  slot = -1;
+
+  constructor(connection: Connection, shared: ServerShared) {
+    this.connection = connection;
+    this.#shared = shared;
+    this.#readDueMs = shared.sweep.nowMs + shared.limits.headTimeoutMs;
+  }
+
+  get dueMs(): number {
+    return Math.min(this.#readDueMs, this.#writeDueMs);
+  }
+
+  get date(): string {
+    return this.#shared.sweep.date;
+  }
+
+  // ConnectionHandlers
+
+  data(chunk: Uint8Array): void {
+    if (this.#state === 'closing' || this.#state === 'closed') {
+      this.#lingered += chunk.length;
+      if (this.#lingered > lingerBytesMax) this.connection.destroy();
+      return;
+    }
+    this.#inflow.push(chunk);
+    this.#run();
+    this.#inflow.keep();
+    this.#hold();
+  }
+
+  end(): void {
+    this.#peerEnded = true;
+    if (this.#state === 'head' || this.#state === 'flushing') this.#close();
+    else if (this.#state === 'exchange') this.#peerLeft();
+  }
+
+  drain(): void {
+    this.#writeDueMs = Infinity;
+    if (this.#state === 'flushing') this.#next();
+    else if (this.#state === 'closing') this.#linger();
+    else this.#response?.drain();
+  }
+
+  close(error: Error | undefined): void {
+    if (this.#state === 'taken') return;
+    const reason = error ?? new ProaError('cancelled', 'the client closed the connection');
+    this.#state = 'closed';
+    this.#shared.sweep.remove(this);
+    this.#abandon(reason);
+    this.#inflow.clear();
+    this.#shared.closed();
+  }
+
+  // BodyOwner
+
+  bodyWanted(): void {
+    if (this.#response?.expecting === true && this.#body?.untouched === false) this.#response.continue100();
+    if (this.#pumping) return;
+    this.#pump();
+    if (this.#paused && this.#inflow.waiting === 0) this.#resume();
+    if (this.#body?.complete === true && !this.#running) this.#settle();
+  }
+
+  // ResponseOwner
+
+  keepsAlive(closes: boolean): boolean {
+    // A client that was not told to send its body may send it or not: what follows would be a guess.
+    if (closes || this.#shared.draining || this.#peerEnded || this.#response?.expecting === true) this.#persistent = false;
+    return this.#persistent;
+  }
+
+  responseBlocked(): void {
+    this.#writeDueMs = this.#shared.sweep.nowMs + this.#shared.limits.writeTimeoutMs;
+  }
+
+  responseSent(): void {
+    const body = this.#body;
+    this.#response = undefined;
+    this.#lingered = 0;
+    if (!this.#persistent || (body?.complete === false && (body.remaining ?? 0) > this.#shared.limits.unreadBytesMax)) this.#close();
+    else {
+      // What the handler did not read is dropped, up to a limit.
+      body?.discard();
+      body?.cancel();
+      if (!this.#running) this.#settle();
+    }
+  }
+
+  responseBroke(error: unknown): void {
+    this.connection.destroy(error instanceof Error ? error : undefined);
+  }
+
+  // Timed
+
+  expire(nowMs: number): void {
+    if (this.#writeDueMs <= nowMs || this.#state === 'closing' || this.#state === 'flushing') this.connection.destroy();
+    else if (this.#state === 'exchange') this.#refuse(faults.bodySlow);
+    else if (this.#headStarted) this.#refuse(faults.headSlow);
+    else this.#close();
+  }
+
+  /** Closes when nothing is being answered; else after the answer. */
+  drainRequests(): void {
+    if (this.#state === 'head' && !this.#headStarted) this.#close();
+  }
+
+  /** Refuses the connection before its first request; it stays for the linger time so that the client can read why. */
+  turnAway(answer: string): void {
+    this.connection.write(answer);
+    this.#close();
+  }
+
+  /** Handles what has arrived, request after request, until bytes or an answer are missing. */
+  #run(): void {
+    if (this.#running) return;
+    this.#running = true;
+    for (let more = true; more;) more = this.#state === 'head' ? this.#takeHead() : this.#state === 'exchange' && this.#takeBody();
+    this.#running = false;
+    if (this.#corked) {
+      this.#corked = false;
+      this.connection.uncork();
+    }
+  }
+
+  /** Goes on after an answer, outside a delivery. */
+  #wake(): void {
+    if (this.#running) return;
+    this.#run();
+    this.#inflow.keep();
+    this.#hold();
+  }
+
+  /** Parses a head and calls the handler; true when there may be more to do. */
+  #takeHead(): boolean {
+    const inflow = this.#inflow;
+    const { bytes, end } = inflow;
+    const { limits } = this.#shared;
+    // One empty line before a request is tolerated (RFC 9112, 2.2).
+    if (bytes[inflow.at] === 13 && inflow.waiting >= 2 && bytes[inflow.at + 1] === 10 && !this.#emptyLine) {
+      this.#emptyLine = true;
+      inflow.at += 2;
+    }
+    const start = inflow.at;
+    if (start === end) return false;
+    const stop = headEnd(bytes, start, end);
+    if (stop === -1 || stop - start > limits.headerBytesMax) return this.#headIncomplete(start);
+    if (this.#first && bytes[start] === 0x50 && bytes[start + 1] === 0x52 && this.#isHttp2(start)) return false;
+    const request = new Http1Request(this.connection.remote);
+    const fault = parseRequestHead(bytes, { start, end: stop }, limits, request);
+    if (fault !== undefined) return this.#refuse(hasBareLineFeed(bytes, start, stop) ? faults.bareLineFeed : fault);
+    inflow.at = stop;
+    this.#begin(request);
+    return true;
+  }
+
+  /** Waits for the rest of a head, unless it is wrong or too large already. The verdict does not depend on how bytes were split. */
+  #headIncomplete(start: number): boolean {
+    const { bytes, end } = this.#inflow;
+    const { limits, sweep } = this.#shared;
+    const max = limits.headerBytesMax;
+    const stop = Math.min(end, start + max);
+    if (hasBareLineFeed(bytes, start, stop)) return this.#refuse(faults.bareLineFeed);
+    if (end - start > max) {
+      const lineEnd = bytes.indexOf(10, start);
+      return this.#refuse(
+        lineEnd === -1 || lineEnd >= stop || lineEnd - start >= limits.requestLineBytesMax ? faults.requestLineMax : faults.headBytesMax,
+      );
+    }
+    if (!this.#headStarted) {
+      this.#headStarted = true;
+      if (!this.#first) this.#readDueMs = sweep.nowMs + limits.headTimeoutMs;
+    }
+    return false;
+  }
+
+  #isHttp2(start: number): boolean {
+    const hook = this.#shared.onHttp2Preface;
+    const inflow = this.#inflow;
+    if (hook === undefined || inflow.bytes.toString('latin1', start, start + preface.length) !== preface) return false;
+    this.#state = 'taken';
+    this.#shared.sweep.remove(this);
+    this.#shared.closed();
+    const first = inflow.bytes.subarray(start, inflow.end);
+    inflow.at = inflow.end;
+    hook(this.connection, first);
+    return true;
+  }
+
+  #begin(request: Http1Request): void {
+    const { limits, handler } = this.#shared;
+    this.#headStarted = false;
+    this.#emptyLine = false;
+    if (this.#first) this.#first = false;
+    else if (this.#inflow.waiting > 0 && !this.#corked) {
+      // Answers to pipelined requests leave together.
+      this.#corked = true;
+      this.connection.cork();
+    }
+    this.#readDueMs = Infinity;
+    this.#persistent = request.version === 11 ? !request.close : request.keepAlive && !request.close;
+    const response = new Http1Response(this, request);
+    this.#request = request;
+    this.#response = response;
+    this.#body = undefined;
+    this.#state = 'exchange';
+    if (request.chunked || request.contentLength > 0) {
+      if (request.contentLength > limits.bodyBytesMax) {
+        this.#refuse(faults.bodyMax);
+        return;
+      }
+      this.#body = new IncomingBody(this, request.chunked ? 'chunked' : { length: request.contentLength }, limits);
+      request.body = this.#body;
+    } else request.body = emptyBody;
+    try {
+      handler(request, response);
+    } catch (error) {
+      this.#shared.onError(error);
+      if (response.begun) this.connection.destroy();
+      else this.#refuse({ status: 500, reason: 'internal error' });
+    }
+  }
+
+  /** Inside an exchange: moves body bytes on; true when the exchange is over and the next request may begin. */
+  #takeBody(): boolean {
+    if (this.#body !== undefined && !this.#body.complete) this.#pump();
+    return this.#exchangeOver();
+  }
+
+  #exchangeOver(): boolean {
+    if (this.#state !== 'exchange' || this.#response !== undefined) return false;
+    if (this.#body !== undefined && !this.#body.complete) return false;
+    this.#request = undefined;
+    this.#body = undefined;
+    if (this.#writeDueMs !== Infinity) {
+      this.#state = 'flushing';
+      return false;
+    }
+    this.#state = 'head';
+    this.#readDueMs = this.#shared.sweep.nowMs + this.#shared.limits.idleTimeoutMs;
+    if (this.#shared.draining || this.#peerEnded) this.#close();
+    return this.#state === 'head';
+  }
+
+  #settle(): void {
+    if (this.#exchangeOver()) this.#next();
+  }
+
+  #next(): void {
+    if (this.#state === 'flushing') {
+      this.#state = 'head';
+      this.#readDueMs = this.#shared.sweep.nowMs + this.#shared.limits.idleTimeoutMs;
+      if (this.#shared.draining || this.#peerEnded) {
+        this.#close();
+        return;
+      }
+    }
+    if (this.#inflow.waiting > 0) this.#wake();
+    else if (this.#paused) this.#resume();
+  }
+
+  #pump(): void {
+    const body = this.#body;
+    const inflow = this.#inflow;
+    if (body === undefined || this.#pumping) return;
+    this.#pumping = true;
+    const result = body.take(inflow.bytes, inflow.at, inflow.end);
+    this.#pumping = false;
+    if (typeof result !== 'number') {
+      this.#refuse(result);
+      return;
+    }
+    if (this.#response === undefined) this.#lingered += result - inflow.at;
+    inflow.at = result;
+    if (this.#lingered > this.#shared.limits.unreadBytesMax) this.#close();
+    else if (body.complete) this.#readDueMs = Infinity;
+    else if (this.#peerEnded) this.#peerLeft();
+    else this.#readDueMs = body.wanting ? this.#shared.sweep.nowMs + this.#shared.limits.bodyTimeoutMs : Infinity;
+  }
+
+  /** Holds the client back while what it sent cannot be used. */
+  #hold(): void {
+    const waiting = this.#inflow.waiting;
+    const body = this.#body;
+    if (this.#state !== 'exchange' && this.#state !== 'flushing') {
+      if (this.#paused) this.#resume();
+      return;
+    }
+    const full = body !== undefined && !body.complete ? waiting > 0 && !body.wanting : waiting >= this.#shared.limits.pipelineBytesMax;
+    if (full && !this.#paused) {
+      this.#paused = true;
+      this.connection.pause();
+    } else if (!full && this.#paused) this.#resume();
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    this.connection.resume();
+  }
+
+  /** The client has ended its side in the middle of an exchange. */
+  #peerLeft(): void {
+    const body = this.#body;
+    const reason = new ProaError('cancelled', 'the client ended the connection');
+    if (body === undefined || body.complete) this.#request?.abort(reason);
+    else if (this.#inflow.waiting === 0 || body.wanting) this.connection.destroy();
+  }
+
+  /** Answers what cannot be accepted, then closes. Always false: there is nothing more to do. */
+  #refuse(fault: Fault): boolean {
+    const response = this.#response;
+    this.#persistent = false;
+    this.#response = undefined;
+    if (response?.begun === true) this.connection.destroy();
+    else {
+      const answered = response === undefined && this.#request !== undefined;
+      if (!answered) this.connection.write(refusal(fault, this.date));
+      this.#close();
+    }
+    const error = new ProaError(fault.status === 413 ? 'body-read' : 'bad-request', fault.reason);
+    response?.gone(error);
+    this.#abandon(error);
+    return false;
+  }
+
+  #abandon(reason: unknown): void {
+    const request = this.#request;
+    const response = this.#response;
+    const body = this.#body;
+    this.#request = undefined;
+    this.#response = undefined;
+    this.#body = undefined;
+    body?.fail(reason);
+    response?.gone(reason);
+    if (request !== undefined && (response !== undefined || (body !== undefined && !body.complete))) request.abort(reason);
+  }
+
+  /** The time to leave runs from when the client could have read everything. */
+  #linger(): void {
+    this.#readDueMs = this.#writeDueMs === Infinity ? this.#shared.sweep.nowMs + this.#shared.limits.lingerTimeoutMs : Infinity;
+  }
+
+  /** Sends what is queued, ends our side, and reads on for a while so that the client can read the answer. */
+  #close(): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    this.#state = 'closing';
+    this.#inflow.clear();
+    this.#linger();
+    this.connection.end();
+    if (this.#paused) this.#resume();
+  }
+}
+
+/** The answer of the codec itself; the reason is ours and holds nothing that the client sent. */
+export function refusal(fault: Fault, date: string): string {
+  const length = fault.reason.length + 1;
+  return `${statusLine(fault.status)}date: ${date}\r\ncontent-type: text/plain\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n${fault.reason}\n`;
+}

@@ -1,0 +1,133 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const command = fileURLToPath(new URL('../../dist/bin/proa.cjs', import.meta.url));
+
+export interface TestSidecar {
+  readonly appId: string;
+  readonly httpPort: string;
+  readonly grpcPort: string;
+  readonly metricsPort: string;
+  /** Everything that the process printed. */
+  output(): string;
+  /** Resolves when `/v1.0/healthz` answers 204: the app was asked what it wants. */
+  ready(): Promise<void>;
+  get(path: string, init?: RequestInit): Promise<Response>;
+  /** SIGTERM; answers the exit code. */
+  stop(): Promise<number | null>;
+  kill(): void;
+}
+
+export interface SidecarOptions {
+  readonly appId: string;
+  readonly appPort?: string;
+  readonly appProtocol?: 'http' | 'grpc';
+  /** Component and other resource files by name. */
+  readonly resources?: Readonly<Record<string, string>>;
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** A machine: sidecars with the same one share its engine and find each other. */
+  readonly machine: TestMachine;
+}
+
+/** A directory that stands for one machine; removed at the end. */
+export interface TestMachine {
+  readonly directory: string;
+  remove(): void;
+}
+
+export function createMachine(): TestMachine {
+  const directory = mkdtempSync(join(tmpdir(), 'proa-compat-'));
+  return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
+}
+
+/** Starts `proa sidecar` as a user would and waits until its outgoing APIs answer. */
+export async function startSidecar(options: SidecarOptions): Promise<TestSidecar> {
+  const [httpPort, grpcPort, metricsPort] = [await freePort(), await freePort(), await freePort()];
+  const folder = join(options.machine.directory, `resources-${options.appId}-${httpPort}`);
+  mkdirSync(folder);
+  for (const [name, yaml] of Object.entries(options.resources ?? {})) writeFileSync(join(folder, name), yaml);
+  const flags = [
+    ...['--app-id', options.appId, '--dapr-http-port', httpPort, '--dapr-grpc-port', grpcPort, '--metrics-port', metricsPort],
+    ...['--resources-path', folder, ...(options.flags ?? [])],
+    ...(options.appPort === undefined ? [] : ['--app-port', options.appPort, '--app-protocol', options.appProtocol ?? 'http']),
+  ];
+  const env = { ...process.env, PROA_DATA_DIR: join(options.machine.directory, 'data'), ...options.env };
+  const child = spawn(process.execPath, [command, 'sidecar', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let printed = '';
+  child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+  const get = (path: string, init?: RequestInit): Promise<Response> => fetch(`http://127.0.0.1:${httpPort}${path}`, init);
+  await until(
+    child,
+    async () => (await get('/v1.0/healthz/outbound')).status === 204,
+    () => printed,
+  );
+  return {
+    appId: options.appId,
+    httpPort,
+    grpcPort,
+    metricsPort,
+    get,
+    output: () => printed,
+    ready: () =>
+      until(
+        child,
+        async () => (await get('/v1.0/healthz')).status === 204,
+        () => printed,
+      ),
+    stop: () =>
+      new Promise((resolve) => {
+        if (child.exitCode !== null) return resolve(child.exitCode);
+        child.once('exit', (code) => resolve(code));
+        child.kill('SIGTERM');
+      }),
+    kill: () => child.kill('SIGKILL'),
+  };
+}
+
+/** Polls until `done`; fails with what the process printed when it ended or 20 s have passed. */
+async function until(child: ChildProcess, done: () => Promise<boolean>, printed: () => string): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    if (await done().catch(() => false)) return;
+    if (child.exitCode !== null) throw new Error(`the sidecar ended with ${child.exitCode}:\n${printed()}`);
+    if (Date.now() > deadline) throw new Error(`the sidecar is not ready:\n${printed()}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Waits for a condition that other processes bring about. */
+export async function eventually(check: () => boolean | Promise<boolean>, what: string, timeoutMs = 15_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await check())) {
+    if (Date.now() > deadline) throw new Error(`did not happen within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** A Component document. */
+export function component(name: string, type: string, metadata: Readonly<Record<string, string>> = {}): string {
+  const entries = Object.entries(metadata).map(([key, value]) => `    - name: ${key}\n      value: ${JSON.stringify(value)}`);
+  return [
+    'apiVersion: dapr.io/v1alpha1',
+    'kind: Component',
+    `metadata:\n  name: ${name}`,
+    `spec:\n  type: ${type}\n  version: v1`,
+    ...(entries.length === 0 ? [] : [`  metadata:\n${entries.join('\n')}`]),
+    '',
+  ].join('\n');
+}
