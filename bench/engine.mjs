@@ -72,7 +72,7 @@ async function bareLog() {
       const done = new Promise((resolve) => waiters.push(resolve));
       if (!running) {
         running = true;
-        setImmediate(commit);
+        setImmediate(() => void commit());
       }
       return done;
     },
