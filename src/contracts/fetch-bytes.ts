@@ -9,7 +9,7 @@ export type ClientTls = Omit<NonNullable<HttpClientRequest['tls']>, 'serverName'
 
 // The URL parser has made every spelling (decimal, octal, short, mapped) one of these.
 function isLinkLocal(host: string): boolean {
-  return /^169\.254\./.test(host) || /^fe[89ab][0-9a-f]:/.test(host) || /^::ffff:a9fe:/.test(host) || host === 'fd00:ec2::254';
+  return host.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(host) || host.startsWith('::ffff:a9fe:') || host === 'fd00:ec2::254';
 }
 
 /** The parts of an http or https URL that a client needs; fails with an Error for any other text, for credentials in it, and for link-local addresses. */

@@ -48,7 +48,10 @@ export interface Subscription {
   /** Takes no new messages; those under way finish. */
   pause(): void;
   resume(): void;
-  /** Stops taking, waits until what is under way is settled (at most `graceMs`), gives the rest back unsettled. */
+  /**
+   * Stops taking, waits until what is under way is settled (at most `graceMs`), gives the rest back unsettled. A `retry` that comes while it closes
+   * gives the message back, too: it is no negative acknowledgement.
+   */
   close(graceMs: number): Promise<void>;
 }
 

@@ -84,6 +84,9 @@ export function stateSuite(options: StateSuiteOptions): void {
       ]);
       expect(await store.bulkDelete([{ key: 'a' }, { key: 'missing' }])).toEqual([{ key: 'a' }, { key: 'missing' }]);
       expect(await read('a')).toBeUndefined();
+      const large = new Uint8Array(options.largeBytes ?? 1_049_600);
+      await store.bulkSet([{ key: 'a', data: large }, upsert('a', 'last')]);
+      expect(await read('a')).toBe('last');
       expect(await store.bulkGet([])).toEqual([]);
       expect(await store.bulkSet([])).toEqual([]);
     });

@@ -54,27 +54,40 @@ export function quoted(text: string): string {
   return JSON.stringify(text).replace(/[\x7f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** The parts of envelopes that repeat from event to event, rendered once per topic, pub/sub, content type and source. */
+interface Head {
+  readonly pubsub: string;
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** The parts of envelopes that repeat from event to event, rendered once per topic, pub/sub and content type. */
 export interface EnvelopeTemplates {
-  readonly maxEntries: number;
-  readonly byKey: Map<string, string>;
+  readonly topicsMax: number;
+  readonly byTopic: Map<string, Head[]>;
 }
 
-export function createTemplates(maxEntries = 1024): EnvelopeTemplates {
-  return { maxEntries, byKey: new Map() };
+/** Empty templates; beyond `topicsMax` topics they begin anew. */
+export function createTemplates(topicsMax = 1024): EnvelopeTemplates {
+  return { topicsMax, byTopic: new Map() };
 }
 
-function headOf(templates: EnvelopeTemplates, { topic, pubsub, contentType, source }: EnvelopeInput): string {
-  const key = `${pubsub}\0${topic}\0${contentType}\0${source}`;
-  let head = templates.byKey.get(key);
-  if (head === undefined) {
-    head =
-      `{"datacontenttype":${quoted(contentType === '' ? 'text/plain' : contentType)},"pubsubname":${quoted(pubsub)},` +
-      `"specversion":"1.0","topic":${quoted(topic)}`;
-    if (templates.byKey.size >= templates.maxEntries) templates.byKey.clear();
-    templates.byKey.set(key, head);
+/** Content types of one topic that are kept: publishers choose them freely. */
+const headsMax = 8;
+
+function headOf({ byTopic, topicsMax }: EnvelopeTemplates, { topic, pubsub, contentType }: EnvelopeInput): string {
+  const heads = byTopic.get(topic);
+  // Compared one by one: joining the three into a key would cost more than all the rest of the look-up.
+  if (heads !== undefined) for (const head of heads) if (head.pubsub === pubsub && head.contentType === contentType) return head.text;
+  const text =
+    `{"datacontenttype":${quoted(contentType === '' ? 'text/plain' : contentType)},"pubsubname":${quoted(pubsub)},` +
+    `"specversion":"1.0","topic":${quoted(topic)}`;
+  const head = { pubsub, contentType, text };
+  if (heads !== undefined && heads.length < headsMax) heads.push(head);
+  else {
+    if (byTopic.size >= topicsMax) byTopic.clear();
+    byTopic.set(topic, [head]);
   }
-  return head;
+  return text;
 }
 
 /**

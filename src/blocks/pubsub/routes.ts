@@ -1,7 +1,7 @@
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { IncomingEvent } from './incoming-event.ts';
-import { checkPatterns } from './rule-patterns.ts';
+import { createLinearMatches, linearMatches, renameMatches } from './rule-patterns.ts';
 
 /** Picks the path of an event; undefined when nothing matches. Throws when a rule cannot be judged or does not answer true or false. */
 export type Router = (event: IncomingEvent) => string | undefined;
@@ -11,9 +11,12 @@ type Rule = { readonly path: string; readonly matches: ((event: IncomingEvent) =
 /** Limits of one rule: its text, its syntax tree, and what its literals may hold. */
 const ruleCharsMax = 4096;
 const structure = { maxAstNodes: 1_000, maxDepth: 50, maxListElements: 200, maxMapEntries: 200, maxCallArguments: 16 };
-/** A rule that loops over the event's lists (`all`, `exists`, `map` ...) sees events up to this size only: its cost grows with them. */
-const loopedEventBytesMax = 256 * 1024;
-const loops = /\.\s*(all|exists|exists_one|map|filter)\s*\(/;
+/**
+ * The largest event that a rule judges, by how many loops (`all`, `exists`, `map` ...) it holds: loops may stand inside each other, and then their
+ * cost multiplies. More loops are refused.
+ */
+const eventBytesMax = [Infinity, 256 * 1024, 2 * 1024, 512] as const;
+const loops = /\.\s*(all|exists|exists_one|existsOne|map|filter|transformList|transformMap)\s*\(/g;
 
 /**
  * Compiles the rules of a subscription once. `match` is CEL over `event`; an empty one is always true; the first that matches wins, then the
@@ -39,19 +42,20 @@ async function compileRule(text: string, where: string): Promise<(event: Incomin
   const { Environment } = await import('@marcbachmann/cel-js');
   const environment = new Environment({ unlistedVariablesAreDyn: false, homogeneousAggregateLiterals: false, limits: structure });
   environment.registerVariable('event', 'map');
+  environment.registerFunction(`string.${linearMatches}(string): bool`, createLinearMatches());
   let evaluate: ReturnType<typeof environment.parse>;
   try {
-    evaluate = environment.parse(text);
+    evaluate = environment.parse(renameMatches(text));
     const checked = evaluate.check();
     if (!checked.valid) throw checked.error ?? new Error('it has a type error');
-    checkPatterns(evaluate.ast);
   } catch (error) {
     throw invalid(text, where, error instanceof Error ? error.message : String(error));
   }
-  const looping = loops.test(text);
+  const bytesMax = eventBytesMax[text.match(loops)?.length ?? 0];
+  if (bytesMax === undefined) throw invalid(text, where, `it holds more than ${eventBytesMax.length - 1} loops`);
   return (event) => {
-    if (looping && event.cloudEvent.length > loopedEventBytesMax) {
-      throw new Error(`the match expression ${text} loops over its event, which is larger than ${loopedEventBytesMax} bytes`);
+    if (event.cloudEvent.length > bytesMax) {
+      throw new Error(`the match expression ${text} loops over its event, which is larger than ${bytesMax} bytes`);
     }
     const result: unknown = evaluate({ event: event.view() });
     if (typeof result !== 'boolean') throw new Error(`the result of match expression ${text} was not a boolean`);

@@ -1,44 +1,57 @@
-import type { ASTNode } from '@marcbachmann/cel-js';
+import { linearPattern, type Matcher } from './linear-pattern.ts';
 
-/** The longest pattern of `matches`, and how many parts of it may repeat without bound. */
-const patternCharsMax = 200;
-const unboundedMax = 2;
+/** The longest pattern of `matches`. */
+const patternCharsMax = 1_000;
+const patternsKept = 64;
+
+/** The function that stands for CEL's `matches` in a rewritten rule. */
+export const linearMatches = 'linearMatches';
 
 /**
- * CEL's `matches` means RE2, whose time is linear; here it runs on JavaScript's backtracking engine. So patterns must be literals whose worst case
- * is harmless: no repeated groups, no look-around, no back-references, at most two unbounded repetitions. Throws an Error that says which rule is broken.
+ * CEL's `matches` means RE2, whose time is linear; the CEL library would run JavaScript's backtracking engine instead, with which one event could
+ * hold up the process. Its own overload cannot be replaced, so calls are renamed in the rule's text, outside of string literals.
  */
-export function checkPatterns(ast: ASTNode): void {
-  visit(ast, (node) => {
-    if (node.op === 'rcall' && node.args[0] === 'matches') checkPattern(node.args[2][0]);
-    if (node.op === 'call' && node.args[0] === 'matches') checkPattern(node.args[1][1]);
-  });
+export function renameMatches(rule: string): string {
+  let out = '';
+  let at = 0;
+  while (at < rule.length) {
+    const end = literalEnd(rule, at);
+    if (end > at) {
+      out += rule.slice(at, end);
+      at = end;
+      continue;
+    }
+    const call = /^\.\s*matches(?=\s*\()/.exec(rule.slice(at, at + 100));
+    out += call === null ? rule.charAt(at) : `.${linearMatches}`;
+    at += call === null ? 1 : call[0].length;
+  }
+  return out;
 }
 
-function checkPattern(node: ASTNode | undefined): void {
-  if (node?.op !== 'value' || typeof node.args !== 'string') throw new Error('the pattern of matches() must be a literal string');
-  const pattern = node.args;
-  if (pattern.length > patternCharsMax) throw new Error(`the pattern of matches() is longer than ${patternCharsMax} characters`);
-  // Escaped characters and classes count as one plain character each.
-  const plain = pattern.replace(/\\[^1-9k]/g, 'a').replace(/\[\^?\]?[^\]]*\]/g, 'a');
-  if (plain.includes('\\')) throw new Error('the pattern of matches() may not refer back');
-  if (/\(\?(?!:)/.test(plain)) throw new Error('the pattern of matches() may not look around or name groups');
-  if (/\)[*+{?]/.test(plain)) throw new Error('the pattern of matches() may not repeat groups');
-  const unbounded = plain.match(/[*+]|\{\d*,\}/g) ?? [];
-  if (unbounded.length > unboundedMax) throw new Error(`the pattern of matches() may repeat at most ${unboundedMax} parts without bound`);
+/** The index behind the string literal that begins at `at`; `at` itself when none does. An open one ends with the text. */
+function literalEnd(rule: string, at: number): number {
+  const quote = rule[at];
+  if (quote !== '"' && quote !== "'") return at;
+  const raw = /(^|[^A-Za-z0-9_])([rR][bB]?|[bB][rR])$/.test(rule.slice(Math.max(0, at - 3), at));
+  const closing = rule.startsWith(quote.repeat(3), at) ? quote.repeat(3) : quote;
+  for (let i = at + closing.length; i < rule.length; i++) {
+    if (rule.startsWith(closing, i)) return i + closing.length;
+    if (rule[i] === '\\' && !raw) i++;
+  }
+  return rule.length;
 }
 
-function visit(node: ASTNode, look: (node: ASTNode) => void): void {
-  look(node);
-  for (const child of childrenOf(node.args)) visit(child, look);
-}
-
-/** Syntax trees hold their children in arrays of several depths. */
-function childrenOf(args: unknown): ASTNode[] {
-  if (Array.isArray(args)) return args.flatMap(childrenOf);
-  return isNode(args) ? [args] : [];
-}
-
-function isNode(value: unknown): value is ASTNode {
-  return typeof value === 'object' && value !== null && 'op' in value && 'args' in value;
+/** `matches` in linear time; patterns are compiled once. Throws an Error for a pattern that is not valid. */
+export function createLinearMatches(): (text: string, pattern: string) => boolean {
+  const kept = new Map<string, Matcher>();
+  return (text, pattern) => {
+    let matcher = kept.get(pattern);
+    if (matcher === undefined) {
+      if (pattern.length > patternCharsMax) throw new Error(`the pattern of matches() is longer than ${patternCharsMax} characters`);
+      matcher = linearPattern(pattern);
+      if (kept.size >= patternsKept) kept.clear();
+      kept.set(pattern, matcher);
+    }
+    return matcher(text);
+  };
 }
