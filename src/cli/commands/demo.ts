@@ -7,6 +7,7 @@ import { OrderDesk, type FollowedOrder } from '../demo/orders.ts';
 import { Readiness } from '../demo/readiness.ts';
 import { harmless } from '../output.ts';
 import { RunConsole } from '../run/console.ts';
+import { withFreePorts } from '../run/free-ports.ts';
 import { planRun, type RunPlan } from '../run/plan.ts';
 import { RunSession } from '../run/session.ts';
 
@@ -24,9 +25,13 @@ const endedByHand: readonly number[] = [129, 130, 143];
  * when all are completed: exit code 0, or 1 and what is missing.
  */
 export async function run(context: CommandContext): Promise<number> {
+  const file = await findDemo(context);
+  return withFreePorts(() => runShop(context, file));
+}
+
+async function runShop(context: CommandContext, file: string): Promise<number> {
   const { ports, args, output } = context;
   const data = args.values['data-dir'] ?? join(ports.process.cwd(), '.proa/demo');
-  const file = await findDemo(context);
   const plan = await planDemo({ ...context, args: { ...args, values: { ...args.values, 'run-file': file }, rest: [] } });
   const names = plan.apps.map(({ name }) => name);
   const readiness = new Readiness(names);
