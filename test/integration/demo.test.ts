@@ -90,7 +90,7 @@ describe('proa demo', () => {
     expect(out).toMatch(/order-[0-9a-f]{8} {2}completed {2}\w/);
     expect(out).toContain('proa invoke --app-id place-order');
     expect(out).not.toMatch(/\u001b|HTTPServerImpl/);
-    const ready = out.split('\n').filter((line) => /│ ready$/.test(line));
+    const ready = out.split('\n').filter((line) => line.endsWith('│ ready'));
     expect(ready).toHaveLength(5);
     expect(leftOvers()).toEqual([]);
   });
