@@ -67,11 +67,11 @@ async function follow(page: string): Promise<void> {
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, text);
       } else if (mark === 'output') {
-        expect(last.trim(), `output in ${page}`).toBe(text.trim());
+        expect(last.trim()).toBe(text.trim());
       } else if (mark === 'run') {
         const child = shell(cwd, text);
         const output = collect(child);
-        expect(await finish(child), `${text}\n${output.text}`).toBe(0);
+        expect({ text, code: await finish(child), output: output.text }).toMatchObject({ code: 0 });
         last = output.text;
       } else {
         const wanted = /^run: until "(.+)"$/.exec(mark)?.[1] as string;
