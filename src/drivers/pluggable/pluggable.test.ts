@@ -199,7 +199,7 @@ describe('pluggable state stores', () => {
     const asked = seen.query?.query;
     expect(Buffer.from(asked?.filter['OR']?.value ?? []).toString()).toBe('[{"EQ":{"a.b":1}},{"IN":{"c":["x","y"]}}]');
     expect(asked).toMatchObject({ sort: [{ key: 'a', order: 1 }], pagination: { limit: 7n, token: 't' } });
-    expect('transact' in store).toBe(false);
+    expect(store.capabilities).toEqual(['QUERY_API']);
   });
 });
 
