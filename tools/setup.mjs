@@ -63,6 +63,8 @@ if (!linked)
     });
   });
 if (existsSync(join(root, 'tools/gen.mjs')))
-  step('generate', ['tools/gen.mjs', 'tools/gen', 'proto', 'package-lock.json', 'src/drivers'], ['src/gen/drivers.ts'], () => node('tools/gen.mjs'));
+  step('generate', ['tools/gen.mjs', 'tools/gen', 'proto', 'package-lock.json', 'src/drivers'], ['src/gen/drivers.ts'], () =>
+    node('tools/gen.mjs'),
+  );
 if (process.argv.includes('--build'))
   step('build', ['src', 'tools', 'examples', 'tsconfig.build.json', 'package.json'], ['dist'], () => node('tools/build.mjs'));

@@ -1,3 +1,5 @@
+import type { Append, Engine } from './engine.ts';
+
 /** What a state store can do, under the names that the metadata API reports. */
 export type StateCapability =
   | 'ETAG'
@@ -116,8 +118,10 @@ export interface StateStore {
   bulkGet(requests: readonly StateGet[], parallelism?: number): Promise<BulkOutcome<StateValue>[]>;
   bulkSet(requests: readonly StateSet[]): Promise<BulkOutcome<void>[]>;
   bulkDelete(requests: readonly StateDelete[]): Promise<BulkOutcome<void>[]>;
-  /** All or nothing. With TRANSACTIONAL. */
-  transact?(operations: readonly StateOperation[], metadata: Metadata): Promise<void>;
+  /** The engine that keeps the state, when one does: `transact` then takes appends to its logs into the same commit. */
+  readonly engine?: Engine;
+  /** All or nothing, `appends` included. With TRANSACTIONAL. */
+  transact?(operations: readonly StateOperation[], metadata: Metadata, appends?: readonly Append[]): Promise<void>;
   /** With QUERY_API. */
   query?(query: StateQuery, metadata: Metadata): Promise<StateQueryPage>;
   /** Deletes every key that begins with `prefix`; answers how many. With DELETE_WITH_PREFIX. */

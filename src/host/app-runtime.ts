@@ -11,7 +11,7 @@ import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
-import { Owner } from '../kernel/lifecycle.ts';
+import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
@@ -55,7 +55,7 @@ export interface AppRuntime {
 
 /** Opens the components and builds the blocks over them. Fails with the first component that cannot be opened. */
 export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppRuntime> {
-  const { ports, log, metrics, spec, machine, resources } = options;
+  const { ports, log, metrics, spec, resources } = options;
   const owner = new Owner(ports.clock);
   let channel: AppChannel | undefined;
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
@@ -72,22 +72,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       accessControl: () => resources.configuration.accessControl,
     }),
   };
-  const components = createComponentManager({
-    clock: ports.clock,
-    log,
-    metrics,
-    drivers: options.drivers,
-    resolve: { appId: spec.id, namespace: spec.namespace, env: (name) => ports.process.env(name), uuid: () => ports.random.uuid() },
-    driverContext: (component) => ({
-      ports,
-      log: log.scoped(`proa.component.${component.type}`),
-      name: component.name,
-      appId: spec.id,
-      namespace: spec.namespace,
-      engine: () => Promise.resolve(machine.engine),
-      http: machine.client,
-    }),
-  });
+  const components = openComponents(options);
   owner.own('components', () => components.close(), 10_000);
   try {
     await components.open(resources.components);
@@ -118,14 +103,32 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
         await blocks.configuration.close();
         await blocks.state.close();
         await blocks.invoke.close();
-        for (const failure of await owner.close())
-          log.warn(`${failure.name} did not close properly`, { error: String(failure.error ?? 'time limit') });
+        for (const failure of await owner.close()) log.warn(`${failure.name} did not close properly`, { error: closeFailureText(failure) });
       },
     };
   } catch (error) {
     await owner.close();
     throw error;
   }
+}
+
+function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRuntimeOptions): ComponentManager {
+  return createComponentManager({
+    clock: ports.clock,
+    log,
+    metrics,
+    drivers,
+    resolve: { appId: spec.id, namespace: spec.namespace, env: (name) => ports.process.env(name), uuid: () => ports.random.uuid() },
+    driverContext: (component) => ({
+      ports,
+      log: log.scoped(`proa.component.${component.type}`),
+      name: component.name,
+      appId: spec.id,
+      namespace: spec.namespace,
+      engine: () => Promise.resolve(machine.engine),
+      http: machine.client,
+    }),
+  });
 }
 
 // Loaded with the first proxied call, together with the rest of gRPC.

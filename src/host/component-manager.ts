@@ -32,85 +32,99 @@ export interface ComponentManager {
 }
 
 export function createComponentManager(options: ComponentManagerOptions): ComponentManager {
-  const opened = new Map<string, Opened>();
-  const listeners = new Map<DriverKind, Set<(change: Change) => Promise<void>>>();
+  return new Components(options);
+}
 
-  const secret = async (store: string, name: string, key: string): Promise<string | undefined> => {
-    const component = opened.get(store);
+class Components implements ComponentManager {
+  readonly #options: ComponentManagerOptions;
+  readonly #opened = new Map<string, Opened>();
+  readonly #listeners = new Map<DriverKind, Set<(change: Change) => Promise<void>>>();
+
+  constructor(options: ComponentManagerOptions) {
+    this.#options = options;
+  }
+
+  set<Kind extends DriverKind>(kind: Kind): ComponentSet<Kind> {
+    const of = (component: Opened | undefined): Component<Kind> | undefined =>
+      component !== undefined && component.kind === kind ? (component as unknown as Component<Kind>) : undefined;
+    return {
+      get: (name) => of(this.#opened.get(name)),
+      list: () => [...this.#opened.values()].flatMap((component) => of(component) ?? []),
+      onChange: (changed) => {
+        const set = this.#listeners.get(kind) ?? new Set();
+        this.#listeners.set(kind, set);
+        set.add(changed);
+        return () => set.delete(changed);
+      },
+    };
+  }
+
+  all(): readonly Component<DriverKind>[] {
+    return [...this.#opened.values()];
+  }
+
+  async open(components: readonly ComponentResource[]): Promise<void> {
+    for (const resource of openingOrder(components)) await this.#openOne(resource);
+  }
+
+  async apply({ added, removed }: Parameters<ComponentManager['apply']>[0]): Promise<void> {
+    const before = new Map(removed.map((resource) => [resource.name, this.#opened.get(resource.name)]));
+    for (const name of before.keys()) this.#opened.delete(name);
+    for (const resource of openingOrder(added)) {
+      await this.#openOne(resource).catch((error: unknown) => this.#options.log.error(ProaError.from(error).message));
+    }
+    for (const kind of new Set([...added, ...removed].map((resource) => resource.kind))) {
+      const names = (list: readonly ComponentResource[]): string[] =>
+        list.filter((resource) => resource.kind === kind).map(({ name }) => name);
+      await this.#tell(kind, { added: names(added), removed: names(removed) });
+    }
+    for (const component of before.values()) if (component !== undefined) await this.#closeOne(component);
+  }
+
+  // Secret stores were opened first and close last.
+  async close(): Promise<void> {
+    for (const component of [...this.#opened.values()].toReversed()) await this.#closeOne(component);
+    this.#opened.clear();
+  }
+
+  async #openOne(resource: ComponentResource): Promise<void> {
+    const { metrics, log } = this.#options;
+    metrics.counter(metricNames.componentInit, { [labelNames.component]: resource.type }).add(1);
+    try {
+      this.#opened.set(resource.name, await openWithin(this.#options, resource, (store, name, key) => this.#secret(store, name, key)));
+    } catch (thrown) {
+      const labels = { [labelNames.component]: resource.type, [labelNames.reason]: 'init', componentName: resource.name };
+      metrics.counter(metricNames.componentInitFail, labels).add(1);
+      const error = describe(resource, thrown);
+      if (!resource.ignoreErrors) throw error;
+      log.warn(error.message, { component: resource.name });
+    }
+  }
+
+  async #secret(store: string, name: string, key: string): Promise<string | undefined> {
+    const component = this.#opened.get(store);
     if (component === undefined || component.kind !== 'secretstores') {
       throw new ProaError('component.init-failed', `secret store "${store}" is not configured`);
     }
-    const found = await (component.driver as DriverKinds['secretstores']).get(name, {});
-    return found?.[key] ?? (Object.keys(found ?? {}).length === 1 && key === name ? Object.values(found ?? {})[0] : undefined);
-  };
+    const found = (await (component.driver as DriverKinds['secretstores']).get(name, {})) ?? {};
+    const values = Object.values(found);
+    return found[key] ?? (values.length === 1 && key === name ? values[0] : undefined);
+  }
 
-  const openOne = async (resource: ComponentResource): Promise<void> => {
-    options.metrics.counter(metricNames.componentInit, { [labelNames.component]: resource.type }).add(1);
-    try {
-      opened.set(resource.name, await openWithin(options, resource, secret));
-    } catch (thrown) {
-      options.metrics
-        .counter(metricNames.componentInitFail, {
-          [labelNames.component]: resource.type,
-          [labelNames.reason]: 'init',
-          componentName: resource.name,
-        })
-        .add(1);
-      const error = describe(resource, thrown);
-      if (!resource.ignoreErrors) throw error;
-      options.log.warn(error.message, { component: resource.name });
-    }
-  };
+  #tell(kind: DriverKind, change: Change): Promise<unknown> {
+    return Promise.all([...(this.#listeners.get(kind) ?? [])].map((listener) => listener(change)));
+  }
 
-  const tell = (kind: DriverKind, change: Change): Promise<unknown> =>
-    Promise.all([...(listeners.get(kind) ?? [])].map((listener) => listener(change)));
-
-  const closeOne = async (component: Opened): Promise<void> => {
+  async #closeOne(component: Opened): Promise<void> {
     try {
       await component.driver.close();
     } catch (error) {
-      options.log.warn(`component "${component.name}" did not close properly`, { component: component.name, error: String(error) });
+      this.#options.log.warn(`component "${component.name}" did not close properly`, {
+        component: component.name,
+        error: ProaError.from(error).message,
+      });
     }
-  };
-
-  return {
-    set<Kind extends DriverKind>(kind: Kind): ComponentSet<Kind> {
-      const of = (component: Opened | undefined): Component<Kind> | undefined =>
-        component !== undefined && component.kind === kind ? (component as unknown as Component<Kind>) : undefined;
-      return {
-        get: (name) => of(opened.get(name)),
-        list: () => [...opened.values()].flatMap((component) => of(component) ?? []),
-        onChange(changed) {
-          const set = listeners.get(kind) ?? new Set();
-          listeners.set(kind, set);
-          set.add(changed);
-          return () => set.delete(changed);
-        },
-      };
-    },
-    all: () => [...opened.values()],
-    async open(components) {
-      for (const resource of openingOrder(components)) await openOne(resource);
-    },
-    async apply({ added, removed }) {
-      const before = new Map(removed.map((resource) => [resource.name, opened.get(resource.name)]));
-      for (const name of before.keys()) opened.delete(name);
-      for (const resource of openingOrder(added))
-        await openOne(resource).catch((error: unknown) => options.log.error(ProaError.from(error).message));
-      const kinds = new Set([...added, ...removed].map((resource) => resource.kind));
-      for (const kind of kinds) {
-        const names = (list: readonly ComponentResource[]) =>
-          list.filter((resource) => resource.kind === kind).map((resource) => resource.name);
-        await tell(kind, { added: names(added), removed: names(removed) });
-      }
-      for (const component of before.values()) if (component !== undefined) await closeOne(component);
-    },
-    async close() {
-      // Secret stores were opened first and close last.
-      for (const component of [...opened.values()].toReversed()) await closeOne(component);
-      opened.clear();
-    },
-  };
+  }
 }
 
 async function openWithin(
@@ -132,7 +146,12 @@ async function openWithin(
     definition.open(resolved.config as never, options.driverContext(resource)),
   );
   const { name, type, version, kind } = resource;
-  return { name, type, version, kind, properties: resolved.properties, definition, driver };
+  return { name, type, version, kind, properties: resolved.properties, secretNames: secretNamesOf(resource), definition, driver };
+}
+
+/** Which secret each property came from; encrypted state records carry that name. */
+function secretNamesOf(resource: ComponentResource): Readonly<Record<string, string>> {
+  return Object.fromEntries(resource.properties.flatMap(({ name, source }) => (source.from === 'secret' ? [[name, source.name]] : [])));
 }
 
 function within<T>(clock: Clock, timeoutMs: number, work: Promise<T>): Promise<T> {

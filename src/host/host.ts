@@ -2,7 +2,7 @@ import type { Registry } from '../contracts/resolver.ts';
 import type { Engine } from '../contracts/engine.ts';
 import { createEngineRegistry } from '../drivers/resolver-engine/index.ts';
 import { ProaError } from '../kernel/errors.ts';
-import { Owner } from '../kernel/lifecycle.ts';
+import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
@@ -95,7 +95,7 @@ class Host implements RunningHost {
 
   async close(): Promise<void> {
     for (const failure of await this.#owner.close())
-      this.#log.warn(`${failure.name} did not close properly`, { error: String(failure.error ?? 'time limit') });
+      this.#log.warn(`${failure.name} did not close properly`, { error: closeFailureText(failure) });
   }
 
   async #drain(reason: string): Promise<void> {

@@ -5,7 +5,7 @@ import { createPipeline, type Pipeline } from '../fronts/http/pipeline.ts';
 import { apiRoutes, allowedRoutes } from '../fronts/http/routes/all.ts';
 import { serveHttpFront, type HttpFrontOptions } from '../fronts/http/server.ts';
 import { ProaError } from '../kernel/errors.ts';
-import { Owner } from '../kernel/lifecycle.ts';
+import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
@@ -79,8 +79,7 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
       disconnect: () => app.disconnect(),
       async close() {
         runtime.state.stopping = true;
-        for (const failure of await owner.close())
-          log.warn(`${failure.name} did not close in time`, { error: String(failure.error ?? 'time limit') });
+        for (const failure of await owner.close()) log.warn(`${failure.name} did not close in time`, { error: closeFailureText(failure) });
       },
     };
   } catch (error) {
@@ -190,22 +189,7 @@ async function openFronts(
     );
     owner.own('public API', () => server.drain(), options.graceMs);
   }
-  const loadGrpc = async () => {
-    const { createGrpcFront } = await import('../fronts/grpc/server.ts');
-    const { createProxy } = await import('./grpc-proxy.ts');
-    return createGrpcFront({
-      ports,
-      log: log.scoped('proa.api.grpc'),
-      blocks: runtime.blocks,
-      tracer: telemetry.tracer,
-      metrics: telemetry.metrics,
-      caller: shared.caller,
-      apiTokens,
-      messageBytesMax: spec.bodyBytesMax,
-      api: configuration.api,
-      proxy: createProxy(ports, options.machine, shared.caller),
-    });
-  };
+  const loadGrpc = grpcLoader(options, runtime, { telemetry, apiTokens });
   const grpcPort = await listenEach(addressesOf(spec, 'grpc'), spec.grpcPort, (address) =>
     listenLazily(ports.network, address, loadGrpc).then((server) => {
       owner.own('gRPC API', () => server.drain(), options.graceMs);
@@ -213,6 +197,32 @@ async function openFronts(
     }),
   );
   return { httpPort, grpcPort };
+}
+
+// gRPC's code is loaded with the first connection.
+function grpcLoader(
+  options: SidecarOptions,
+  runtime: AppRuntime,
+  more: { readonly telemetry: AppTelemetry; readonly apiTokens: readonly string[] },
+) {
+  const { spec, ports, log, machine, resources } = options;
+  const caller = { appId: spec.id, namespace: spec.namespace };
+  return async () => {
+    const { createGrpcFront } = await import('../fronts/grpc/server.ts');
+    const { createProxy } = await import('./grpc-proxy.ts');
+    return createGrpcFront({
+      ports,
+      log: log.scoped('proa.api.grpc'),
+      blocks: runtime.blocks,
+      tracer: more.telemetry.tracer,
+      metrics: more.telemetry.metrics,
+      caller,
+      apiTokens: more.apiTokens,
+      messageBytesMax: spec.bodyBytesMax,
+      api: resources.configuration.api,
+      proxy: createProxy(ports, machine, caller),
+    });
+  };
 }
 
 function openPipeline(options: SidecarOptions, runtime: AppRuntime): Pipeline | undefined {

@@ -12,6 +12,12 @@ export interface CloseFailure {
   readonly error: unknown;
 }
 
+/** Why a step failed, in words. */
+export function closeFailureText({ error }: CloseFailure): string {
+  if (error === undefined) return 'it took longer than its time limit';
+  return error instanceof Error ? error.message : JSON.stringify(error);
+}
+
 /**
  * Owns started things and closes them in reverse order, each within its own deadline. A step that fails or hangs is reported
  * and does not keep the others from closing. Closing twice is closing once.

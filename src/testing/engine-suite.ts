@@ -118,8 +118,8 @@ function keysSuite(rig: () => EngineRig): void {
 
   it('copies what it is given: the caller may reuse its buffers at once', async () => {
     const { engine } = rig();
-    const value = bytes('before');
-    const data = bytes('before');
+    const value = Buffer.from('before');
+    const data = Buffer.from('before');
     const committing = done(engine, { put: [{ key: 'a', value }], append: [{ log: 'l', entries: [{ data }] }] });
     value.fill(120);
     data.fill(120);

@@ -64,9 +64,10 @@ describe.each(protocols)('the SDK server over %s', (appProtocol, communicationPr
   });
 
   afterAll(async () => {
+    // The runtime first: the SDK's gRPC server waits for its clients to leave.
+    expect(await sidecar?.stop()).toBe(0);
     await server?.stop();
     await client?.stop();
-    expect(await sidecar?.stop()).toBe(0);
     machine.remove();
   });
 

@@ -17,7 +17,7 @@ await server.invoker.listen(
   'accept',
   async ({ body }) => {
     const order: Order = { ...(JSON.parse(body ?? '{}') as Order), status: 'accepted' };
-    await client.state.transaction(store, [{ operation: 'upsert', request: { key: order.id, value: order } }]);
+    await client.state.save(store, [{ key: order.id, value: order }]);
     await client.pubsub.publish(broker, 'order-accepted', order);
     return order;
   },

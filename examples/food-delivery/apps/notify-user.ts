@@ -1,4 +1,4 @@
-import { createServer, request, type IncomingMessage } from 'node:http';
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import { broker, runtime, type Order } from '../order.ts';
 
 const topics = ['order-placed', 'order-accepted', 'order-completed'];
@@ -6,9 +6,8 @@ const topics = ['order-placed', 'order-accepted', 'order-completed'];
 /** The secret arrives over the plain HTTP API; no SDK is needed. */
 function secret(name: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const call = request({ host: runtime.host, port: runtime.httpPort, path: `/v1.0/secrets/keys/${name}` }, async (answer) => {
-      const found = JSON.parse((await text(answer)) || '{}') as Record<string, string>;
-      resolve(found[name] ?? '');
+    const call = request({ host: runtime.host, port: runtime.httpPort, path: `/v1.0/secrets/keys/${name}` }, (answer) => {
+      text(answer).then((body) => resolve((JSON.parse(body || '{}') as Record<string, string>)[name] ?? ''), reject);
     });
     call.once('error', reject);
     call.end();
@@ -21,7 +20,7 @@ async function text(message: IncomingMessage): Promise<string> {
   return read;
 }
 
-const server = createServer(async (incoming, answer) => {
+async function handle(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
   if (incoming.url === '/dapr/subscribe') {
     answer.setHeader('content-type', 'application/json');
     answer.end(JSON.stringify(topics.map((topic) => ({ pubsubname: broker, topic, route: `/events/${topic}` }))));
@@ -37,6 +36,7 @@ const server = createServer(async (incoming, answer) => {
     `to ${event.data.customer}: your ${event.data.dish} is ${event.topic.slice('order-'.length)}${key === '' ? ' (not sent: no key)' : ''}`,
   );
   answer.end();
-});
+}
 
+const server = createServer((incoming, answer) => void handle(incoming, answer));
 server.listen(Number(runtime.appPort), runtime.host);

@@ -65,3 +65,4 @@ export interface StateBlock {
 
 export { createStateBlock, type StateDeps } from './state-block.ts';
 export { checkStateComponent } from './store-handle.ts';
+export { createOutboxRelay, type OutboxIntent, type OutboxRelay } from './outbox-relay.ts';

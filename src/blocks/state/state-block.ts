@@ -1,16 +1,20 @@
 import type { BlockContext } from '../../contracts/block-context.ts';
 import type { ComponentSet } from '../../contracts/component-set.ts';
+import type { OutboxPublisher, OutboxTarget } from '../../contracts/outbox.ts';
 import type { StateGet } from '../../contracts/state.ts';
 import { type Call, derive } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { StateBlock } from './index.ts';
 import { parseQuery } from './parse-query.ts';
+import { planOutbox, prepareOutbox } from './outbox.ts';
 import { notConfigured, notFound, queryFailed, queryNotSupported, tooManyOperations, transactionsNotSupported } from './state-errors.ts';
 import { checkConsistency, checkKey, toDelete, toOperation, toSet } from './state-request.ts';
 import { bulkItem, createStoreHandle, type StoreHandle } from './store-handle.ts';
 
 export interface StateDeps {
   readonly stores: ComponentSet<'state'>;
+  /** Without it, stores that ask for an outbox refuse transactions. */
+  readonly outbox?: OutboxPublisher;
 }
 
 /** The state API over the configured stores. It owns no store: the component set closes them. */
@@ -46,7 +50,7 @@ export function createStateBlock(context: BlockContext, deps: StateDeps): StateB
       const pending = items.map((item) => toDelete(handle, item));
       await handle.bulkDelete(derive(call, { input: { pending, refused: [] } }));
     },
-    transact: async (call) => transact(handles.of(call.input.store), call),
+    transact: async (call) => transact(handles.of(call.input.store), call, { context, publisher: deps.outbox }),
     query: async (call) => query(handles.of(call.input.store), call),
     close: async () => handles.close(),
   };
@@ -96,15 +100,35 @@ async function bulkGet(handle: StoreHandle, call: Parameters<StateBlock['bulkGet
   return keys.map((key, index) => bulkItem(handle, key, outcomes[index]));
 }
 
-async function transact(handle: StoreHandle, call: Parameters<StateBlock['transact']>[0]): Promise<void> {
+interface OutboxSide {
+  readonly context: BlockContext;
+  readonly publisher: OutboxPublisher | undefined;
+}
+
+async function transact(handle: StoreHandle, call: Parameters<StateBlock['transact']>[0], outbox: OutboxSide): Promise<void> {
   const { operations, metadata, store } = call.input;
   const { driver } = handle;
   if (driver.transact === undefined || !driver.capabilities.includes('TRANSACTIONAL')) throw transactionsNotSupported(store);
   if (operations.length === 0) return;
   const max = driver.transactionOperationsMax;
   if (max !== undefined && operations.length > max) throw tooManyOperations(store, operations.length, max);
+  if (handle.outbox !== undefined) return transactWithOutbox(handle, call, { ...outbox, target: handle.outbox });
   const checked = operations.map((operation) => toOperation(handle, operation));
   await handle.transact(derive(call, { input: { operations: checked, metadata } }));
+}
+
+async function transactWithOutbox(
+  handle: StoreHandle,
+  call: Parameters<StateBlock['transact']>[0],
+  { context, publisher, target }: OutboxSide & { readonly target: OutboxTarget },
+): Promise<void> {
+  const { operations, metadata } = call.input;
+  const { stored, events } = planOutbox(operations, context.ports.random);
+  // Everything is checked before anything is announced.
+  const checked = stored.map((operation) => toOperation(handle, operation));
+  const { markers, appends } = await prepareOutbox(target, events, { publisher, component: handle.component, call, appId: context.appId });
+  const input = { operations: [...checked, ...markers], metadata, ...(appends !== undefined && { appends }) };
+  await handle.transact(derive(call, { input }));
 }
 
 async function query(handle: StoreHandle, call: Call<Parameters<StateBlock['query']>[0]['input']>): ReturnType<StateBlock['query']> {

@@ -11,13 +11,15 @@ import type {
   StateSet,
   StateValue,
 } from '../../contracts/state.ts';
-import { property } from '../../contracts/component-set.ts';
+import type { Append } from '../../contracts/engine.ts';
+import type { OutboxTarget } from '../../contracts/outbox.ts';
 import type { Call } from '../../kernel/call.ts';
 import { isProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
 import { createStateCipher } from './encryption.ts';
 import type { BulkStateItem, QueryResult, StateBlock } from './index.ts';
 import { runWrites, type Writes } from './bulk-writes.ts';
+import { outboxOf } from './outbox.ts';
 import { bulkDeleteCodes, deleteCodes, failed, queryFailed, saveCodes, transactionCodes, writeFailed } from './state-errors.ts';
 import type { RequestContext } from './state-request.ts';
 
@@ -27,6 +29,7 @@ type GetInput = Parameters<StateBlock['get']>[0]['input'];
 export interface TransactInput {
   readonly operations: readonly StateOperation[];
   readonly metadata: Metadata;
+  readonly appends?: readonly Append[];
 }
 
 /**
@@ -35,6 +38,7 @@ export interface TransactInput {
  */
 export interface StoreHandle extends RequestContext {
   readonly component: Component<'state'>;
+  readonly outbox: OutboxTarget | undefined;
   readonly get: Service<GetInput, StateValue | undefined>;
   readonly bulkGet: Service<{ readonly requests: readonly StateGet[]; readonly parallelism?: number }, readonly BulkOutcome<StateValue>[]>;
   readonly save: Service<Writes<StateSet>, void>;
@@ -66,6 +70,7 @@ export function createStoreHandle(component: Component<'state'>, context: BlockC
   return {
     ...shared,
     component,
+    outbox: outboxOf(component),
     get: governed('get', reader(shared)),
     bulkGet: governed('bulk_get', async ({ input }) => {
       try {
@@ -115,7 +120,7 @@ function reader({ driver, prefix, cipher, store }: RequestContext): Service<GetI
 function transactor({ driver }: RequestContext): Service<TransactInput, void> {
   return async ({ input }) => {
     try {
-      await driver.transact?.(input.operations, input.metadata);
+      await driver.transact?.(input.operations, input.metadata, input.appends);
     } catch (cause) {
       throw writeFailed(cause, transactionCodes, (reason) => `error while executing state transaction: ${reason}`);
     }
@@ -145,9 +150,4 @@ export function bulkItem(handle: StoreHandle, key: string, outcome: BulkOutcome<
   } catch (cause) {
     return { key, error: cause instanceof Error ? cause.message : String(cause) };
   }
-}
-
-/** True when the component asks for an outbox: both the broker and the topic are named. */
-export function hasOutbox(component: Component<'state'>): boolean {
-  return property(component, 'outboxPublishPubsub') !== undefined && property(component, 'outboxPublishTopic') !== undefined;
 }

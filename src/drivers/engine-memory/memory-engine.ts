@@ -272,9 +272,12 @@ class SpecifiedEngine implements MemoryEngine {
 function copyOf(commit: Commit): Commit {
   return {
     ...commit,
-    ...(commit.put && { put: commit.put.map((put) => ({ ...put, value: put.value.slice() })) }),
+    ...(commit.put && { put: commit.put.map((put) => ({ ...put, value: new Uint8Array(put.value) })) }),
     ...(commit.append && {
-      append: commit.append.map(({ log, entries }) => ({ log, entries: entries.map((entry) => ({ ...entry, data: entry.data.slice() })) })),
+      append: commit.append.map(({ log, entries }) => ({
+        log,
+        entries: entries.map((entry) => ({ ...entry, data: new Uint8Array(entry.data) })),
+      })),
     }),
   };
 }

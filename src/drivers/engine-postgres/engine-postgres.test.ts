@@ -50,165 +50,167 @@ async function sql(text_: string): Promise<unknown[]> {
   }
 }
 
-describe.skipIf(bin === undefined)('engine-postgres', () => {
-  engineSuite({
-    name: 'postgres',
-    async open() {
-      const { open, close } = machines();
-      const engine = await open();
-      return {
-        engine,
-        second: open,
-        async reopen() {
-          await engine.close();
-          return open();
-        },
-        crash: open,
-        destroy: close,
-      };
-    },
-  });
-
-  it('refuses a schema of a newer format, and a name that is none', async () => {
-    const { schema, open, close } = machines();
-    await open();
-    await sql(`insert into ${schema}.format values (1000)`);
-    await expect(open()).rejects.toMatchObject({ code: 'engine.format' });
-    await close();
-    const refused = openPostgresEngine({ ports, address: server.address, schema: 'a; drop table b' });
-    await expect(refused).rejects.toMatchObject({ code: 'config.invalid' });
-    const nobody = openPostgresEngine({ ports, address: { ...server.address, host: '/nonexistent' } });
-    await expect(nobody).rejects.toMatchObject({ code: 'engine.unavailable' });
-  });
-
-  it('opens on many machines at once', async () => {
-    const { open, close } = machines();
-    const engines = await Promise.all(Array.from({ length: 6 }, open));
-    await Promise.all(engines.map((engine, i) => done(engine, { put: [{ key: `k${i}`, value: bytes('v') }] })));
-    expect((await engines[0]?.range({ from: 'k', to: 'l' }))?.entries).toHaveLength(6);
-    await close();
-  });
-
-  it('keeps ranges atomic against puts of other machines', async () => {
-    const { open, close } = machines();
-    const [one, two] = [await open(), await open()];
-    // Every writer puts a pair; whoever deletes, deletes pairs: half a pair would be a torn commit.
-    const pairs = Array.from({ length: 60 }, (_, i) => {
-      const put = ['a', 'b'].map((key) => ({ key: `p/${key}`, value: bytes(String(i)) }));
-      return i % 3 === 0 ? two.commit({ deleteRange: [{ from: 'p/', to: 'p0' }] }) : one.commit({ put });
+if (bin === undefined) console.log('skipped: postgres not found');
+else
+  describe('engine-postgres', () => {
+    engineSuite({
+      name: 'postgres',
+      async open() {
+        const { open, close } = machines();
+        const engine = await open();
+        return {
+          engine,
+          second: open,
+          async reopen() {
+            await engine.close();
+            return open();
+          },
+          crash: open,
+          destroy: close,
+        };
+      },
     });
-    const looking = (async () => {
-      for (let i = 0; i < 40; i++) {
-        const { entries } = await two.range({ from: 'p/', to: 'p0' });
-        expect([0, 2]).toContain(entries.length);
-        expect(text(entries[0]?.value)).toBe(text(entries[1]?.value));
-      }
-    })();
-    await Promise.all([...pairs, looking]);
-    await close();
-  });
 
-  it('tells watchers on other machines, with notices and by polling alone', async () => {
-    for (const listens of [true, false]) {
-      const { open, close, schema } = machines();
-      const [writer, reader] = [await open(), await open()];
-      const seen = { keys: 0, log: 0 };
-      reader.watch('w/', () => seen.keys++);
-      reader.onAppend('l', () => seen.log++);
-      if (!listens) await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen proa_${schema}'`);
-      await until(() => seen.keys > 0);
-      const before = { ...seen };
-      await done(writer, { put: [{ key: 'w/1', value: bytes('1') }] });
-      await until(() => seen.keys > before.keys);
-      await done(writer, { append: [{ log: 'l', entries: [{ data: bytes('1') }] }] });
-      await until(() => seen.log > before.log);
+    it('refuses a schema of a newer format, and a name that is none', async () => {
+      const { schema, open, close } = machines();
+      await open();
+      await sql(`insert into ${schema}.format values (1000)`);
+      await expect(open()).rejects.toMatchObject({ code: 'engine.format' });
       await close();
-    }
-  });
-
-  it('removes what expired and what was trimmed', async () => {
-    const { open, close, schema } = machines();
-    const engine = await open();
-    await done(engine, { put: [{ key: 'gone', value: bytes('1'), expiresAtMs: engine.now() - 1 }] });
-    const entries = Array.from({ length: 500 }, () => ({ data: bytes('x') }));
-    for (let i = 0; i < 5; i++) await done(engine, { append: [{ log: 'l', entries }] });
-    await engine.trim('l', 2_400);
-    await until(async () => {
-      const rows = await sql(
-        `select (select count(*)::int from ${schema}.keys) as keys, (select count(*)::int from ${schema}.entries) as entries`,
-      );
-      return JSON.stringify(rows[0]) === '{"keys":0,"entries":100}';
+      const refused = openPostgresEngine({ ports, address: server.address, schema: 'a; drop table b' });
+      await expect(refused).rejects.toMatchObject({ code: 'config.invalid' });
+      const nobody = openPostgresEngine({ ports, address: { ...server.address, host: '/nonexistent' } });
+      await expect(nobody).rejects.toMatchObject({ code: 'engine.unavailable' });
     });
-    await close();
-  });
 
-  it('does not let time run backwards when the clock of the database does', async () => {
-    const { open, close, schema } = machines();
-    const engine = await open();
-    await sql(`update ${schema}.clock set reserved_ms = ${engine.now() + 3_600_000}`);
-    await done(engine, {});
-    const ahead = engine.now();
-    expect(ahead).toBeGreaterThan(Date.now() + 3_500_000);
-    const other = await open();
-    await done(other, {});
-    expect(other.now()).toBeGreaterThanOrEqual(ahead - 1_000);
-    await close();
-  });
+    it('opens on many machines at once', async () => {
+      const { open, close } = machines();
+      const engines = await Promise.all(Array.from({ length: 6 }, open));
+      await Promise.all(engines.map((engine, i) => done(engine, { put: [{ key: `k${i}`, value: bytes('v') }] })));
+      expect((await engines[0]?.range({ from: 'k', to: 'l' }))?.entries).toHaveLength(6);
+      await close();
+    });
 
-  it('answers unknown when the connection is lost in a commit, and the first result to a repeat', async () => {
-    const { open, close, schema } = machines();
-    const engine = await open();
-    const commit: Commit = { id: 'once', append: [{ log: 'l', entries: [{ data: bytes('x') }] }] };
-    const blocker = new pg.Client(server.address);
-    await blocker.connect();
-    await blocker.query(`begin; select pg_advisory_xact_lock(hashtext('${schema}'), -1)`);
-    const blocked = engine.commit(commit);
-    const waiting = `pid in (select pid from pg_locks where locktype = 'advisory' and not granted)`;
-    await until(async () => (await sql(`select pg_terminate_backend(pid) from pg_stat_activity where ${waiting}`)).length > 0);
-    expect((await blocked).status).toBe('unknown');
-    await blocker.end();
-    const first = await done(engine, commit);
-    expect(await engine.commit(commit)).toEqual(first);
-    expect((await engine.readLog('l', 0)).head).toBe(1);
-    await close();
-  });
-
-  it('survives a restart of the server: no acknowledged commit is lost, none is applied twice', async () => {
-    const { open, close } = machines();
-    const engines = [await open(), await open()];
-    let stop = false;
-    const acknowledged: number[] = [];
-    const writer = async (w: number): Promise<void> => {
-      const engine = engines[w % 2] as Engine;
-      for (let n = 0; !stop; n++) {
-        const commit: Commit = { id: `${w}-${n}`, append: [{ log: 'l', entries: [{ data: bytes(`${w}-${n}`) }] }] };
-        for (;;) {
-          const result = await engine.commit(commit).catch(() => undefined);
-          if (result?.status === 'done') {
-            acknowledged.push(result.sequences[0] as number);
-            break;
-          }
-          await new Promise((resolve) => setTimeout(resolve, 20));
+    it('keeps ranges atomic against puts of other machines', async () => {
+      const { open, close } = machines();
+      const [one, two] = [await open(), await open()];
+      // Every writer puts a pair; whoever deletes, deletes pairs: half a pair would be a torn commit.
+      const pairs = Array.from({ length: 60 }, (_, i) => {
+        const put = ['a', 'b'].map((key) => ({ key: `p/${key}`, value: bytes(String(i)) }));
+        return i % 3 === 0 ? two.commit({ deleteRange: [{ from: 'p/', to: 'p0' }] }) : one.commit({ put });
+      });
+      const looking = (async () => {
+        for (let i = 0; i < 40; i++) {
+          const { entries } = await two.range({ from: 'p/', to: 'p0' });
+          expect([0, 2]).toContain(entries.length);
+          expect(text(entries[0]?.value)).toBe(text(entries[1]?.value));
         }
+      })();
+      await Promise.all([...pairs, looking]);
+      await close();
+    });
+
+    it('tells watchers on other machines, with notices and by polling alone', async () => {
+      for (const listens of [true, false]) {
+        const { open, close, schema } = machines();
+        const [writer, reader] = [await open(), await open()];
+        const seen = { keys: 0, log: 0 };
+        reader.watch('w/', () => seen.keys++);
+        reader.onAppend('l', () => seen.log++);
+        if (!listens) await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen proa_${schema}'`);
+        await until(() => seen.keys > 0);
+        const before = { ...seen };
+        await done(writer, { put: [{ key: 'w/1', value: bytes('1') }] });
+        await until(() => seen.keys > before.keys);
+        await done(writer, { append: [{ log: 'l', entries: [{ data: bytes('1') }] }] });
+        await until(() => seen.log > before.log);
+        await close();
       }
-    };
-    const writers = Array.from({ length: 8 }, (_, w) => writer(w));
-    await until(() => acknowledged.length > 200);
-    await server.restart();
-    const afterRestart = acknowledged.length;
-    await until(() => acknowledged.length > afterRestart + 200);
-    stop = true;
-    await Promise.all(writers);
-    expect(new Set(acknowledged).size).toBe(acknowledged.length);
-    const found: string[] = [];
-    for (let after = 0; ;) {
-      const page = await (engines[0] as Engine).readLog('l', after, 1_000);
-      if (page.entries.length === 0) break;
-      found.push(...page.entries.map((entry) => text(entry.data) as string));
-      after = page.entries.at(-1)?.sequence as number;
-    }
-    expect(new Set(found).size).toBe(found.length);
-    expect(found.length).toBe(acknowledged.length);
-    await close();
+    });
+
+    it('removes what expired and what was trimmed', async () => {
+      const { open, close, schema } = machines();
+      const engine = await open();
+      await done(engine, { put: [{ key: 'gone', value: bytes('1'), expiresAtMs: engine.now() - 1 }] });
+      const entries = Array.from({ length: 500 }, () => ({ data: bytes('x') }));
+      for (let i = 0; i < 5; i++) await done(engine, { append: [{ log: 'l', entries }] });
+      await engine.trim('l', 2_400);
+      await until(async () => {
+        const rows = await sql(
+          `select (select count(*)::int from ${schema}.keys) as keys, (select count(*)::int from ${schema}.entries) as entries`,
+        );
+        return JSON.stringify(rows[0]) === '{"keys":0,"entries":100}';
+      });
+      await close();
+    });
+
+    it('does not let time run backwards when the clock of the database does', async () => {
+      const { open, close, schema } = machines();
+      const engine = await open();
+      await sql(`update ${schema}.clock set reserved_ms = ${engine.now() + 3_600_000}`);
+      await done(engine, {});
+      const ahead = engine.now();
+      expect(ahead).toBeGreaterThan(Date.now() + 3_500_000);
+      const other = await open();
+      await done(other, {});
+      expect(other.now()).toBeGreaterThanOrEqual(ahead - 1_000);
+      await close();
+    });
+
+    it('answers unknown when the connection is lost in a commit, and the first result to a repeat', async () => {
+      const { open, close, schema } = machines();
+      const engine = await open();
+      const commit: Commit = { id: 'once', append: [{ log: 'l', entries: [{ data: bytes('x') }] }] };
+      const blocker = new pg.Client(server.address);
+      await blocker.connect();
+      await blocker.query(`begin; select pg_advisory_xact_lock(hashtext('${schema}'), -1)`);
+      const blocked = engine.commit(commit);
+      const waiting = `pid in (select pid from pg_locks where locktype = 'advisory' and not granted)`;
+      await until(async () => (await sql(`select pg_terminate_backend(pid) from pg_stat_activity where ${waiting}`)).length > 0);
+      expect((await blocked).status).toBe('unknown');
+      await blocker.end();
+      const first = await done(engine, commit);
+      expect(await engine.commit(commit)).toEqual(first);
+      expect((await engine.readLog('l', 0)).head).toBe(1);
+      await close();
+    });
+
+    it('survives a restart of the server: no acknowledged commit is lost, none is applied twice', async () => {
+      const { open, close } = machines();
+      const engines = [await open(), await open()];
+      let stop = false;
+      const acknowledged: number[] = [];
+      const writer = async (w: number): Promise<void> => {
+        const engine = engines[w % 2] as Engine;
+        for (let n = 0; !stop; n++) {
+          const commit: Commit = { id: `${w}-${n}`, append: [{ log: 'l', entries: [{ data: bytes(`${w}-${n}`) }] }] };
+          for (;;) {
+            const result = await engine.commit(commit).catch(() => undefined);
+            if (result?.status === 'done') {
+              acknowledged.push(result.sequences[0] as number);
+              break;
+            }
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+        }
+      };
+      const writers = Array.from({ length: 8 }, (_, w) => writer(w));
+      await until(() => acknowledged.length > 200);
+      await server.restart();
+      const afterRestart = acknowledged.length;
+      await until(() => acknowledged.length > afterRestart + 200);
+      stop = true;
+      await Promise.all(writers);
+      expect(new Set(acknowledged).size).toBe(acknowledged.length);
+      const found: string[] = [];
+      for (let after = 0; ;) {
+        const page = await (engines[0] as Engine).readLog('l', after, 1_000);
+        if (page.entries.length === 0) break;
+        found.push(...page.entries.map((entry) => text(entry.data) as string));
+        after = page.entries.at(-1)?.sequence as number;
+      }
+      expect(new Set(found).size).toBe(found.length);
+      expect(found.length).toBe(acknowledged.length);
+      await close();
+    });
   });
-});

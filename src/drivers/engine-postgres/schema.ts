@@ -1,6 +1,6 @@
 /**
- * The schema and its functions. Functions carry the format's number in their names, so that two versions of Proa can share a
- * database while one replaces the other. `formatVersion` rises when a table changes its shape.
+ * The schema and its functions. `formatVersion` rises when anything in here changes; functions carry a number of their own in their
+ * names, so that two versions of Proa can share a database while one replaces the other.
  */
 export const formatVersion = 1;
 

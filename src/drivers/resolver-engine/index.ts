@@ -3,7 +3,7 @@ import type { Endpoint, Registry } from '../../contracts/resolver.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
-import { prefixEnd, tuple, untuple } from '../../kernel/tuple.ts';
+import { prefixEnd, tuple, untuple, type Key } from '../../kernel/tuple.ts';
 
 export interface EngineRegistryOptions {
   readonly engine: Engine;
@@ -21,92 +21,114 @@ const pageMax = 1_000;
  * come from memory after the first question; watches refresh it, and every renewal interval does so too, because watches are only hints.
  */
 export function createEngineRegistry(options: EngineRegistryOptions): Registry {
-  const { engine, clock, log } = options;
-  const ttlMs = options.ttlMs ?? 15_000;
-  const known = new Map<string, readonly Endpoint[]>();
-  const listeners = new Set<(appId: string, namespace: string) => void>();
-  const announced = new Map<string, Endpoint>();
-  let timer: Timer | undefined;
-  let closed = false;
+  return new EngineRegistry(options);
+}
 
-  const refresh = async (appId: string, namespace: string): Promise<readonly Endpoint[]> => {
-    const prefix = tuple(space, namespace, appId);
-    const page = await engine.range({ from: prefix, to: prefixEnd(prefix), limit: pageMax });
-    const endpoints = page.entries.map((entry) => JSON.parse(Buffer.from(entry.value).toString('utf8')) as Endpoint);
+class EngineRegistry implements Registry {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #ttlMs: number;
+  readonly #known = new Map<Key, readonly Endpoint[]>();
+  readonly #listeners = new Set<(appId: string, namespace: string) => void>();
+  readonly #announced = new Map<string, Endpoint>();
+  readonly #unwatch: () => void;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor({ engine, clock, log, ttlMs = 15_000 }: EngineRegistryOptions) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#log = log;
+    this.#ttlMs = ttlMs;
+    this.#unwatch = engine.watch(tuple(space), () => this.#quietly(this.#refreshAll()));
+    this.#schedule();
+  }
+
+  resolve(appId: string, namespace: string): Promise<readonly Endpoint[]> {
+    const endpoints = this.#known.get(tuple(namespace, appId));
+    return endpoints === undefined ? this.#refresh(appId, namespace) : Promise.resolve(endpoints);
+  }
+
+  onChange(changed: (appId: string, namespace: string) => void): () => void {
+    this.#listeners.add(changed);
+    return () => this.#listeners.delete(changed);
+  }
+
+  async announce(endpoint: Endpoint): Promise<() => Promise<void>> {
+    this.#announced.set(endpoint.instance, endpoint);
+    await this.#write(endpoint);
+    return async () => {
+      this.#announced.delete(endpoint.instance);
+      await this.#engine.commit({ delete: [keyOf(endpoint)] });
+    };
+  }
+
+  list(): Promise<readonly Endpoint[]> {
+    return this.#below(tuple(space));
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#unwatch();
+    return Promise.resolve();
+  }
+
+  async #below(prefix: Key): Promise<Endpoint[]> {
+    const page = await this.#engine.range({ from: prefix, to: prefixEnd(prefix), limit: pageMax });
+    return page.entries.map((entry) => JSON.parse(Buffer.from(entry.value).toString('utf8')) as Endpoint);
+  }
+
+  async #refresh(appId: string, namespace: string): Promise<readonly Endpoint[]> {
+    const endpoints = await this.#below(tuple(space, namespace, appId));
     const id = tuple(namespace, appId);
-    const before = known.get(id);
+    const before = this.#known.get(id);
     // Nothing is remembered about apps that do not run: the next question must see one that starts.
-    if (endpoints.length === 0) known.delete(id);
-    else known.set(id, endpoints);
+    if (endpoints.length === 0) this.#known.delete(id);
+    else this.#known.set(id, endpoints);
     if (before !== undefined && JSON.stringify(before) !== JSON.stringify(endpoints)) {
-      for (const listener of listeners) listener(appId, namespace);
+      for (const listener of this.#listeners) listener(appId, namespace);
     }
     return endpoints;
-  };
+  }
 
-  const refreshAll = async (): Promise<void> => {
-    for (const id of known.keys()) {
+  async #refreshAll(): Promise<void> {
+    for (const id of this.#known.keys()) {
       const [namespace, appId] = untuple(id) as [string, string];
-      await refresh(appId, namespace);
+      await this.#refresh(appId, namespace);
     }
-  };
-  const unwatch = engine.watch(
-    tuple(space),
-    () => void refreshAll().catch((error: unknown) => log.warn('the registry cannot be read', { error: String(error) })),
-  );
+  }
 
-  const write = async (endpoint: Endpoint): Promise<void> => {
-    const put = { key: keyOf(endpoint), value: Buffer.from(JSON.stringify(endpoint)), expiresAtMs: engine.now() + ttlMs };
-    const result = await engine.commit({ put: [put] });
+  async #write(endpoint: Endpoint): Promise<void> {
+    const put = { key: keyOf(endpoint), value: Buffer.from(JSON.stringify(endpoint)), expiresAtMs: this.#engine.now() + this.#ttlMs };
+    const result = await this.#engine.commit({ put: [put] });
     if (result.status !== 'done') throw new ProaError('engine.unavailable', `app "${endpoint.appId}" cannot be announced`);
-  };
+  }
 
-  const renew = (): void => {
-    timer = clock.timer(
-      ttlMs / 3,
+  #schedule(): void {
+    this.#timer = this.#clock.timer(
+      this.#ttlMs / 3,
       () => {
-        const work = [...announced.values()].map((endpoint) => write(endpoint));
-        void Promise.all([...work, refreshAll()])
-          .catch((error: unknown) => log.warn('the registry cannot be renewed', { error: String(error) }))
-          .finally(() => {
-            if (!closed) renew();
-          });
+        const renewals = [...this.#announced.values()].map((endpoint) => this.#write(endpoint));
+        this.#quietly(Promise.all([...renewals, this.#refreshAll()]), () => {
+          if (!this.#closed) this.#schedule();
+        });
       },
       true,
     );
-  };
-  renew();
+  }
 
-  return {
-    resolve(appId, namespace) {
-      const endpoints = known.get(tuple(namespace, appId));
-      return endpoints === undefined ? refresh(appId, namespace) : Promise.resolve(endpoints);
-    },
-    onChange(changed) {
-      listeners.add(changed);
-      return () => listeners.delete(changed);
-    },
-    async announce(endpoint) {
-      announced.set(endpoint.instance, endpoint);
-      await write(endpoint);
-      return async () => {
-        announced.delete(endpoint.instance);
-        await engine.commit({ delete: [keyOf(endpoint)] });
-      };
-    },
-    async list() {
-      const all = await engine.range({ from: tuple(space), to: prefixEnd(tuple(space)), limit: pageMax });
-      return all.entries.map((entry) => JSON.parse(Buffer.from(entry.value).toString('utf8')) as Endpoint);
-    },
-    close() {
-      closed = true;
-      timer?.cancel();
-      unwatch();
-      return Promise.resolve();
-    },
-  };
+  #quietly(work: Promise<unknown>, then: () => void = () => {}): void {
+    work
+      .catch((error: unknown) => {
+        if (!this.#closed)
+          this.#log.warn('the registry cannot be refreshed', { error: error instanceof Error ? error.message : String(error) });
+      })
+      .finally(then);
+  }
 }
 
-function keyOf(endpoint: Endpoint): string {
+function keyOf(endpoint: Endpoint): Key {
   return tuple(space, endpoint.namespace, endpoint.appId, endpoint.instance);
 }

@@ -1,4 +1,4 @@
-import type { Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
+import type { Append, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
 import { engineLimits } from '../../contracts/engine.ts';
 import {
   type BulkOutcome,
@@ -59,7 +59,8 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   const layout = createLayout(options.namespace, options.space);
   const large = createLargeValues(engine, layout, options.random);
   const read: ReadEntry = (key, entry) => readEntry(key, entry, { engine, layout, large });
-  const write = (operations: readonly StateOperation[]): Promise<void> => writeAll(operations, { engine, layout, large });
+  const write = (operations: readonly StateOperation[], appends?: readonly Append[]): Promise<void> =>
+    writeAll(operations, { engine, layout, large, ...(appends !== undefined && { appends }) });
   const set = (request: StateSet): Promise<void> => write([{ kind: 'upsert', ...request }]);
   const remove = (request: StateDelete): Promise<void> => write([{ kind: 'delete', ...request }]);
   const sweeping = large
@@ -89,7 +90,9 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
     },
     bulkSet: (requests) => each(requests, set),
     bulkDelete: (requests) => each(requests, remove),
-    transact: async (operations) => (operations.length === 0 ? undefined : write(operations)),
+    engine,
+    transact: async (operations, _metadata, appends) =>
+      operations.length === 0 && appends === undefined ? undefined : write(operations, appends),
     ...createScans(engine, layout, read),
     async ping() {
       await engine.get(layout.record(''));
@@ -104,6 +107,8 @@ interface Parts {
   readonly engine: Engine;
   readonly layout: Layout;
   readonly large: LargeValues;
+  /** What else the commit does. */
+  readonly appends?: readonly Append[];
 }
 
 async function readEntry(key: string, first: Entry, { engine, large }: Parts): Promise<StateValue | undefined> {
@@ -150,7 +155,7 @@ async function writeAll(operations: readonly StateOperation[], parts: Parts): Pr
       else await addLarge(operation, parts, draft);
     }
     const { staged, ...commit } = draft;
-    const result = await parts.engine.commit(commit);
+    const result = await parts.engine.commit(parts.appends === undefined ? commit : { ...commit, append: parts.appends });
     if (result.status === 'done') return;
     if (result.status === 'unknown') {
       throw new ProaError('engine.outcome-unknown', 'the state may or may not have been written', { cause: result.cause });
@@ -201,14 +206,15 @@ function expiresAt(engine: Engine, ttlSeconds: number | undefined): { readonly e
   return ttlSeconds === undefined ? undefined : { expiresAtMs: engine.now() + ttlSeconds * 1000 };
 }
 
-/** Runs one write per request; requests of one key are committed in order because they are queued in order. */
+/** Runs one write per request. Those of one key take effect in order: a bulk that names a key twice runs one by one, since a large value takes longer than a small one. */
 async function each<T extends { readonly key: string }>(
   requests: readonly T[],
   run: (request: T) => Promise<void>,
 ): Promise<BulkOutcome<void>[]> {
+  const perTurn = new Set(requests.map(({ key }) => key)).size < requests.length ? 1 : writesPerTurn;
   const outcomes: BulkOutcome<void>[] = [];
-  for (let at = 0; at < requests.length; at += writesPerTurn) {
-    const slice = requests.slice(at, at + writesPerTurn);
+  for (let at = 0; at < requests.length; at += perTurn) {
+    const slice = requests.slice(at, at + perTurn);
     const settled = await Promise.allSettled(slice.map(run));
     settled.forEach((result, index) => {
       const { key } = slice[index] as T;

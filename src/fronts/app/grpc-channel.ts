@@ -1,5 +1,5 @@
 import type { AppBindingAnswer, AppChannel, InvokeRequest, InvokeResponse } from '../../blocks/invoke/index.ts';
-import type { EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
+import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
 import {
   AppCallback,
   AppCallbackAlpha,
@@ -20,7 +20,7 @@ import { remoteStatusOf } from '../../wire/grpc/status.ts';
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
 import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
 import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
-import { createPermits } from './permits.ts';
+import { createPermits, type Permits } from './permits.ts';
 
 export interface GrpcChannelOptions {
   readonly ports: Pick<Ports, 'network' | 'clock' | 'random'>;
@@ -61,95 +61,121 @@ const verbNumbers: Readonly<Record<string, number>> = {
 
 /** The app behind gRPC: the `AppCallback` services (Dapr reference 5, 7.2). */
 export function createGrpcChannel(options: GrpcChannelOptions): GrpcAppChannel {
-  const { ports, address } = options;
-  const client = createGrpcClient({
-    clock: ports.clock,
-    random: ports.random,
-    address,
-    messageBytesMax: options.messageBytesMax,
-    ...(options.tls ? { tls: { insecure: true } } : {}),
-  });
-  const permits = createPermits(options.maxConcurrency);
-  const token = options.appToken === '' ? [] : ['dapr-api-token', options.appToken];
-  const withPermit = async <T>(call: Pick<Call<unknown>, 'cancel'>, run: () => Promise<T>): Promise<T> => {
-    const place = permits.acquire(call.cancel);
+  return new GrpcCallbackChannel(options);
+}
+
+class GrpcCallbackChannel implements GrpcAppChannel {
+  readonly protocol = 'grpc';
+  readonly address: string;
+  readonly client: GrpcClient;
+  readonly #options: GrpcChannelOptions;
+  readonly #permits: Permits;
+  readonly #token: readonly string[];
+
+  constructor(options: GrpcChannelOptions) {
+    const { ports, address, messageBytesMax, tls } = options;
+    this.#options = options;
+    this.#permits = createPermits(options.maxConcurrency);
+    this.#token = options.appToken === '' ? [] : ['dapr-api-token', options.appToken];
+    this.address = 'path' in address ? 'localhost' : `${address.host}:${address.port}`;
+    this.client = createGrpcClient({
+      clock: ports.clock,
+      random: ports.random,
+      address,
+      messageBytesMax,
+      ...(tls ? { tls: { insecure: true } } : {}),
+    });
+  }
+
+  invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
+    return this.#withPermit(call, () => invoke(this.client, call, this.#token, this.#options.messageBytesMax));
+  }
+
+  reachable(): Promise<boolean> {
+    return acceptsConnections(this.#options.ports, this.#options.address, 1_000);
+  }
+
+  async health(_path: string, timeoutMs: number): Promise<boolean> {
+    try {
+      await this.client.unary(codecs.health, {}, this.#within(timeoutMs));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  // What an app with actors says over HTTP has no counterpart here.
+  config(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  async subscriptions(): Promise<readonly SubscriptionSpec[]> {
+    const answer = await unlessMissing(this.client.unary(codecs.subscriptions, {}, this.#within(10_000)));
+    return (answer?.subscriptions ?? []).flatMap(specOf);
+  }
+
+  async inputBindings(routes: ReadonlyMap<string, string>, timeoutMs: number): Promise<ReadonlySet<string>> {
+    const answer = await unlessMissing(this.client.unary(codecs.bindings, {}, this.#within(timeoutMs)));
+    return new Set((answer?.bindings ?? []).filter((name) => routes.has(name)));
+  }
+
+  async event(call: Call<AppEvent>): Promise<EventVerdict> {
+    try {
+      const answer = await this.#ask(codecs.event, topicEvent(call.input), call, metadataOfHttp(pairs(call.input.metadata)));
+      return topicVerdict(answer.status);
+    } catch (thrown) {
+      return failedVerdict(thrown);
+    }
+  }
+
+  async bulkEvent(call: Call<AppBulkEvent>): Promise<ReadonlyMap<string, EventVerdict>> {
+    const request = bulkRequest(call.input);
+    try {
+      const answer = await this.#ask(codecs.bulkEvent, request, call).catch((thrown: unknown) => {
+        if (ProaError.from(thrown).code !== 'unimplemented') throw thrown;
+        return this.#ask(codecs.bulkEventAlpha, request, call);
+      });
+      return bulkAnswer(answer);
+    } catch (thrown) {
+      const verdict = failedVerdict(thrown);
+      return new Map(call.input.entries.map((entry) => [entry.entryId, verdict]));
+    }
+  }
+
+  async binding(call: Parameters<AppChannel['binding']>[0]): Promise<AppBindingAnswer> {
+    const { name, data, metadata } = call.input;
+    return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+  }
+
+  configuration(): Promise<void> {
+    return Promise.reject(new ProaError('unimplemented', 'gRPC apps get configuration updates on the stream that they opened'));
+  }
+
+  close(): Promise<void> {
+    this.client.close();
+    return Promise.resolve();
+  }
+
+  #within(timeoutMs: number): ClientCallOptions {
+    return { deadlineMs: this.#options.ports.clock.mono() + timeoutMs, metadata: this.#token };
+  }
+
+  #ask<I, O>(codec: MethodCodec<I, O>, request: I, call: Call<unknown>, metadata: readonly string[] = []): Promise<O> {
+    const { cancel, deadlineMs } = call;
+    return this.#withPermit(call, () =>
+      this.client.unary(codec, request, { cancel, deadlineMs, metadata: [...this.#token, ...traceMetadata(call), ...metadata] }),
+    );
+  }
+
+  async #withPermit<T>(call: Pick<Call<unknown>, 'cancel'>, run: () => Promise<T>): Promise<T> {
+    const place = this.#permits.acquire(call.cancel);
     if (place !== undefined) await place;
     try {
       return await run();
     } finally {
-      permits.release();
+      this.#permits.release();
     }
-  };
-  const ask = <I, O>(codec: MethodCodec<I, O>, request: I, call: Call<unknown>, more: ClientCallOptions = {}): Promise<O> =>
-    withPermit(call, () =>
-      client.unary(codec, request, {
-        cancel: call.cancel,
-        deadlineMs: call.deadlineMs,
-        metadata: [...token, ...traceMetadata(call)],
-        ...more,
-      }),
-    );
-  const within = (timeoutMs: number): ClientCallOptions => ({ deadlineMs: ports.clock.mono() + timeoutMs, metadata: token });
-  const authority = 'path' in address ? 'localhost' : `${address.host}:${address.port}`;
-
-  return {
-    client,
-    protocol: 'grpc',
-    address: authority,
-    invoke: (call) => withPermit(call, () => invoke(client, call, token, options.messageBytesMax)),
-    reachable: () => acceptsConnections(ports, address, 1_000),
-    health: async (_path, timeoutMs) => {
-      try {
-        await client.unary(codecs.health, {}, within(timeoutMs));
-        return true;
-      } catch {
-        return false;
-      }
-    },
-    // What an app with actors says over HTTP has no counterpart here.
-    config: () => Promise.resolve(undefined),
-    subscriptions: async () => {
-      const answer = await unlessMissing(client.unary(codecs.subscriptions, {}, within(10_000)));
-      return (answer?.subscriptions ?? []).flatMap(specOf);
-    },
-    inputBindings: async (routes, timeoutMs) => {
-      const answer = await unlessMissing(client.unary(codecs.bindings, {}, within(timeoutMs)));
-      return new Set((answer?.bindings ?? []).filter((name) => routes.has(name)));
-    },
-    event: async (call) => {
-      try {
-        const answer = await ask(codecs.event, topicEvent(call.input), call, {
-          metadata: [...token, ...traceMetadata(call), ...metadataOfHttp(pairs(call.input.metadata))],
-        });
-        return topicVerdict(answer.status);
-      } catch (thrown) {
-        return failedVerdict(thrown);
-      }
-    },
-    bulkEvent: async (call) => {
-      const request = bulkRequest(call.input);
-      try {
-        const answer = await ask(codecs.bulkEvent, request, call).catch((thrown: unknown) => {
-          if (ProaError.from(thrown).code !== 'unimplemented') throw thrown;
-          return ask(codecs.bulkEventAlpha, request, call);
-        });
-        return bulkAnswer(answer);
-      } catch (thrown) {
-        const verdict = failedVerdict(thrown);
-        return new Map(call.input.entries.map((entry) => [entry.entryId, verdict]));
-      }
-    },
-    binding: async (call) =>
-      bindingAnswer(
-        await ask(codecs.binding, { name: call.input.name, data: call.input.data, metadata: { ...call.input.metadata } }, call),
-      ),
-    configuration: () =>
-      Promise.reject(new ProaError('unimplemented', 'gRPC apps get configuration updates on the stream that they opened')),
-    close: () => {
-      client.close();
-      return Promise.resolve();
-    },
-  };
+  }
 }
 
 async function invoke(client: GrpcClient, call: Call<InvokeRequest>, token: readonly string[], bytesMax: number): Promise<InvokeResponse> {

@@ -1,5 +1,13 @@
-import type { AppBindingAnswer, AppChannel, AppConfig, HttpClient, InvokeRequest, InvokeResponse } from '../../blocks/invoke/index.ts';
-import type { AppBulkEvent, EventVerdict } from '../../blocks/pubsub/index.ts';
+import type {
+  AppBindingAnswer,
+  AppChannel,
+  AppConfig,
+  HttpClient,
+  HttpClientResponse,
+  InvokeRequest,
+  InvokeResponse,
+} from '../../blocks/invoke/index.ts';
+import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
 import { bytesBody, collect, emptyBody, type Body } from '../../kernel/body.ts';
 import type { Call } from '../../kernel/call.ts';
 import { neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
@@ -43,104 +51,142 @@ interface Answer {
 
 /** The app behind HTTP (Dapr reference 5). */
 export function createHttpChannel(options: HttpChannelOptions): AppChannel {
-  const permits = createPermits(options.maxConcurrency);
-  const authority = 'path' in options.address ? 'localhost' : `${options.address.host}:${options.address.port}`;
-  const fixed = options.appToken === '' ? ['host', authority] : ['host', authority, 'dapr-api-token', options.appToken];
-
-  const send = (exchange: Exchange) =>
-    options.client.request({
-      address: options.address,
-      ...(options.tls === undefined ? {} : { tls: options.tls }),
-      method: exchange.method,
-      target: exchange.target,
-      headers: [...fixed, ...exchange.headers],
-      body: exchange.body,
-      cancel: exchange.cancel,
-      ...(exchange.timeoutMs === undefined ? {} : { timeoutMs: exchange.timeoutMs }),
-    });
-  // A whole small answer; the place in the app is given back when it was read.
-  const ask = async (exchange: Exchange): Promise<Answer> => {
-    const place = permits.acquire(exchange.cancel);
-    if (place !== undefined) await place;
-    try {
-      const answer = await send(exchange);
-      const bytes = await collect(answer.body, options.answerBytesMax);
-      return { status: answer.status, headers: answer.headers, text: Buffer.from(bytes).toString('utf8') };
-    } finally {
-      permits.release();
-    }
-  };
-
-  return {
-    protocol: 'http',
-    address: authority,
-    invoke: (call) => invoke(call, permits, send),
-    reachable: () => acceptsConnections(options.ports, options.address, 1_000),
-    health: async (path, timeoutMs) => {
-      try {
-        const answer = await ask({ method: 'GET', target: path, headers: [], body: emptyBody, cancel: neverCancelled, timeoutMs });
-        return answer.status >= 200 && answer.status < 300;
-      } catch {
-        return false;
-      }
-    },
-    config: (appId) => askConfig(ask, appId),
-    subscriptions: async (appId) => {
-      const answer = await ask({
-        method: 'GET',
-        target: '/dapr/subscribe',
-        headers: ['dapr-app-id', appId],
-        body: emptyBody,
-        cancel: neverCancelled,
-        timeoutMs: 10_000,
-      });
-      return answer.status === 200 ? parseSubscriptions(answer.text) : [];
-    },
-    inputBindings: (routes, timeoutMs) => probeBindings(ask, routes, timeoutMs),
-    event: async (call) => {
-      const { input } = call;
-      const answer = await ask({
-        method: 'POST',
-        target: targetOf(input.path),
-        headers: ['content-type', 'application/cloudevents+json', ...traceHeaders(call), ...metadataAsHeaders(input.metadata)],
-        body: bytesBody(input.cloudEvent),
-        cancel: call.cancel,
-      });
-      return eventVerdict(answer.status, answer.text);
-    },
-    bulkEvent: (call) => deliverBulk(ask, call),
-    binding: async (call) => {
-      const { input } = call;
-      const answer = await ask({
-        method: 'POST',
-        target: targetOf(input.route),
-        headers: ['content-type', input.contentType ?? 'application/json', ...traceHeaders(call), ...metadataAsHeaders(input.metadata)],
-        body: bytesBody(input.data),
-        cancel: call.cancel,
-      });
-      if (answer.status < 200 || answer.status > 299) {
-        throw new ProaError('internal', `the app answered ${answer.status} to the input binding "${input.name}"`);
-      }
-      return bindingAnswer(answer.text);
-    },
-    configuration: async (call) => {
-      const { store, id, items } = call.input;
-      for (const [key, item] of Object.entries(items)) {
-        const answer = await ask({
-          method: 'POST',
-          target: targetOf(`configuration/${store}/${key}`),
-          headers: ['content-type', 'application/json', ...traceHeaders(call)],
-          body: bytesBody(Buffer.from(JSON.stringify({ id, items: { [key]: item } }))),
-          cancel: call.cancel,
-        });
-        if (answer.status !== 200)
-          throw new ProaError('internal', `the app answered ${answer.status} to a configuration update of "${key}"`);
-      }
-    },
-    close: () => Promise.resolve(),
-  };
+  return new HttpAppChannel(options);
 }
 
+const noCaller = { body: emptyBody, cancel: neverCancelled } as const;
+
+class HttpAppChannel implements AppChannel {
+  readonly protocol = 'http';
+  readonly address: string;
+  readonly #options: HttpChannelOptions;
+  readonly #permits: Permits;
+  readonly #fixed: readonly string[];
+
+  constructor(options: HttpChannelOptions) {
+    this.#options = options;
+    this.#permits = createPermits(options.maxConcurrency);
+    this.address = 'path' in options.address ? 'localhost' : `${options.address.host}:${options.address.port}`;
+    this.#fixed = options.appToken === '' ? ['host', this.address] : ['host', this.address, 'dapr-api-token', options.appToken];
+  }
+
+  invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
+    return invoke(call, this.#permits, (exchange) => this.#send(exchange));
+  }
+
+  reachable(): Promise<boolean> {
+    return acceptsConnections(this.#options.ports, this.#options.address, 1_000);
+  }
+
+  async health(path: string, timeoutMs: number): Promise<boolean> {
+    try {
+      const answer = await this.#ask({ ...noCaller, method: 'GET', target: path, headers: [], timeoutMs });
+      return answer.status >= 200 && answer.status < 300;
+    } catch {
+      return false;
+    }
+  }
+
+  async config(appId: string): Promise<AppConfig | undefined> {
+    const answer = await this.#ask({
+      ...noCaller,
+      method: 'GET',
+      target: '/dapr/config',
+      headers: ['dapr-app-id', appId],
+      timeoutMs: 10_000,
+    });
+    if (answer.status !== 200 || answer.text.trim() === '') return undefined;
+    const raw = JSON.parse(answer.text) as Record<string, unknown>;
+    const entities = Array.isArray(raw['entities']) ? raw['entities'].filter((entity): entity is string => typeof entity === 'string') : [];
+    return { entities, raw };
+  }
+
+  async subscriptions(appId: string): Promise<readonly SubscriptionSpec[]> {
+    const answer = await this.#ask({
+      ...noCaller,
+      method: 'GET',
+      target: '/dapr/subscribe',
+      headers: ['dapr-app-id', appId],
+      timeoutMs: 10_000,
+    });
+    return answer.status === 200 ? parseSubscriptions(answer.text) : [];
+  }
+
+  inputBindings(routes: ReadonlyMap<string, string>, timeoutMs: number): Promise<ReadonlySet<string>> {
+    return probeBindings((exchange) => this.#ask(exchange), routes, timeoutMs);
+  }
+
+  async event(call: Call<AppEvent>): Promise<EventVerdict> {
+    const { path, metadata, cloudEvent } = call.input;
+    const headers = ['content-type', 'application/cloudevents+json', ...traceHeaders(call), ...metadataAsHeaders(metadata)];
+    const answer = await this.#ask({ method: 'POST', target: targetOf(path), headers, body: bytesBody(cloudEvent), cancel: call.cancel });
+    return eventVerdict(answer.status, answer.text);
+  }
+
+  bulkEvent(call: Call<AppBulkEvent>): Promise<ReadonlyMap<string, EventVerdict>> {
+    return deliverBulk((exchange) => this.#ask(exchange), call);
+  }
+
+  async binding(call: Call<BindingDelivery>): Promise<AppBindingAnswer> {
+    const { name, route, data, contentType, metadata } = call.input;
+    const headers = ['content-type', contentType ?? 'application/json', ...traceHeaders(call), ...metadataAsHeaders(metadata)];
+    const answer = await this.#ask({ method: 'POST', target: targetOf(route), headers, body: bytesBody(data), cancel: call.cancel });
+    if (answer.status < 200 || answer.status > 299)
+      throw new ProaError('internal', `the app answered ${answer.status} to the input binding "${name}"`);
+    return bindingAnswer(answer.text);
+  }
+
+  async configuration(call: Call<ConfigurationDelivery>): Promise<void> {
+    const { store, id, items } = call.input;
+    for (const [key, item] of Object.entries(items)) {
+      const body = bytesBody(Buffer.from(JSON.stringify({ id, items: { [key]: item } })));
+      const headers = ['content-type', 'application/json', ...traceHeaders(call)];
+      const answer = await this.#ask({
+        method: 'POST',
+        target: targetOf(`configuration/${store}/${key}`),
+        headers,
+        body,
+        cancel: call.cancel,
+      });
+      if (answer.status !== 200) throw new ProaError('internal', `the app answered ${answer.status} to a configuration update of "${key}"`);
+    }
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #send(exchange: Exchange): Promise<HttpClientResponse> {
+    const { client, address, tls } = this.#options;
+    const { method, target, headers, body, cancel, timeoutMs } = exchange;
+    return client.request({
+      address,
+      ...(tls === undefined ? {} : { tls }),
+      method,
+      target,
+      headers: this.#fixed.concat(headers),
+      body,
+      cancel,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+  }
+
+  // A whole small answer; the place in the app is given back when it was read.
+  async #ask(exchange: Exchange): Promise<Answer> {
+    const place = this.#permits.acquire(exchange.cancel);
+    if (place !== undefined) await place;
+    try {
+      const answer = await this.#send(exchange);
+      const bytes = await collect(answer.body, this.#options.answerBytesMax);
+      return { status: answer.status, headers: answer.headers, text: Buffer.from(bytes).toString('utf8') };
+    } finally {
+      this.#permits.release();
+    }
+  }
+}
+
+type BindingDelivery = Parameters<AppChannel['binding']>[0]['input'];
+type ConfigurationDelivery = Parameters<AppChannel['configuration']>[0]['input'];
 type Ask = (exchange: Exchange) => Promise<Answer>;
 type Send = (exchange: Exchange) => Promise<{ status: number; headers: readonly string[]; body: Body }>;
 
@@ -158,21 +204,6 @@ function invoke(call: Call<InvokeRequest>, permits: Permits, send: Send): Promis
     call.end.listen(permits.release);
     return send(exchange);
   });
-}
-
-async function askConfig(ask: Ask, appId: string): Promise<AppConfig | undefined> {
-  const answer = await ask({
-    method: 'GET',
-    target: '/dapr/config',
-    headers: ['dapr-app-id', appId],
-    body: emptyBody,
-    cancel: neverCancelled,
-    timeoutMs: 10_000,
-  });
-  if (answer.status !== 200 || answer.text.trim() === '') return undefined;
-  const raw = JSON.parse(answer.text) as Record<string, unknown>;
-  const entities = Array.isArray(raw['entities']) ? raw['entities'].filter((entity): entity is string => typeof entity === 'string') : [];
-  return { entities, raw };
 }
 
 // 2xx and 405 mean that the app wants the events; 404 and everything else that it does not (Dapr reference 5.2).

@@ -28,7 +28,8 @@ const permanent = new Set([
   ],
   ...['if-schedule-tag-match', 'if-unmodified-since', 'max-forwards', 'origin', 'pragma', 'referer', 'via', 'warning'],
 ]);
-const hopOnly = new Set(['te', 'trailer', 'http2-settings', 'proxy-authorization', 'proxy-authenticate']);
+// The client of each hop names itself.
+const hopOnly = new Set(['user-agent', 'te', 'trailer', 'http2-settings', 'proxy-authorization', 'proxy-authenticate']);
 const metadataName = /^[0-9a-z_.-]+$/;
 const metadataValue = /^[\x20-\x7e]*$/;
 

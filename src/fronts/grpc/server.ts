@@ -123,6 +123,12 @@ const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
   [/Shutdown/, 'shutdown'],
 ];
 
+const versions = [
+  ['Alpha1', 'v1alpha1'],
+  ['Alpha2', 'v1alpha2'],
+  ['Beta1', 'v1beta1'],
+] as const;
+
 function allowed(methods: readonly Method[], api: GrpcFrontOptions['api']): Method[] {
   const rules = {
     allowed: api.allowed.filter((rule) => rule.protocol === 'grpc'),
@@ -132,7 +138,7 @@ function allowed(methods: readonly Method[], api: GrpcFrontOptions['api']): Meth
     const name = method.path.slice(method.path.lastIndexOf('/') + 1);
     const group = groups.find(([pattern]) => pattern.test(name))?.[1];
     if (group === undefined) return true;
-    const version = /Alpha1$/.test(name) ? 'v1alpha1' : /Alpha2$/.test(name) ? 'v1alpha2' : /Beta1$/.test(name) ? 'v1beta1' : 'v1';
+    const version = versions.find(([suffix]) => name.endsWith(suffix))?.[1] ?? 'v1';
     const named = (rule: ApiRule): boolean => rule.name === group && rule.version.replace('v1.0', 'v1').replace('-', '') === version;
     if (rules.denied.some(named)) return false;
     return rules.allowed.length === 0 || rules.allowed.some(named);

@@ -11,9 +11,9 @@ export class JsonFields {
     this.#members = objectMembers(text);
   }
 
-  /** The member's raw JSON text. */
+  /** The member's raw JSON text. The exact name wins; else case does not matter, as in Go's decoder, on which SDKs rely (`entryID`). */
   raw(name: string): string | undefined {
-    const raw = this.#members.get(name);
+    const raw = this.#members.get(name) ?? this.#anyCase(name);
     return raw === 'null' ? undefined : raw;
   }
 
@@ -45,6 +45,12 @@ export class JsonFields {
   object(name: string): JsonFields | undefined {
     const raw = this.raw(name);
     return raw === undefined ? undefined : new JsonFields(raw);
+  }
+
+  #anyCase(name: string): string | undefined {
+    const wanted = name.toLowerCase();
+    for (const [key, raw] of this.#members) if (key.length === name.length && key.toLowerCase() === wanted) return raw;
+    return undefined;
   }
 
   #typed(name: string, type: 'string' | 'number' | 'boolean'): unknown {

@@ -51,5 +51,7 @@ describe('fields', () => {
     expect(() => fields.texts('metadata')).toThrow('must be a string');
     expect(fields.text('name')).toBe('x');
     expect(fields.text('none')).toBeUndefined();
+    expect(new JsonFields('{"entryID":"a","entryId":"b"}').text('entryId')).toBe('b');
+    expect(new JsonFields('{"ENTRYID":"a"}').text('entryId')).toBe('a');
   });
 });

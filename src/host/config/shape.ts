@@ -14,7 +14,7 @@ export interface Reading {
 /** Turns a node into a value. Undefined: it was wrong, and the problem is reported. */
 export type Reader<T> = (node: YamlNode, path: string, reading: Reading) => T | undefined;
 
-interface Field<T, Need extends 'required' | 'optional' = 'required' | 'optional'> {
+export interface Field<T, Need extends 'required' | 'optional' = 'required' | 'optional'> {
   readonly need: Need;
   readonly read: Reader<T>;
   readonly fallback?: T;

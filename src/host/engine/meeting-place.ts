@@ -47,6 +47,7 @@ export async function openMeetingPlace(ports: MeetingPorts, directory: string): 
       const notice = JSON.stringify({ path: address.path, pid: process.pid });
       try {
         await disk.replaceFile(noticeOf(epoch), Buffer.from(notice), 0o600);
+        await removeOlder(disk, notices, epoch);
       } catch (error) {
         throw notWritable(directory, error);
       }
@@ -64,6 +65,14 @@ export async function openMeetingPlace(ports: MeetingPorts, directory: string): 
       await disk.remove(noticeOf(epoch)).catch(() => {});
     },
   };
+}
+
+/** Nobody looks for an older owner any more. Sockets stay: only who made one removes it. */
+async function removeOlder(disk: MeetingPorts['disk'], notices: string, epoch: number): Promise<void> {
+  for (const name of await disk.list(notices)) {
+    const older = /^owner-(\d+)\.json$/.exec(name);
+    if (older !== null && Number(older[1]) < epoch) await disk.remove(`${notices}/${name}`).catch(() => {});
+  }
 }
 
 /**

@@ -35,8 +35,8 @@ function createMemoryStore() {
   return { store, crash: () => current?.crash(), epoch: () => epoch };
 }
 
-function machine() {
-  const network = createSimulatedNetwork({ clock: nodeClock, seed: 3 });
+function machine(seed = 3) {
+  const network = createSimulatedNetwork({ clock: nodeClock, seed });
   const memory = createMemoryStore();
   const disk = createMemoryDisk();
   const opened: SharedEngine[] = [];
@@ -77,7 +77,7 @@ function startWriter(engine: Engine, name: string) {
       const result = await engine.commit({ append: [{ log: 'l', entries: [{ data: bytes(entry) }] }] });
       if (result.status === 'done') acknowledged.push(entry);
       // A memory engine answers within the turn: without a break nothing else would run.
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setTimeout(resolve, 1));
     }
   })();
   const stop = async (): Promise<void> => {
@@ -231,6 +231,36 @@ describe('shared engine', () => {
     await close();
   });
 
+  it.each([11, 12, 13, 14])('keeps its promises through resets, freezes and partitions (seed %i)', async (seed) => {
+    const { open, network, close } = machine(seed);
+    const names = ['a', 'b', 'c'];
+    const engines = await Promise.all(names.map((name) => open(name)));
+    const writers = engines.map((engine, i) => startWriter(engine, `w${i}`));
+    let state = seed;
+    const pick = (count: number): number => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return (state >>> 16) % count;
+    };
+    for (let step = 0; step < 8; step++) {
+      const name = names[pick(3)] as string;
+      const other = names[pick(3)] as string;
+      const fault = pick(3);
+      if (fault === 0) network.reset(name);
+      else if (fault === 1) network.freeze(name);
+      else if (name !== other) network.partition(name, other);
+      await new Promise((resolve) => setTimeout(resolve, 20 + pick(300)));
+      network.thaw(name);
+      network.heal();
+    }
+    const counts = writers.map((writer) => writer.acknowledged.length);
+    await until(() => writers.every((writer, i) => writer.acknowledged.length > (counts[i] as number) + 5));
+    await Promise.all(writers.map((writer) => writer.stop()));
+    const found = await readAll(engines[0] as SharedEngine);
+    expect(new Set(found).size).toBe(found.length);
+    for (const writer of writers) expect(writer.acknowledged.filter((entry) => !found.includes(entry))).toEqual([]);
+    await close();
+  });
+
   it('gives up at its deadline when nobody can open the store, and closes at any time', async () => {
     const { network } = machine();
     const meeting = await openMeetingPlace({ disk: createMemoryDisk(), random, process: processStub }, '/data');
@@ -273,8 +303,10 @@ describe('meeting place', () => {
     expect(await meeting.find(7)).toBeUndefined();
     await meeting.publish(7, address);
     expect(await meeting.find(7)).toEqual(address);
-    await meeting.retract(7);
-    expect(await meeting.find(7)).toBeUndefined();
+    await meeting.publish(8, { path: '/tmp/8.sock' });
+    expect([await meeting.find(7), await meeting.find(8)]).toEqual([undefined, { path: '/tmp/8.sock' }]);
+    await meeting.retract(8);
+    expect(await meeting.find(8)).toBeUndefined();
     const long = { pid: 1, temporaryDirectory: () => directory } as unknown as typeof processStub;
     const nowhere = await openMeetingPlace({ disk: createMemoryDisk(), random, process: long }, directory);
     await expect(nowhere.place(1)).rejects.toMatchObject({ code: 'config.invalid' });

@@ -42,7 +42,7 @@ export async function shareEngine(options: SharedEngineOptions): Promise<SharedE
 }
 
 const retryMs = 25;
-const electionRetryMs = 250;
+const electionRetry = { fromMs: 100, toMs: 5_000 } as const;
 
 class SeatedEngine implements SharedEngine {
   readonly kind = 'shared';
@@ -75,13 +75,14 @@ class SeatedEngine implements SharedEngine {
 
   async commit(given: Commit): Promise<CommitResult> {
     checkCommit(given);
-    // The owner's process needs no id: its journal answers itself. A client's commit may have to be repeated to another owner.
-    const id = given.id ?? (this.owner ? undefined : this.#options.ports.random.uuid());
-    const commit = id === undefined ? given : { ...copyOf(given), id };
+    const kept = copyOf(given);
+    let { id } = given;
     let unknown: CommitResult | undefined;
     try {
       return await this.#persist(async (seat) => {
-        const result = await seat.engine.commit(commit);
+        // The owner's process needs no id: its store answers itself. A client's commit may have to be repeated to another owner.
+        if (!seat.owner) id ??= this.#options.ports.random.uuid();
+        const result = await seat.engine.commit(id === undefined ? kept : { ...kept, id });
         if (result.status !== 'unknown') return result;
         unknown = result;
         if (id !== undefined) throw lostSeat(result.cause);
@@ -184,13 +185,18 @@ class SeatedEngine implements SharedEngine {
 
   /** Resolves at the next change of seat. With a seat that still stands, soon: its owner may be about to go. */
   #seatChange(leftMs: number): Promise<void> {
+    return this.#sleep(this.#seat === undefined ? Math.max(1, leftMs) : retryMs);
+  }
+
+  /** Ends early when a seat is taken, and at `close`. */
+  #sleep(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         timer.cancel();
         this.#waiters.delete(done);
         resolve();
       };
-      const timer = this.#options.ports.clock.timer(this.#seat === undefined ? Math.max(1, leftMs) : retryMs, done);
+      const timer = this.#options.ports.clock.timer(delayMs, done);
       this.#waiters.add(done);
     });
   }
@@ -220,7 +226,7 @@ class SeatedEngine implements SharedEngine {
 
   async #elect(left: Seat): Promise<void> {
     await left.close().catch(() => {});
-    while (!this.#closed) {
+    for (let delayMs: number = electionRetry.fromMs; !this.#closed; delayMs = Math.min(delayMs * 2, electionRetry.toMs)) {
       try {
         this.#take(await findSeat(this.#options, left.epoch));
         // What happened in between is not known.
@@ -228,7 +234,7 @@ class SeatedEngine implements SharedEngine {
         return;
       } catch (error) {
         this.#lastError = error;
-        await new Promise<void>((resolve) => void this.#options.ports.clock.timer(electionRetryMs, resolve, true));
+        await this.#sleep(delayMs);
       }
     }
   }

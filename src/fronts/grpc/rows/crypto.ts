@@ -1,4 +1,4 @@
-import { Dapr } from '../../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
+import type { Dapr } from '../../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import type { DecryptRequestOptions, EncryptRequestOptions } from '../../../gen/dapr/proto/runtime/v1/crypto_pb.ts';
 import type { StreamPayload } from '../../../gen/dapr/proto/common/v1/common_pb.ts';
 import { bodyOf, chunksOf } from '../../../kernel/async-body.ts';

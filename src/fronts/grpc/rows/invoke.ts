@@ -1,5 +1,5 @@
 import type { InvokeRequest, InvokeResponse } from '../../../blocks/invoke/index.ts';
-import { Dapr } from '../../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
+import type { Dapr } from '../../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import type { InvokeServiceRequest } from '../../../gen/dapr/proto/runtime/v1/invoke_pb.ts';
 import { bytesBody, collect } from '../../../kernel/body.ts';
 import { ProaError } from '../../../kernel/errors.ts';

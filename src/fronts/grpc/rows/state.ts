@@ -10,6 +10,10 @@ const { method } = Dapr;
 
 /** State over gRPC (Dapr reference 7.1). */
 export function stateRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
+  return { ...readRows(front), ...writeRows(front) };
+}
+
+function readRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
   const row = unaryRows(front);
   return {
     getState: row(method.getState, {
@@ -42,6 +46,22 @@ export function stateRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
         })),
       }),
     }),
+    queryStateAlpha1: row(method.queryStateAlpha1, {
+      operation: { block, name: 'query', idempotent: true },
+      decode: ({ storeName, query, metadata }) => ({ store: storeName, query, metadata }),
+      service: (blocks) => blocks.state.query,
+      encode: ({ results, token, metadata }) => ({
+        results: results.map(({ key, data, etag, error }) => ({ key, data, etag: etag ?? '', error: error ?? '' })),
+        token: token ?? '',
+        metadata: { ...metadata },
+      }),
+    }),
+  };
+}
+
+function writeRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
+  const row = unaryRows(front);
+  return {
     saveState: row(method.saveState, {
       operation: { block, name: 'set', idempotent: false },
       decode: (request) => ({ store: request.storeName, items: request.states.map(saveItem) }),
@@ -69,16 +89,6 @@ export function stateRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
       }),
       service: (blocks) => blocks.state.transact,
       encode: () => ({}),
-    }),
-    queryStateAlpha1: row(method.queryStateAlpha1, {
-      operation: { block, name: 'query', idempotent: true },
-      decode: ({ storeName, query, metadata }) => ({ store: storeName, query, metadata }),
-      service: (blocks) => blocks.state.query,
-      encode: ({ results, token, metadata }) => ({
-        results: results.map(({ key, data, etag, error }) => ({ key, data, etag: etag ?? '', error: error ?? '' })),
-        token: token ?? '',
-        metadata: { ...metadata },
-      }),
     }),
   };
 }

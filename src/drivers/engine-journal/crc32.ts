@@ -1,0 +1,27 @@
+import * as zlib from 'node:zlib';
+
+type Crc = (bytes: Uint8Array, seed?: number) => number;
+
+// Node has it natively from 20.15 on.
+const native = (zlib as { crc32?: Crc }).crc32;
+
+/** CRC-32 (IEEE, as in zlib) of the bytes as a signed 32-bit number, so that it stays a small integer in memory. `seed` continues one. */
+export const crc32: Crc = native === undefined ? tableCrc32 : (bytes, seed = 0) => native(bytes, seed >>> 0) | 0;
+
+let table: Int32Array | undefined;
+
+/** The same without native help. */
+export function tableCrc32(bytes: Uint8Array, seed = 0): number {
+  table ??= makeTable();
+  let crc = ~seed;
+  for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ (table[(crc ^ (bytes[i] as number)) & 255] as number);
+  return ~crc;
+}
+
+function makeTable(): Int32Array {
+  return Int32Array.from({ length: 256 }, (_, byte) => {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+    return crc;
+  });
+}

@@ -1,0 +1,230 @@
+import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import type { HighWater } from './high-water.ts';
+import type { Ownership } from './ownership.ts';
+import { Group, type GroupFailure, type Pending } from './pending.ts';
+import { GroupBuffer } from './record.ts';
+import type { SegmentWriter } from './segment-writer.ts';
+import type { JournalState } from './state.ts';
+
+/** Places where a test may hold the owner. */
+export interface JournalHooks {
+  readonly beforeWrite?: () => Promise<void>;
+  readonly afterSync?: () => Promise<void>;
+  readonly beforeAcknowledge?: () => Promise<void>;
+}
+
+export interface GroupWriterOptions {
+  readonly clock: Clock;
+  readonly state: JournalState;
+  readonly pending: Pending;
+  readonly writer: SegmentWriter;
+  readonly ownership: Ownership;
+  readonly highWater: HighWater;
+  readonly hooks: JournalHooks;
+  readonly queuedBytesMax: number;
+  /** Called after a group was applied, before its commits are answered. */
+  applied(group: Group): void;
+}
+
+/** How often a full disk is tried again. */
+const retryFullMs = 500;
+/** A group that took longer may have slept: the owner looks again before it acknowledges. */
+const stallMs = 400;
+
+/**
+ * Group commit without timers: what arrives during a sync becomes the next group. One group is one write and one sync. It is
+ * acknowledged after the sync, when no newer epoch exists.
+ */
+export class GroupWriter {
+  readonly #options: GroupWriterOptions;
+  #open: Group;
+  #spare: GroupBuffer | undefined;
+  #running: Promise<void> | undefined;
+  #scheduled = false;
+  #full: { readonly error: ProaError; readonly sinceMono: number } | undefined;
+  #failure: ProaError | undefined;
+  #closing = false;
+  sequence: number;
+  commits = 0;
+  syncs = 0;
+  /** Bytes written since the last snapshot was begun. */
+  writtenBytes = 0;
+
+  constructor(options: GroupWriterOptions) {
+    this.#options = options;
+    this.sequence = options.state.sequence;
+    this.#open = new Group(options.state.group + 1, new GroupBuffer());
+  }
+
+  get readOnly(): boolean {
+    return this.#full !== undefined || this.#failure !== undefined;
+  }
+
+  /** The group that the next commit joins. Throws when nothing can be written now; after a full disk one commit in a while goes through to try. */
+  join(): Group {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closing) throw new ProaError('engine.unavailable', 'the journal is closed');
+    if (this.#full !== undefined && this.#open.records === 0) {
+      const mono = this.#options.clock.mono();
+      if (mono - this.#full.sinceMono < retryFullMs) throw this.#full.error;
+      this.#full = { error: this.#full.error, sinceMono: mono };
+    }
+    if (this.#open.buffer.length > this.#options.queuedBytesMax) {
+      throw new ProaError('overloaded', `more than ${this.#options.queuedBytesMax} bytes wait for the disk`);
+    }
+    this.#schedule();
+    return this.#open;
+  }
+
+  /** The last group that is not durable yet; undefined when all is. */
+  get last(): Group | undefined {
+    return this.#open.operations.length > 0 || this.#open.waiters.length > 0 ? this.#open : undefined;
+  }
+
+  /** Waits until everything queued is answered, then refuses more. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    while (this.#scheduled || this.#running !== undefined) {
+      await (this.#running ?? new Promise<void>((resolve) => this.#options.clock.soon(resolve)));
+    }
+  }
+
+  /** Ends at once: what is queued is answered as lost. */
+  abandon(error: ProaError): void {
+    this.#failure ??= error;
+    if (this.#running === undefined) this.#failOpen({ error: this.#failure, mayHaveHappened: false });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running !== undefined) return;
+    this.#scheduled = true;
+    this.#options.clock.soon(() => {
+      this.#scheduled = false;
+      this.#running = this.#flushAll().finally(() => {
+        this.#running = undefined;
+        if (this.#open.records > 0) this.#schedule();
+      });
+    });
+  }
+
+  async #flushAll(): Promise<void> {
+    while (this.#open.buffer.length > 0 && this.#failure === undefined) {
+      await this.#flush(this.#open);
+    }
+    if (this.#failure !== undefined) this.#failOpen({ error: this.#failure, mayHaveHappened: false });
+  }
+
+  async #flush(group: Group): Promise<void> {
+    const { writer, hooks, ownership, clock } = this.#options;
+    const startedMono = clock.mono();
+    let writing = false;
+    try {
+      if (hooks.beforeWrite !== undefined) await hooks.beforeWrite();
+      if (this.#full !== undefined || writer.isFull(group.buffer.length)) await this.#roll(group);
+      // From here on nobody joins this group.
+      this.#open = new Group(group.number + 1, this.#takeSpare());
+      writing = true;
+      await writer.write(group.buffer.bytes);
+      // The written bytes can be seen by every later owner, so the look may overlap the sync.
+      await both(writer.sync(), ownership.check());
+      if (hooks.afterSync !== undefined) await hooks.afterSync();
+      if (clock.mono() - startedMono > stallMs) await ownership.check();
+    } catch (error) {
+      return this.#failed(group, error, writing);
+    }
+    this.#full = undefined;
+    this.#durable(group, group.buffer.length);
+    if (hooks.beforeAcknowledge !== undefined && !(await this.#mayAcknowledge(group, hooks.beforeAcknowledge))) return;
+    for (const waiter of group.waiters) waiter(undefined);
+    this.#spare = group.buffer;
+  }
+
+  #roll(group: Group): Promise<void> {
+    const { writer, state } = this.#options;
+    return writer.roll({ sequence: group.sequence, group: group.number, timeMs: Math.max(state.timeMs, group.timeMs) });
+  }
+
+  #durable(group: Group, length: number): void {
+    const { writer, state, pending, highWater, ownership } = this.#options;
+    const { segment } = writer;
+    const base = segment.bytes;
+    writer.advance(length);
+    for (const operation of group.operations) state.apply(operation, segment, base, group.timeMs);
+    state.sequence = group.sequence + group.records - 1;
+    state.group = group.number;
+    state.timeMs = Math.max(state.timeMs, group.timeMs);
+    pending.settle(group);
+    this.commits += group.commits;
+    this.syncs++;
+    this.writtenBytes += length;
+    highWater.raise({ epoch: ownership.epoch, segment: segment.number, offset: segment.bytes, sequence: state.sequence });
+    this.#options.applied(group);
+  }
+
+  async #mayAcknowledge(group: Group, hook: () => Promise<void>): Promise<boolean> {
+    try {
+      await hook();
+      await this.#options.ownership.check();
+      return true;
+    } catch (error) {
+      this.#failure ??= failureOf(error);
+      settleAll(group, { error, mayHaveHappened: true });
+      return false;
+    }
+  }
+
+  #failed(group: Group, error: unknown, mayHaveHappened: boolean): void {
+    const { pending, clock } = this.#options;
+    const { code } = error as { code?: string };
+    const full = code === 'ENOSPC' || code === 'EDQUOT';
+    const failure = failureOf(error);
+    if (full) this.#full = { error: failure, sinceMono: clock.mono() };
+    else this.#failure ??= failure;
+    // What was queued behind it was judged on what did not happen.
+    pending.clear();
+    settleAll(group, { error: failure, mayHaveHappened });
+    if (group === this.#open) this.#open = new Group(group.number + 1, this.#takeSpare());
+    else this.#failOpen({ error: failure, mayHaveHappened: false });
+  }
+
+  #failOpen(failure: GroupFailure): void {
+    const open = this.#open;
+    this.#options.pending.clear();
+    this.#open = new Group(open.number + 1, this.#takeSpare());
+    settleAll(open, failure);
+  }
+
+  #takeSpare(): GroupBuffer {
+    const spare = this.#spare ?? new GroupBuffer();
+    this.#spare = undefined;
+    spare.reset();
+    return spare;
+  }
+}
+
+function settleAll(group: Group, failure: GroupFailure): void {
+  for (const waiter of group.waiters) waiter(failure);
+}
+
+/** Waits for both even when one fails: an answer while the other is still at work would let it meet what comes next. */
+async function both(first: Promise<void>, second: Promise<void>): Promise<void> {
+  const [one, two] = await Promise.allSettled([first, second]);
+  if (one.status === 'rejected') throw one.reason;
+  if (two.status === 'rejected') throw two.reason;
+}
+
+function failureOf(error: unknown): ProaError {
+  const { code, message } = error as { code?: string; message?: string };
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new ProaError('engine.read-only', `the disk is full: ${message}`, {
+      cause: error,
+      hint: 'free disk space; writing resumes by itself',
+    });
+  }
+  if (code?.startsWith('engine.') === true) return ProaError.from(error);
+  return new ProaError('engine.unavailable', `the disk failed, the journal stopped writing: ${message}`, {
+    cause: error,
+    hint: 'repair the disk and restart; nothing that was acknowledged is affected',
+  });
+}

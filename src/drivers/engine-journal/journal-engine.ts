@@ -1,0 +1,377 @@
+import { checkCommit, checkKey } from '../../contracts/engine-checks.ts';
+import type { HintBoard } from '../../contracts/engine-hints.ts';
+import {
+  type Commit,
+  type CommitResult,
+  type Engine,
+  engineLimits,
+  type EngineStats,
+  type Entry,
+  type Lease,
+  type LeaseHeld,
+  type LogPage,
+  type RangePage,
+  type RangeQuery,
+} from '../../contracts/engine.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import type { Key } from '../../kernel/tuple.ts';
+import { crc32 } from './crc32.ts';
+import type { GroupWriter } from './group-writer.ts';
+import type { HighWater } from './high-water.ts';
+import type { Housekeeping } from './housekeeping.ts';
+import { encodeBlock } from './log-block.ts';
+import { KeyEntry, type KeptResult, resultOf } from './operations.ts';
+import type { Ownership } from './ownership.ts';
+import type { Group, Pending } from './pending.ts';
+import type { JournalReads } from './reads.ts';
+import type { Recorder } from './recorder.ts';
+import type { Segments } from './segment.ts';
+import type { SegmentWriter } from './segment-writer.ts';
+import type { JournalState } from './state.ts';
+
+/** The parts that `openJournalEngine` put together. */
+export interface JournalParts {
+  readonly clock: Clock;
+  readonly directory: string;
+  readonly indexBytesMax: number;
+  readonly state: JournalState;
+  readonly pending: Pending;
+  readonly segments: Segments;
+  readonly writer: SegmentWriter;
+  readonly groups: GroupWriter;
+  readonly recorder: Recorder;
+  readonly reads: JournalReads;
+  readonly ownership: Ownership;
+  readonly highWater: HighWater;
+  readonly housekeeping: Housekeeping;
+  readonly board: HintBoard;
+  now(): number;
+}
+
+/** The engine on a journal that this process owns. */
+export interface JournalEngine extends Engine {
+  readonly directory: string;
+  /** The epoch of ownership: later owners have higher ones. */
+  readonly epoch: number;
+  /** False once another process has taken over; nothing is acknowledged or read any more. */
+  readonly owned: boolean;
+  /** Writes a snapshot of the index now, so that the next start is quick. */
+  snapshot(): Promise<void>;
+  /** Ends without finishing anything, as a crash does: queued commits are answered `unknown` or fail. */
+  abandon(): Promise<void>;
+  /** For `backupJournal`: the parts, with nothing removed while `use` runs. */
+  inspect<Result>(use: (parts: JournalParts) => Promise<Result>): Promise<Result>;
+}
+
+export function createJournalEngine(parts: JournalParts): JournalEngine {
+  return new OwnedJournal(parts);
+}
+
+class OwnedJournal implements JournalEngine {
+  readonly kind = 'journal';
+  readonly #parts: JournalParts;
+  #closing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(parts: JournalParts) {
+    this.#parts = parts;
+  }
+
+  get directory(): string {
+    return this.#parts.directory;
+  }
+
+  get epoch(): number {
+    return this.#parts.ownership.epoch;
+  }
+
+  get owned(): boolean {
+    return !this.#parts.ownership.lost;
+  }
+
+  commit(commit: Commit): Promise<CommitResult> {
+    try {
+      checkCommit(commit);
+      this.#mustRun();
+      return (commit.id !== undefined && this.#repeated(commit.id)) || this.#judge(commit);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  get(key: Key): Promise<Entry | undefined> {
+    if (this.#readable) return this.#parts.reads.get(key);
+    return this.#checked(() => this.#parts.reads.get(key));
+  }
+
+  getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
+    return this.#checked(() => this.#parts.reads.getMany(keys));
+  }
+
+  range(query: RangeQuery): Promise<RangePage> {
+    return this.#checked(() => this.#parts.reads.range(query));
+  }
+
+  readLog(log: Key, after: number, limit?: number): Promise<LogPage> {
+    return this.#checked(() => this.#parts.reads.readLog(log, after, limit));
+  }
+
+  async trim(log: Key, upTo: number): Promise<void> {
+    checkKey(log);
+    this.#mustRun();
+    const { pending, recorder } = this.#parts;
+    const { value } = pending.log(log);
+    const first = Math.min(upTo, value.head) + 1;
+    if (first <= value.first) return;
+    await recorder.record((group) => {
+      group.buffer.trim(log, first);
+      pending.queue({ kind: 'trim', log, first }, group);
+    });
+  }
+
+  async acquireLease(name: Key, owner: string, ttlMs: number): Promise<Lease | LeaseHeld> {
+    checkKey(name);
+    this.#mustRun();
+    const { value: row, group } = this.#parts.pending.lease(name);
+    const held = row !== undefined && row.expiresAtMs > this.now();
+    if (held && row.owner !== owner) {
+      await settled(group);
+      return { held: false, owner: row.owner, epoch: row.epoch };
+    }
+    const epoch = held ? row.epoch : (row?.epoch ?? 0) + 1;
+    await this.#writeLease(name, { owner, epoch }, ttlMs);
+    return { held: true, name, owner, epoch, ttlMs };
+  }
+
+  async renewLease(lease: Lease, ttlMs: number): Promise<Lease | undefined> {
+    this.#mustRun();
+    const { value, group } = this.#parts.pending.holds({ kind: 'lease', name: lease.name, epoch: lease.epoch }, this.now());
+    if (!value) {
+      await settled(group);
+      return undefined;
+    }
+    await this.#writeLease(lease.name, lease, ttlMs);
+    return { ...lease, ttlMs };
+  }
+
+  async releaseLease(lease: Lease): Promise<void> {
+    this.#mustRun();
+    const { value } = this.#parts.pending.holds({ kind: 'lease', name: lease.name, epoch: lease.epoch }, this.now());
+    if (value) await this.#writeLease(lease.name, lease, 0);
+  }
+
+  now(): number {
+    return this.#parts.now();
+  }
+
+  watch(prefix: Key, changed: () => void): () => void {
+    return this.#parts.board.watch(prefix, changed);
+  }
+
+  onAppend(log: Key, appended: () => void): () => void {
+    return this.#parts.board.onAppend(log, appended);
+  }
+
+  stats(): EngineStats {
+    const { state, segments, groups, indexBytesMax } = this.#parts;
+    return {
+      keys: state.keys.size,
+      logs: state.logs.size,
+      indexBytes: state.indexBytes,
+      indexBytesMax,
+      diskBytes: segments.all().reduce((sum, segment) => sum + segment.bytes, 0),
+      commits: groups.commits,
+      syncs: groups.syncs,
+      quarantined: state.quarantined,
+      readOnly: groups.readOnly,
+    };
+  }
+
+  snapshot(): Promise<void> {
+    return this.#parts.housekeeping.snapshotNow();
+  }
+
+  async inspect<Result>(use: (parts: JournalParts) => Promise<Result>): Promise<Result> {
+    await this.snapshot();
+    const held = this.#parts.segments.all();
+    for (const segment of held) segment.pins++;
+    try {
+      return await use(this.#parts);
+    } finally {
+      for (const segment of held) segment.pins--;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async abandon(): Promise<void> {
+    const { groups, housekeeping, highWater, writer, segments, board } = this.#parts;
+    this.#closed = true;
+    this.#closing ??= Promise.resolve();
+    board.clear();
+    groups.abandon(new ProaError('engine.unavailable', 'the journal was abandoned'));
+    await groups.close();
+    await Promise.allSettled([housekeeping.close(), highWater.abandon(), writer.close()]);
+    await segments.close();
+  }
+
+  async #close(): Promise<void> {
+    const { groups, housekeeping, highWater, writer, segments, board, ownership } = this.#parts;
+    board.clear();
+    await groups.close();
+    this.#closed = true;
+    await housekeeping.close();
+    await writer.close();
+    if (ownership.lost) await highWater.abandon();
+    else await highWater.close();
+    await segments.close();
+  }
+
+  get #readable(): boolean {
+    return !this.#closed && this.#parts.ownership.fresh;
+  }
+
+  #mustRun(): void {
+    if (this.#closed) throw new ProaError('engine.unavailable', 'the journal is closed');
+  }
+
+  async #checked<Result>(read: () => Promise<Result>): Promise<Result> {
+    this.#mustRun();
+    if (!this.#parts.ownership.fresh) await this.#parts.ownership.check();
+    return read();
+  }
+
+  #writeLease(name: Key, lease: { readonly owner: string; readonly epoch: number }, ttlMs: number): Promise<void> {
+    const { pending, recorder } = this.#parts;
+    return recorder.record((group, nowMs) => {
+      const row = { owner: lease.owner, epoch: lease.epoch, expiresAtMs: ttlMs > 0 ? nowMs + ttlMs : 0 };
+      group.buffer.lease(name, row.owner, row);
+      pending.queue({ kind: 'lease', name, row }, group);
+    });
+  }
+
+  /** The first result of a commit id, once it is durable. */
+  #repeated(id: string): Promise<CommitResult> | undefined {
+    const { pending, state } = this.#parts;
+    const queued = pending.id(id);
+    if (queued !== undefined) {
+      const result = resultOf(queued.value);
+      return new Promise((resolve) =>
+        queued.group.waiters.push((failure) => resolve(failure === undefined ? result : unknown(failure.error))),
+      );
+    }
+    const kept = state.ids.get(id);
+    if (kept === undefined || kept.timeMs <= this.now() - engineLimits.commitIdKeptMs) return undefined;
+    return Promise.resolve(resultOf(kept.result));
+  }
+
+  #judge(commit: Commit): Promise<CommitResult> {
+    const { pending } = this.#parts;
+    const conditions = commit.if ?? [];
+    const nowMs = this.now();
+    let restsOn: Group | undefined;
+    for (let i = 0; i < conditions.length; i++) {
+      const { value, group } = pending.holds(conditions[i] as (typeof conditions)[number], nowMs);
+      if (group !== undefined && (restsOn === undefined || group.number > restsOn.number)) restsOn = group;
+      if (value) continue;
+      const conflict: KeptResult = { status: 'conflict', failed: i };
+      if (commit.id !== undefined) return this.#write({ id: commit.id }, conflict);
+      return this.#after(restsOn, resultOf(conflict));
+    }
+    const writes =
+      (commit.put?.length ?? 0) + (commit.delete?.length ?? 0) + (commit.deleteRange?.length ?? 0) + (commit.append?.length ?? 0);
+    if (writes === 0 && commit.id === undefined) return this.#after(restsOn, { status: 'done', versions: [], sequences: [] });
+    this.#checkIndex(commit);
+    return this.#write(commit, undefined);
+  }
+
+  /** Answers when the group on which the answer rests is durable. */
+  #after(group: Group | undefined, result: CommitResult): Promise<CommitResult> {
+    if (group === undefined) return Promise.resolve(result);
+    return new Promise((resolve) => group.waiters.push((failure) => resolve(failure === undefined ? result : unknown(failure.error))));
+  }
+
+  #checkIndex(commit: Commit): void {
+    const { state, indexBytesMax } = this.#parts;
+    const puts = commit.put ?? [];
+    const appends = commit.append?.length ?? 0;
+    if (puts.length === 0 && appends === 0) return;
+    const keyBytes = puts.reduce((sum, put) => sum + put.key.length, 0);
+    if (state.indexBytes + state.costOf(puts.length, appends, keyBytes) <= indexBytesMax) return;
+    throw new ProaError('engine.limit', `the index has reached its limit of ${indexBytesMax} bytes (${state.keys.size} keys)`, {
+      hint: 'delete keys, raise indexBytesMax, or move to the PostgreSQL engine',
+    });
+  }
+
+  #write(commit: Commit, conflict: KeptResult | undefined): Promise<CommitResult> {
+    return new Promise((resolve, reject) => {
+      let kept: KeptResult;
+      this.#parts.recorder.add(
+        (group, nowMs) => {
+          kept = conflict ?? this.#fill(commit, group, nowMs);
+          if (commit.id === undefined) return;
+          group.buffer.id(commit.id, kept);
+          this.#parts.pending.queue({ kind: 'id', id: commit.id, result: kept }, group);
+        },
+        (failure) => {
+          if (failure === undefined) resolve(resultOf(kept));
+          else if (failure.mayHaveHappened) resolve(unknown(failure.error));
+          else reject(failure.error);
+        },
+      );
+    });
+  }
+
+  #fill(commit: Commit, group: Group, nowMs: number): KeptResult {
+    const { pending, state } = this.#parts;
+    group.commits++;
+    for (const { from, to } of commit.deleteRange ?? []) {
+      group.buffer.deleteRange(from, to);
+      pending.queue({ kind: 'deleteRange', from, to }, group);
+    }
+    for (const key of commit.delete ?? []) {
+      group.buffer.delete(key);
+      pending.queue({ kind: 'delete', key }, group);
+    }
+    const firstVersion = this.#nextVersion;
+    for (const { key, value, expiresAtMs } of commit.put ?? []) {
+      const fields = { version: this.#nextVersion++, expiresAtMs: expiresAtMs ?? 0, length: value.length, crc: crc32(value), offset: 0 };
+      const entry = new KeyEntry({ ...fields, expiresAtMs: expiresAtMs === undefined ? 0 : Math.max(expiresAtMs, 1) });
+      group.buffer.put(key, entry, value);
+      state.cache.add(entry, new Uint8Array(value));
+      pending.queue({ kind: 'put', key, entry, moved: false }, group);
+    }
+    const sequences = (commit.append ?? []).map(({ log, entries }) => {
+      const first = pending.log(log).value.head + 1;
+      if (entries.length === 0) return first;
+      const data = encodeBlock(entries, nowMs);
+      const block = { first, count: entries.length, bytes: data.length, crc: crc32(data), offset: 0, data };
+      group.buffer.append(log, block, data);
+      pending.queue({ kind: 'append', log, block, moved: false }, group);
+      return first;
+    });
+    return { status: 'done', firstVersion, puts: commit.put?.length ?? 0, sequences };
+  }
+
+  get #nextVersion(): number {
+    return this.#parts.state.lastVersion + 1;
+  }
+
+  set #nextVersion(next: number) {
+    this.#parts.state.lastVersion = next - 1;
+  }
+}
+
+function unknown(cause: unknown): CommitResult {
+  return { status: 'unknown', cause };
+}
+
+/** Resolves when the group's fate is known. */
+function settled(group: Group | undefined): Promise<void> {
+  if (group === undefined) return Promise.resolve();
+  return new Promise((resolve) => group.waiters.push(() => resolve()));
+}

@@ -1,0 +1,67 @@
+import type { CommitResult } from '../../contracts/engine.ts';
+import type { Key } from '../../kernel/tuple.ts';
+import type { Segment } from './segment.ts';
+
+/** Where a key's value lies. Never changed but for the cached value: a moved or new value is a new object, so snapshots may share it. */
+export class KeyEntry {
+  readonly version: number;
+  /** 0 = never. */
+  readonly expiresAtMs: number;
+  readonly length: number;
+  readonly crc: number;
+  /** Undefined until its group is durable. */
+  segment: Segment | undefined = undefined;
+  /** Of the value in the segment; relative to the group until the group is durable. */
+  offset: number;
+  /** The cached value. */
+  value: Uint8Array | undefined = undefined;
+  /** Read since the cache last looked. */
+  hot = false;
+
+  constructor(fields: { version: number; expiresAtMs: number; length: number; crc: number; offset: number }) {
+    this.version = fields.version;
+    this.expiresAtMs = fields.expiresAtMs;
+    this.length = fields.length;
+    this.crc = fields.crc;
+    this.offset = fields.offset;
+  }
+}
+
+/** A run of entries of one append, stored together. `offset` as in `KeyEntry`. */
+export interface Block {
+  readonly first: number;
+  readonly count: number;
+  readonly bytes: number;
+  readonly crc: number;
+  offset: number;
+  /** The bytes themselves, on their way into the cache of recent entries. */
+  readonly data?: Uint8Array;
+}
+
+export interface LeaseRow {
+  readonly owner: string;
+  readonly epoch: number;
+  readonly expiresAtMs: number;
+}
+
+/** What a commit did, kept for repeats. Versions of one commit follow each other, so the first is enough. */
+export type KeptResult =
+  | { readonly status: 'done'; readonly firstVersion: number; readonly puts: number; readonly sequences: readonly number[] }
+  | { readonly status: 'conflict'; readonly failed: number };
+
+/** What a record does to the state. `moved` ones change only where something lies: compaction wrote them. */
+export type Operation =
+  | { readonly kind: 'put'; readonly key: Key; readonly entry: KeyEntry; readonly moved: boolean }
+  | { readonly kind: 'delete'; readonly key: Key }
+  | { readonly kind: 'deleteRange'; readonly from: Key; readonly to: Key }
+  | { readonly kind: 'append'; readonly log: Key; readonly block: Block; readonly moved: boolean }
+  | { readonly kind: 'trim'; readonly log: Key; readonly first: number }
+  | { readonly kind: 'lease'; readonly name: Key; readonly row: LeaseRow }
+  | { readonly kind: 'id'; readonly id: string; readonly result: KeptResult };
+
+/** The answer that a repeat gets. */
+export function resultOf(kept: KeptResult): CommitResult {
+  if (kept.status === 'conflict') return { status: 'conflict', failed: kept.failed };
+  const versions = Array.from({ length: kept.puts }, (_, i) => kept.firstVersion + i);
+  return { status: 'done', versions, sequences: kept.sequences };
+}

@@ -1,0 +1,163 @@
+import type { Disk, DiskFile } from '../../kernel/ports.ts';
+import { encodeHead, segmentStart } from './format.ts';
+import { Segment, type Segments } from './segment.ts';
+
+/** Zeros are written this far ahead: a sync inside them needs no metadata of the file system, which halves its time. */
+const aheadBytesMin = 256 * 1024;
+const aheadBytesMax = 4 * 1024 * 1024;
+
+export interface SegmentWriterOptions {
+  readonly disk: Disk;
+  readonly segments: Segments;
+  readonly epoch: number;
+  readonly segmentBytesMax: number;
+}
+
+/** What a new segment says about its predecessor: the seal. Number 0 = there is none. */
+export interface Predecessor {
+  readonly number: number;
+  readonly epoch: number;
+  readonly bytes: number;
+}
+
+/** Where a new segment continues. */
+export interface Continuation {
+  readonly sequence: number;
+  readonly group: number;
+  readonly timeMs: number;
+}
+
+/** The end of the journal: one open segment, and the next when it is full. */
+export class SegmentWriter {
+  readonly #options: SegmentWriterOptions;
+  #segment: Segment;
+  #file: DiskFile;
+  #nextNumber: number;
+  #zeroed: number;
+  #ahead = aheadBytesMin;
+  #zeroing: Promise<void> | undefined;
+
+  private constructor(options: SegmentWriterOptions, segment: Segment, file: DiskFile) {
+    this.#options = options;
+    this.#segment = segment;
+    this.#file = file;
+    this.#nextNumber = segment.number + 1;
+    this.#zeroed = segmentStart;
+  }
+
+  /** Begins a segment behind `before`; afterwards what lies behind the seal of `before` is void. */
+  static async begin(options: SegmentWriterOptions, before: Predecessor, at: Continuation): Promise<SegmentWriter> {
+    const { segment, file } = await createSegment(options, before, { ...at, number: before.number + 1 });
+    return new SegmentWriter(options, segment, file);
+  }
+
+  get segment(): Segment {
+    return this.#segment;
+  }
+
+  /** True when `length` more bytes do not fit into the segment. */
+  isFull(length: number): boolean {
+    return this.#segment.bytes > segmentStart && this.#segment.bytes + length > this.#options.segmentBytesMax;
+  }
+
+  /** Seals the segment at its valid length and begins the next one. After a failure it can be tried again. */
+  async roll(at: Continuation): Promise<void> {
+    const sealed = this.#segment;
+    await this.#zeroing;
+    const number = this.#nextNumber++;
+    const { segment, file } = await createSegment(this.#options, sealed, { ...at, number });
+    sealed.sealed = true;
+    await this.#file.close();
+    this.#segment = segment;
+    this.#file = file;
+    this.#zeroed = segmentStart;
+  }
+
+  /** Writes at the end without moving it. */
+  async write(bytes: Uint8Array): Promise<void> {
+    const end = this.#segment.bytes + bytes.length;
+    if (end > this.#zeroed) {
+      // Zeros under way must not land on what is written now.
+      await this.#zeroing;
+      this.#zeroed = Math.max(this.#zeroed, end);
+    }
+    await this.#file.write([bytes], this.#segment.bytes);
+  }
+
+  sync(): Promise<void> {
+    return this.#file.sync();
+  }
+
+  /** What was written is durable: the end moves behind it. */
+  advance(length: number): void {
+    this.#segment.bytes += length;
+    if (this.#zeroing === undefined && this.#zeroed - this.#segment.bytes < this.#ahead / 2) {
+      this.#zeroing = this.#zeroAhead().finally(() => (this.#zeroing = undefined));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#zeroing;
+    await this.#file.close();
+  }
+
+  async #zeroAhead(): Promise<void> {
+    const from = this.#zeroed;
+    const length = Math.min(this.#ahead, this.#options.segmentBytesMax - from);
+    this.#ahead = Math.min(this.#ahead * 2, aheadBytesMax);
+    if (length <= 0) return;
+    try {
+      await this.#file.write([zeros.subarray(0, length)], from);
+      this.#zeroed = from + length;
+    } catch {
+      // It only saves time: without it the group itself makes the file longer, or meets the same error.
+    }
+  }
+}
+
+const zeros = new Uint8Array(aheadBytesMax);
+
+async function createSegment(
+  options: SegmentWriterOptions,
+  before: Predecessor,
+  at: Continuation & { readonly number: number },
+): Promise<{ segment: Segment; file: DiskFile }> {
+  const { disk, segments, epoch } = options;
+  const segment = new Segment(segments.directory, { number: at.number, epoch, bytes: segmentStart, sealed: false });
+  const file = await disk.open(segment.path, 'exclusive');
+  try {
+    const head = encodeHead('SEGM', [at.number, epoch, before.number, before.epoch, before.bytes, at.sequence, at.group, at.timeMs]);
+    await file.write([head, zeros.subarray(0, segmentStart - head.length)], 0);
+    await file.sync();
+    await disk.syncDirectory(segments.directory);
+  } catch (error) {
+    await file.close();
+    // Half a segment would have to be explained at the next start.
+    await disk.remove(segment.path).catch(() => {});
+    throw error;
+  }
+  segments.add(segment);
+  return { segment, file };
+}
+
+/** What the head of a segment says. */
+export interface SegmentHead extends Continuation {
+  readonly number: number;
+  readonly epoch: number;
+  readonly before: Predecessor;
+}
+
+/** The numbers of a segment's head by name. */
+export function segmentHead(numbers: readonly number[]): SegmentHead {
+  const [number, epoch, beforeNumber, beforeEpoch, beforeBytes, sequence, group, timeMs] = numbers as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { number, epoch, before: { number: beforeNumber, epoch: beforeEpoch, bytes: beforeBytes }, sequence, group, timeMs };
+}

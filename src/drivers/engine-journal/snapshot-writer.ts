@@ -1,0 +1,203 @@
+import type { Clock, Disk } from '../../kernel/ports.ts';
+import type { Key } from '../../kernel/tuple.ts';
+import { crc32 } from './crc32.ts';
+import { encodeHead, fileNames } from './format.ts';
+import type { LogState } from './log-state.ts';
+import type { JournalState } from './state.ts';
+
+/** Parts of a snapshot; each chunk holds items of one of them. */
+export const sections = { segments: 1, keys: 2, logs: 3, leases: 4, ids: 5, end: 6 } as const;
+
+const chunkBytes = 256 * 1024;
+const sliceMs = 4;
+
+export interface SnapshotOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly directory: string;
+  readonly epoch: number;
+  readonly state: JournalState;
+  /** Where replay begins: everything before is in the snapshot. */
+  readonly segment: number;
+  readonly offset: number;
+  /** The segments to which the snapshot points, and their valid lengths. */
+  readonly segments: readonly { readonly number: number; readonly epoch: number; readonly bytes: number }[];
+  /** True when the work should stop (closing). */
+  stopped(): boolean;
+}
+
+/** What a finished snapshot is called and how large it is. */
+export interface WrittenSnapshot {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/**
+ * Writes all of the index in slices of a few milliseconds. Keys are of one instant (the tree is cloned); logs, leases and ids may be
+ * newer, which replay from `offset` brings to the same end. Undefined when it was stopped.
+ */
+export async function writeSnapshot(options: SnapshotOptions): Promise<WrittenSnapshot | undefined> {
+  const { disk, directory, epoch, state } = options;
+  const numbers = [state.sequence, epoch, state.group, state.timeMs, state.lastVersion, options.segment, options.offset];
+  const name = fileNames.snapshot(state.sequence, epoch);
+  const path = `${directory}/${name}`;
+  const file = await disk.open(`${path}.tmp`, 'write');
+  let bytes: number | undefined;
+  try {
+    await file.truncate(0);
+    const out = new ChunkWriter(options, (chunk, at) => file.write([chunk], at));
+    await out.raw(encodeHead('SNAP', numbers));
+    bytes = (await writeSections(options, out)) ? out.at : undefined;
+    if (bytes !== undefined) await file.sync();
+  } finally {
+    await file.close();
+  }
+  if (bytes === undefined) {
+    await disk.remove(`${path}.tmp`);
+    return undefined;
+  }
+  await disk.rename(`${path}.tmp`, path);
+  await disk.syncDirectory(directory);
+  return { name, bytes };
+}
+
+async function writeSections(options: SnapshotOptions, out: ChunkWriter): Promise<boolean> {
+  const { state } = options;
+  // Cloned before the first await: this is the instant of `offset`.
+  const keys = state.keys.clone();
+  const segmentIndex = new Map<number, number>();
+  for (const [i, segment] of options.segments.entries()) segmentIndex.set(segment.number, i);
+  await out.section(sections.segments, options.segments, (item) => {
+    out.double(item.number);
+    out.double(item.epoch);
+    out.double(item.bytes);
+  });
+  await out.section(sections.keys, keys.entries(), ([key, entry]) => {
+    out.text(key, 'latin1');
+    out.double(entry.version);
+    out.double(entry.expiresAtMs);
+    out.u32(segmentIndex.get(entry.segment?.number ?? -1) ?? 0xffffffff);
+    out.u32(entry.offset);
+    out.u32(entry.length);
+    out.i32(entry.crc);
+  });
+  await out.section(sections.logs, state.logs, ([name, log]) => writeLog(out, name, log));
+  await out.section(sections.leases, state.leases, ([name, row]) => {
+    out.text(name, 'latin1');
+    out.text(row.owner, 'utf8');
+    out.double(row.epoch);
+    out.double(row.expiresAtMs);
+  });
+  await out.section(sections.ids, state.ids, ([id, { result, timeMs }]) => {
+    out.text(id, 'utf8');
+    out.double(timeMs);
+    if (result.status === 'conflict') {
+      out.double(-1);
+      return out.double(result.failed);
+    }
+    out.double(result.firstVersion);
+    out.double(result.puts);
+    out.double(result.sequences.length);
+    for (const sequence of result.sequences) out.double(sequence);
+  });
+  await out.section(sections.end, [out.items], (items) => out.double(items));
+  return !options.stopped();
+}
+
+function writeLog(out: ChunkWriter, name: Key, log: LogState): void {
+  out.text(name, 'latin1');
+  out.double(log.first);
+  out.double(log.head);
+  out.u32(log.runs.length);
+  for (const run of log.runs) {
+    out.double(run.first);
+    out.double(run.last);
+    out.double(run.segment.number);
+    out.double(run.bytes);
+    out.double(run.index?.at ?? 0);
+    out.u32(run.index?.count ?? 0);
+    out.i32(run.index?.crc ?? 0);
+    const blocks = run.index === undefined ? (run.blocks ?? []) : [];
+    out.u32(blocks.length);
+    for (const number of blocks) out.double(number);
+  }
+}
+
+/** Collects items into chunks of a quarter megabyte, each with length, section, number of items and CRC. */
+class ChunkWriter {
+  readonly #options: SnapshotOptions;
+  readonly #write: (chunk: Uint8Array, at: number) => Promise<void>;
+  #bytes = Buffer.allocUnsafeSlow(chunkBytes * 2);
+  #length = 16;
+  #count = 0;
+  #sliceEndMono = 0;
+  at = 0;
+  items = 0;
+
+  constructor(options: SnapshotOptions, write: (chunk: Uint8Array, at: number) => Promise<void>) {
+    this.#options = options;
+    this.#write = write;
+  }
+
+  async raw(bytes: Uint8Array): Promise<void> {
+    await this.#write(bytes, this.at);
+    this.at += bytes.length;
+  }
+
+  /** Writes all items; stops early when the snapshot was stopped. */
+  async section<Item>(section: number, items: Iterable<Item>, write: (item: Item) => void): Promise<void> {
+    const { clock } = this.#options;
+    let looks = 0;
+    for (const item of items) {
+      write(item);
+      this.#count++;
+      this.items++;
+      if (this.#length >= chunkBytes) await this.#flush(section);
+      if ((++looks & 63) !== 0 || clock.mono() < this.#sliceEndMono) continue;
+      await new Promise<void>((resolve) => clock.soon(resolve));
+      if (this.#options.stopped()) return;
+      this.#sliceEndMono = clock.mono() + sliceMs;
+    }
+    if (this.#count > 0) await this.#flush(section);
+  }
+
+  double(value: number): void {
+    this.#reserve(8);
+    this.#length = this.#bytes.writeDoubleLE(value, this.#length);
+  }
+
+  u32(value: number): void {
+    this.#reserve(4);
+    this.#length = this.#bytes.writeUInt32LE(value, this.#length);
+  }
+
+  i32(value: number): void {
+    this.#reserve(4);
+    this.#length = this.#bytes.writeInt32LE(value, this.#length);
+  }
+
+  text(text: string, encoding: 'latin1' | 'utf8'): void {
+    this.#reserve(4 + 3 * text.length);
+    const length = this.#bytes.write(text, this.#length + 4, encoding);
+    this.#bytes.writeUInt32LE(length, this.#length);
+    this.#length += 4 + length;
+  }
+
+  async #flush(section: number): Promise<void> {
+    const bytes = this.#bytes.subarray(0, this.#length);
+    bytes.writeUInt32LE(bytes.length - 16, 0);
+    bytes.writeUInt32LE(section, 4);
+    bytes.writeUInt32LE(this.#count, 8);
+    bytes.writeInt32LE(crc32(bytes.subarray(16), crc32(bytes.subarray(0, 12))), 12);
+    await this.raw(bytes);
+    this.#length = 16;
+    this.#count = 0;
+  }
+
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#length + count, this.#bytes.length * 2));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+}

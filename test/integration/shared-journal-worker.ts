@@ -1,0 +1,70 @@
+import { tmpdir } from 'node:os';
+import { openSharedEngine } from '../../src/host/engine/open-shared-engine.ts';
+import type { EngineRole } from '../../src/host/engine/seat.ts';
+import { nodeClock } from '../../src/ports/node/clock.ts';
+import { nodeDisk } from '../../src/ports/node/disk.ts';
+import { createNodeNetwork } from '../../src/ports/node/network.ts';
+import { createNodeRandom } from '../../src/ports/node/random.ts';
+
+/** One process of `shared-journal.test.ts`: shares the engine, writes when told, and stops itself at the armed place. */
+export type StopPlace = 'beforeWrite' | 'afterSync' | 'beforeAcknowledge';
+export type ToWorker = { readonly do: 'write' | 'finish' | 'read' } | { readonly do: 'arm'; readonly place: StopPlace };
+export type FromWorker =
+  | { readonly is: 'ready' | 'finished' }
+  | { readonly is: 'seat'; readonly owner: boolean; readonly epoch: number }
+  | { readonly is: 'acknowledged'; readonly entry: string }
+  | { readonly is: 'log'; readonly entries: readonly string[] };
+
+const [directory, name, role] = process.argv.slice(2) as [string, string, EngineRole];
+const send = (message: FromWorker): void => void process.send?.(message);
+let armed: StopPlace | undefined;
+
+function stopAt(place: StopPlace): () => Promise<void> {
+  return async () => {
+    if (armed !== place) return;
+    armed = undefined;
+    process.kill(process.pid, 'SIGSTOP');
+  };
+}
+
+const processPort = { pid: process.pid, temporaryDirectory: () => tmpdir() } as unknown as Parameters<
+  typeof openSharedEngine
+>[0]['ports']['process'];
+const ports = { clock: nodeClock, random: createNodeRandom(), network: createNodeNetwork(), disk: nodeDisk, process: processPort };
+const hooks = { beforeWrite: stopAt('beforeWrite'), afterSync: stopAt('afterSync'), beforeAcknowledge: stopAt('beforeAcknowledge') };
+const engine = await openSharedEngine({ ports, directory, role, name, silenceMs: 800, deadlineMs: 10_000, journal: { hooks } });
+
+let writing = true;
+async function write(writer: number): Promise<void> {
+  for (let n = 0; writing; n++) {
+    const entry = `${name}.${writer}-${n}`;
+    const id = `${process.pid}:${entry}`;
+    const result = await engine.commit({ id, append: [{ log: 'l', entries: [{ data: Buffer.from(entry) }] }] });
+    if (result.status === 'done') send({ is: 'acknowledged', entry });
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+async function readAll(): Promise<string[]> {
+  const entries: string[] = [];
+  for (let after = 0; ;) {
+    const page = await engine.readLog('l', after, 1_000);
+    if (page.entries.length === 0) return entries;
+    for (const entry of page.entries) entries.push(Buffer.from(entry.data).toString());
+    after = page.entries.at(-1)?.sequence ?? after;
+  }
+}
+
+let writers: Promise<void>[] = [];
+process.on('message', (message: ToWorker) => {
+  if (message.do === 'write') writers = [0, 1, 2].map((writer) => write(writer));
+  else if (message.do === 'arm') armed = message.place;
+  else if (message.do === 'read') void readAll().then((entries) => send({ is: 'log', entries }));
+  else {
+    writing = false;
+    void Promise.all(writers).then(() => send({ is: 'finished' }));
+  }
+});
+process.on('disconnect', () => process.exit(0));
+setInterval(() => send({ is: 'seat', owner: engine.owner, epoch: engine.epoch }), 20);
+send({ is: 'ready' });

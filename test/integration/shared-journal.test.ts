@@ -1,0 +1,166 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { FromWorker, StopPlace, ToWorker } from './shared-journal-worker.ts';
+
+// Real processes share one journal. Whatever happens to its owner: nothing acknowledged is lost, nothing is applied twice, and the
+// others go on within seconds.
+const progressMs = 6_000;
+let bundle: string;
+let scratch: string;
+const workers = new Set<Worker>();
+
+class Worker {
+  readonly name: string;
+  readonly child: ChildProcess;
+  readonly ready: Promise<void>;
+  readonly acknowledged: string[] = [];
+  owner = false;
+  epoch = 0;
+  #answers: ((message: FromWorker) => void)[] = [];
+
+  constructor(directory: string, name: string, role: string) {
+    this.name = name;
+    this.child = fork(bundle, [directory, name, role], { serialization: 'advanced', env: { ...process.env, TMPDIR: scratch } });
+    workers.add(this);
+    this.child.on('message', (message) => this.#received(message as FromWorker));
+    this.ready = this.#next('ready').then(() => {});
+  }
+
+  send(message: ToWorker): void {
+    this.child.send(message);
+  }
+
+  async finish(): Promise<void> {
+    const finished = this.#next('finished');
+    this.send({ do: 'finish' });
+    await finished;
+  }
+
+  async readLog(): Promise<readonly string[]> {
+    const log = this.#next('log');
+    this.send({ do: 'read' });
+    const message = await log;
+    return message.is === 'log' ? message.entries : [];
+  }
+
+  async kill(): Promise<void> {
+    workers.delete(this);
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const ended = new Promise((resolve) => this.child.once('exit', resolve));
+    this.child.kill('SIGKILL');
+    await ended;
+  }
+
+  get stopped(): boolean {
+    return /^\d+ \(.*\) T/.test(readFileSync(`/proc/${this.child.pid}/stat`, 'utf8'));
+  }
+
+  #next(is: FromWorker['is']): Promise<FromWorker> {
+    return new Promise((resolve) => {
+      const listener = (message: FromWorker): void => {
+        if (message.is !== is) return;
+        this.#answers = this.#answers.filter((other) => other !== listener);
+        resolve(message);
+      };
+      this.#answers.push(listener);
+    });
+  }
+
+  #received(message: FromWorker): void {
+    if (message.is === 'acknowledged') this.acknowledged.push(message.entry);
+    if (message.is === 'seat') Object.assign(this, { owner: message.owner, epoch: message.epoch });
+    for (const answer of this.#answers) answer(message);
+  }
+}
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + progressMs;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${progressMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function progress(worker: Worker, more = 20): () => boolean {
+  const count = worker.acknowledged.length;
+  return () => worker.acknowledged.length > count + more;
+}
+
+async function start(directory: string, name: string, role: string): Promise<Worker> {
+  const worker = new Worker(directory, name, role);
+  await worker.ready;
+  worker.send({ do: 'write' });
+  return worker;
+}
+
+function check(found: readonly string[], everybody: readonly Worker[]): void {
+  const once = new Set(found);
+  expect(found.length).toBe(once.size);
+  for (const worker of everybody) expect(worker.acknowledged.filter((entry) => !once.has(entry))).toEqual([]);
+}
+
+describe.skipIf(process.platform !== 'linux')('a journal shared by processes', () => {
+  beforeAll(async () => {
+    scratch = mkdtempSync(join(tmpdir(), 'proa-shared-'));
+    bundle = join(scratch, 'worker.mjs');
+    const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
+    const entryPoints = [join(import.meta.dirname, 'shared-journal-worker.ts')];
+    await build({ entryPoints, bundle: true, platform: 'node', format: 'esm', outfile: bundle, banner, logLevel: 'error' });
+  });
+  afterAll(async () => {
+    await Promise.all(Array.from(workers, (worker) => worker.kill()));
+    rmSync(scratch, { recursive: true, force: true });
+  });
+
+  it.each(['beforeWrite', 'afterSync', 'beforeAcknowledge'] as const)(
+    'goes on when the owner stops %s, and the owner acknowledges nothing when it wakes',
+    async (place: StopPlace) => {
+      // One of the directories has no room for a socket: the owner puts it elsewhere and says where.
+      const directory = join(scratch, place === 'afterSync' ? 'x'.repeat(100) : place);
+      const owner = await start(directory, 'owner', 'host');
+      await until('owner', () => owner.owner);
+      const [one, two] = [await start(directory, 'one', 'sidecar'), await start(directory, 'two', 'sidecar')];
+      await until('writing', progress(one));
+      owner.send({ do: 'arm', place });
+      await until('stop', () => owner.stopped);
+      const [oneGoesOn, twoGoesOn] = [progress(one), progress(two)];
+      await until('a new owner', () => one.owner || two.owner);
+      await until('progress of the others', () => oneGoesOn() && twoGoesOn());
+      const epoch = Math.max(one.epoch, two.epoch);
+      const ownerGoesOn = progress(owner);
+      owner.child.kill('SIGCONT');
+      await until('progress of the old owner', ownerGoesOn);
+      expect([owner.owner, owner.epoch]).toEqual([false, epoch]);
+      await Promise.all([owner, one, two].map((worker) => worker.finish()));
+      check(await owner.readLog(), [owner, one, two]);
+      await Promise.all([owner, one, two].map((worker) => worker.kill()));
+    },
+  );
+
+  it('loses nothing when one owner after the other is killed', async () => {
+    const directory = join(scratch, 'kill');
+    const everybody: Worker[] = [];
+    const alive = new Set<Worker>();
+    for (let i = 0; i < 3; i++) alive.add(await start(directory, `w${i}`, i === 0 ? 'host' : 'sidecar'));
+    everybody.push(...alive);
+    for (let round = 0; round < 8; round++) {
+      await until('an owner', () => Array.from(alive).some((worker) => worker.owner));
+      await Promise.all(Array.from(alive, (worker) => until('progress', progress(worker, 5))));
+      const owner = Array.from(alive).find((worker) => worker.owner) as Worker;
+      await owner.kill();
+      alive.delete(owner);
+      const next = await start(directory, `w${round + 3}`, 'sidecar');
+      alive.add(next);
+      everybody.push(next);
+    }
+    await Promise.all(Array.from(alive, (worker) => until('progress', progress(worker, 5))));
+    await Promise.all(Array.from(alive, (worker) => worker.finish()));
+    check(await (Array.from(alive)[0] as Worker).readLog(), everybody);
+    expect(everybody.reduce((sum, worker) => sum + worker.acknowledged.length, 0)).toBeGreaterThan(100);
+    await Promise.all(Array.from(alive, (worker) => worker.kill()));
+  });
+});
