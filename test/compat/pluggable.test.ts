@@ -84,8 +84,8 @@ describe('pluggable components', () => {
     expect(await client.binding.send('feed', 'echo', 'hello')).toBe('hello');
     await eventually(() => feed.cause('{"tick":1}') > 0, 'a reader');
     await eventually(() => feed.answers.length > 0, 'the answer');
-    expect(inputs[0]).toEqual({ tick: 1 });
-    expect(feed.answers[0]).toContain('{"seen":{"tick":1}}');
+    expect(inputs[0]).toBe('{"tick":1}');
+    expect(feed.answers[0]).toContain('{"seen":');
   });
 
   it('give secrets, and are listed in the metadata', async () => {
