@@ -1,4 +1,10 @@
-import { checkLinearizable, type Operation, type RegisterInput, type RegisterOutput, registerModel } from '../../src/testing/linearizability.ts';
+import {
+  checkLinearizable,
+  type Operation,
+  type RegisterInput,
+  type RegisterOutput,
+  registerModel,
+} from '../../src/testing/linearizability.ts';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 type Step = Mutable<Operation<RegisterInput, RegisterOutput>>;
@@ -83,7 +89,8 @@ export class History {
     }
     for (const group of groups) {
       const missing = this.#missing(group);
-      if (missing.length > 0) this.problems.push(`group ${group} never got ${missing.length} acknowledged events: ${missing.slice(0, 5).join(', ')}`);
+      if (missing.length > 0)
+        this.problems.push(`group ${group} never got ${missing.length} acknowledged events: ${missing.slice(0, 5).join(', ')}`);
       this.#judgeOrder(group);
     }
     const texts = new Map(log.map(({ sequence, text }) => [sequence, text]));

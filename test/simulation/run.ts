@@ -49,7 +49,11 @@ export async function simulate(options: RunOptions): Promise<Run> {
     await cluster.readStates();
     return cluster.readAll();
   });
-  const problems = [...cluster.history.judge(groups, log ?? []), ...cluster.failures, ...(log === undefined ? ['nobody serves at the end'] : [])];
+  const problems = [
+    ...cluster.history.judge(groups, log ?? []),
+    ...cluster.failures,
+    ...(log === undefined ? ['nobody serves at the end'] : []),
+  ];
   const trace = time.trace;
   for (const { process } of cluster.members.values()) process.kill();
   return { seed: options.seed, trace, problems, deeds, counts: { ...cluster.history.counts, events: time.events } };
