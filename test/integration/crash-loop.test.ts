@@ -17,12 +17,12 @@ beforeAll(async () => {
   app = createServer((incoming, outgoing) => {
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-    incoming.on('end', () => {
+    incoming.on('end', (): unknown => {
       if (incoming.url === '/dapr/subscribe') return outgoing.end('[{"pubsubname":"pubsub","topic":"numbers","route":"/numbers"}]');
       if (incoming.url !== '/numbers') return outgoing.writeHead(404).end();
       const { data } = JSON.parse(Buffer.concat(chunks).toString()) as { data: { writer: number; number: number } };
       received.set(data.writer, [...(received.get(data.writer) ?? []), data.number]);
-      outgoing.end();
+      return outgoing.end();
     });
   });
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));

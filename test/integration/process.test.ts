@@ -102,10 +102,10 @@ describe('a running sidecar', () => {
 
   it('lets a slow request finish after SIGTERM, and ends with 0', async () => {
     let arrived = false;
-    const app = createServer((incoming, outgoing) => {
+    const app = createServer((incoming, outgoing): unknown => {
       if (incoming.url !== '/slow') return outgoing.writeHead(404).end();
       arrived = true;
-      setTimeout(() => outgoing.end('done'), 1_000);
+      return setTimeout(() => outgoing.end('done'), 1_000);
     });
     await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
     const sidecar = await startSidecar({ appId: 'slow', machine, appPort: String((app.address() as AddressInfo).port) });
