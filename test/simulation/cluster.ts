@@ -7,7 +7,12 @@ import { openSharedEngine } from '../../src/host/engine/open-shared-engine.ts';
 import type { SharedEngine } from '../../src/host/engine/shared-engine.ts';
 import { silentLogger } from '../../src/kernel/log.ts';
 import { tuple } from '../../src/kernel/tuple.ts';
-import { createSimulatedMachine, type SimulatedMachine, type SimulatedMachineOptions, type SimulatedProcess } from '../../src/testing/simulator/machine.ts';
+import {
+  createSimulatedMachine,
+  type SimulatedMachine,
+  type SimulatedMachineOptions,
+  type SimulatedProcess,
+} from '../../src/testing/simulator/machine.ts';
 import * as v from 'valibot';
 import { History } from './history.ts';
 
@@ -92,7 +97,13 @@ export class Cluster {
     member.engine = engine;
     const shared = { engine, random: ports.random, log: silentLogger, namespace: 'sim' };
     member.state = createEngineStore({ ...shared, space: 'store' });
-    const config = v.parse(engineBrokerConfig, { lanes: '4', leaseTtl: '1s', redeliverInterval: '100ms', redeliverIntervalMax: '1s', startFrom: 'start' });
+    const config = v.parse(engineBrokerConfig, {
+      lanes: '4',
+      leaseTtl: '1s',
+      redeliverInterval: '100ms',
+      redeliverIntervalMax: '1s',
+      startFrom: 'start',
+    });
     member.broker = new EngineBroker(config, { ...shared, clock: ports.clock, name: 'bus' });
     for (let i = 0; i < 2; i++) this.#client(member, () => this.#stateStep(member), 160);
     this.#client(member, () => this.#append(member), 250);

@@ -22,6 +22,7 @@ export interface RunOptions extends SimulatedMachineOptions {
 
 export type Deed = 'kill' | 'freeze' | 'partition' | 'power' | 'reset';
 
+const everyDeed: readonly Deed[] = ['kill', 'freeze', 'power', 'reset'];
 const names = ['a', 'b', 'c'] as const;
 
 /** One run of the cluster: a storm, then calm, then judgement. Everything follows from the seed. */
@@ -33,7 +34,7 @@ export async function simulate(options: RunOptions): Promise<Run> {
   const stormEndsMs = options.stormMs ?? 8_000;
   while (time.nowMs < stormEndsMs) {
     await time.run(100 + cluster.below(500));
-    deeds.push(`${time.nowMs.toFixed(0)} ms: ${await strike(cluster, options.deeds ?? ['kill', 'freeze', 'partition', 'power', 'reset'])}`);
+    deeds.push(`${time.nowMs.toFixed(0)} ms: ${await strike(cluster, options.deeds ?? everyDeed)}`);
   }
   network.heal();
   for (const [name, { process }] of cluster.members) {
@@ -49,7 +50,11 @@ export async function simulate(options: RunOptions): Promise<Run> {
     await cluster.readStates();
     return cluster.readAll();
   });
-  const problems = [...cluster.history.judge(groups, log ?? []), ...cluster.failures, ...(log === undefined ? ['nobody serves at the end'] : [])];
+  const problems = [
+    ...cluster.history.judge(groups, log ?? []),
+    ...cluster.failures,
+    ...(log === undefined ? ['nobody serves at the end'] : []),
+  ];
   const trace = time.trace;
   for (const { process } of cluster.members.values()) process.kill();
   return { seed: options.seed, trace, problems, deeds, counts: { ...cluster.history.counts, events: time.events } };
