@@ -14,6 +14,7 @@ export interface SimulatedMachineOptions {
 /** One process of the machine, with the ports that it sees the world through. */
 export interface SimulatedProcess {
   readonly name: string;
+  readonly pid: number;
   readonly ports: Ports;
   readonly state: 'running' | 'frozen' | 'dead';
   /** SIGKILL: calls under way are finished by the system, nobody hears their results. */
@@ -54,13 +55,14 @@ export function createSimulatedMachine(options: SimulatedMachineOptions): Simula
   });
   const running = new Set<SimulatedProcess>();
   let pid = 100;
+  const alive = (asked: number): boolean => [...running].some((process) => process.pid === asked && process.state !== 'dead');
   return {
     time,
     network,
     disk,
     random,
     start(name) {
-      const process = startProcess({ name, pid: pid++, seed: random.u32(), time, network, disk, options });
+      const process = startProcess({ name, pid: pid++, seed: random.u32(), time, network, disk, options, alive });
       running.add(process);
       return process;
     },
@@ -80,14 +82,16 @@ interface Start {
   readonly network: SimulatedNetwork;
   readonly disk: SimulatedDisk;
   readonly options: SimulatedMachineOptions;
+  readonly alive: (pid: number) => boolean;
 }
 
-function startProcess({ name, pid, seed, time, network, disk, options }: Start): SimulatedProcess {
+function startProcess({ name, pid, seed, time, network, disk, options, alive }: Start): SimulatedProcess {
   let state: SimulatedProcess['state'] = 'running';
   let held: (() => void)[] = [];
   const gate = (): Promise<void> | undefined => (state === 'running' ? undefined : new Promise((resolve) => void held.push(resolve)));
   return {
     name,
+    pid,
     get state() {
       return state;
     },
@@ -96,7 +100,7 @@ function startProcess({ name, pid, seed, time, network, disk, options }: Start):
       random: processRandom(seed),
       network: network.node(name),
       disk: gatedDisk(disk, gate, options.answerBeforeSync === true),
-      process: processStub(name, pid),
+      process: processStub(name, pid, alive),
     },
     kill() {
       state = 'dead';
@@ -133,9 +137,10 @@ function processRandom(seed: number): Random {
   };
 }
 
-function processStub(name: string, pid: number): ProcessPort {
+function processStub(name: string, pid: number, alive: (pid: number) => boolean): ProcessPort {
   const known: Partial<ProcessPort> = {
     pid,
+    alive,
     platform: 'linux',
     env: () => undefined,
     environment: () => ({}),
