@@ -22,7 +22,7 @@ export interface RunOptions extends SimulatedMachineOptions {
 
 export type Deed = 'kill' | 'freeze' | 'partition' | 'power' | 'reset';
 
-const everyDeed: readonly Deed[] = ['kill', 'freeze', 'power', 'reset'];
+const everyDeed: readonly Deed[] = ['kill', 'freeze', 'partition', 'power', 'reset'];
 const names = ['a', 'b', 'c'] as const;
 
 /** One run of the cluster: a storm, then calm, then judgement. Everything follows from the seed. */
