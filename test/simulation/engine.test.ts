@@ -45,4 +45,9 @@ describe('the simulation finds planted bugs', () => {
     const run = await findBug({ answerBeforeSync: true, deeds: ['power'], stormMs: 4_000, calmMs: 2_000 }, 30);
     expect(run?.problems.join('\n')).toMatch(/violated|was given to|is not in the log|never got/);
   });
+
+  it('a new owner that does not wait until the old one has noticed', async () => {
+    const run = await findBug({ othersHidden: true, deeds: ['partition'], stormMs: 6_000 }, 30);
+    expect(run?.problems.join('\n')).toMatch(/violated/);
+  });
 });

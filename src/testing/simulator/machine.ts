@@ -9,6 +9,8 @@ export interface SimulatedMachineOptions {
   readonly syncOff?: boolean;
   /** Planted: `sync` answers before it is done. */
   readonly answerBeforeSync?: boolean;
+  /** Planted: every process is told that the others do not exist, so a new owner does not wait for the old one to notice. */
+  readonly othersHidden?: boolean;
 }
 
 /** One process of the machine, with the ports that it sees the world through. */
@@ -55,7 +57,8 @@ export function createSimulatedMachine(options: SimulatedMachineOptions): Simula
   });
   const running = new Set<SimulatedProcess>();
   let pid = 100;
-  const alive = (asked: number): boolean => [...running].some((process) => process.pid === asked && process.state !== 'dead');
+  const alive = (asked: number): boolean =>
+    options.othersHidden !== true && [...running].some((process) => process.pid === asked && process.state !== 'dead');
   return {
     time,
     network,
