@@ -176,6 +176,7 @@ class Host implements RunningHost {
     return createLogger({
       clock: ports.clock,
       format: shared.logFormat,
+      embedded: shared.mode !== 'sidecar',
       level: shared.logLevel === 'warn' ? 'warning' : shared.logLevel,
       appId,
       instance: ports.process.hostName(),
@@ -324,6 +325,8 @@ class HostedApp implements RunningApp {
       shutdown,
       becameReady: () => {
         this.#markReady();
+        // `run` says so itself.
+        if (shared.mode === 'sidecar') log.info('the app is ready');
         events({ kind: 'ready', appId: spec.id });
       },
     });

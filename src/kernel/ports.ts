@@ -30,6 +30,8 @@ export interface Random {
   u32(): number;
   /** `count` fresh random bytes. */
   bytes(count: number): Uint8Array;
+  /** `digits` random lower-case hex digits (at most 64). */
+  hex(digits: number): string;
   /** A version 4 UUID. */
   uuid(): string;
 }

@@ -1,7 +1,5 @@
 import type { Random } from '../kernel/ports.ts';
 
-const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-
 /** Makes W3C trace and span ids from the random port; all-zero ids do not occur. */
 export interface TraceIds {
   /** 32 lower-case hex digits. */
@@ -10,24 +8,18 @@ export interface TraceIds {
   spanId(): string;
 }
 
-/** Ids by a table of hex pairs over 32-bit draws: formatting through `toString` would cost more than drawing. */
+const noTraceId = '0'.repeat(32);
+const noSpanId = '0'.repeat(16);
+
+/** Ids for one tracer. */
 export function createTraceIds(random: Random): TraceIds {
-  const word = (): string => {
-    const value = random.u32();
-    return (
-      (hex[value >>> 24] as string) +
-      (hex[(value >>> 16) & 255] as string) +
-      (hex[(value >>> 8) & 255] as string) +
-      (hex[value & 255] as string)
-    );
-  };
-  const nonZero = (make: () => string, zero: string): string => {
-    let id = make();
-    while (id === zero) id = make();
-    return id;
-  };
   return {
-    traceId: () => nonZero(() => word() + word() + word() + word(), '0'.repeat(32)),
-    spanId: () => nonZero(() => word() + word(), '0'.repeat(16)),
+    traceId: () => nonZero(random.hex(32), noTraceId),
+    spanId: () => nonZero(random.hex(16), noSpanId),
   };
+}
+
+// Zero means "invalid" on the wire; it comes up once in 2^64 ids, and then any other id will do.
+function nonZero(id: string, zero: string): string {
+  return id === zero ? `${zero.slice(1)}1` : id;
 }

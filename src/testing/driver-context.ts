@@ -75,6 +75,7 @@ function processWith(env: Readonly<Record<string, string>>): ProcessPort {
 function countingRandom(): Random {
   let count = 0;
   return {
+    hex: (digits) => (count = (Math.imul(count, 1_664_525) + 1_013_904_223) >>> 0).toString(16).padStart(digits, '0').slice(0, digits),
     u32: () => (count = (Math.imul(count, 1_664_525) + 1_013_904_223) >>> 0),
     bytes: (length) => Uint8Array.from({ length }, () => (count = (Math.imul(count, 1_664_525) + 1_013_904_223) >>> 0) >>> 24),
     uuid: () => `00000000-0000-4000-8000-${String(++count).padStart(12, '0')}`,

@@ -18,7 +18,7 @@ async function splitAsEsm(root) {
     format: 'esm',
     platform: 'node',
     target: 'node20.19',
-    minify: true,
+    minify: process.env.PROA_READABLE === undefined,
     keepNames: false,
     legalComments: 'none',
     external: vendorPackages,
@@ -46,6 +46,10 @@ function refuseLazyCommonJs({ inputs, outputs }) {
     throw new Error(`imported lazily, but CommonJS: ${wrong.join(', ')}; add an alias to the package's ES module build`);
 }
 
+// A chunk's exports are getters over getters, and every call across chunks would pay for them. Bindings never change after a module has run,
+// so its last statement exchanges them for values; chunks in a circle keep the getters that they took earlier.
+const plainExports = "module.exports = Object.defineProperty(Object.assign({}, module.exports), '__esModule', { value: true });";
+
 /** ESM to CommonJS, `import()` included: without it every lazy part would go through Node's ESM loader. */
 async function toCommonJs(text) {
   const { code } = await transform(text, {
@@ -53,11 +57,11 @@ async function toCommonJs(text) {
     platform: 'node',
     target: 'node20.19',
     supported: { 'dynamic-import': false },
-    minify: true,
+    minify: process.env.PROA_READABLE === undefined,
     legalComments: 'none',
     logLevel: 'error',
   });
-  return code;
+  return `${code}\n${plainExports}`;
 }
 
 /** Names chunks by their content, so that the loader's cache needs no hashing at start; references inside follow. */
@@ -94,7 +98,12 @@ export async function buildCommand(root) {
   // The entry keeps its name; its content stands in the key.
   const key = createHash('sha256').update(converted.get('entry.js')).digest('hex').slice(0, 16);
   const loader = readFileSync(join(root, 'tools/build/loader.cjs'), 'utf8').replace('__ENTRY_KEY__', key);
-  const { code } = await transform(loader, { minify: true, platform: 'node', target: 'node20.19', legalComments: 'none' });
+  const { code } = await transform(loader, {
+    minify: process.env.PROA_READABLE === undefined,
+    platform: 'node',
+    target: 'node20.19',
+    legalComments: 'none',
+  });
   const banner = '#!/usr/bin/env node\n';
   writeFileSync(join(out, 'proa.cjs'), banner + code.replace(/^#!.*\n/, ''));
   chmodSync(join(out, 'proa.cjs'), 0o755);

@@ -68,6 +68,6 @@ function eraseEnums(text) {
 function filesBelow(folder, extension) {
   return readdirSync(folder, { recursive: true })
     .filter((path) => path.endsWith(extension))
-    .toSorted()
+    .toSorted((a, b) => (a < b ? -1 : 1))
     .map((path) => join(folder, path));
 }

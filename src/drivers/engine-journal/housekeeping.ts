@@ -42,14 +42,15 @@ export class Housekeeping {
   #stopped = false;
   #snapshotBytes = 0;
   #unsnapshotBytes: number;
-  #sealed = 0;
+  /** The segment that was written when the last round began: a higher one means that some were sealed since. */
+  #roundAt: number;
   #timer: Timer | undefined;
   #error: unknown;
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
     this.#unsnapshotBytes = options.replayedBytes;
-    this.#sealed = this.#countSealed();
+    this.#roundAt = options.writer.segment.number;
     this.#armPurge();
   }
 
@@ -63,7 +64,7 @@ export class Housekeeping {
     this.#unsnapshotBytes += length;
     if (this.#running !== undefined || this.#stopped) return;
     const due = this.#unsnapshotBytes > Math.max(this.#options.snapshotEveryBytes, this.#snapshotBytes);
-    if (!due && this.#countSealed() === this.#sealed) return;
+    if (!due && this.#options.writer.segment.number === this.#roundAt) return;
     void this.run(due);
   }
 
@@ -78,6 +79,25 @@ export class Housekeeping {
     await this.#running;
     await this.run(true);
     if (this.#error !== undefined) throw this.#error;
+  }
+
+  /** Takes a snapshot, then runs `use` while nothing is removed: the files of that moment and what is appended meanwhile are complete. */
+  async holding<Result>(use: () => Promise<Result>): Promise<Result> {
+    await this.#running;
+    let result: Promise<Result> | undefined;
+    this.#running = this.#round(true)
+      .then(() => {
+        if (this.#error !== undefined) throw this.#error;
+        return (result = use());
+      })
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => (this.#running = undefined));
+    await this.#running;
+    if (result === undefined) throw this.#error;
+    return result;
   }
 
   async close(): Promise<void> {
@@ -107,7 +127,7 @@ export class Housekeeping {
 
   async #round(snapshot: boolean): Promise<void> {
     this.#error = undefined;
-    this.#sealed = this.#countSealed();
+    this.#roundAt = this.#options.writer.segment.number;
     const stopped = (): boolean => this.#stopped;
     try {
       for (const segment of this.#options.segments.all()) {
@@ -155,10 +175,6 @@ export class Housekeeping {
     const { disk, indexes, segments } = this.#options;
     await segments.remove(segment);
     if ((await disk.stat(indexes.path(segment))) !== undefined) await disk.remove(indexes.path(segment));
-  }
-
-  #countSealed(): number {
-    return this.#options.segments.all().filter((segment) => segment.sealed).length;
   }
 
   #armPurge(): void {

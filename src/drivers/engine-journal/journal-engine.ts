@@ -192,15 +192,8 @@ class OwnedJournal implements JournalEngine {
     return this.#parts.housekeeping.snapshotNow();
   }
 
-  async inspect<Result>(use: (parts: JournalParts) => Promise<Result>): Promise<Result> {
-    await this.snapshot();
-    const held = this.#parts.segments.all();
-    for (const segment of held) segment.pins++;
-    try {
-      return await use(this.#parts);
-    } finally {
-      for (const segment of held) segment.pins--;
-    }
+  inspect<Result>(use: (parts: JournalParts) => Promise<Result>): Promise<Result> {
+    return this.#parts.housekeeping.holding(() => use(this.#parts));
   }
 
   close(): Promise<void> {
@@ -339,10 +332,16 @@ class OwnedJournal implements JournalEngine {
     }
     const firstVersion = this.#nextVersion;
     for (const { key, value, expiresAtMs } of commit.put ?? []) {
-      const fields = { version: this.#nextVersion++, expiresAtMs: expiresAtMs ?? 0, length: value.length, crc: crc32(value), offset: 0 };
-      const entry = new KeyEntry({ ...fields, expiresAtMs: expiresAtMs === undefined ? 0 : Math.max(expiresAtMs, 1) });
+      const expires = expiresAtMs === undefined ? 0 : Math.max(expiresAtMs, 1);
+      const entry = new KeyEntry({
+        version: this.#nextVersion++,
+        expiresAtMs: expires,
+        length: value.length,
+        crc: crc32(value),
+        offset: 0,
+      });
       group.buffer.put(key, entry, value);
-      state.cache.add(entry, new Uint8Array(value));
+      state.cache.add(entry, value);
       pending.queue({ kind: 'put', key, entry, moved: false }, group);
     }
     const sequences = (commit.append ?? []).map(({ log, entries }) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../contracts/engine.ts';
 import { isProaError } from '../../kernel/errors.ts';
-import { createFakeClock } from '../../testing/fake-clock.ts';
+import { createFakeClock, type FakeClock } from '../../testing/fake-clock.ts';
 import {
   createSimulatedDisk,
   type DiskCall,
@@ -28,6 +28,17 @@ function valueOf(key: string, n: number): Uint8Array {
   return Buffer.from(`${key}=${n};`.repeat(1 + (n % 40)));
 }
 
+/** Lets others go first, so often. */
+async function turns(count: number): Promise<void> {
+  for (let turn = count; turn > 0; turn--) await Promise.resolve();
+}
+
+/** A clock without real waiting: a run is a pure function of its seed, and hundreds of them take seconds. */
+function quickClock(): FakeClock {
+  const clock = createFakeClock();
+  return { ...clock, soon: queueMicrotask };
+}
+
 interface Acknowledged {
   /** Per key the last acknowledged number, and the numbers that may have happened after it. */
   readonly keys: Map<string, { sure: number; maybe: number[] }>;
@@ -40,7 +51,7 @@ async function work(engine: Engine, random: { u32(): number }, seen: Acknowledge
   const writer = async (id: number): Promise<void> => {
     for (let i = 0; i < commits; i++) {
       // Writers out of step: some commits arrive while the writer is at other work than syncing.
-      for (let turns = random.u32() % 4; turns > 0; turns--) await new Promise(setImmediate);
+      await turns(random.u32() % 24);
       const key = `k${id}-${random.u32() % 5}`;
       const known = seen.keys.get(key) ?? { sure: 0, maybe: [] };
       seen.keys.set(key, known);
@@ -92,14 +103,19 @@ async function crashScenario(seed: number, more: Partial<SimulatedDiskOptions> =
   const disk = simulated(seed * 7919 + 1, more);
   const seen = nothing();
   for (let life = 0; life < 3; life++) {
-    const crashAt = disk.calls + 20 + (random.u32() % 220);
-    disk.options = { ...disk.options, delay: async (call) => void (call.n === crashAt && disk.crash()) };
-    const engine = await journal(disk).catch(() => undefined);
+    const crashAt = disk.calls + 20 + (random.u32() % 400);
+    const delay = async (call: DiskCall): Promise<void> => {
+      await turns(random.u32() % 24);
+      if (call.n === crashAt) disk.crash();
+    };
+    disk.options = { ...disk.options, delay };
+    const engine = await journal(disk, small, quickClock()).catch(() => undefined);
     if (engine !== undefined) {
-      await work(engine, random, seen, 60);
+      await work(engine, random, seen, 80);
       if (disk.calls < crashAt) disk.crash();
       await engine.abandon();
     }
+    disk.restart();
   }
   disk.options = { random: disk.options.random };
   const engine = await journal(disk);
@@ -186,6 +202,7 @@ describe('journal: damage', () => {
         disk.options = { random: disk.options.random };
         if (n % 2 === 0) disk.crash();
         await engine?.abandon();
+        disk.restart();
         const next = await journal(disk);
         expect(await losses(next, seen), `${code} at call ${n}`).toEqual([]);
         await next.close();

@@ -18,7 +18,7 @@ function movableClock(): Clock & { readonly advance: (ms: number) => void } {
 async function rig(
   disk: Disk,
   directory: string,
-  more: { options?: JournalOptions; crash(): void; destroy(): Promise<void> },
+  more: { options?: JournalOptions; crash(): void; restart(): void; destroy(): Promise<void> },
 ): Promise<EngineUnderTest> {
   const clock = movableClock();
   const open = () => openJournalEngine({ ports: { clock, disk }, directory, options: more.options ?? {} });
@@ -32,6 +32,7 @@ async function rig(
     async crash() {
       more.crash();
       await engine.abandon();
+      more.restart();
       return (engine = await open());
     },
     advance: clock.advance,
@@ -44,7 +45,7 @@ async function rig(
 
 async function onRealDisk(options: JournalOptions): Promise<EngineUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), 'proa-journal-'));
-  return rig(nodeDisk, directory, { options, crash: () => {}, destroy: () => rm(directory, { recursive: true }) });
+  return rig(nodeDisk, directory, { options, crash: () => {}, restart: () => {}, destroy: () => rm(directory, { recursive: true }) });
 }
 
 engineSuite({ name: 'journal on the real disk', open: () => onRealDisk({}) });
@@ -58,6 +59,11 @@ engineSuite({
   name: 'journal on the simulated disk',
   open: () => {
     const disk = createSimulatedDisk({ random: seededRandom(7) });
-    return rig(disk, '/data/journal', { options: { segmentBytesMax: 64 * 1024 }, crash: () => disk.crash(), destroy: async () => {} });
+    return rig(disk, '/data/journal', {
+      options: { segmentBytesMax: 64 * 1024 },
+      crash: disk.crash,
+      restart: disk.restart,
+      destroy: async () => {},
+    });
   },
 });

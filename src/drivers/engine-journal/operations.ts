@@ -62,6 +62,7 @@ export type Operation =
 /** The answer that a repeat gets. */
 export function resultOf(kept: KeptResult): CommitResult {
   if (kept.status === 'conflict') return { status: 'conflict', failed: kept.failed };
-  const versions = Array.from({ length: kept.puts }, (_, i) => kept.firstVersion + i);
+  const versions: number[] = [];
+  for (let i = 0; i < kept.puts; i++) versions.push(kept.firstVersion + i);
   return { status: 'done', versions, sequences: kept.sequences };
 }

@@ -5,6 +5,8 @@ import { Segment, type Segments } from './segment.ts';
 /** Zeros are written this far ahead: a sync inside them needs no metadata of the file system, which halves its time. */
 const aheadBytesMin = 256 * 1024;
 const aheadBytesMax = 4 * 1024 * 1024;
+/** Larger groups pay for the metadata with few syncs; writing every byte twice would cost them more. */
+const zeroGroupMax = 64 * 1024;
 
 export interface SegmentWriterOptions {
   readonly disk: Disk;
@@ -91,7 +93,7 @@ export class SegmentWriter {
   /** What was written is durable: the end moves behind it. */
   advance(length: number): void {
     this.#segment.bytes += length;
-    if (this.#zeroing === undefined && this.#zeroed - this.#segment.bytes < this.#ahead / 2) {
+    if (length <= zeroGroupMax && this.#zeroing === undefined && this.#zeroed - this.#segment.bytes < this.#ahead / 2) {
       this.#zeroing = this.#zeroAhead().finally(() => (this.#zeroing = undefined));
     }
   }

@@ -1,8 +1,10 @@
 import type { Clock, Disk } from '../../kernel/ports.ts';
+import type { OrderedMap } from '../../kernel/ordered-map.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { crc32 } from './crc32.ts';
 import { encodeHead, fileNames } from './format.ts';
 import type { LogState } from './log-state.ts';
+import type { KeyEntry } from './operations.ts';
 import type { JournalState } from './state.ts';
 
 /** Parts of a snapshot; each chunk holds items of one of them. */
@@ -41,13 +43,15 @@ export async function writeSnapshot(options: SnapshotOptions): Promise<WrittenSn
   const numbers = [state.sequence, epoch, state.group, state.timeMs, state.lastVersion, options.segment, options.offset];
   const name = fileNames.snapshot(state.sequence, epoch);
   const path = `${directory}/${name}`;
+  // Cloned before the first await: this is the instant of `offset`.
+  const keys = state.keys.clone();
   const file = await disk.open(`${path}.tmp`, 'write');
   let bytes: number | undefined;
   try {
     await file.truncate(0);
     const out = new ChunkWriter(options, (chunk, at) => file.write([chunk], at));
     await out.raw(encodeHead('SNAP', numbers));
-    bytes = (await writeSections(options, out)) ? out.at : undefined;
+    bytes = (await writeSections(options, keys, out)) ? out.at : undefined;
     if (bytes !== undefined) await file.sync();
   } finally {
     await file.close();
@@ -61,10 +65,8 @@ export async function writeSnapshot(options: SnapshotOptions): Promise<WrittenSn
   return { name, bytes };
 }
 
-async function writeSections(options: SnapshotOptions, out: ChunkWriter): Promise<boolean> {
+async function writeSections(options: SnapshotOptions, keys: OrderedMap<KeyEntry>, out: ChunkWriter): Promise<boolean> {
   const { state } = options;
-  // Cloned before the first await: this is the instant of `offset`.
-  const keys = state.keys.clone();
   const segmentIndex = new Map<number, number>();
   for (const [i, segment] of options.segments.entries()) segmentIndex.set(segment.number, i);
   await out.section(sections.segments, options.segments, (item) => {

@@ -145,14 +145,18 @@ export class JournalState {
   }
 
   #put(key: Key, entry: KeyEntry, place: { segment: Segment; base: number; moved: boolean }): void {
-    const before = this.keys.get(key);
+    // One way down the tree for a new key; only a known one is looked up.
+    const added = !place.moved && this.keys.set(key, entry, false);
+    const before = added ? undefined : this.keys.get(key);
     if (place.moved && (before === undefined || before.version !== entry.version)) return;
     entry.segment = place.segment;
     entry.offset += place.base;
-    if (before !== undefined) this.#count(key, before, -1);
-    if (place.moved && before?.value !== undefined) this.cache.add(entry, before.value);
-    if (before !== undefined) this.cache.drop(before);
-    this.keys.set(key, entry);
+    if (before !== undefined) {
+      this.#count(key, before, -1);
+      if (place.moved && before.value !== undefined) this.cache.add(entry, before.value);
+      this.cache.drop(before);
+      this.keys.set(key, entry);
+    }
     this.#count(key, entry, 1);
     if (entry.version > this.lastVersion) this.lastVersion = entry.version;
     if (entry.expiresAtMs > 0 && !place.moved) this.#expires(key, entry.expiresAtMs);

@@ -13,28 +13,40 @@ interface Series {
 
 const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 // Distinct paths that get a look-up of their own; behind it the registry has its own limit of series.
-const seriesMax = 4_096;
+const pathsMax = 4_096;
 
 export function createFrontMetrics(metrics: FrontMetricsSource): FrontMetrics {
-  const series = new Map<string, Series>();
+  // Status codes of one method and path; joining the three into one key would cost more than the counting.
+  const byPath = new Map<string, Map<string, (Series | undefined)[]>>();
+  const resolve = (method: string, path: string, status: number): Series => {
+    const labels = {
+      [labelNames.method]: known.has(method) ? method : 'UNKNOWN',
+      [labelNames.path]: pathLabel(path),
+      [labelNames.status]: String(status),
+    };
+    return {
+      requests: metrics.counter(metricNames.httpServerRequests, labels),
+      latency: metrics.histogram(metricNames.httpServerLatency, labels),
+    };
+  };
+  const remember = (method: string, path: string, status: number): Series => {
+    const series = resolve(method, path, status);
+    let methods = byPath.get(path);
+    if (methods === undefined) {
+      if (byPath.size >= pathsMax) return series;
+      methods = new Map();
+      byPath.set(path, methods);
+    }
+    const statuses = methods.get(method) ?? [];
+    methods.set(method, statuses);
+    statuses[status - 100] = series;
+    return series;
+  };
   return {
     record({ method, path, status, tookMs }) {
-      const id = `${method} ${status} ${path}`;
-      let found = series.get(id);
-      if (found === undefined) {
-        const labels = {
-          [labelNames.method]: known.has(method) ? method : 'UNKNOWN',
-          [labelNames.path]: path,
-          [labelNames.status]: String(status),
-        };
-        found = {
-          requests: metrics.counter(metricNames.httpServerRequests, labels),
-          latency: metrics.histogram(metricNames.httpServerLatency, labels),
-        };
-        if (series.size < seriesMax) series.set(id, found);
-      }
-      found.requests.add(1);
-      found.latency.record(tookMs);
+      const series = byPath.get(path)?.get(method)?.[status - 100] ?? remember(method, path, status);
+      series.requests.add(1);
+      series.latency.record(tookMs);
     },
   };
 }

@@ -1,3 +1,5 @@
+const noMetadata: Readonly<Record<string, string>> = Object.freeze({});
+
 /** A query string, read only when somebody asks. Values are unescaped with `+` as a space; a bad escape stays as it is. */
 export class Query {
   readonly raw: string;
@@ -21,9 +23,9 @@ export class Query {
   }
 
   /** `metadata.<key>=<value>` as an object without prototype; the first value of a key wins. */
-  metadata(): Record<string, string> {
+  metadata(): Readonly<Record<string, string>> {
+    if (this.raw === '' || !this.raw.includes('metadata.')) return noMetadata;
     const metadata = Object.create(null) as Record<string, string>;
-    if (!this.raw.includes('metadata.')) return metadata;
     for (const [key, value] of this.#all()) {
       if (!key.startsWith('metadata.')) continue;
       const name = key.slice('metadata.'.length);

@@ -33,13 +33,14 @@ export function createRouter(routes: readonly Route[]): Router {
   for (const route of routes) add(root, route);
   return {
     match(method, path) {
-      const segments = path.split('/');
-      const kept = path.includes('//') ? segments.filter((segment, i) => segment !== '' || i === 0) : segments;
-      if (kept.length > 2 && kept.at(-1) === '') kept.pop();
-      return find(root, kept, { at: 1, method, values: [] });
+      const folded = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
+      const end = folded.length > 1 && folded.charCodeAt(folded.length - 1) === slash ? folded.length - 1 : folded.length;
+      return find(root, { path: folded, end, method, values: [] }, 1);
     },
   };
 }
+
+const slash = 47;
 
 function add(root: Node, route: Route): void {
   let node = root;
@@ -66,36 +67,47 @@ function add(root: Node, route: Route): void {
 }
 
 interface Search {
-  readonly at: number;
+  readonly path: string;
+  /** Where the path ends, a trailing slash left out. */
+  readonly end: number;
   readonly method: string;
-  readonly values: readonly string[];
+  /** What the parameters on the way here hold. */
+  readonly values: string[];
 }
 
-function find(node: Node, segments: readonly string[], search: Search): Routed {
-  const { at, method, values } = search;
-  if (at === segments.length) {
+// `at` is where the next segment begins; beyond `end` there is none.
+function find(node: Node, search: Search, at: number): Routed {
+  const { path, end, method, values } = search;
+  if (at > end) {
     const leaf = node.leaves?.get(method);
     return leaf === undefined ? undefined : bind(leaf, values);
   }
-  const segment = segments[at] as string;
+  const next = path.indexOf('/', at);
+  const stop = next < 0 || next > end ? end : next;
+  const segment = path.slice(at, stop);
   const fixed = node.fixed.get(segment);
   if (fixed !== undefined) {
-    const found = find(fixed, segments, { at: at + 1, method, values });
+    const found = find(fixed, search, stop + 1);
     if (found !== undefined) return found;
   }
   if (node.parameter !== undefined && segment !== '') {
-    const found = find(node.parameter, segments, { at: at + 1, method, values: [...values, segment] });
+    values.push(segment);
+    const found = find(node.parameter, search, stop + 1);
     if (found !== undefined) return found;
+    values.pop();
   }
   const rest = node.rest?.get(method);
-  return rest === undefined ? undefined : bind(rest, [...values, segments.slice(at).join('/')]);
+  if (rest === undefined) return undefined;
+  values.push(path.slice(at, end));
+  return bind(rest, values);
 }
 
+// Names come from the table, so a plain object is safe; objects without prototype are slow ones.
 function bind(leaf: Leaf, values: readonly string[]): Match | 'bad-escape' {
-  const params = Object.create(null) as Record<string, string>;
+  const params: Record<string, string> = {};
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as string;
-    if (/%(?![0-9A-Fa-f]{2})/.test(value)) return 'bad-escape';
+    if (value.includes('%') && /%(?![0-9A-Fa-f]{2})/.test(value)) return 'bad-escape';
     params[leaf.names[i] as string] = unescapeQuery(value);
   }
   return { route: leaf.route, params };

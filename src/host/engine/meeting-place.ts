@@ -7,19 +7,26 @@ export interface MeetingPlace {
   /** Makes room for a socket of this epoch and says where to listen. Nobody else ever uses that path. */
   place(epoch: number): Promise<Address>;
   publish(epoch: number, address: Address): Promise<void>;
-  /** Undefined when the owner of that epoch has not published yet, or has gone in order. */
-  find(epoch: number): Promise<Address | undefined>;
+  /** Undefined when the owner of that epoch has not published yet; `left` when it has gone in order, so that nobody waits for it. */
+  find(epoch: number): Promise<Address | 'left' | undefined>;
   /** True when an owner of an older epoch has not gone in order and its process still exists: it may not know yet that it was replaced. */
   olderLives(epoch: number): Promise<boolean>;
   /** Removes the notices of older epochs: whoever comes next need not think of those owners. */
   forgetOlder(epoch: number): Promise<void>;
-  /** Takes the own notice back; the socket's file goes with its listener. */
+  /** Says in the own notice that the owner has left; the socket's file goes with its listener. */
   retract(epoch: number): Promise<void>;
 }
 
 /** What fits into `sun_path` of every system that Node runs on, the closing zero included. */
 const socketPathBytesMax = 104;
 const networkFileSystems = /^(nfs|cifs|smb|afs|ncp|coda|ceph|gluster|lustre|gpfs|ocfs|fuse\.sshfs|fuse\.gluster|fuse\.s3|fuse\.ceph)/;
+
+/** As JSON, written by whoever owned that epoch; nothing of it is certain. */
+interface Notice {
+  readonly path?: unknown;
+  readonly pid?: unknown;
+  readonly left?: unknown;
+}
 
 type MeetingPorts = Pick<Ports, 'disk' | 'process' | 'random'>;
 
@@ -44,9 +51,9 @@ export async function openMeetingPlace(ports: MeetingPorts, directory: string): 
   }
   const real = await disk.realPath(directory);
   const noticeOf = (epoch: number): string => `${notices}/owner-${epoch}.json`;
-  const noticeIn = async (path: string): Promise<{ path?: unknown; pid?: unknown } | undefined> => {
+  const noticeIn = async (path: string): Promise<Notice | undefined> => {
     try {
-      return JSON.parse(Buffer.from(await disk.readFile(path)).toString()) as { path?: unknown; pid?: unknown };
+      return JSON.parse(Buffer.from(await disk.readFile(path)).toString()) as Notice;
     } catch (error) {
       if ((error as { code?: unknown }).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
       throw notWritable(directory, error);
@@ -64,8 +71,9 @@ export async function openMeetingPlace(ports: MeetingPorts, directory: string): 
       }
     },
     async find(epoch) {
-      const path = (await noticeIn(noticeOf(epoch)))?.path;
-      return typeof path === 'string' ? { path } : undefined;
+      const notice = await noticeIn(noticeOf(epoch));
+      if (notice?.left === true) return 'left';
+      return typeof notice?.path === 'string' ? { path: notice.path } : undefined;
     },
     async olderLives(epoch) {
       for (const older of await olderThan(disk, notices, epoch)) {
@@ -79,7 +87,7 @@ export async function openMeetingPlace(ports: MeetingPorts, directory: string): 
       for (const older of await olderThan(disk, notices, epoch)) await disk.remove(noticeOf(older)).catch(() => {});
     },
     async retract(epoch) {
-      await disk.remove(noticeOf(epoch)).catch(() => {});
+      await disk.replaceFile(noticeOf(epoch), Buffer.from('{"left":true}'), 0o600).catch(() => {});
     },
   };
 }

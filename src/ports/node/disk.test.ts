@@ -83,6 +83,8 @@ describe('simulated disk: crashes', () => {
     await file.write([Buffer.from('-two')], 10);
     await (await disk.open('/d/unsynced-name', 'exclusive')).close();
     disk.crash();
+    expect(await codeOf(disk.readFile('/d/f'))).toBe('EIO');
+    disk.restart();
     expect(await codeOf(file.read(0, 1))).toBe('EIO');
     return [text(await disk.readFile('/d/f').catch(() => Buffer.from('gone'))), ...(await disk.list('/d'))];
   }

@@ -17,7 +17,20 @@ export function createNodeRandom(): Random {
     used += count;
     return at;
   };
+  // The pool's digits are made once per fill; an id is then a slice of that string, which copies nothing.
+  let digits = '';
+  let digitsUsed = 0;
+  const hex = (count: number): string => {
+    if (digitsUsed + count > digits.length) {
+      digits = randomFillSync(Buffer.allocUnsafe(poolBytes)).toString('hex');
+      digitsUsed = 0;
+    }
+    const at = digitsUsed;
+    digitsUsed += count;
+    return digits.slice(at, at + count);
+  };
   return {
+    hex,
     u32: () => pool.readUInt32LE(take(4)),
     bytes(count) {
       if (count > poolBytes) return randomFillSync(Buffer.allocUnsafeSlow(count));

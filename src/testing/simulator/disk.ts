@@ -45,9 +45,12 @@ export interface SimulatedDiskOptions {
   readonly delay?: (call: DiskCall) => Promise<void>;
 }
 
-/** A disk in memory whose faults follow from the seed. After `crash` every open file is dead. */
+/** A disk in memory whose faults follow from the seed. */
 export interface SimulatedDisk extends Disk {
-  crash(): void;
+  /** The machine loses power: from now on every call fails with EIO, and files that were open stay dead. */
+  readonly crash: () => void;
+  /** The machine starts again, with what the disk kept. */
+  readonly restart: () => void;
   /** May be changed at any time. */
   options: SimulatedDiskOptions;
   /** Calls so far. */
@@ -104,6 +107,7 @@ class MemoryDisk implements SimulatedDisk {
   options: SimulatedDiskOptions;
   calls = 0;
   #generation = 0;
+  #off = false;
   #names = new Map<string, Inode>();
   #durableNames = new Map<string, Inode>();
   #nameChanges: NameChange[] = [];
@@ -115,7 +119,9 @@ class MemoryDisk implements SimulatedDisk {
   }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
+    const generation = this.#generation;
     await this.enter('open', path);
+    this.mustLive('open', path, generation);
     let inode = this.#names.get(path);
     if (inode === undefined && mode === 'read') throw systemError('ENOENT', 'open', path);
     if (inode !== undefined && mode === 'exclusive') throw systemError('EEXIST', 'open', path);
@@ -164,7 +170,9 @@ class MemoryDisk implements SimulatedDisk {
   }
 
   async rename(from: string, to: string): Promise<void> {
+    const generation = this.#generation;
     await this.enter('rename', from);
+    this.mustLive('rename', from, generation);
     const inode = this.#names.get(from);
     if (inode === undefined) throw systemError('ENOENT', 'rename', from);
     this.#name(to, inode);
@@ -172,13 +180,17 @@ class MemoryDisk implements SimulatedDisk {
   }
 
   async remove(path: string): Promise<void> {
+    const generation = this.#generation;
     await this.enter('remove', path);
+    this.mustLive('remove', path, generation);
     if (!this.#names.has(path)) throw systemError('ENOENT', 'unlink', path);
     this.#name(path, undefined);
   }
 
   async syncDirectory(path: string): Promise<void> {
+    const generation = this.#generation;
     await this.enter('syncDirectory', path);
+    this.mustLive('syncDirectory', path, generation);
     if (this.options.syncOff === true) return;
     const inside = (change: NameChange): boolean => directoryOf(change.path) === path;
     for (const change of this.#nameChanges.filter(inside)) rename(this.#durableNames, change);
@@ -200,14 +212,19 @@ class MemoryDisk implements SimulatedDisk {
     return { close: () => void this.#watchers.delete(watcher) };
   }
 
-  crash(): void {
+  readonly crash = (): void => {
     this.#generation++;
+    this.#off = true;
     const kept = this.options.unsynced === 'nothing' ? 0 : this.#below(this.#nameChanges.length + 1);
     for (const change of this.#nameChanges.slice(0, kept)) rename(this.#durableNames, change);
     this.#nameChanges = [];
     for (const inode of new Set([...this.#names.values(), ...this.#durableNames.values()])) this.#settle(inode);
     this.#names = new Map(this.#durableNames);
-  }
+  };
+
+  readonly restart = (): void => {
+    this.#off = false;
+  };
 
   files() {
     return [...this.#names].map(([path, inode]) => ({ path, sizeBytes: inode.seen.length }));
@@ -227,9 +244,13 @@ class MemoryDisk implements SimulatedDisk {
   async enter(kind: DiskCall['kind'], path: string, generation = this.#generation): Promise<void> {
     const call = { n: ++this.calls, kind, path };
     await this.options.delay?.(call);
-    if (generation !== this.#generation) throw systemError('EIO', kind, path);
+    this.mustLive(kind, path, generation);
     const code = this.options.fault?.(call);
     if (code !== undefined) throw systemError(code, kind, path);
+  }
+
+  mustLive(kind: DiskCall['kind'], path: string, generation: number): void {
+    if (this.#off || generation !== this.#generation) throw systemError('EIO', kind, path);
   }
 
   used(): number {
@@ -300,6 +321,7 @@ class MemoryFile implements DiskFile {
       if ((error as { code?: string }).code === 'ENOSPC') this.#change({ position, bytes: bytes.subarray(0, bytes.length >> 1) });
       throw error;
     }
+    this.#mustLive('write');
     const grows = Math.max(0, position + bytes.length - this.#inode.seen.length);
     const room = (this.#disk.options.capacityBytes ?? Infinity) - this.#disk.used();
     if (grows > room) {
@@ -324,12 +346,14 @@ class MemoryFile implements DiskFile {
       if (this.#disk.below(2) === 0) this.#inode.pending.splice(0, before);
       throw error;
     }
+    this.#mustLive('sync');
     if (this.#disk.options.syncOff === true) return;
     for (const change of this.#inode.pending.splice(0, before)) this.#inode.durable = applied(this.#inode.durable, change);
   }
 
   async truncate(sizeBytes: number): Promise<void> {
     await this.#enter('truncate');
+    this.#mustLive('truncate');
     this.#change({ truncate: sizeBytes });
   }
 
@@ -352,5 +376,10 @@ class MemoryFile implements DiskFile {
   async #enter(kind: DiskCall['kind']): Promise<void> {
     if (this.#closed) throw systemError('EBADF', kind, this.#path);
     await this.#disk.enter(kind, this.#path, this.#generation);
+  }
+
+  /** Asked again where something changes: the power may have gone since the call began. */
+  #mustLive(kind: DiskCall['kind']): void {
+    this.#disk.mustLive(kind, this.#path, this.#generation);
   }
 }

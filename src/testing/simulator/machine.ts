@@ -132,6 +132,10 @@ function processRandom(seed: number): Random {
   const bytes = (count: number): Uint8Array => Uint8Array.from({ length: count }, () => u32() >>> 24);
   return {
     u32,
+    hex: (digits) =>
+      Buffer.from(bytes(Math.ceil(digits / 2)))
+        .toString('hex')
+        .slice(0, digits),
     bytes,
     uuid() {
       const hex = Buffer.from(bytes(16)).toString('hex');

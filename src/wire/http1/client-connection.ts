@@ -1,4 +1,4 @@
-import { emptyBody, type Body } from '../../kernel/body.ts';
+import { bytesBody, emptyBody, type Body } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
 import { emptyFraming, Http1ClientResponse, requestHead, type CallCarrier, type ClientCall } from './client-call.ts';
@@ -22,6 +22,9 @@ export interface PoolShared {
   /** The connection is gone. `retry` is a call that got no byte of an answer from a kept connection and may be sent again. */
   gone(connection: ClientConnection, retry: ClientCall | undefined): void;
 }
+
+/** Answers up to this size are copied when all of them has arrived with the head. */
+const copiedBytesMax = 16 * 1024;
 
 type State = 'idle' | 'head' | 'body' | 'closed';
 
@@ -241,11 +244,24 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
       if (this.#state === 'body' && !this.#sent && this.#call === call) this.#early();
       return;
     }
+    if (this.#sent && typeof framing === 'object' && this.#whole(framing.length)) {
+      // A small answer that is there already is copied once: stopping and starting to read costs far more than its bytes.
+      const { bytes, at } = this.#inflow;
+      response.body = bytesBody(Buffer.from(bytes.subarray(at, at + framing.length)));
+      this.#inflow.at = at + framing.length;
+      this.#finish();
+      call.head(response);
+      return;
+    }
     this.#body = new IncomingBody(this, framing, limits);
     this.#dropped = 0;
     response.body = this.#body;
     this.#readDueMs = sweep.nowMs + limits.heldTimeoutMs;
     call.head(response);
+  }
+
+  #whole(length: number): boolean {
+    return length <= copiedBytesMax && this.#inflow.end - this.#inflow.at >= length;
   }
 
   /** The whole answer came before the whole request was sent: the rest is not worth sending. */
