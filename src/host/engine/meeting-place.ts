@@ -7,9 +7,9 @@ export interface MeetingPlace {
   /** Makes room for a socket of this epoch and says where to listen. Nobody else ever uses that path. */
   place(epoch: number): Promise<Address>;
   publish(epoch: number, address: Address): Promise<void>;
-  /** Undefined when the owner of that epoch has not published yet, or has gone in order. */
-  find(epoch: number): Promise<Address | undefined>;
-  /** Takes the own notice back; the socket's file goes with its listener. */
+  /** Undefined when the owner of that epoch has not published yet; `left` when it has gone in order, so that nobody waits for it. */
+  find(epoch: number): Promise<Address | 'left' | undefined>;
+  /** Says in the own notice that the owner has left; the socket's file goes with its listener. */
   retract(epoch: number): Promise<void>;
 }
 
@@ -54,7 +54,8 @@ export async function openMeetingPlace(ports: MeetingPorts, directory: string): 
     },
     async find(epoch) {
       try {
-        const notice = JSON.parse(Buffer.from(await disk.readFile(noticeOf(epoch))).toString()) as { path?: unknown };
+        const notice = JSON.parse(Buffer.from(await disk.readFile(noticeOf(epoch))).toString()) as { path?: unknown; left?: unknown };
+        if (notice.left === true) return 'left';
         return typeof notice.path === 'string' ? { path: notice.path } : undefined;
       } catch (error) {
         if ((error as { code?: unknown }).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
@@ -62,7 +63,7 @@ export async function openMeetingPlace(ports: MeetingPorts, directory: string): 
       }
     },
     async retract(epoch) {
-      await disk.remove(noticeOf(epoch)).catch(() => {});
+      await disk.replaceFile(noticeOf(epoch), Buffer.from('{"left":true}'), 0o600).catch(() => {});
     },
   };
 }

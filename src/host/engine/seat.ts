@@ -53,10 +53,10 @@ export async function findSeat(options: SeatOptions, before: number | undefined)
   for (;;) {
     const epoch = await store.epoch();
     const address = epoch === 0 ? undefined : await meeting.find(epoch);
-    if (address !== undefined) {
+    if (address !== undefined && address !== 'left') {
       const engine = await tryConnect(options, address, epoch === before ? secondChanceMs : undefined);
       if (engine !== undefined) return clientSeat(engine, epoch);
-    } else if (epoch > 0 && epoch !== before) {
+    } else if (address === undefined && epoch > 0 && epoch !== before) {
       if (unpublished.epoch !== epoch) unpublished = { epoch, sinceMono: ports.clock.mono() };
       if (ports.clock.mono() - unpublished.sinceMono < publishMs) {
         await pause(ports.clock, 10);

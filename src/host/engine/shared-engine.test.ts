@@ -306,7 +306,7 @@ describe('meeting place', () => {
     await meeting.publish(8, { path: '/tmp/8.sock' });
     expect([await meeting.find(7), await meeting.find(8)]).toEqual([undefined, { path: '/tmp/8.sock' }]);
     await meeting.retract(8);
-    expect(await meeting.find(8)).toBeUndefined();
+    expect(await meeting.find(8)).toBe('left');
     const long = { pid: 1, temporaryDirectory: () => directory } as unknown as typeof processStub;
     const nowhere = await openMeetingPlace({ disk: createMemoryDisk(), random, process: long }, directory);
     await expect(nowhere.place(1)).rejects.toMatchObject({ code: 'config.invalid' });
