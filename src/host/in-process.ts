@@ -1,7 +1,6 @@
 import type { AppEvent, InvokeRequest } from '../contracts/app-channel.ts';
 import { noTracer } from '../contracts/tracer.ts';
 import { createEngineRegistry } from '../drivers/resolver-engine/index.ts';
-import { driverIndex } from '../gen/drivers.ts';
 import { bytesBody, collect, emptyBody } from '../kernel/body.ts';
 import { createCall, type Call } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
@@ -19,6 +18,7 @@ import type { AppSpec } from './host-api.ts';
 import { createHttpClient } from './http-client.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngine } from './machine-engine.ts';
+import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
 
 export interface RuntimeOptions {
@@ -84,19 +84,20 @@ type Complete = RuntimeOptions & Required<Pick<RuntimeOptions, 'ports' | 'log' |
 async function open(options: Complete, owner: Owner) {
   const { ports, log, appId, namespace, dataDirectory } = options;
   const spec = specOf(options);
+  const drivers = await findDrivers(ports, log);
   const resources = await loadResources({
     disk: ports.disk,
     paths: spec.resourcePaths,
     appId,
     namespace,
-    drivers: driverIndex,
+    drivers,
     defaults: spec.defaults,
   });
   if (hasErrors(resources.problems)) throw new ProaError('config.invalid', resources.problems.map(renderProblem).join('\n\n'));
   const machine = await openMachine({ ports, log, dataDirectory }, owner);
   const metrics = createMetricsRegistry({ app_id: appId });
   const shutdown = (): void => {};
-  const runtime = await createAppRuntime({ ports, log, metrics, tracer: noTracer, spec, machine, resources, version, shutdown });
+  const runtime = await createAppRuntime({ ports, log, metrics, tracer: noTracer, spec, machine, drivers, resources, version, shutdown });
   owner.own('runtime', () => runtime.close(graceMs), 2 * graceMs);
   return { blocks: runtime.blocks, caller: { appId, namespace } };
 }
