@@ -24,6 +24,7 @@ import type { createProxyReceive, ProxyReceive } from './grpc-proxy.ts';
 import { createGovern } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
+import { createOutbox } from './outbox.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
 
 export interface AppRuntimeOptions {
@@ -78,6 +79,9 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const endpoints = await resolveEndpoints(options, components);
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
     const blocks = createBlocks({ options, context, components, endpoints, state, channel: () => channel, declared: () => declared });
+    const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
+    owner.own('outbox', () => outbox.close(5_000), 6_000);
+    await outbox.start();
     return {
       blocks,
       components,
@@ -153,12 +157,12 @@ function createBlocks(parts: BlockParts): Blocks {
   const { options, context, components, endpoints, state, channel, declared } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
-  const stateBlock = createStateBlock(context, { stores: components.set('state') });
   const pubsub = createPubSubBlock(context, {
     brokers: components.set('pubsub'),
     channel,
     declared,
   });
+  const stateBlock = createStateBlock(context, { stores: components.set('state'), outbox: pubsub.outbox });
   const bindings = createBindingsBlock(context, { bindings: components.set('bindings'), channel, saveState: stateBlock.save });
   return {
     invoke: createInvokeBlock(context, {
