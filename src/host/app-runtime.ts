@@ -6,9 +6,10 @@ import { createLockBlock } from '../blocks/lock/index.ts';
 import { createPubSubBlock } from '../blocks/pubsub/index.ts';
 import type { Blocks } from '../blocks/runtime/index.ts';
 import { createSecretsBlock } from '../blocks/secrets/index.ts';
-import { createStateBlock } from '../blocks/state/index.ts';
+import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts';
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
+import { keyPrefixOf } from '../contracts/key-prefix.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { driverIndex } from '../gen/drivers.ts';
@@ -72,7 +73,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       accessControl: () => resources.configuration.accessControl,
     }),
   };
-  const components = openComponents(options);
+  const components = openComponents(options, context);
   owner.own('components', () => components.close(), 10_000);
   try {
     await components.open(resources.components);
@@ -115,7 +116,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   }
 }
 
-function openComponents({ ports, log, metrics, spec, machine }: AppRuntimeOptions): ComponentManager {
+function openComponents({ ports, log, metrics, spec, machine }: AppRuntimeOptions, context: BlockContext): ComponentManager {
   return createComponentManager({
     clock: ports.clock,
     log,
@@ -131,6 +132,10 @@ function openComponents({ ports, log, metrics, spec, machine }: AppRuntimeOption
       engine: () => Promise.resolve(machine.engine),
       http: machine.client,
     }),
+    checks: {
+      state: (component) => checkStateComponent(component, context),
+      lock: (component) => void keyPrefixOf(component, context),
+    },
   });
 }
 
