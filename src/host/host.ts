@@ -353,7 +353,7 @@ class HostedApp implements RunningApp {
   }
 
   #watch(): void {
-    const { ports, events, resources } = this.#options;
+    const { ports, events, resources, drivers } = this.#options;
     const { spec } = this;
     this.#watching = watchResources({
       ...loadOptions(ports, spec, drivers),
