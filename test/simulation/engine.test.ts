@@ -42,7 +42,7 @@ describe('the simulation finds planted bugs', () => {
   });
 
   it('an answer before the sync', async () => {
-    const run = await findBug({ answerBeforeSync: true, deeds: ['power'], stormMs: 4_000, calmMs: 2_000 }, 30);
+    const run = await findBug({ answerBeforeSync: true, unsynced: 'nothing', deeds: ['power'], stormMs: 4_000, calmMs: 2_000 }, 30);
     expect(run?.problems.join('\n')).toMatch(/violated|was given to|is not in the log|never got/);
   });
 

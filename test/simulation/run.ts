@@ -79,6 +79,7 @@ async function strike(cluster: Cluster, deeds: readonly Deed[]): Promise<string>
   if (deed === 'power') {
     cluster.machine.cutPower();
     await time.run(50);
+    cluster.machine.restorePower();
     for (const each of names) cluster.start(each);
     return 'power cut';
   }

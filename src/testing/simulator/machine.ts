@@ -9,6 +9,8 @@ export interface SimulatedMachineOptions {
   readonly syncOff?: boolean;
   /** Planted: `sync` answers before it is done. */
   readonly answerBeforeSync?: boolean;
+  /** What a power cut keeps of unsynced writes: a random prefix (default), or nothing. */
+  readonly unsynced?: 'prefix' | 'nothing';
   /** Planted: every process is told that the others do not exist, so a new owner does not wait for the old one to notice. */
   readonly othersHidden?: boolean;
 }
@@ -36,6 +38,8 @@ export interface SimulatedMachine {
   start(name: string): SimulatedProcess;
   /** Every process dies, and the disk forgets what was not synced. */
   cutPower(): void;
+  /** The disk answers again; processes have to be started. */
+  restorePower(): void;
 }
 
 /** A machine without processes. */
@@ -49,6 +53,7 @@ export function createSimulatedMachine(options: SimulatedMachineOptions): Simula
   const disk = createSimulatedDisk({
     random: seededRandom(seed ^ 0xc4a5),
     ...(options.syncOff === true ? { syncOff: true } : {}),
+    ...(options.unsynced === undefined ? {} : { unsynced: options.unsynced }),
     delay: ({ kind }) => {
       const unit = latency.u32() / 4_294_967_296;
       const delayMs = kind === 'sync' || kind === 'syncDirectory' ? 0.3 + 2 * unit : 0.01 + 0.05 * unit;
@@ -74,6 +79,7 @@ export function createSimulatedMachine(options: SimulatedMachineOptions): Simula
       running.clear();
       disk.crash();
     },
+    restorePower: () => disk.restart(),
   };
 }
 
