@@ -74,10 +74,12 @@ export class RunSession {
 
   #signalled(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
     if (this.#stopCode !== undefined) {
+      this.#stopCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal];
       for (const { process } of this.#served) process?.kill();
       return;
     }
-    this.#stopCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal];
+    // Whoever asks once gets a drain, and a drain that ends is no failure; whoever asks twice wants it over.
+    this.#stopCode = 0;
     void this.#stop(signal);
   }
 
