@@ -86,7 +86,7 @@ let other: Running;
 beforeAll(async () => {
   first = project(
     'first',
-    'apps:\n  one: { run: node app.mjs, env: { NAME: one }, restart: on-failure }\n  two: { run: node app.mjs, env: { NAME: two } }\n',
+    'apps:\n  one: { run: node app.mjs, env: { NAME: one }, restart: on-failure }\n  two: { run: node app.mjs, env: { NAME: two }, waits: [one] }\n',
   );
   second = project('second', 'apps:\n  three: { run: node app.mjs, env: { NAME: three } }\n');
   [shop, other] = [start(first, 'run', '-f', '.'), start(second, 'run')];
@@ -104,6 +104,12 @@ afterAll(() => {
 });
 
 describe('two runs side by side', () => {
+  it('start apps after those that they wait for are served', () => {
+    const printed = shop.printed();
+    expect(printed.indexOf('one the app is ready')).toBeGreaterThan(0);
+    expect(printed.search(/two\s+│ started/)).toBeGreaterThan(printed.indexOf('one the app is ready'));
+  });
+
   it('are listed with what a script needs', async () => {
     const { code, out } = await proa(directory, 'list', '--json');
     const apps = JSON.parse(out) as { appId: string; httpPort: number; grpcPort: number }[];

@@ -31,6 +31,9 @@ interface Served {
   stopSearch: () => void;
   pid: number | undefined;
   appPort: number | undefined;
+  /** Resolves when apps that wait for this one may start: it is served, or it has ended for good (a task that prepares something). */
+  readonly awaited: Promise<void>;
+  readonly settle: () => void;
 }
 
 /** One `proa run` from start to end: the host, the apps' processes, and what other commands see of them. */
@@ -91,7 +94,12 @@ export class RunSession {
     for (const [index, planned] of plan.apps.entries()) {
       const runtime = this.#host.apps[index] as RunningApp;
       const log = await this.#openLog(planned);
-      served.push({ planned, runtime, log, process: undefined, stopSearch: () => {}, pid: undefined, appPort: planned.app.appPort });
+      let settle = (): void => {};
+      const awaited = new Promise<void>((resolve) => (settle = resolve));
+      // A runtime is ready before an app is there at all; only where the app is not ours to start does that say something.
+      if (planned.app.command === undefined) void runtime.ready.then(settle);
+      const appPort = planned.app.appPort;
+      served.push({ planned, runtime, log, process: undefined, stopSearch: () => {}, pid: undefined, appPort, awaited, settle });
     }
     this.#served = served;
     await this.#announce();
@@ -141,7 +149,7 @@ export class RunSession {
 
   async #waitFor(ids: readonly string[]): Promise<boolean> {
     const { clock } = this.#options.ports;
-    const awaited = this.#served.filter(({ planned }) => ids.includes(planned.app.id)).map(({ runtime }) => runtime.ready);
+    const awaited = this.#served.filter(({ planned }) => ids.includes(planned.app.id)).map(({ awaited: done }) => done);
     let cancel = (): void => {};
     const tooLong = new Promise<void>((resolve) => {
       const timer = clock.timer(waitMaxMs, resolve, true);
@@ -211,7 +219,12 @@ export class RunSession {
   #connect(served: Served, port: number): void {
     served.appPort = port;
     void this.#announce();
-    served.runtime.connect(port).catch((error: unknown) => {
+    const connected = async (): Promise<void> => {
+      await served.runtime.connect(port);
+      await served.runtime.ready;
+      served.settle();
+    };
+    connected().catch((error: unknown) => {
       this.#options.console.emit({ type: 'log', app: served.planned.name, level: 'error', line: String(error) });
     });
   }
@@ -219,6 +232,7 @@ export class RunSession {
   #ended(served: Served, exit: AppExit, more: { lastErrors: readonly string[]; restartInMs?: number }): void {
     served.stopSearch();
     served.pid = undefined;
+    if (more.restartInMs === undefined) served.settle();
     void served.runtime.disconnect().catch(() => {});
     this.#options.console.emit({
       type: 'exited',
