@@ -31,7 +31,8 @@ export function programHelp(commands: readonly Command[], output: Output): strin
 
 const exitCodeLines = [
   '  0 fine   1 failed   2 usage or configuration   3 a check is not satisfied   4 not found   5 timeout',
-  "  6 no runtime reached   70 internal   126/127 command not executable/not found   128+n signal n; `run` passes an application's own code on",
+  "  6 no runtime reached   70 internal   126/127 command not executable/not found   `run` passes an application's own code on",
+  '  128+n signal n, sent twice to `run` (once is a drain, which ends with 0)',
 ];
 
 function flagLine(name: FlagName): string {

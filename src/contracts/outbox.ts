@@ -35,3 +35,13 @@ export interface OutboxPublisher {
   /** Publishes an intent per event to the internal topic, before the transaction. Whoever consumes them hands each to the block's relay. */
   announce(target: OutboxTarget, events: readonly OutboxEvent[], call: Call<unknown>): Promise<void>;
 }
+
+/** An announced event, as the consumer of the internal topic finds it. */
+export interface OutboxIntent {
+  /** Stores whose transactions may have announced it: those of the app that share the internal topic. */
+  readonly stores: readonly string[];
+  /** The event's id: the key of its marker. */
+  readonly id: string;
+  /** Publishes the event to the topic that the store's outbox names. */
+  publish(store: string): Promise<void>;
+}

@@ -1,3 +1,4 @@
+import type { Append, Engine } from './engine.ts';
 import type { Metadata } from './state.ts';
 
 export type PubSubCapability = 'MESSAGE_TTL' | 'SUBSCRIBE_WILDCARDS' | 'BULK_PUBSUB' | 'BULK_SUBSCRIBE_IMMEDIATE';
@@ -62,6 +63,10 @@ export interface PubSub {
   publish(message: OutgoingMessage): Promise<void>;
   /** In request order, an error per message that failed. With BULK_PUBSUB; the block falls back to `publish`. */
   publishMany?(messages: readonly OutgoingMessage[]): Promise<(Error | undefined)[]>;
+  /** The engine that keeps the topics, when one does: `appendsOf` then gives what publishes messages as part of a commit on it. */
+  readonly engine?: Engine;
+  /** What publishes the messages once it is committed, in order per topic; the topics exist afterwards, committed or not. With `engine`. */
+  appendsOf?(messages: readonly OutgoingMessage[]): Promise<readonly Append[]>;
   subscribe(request: SubscribeRequest, consumer: Consumer): Promise<Subscription>;
   ping?(): Promise<void>;
   close(): Promise<void>;

@@ -6,9 +6,10 @@ import { createLockBlock } from '../blocks/lock/index.ts';
 import { createPubSubBlock } from '../blocks/pubsub/index.ts';
 import type { Blocks } from '../blocks/runtime/index.ts';
 import { createSecretsBlock } from '../blocks/secrets/index.ts';
-import { createStateBlock } from '../blocks/state/index.ts';
+import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts';
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
+import { keyPrefixOf } from '../contracts/key-prefix.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
@@ -24,6 +25,7 @@ import type { createProxyReceive, ProxyReceive } from './grpc-proxy.ts';
 import { createGovern } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
+import { createOutbox } from './outbox.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
 
 export interface AppRuntimeOptions {
@@ -72,13 +74,16 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       accessControl: () => resources.configuration.accessControl,
     }),
   };
-  const components = openComponents(options);
+  const components = openComponents(options, context);
   owner.own('components', () => components.close(), 10_000);
   try {
     await components.open(resources.components);
     const endpoints = await resolveEndpoints(options, components);
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
     const blocks = createBlocks({ options, context, components, endpoints, state, channel: () => channel, declared: () => declared });
+    const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
+    owner.own('outbox', () => outbox.close(5_000), 6_000);
+    await outbox.start();
     return {
       blocks,
       components,
@@ -112,7 +117,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   }
 }
 
-function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRuntimeOptions): ComponentManager {
+function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRuntimeOptions, context: BlockContext): ComponentManager {
   return createComponentManager({
     clock: ports.clock,
     log,
@@ -128,6 +133,10 @@ function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRunt
       engine: () => Promise.resolve(machine.engine),
       http: machine.client,
     }),
+    checks: {
+      state: (component) => checkStateComponent(component, context),
+      lock: (component) => void keyPrefixOf(component, context),
+    },
   });
 }
 
@@ -154,12 +163,12 @@ function createBlocks(parts: BlockParts): Blocks {
   const { options, context, components, endpoints, state, channel, declared } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
-  const stateBlock = createStateBlock(context, { stores: components.set('state') });
   const pubsub = createPubSubBlock(context, {
     brokers: components.set('pubsub'),
     channel,
     declared,
   });
+  const stateBlock = createStateBlock(context, { stores: components.set('state'), outbox: pubsub.outbox });
   const bindings = createBindingsBlock(context, { bindings: components.set('bindings'), channel, saveState: stateBlock.save });
   return {
     invoke: createInvokeBlock(context, {

@@ -15,9 +15,19 @@ export interface ComponentManagerOptions {
   readonly drivers: Readonly<Record<string, { load(): Promise<DriverDefinition> }>>;
   readonly resolve: Omit<ResolveContext, 'secret' | 'warn'>;
   readonly driverContext: (component: ComponentResource) => DriverContext;
+  /** What blocks demand of components of a kind beyond the driver's own schema; throws `config.invalid`. */
+  readonly checks?: { readonly [Kind in DriverKind]?: (component: Component<Kind>) => void };
 }
 
+/** A driver that was replaced stays open this long: calls that already have it come to their end. */
+const lingerMs = 2_000;
+
 type Change = { readonly added: readonly string[]; readonly removed: readonly string[] };
+/** Replaced drivers that are about to be closed. */
+interface Linger {
+  ending: Promise<void> | undefined;
+  now(): Promise<void>;
+}
 type Opened = Component<DriverKind> & { readonly kind: DriverKind };
 
 /** Opens the components of one app, keeps them by kind, and exchanges them under hot reload. */
@@ -26,7 +36,10 @@ export interface ComponentManager {
   all(): readonly Component<DriverKind>[];
   /** Opens in dependency order, secret stores first. Fails with the first component that cannot be opened and is not marked `ignoreErrors`. */
   open(components: readonly ComponentResource[]): Promise<void>;
-  /** Opens what is new, then closes what is gone or was replaced, after the blocks let go of it. */
+  /**
+   * Opens what is new beside what it replaces, exchanges them, tells the blocks, and closes the old two seconds after they let go of it. What cannot be
+   * opened is logged, and the component that it should have replaced stays.
+   */
   apply(change: { readonly added: readonly ComponentResource[]; readonly removed: readonly ComponentResource[] }): Promise<void>;
   close(): Promise<void>;
 }
@@ -38,6 +51,7 @@ export function createComponentManager(options: ComponentManagerOptions): Compon
 class Components implements ComponentManager {
   readonly #options: ComponentManagerOptions;
   readonly #opened = new Map<string, Opened>();
+  readonly #lingering = new Set<Linger>();
   readonly #listeners = new Map<DriverKind, Set<(change: Change) => Promise<void>>>();
 
   constructor(options: ComponentManagerOptions) {
@@ -68,36 +82,85 @@ class Components implements ComponentManager {
   }
 
   async apply({ added, removed }: Parameters<ComponentManager['apply']>[0]): Promise<void> {
-    const before = new Map(removed.map((resource) => [resource.name, this.#opened.get(resource.name)]));
-    for (const name of before.keys()) this.#opened.delete(name);
+    const old: Opened[] = [];
+    const failed = new Set<string>();
     for (const resource of openingOrder(added)) {
-      await this.#openOne(resource).catch((error: unknown) => this.#options.log.error(ProaError.from(error).message));
+      const before = this.#opened.get(resource.name);
+      const opened = await this.#openOne(resource).catch((error: unknown) => {
+        const stays = before === undefined ? '' : '; the previous one stays';
+        this.#options.log.error(`${ProaError.from(error).message}${stays}`);
+        return false;
+      });
+      if (!opened) failed.add(resource.name);
+      else if (before !== undefined) old.push(before);
     }
+    const kept = new Set(added.map(({ name }) => name));
+    for (const { name } of removed) {
+      const before = kept.has(name) ? undefined : this.#opened.get(name);
+      if (before !== undefined) old.push(before);
+      if (!kept.has(name)) this.#opened.delete(name);
+    }
+    await this.#tellAll({ added: added.filter(({ name }) => !failed.has(name)), removed: removed.filter(({ name }) => !failed.has(name)) });
+    this.#retire(old);
+  }
+
+  async #tellAll({ added, removed }: Parameters<ComponentManager['apply']>[0]): Promise<void> {
     for (const kind of new Set([...added, ...removed].map((resource) => resource.kind))) {
       const names = (list: readonly ComponentResource[]): string[] =>
         list.filter((resource) => resource.kind === kind).map(({ name }) => name);
       await this.#tell(kind, { added: names(added), removed: names(removed) });
     }
-    for (const component of before.values()) if (component !== undefined) await this.#closeOne(component);
+  }
+
+  #retire(old: readonly Opened[]): void {
+    if (old.length === 0) return;
+    const end = async (): Promise<void> => {
+      this.#lingering.delete(linger);
+      for (const component of old) await this.#closeOne(component);
+    };
+    const timer = this.#options.clock.timer(lingerMs, () => void (linger.ending ??= end()));
+    const linger: Linger = {
+      ending: undefined,
+      now() {
+        timer.cancel();
+        return (linger.ending ??= end());
+      },
+    };
+    this.#lingering.add(linger);
   }
 
   // Secret stores were opened first and close last.
   async close(): Promise<void> {
+    await Promise.all(Array.from(this.#lingering, (linger) => linger.now()));
     for (const component of [...this.#opened.values()].toReversed()) await this.#closeOne(component);
     this.#opened.clear();
   }
 
-  async #openOne(resource: ComponentResource): Promise<void> {
+  /** False when it failed and may. */
+  async #openOne(resource: ComponentResource): Promise<boolean> {
     const { metrics, log } = this.#options;
     metrics.counter(metricNames.componentInit, { [labelNames.component]: resource.type }).add(1);
     try {
-      this.#opened.set(resource.name, await openWithin(this.#options, resource, (store, name, key) => this.#secret(store, name, key)));
+      const opened = await openWithin(this.#options, resource, (store, name, key) => this.#secret(store, name, key));
+      await this.#check(opened);
+      this.#opened.set(resource.name, opened);
+      return true;
     } catch (thrown) {
       const labels = { [labelNames.component]: resource.type, [labelNames.reason]: 'init', componentName: resource.name };
       metrics.counter(metricNames.componentInitFail, labels).add(1);
       const error = describe(resource, thrown);
       if (!resource.ignoreErrors) throw error;
       log.warn(error.message, { component: resource.name });
+      return false;
+    }
+  }
+
+  async #check(opened: Opened): Promise<void> {
+    try {
+      (this.#options.checks?.[opened.kind] as ((component: Component<DriverKind>) => void) | undefined)?.(opened);
+    } catch (error) {
+      await this.#closeOne(opened);
+      throw error;
     }
   }
 
@@ -162,11 +225,11 @@ function within<T>(clock: Clock, timeoutMs: number, work: Promise<T>): Promise<T
 }
 
 function describe(resource: ComponentResource, thrown: unknown): ProaError {
-  if (isProaError(thrown) && thrown.message.includes(`"${resource.name}"`)) return thrown;
+  if (isProaError(thrown) && thrown.code !== 'config.invalid' && thrown.message.includes(`"${resource.name}"`)) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const hint = isProaError(thrown) ? thrown.hint : undefined;
   return new ProaError(
-    'component.init-failed',
+    isProaError(thrown) && thrown.code === 'config.invalid' ? thrown.code : 'component.init-failed',
     `component "${resource.name}" (${resource.type}, ${resource.origin}) cannot be started: ${message}`,
     {
       cause: thrown,

@@ -12,7 +12,7 @@ import type { DriverIndex } from './config/check-component.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { LoadedResources } from './config/model.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
-import { watchResources } from './config/watch-resources.ts';
+import { type ResourcesDiff, watchResources } from './config/watch-resources.ts';
 import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngine } from './machine-engine.ts';
@@ -234,6 +234,9 @@ class HostedApp implements RunningApp {
   readonly spec: AppSpec;
   readonly #options: HostedAppOptions;
   #sidecar: Sidecar | undefined;
+  #bound: { readonly httpPort: number; readonly grpcPort: number };
+  #current: LoadedResources;
+  #turn: Promise<void> = Promise.resolve();
   #watching: { close(): Promise<void> } | undefined;
   #appPort: number | undefined;
   #ready!: Promise<void>;
@@ -242,6 +245,8 @@ class HostedApp implements RunningApp {
   constructor(options: HostedAppOptions) {
     this.#options = options;
     this.spec = options.spec;
+    this.#bound = { httpPort: options.spec.httpPort, grpcPort: options.spec.grpcPort };
+    this.#current = options.resources;
     this.#appPort = options.spec.appPort;
     this.#renewReady();
   }
@@ -251,11 +256,11 @@ class HostedApp implements RunningApp {
   }
 
   get httpPort(): number {
-    return this.#sidecar?.httpPort ?? this.spec.httpPort;
+    return this.#bound.httpPort;
   }
 
   get grpcPort(): number {
-    return this.#sidecar?.grpcPort ?? this.spec.grpcPort;
+    return this.#bound.grpcPort;
   }
 
   get metricsPort(): number {
@@ -270,8 +275,9 @@ class HostedApp implements RunningApp {
     return this.#ready;
   }
 
-  open(): Promise<void> {
-    return this.#open(this.#options.resources, this.spec);
+  async open(): Promise<void> {
+    await this.#open(this.#options.resources, this.spec);
+    this.#watch();
   }
 
   async connect(appPort: number): Promise<void> {
@@ -289,9 +295,14 @@ class HostedApp implements RunningApp {
     this.#sidecar?.runtime.blocks.runtime.putMetadata(key, value);
   }
 
-  async reopen(resources: LoadedResources): Promise<void> {
-    const bound = { httpPort: this.httpPort, grpcPort: this.grpcPort };
-    await this.close();
+  reopen(resources: LoadedResources): Promise<void> {
+    return this.#inTurn(() => this.#reopen(resources));
+  }
+
+  async #reopen(resources: LoadedResources): Promise<void> {
+    const bound = this.#bound;
+    // The watch goes on: it may be what asked for this.
+    await this.#closeSidecar();
     this.#renewReady();
     const metrics = this.spec.metrics;
     const port = this.#appPort;
@@ -305,8 +316,12 @@ class HostedApp implements RunningApp {
 
   async close(): Promise<void> {
     await this.#watching?.close();
-    await this.#sidecar?.close();
     this.#watching = undefined;
+    await this.#closeSidecar();
+  }
+
+  async #closeSidecar(): Promise<void> {
+    await this.#sidecar?.close();
     this.#sidecar = undefined;
   }
 
@@ -331,32 +346,58 @@ class HostedApp implements RunningApp {
       },
     });
     this.#sidecar = sidecar;
+    this.#current = resources;
     const { httpPort, grpcPort, metricsPort } = sidecar;
+    this.#bound = { httpPort, grpcPort };
     events({ kind: 'listening', appId: spec.id, httpPort, grpcPort, ...(metricsPort === undefined ? {} : { metricsPort }) });
+  }
+
+  #watch(): void {
+    const { ports, events, resources, drivers } = this.#options;
+    const { spec } = this;
     this.#watching = watchResources({
       ...loadOptions(ports, spec, drivers),
       clock: ports.clock,
       initial: resources,
       reconcileMs: spec.reconcileMs,
-      changed: async (diff) => {
-        if (diff.restart) await this.reopen(diff.current);
-        else await this.#applyComponents(diff);
-        events({ kind: 'reloaded', appId: spec.id, summary: summaryOf(diff) });
-      },
+      changed: (diff) => this.#reload(diff),
       rejected: (current) => events({ kind: 'problems', appId: spec.id, problems: current.problems }),
     });
   }
 
-  async #applyComponents(diff: { readonly components: Changes; readonly current: LoadedResources }): Promise<void> {
-    const { added, changed, removed } = diff.components;
+  async #reload(diff: ResourcesDiff): Promise<void> {
+    const { events, log } = this.#options;
+    const before = this.#current;
+    try {
+      if (diff.restart) await this.reopen(diff.current);
+      else await this.#inTurn(() => this.#applyComponents(diff));
+      events({ kind: 'reloaded', appId: this.spec.id, summary: summaryOf(diff) });
+    } catch (error) {
+      log.error('the changed files could not be put into effect; going on with what was there', { error: ProaError.from(error).message });
+      if (this.#sidecar !== undefined) return;
+      await this.reopen(before).catch((again: unknown) => log.error('nor could the former', { error: ProaError.from(again).message }));
+    }
+  }
+
+  /** Restarts and reloads follow each other, whoever asked. */
+  #inTurn(step: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(step);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  async #applyComponents({ components, subscriptions, current }: ResourcesDiff): Promise<void> {
     const sidecar = this.#sidecar;
     if (sidecar === undefined) return;
-    await sidecar.runtime.components.apply({ added: [...added, ...changed], removed: [...changed, ...removed] });
-    sidecar.runtime.setSubscriptions(diff.current.subscriptions.map((subscription) => subscription.spec));
-    if (sidecar.runtime.state.appReady && sidecar.runtime.state.channel !== undefined) {
-      await sidecar.runtime.blocks.pubsub.start();
-      await sidecar.runtime.blocks.bindings.start();
-    }
+    const { blocks, components: manager, state } = sidecar.runtime;
+    this.#current = current;
+    const changed = [...components.changed, ...ofChangedSecrets(components, current)];
+    await manager.apply({ added: [...components.added, ...changed], removed: [...changed, ...components.removed] });
+    if (subscriptions.added.length + subscriptions.changed.length + subscriptions.removed.length === 0) return;
+    sidecar.runtime.setSubscriptions(current.subscriptions.map((subscription) => subscription.spec));
+    if (!state.appReady || state.channel === undefined) return;
+    await blocks.pubsub.pause(this.#options.shared.graceMs);
+    await blocks.pubsub.start();
   }
 
   #renewReady(): void {
@@ -366,16 +407,31 @@ class HostedApp implements RunningApp {
   }
 }
 
-type Changes = {
-  readonly added: LoadedResources['components'];
-  readonly changed: LoadedResources['components'];
-  readonly removed: LoadedResources['components'];
-};
+type Changes = ResourcesDiff['components'];
 
-function summaryOf(diff: { readonly components: Changes; readonly restart: boolean }): string {
+/** Components whose secrets come from a store that is another one now: they are opened again with what it says. */
+function ofChangedSecrets({ added, changed }: Changes, current: LoadedResources): LoadedResources['components'] {
+  const touched = new Set([...added, ...changed].map(({ name }) => name));
+  const stores = new Set([...added, ...changed].filter(({ kind }) => kind === 'secretstores').map(({ name }) => name));
+  const found: LoadedResources['components'][number][] = [];
+  const dependents = () =>
+    current.components.filter(({ name, secretStore }) => secretStore !== undefined && stores.has(secretStore) && !touched.has(name));
+  // A secret store may take its own secrets from another one.
+  for (let next = dependents(); next.length > 0; next = dependents()) {
+    for (const component of next) {
+      touched.add(component.name);
+      if (component.kind === 'secretstores') stores.add(component.name);
+      found.push(component);
+    }
+  }
+  return found;
+}
+
+function summaryOf(diff: Pick<ResourcesDiff, 'components' | 'subscriptions' | 'restart'>): string {
   if (diff.restart) return 'configuration changed: the runtime was restarted inside the process';
-  const names = (list: LoadedResources['components']): string => list.map((component) => component.name).join(', ');
-  const { added, changed, removed } = diff.components;
+  const names = (list: readonly { readonly name: string }[]): string => list.map(({ name }) => name).join(', ');
+  const both = (change: 'added' | 'changed' | 'removed') => [...diff.components[change], ...diff.subscriptions[change]];
+  const [added, changed, removed] = [both('added'), both('changed'), both('removed')];
   return [
     ...(added.length > 0 ? [`added ${names(added)}`] : []),
     ...(changed.length > 0 ? [`changed ${names(changed)}`] : []),

@@ -33,6 +33,9 @@ export type { SecretsSuiteOptions } from './secrets-suite.ts';
 export { stateSuite } from './state-suite.ts';
 export type { StateSuiteOptions } from './state-suite.ts';
 
+export { checkLinearizable, registerModel } from './linearizability.ts';
+export type { Linearizability, Operation, RegisterInput, RegisterOutput, SequentialModel } from './linearizability.ts';
+
 export { recordingLogger, testDriverContext, testPorts } from './driver-context.ts';
 export type { TestSurroundings } from './driver-context.ts';
 export { createFakeClock } from './fake-clock.ts';

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -59,6 +59,9 @@ async function finish(child: ChildProcess): Promise<number | null> {
 async function follow(page: string): Promise<void> {
   const cwd = mkdtempSync(join(place, 'page '));
   const background: ChildProcess[] = [];
+  // As after `npm install proa`.
+  mkdirSync(join(cwd, 'node_modules'));
+  symlinkSync(root, join(cwd, 'node_modules/proa'));
   let last = '';
   try {
     for (const { mark, text } of blocksOf(readFileSync(join(root, page), 'utf8'))) {

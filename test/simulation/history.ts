@@ -85,7 +85,8 @@ export class History {
   judge(groups: readonly string[], log: readonly { readonly sequence: number; readonly text: string }[]): readonly string[] {
     for (const [key, steps] of this.#steps) {
       const verdict = checkLinearizable(steps, registerModel);
-      if (verdict !== 'linearizable') this.problems.push(`the history of state key ${key} (${steps.length} operations) is ${verdict}`);
+      if (verdict === 'undecided') this.problems.push(`the history of state key ${key} (${steps.length} operations) is undecided`);
+      if (verdict === 'violated') this.problems.push(`the history of state key ${key} is violated: ${explain(steps)}`);
     }
     for (const group of groups) {
       const missing = this.#missing(group);
@@ -116,4 +117,27 @@ export class History {
       if (wrong > 0) this.problems.push(`group ${group} got ${key} ${order[wrong]} after ${order[wrong - 1]}`);
     }
   }
+}
+
+/** The operations around the first return that no order explains. */
+function explain(steps: readonly Step[]): string {
+  const instants = steps
+    .map(({ returnedAt }) => returnedAt)
+    .filter((at) => at !== Infinity)
+    .toSorted((a, b) => a - b);
+  const upTo = (at: number): Step[] =>
+    steps
+      .filter(({ calledAt }) => calledAt <= at)
+      .map((step) => (step.returnedAt > at ? { ...step, output: undefined, returnedAt: Infinity } : step));
+  let [low, high] = [0, instants.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (checkLinearizable(upTo(instants[middle] as number), registerModel) === 'violated') high = middle;
+    else low = middle + 1;
+  }
+  const at = instants[low] as number;
+  const near = upTo(at).filter(({ returnedAt }) => returnedAt > at - 100);
+  return near
+    .map((step) => `${step.calledAt}-${step.returnedAt} ${JSON.stringify(step.input)} gave ${JSON.stringify(step.output)}`)
+    .join('; ');
 }

@@ -22,6 +22,7 @@ export interface RunOptions extends SimulatedMachineOptions {
 
 export type Deed = 'kill' | 'freeze' | 'partition' | 'power' | 'reset';
 
+const everyDeed: readonly Deed[] = ['kill', 'freeze', 'partition', 'power', 'reset'];
 const names = ['a', 'b', 'c'] as const;
 
 /** One run of the cluster: a storm, then calm, then judgement. Everything follows from the seed. */
@@ -33,7 +34,7 @@ export async function simulate(options: RunOptions): Promise<Run> {
   const stormEndsMs = options.stormMs ?? 8_000;
   while (time.nowMs < stormEndsMs) {
     await time.run(100 + cluster.below(500));
-    deeds.push(`${time.nowMs.toFixed(0)} ms: ${await strike(cluster, options.deeds ?? ['kill', 'freeze', 'partition', 'power', 'reset'])}`);
+    deeds.push(`${time.nowMs.toFixed(0)} ms: ${await strike(cluster, options.deeds ?? everyDeed)}`);
   }
   network.heal();
   for (const [name, { process }] of cluster.members) {
@@ -78,6 +79,7 @@ async function strike(cluster: Cluster, deeds: readonly Deed[]): Promise<string>
   if (deed === 'power') {
     cluster.machine.cutPower();
     await time.run(50);
+    cluster.machine.restorePower();
     for (const each of names) cluster.start(each);
     return 'power cut';
   }

@@ -106,7 +106,8 @@ export function wrapEvent(templates: EnvelopeTemplates, input: EnvelopeInput): B
   return appendData(text, input.data, dataForm(input.contentType));
 }
 
-function appendData(text: string, data: Uint8Array, form: DataForm): Buffer {
+/** Closes an event: `text` (ASCII, an object without its closing brace), and the data in the form that its type asks for. */
+export function appendData(text: string, data: Uint8Array, form: DataForm): Buffer {
   if (form === 'json' && isJson(data)) return spliced(`${text},"data":`, data);
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
   if (form === 'binary' || !isUtf8(data)) return Buffer.from(`${text},"data_base64":"${bytes.toString('base64')}"}`, 'latin1');

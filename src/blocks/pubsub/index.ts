@@ -1,5 +1,7 @@
 import type { Service } from '../../kernel/service.ts';
 import type { AppEvent, EventVerdict, SubscriptionSpec } from '../../contracts/app-channel.ts';
+import type { OutboxIntent, OutboxPublisher, OutboxTarget } from '../../contracts/outbox.ts';
+import type { Verdict } from '../../contracts/pubsub.ts';
 import type { Call } from '../../kernel/call.ts';
 import type { Metadata } from '../../contracts/state.ts';
 
@@ -55,6 +57,24 @@ export interface PubSubBlock {
   pause(graceMs: number): Promise<void>;
   /** What is subscribed now, for the metadata API. */
   subscriptions(): readonly SubscriptionSpec[];
+  /** Publishes what transactions of state stores announce; for the state block. */
+  readonly outbox: OutboxPublisher;
+  /** Consumes the announced events of this app until the answer is closed. */
+  relayOutbox(relay: OutboxRelaying): OutboxConsumer;
+  close(graceMs: number): Promise<void>;
+}
+
+/** What is relayed, and by whom. */
+export interface OutboxRelaying {
+  /** The outboxes whose events go through an internal topic; asked at every `refresh` and every event. */
+  readonly targets: () => readonly OutboxTarget[];
+  readonly deliver: (intent: OutboxIntent) => Promise<Verdict>;
+}
+
+/** The subscriptions to internal topics. */
+export interface OutboxConsumer {
+  /** Subscribes to what `targets` names now, ends what it no longer names. Never rejects: what failed is logged and tried again. */
+  refresh(): Promise<void>;
   close(graceMs: number): Promise<void>;
 }
 

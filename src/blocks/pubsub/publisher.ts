@@ -55,7 +55,7 @@ export class Publisher {
     const begunMs = clock.mono();
     let success = false;
     try {
-      this.#permit(component, topic);
+      this.permit(component, topic);
       await this.#single(component, 'publish')(derive<PublishInput, OutgoingMessage>(call, { input: message }));
       success = true;
     } catch (error) {
@@ -73,7 +73,7 @@ export class Publisher {
     const { clock } = this.#context.ports;
     const begunMs = clock.mono();
     try {
-      this.#permit(component, topic);
+      this.permit(component, topic);
       await this.#bulk(component, 'bulk-publish')(derive<BulkPublishInput, BulkAttempt>(call, { input: attempt }));
     } catch (error) {
       const known = ProaError.from(error);
@@ -88,7 +88,12 @@ export class Publisher {
 
   /** Publishes bytes as they are, under the same scopes and policies: dead letters. Fails with a ProaError. */
   async forward(component: Broker, messages: readonly OutgoingMessage[], options: CallOptions): Promise<void> {
-    for (const { topic } of messages) this.#permit(component, topic);
+    for (const { topic } of messages) this.permit(component, topic);
+    await this.send(component, messages, options);
+  }
+
+  /** Publishes bytes as they are, under the component's policies only: topics of the runtime's own. Fails with the first message's error. */
+  async send(component: Broker, messages: readonly OutgoingMessage[], options: CallOptions): Promise<void> {
     if (messages.length === 1) {
       const call = createCall(forwardOperation, messages[0] as OutgoingMessage, options);
       await ended(call, this.#single(component, 'publish')(call));
@@ -110,7 +115,8 @@ export class Publisher {
     return component;
   }
 
-  #permit(component: Broker, topic: string): void {
+  /** Fails with `pubsub.forbidden` when scopes do not let the app publish to the topic. */
+  permit(component: Broker, topic: string): void {
     const { appId } = this.#context;
     let scopes = this.#scopes.get(component);
     if (scopes === undefined) this.#scopes.set(component, (scopes = topicScopes(component, appId)));

@@ -5,6 +5,8 @@ import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
 import type { EventReceiver, PubSubBlock } from './index.ts';
 import type { Destination } from './live-subscription.ts';
+import { createOutboxPublisher } from './outbox-publisher.ts';
+import { relayOutbox } from './outbox-intents.ts';
 import { mergeSubscriptions } from './merge-subscriptions.ts';
 import { Publisher } from './publisher.ts';
 import { PubSubMetrics } from './pubsub-metrics.ts';
@@ -70,6 +72,8 @@ export function createPubSubBlock(context: BlockContext, deps: PubSubBlockDeps):
     await Promise.all(ending.map((end) => end(graceMs)));
   };
   return {
+    outbox: createOutboxPublisher(context, { brokers: deps.brokers, publisher }),
+    relayOutbox: (relay) => relayOutbox(context, { ...relay, brokers: deps.brokers, publisher }),
     publish: (call) => publisher.publish(call),
     bulkPublish: (call) => publisher.bulkPublish(call),
     async subscribeStream(spec: SubscriptionSpec, receiver: EventReceiver) {

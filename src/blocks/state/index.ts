@@ -65,4 +65,5 @@ export interface StateBlock {
 
 export { createStateBlock, type StateDeps } from './state-block.ts';
 export { checkStateComponent } from './store-handle.ts';
-export { createOutboxRelay, type OutboxIntent, type OutboxRelay } from './outbox-relay.ts';
+export { createOutboxRelay, type OutboxRelay } from './outbox-relay.ts';
+export { outboxOf, type OutboxSettings } from './outbox.ts';

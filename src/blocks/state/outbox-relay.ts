@@ -1,17 +1,9 @@
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { ComponentSet } from '../../contracts/component-set.ts';
+import type { Component, ComponentSet } from '../../contracts/component-set.ts';
+import type { OutboxIntent } from '../../contracts/outbox.ts';
 import type { Verdict } from '../../contracts/pubsub.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
-import { outboxOf } from './outbox.ts';
-
-/** An announced event, as the consumer of the internal topic finds it. */
-export interface OutboxIntent {
-  readonly store: string;
-  /** The event's id: the key of its marker. */
-  readonly id: string;
-  /** Publishes the event to the outbox's topic. */
-  publish(): Promise<void>;
-}
+import { outboxOf, type OutboxSettings } from './outbox.ts';
 
 /** Brings announced events to their topic once their transaction has succeeded; at least once. */
 export interface OutboxRelay {
@@ -59,25 +51,26 @@ export function createOutboxRelay(context: BlockContext, stores: ComponentSet<'s
   };
   return {
     async deliver(intent) {
-      const { store, id } = intent;
-      const component = stores.get(store);
-      const target = component && outboxOf(component);
-      if (component === undefined || target === undefined) {
-        log.error('an outbox message names a state store without outbox', { component: store });
+      const { id } = intent;
+      const candidates = intent.stores.flatMap((name) => withOutbox(stores.get(name)) ?? []);
+      if (candidates.length === 0) {
+        log.error('no state store has the outbox that an outbox message is from', { component: intent.stores.join(', ') });
         return 'retry';
       }
-      const { driver } = component;
-      const fields = { component: store, topic: target.topic };
-      if (!(await persist(async () => (await driver.get({ key: id })) !== undefined))) {
-        const discard = target.discardWhenMissing && !closing.cancelled;
+      const fields = { component: intent.stores.join(', '), topic: candidates[0]?.target.topic ?? '' };
+      let source: Component<'state'> | undefined;
+      await persist(async () => (source = await holderOf(id, candidates)) !== undefined);
+      if (source === undefined) {
+        const discard = candidates.every(({ target }) => target.discardWhenMissing) && !closing.cancelled;
         log.error(
           `failed to publish outbox message: outbox state not found, ${discard ? 'discarding message' : 'rejecting for later processing'}`,
           fields,
         );
         return discard ? 'ack' : 'retry';
       }
+      const { driver } = source;
       try {
-        await intent.publish();
+        await intent.publish(source.name);
       } catch (error) {
         log.error('failed to publish outbox message, rejecting for later processing', { ...fields, error: String(error) });
         return 'retry';
@@ -92,4 +85,19 @@ export function createOutboxRelay(context: BlockContext, stores: ComponentSet<'s
     },
     close: () => closing.cancel(undefined),
   };
+}
+
+interface Candidate {
+  readonly component: Component<'state'>;
+  readonly target: OutboxSettings;
+}
+
+function withOutbox(component: Component<'state'> | undefined): Candidate | undefined {
+  const target = component && outboxOf(component);
+  return component === undefined || target === undefined ? undefined : { component, target };
+}
+
+async function holderOf(id: string, candidates: readonly Candidate[]): Promise<Component<'state'> | undefined> {
+  for (const { component } of candidates) if ((await component.driver.get({ key: id })) !== undefined) return component;
+  return undefined;
 }

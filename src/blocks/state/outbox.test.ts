@@ -117,9 +117,9 @@ describe('outbox relay', () => {
     let published = 0;
     const publish = async () => void published++;
     await driver.set({ key: 'outbox-1', data: bytes('0') });
-    expect(await relay.deliver({ store: 'store', id: 'outbox-1', publish })).toBe('ack');
+    expect(await relay.deliver({ stores: ['store'], id: 'outbox-1', publish })).toBe('ack');
     expect([published, await driver.get({ key: 'outbox-1' })]).toEqual([1, undefined]);
-    const late = relay.deliver({ store: 'store', id: 'outbox-2', publish });
+    const late = relay.deliver({ stores: ['store'], id: 'outbox-2', publish });
     await pass(clock, 3_000);
     await driver.set({ key: 'outbox-2', data: bytes('0') });
     await pass(clock, 3_000);
@@ -132,7 +132,7 @@ describe('outbox relay', () => {
       ['true', 'ack'],
     ] as const) {
       const { clock, relay } = setUp('memory', { properties: { outboxDiscardWhenMissingState: discard } });
-      const answer = relay.deliver({ store: 'store', id: 'outbox-3', publish: () => Promise.reject(new Error('must not happen')) });
+      const answer = relay.deliver({ stores: ['store'], id: 'outbox-3', publish: () => Promise.reject(new Error('must not happen')) });
       await pass(clock, 11_000);
       expect(await answer).toBe(verdict);
       expect(clock.waiting).toBe(0);
@@ -142,9 +142,9 @@ describe('outbox relay', () => {
   it('keeps the marker of what could not be published, and stops waiting when it closes', async () => {
     const { clock, driver, relay } = setUp('memory', { properties: { outboxDiscardWhenMissingState: 'true' } });
     await driver.set({ key: 'outbox-4', data: bytes('0') });
-    expect(await relay.deliver({ store: 'store', id: 'outbox-4', publish: () => Promise.reject(new Error('down')) })).toBe('retry');
+    expect(await relay.deliver({ stores: ['store'], id: 'outbox-4', publish: () => Promise.reject(new Error('down')) })).toBe('retry');
     expect(await driver.get({ key: 'outbox-4' })).toBeDefined();
-    const waiting = relay.deliver({ store: 'store', id: 'outbox-5', publish: async () => {} });
+    const waiting = relay.deliver({ stores: ['store'], id: 'outbox-5', publish: async () => {} });
     await new Promise((resolve) => setImmediate(resolve));
     relay.close();
     expect([await waiting, clock.waiting]).toEqual(['retry', 0]);
@@ -154,6 +154,6 @@ describe('outbox relay', () => {
       closing.close();
       return get(request);
     };
-    expect(await closing.deliver({ store: 'store', id: 'outbox-5', publish: async () => {} })).toBe('retry');
+    expect(await closing.deliver({ stores: ['store'], id: 'outbox-5', publish: async () => {} })).toBe('retry');
   });
 });

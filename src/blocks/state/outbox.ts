@@ -10,8 +10,14 @@ import type { TransactionItem } from './index.ts';
 const projectionName = 'outbox.projection';
 const yes = new Set(['true', 'yes', 'on', '1', 'y', 't']);
 
+/** What a component says about its outbox. */
+export interface OutboxSettings extends OutboxTarget {
+  /** Intents without a marker are dropped instead of tried again later. */
+  readonly discardWhenMissing: boolean;
+}
+
 /** Where the component's transactions publish; undefined unless broker and topic are both named. */
-export function outboxOf(component: Component<'state'>): (OutboxTarget & { readonly discardWhenMissing: boolean }) | undefined {
+export function outboxOf(component: Component<'state'>): OutboxSettings | undefined {
   const pubsub = property(component, 'outboxPublishPubsub');
   const topic = property(component, 'outboxPublishTopic');
   if (pubsub === undefined || topic === undefined) return undefined;

@@ -6,6 +6,7 @@ import { exitCodes, type CommandContext } from '../context.ts';
 import { OrderDesk, type FollowedOrder } from '../demo/orders.ts';
 import { Readiness } from '../demo/readiness.ts';
 import { harmless } from '../output.ts';
+import { valueOrDefault } from '../parse-args.ts';
 import { RunConsole } from '../run/console.ts';
 import { withFreePorts } from '../run/free-ports.ts';
 import { planRun, type RunPlan } from '../run/plan.ts';
@@ -16,7 +17,6 @@ const places = ['demo/proa.yaml', '../demo/proa.yaml', '../../demo/proa.yaml', '
 
 const ordersOnce = 5;
 const ordersAtStart = 3;
-const timeoutMsDefault = 60_000;
 /** Signals that a person sends to end the demo; that is not a failure. */
 const endedByHand: readonly number[] = [129, 130, 143];
 
@@ -88,7 +88,7 @@ class Tour {
     this.#context = context;
     this.#parts = parts;
     this.#beganMs = context.ports.clock.mono();
-    this.#untilMs = this.#beganMs + (context.args.values.timeout ?? timeoutMsDefault);
+    this.#untilMs = this.#beganMs + (valueOrDefault(context.args.values, 'timeout') as number);
   }
 
   /** Five orders, a summary, and the end of the session. */

@@ -153,7 +153,7 @@ describe('proa run', () => {
     while (found?.record.apps[0]?.appPort === undefined) [found] = await findRuns(run.ports);
     expect(found).toMatchObject({ alive: true, record: { mode: 'run', apps: [{ appPort: port, command: [node, '-e', script] }] } });
     run.signal('SIGTERM');
-    expect(await run.code).toBe(143);
+    expect(await run.code).toBe(0);
   });
 
   it('starts an app again with growing pauses, as its policy says, until it succeeds', async () => {
@@ -178,7 +178,7 @@ describe('proa run', () => {
     const pid = Number(line?.slice(6));
     expect(alive(pid)).toBe(true);
     run.signal('SIGINT');
-    expect(await run.code).toBe(130);
+    expect(await run.code).toBe(0);
     expect(run.output()).toContain('drained');
     expect(alive(pid)).toBe(false);
   });

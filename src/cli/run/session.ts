@@ -33,6 +33,9 @@ interface Served {
   pid: number | undefined;
   appPort: number | undefined;
   connected: boolean;
+  /** Resolves when apps that wait for this one may start: it is served, or it has ended for good (a task that prepares something). */
+  readonly awaited: Promise<void>;
+  readonly settle: () => void;
 }
 
 /** One `proa run` from start to end: the host, the apps' processes, and what other commands see of them. */
@@ -46,7 +49,6 @@ export class RunSession {
   #stopCode: number | undefined;
   /** Apps that were ready once; a runtime whose app has no port yet does not count. */
   readonly #ready = new Set<string>();
-  readonly #readyWaiters = new Set<() => void>();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -90,10 +92,12 @@ export class RunSession {
 
   #signalled(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
     if (this.#stopCode !== undefined) {
+      this.#stopCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal];
       for (const { process } of this.#served) process?.kill();
       return;
     }
-    this.#stopCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal];
+    // Whoever asks once gets a drain, and a drain that ends is no failure; whoever asks twice wants it over.
+    this.#stopCode = 0;
     void this.#stop(signal);
   }
 
@@ -105,6 +109,11 @@ export class RunSession {
     for (const [index, planned] of plan.apps.entries()) {
       const runtime = this.#host.apps[index] as RunningApp;
       const log = await this.#openLog(planned);
+      let settle = (): void => {};
+      const awaited = new Promise<void>((resolve) => (settle = resolve));
+      // A runtime is ready before an app is there at all; only where the app is not ours to start does that say something.
+      if (planned.app.command === undefined) void runtime.ready.then(settle);
+      const appPort = planned.app.appPort;
       served.push({
         planned,
         runtime,
@@ -112,8 +121,10 @@ export class RunSession {
         process: undefined,
         stopSearch: () => {},
         pid: undefined,
-        appPort: planned.app.appPort,
+        appPort,
         connected: false,
+        awaited,
+        settle,
       });
     }
     this.#served = served;
@@ -152,7 +163,6 @@ export class RunSession {
     if (early) return;
     this.#ready.add(appId);
     this.#options.console.emit({ type: 'ready', app: appId });
-    for (const waiter of [...this.#readyWaiters]) waiter();
   }
 
   /** Starts every app when those it waits for are ready; resolves with the exit code once all have ended for good. */
@@ -177,22 +187,13 @@ export class RunSession {
 
   async #waitFor(ids: readonly string[]): Promise<boolean> {
     const { clock } = this.#options.ports;
-    const missing = (): boolean => this.#served.some(({ planned }) => ids.includes(planned.app.id) && !this.#ready.has(planned.app.id));
-    if (!missing()) return this.#stopping === undefined;
-    let check = (): void => {};
-    const allReady = new Promise<void>((resolve) => {
-      check = () => {
-        if (!missing()) resolve();
-      };
-    });
-    this.#readyWaiters.add(check);
+    const awaited = this.#served.filter(({ planned }) => ids.includes(planned.app.id)).map(({ awaited: done }) => done);
     let cancel = (): void => {};
     const tooLong = new Promise<void>((resolve) => {
       const timer = clock.timer(waitMaxMs, resolve, true);
       cancel = () => timer.cancel();
     });
-    await Promise.race([allReady, tooLong]);
-    this.#readyWaiters.delete(check);
+    await Promise.race([Promise.allSettled(awaited), tooLong]);
     cancel();
     return this.#stopping === undefined;
   }
@@ -257,7 +258,12 @@ export class RunSession {
     served.appPort = port;
     served.connected = true;
     void this.#announce();
-    served.runtime.connect(port).catch((error: unknown) => {
+    const connected = async (): Promise<void> => {
+      await served.runtime.connect(port);
+      await served.runtime.ready;
+      served.settle();
+    };
+    connected().catch((error: unknown) => {
       this.#options.console.emit({ type: 'log', app: served.planned.name, level: 'error', line: String(error) });
     });
   }
@@ -265,6 +271,7 @@ export class RunSession {
   #ended(served: Served, exit: AppExit, more: { lastErrors: readonly string[]; restartInMs?: number }): void {
     served.stopSearch();
     served.pid = undefined;
+    if (more.restartInMs === undefined) served.settle();
     void served.runtime.disconnect().catch(() => {});
     this.#options.console.emit({
       type: 'exited',

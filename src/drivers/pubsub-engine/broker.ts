@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { engineLimits, type Engine, type NewLogEntry } from '../../contracts/engine.ts';
+import { engineLimits, type Append, type Engine, type NewLogEntry } from '../../contracts/engine.ts';
 import type { Consumer, OutgoingMessage, PubSub, PubSubCapability, SubscribeRequest, Subscription } from '../../contracts/pubsub.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
@@ -61,8 +61,7 @@ export class EngineBroker implements PubSub {
   }
 
   async publish(message: OutgoingMessage): Promise<void> {
-    const entry = message.data.length <= partBytes ? toEntry(message, this.#context.engine.now()) : await this.#upload(message);
-    await this.#append(message.topic, [entry], message.dedupe);
+    await this.#append(message.topic, [await this.#entryOf(message)], message.dedupe);
   }
 
   async publishMany(messages: readonly OutgoingMessage[]): Promise<(Error | undefined)[]> {
@@ -84,6 +83,21 @@ export class EngineBroker implements PubSub {
     });
     await Promise.all(work);
     return errors;
+  }
+
+  get engine(): Engine {
+    return this.#context.engine;
+  }
+
+  async appendsOf(messages: readonly OutgoingMessage[]): Promise<readonly Append[]> {
+    const byTopic = new Map<string, NewLogEntry[]>();
+    for (const message of messages) {
+      const entries = byTopic.get(message.topic) ?? [];
+      byTopic.set(message.topic, entries);
+      entries.push(await this.#entryOf(message));
+    }
+    await this.#register([...byTopic.keys()]);
+    return Array.from(byTopic, ([topic, entries]) => ({ log: this.#keys.log(topic), entries }));
   }
 
   #batches(messages: readonly OutgoingMessage[], errors: (Error | undefined)[]): Batch[] {
@@ -183,10 +197,24 @@ export class EngineBroker implements PubSub {
     throw new ProaError('engine.outcome-unknown', `whether the event was appended to topic ${topic} is not known`, { cause });
   }
 
+  /** Housekeeping finds topics by their registration, so it stands before their first event. */
+  async #register(topics: readonly string[]): Promise<void> {
+    const unknown = topics.filter((topic) => !this.#topics.has(topic));
+    if (unknown.length === 0) return;
+    const put = unknown.map((topic) => ({ key: this.#keys.topic(topic), value: new Uint8Array(0) }));
+    const result = await this.#context.engine.commit({ put });
+    if (result.status !== 'done') throw new ProaError('unavailable', `the topics ${unknown.join(', ')} could not be registered`);
+    for (const topic of unknown) this.#remember(topic);
+  }
+
   #remember(topic: string): void {
     if (this.#topics.size >= topicsKnownMax) this.#topics.clear();
     this.#topics.add(topic);
     this.#housekeeping.start();
+  }
+
+  async #entryOf(message: OutgoingMessage): Promise<NewLogEntry> {
+    return message.data.length <= partBytes ? toEntry(message, this.#context.engine.now()) : this.#upload(message);
   }
 
   #upload(message: OutgoingMessage): Promise<NewLogEntry> {

@@ -9,11 +9,16 @@ export interface SimulatedMachineOptions {
   readonly syncOff?: boolean;
   /** Planted: `sync` answers before it is done. */
   readonly answerBeforeSync?: boolean;
+  /** What a power cut keeps of unsynced writes: a random prefix (default), or nothing. */
+  readonly unsynced?: 'prefix' | 'nothing';
+  /** Planted: every process is told that the others do not exist, so a new owner does not wait for the old one to notice. */
+  readonly othersHidden?: boolean;
 }
 
 /** One process of the machine, with the ports that it sees the world through. */
 export interface SimulatedProcess {
   readonly name: string;
+  readonly pid: number;
   readonly ports: Ports;
   readonly state: 'running' | 'frozen' | 'dead';
   /** SIGKILL: calls under way are finished by the system, nobody hears their results. */
@@ -33,6 +38,8 @@ export interface SimulatedMachine {
   start(name: string): SimulatedProcess;
   /** Every process dies, and the disk forgets what was not synced. */
   cutPower(): void;
+  /** The disk answers again; processes have to be started. */
+  restorePower(): void;
 }
 
 /** A machine without processes. */
@@ -46,6 +53,7 @@ export function createSimulatedMachine(options: SimulatedMachineOptions): Simula
   const disk = createSimulatedDisk({
     random: seededRandom(seed ^ 0xc4a5),
     ...(options.syncOff === true ? { syncOff: true } : {}),
+    ...(options.unsynced === undefined ? {} : { unsynced: options.unsynced }),
     delay: ({ kind }) => {
       const unit = latency.u32() / 4_294_967_296;
       const delayMs = kind === 'sync' || kind === 'syncDirectory' ? 0.3 + 2 * unit : 0.01 + 0.05 * unit;
@@ -54,13 +62,15 @@ export function createSimulatedMachine(options: SimulatedMachineOptions): Simula
   });
   const running = new Set<SimulatedProcess>();
   let pid = 100;
+  const alive = (asked: number): boolean =>
+    options.othersHidden !== true && [...running].some((process) => process.pid === asked && process.state !== 'dead');
   return {
     time,
     network,
     disk,
     random,
     start(name) {
-      const process = startProcess({ name, pid: pid++, seed: random.u32(), time, network, disk, options });
+      const process = startProcess({ name, pid: pid++, seed: random.u32(), time, network, disk, options, alive });
       running.add(process);
       return process;
     },
@@ -69,6 +79,7 @@ export function createSimulatedMachine(options: SimulatedMachineOptions): Simula
       running.clear();
       disk.crash();
     },
+    restorePower: () => disk.restart(),
   };
 }
 
@@ -80,14 +91,16 @@ interface Start {
   readonly network: SimulatedNetwork;
   readonly disk: SimulatedDisk;
   readonly options: SimulatedMachineOptions;
+  readonly alive: (pid: number) => boolean;
 }
 
-function startProcess({ name, pid, seed, time, network, disk, options }: Start): SimulatedProcess {
+function startProcess({ name, pid, seed, time, network, disk, options, alive }: Start): SimulatedProcess {
   let state: SimulatedProcess['state'] = 'running';
   let held: (() => void)[] = [];
   const gate = (): Promise<void> | undefined => (state === 'running' ? undefined : new Promise((resolve) => void held.push(resolve)));
   return {
     name,
+    pid,
     get state() {
       return state;
     },
@@ -96,7 +109,7 @@ function startProcess({ name, pid, seed, time, network, disk, options }: Start):
       random: processRandom(seed),
       network: network.node(name),
       disk: gatedDisk(disk, gate, options.answerBeforeSync === true),
-      process: processStub(name, pid),
+      process: processStub(name, pid, alive),
     },
     kill() {
       state = 'dead';
@@ -137,9 +150,10 @@ function processRandom(seed: number): Random {
   };
 }
 
-function processStub(name: string, pid: number): ProcessPort {
+function processStub(name: string, pid: number, alive: (pid: number) => boolean): ProcessPort {
   const known: Partial<ProcessPort> = {
     pid,
+    alive,
     platform: 'linux',
     env: () => undefined,
     environment: () => ({}),
