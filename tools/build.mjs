@@ -1,9 +1,10 @@
 // Makes dist/: the library file for file by tsc (ESM, with declarations), the command as lazily loaded CommonJS chunks by esbuild, and the
 // demo when examples/food-delivery is there. `--only library|command|demo` makes one part.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { transform } from 'esbuild';
 import { buildCommand } from './build/command.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -15,6 +16,18 @@ function buildLibrary() {
     stdio: 'inherit',
   });
   if (result.status !== 0) process.exit(result.status ?? 1);
+  return dropComments();
+}
+
+// Declarations keep their comments, which editors show; in the code they would only be weight to download.
+async function dropComments() {
+  const dist = join(root, 'dist');
+  const files = readdirSync(dist, { recursive: true }).filter((file) => file.endsWith('.js') && !/^(bin|demo)\b/.test(file));
+  for (const file of files) {
+    const path = join(dist, file);
+    const { code } = await transform(readFileSync(path, 'utf8'), { format: 'esm', target: 'node20.19', legalComments: 'none' });
+    writeFileSync(path, code);
+  }
 }
 
 // The demo brings its own builder, because only it knows its apps: `build({ root, outdir })`.

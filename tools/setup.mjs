@@ -66,5 +66,13 @@ if (existsSync(join(root, 'tools/gen.mjs')))
   step('generate', ['tools/gen.mjs', 'tools/gen', 'proto', 'package-lock.json', 'src/drivers'], ['src/gen/drivers.ts'], () =>
     node('tools/gen.mjs'),
   );
-if (process.argv.includes('--build'))
-  step('build', ['src', 'tools', 'examples', 'tsconfig.build.json', 'package.json'], ['dist'], () => node('tools/build.mjs'));
+// `--build` makes everything, `--build=command,demo` some parts: whoever wants to look at the demo need not wait for declarations.
+const wanted = process.argv.find((argument) => argument.startsWith('--build'));
+if (wanted !== undefined) {
+  const parts = wanted.slice('--build='.length).split(',').filter(Boolean);
+  const outputs = { library: 'dist/index.js', command: 'dist/bin/proa.cjs', demo: 'dist/demo/proa.yaml' };
+  for (const part of parts.length === 0 ? Object.keys(outputs) : parts)
+    step(part, ['src', 'tools', 'examples', 'tsconfig.build.json', 'package.json'], [outputs[part]], () =>
+      node('tools/build.mjs', '--only', part),
+    );
+}

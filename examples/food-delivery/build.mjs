@@ -16,6 +16,7 @@ export async function build({ root, outdir }) {
     platform: 'node',
     target: 'node20.19',
     minify: true,
+    alias: { 'iconv-lite': join(source, 'lean/iconv-lite.cjs'), 'whatwg-url': join(source, 'lean/whatwg-url.cjs') },
     outdir,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'shared-[hash]',

@@ -46,8 +46,8 @@ export const commands: readonly Command[] = [
     group: 'Start',
     summary: 'Start a small shop of several services and look around',
     usage: 'proa demo [flags]',
-    examples: ['proa demo', 'proa demo --json'],
-    flags: ['data-dir'],
+    examples: ['proa demo', 'proa demo --once --json'],
+    flags: ['once', 'timeout', 'data-dir'],
     load: () => import('./commands/demo.ts'),
   },
   {

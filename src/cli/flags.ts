@@ -147,9 +147,14 @@ export const flags = {
     value: 'policy',
   },
   'no-restart': { type: 'flag', doc: 'The same as --restart never' },
-  'data-dir': { type: 'text', doc: 'Where data is kept (default: ./.proa/data)', value: 'dir' },
+  'data-dir': {
+    type: 'text',
+    doc: 'Where data is kept (default: .proa/data beside a run file, otherwise the state directory of this user)',
+    value: 'dir',
+  },
   // of the other commands
   app: { type: 'text', doc: 'Only this application', value: 'id' },
+  once: { type: 'flag', doc: 'Place a few orders, check that all are completed, and end' },
   all: { type: 'flag', doc: 'Every run of this machine' },
   follow: { type: 'flag', doc: 'Go on as lines are written' },
   lines: { type: 'number', short: 'n', fallback: '100', doc: 'Lines from the end', value: 'count' },

@@ -67,7 +67,7 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
     try {
       await options.up();
       ready = true;
-      log.info(everHealthy ? 'the app is back' : 'the app is ready', { address: channel.address });
+      if (everHealthy) log.info('the app is back', { address: channel.address });
       everHealthy = true;
     } catch (error) {
       log.warn('the app does not answer what it wants; asking again', {

@@ -12,12 +12,12 @@ import type { BlockContext } from '../contracts/block-context.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
-import { driverIndex } from '../gen/drivers.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createComponentManager, type ComponentManager } from './component-manager.ts';
+import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import { resolveProperties, resolveValue } from './config/resolve-component.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
@@ -36,6 +36,7 @@ export interface AppRuntimeOptions {
   readonly spec: AppSpec;
   readonly machine: Machine;
   readonly resources: LoadedResources;
+  readonly drivers: DriverIndex;
   readonly version: string;
   readonly shutdown: (force: boolean) => void;
 }
@@ -116,12 +117,12 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   }
 }
 
-function openComponents({ ports, log, metrics, spec, machine }: AppRuntimeOptions, context: BlockContext): ComponentManager {
+function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRuntimeOptions, context: BlockContext): ComponentManager {
   return createComponentManager({
     clock: ports.clock,
     log,
     metrics,
-    drivers: driverIndex,
+    drivers,
     resolve: { appId: spec.id, namespace: spec.namespace, env: (name) => ports.process.env(name), uuid: () => ports.random.uuid() },
     driverContext: (component) => ({
       ports,

@@ -1,7 +1,6 @@
 import type { Registry } from '../contracts/resolver.ts';
 import type { Engine } from '../contracts/engine.ts';
 import { createEngineRegistry } from '../drivers/resolver-engine/index.ts';
-import { driverIndex } from '../gen/drivers.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
@@ -9,6 +8,7 @@ import type { Address, Ports } from '../kernel/ports.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import { createHttpClient } from './http-client.ts';
+import type { DriverIndex } from './config/check-component.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { LoadedResources } from './config/model.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
@@ -18,6 +18,7 @@ import type { Machine } from './machine.ts';
 import { openMachineEngine } from './machine-engine.ts';
 import { servePeers } from './peer-server.ts';
 import { listenLazily } from './lazy-listener.ts';
+import { findDrivers } from './pluggable-drivers.ts';
 import { openSidecar, type Sidecar } from './sidecar.ts';
 import { version } from './version.ts';
 
@@ -41,6 +42,7 @@ class Host implements RunningHost {
   readonly #finished: Promise<number>;
   #finish: (code: number) => void = () => {};
   #stopping: Promise<void> | undefined;
+  #drivers: DriverIndex = {};
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -60,6 +62,7 @@ class Host implements RunningHost {
   }
 
   async start(): Promise<void> {
+    this.#drivers = await findDrivers(this.#options.ports, this.#log);
     const loaded = await this.#loadAll();
     const machine = await this.#openMachine();
     const peers = await this.#openPeers(machine);
@@ -71,6 +74,7 @@ class Host implements RunningHost {
         machine,
         peers,
         resources: loaded[i] as LoadedResources,
+        drivers: this.#drivers,
         shutdown: (force) => this.#shutdown(force),
       });
       this.#apps.push(app);
@@ -120,7 +124,7 @@ class Host implements RunningHost {
   }
 
   async #load(spec: AppSpec): Promise<LoadedResources> {
-    const resources = await loadResources(loadOptions(this.#options.ports, spec));
+    const resources = await loadResources(loadOptions(this.#options.ports, spec, this.#drivers));
     if (resources.problems.length > 0) this.#options.events({ kind: 'problems', appId: spec.id, problems: resources.problems });
     return resources;
   }
@@ -172,6 +176,7 @@ class Host implements RunningHost {
     return createLogger({
       clock: ports.clock,
       format: shared.logFormat,
+      embedded: shared.mode !== 'sidecar',
       level: shared.logLevel === 'warn' ? 'warning' : shared.logLevel,
       appId,
       instance: ports.process.hostName(),
@@ -202,14 +207,14 @@ function appendTo(ports: Ports, path: string): (line: string) => void {
   };
 }
 
-function loadOptions(ports: Ports, spec: AppSpec) {
+function loadOptions(ports: Ports, spec: AppSpec, drivers: DriverIndex) {
   return {
     disk: ports.disk,
     paths: spec.resourcePaths,
     configPaths: spec.configPaths,
     appId: spec.id,
     namespace: spec.namespace,
-    drivers: driverIndex,
+    drivers,
     defaults: spec.defaults,
   };
 }
@@ -220,6 +225,7 @@ interface HostedAppOptions extends HostOptions {
   readonly machine: Machine;
   readonly peers: { readonly http: Address; readonly grpc: Address };
   readonly resources: LoadedResources;
+  readonly drivers: DriverIndex;
   readonly shutdown: (force: boolean) => void;
 }
 
@@ -320,19 +326,22 @@ class HostedApp implements RunningApp {
   }
 
   async #open(resources: LoadedResources, spec: AppSpec): Promise<void> {
-    const { ports, log, machine, peers, shared, shutdown, events } = this.#options;
+    const { ports, log, machine, peers, shared, drivers, shutdown, events } = this.#options;
     const sidecar = await openSidecar({
       ports,
       log,
       spec,
       machine,
       resources,
+      drivers,
       version,
       peers,
       graceMs: shared.graceMs,
       shutdown,
       becameReady: () => {
         this.#markReady();
+        // `run` says so itself.
+        if (shared.mode === 'sidecar') log.info('the app is ready');
         events({ kind: 'ready', appId: spec.id });
       },
     });
@@ -344,10 +353,10 @@ class HostedApp implements RunningApp {
   }
 
   #watch(): void {
-    const { ports, events, resources } = this.#options;
+    const { ports, events, resources, drivers } = this.#options;
     const { spec } = this;
     this.#watching = watchResources({
-      ...loadOptions(ports, spec),
+      ...loadOptions(ports, spec, drivers),
       clock: ports.clock,
       initial: resources,
       reconcileMs: spec.reconcileMs,

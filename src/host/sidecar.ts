@@ -13,6 +13,7 @@ import { serveHttp1 } from '../wire/http1/server.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { followApp, type AppLifecycle } from './app-lifecycle.ts';
 import { openAppChannel } from './app-channels.ts';
+import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
 import { listenLazily } from './lazy-listener.ts';
@@ -25,6 +26,7 @@ export interface SidecarOptions {
   readonly spec: AppSpec;
   readonly machine: Machine;
   readonly resources: LoadedResources;
+  readonly drivers: DriverIndex;
   readonly version: string;
   readonly peers: { readonly http: Address; readonly grpc: Address };
   readonly graceMs: number;

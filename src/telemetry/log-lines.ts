@@ -12,6 +12,8 @@ export interface LogOptions {
   readonly format: LogFormat;
   readonly level: LogLevel;
   readonly appId: string;
+  /** The reader names the app and knows when: lines for people hold the message only, and the level when it is not `info`. */
+  readonly embedded?: boolean;
   /** The host's name. */
   readonly instance: string;
   readonly version: string;
@@ -58,8 +60,10 @@ const printers: Readonly<Record<LogFormat, (options: LogOptions, event: Event) =
     return `${pairs.map(([name, value]) => `${name}=${logfmtValue(value)}`).join(' ')}\n`;
   },
   human(options, event) {
-    const time = new Date(options.clock.now()).toISOString().slice(11, 23);
     const fields = ownFields(event).map(([name, value]) => ` ${name}=${logfmtValue(value)}`);
+    if (options.embedded === true)
+      return `${event.level === 'info' ? '' : `${event.level}: `}${printable(event.message)}${fields.join('')}\n`;
+    const time = new Date(options.clock.now()).toISOString().slice(11, 23);
     return `${time} ${event.level.toUpperCase().padEnd(7)} ${options.appId} ${printable(event.message)}${fields.join('')}\n`;
   },
 };

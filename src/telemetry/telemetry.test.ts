@@ -49,6 +49,15 @@ describe('logs', () => {
       write: (line) => lines.push(line),
     });
 
+  it('leaves time and app to a reader who shows them already', () => {
+    const shared = { clock: nodeClock, format: 'human', level: 'info', appId: 'app', instance: 'host', version: '1' } as const;
+    const embedded = createLogger({ ...shared, embedded: true, write: (line) => lines.push(line) });
+    lines.length = 0;
+    embedded.info('subscribed', { topic: 'x' });
+    embedded.warn('slow');
+    expect(lines).toEqual(['subscribed topic=x\n', 'warning: slow\n']);
+  });
+
   it('prints one line per event whatever the values hold (T28)', () => {
     for (const format of ['json', 'logfmt', 'human'] as const) {
       lines.length = 0;

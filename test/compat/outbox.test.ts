@@ -67,8 +67,7 @@ const upsert = (key: string, value: unknown, more: object = {}): object => ({
   request: { key, value, metadata: { contentType: 'application/json' }, ...more },
 });
 const value = async (store: string, key: string): Promise<unknown> => (await sidecar.get(`/v1.0/state/${store}/${key}`)).text();
-const of = (topic: string, key: string): Seen[] =>
-  (seen[topic] ?? []).filter(({ data }) => (data as { key?: string } | null)?.key === key);
+const of = (topic: string, key: string): Seen[] => (seen[topic] ?? []).filter(({ data }) => (data as { key?: string } | null)?.key === key);
 
 describe.each([
   ['store', 'orders'],
@@ -84,7 +83,15 @@ describe.each([
     expect(answer.status).toBe(204);
     await eventually(() => of(topic, 'a').length > 0 && of(topic, 'b').length > 0, 'both events arrive');
     expect(of(topic, 'a')).toMatchObject([
-      { data: { key: 'a', n: 1 }, tenant: 'blue', topic, pubsubname: 'bus', source: 'shop', type: 'com.dapr.event.sent', specversion: '1.0' },
+      {
+        data: { key: 'a', n: 1 },
+        tenant: 'blue',
+        topic,
+        pubsubname: 'bus',
+        source: 'shop',
+        type: 'com.dapr.event.sent',
+        specversion: '1.0',
+      },
     ]);
     expect(of(topic, 'a')[0]?.id).toMatch(/^outbox-[0-9a-f-]{36}$/);
     expect(of(topic, 'b')).toHaveLength(1);
@@ -138,7 +145,9 @@ describe('the outbox', () => {
     await sidecar.ready();
     const keys = Array.from({ length: next }, (_, i) => `k${i}`);
     const bulk = await sidecar.get('/v1.0/state/store/bulk', { method: 'POST', body: JSON.stringify({ keys, parallelism: 8 }) });
-    const stored = ((await bulk.json()) as { key: string; data?: unknown }[]).filter(({ data }) => data !== undefined).map(({ key }) => key);
+    const stored = ((await bulk.json()) as { key: string; data?: unknown }[])
+      .filter(({ data }) => data !== undefined)
+      .map(({ key }) => key);
     expect(stored.length).toBeGreaterThan(50);
     await eventually(() => stored.every((key) => of('orders', key).length > 0), 'every stored key has its event');
     const published = new Set(keys.filter((key) => of('orders', key).length > 0));

@@ -20,6 +20,8 @@ export interface TestSidecar {
   /** SIGTERM; answers the exit code. */
   stop(): Promise<number | null>;
   kill(): void;
+  /** Called with the exit code when the process ends. */
+  onExit(ended: (code: number | null) => void): void;
 }
 
 export interface SidecarOptions {
@@ -96,6 +98,7 @@ export async function startSidecar(options: SidecarOptions): Promise<TestSidecar
         child.kill('SIGTERM');
       }),
     kill: () => child.kill('SIGKILL'),
+    onExit: (ended) => child.once('exit', ended),
   };
 }
 

@@ -1,16 +1,19 @@
 import { CommunicationProtocolEnum, DaprClient, DaprServer, HttpMethod } from '@dapr/dapr';
 import { broker, runtime, store, type Order } from '../order.ts';
+import { logger } from '../quiet-logger.ts';
 
 const client = new DaprClient({
   daprHost: runtime.host,
   daprPort: runtime.httpPort,
   communicationProtocol: CommunicationProtocolEnum.HTTP,
+  logger,
 });
 const server = new DaprServer({
   serverHost: runtime.host,
   serverPort: runtime.appPort,
   communicationProtocol: CommunicationProtocolEnum.HTTP,
   clientOptions: { daprHost: runtime.host, daprPort: runtime.httpPort },
+  logger,
 });
 
 await server.invoker.listen(

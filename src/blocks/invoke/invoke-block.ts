@@ -96,7 +96,7 @@ async function resolveAndSend(
   const list = await dependencies.resolver.resolve(name, namespace);
   if (list.length === 0) {
     call.input.body.discard();
-    throw new ProaError('invoke.unreachable', `no instance of app "${name}" is known in namespace "${namespace}"`, {
+    throw new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {
       hint: 'is it running? `proa list` shows the apps that are',
     });
   }

@@ -1,30 +1,22 @@
-import { isProaError } from '../../kernel/errors.ts';
 import { dataDirectory } from '../directories.ts';
 import { settingsFromFlags } from '../app-spec.ts';
 import type { CommandContext } from '../context.ts';
 import { UsageError } from '../parse-args.ts';
 import { RunConsole } from '../run/console.ts';
-import { planRun, type RunPlan } from '../run/plan.ts';
+import { withFreePorts } from '../run/free-ports.ts';
+import { planRun } from '../run/plan.ts';
 import { RunSession } from '../run/session.ts';
-
-/** Ports that were free when they were chosen may be gone when they are opened: another run starts at the same time. */
-const attemptsMax = 4;
 
 /** `proa run`: serves and supervises apps until they end or a signal comes. */
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
   if (args.values.kubernetes === true) throw new UsageError('`proa run -k` is not offered', 'deploy `proa sidecar` beside the application');
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await runOnce(context, await planRun(context));
-    } catch (error) {
-      if (!isProaError(error) || error.code !== 'config.port-taken' || attempt === attemptsMax) throw error;
-    }
-  }
+  return withFreePorts(() => runOnce(context));
 }
 
-async function runOnce(context: CommandContext, plan: RunPlan): Promise<number> {
+async function runOnce(context: CommandContext): Promise<number> {
   const { ports, args, output } = context;
+  const plan = await planRun(context);
   const console = new RunConsole(
     output,
     ports.clock,

@@ -36,6 +36,7 @@ export class RunConsole {
   readonly #clock: Clock;
   readonly #width: number;
   readonly #colors: ReadonlyMap<string, Style>;
+  #stopping = false;
 
   constructor(output: Output, clock: Clock, names: readonly string[]) {
     this.#output = output;
@@ -77,6 +78,7 @@ export class RunConsole {
       case 'exited':
         return this.#exited(event);
       case 'stopping':
+        this.#stopping = true;
         return [style('dim', `stopping (${event.reason}); press Ctrl-C again to kill`)];
       case 'stopped':
         return [style('dim', 'stopped')];
@@ -87,7 +89,7 @@ export class RunConsole {
     const { code, signal, error, lastErrors, restartInMs } = event;
     const how = error ?? (signal === undefined ? `exited with code ${code ?? 'unknown'}` : `ended by ${signal}`);
     const next = restartInMs === undefined ? '' : `; starts again in ${restartInMs} ms`;
-    if (code === 0) return [this.#output.style('dim', `${how}${next}`)];
+    if (code === 0 || (this.#stopping && signal === 'SIGTERM')) return [this.#output.style('dim', `${how}${next}`)];
     const last = lastErrors.length === 0 ? [] : ['last lines of stderr:', ...lastErrors.map((line) => `  ${harmless(line)}`)];
     return [this.#output.style('red', `${how}${next}`), ...last];
   }

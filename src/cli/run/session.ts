@@ -6,7 +6,7 @@ import { identify, RunRegistration, type RegisteredApp } from '../run-registry.t
 import { appEnvironment } from './app-env.ts';
 import { watchForPort } from './app-port.ts';
 import { AppProcess, exitCodeOf, type AppExit } from './app-process.ts';
-import type { RunConsole } from './console.ts';
+import type { RunEvent } from './console.ts';
 import { LogFile } from './log-file.ts';
 import type { PlannedApp, RunPlan } from './plan.ts';
 
@@ -20,7 +20,8 @@ export interface SessionOptions {
   readonly startHost: StartHost;
   readonly plan: RunPlan;
   readonly settings: HostSettings;
-  readonly console: RunConsole;
+  /** Told what happens. */
+  readonly console: { emit(event: RunEvent): void };
 }
 
 interface Served {
@@ -31,9 +32,7 @@ interface Served {
   stopSearch: () => void;
   pid: number | undefined;
   appPort: number | undefined;
-  /** Resolves when apps that wait for this one may start: it is served, or it has ended for good (a task that prepares something). */
-  readonly awaited: Promise<void>;
-  readonly settle: () => void;
+  connected: boolean;
 }
 
 /** One `proa run` from start to end: the host, the apps' processes, and what other commands see of them. */
@@ -45,6 +44,9 @@ export class RunSession {
   #host: RunningHost | undefined;
   #stopping: Promise<void> | undefined;
   #stopCode: number | undefined;
+  /** Apps that were ready once; a runtime whose app has no port yet does not count. */
+  readonly #ready = new Set<string>();
+  readonly #readyWaiters = new Set<() => void>();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -75,6 +77,17 @@ export class RunSession {
     }
   }
 
+  /** True once the run is being ended, for whatever reason. */
+  get stopping(): boolean {
+    return this.#stopping !== undefined || this.#stopCode !== undefined;
+  }
+
+  /** Ends the run as a signal would; `run` answers `exitCode` then. */
+  stop(exitCode: number): Promise<void> {
+    this.#stopCode ??= exitCode;
+    return this.#stop('the work is done');
+  }
+
   #signalled(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
     if (this.#stopCode !== undefined) {
       this.#stopCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal];
@@ -94,12 +107,16 @@ export class RunSession {
     for (const [index, planned] of plan.apps.entries()) {
       const runtime = this.#host.apps[index] as RunningApp;
       const log = await this.#openLog(planned);
-      let settle = (): void => {};
-      const awaited = new Promise<void>((resolve) => (settle = resolve));
-      // A runtime is ready before an app is there at all; only where the app is not ours to start does that say something.
-      if (planned.app.command === undefined) void runtime.ready.then(settle);
-      const appPort = planned.app.appPort;
-      served.push({ planned, runtime, log, process: undefined, stopSearch: () => {}, pid: undefined, appPort, awaited, settle });
+      served.push({
+        planned,
+        runtime,
+        log,
+        process: undefined,
+        stopSearch: () => {},
+        pid: undefined,
+        appPort: planned.app.appPort,
+        connected: false,
+      });
     }
     this.#served = served;
     await this.#announce();
@@ -119,12 +136,25 @@ export class RunSession {
       const { appId: app, httpPort, grpcPort, metricsPort } = event;
       console.emit({ type: 'listening', app, httpPort, grpcPort, ...(metricsPort !== undefined && { metricsPort }) });
     } else if (event.kind === 'ready') {
-      console.emit({ type: 'ready', app: event.appId });
+      this.#becameReady(event.appId);
     } else {
       const line = event.kind === 'reloaded' ? event.summary : event.line;
       const level = event.kind === 'reloaded' ? 'info' : event.level;
       console.emit({ type: 'log', level, line, ...(event.appId !== undefined && { app: event.appId }) });
     }
+  }
+
+  /** The runtime of an app whose process is still to be started says "ready" too early: nothing listens yet. */
+  #becameReady(appId: string): void {
+    const served = this.#served.filter(({ planned }) => planned.app.id === appId);
+    const early =
+      this.#served.length === 0
+        ? this.#options.plan.apps.some(({ app }) => app.id === appId && app.command !== undefined)
+        : !served.some(({ connected, planned }) => connected || planned.app.command === undefined);
+    if (early) return;
+    this.#ready.add(appId);
+    this.#options.console.emit({ type: 'ready', app: appId });
+    for (const waiter of [...this.#readyWaiters]) waiter();
   }
 
   /** Starts every app when those it waits for are ready; resolves with the exit code once all have ended for good. */
@@ -149,13 +179,22 @@ export class RunSession {
 
   async #waitFor(ids: readonly string[]): Promise<boolean> {
     const { clock } = this.#options.ports;
-    const awaited = this.#served.filter(({ planned }) => ids.includes(planned.app.id)).map(({ awaited: done }) => done);
+    const missing = (): boolean => this.#served.some(({ planned }) => ids.includes(planned.app.id) && !this.#ready.has(planned.app.id));
+    if (!missing()) return this.#stopping === undefined;
+    let check = (): void => {};
+    const allReady = new Promise<void>((resolve) => {
+      check = () => {
+        if (!missing()) resolve();
+      };
+    });
+    this.#readyWaiters.add(check);
     let cancel = (): void => {};
     const tooLong = new Promise<void>((resolve) => {
       const timer = clock.timer(waitMaxMs, resolve, true);
       cancel = () => timer.cancel();
     });
-    await Promise.race([Promise.allSettled(awaited), tooLong]);
+    await Promise.race([allReady, tooLong]);
+    this.#readyWaiters.delete(check);
     cancel();
     return this.#stopping === undefined;
   }
@@ -218,13 +257,9 @@ export class RunSession {
 
   #connect(served: Served, port: number): void {
     served.appPort = port;
+    served.connected = true;
     void this.#announce();
-    const connected = async (): Promise<void> => {
-      await served.runtime.connect(port);
-      await served.runtime.ready;
-      served.settle();
-    };
-    connected().catch((error: unknown) => {
+    served.runtime.connect(port).catch((error: unknown) => {
       this.#options.console.emit({ type: 'log', app: served.planned.name, level: 'error', line: String(error) });
     });
   }
@@ -232,7 +267,6 @@ export class RunSession {
   #ended(served: Served, exit: AppExit, more: { lastErrors: readonly string[]; restartInMs?: number }): void {
     served.stopSearch();
     served.pid = undefined;
-    if (more.restartInMs === undefined) served.settle();
     void served.runtime.disconnect().catch(() => {});
     this.#options.console.emit({
       type: 'exited',

@@ -40,6 +40,8 @@ const publishMs = 1_000;
 const silenceDefaultMs = 2_000;
 /** An owner that we have just lost gets one short chance: perhaps only the connection broke. */
 const secondChanceMs = 300;
+/** Of the time that an owner serves without looking at the epochs; its successor waits a little longer. */
+const replacedMargin = 1.25;
 const takeOverDelaysMs = { host: 0, sidecar: 150, client: 500 } as const;
 
 /**
@@ -53,10 +55,10 @@ export async function findSeat(options: SeatOptions, before: number | undefined)
   for (;;) {
     const epoch = await store.epoch();
     const address = epoch === 0 ? undefined : await meeting.find(epoch);
-    if (address !== undefined) {
+    if (address !== undefined && address !== 'left') {
       const engine = await tryConnect(options, address, epoch === before ? secondChanceMs : undefined);
       if (engine !== undefined) return clientSeat(engine, epoch);
-    } else if (epoch > 0 && epoch !== before) {
+    } else if (address === undefined && epoch > 0 && epoch !== before) {
       if (unpublished.epoch !== epoch) unpublished = { epoch, sinceMono: ports.clock.mono() };
       if (ports.clock.mono() - unpublished.sinceMono < publishMs) {
         await pause(ports.clock, 10);
@@ -115,7 +117,11 @@ async function tryOwn(options: SeatOptions, seen: number): Promise<Seat | undefi
     await server?.close();
   };
   try {
+    let claimedMono = 0;
+    let replacesLiving = false;
     const engine = await store.open(seen, async (epoch) => {
+      claimedMono = ports.clock.mono();
+      replacesLiving = await meeting.olderLives(epoch);
       const watch = new OwnerGuard({ clock: ports.clock, store, epoch, silenceMs: options.silenceMs ?? silenceDefaultMs });
       guard = watch;
       const address = await meeting.place(epoch);
@@ -133,6 +139,9 @@ async function tryOwn(options: SeatOptions, seen: number): Promise<Seat | undefi
       await engine?.close();
       return undefined;
     }
+    // Until its next look at the epochs, an owner that still runs answers reads; nothing may be acknowledged behind its back.
+    if (replacesLiving) await pause(ports.clock, Math.max(0, claimedMono + guard.stallMs * replacedMargin - ports.clock.mono()));
+    await meeting.forgetOlder(guard.epoch);
     opening.resolve(engine);
     return ownerSeat({ engine, guard, server, meeting });
   } catch (error) {
@@ -173,8 +182,8 @@ class OwnerGuard {
   readonly lost: Promise<Error>;
   readonly #clock: Clock;
   readonly #store: OwnedStore;
-  /** Well below the time after which others take over. */
-  readonly #stallMs: number;
+  /** How long it serves without looking at the epochs: well below the time after which others take over. */
+  readonly stallMs: number;
   #lastMono: number;
   #timer: Timer | undefined;
   #checking: Promise<void> | undefined;
@@ -184,7 +193,7 @@ class OwnerGuard {
   constructor(options: { clock: Clock; store: OwnedStore; epoch: number; silenceMs: number }) {
     this.#clock = options.clock;
     this.#store = options.store;
-    this.#stallMs = options.silenceMs / 2;
+    this.stallMs = options.silenceMs / 2;
     this.epoch = options.epoch;
     this.#lastMono = options.clock.mono();
     this.lost = new Promise((resolve) => void (this.#resolveLost = resolve));
@@ -192,9 +201,8 @@ class OwnerGuard {
 
   watch(): void {
     if (this.#ended) return;
-    this.#lastMono = this.#clock.mono();
     this.#timer = this.#clock.timer(
-      this.#stallMs / 4,
+      this.stallMs / 4,
       () =>
         void this.#check().then(
           () => this.watch(),
@@ -206,7 +214,7 @@ class OwnerGuard {
 
   admit(): Promise<void> | undefined {
     if (this.#ended) return Promise.reject(notOwner(this.epoch));
-    if (this.#timer === undefined || this.#clock.mono() - this.#lastMono <= this.#stallMs) return undefined;
+    if (this.#clock.mono() - this.#lastMono <= this.stallMs) return undefined;
     return this.#check();
   }
 
@@ -227,13 +235,15 @@ class OwnerGuard {
   }
 
   async #compare(): Promise<void> {
+    // From before the look: the process may be stopped between the look and its answer.
+    const lookedMono = this.#clock.mono();
     const newest = await this.#store.epoch().catch((error: unknown) => {
       this.fail(ProaError.from(error));
       return this.epoch;
     });
     if (newest !== this.epoch) this.fail(notOwner(this.epoch));
     if (this.#ended) throw notOwner(this.epoch);
-    this.#lastMono = this.#clock.mono();
+    this.#lastMono = lookedMono;
   }
 }
 

@@ -57,7 +57,9 @@ function machine(seed = 3) {
   };
 }
 
-const processStub = { pid: 1, temporaryDirectory: () => '/tmp' } as unknown as Parameters<typeof openMeetingPlace>[0]['process'];
+const processStub = { pid: 1, alive: () => true, temporaryDirectory: () => '/tmp' } as unknown as Parameters<
+  typeof openMeetingPlace
+>[0]['process'];
 
 async function until(condition: () => boolean): Promise<void> {
   for (let i = 0; i < 1_000; i++) {
@@ -304,9 +306,11 @@ describe('meeting place', () => {
     await meeting.publish(7, address);
     expect(await meeting.find(7)).toEqual(address);
     await meeting.publish(8, { path: '/tmp/8.sock' });
+    expect([await meeting.olderLives(7), await meeting.olderLives(8)]).toEqual([false, true]);
+    await meeting.forgetOlder(8);
     expect([await meeting.find(7), await meeting.find(8)]).toEqual([undefined, { path: '/tmp/8.sock' }]);
     await meeting.retract(8);
-    expect(await meeting.find(8)).toBeUndefined();
+    expect(await meeting.find(8)).toBe('left');
     const long = { pid: 1, temporaryDirectory: () => directory } as unknown as typeof processStub;
     const nowhere = await openMeetingPlace({ disk: createMemoryDisk(), random, process: long }, directory);
     await expect(nowhere.place(1)).rejects.toMatchObject({ code: 'config.invalid' });

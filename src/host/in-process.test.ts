@@ -1,0 +1,84 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createRuntime, type ReceivedEvent, type Runtime } from './in-process.ts';
+
+let dataDirectory: string;
+let runtime: Runtime;
+
+beforeEach(async () => {
+  dataDirectory = mkdtempSync(join(tmpdir(), 'proa-in-process-'));
+  runtime = await createRuntime({ appId: 'shop', dataDirectory });
+});
+afterEach(async () => {
+  await runtime.close();
+  rmSync(dataDirectory, { recursive: true, force: true });
+});
+
+describe('a runtime in the own process', () => {
+  it('keeps state across its end, and guards it by etags', async () => {
+    await runtime.setState('statestore', 'cart', { value: { items: 1 } });
+    const before = await runtime.getState('statestore', 'cart');
+    expect(before?.value).toEqual({ items: 1 });
+    await runtime.setState('statestore', 'cart', { value: { items: 2 }, etag: before?.etag ?? '' });
+    await expect(runtime.setState('statestore', 'cart', { value: 0, etag: before?.etag ?? '' })).rejects.toMatchObject({
+      code: 'state.save-etag-mismatch',
+    });
+    await runtime.close();
+    runtime = await createRuntime({ appId: 'shop', dataDirectory });
+    expect((await runtime.getState('statestore', 'cart'))?.value).toEqual({ items: 2 });
+    await runtime.deleteState('statestore', 'cart');
+    expect(await runtime.getState('statestore', 'cart')).toBeUndefined();
+  });
+
+  it('delivers an event again until its handler takes it', async () => {
+    const seen: ReceivedEvent[] = [];
+    let took: () => void = () => {};
+    const taken = new Promise<void>((resolve) => (took = resolve));
+    const end = await runtime.subscribe('pubsub', 'placed', (event) => {
+      seen.push(event);
+      if (seen.length === 1) throw new Error('not yet');
+      took();
+    });
+    await runtime.publish('pubsub', 'placed', { n: 7 });
+    await taken;
+    await end();
+    expect(seen).toHaveLength(2);
+    expect(seen[1]).toEqual({ id: seen[0]?.id, topic: 'placed', data: { n: 7 } });
+  });
+
+  it('calls by HTTP what has an address, and says who cannot be found', async () => {
+    const server = createServer((request, response) => {
+      let text = '';
+      request.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      request.on('end', () => response.end(JSON.stringify([request.method, request.url, text])));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      expect(await runtime.invoke(address, 'orders?fast=1', { n: 1 })).toEqual({
+        status: 200,
+        body: ['POST', '/orders?fast=1', '{"n":1}'],
+      });
+      expect(await runtime.invoke(address, 'orders')).toEqual({ status: 200, body: ['GET', '/orders', ''] });
+    } finally {
+      server.close();
+    }
+    await expect(runtime.invoke('nobody', 'x')).rejects.toMatchObject({ code: expect.stringMatching(/^invoke\./) as string });
+  });
+
+  it('locks, and says with a code what it cannot do', async () => {
+    const lock = { resourceId: 'door', owner: 'a', expirySeconds: 60 };
+    expect(await runtime.tryLock('lockstore', lock)).toBe(true);
+    expect(await runtime.tryLock('lockstore', { ...lock, owner: 'b' })).toBe(false);
+    expect(await runtime.unlock('lockstore', { ...lock, owner: 'b' })).toBe(false);
+    expect(await runtime.unlock('lockstore', lock)).toBe(true);
+    await expect(runtime.getState('nowhere', 'k')).rejects.toMatchObject({ code: 'state.not-found' });
+    await expect(createRuntime({ appId: 'x', dataDirectory, resources: [join(dataDirectory, 'absent')] })).rejects.toMatchObject({
+      code: 'config.invalid',
+    });
+  });
+});
