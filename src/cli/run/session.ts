@@ -33,9 +33,12 @@ interface Served {
   pid: number | undefined;
   appPort: number | undefined;
   connected: boolean;
+<<<<<<< HEAD
   /** Resolves when apps that wait for this one may start: it is served, or it has ended for good (a task that prepares something). */
   readonly awaited: Promise<void>;
   readonly settle: () => void;
+=======
+>>>>>>> outbox
 }
 
 /** One `proa run` from start to end: the host, the apps' processes, and what other commands see of them. */
@@ -109,11 +112,14 @@ export class RunSession {
     for (const [index, planned] of plan.apps.entries()) {
       const runtime = this.#host.apps[index] as RunningApp;
       const log = await this.#openLog(planned);
+<<<<<<< HEAD
       let settle = (): void => {};
       const awaited = new Promise<void>((resolve) => (settle = resolve));
       // A runtime is ready before an app is there at all; only where the app is not ours to start does that say something.
       if (planned.app.command === undefined) void runtime.ready.then(settle);
       const appPort = planned.app.appPort;
+=======
+>>>>>>> outbox
       served.push({
         planned,
         runtime,
@@ -187,7 +193,19 @@ export class RunSession {
 
   async #waitFor(ids: readonly string[]): Promise<boolean> {
     const { clock } = this.#options.ports;
+<<<<<<< HEAD
     const awaited = this.#served.filter(({ planned }) => ids.includes(planned.app.id)).map(({ awaited: done }) => done);
+=======
+    const missing = (): boolean => this.#served.some(({ planned }) => ids.includes(planned.app.id) && !this.#ready.has(planned.app.id));
+    if (!missing()) return this.#stopping === undefined;
+    let check = (): void => {};
+    const allReady = new Promise<void>((resolve) => {
+      check = () => {
+        if (!missing()) resolve();
+      };
+    });
+    this.#readyWaiters.add(check);
+>>>>>>> outbox
     let cancel = (): void => {};
     const tooLong = new Promise<void>((resolve) => {
       const timer = clock.timer(waitMaxMs, resolve, true);
@@ -258,12 +276,7 @@ export class RunSession {
     served.appPort = port;
     served.connected = true;
     void this.#announce();
-    const connected = async (): Promise<void> => {
-      await served.runtime.connect(port);
-      await served.runtime.ready;
-      served.settle();
-    };
-    connected().catch((error: unknown) => {
+    served.runtime.connect(port).catch((error: unknown) => {
       this.#options.console.emit({ type: 'log', app: served.planned.name, level: 'error', line: String(error) });
     });
   }
@@ -271,7 +284,6 @@ export class RunSession {
   #ended(served: Served, exit: AppExit, more: { lastErrors: readonly string[]; restartInMs?: number }): void {
     served.stopSearch();
     served.pid = undefined;
-    if (more.restartInMs === undefined) served.settle();
     void served.runtime.disconnect().catch(() => {});
     this.#options.console.emit({
       type: 'exited',
