@@ -33,12 +33,6 @@ interface Served {
   pid: number | undefined;
   appPort: number | undefined;
   connected: boolean;
-<<<<<<< HEAD
-  /** Resolves when apps that wait for this one may start: it is served, or it has ended for good (a task that prepares something). */
-  readonly awaited: Promise<void>;
-  readonly settle: () => void;
-=======
->>>>>>> outbox
 }
 
 /** One `proa run` from start to end: the host, the apps' processes, and what other commands see of them. */
@@ -52,6 +46,7 @@ export class RunSession {
   #stopCode: number | undefined;
   /** Apps that were ready once; a runtime whose app has no port yet does not count. */
   readonly #ready = new Set<string>();
+  readonly #readyWaiters = new Set<() => void>();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -112,14 +107,6 @@ export class RunSession {
     for (const [index, planned] of plan.apps.entries()) {
       const runtime = this.#host.apps[index] as RunningApp;
       const log = await this.#openLog(planned);
-<<<<<<< HEAD
-      let settle = (): void => {};
-      const awaited = new Promise<void>((resolve) => (settle = resolve));
-      // A runtime is ready before an app is there at all; only where the app is not ours to start does that say something.
-      if (planned.app.command === undefined) void runtime.ready.then(settle);
-      const appPort = planned.app.appPort;
-=======
->>>>>>> outbox
       served.push({
         planned,
         runtime,
@@ -127,10 +114,8 @@ export class RunSession {
         process: undefined,
         stopSearch: () => {},
         pid: undefined,
-        appPort,
+        appPort: planned.app.appPort,
         connected: false,
-        awaited,
-        settle,
       });
     }
     this.#served = served;
@@ -169,6 +154,7 @@ export class RunSession {
     if (early) return;
     this.#ready.add(appId);
     this.#options.console.emit({ type: 'ready', app: appId });
+    for (const waiter of [...this.#readyWaiters]) waiter();
   }
 
   /** Starts every app when those it waits for are ready; resolves with the exit code once all have ended for good. */
@@ -193,9 +179,6 @@ export class RunSession {
 
   async #waitFor(ids: readonly string[]): Promise<boolean> {
     const { clock } = this.#options.ports;
-<<<<<<< HEAD
-    const awaited = this.#served.filter(({ planned }) => ids.includes(planned.app.id)).map(({ awaited: done }) => done);
-=======
     const missing = (): boolean => this.#served.some(({ planned }) => ids.includes(planned.app.id) && !this.#ready.has(planned.app.id));
     if (!missing()) return this.#stopping === undefined;
     let check = (): void => {};
@@ -205,13 +188,13 @@ export class RunSession {
       };
     });
     this.#readyWaiters.add(check);
->>>>>>> outbox
     let cancel = (): void => {};
     const tooLong = new Promise<void>((resolve) => {
       const timer = clock.timer(waitMaxMs, resolve, true);
       cancel = () => timer.cancel();
     });
-    await Promise.race([Promise.allSettled(awaited), tooLong]);
+    await Promise.race([allReady, tooLong]);
+    this.#readyWaiters.delete(check);
     cancel();
     return this.#stopping === undefined;
   }
