@@ -58,6 +58,17 @@ export async function freePort(): Promise<string> {
 
 /** Starts `proa sidecar` as a user would and waits until its outgoing APIs answer. */
 export async function startSidecar(options: SidecarOptions): Promise<TestSidecar> {
+  // A port that was free when it was chosen can be somebody's by the time it is bound; that is the test's affair, not the product's.
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      if (attempt === 3 || !/port \d+ is in use/.test(String(error))) throw error;
+    }
+  }
+}
+
+async function startOnce(options: SidecarOptions): Promise<TestSidecar> {
   const [httpPort, grpcPort, metricsPort] = [await freePort(), await freePort(), await freePort()];
   const folder = join(options.machine.directory, `resources-${options.appId}-${httpPort}`);
   mkdirSync(folder);
