@@ -1,9 +1,9 @@
-import { tmpdir } from 'node:os';
 import { openSharedEngine } from '../../src/host/engine/open-shared-engine.ts';
 import type { EngineRole } from '../../src/host/engine/seat.ts';
 import { nodeClock } from '../../src/ports/node/clock.ts';
 import { nodeDisk } from '../../src/ports/node/disk.ts';
 import { createNodeNetwork } from '../../src/ports/node/network.ts';
+import { createNodeProcess } from '../../src/ports/node/process.ts';
 import { createNodeRandom } from '../../src/ports/node/random.ts';
 
 /** One process of `shared-journal.test.ts`: shares the engine, writes when told, and stops itself at the armed place. */
@@ -27,10 +27,7 @@ function stopAt(place: StopPlace): () => Promise<void> {
   };
 }
 
-const processPort = { pid: process.pid, temporaryDirectory: () => tmpdir() } as unknown as Parameters<
-  typeof openSharedEngine
->[0]['ports']['process'];
-const ports = { clock: nodeClock, random: createNodeRandom(), network: createNodeNetwork(), disk: nodeDisk, process: processPort };
+const ports = { clock: nodeClock, random: createNodeRandom(), network: createNodeNetwork(), disk: nodeDisk, process: createNodeProcess() };
 const hooks = { beforeWrite: stopAt('beforeWrite'), afterSync: stopAt('afterSync'), beforeAcknowledge: stopAt('beforeAcknowledge') };
 const engine = await openSharedEngine({ ports, directory, role, name, silenceMs: 800, deadlineMs: 10_000, journal: { hooks } });
 
