@@ -76,7 +76,7 @@ export async function startNginx(name, servers, core) {
 
 /** CPU time of a process and its children so far, in microseconds. */
 export function cpuUs(pid) {
-  const ticks = execFileSync('sh', ['-c', `for p in ${pid} $(pgrep -P ${pid}); do cat /proc/$p/stat 2>/dev/null; done`]).toString();
+  const ticks = execFileSync('sh', ['-c', `for p in ${pid} $(pgrep -P ${pid}); do cat /proc/$p/stat 2>/dev/null; done; true`]).toString();
   let sum = 0;
   for (const line of ticks.trim().split('\n')) {
     const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
