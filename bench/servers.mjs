@@ -11,7 +11,8 @@ export const directory = mkdtempSync(join(tmpdir(), 'proa-bench-'));
 const children = [];
 
 process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
+  // SIGTERM, because a killed nginx master leaves its workers behind.
+  for (const child of children) child.kill('SIGTERM');
   rmSync(directory, { recursive: true, force: true });
 });
 
