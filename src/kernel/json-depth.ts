@@ -14,8 +14,8 @@ export function jsonWithinDepth(text: string, depthMax: number): boolean {
   return true;
 }
 
-/** The index of the quote that closes the string which opens at `from`. */
-function endOfText(text: string, from: number): number {
+/** The index of the quote that closes the string which opens at `from`; the length of the text when there is none. */
+export function endOfText(text: string, from: number): number {
   for (let at = from + 1; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === 0x5c) at++;

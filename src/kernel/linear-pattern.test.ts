@@ -50,6 +50,10 @@ describe('linear patterns', () => {
     ['^$', '', true],
     ['\\Aab\\z', 'ab', true],
     ['(^)*a', 'ba', true],
+    ['[a-c_]+x', 'zb_x', true],
+    ['[\\d.]+$', 'v1.2', true],
+    ['\\.\\n', '.\n', true],
+    ['a||b', 'c', true],
   ])('%s on %s is %s', (pattern, text, expected) => {
     expect(compilePattern(pattern)(text)).toBe(expected);
   });
@@ -72,7 +76,12 @@ describe('linear patterns', () => {
     '[[:alpha:]]',
     'a{2,1}',
     'a{1001}',
+    'a{5000}',
     '(a{1000}){1000}',
+    '(a{500}){500}',
+    '*a',
+    '[a',
+    '(a)\\1',
     'x'.repeat(1_001),
     '('.repeat(60),
   ])('refuses %s', (pattern) => {
@@ -83,5 +92,6 @@ describe('linear patterns', () => {
     const matches = compilePattern('^(a+)+$');
     expect(matches('a'.repeat(20_000))).toBe(true);
     expect(matches(`${'a'.repeat(20_000)}b`)).toBe(false);
+    expect(compilePattern('(a*)*(a|aa)*b')('a'.repeat(100_000))).toBe(false);
   });
 });

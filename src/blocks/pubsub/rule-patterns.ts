@@ -1,7 +1,5 @@
-import { linearPattern, type Matcher } from './linear-pattern.ts';
+import { compilePattern } from '../../kernel/linear-pattern.ts';
 
-/** The longest pattern of `matches`. */
-const patternCharsMax = 1_000;
 const patternsKept = 64;
 
 /** The function that stands for CEL's `matches` in a rewritten rule. */
@@ -43,12 +41,11 @@ function literalEnd(rule: string, at: number): number {
 
 /** `matches` in linear time; patterns are compiled once. Throws an Error for a pattern that is not valid. */
 export function createLinearMatches(): (text: string, pattern: string) => boolean {
-  const kept = new Map<string, Matcher>();
+  const kept = new Map<string, (text: string) => boolean>();
   return (text, pattern) => {
     let matcher = kept.get(pattern);
     if (matcher === undefined) {
-      if (pattern.length > patternCharsMax) throw new Error(`the pattern of matches() is longer than ${patternCharsMax} characters`);
-      matcher = linearPattern(pattern);
+      matcher = compilePattern(pattern);
       if (kept.size >= patternsKept) kept.clear();
       kept.set(pattern, matcher);
     }

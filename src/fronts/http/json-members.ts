@@ -1,4 +1,5 @@
 import { ProaError } from '../../kernel/errors.ts';
+import { endOfText, jsonWithinDepth } from '../../kernel/json-depth.ts';
 import { limits } from '../../kernel/limits.ts';
 
 /**
@@ -6,7 +7,7 @@ import { limits } from '../../kernel/limits.ts';
  * keep their precision and nothing is parsed twice. Depth is limited before anything is parsed.
  */
 export function parseJson(text: string): unknown {
-  checkDepth(text);
+  if (!jsonWithinDepth(text, limits.jsonDepth)) throw malformed(`JSON is nested deeper than ${limits.jsonDepth} levels`);
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -33,27 +34,6 @@ export function malformed(detail: string, cause?: unknown): ProaError {
   return new ProaError('malformed-request', `failed deserializing HTTP body: ${detail}`, { cause });
 }
 
-function checkDepth(text: string): void {
-  let depth = 0;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (c === 34) i = endOfString(text, i);
-    else if (c === 91 || c === 123) {
-      if (++depth > limits.jsonDepth) throw malformed(`JSON is nested deeper than ${limits.jsonDepth} levels`);
-    } else if (c === 93 || c === 125) depth--;
-  }
-}
-
-// Index of the closing quote; the end of the text when there is none (JSON.parse has the last word on validity).
-function endOfString(text: string, open: number): number {
-  for (let i = open + 1; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (c === 92) i++;
-    else if (c === 34) return i;
-  }
-  return text.length;
-}
-
 // Splits one level. The whole text was parsed before, so the structure can be trusted here.
 function walk(text: string, open: '{' | '[', member: (name: string, raw: string) => void): void {
   parseJson(text);
@@ -64,7 +44,7 @@ function walk(text: string, open: '{' | '[', member: (name: string, raw: string)
   while (text[at] !== close) {
     let name = '';
     if (open === '{') {
-      const end = endOfString(text, at);
+      const end = endOfText(text, at);
       name = JSON.parse(text.slice(at, end + 1)) as string;
       at = skipSpace(text, skipSpace(text, end + 1) + 1);
     }
@@ -80,7 +60,7 @@ function endOfValue(text: string, from: number): number {
   let i = from;
   for (; i < text.length; i++) {
     const c = text.charCodeAt(i);
-    if (c === 34) i = endOfString(text, i);
+    if (c === 34) i = endOfText(text, i);
     else if (c === 91 || c === 123) depth++;
     else if (c === 93 || c === 125) {
       if (depth === 0) break;
