@@ -43,7 +43,7 @@ export async function run() {
   const config = join(directory, 'nats.conf');
   // JetStream syncs every two minutes unless told otherwise; here it acknowledges what is on disk, as Proa does.
   writeFileSync(config, `listen: 127.0.0.1:${natsPort}\njetstream { store_dir: "${directory}/nats", sync_interval: always }\n`);
-  const natsServer = start(which('nats-server'), ['-c', config], { core: 0 });
+  let natsServer = start(which('nats-server'), ['-c', config], { core: 0 });
   const redisServer = start(
     which('redis-server'),
     [
@@ -71,7 +71,7 @@ export async function run() {
   if (!natsAlways || natsServer.exitCode !== null) {
     // Older servers do not know `always`: the shortest interval they take is the nearest thing, and still weaker than Proa's promise.
     writeFileSync(config, `listen: 127.0.0.1:${natsPort}\njetstream { store_dir: "${directory}/nats" }\n`);
-    start(which('nats-server'), ['-c', config], { core: 0 });
+    natsServer = start(which('nats-server'), ['-c', config], { core: 0 });
     await accepts(natsPort);
     note = 'this nats-server has no sync_interval: always, so JetStream acknowledges before its fsync (weaker than what Proa promises)';
   }
