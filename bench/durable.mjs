@@ -1,15 +1,16 @@
 // Durable writes: publish over HTTP against NATS JetStream through its own client, state over HTTP against Redis with appendfsync always through ioredis.
 // 128 producers each, 1 KB payloads, fsync before the answer everywhere.
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { connect } from 'nats';
-import { accepts, cpuUs, directory, freePort, median, start, startProa, which, wrk } from './servers.mjs';
+import { accepts, bundle, cpuUs, directory, freePort, interleaved, ratioOf, start, startProa, which, wrk } from './harness.mjs';
 
-const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
 const producers = 128;
 const seconds = 2;
-const payload = JSON.stringify({ text: 'x'.repeat(1000) });
+const data = { text: 'x'.repeat(1000) };
+const payload = JSON.stringify(data);
 
 /** Runs `once` in `producers` loops for some seconds: operations per second. */
 async function loops(once) {
@@ -39,6 +40,8 @@ function script(name, path, body) {
 export async function run() {
   const absent = ['nats-server', 'redis-server', 'wrk'].filter((name) => which(name) === undefined);
   if (absent.length > 0) return { skipped: `${absent.join(', ')} not installed` };
+  // The clients that run here stay off the servers' core, with all threads.
+  execFileSync('taskset', ['-acp', '1', String(process.pid)]);
   const [natsPort, redisPort] = [await freePort(), await freePort()];
   const config = join(directory, 'nats.conf');
   // JetStream syncs every two minutes unless told otherwise; here it acknowledges what is on disk, as Proa does.
@@ -89,34 +92,26 @@ export async function run() {
     const rate = await loops(once);
     return { rate, cpu: (cpuUs(pid) - before) / (rate * seconds) };
   };
-  const candidates = {
+  const { startPublisher } = await import(await bundle('bench/durable-subject.ts'));
+  const inProcess = await startPublisher(join(directory, 'in-process'));
+  const rows = await interleaved({
     'NATS JetStream publish': () => measured(natsServer.pid, () => jetstream.publish('bench', bytes)),
-    'proa publish over HTTP': async () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: publish }),
+    'proa publish over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: publish }),
+    'proa publish in process': () => measured(process.pid, () => inProcess.publish(data)),
     'Redis SET, appendfsync always': () => measured(redisServer.pid, (i) => redis.set(`k${i}`, payload)),
-    'proa state save over HTTP': async () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: save }),
-  };
-  const shots = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
-  for (let round = 0; round <= rounds; round++) {
-    for (const [name, shot] of Object.entries(candidates)) {
-      const result = await shot();
-      if (round > 0) shots[name].push(result);
-    }
-  }
+    'proa state save over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: save }),
+  });
+  await inProcess.close();
   await connection.close();
   redis.disconnect();
-  const rows = Object.entries(shots).map(([name, list]) => ({
-    name,
-    rate: median(list.map((shot) => shot.rate)),
-    cpu: median(list.map((shot) => shot.cpu)),
-    errors: list.find((shot) => shot.errors)?.errors,
-  }));
-  const rate = (name) => rows.find((row) => row.name === name).rate;
+  execFileSync('taskset', ['-acp', '0,1', String(process.pid)]);
   return {
-    conditions: `${producers} producers, 1 KB, servers on one core, clients on the other; ${note}`,
+    conditions: `${producers} producers, 1 KB, servers on one core, clients on the other and the publisher in process on the other; ${note}`,
     rows,
     ratios: [
-      { name: 'publish over HTTP / JetStream', value: rate('proa publish over HTTP') / rate('NATS JetStream publish'), goal: 1.5 },
-      { name: 'state save over HTTP / Redis', value: rate('proa state save over HTTP') / rate('Redis SET, appendfsync always'), goal: 2 },
+      ratioOf(rows, 'publish over HTTP / JetStream', ['proa publish over HTTP', 'NATS JetStream publish'], 1.5),
+      ratioOf(rows, 'publish in process / JetStream', ['proa publish in process', 'NATS JetStream publish'], 4),
+      ratioOf(rows, 'state save over HTTP / Redis', ['proa state save over HTTP', 'Redis SET, appendfsync always'], 2),
     ],
   };
 }

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, median, root, start, directory } from './servers.mjs';
+import { freePort, median, root, start, directory } from './harness.mjs';
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 7);
 const command = join(root, 'dist/bin/proa.cjs');

@@ -5,9 +5,10 @@ import { createServer, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
-export const directory = mkdtempSync(join(tmpdir(), 'proa-bench-'));
+export const directory = mkdtempSync(join(process.env.PROA_BENCH_DIR ?? tmpdir(), 'proa-bench-'));
 const children = [];
 
 process.on('exit', () => {
@@ -131,4 +132,46 @@ export async function startProa(flags, { core, data, env = {} } = {}) {
 export function median(values) {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];
+}
+
+/**
+ * Interleaved shots of every candidate: one to warm up, then `rounds`. A shot answers `{ rate, cpu?, errors? }`; a row holds the medians.
+ * Candidates that fail beside each other in a slow minute fail alike, so their ratio holds where their rates do not.
+ */
+export async function interleaved(candidates, { rounds = Number(process.env.BENCH_ROUNDS ?? 5) } = {}) {
+  const shots = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
+  for (let round = 0; round <= rounds; round++) {
+    for (const [name, shot] of Object.entries(candidates)) {
+      const result = await shot();
+      if (round > 0) shots[name].push(result);
+    }
+  }
+  return Object.entries(shots).map(([name, list]) => ({
+    name,
+    rate: median(list.map((shot) => shot.rate)),
+    ...(list[0].cpu !== undefined && { cpu: median(list.map((shot) => shot.cpu)) }),
+    errors: list.find((shot) => shot.errors)?.errors,
+  }));
+}
+
+/** `{ name, value, goal }`: the rate of one row over another's. */
+export function ratioOf(rows, name, [over, under], goal) {
+  const rate = (wanted) => rows.find((row) => row.name === wanted).rate;
+  return { name, value: rate(over) / rate(under), goal };
+}
+
+/** Bundles a file of the repository as an ES module; answers the path of the bundle. */
+export async function bundle(entry) {
+  const outfile = join(directory, entry.replaceAll('/', '-').replace(/\.ts$/, '.mjs'));
+  const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
+  const entryPoints = [entry];
+  const shared = { bundle: true, platform: 'node', format: 'esm', target: 'node20.19', external: ['pg'], logLevel: 'error' };
+  await build({ ...shared, absWorkingDir: root, entryPoints, outfile, banner });
+  return outfile;
+}
+
+/** Runs a bundle pinned to a core; the JSON that it prints. */
+export async function measured(entry, core, args = []) {
+  const outfile = await bundle(entry);
+  return JSON.parse(execFileSync('taskset', ['-c', String(core), process.execPath, outfile, ...args]).toString());
 }

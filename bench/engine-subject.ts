@@ -1,0 +1,149 @@
+// The journal, driven in a process of its own: `commits`, `reads` or `start`; prints one line of JSON.
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openJournalEngine, type JournalOptions } from '../src/drivers/engine-journal/open-journal.ts';
+import { nodeClock } from '../src/ports/node/clock.ts';
+import { nodeDisk } from '../src/ports/node/disk.ts';
+
+const [mode, root, argument] = process.argv.slice(2) as [string, string, string];
+const value = Buffer.alloc(1024, 7);
+const openEngine = (name: string, options: JournalOptions = {}) =>
+  openJournalEngine({ ports: { clock: nodeClock, disk: nodeDisk }, directory: join(root, name), options });
+
+const percentile = (times: number[], share: number) => times.toSorted((a, b) => a - b)[Math.floor(times.length * share)] ?? 0;
+
+/** How long a sync of one written page takes now: the figure beside which the others must be read. */
+async function syncMs(): Promise<number> {
+  const file = await open(join(root, 'sync'), 'w');
+  const times: number[] = [];
+  for (let i = 0; i < 100; i++) {
+    const begun = performance.now();
+    await file.write(Buffer.alloc(4096, 1), 0, 4096, i * 4096);
+    await file.datasync();
+    times.push(performance.now() - begun);
+  }
+  await file.close();
+  return percentile(times, 0.5);
+}
+
+type Put = (key: string) => Promise<unknown>;
+
+/** The bar: records of 1 KB, one append and one fdatasync per group, nothing else. */
+async function bareLog(): Promise<{ put: Put; close(): Promise<void> }> {
+  const file = await open(join(root, `bare-${Math.random()}`), 'a');
+  let chunks: Buffer[] = [];
+  let waiters: (() => void)[] = [];
+  let running = false;
+  async function commit() {
+    while (chunks.length > 0) {
+      const [writing, waiting] = [chunks, waiters];
+      [chunks, waiters] = [[], []];
+      await file.write(Buffer.concat(writing));
+      await file.datasync();
+      for (const resolve of waiting) resolve();
+      await new Promise(setImmediate);
+    }
+    running = false;
+  }
+  return {
+    put(key) {
+      const head = Buffer.allocUnsafe(8 + key.length);
+      head.writeUInt32LE(key.length, 0);
+      head.writeUInt32LE(value.length, 4);
+      head.write(key, 8, 'latin1');
+      chunks.push(head, value);
+      const done = new Promise<void>((resolve) => waiters.push(resolve));
+      if (!running) {
+        running = true;
+        setImmediate(() => void commit());
+      }
+      return done;
+    },
+    close: () => file.close(),
+  };
+}
+
+/** Puts per second, and CPU microseconds of each. */
+async function drive(put: Put, writers: number): Promise<{ rate: number; cpu: number }> {
+  const [cpu, begun] = [process.cpuUsage(), performance.now()];
+  let count = 0;
+  await Promise.all(
+    Array.from({ length: writers }, async (_, writer) => {
+      for (let i = 0; performance.now() < begun + 700; i++, count++) await put(`key-${writer}-${i % 1000}`);
+    }),
+  );
+  const used = process.cpuUsage(cpu);
+  return { rate: (count / (performance.now() - begun)) * 1000, cpu: (used.user + used.system) / count };
+}
+
+async function commits(writers: number) {
+  const bare = await bareLog();
+  const bar = await drive(bare.put, writers);
+  await bare.close();
+  const engine = await openEngine(`journal-${writers}-${Math.random()}`);
+  const own = await drive((key) => engine.commit({ put: [{ key, value }] }), writers);
+  await engine.close();
+  return { bar, own, syncMs: await syncMs() };
+}
+
+/** Microseconds per read: all in the cache, and of ten times the cache in random order. */
+async function reads() {
+  const keys = 20_000;
+  const engine = await openEngine('reads', { cacheBytesMax: (keys * value.length) / 10 });
+  for (let from = 0; from < keys; from += 100) {
+    await engine.commit({ put: Array.from({ length: 100 }, (_, i) => ({ key: `key-${from + i}`, value })) });
+  }
+  const perRead = async (span: number, count: number) => {
+    const begun = performance.now();
+    for (let i = 0; i < count; i++) await engine.get(`key-${(i * 7919) % span}`);
+    return ((performance.now() - begun) / count) * 1000;
+  };
+  await perRead(1000, 10_000);
+  const result = { hotUs: await perRead(1000, 500_000), coldUs: await perRead(keys, 50_000) };
+  await engine.close();
+  return result;
+}
+
+/** How long a journal of many keys takes to write a snapshot and to open, and what its index weighs. */
+async function start(keys: number) {
+  let engine = await openEngine('start');
+  const small = Buffer.alloc(100, 7);
+  for (let from = 0; from < keys; from += 25_600) {
+    const pending = [];
+    for (let i = from; i < Math.min(keys, from + 25_600); i += 256) {
+      pending.push(
+        engine.commit({ put: Array.from({ length: 256 }, (_, j) => ({ key: `app||order-${((i + j) * 7919) % keys}`, value: small })) }),
+      );
+    }
+    await Promise.all(pending);
+  }
+  // The longest turn that a snapshot takes: a timer that is late says so.
+  let [latest, longestTurnMs] = [performance.now(), 0];
+  const watch = setInterval(() => {
+    const now = performance.now();
+    longestTurnMs = Math.max(longestTurnMs, now - latest - 1);
+    latest = now;
+  }, 1);
+  const begun = performance.now();
+  await engine.snapshot();
+  const snapshotMs = performance.now() - begun;
+  clearInterval(watch);
+  const indexBytesPerKey = engine.stats().indexBytes / keys;
+  const times: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    await engine.close();
+    const reopened = performance.now();
+    engine = await openEngine('start');
+    times.push(performance.now() - reopened);
+    if (engine.stats().keys !== keys) throw new Error(`${engine.stats().keys} keys`);
+  }
+  await engine.close();
+  return { openMs: percentile(times, 0.5), snapshotMs, longestTurnMs, indexBytesPerKey };
+}
+
+const modes: Readonly<Record<string, () => Promise<unknown>>> = {
+  commits: () => commits(Number(argument)),
+  reads,
+  start: () => start(Number(argument)),
+};
+console.log(JSON.stringify(await modes[mode]?.()));
