@@ -131,7 +131,7 @@ function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRunt
       appId: spec.id,
       namespace: spec.namespace,
       engine: () => Promise.resolve(machine.engine),
-      http: machine.client,
+      http: machine.outbound,
     }),
     checks: {
       state: (component) => checkStateComponent(component, context),
@@ -174,7 +174,7 @@ function createBlocks(parts: BlockParts): Blocks {
     invoke: createInvokeBlock(context, {
       resolver: machine.registry,
       peers: createPeerTransport(machine),
-      external: createExternalTransport(machine.client),
+      external: createExternalTransport(machine.outbound),
       channel,
       httpEndpoints: () => endpoints,
       hostAddress: options.ports.process.env('DAPR_HOST_IP') ?? '127.0.0.1',

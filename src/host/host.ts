@@ -8,6 +8,7 @@ import type { Address, Ports } from '../kernel/ports.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import { createHttpClient } from './http-client.ts';
+import { outboundOf } from './outbound-client.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { LoadedResources } from './config/model.ts';
@@ -144,7 +145,7 @@ class Host implements RunningHost {
     this.#owner.own('registry', () => registry.close());
     const grpcPeers: Machine['grpcPeers'] = new Map();
     this.#owner.own('gRPC peers', () => grpcPeers.forEach((peer) => peer.close()));
-    return { engine, registry, client, local: new Map(), grpcPeers };
+    return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers };
   }
 
   async #openPeers(machine: Machine): Promise<{ http: Address; grpc: Address }> {
