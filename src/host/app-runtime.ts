@@ -167,9 +167,15 @@ function createBlocks(parts: BlockParts): Blocks {
     brokers: components.set('pubsub'),
     channel,
     declared,
+    asksApp: !spec.disabledInitEndpoints.includes('subscribe'),
   });
   const stateBlock = createStateBlock(context, { stores: components.set('state'), outbox: pubsub.outbox });
-  const bindings = createBindingsBlock(context, { bindings: components.set('bindings'), channel, saveState: stateBlock.save });
+  const bindings = createBindingsBlock(context, {
+    bindings: components.set('bindings'),
+    channel,
+    saveState: stateBlock.save,
+    probeTimeoutMs: spec.bindingOptionsTimeoutMs,
+  });
   return {
     invoke: createInvokeBlock(context, {
       resolver: machine.registry,
@@ -192,6 +198,7 @@ function createBlocks(parts: BlockParts): Blocks {
       components,
       configuration,
       httpEndpoints: () => [...endpoints.keys()],
+      resiliencies: resources.resiliencies.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
       state,
       shutdown: options.shutdown,

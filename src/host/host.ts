@@ -101,6 +101,11 @@ class Host implements RunningHost {
 
   async #drain(reason: string): Promise<void> {
     this.#log.info('stopping', { reason });
+    const { blockShutdownMs } = this.#options.shared;
+    if (blockShutdownMs !== undefined && blockShutdownMs > 0) {
+      this.#log.info('events stop; the APIs stay open for a while', { duration: `${blockShutdownMs}ms` });
+      await Promise.all(this.#apps.map((app) => app.linger(blockShutdownMs)));
+    }
     await this.close();
     this.#log.info('stopped');
     this.#finish(0);
@@ -290,6 +295,10 @@ class HostedApp implements RunningApp {
   async disconnect(): Promise<void> {
     this.#renewReady();
     await this.#sidecar?.disconnect();
+  }
+
+  async linger(forMs: number): Promise<void> {
+    await this.#sidecar?.linger(forMs);
   }
 
   putMetadata(key: string, value: string): void {
