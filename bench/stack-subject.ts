@@ -64,7 +64,7 @@ async function wholeFront(count: number): Promise<void> {
     );
     dispatched.call?.end.fire({ ok: true, status: 200 });
     span.end(true, 200);
-    frontMetrics.record({ method: 'GET', path, status: 200, tookMs: ports.clock.mono() - started });
+    frontMetrics.record({ method: 'GET', path, status: 200, tookMs: ports.clock.mono() - started, requestBytes: 0, responseBytes: 0 });
   }
 }
 

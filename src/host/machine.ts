@@ -23,6 +23,8 @@ export interface Machine {
   readonly engine: Engine;
   readonly registry: Registry;
   readonly client: HttpClient;
+  /** The same connections for servers that YAML and apps name: what their names resolve to is checked. */
+  readonly outbound: HttpClient;
   /** Apps of this process by instance: a call between them costs no socket. */
   readonly local: Map<string, LocalApp>;
   /** Connections to the gRPC sockets of other runtimes of this machine. */
