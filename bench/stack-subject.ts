@@ -24,7 +24,11 @@ const endpoint = { appId: 'bench', namespace: '', instance: 'i', http: { path: '
 const block = createInvokeBlock(
   { ports, log: silentLogger, metrics, appId: 'bench', namespace: '', govern },
   {
-    resolver: { resolve: () => Promise.resolve([endpoint]), onChange: () => () => {}, close: () => Promise.resolve() },
+    resolver: {
+      resolve: () => Promise.resolve({ endpoints: [endpoint], source: 'bench' }),
+      onChange: () => () => {},
+      close: () => Promise.resolve(),
+    },
     peers: { send: () => Promise.resolve(answer) },
     external: { send: () => Promise.resolve(answer) },
     channel: () => undefined,

@@ -1,6 +1,6 @@
 import type { Registry } from '../contracts/resolver.ts';
 import type { Engine } from '../contracts/engine.ts';
-import { createEngineRegistry } from '../drivers/resolver-engine/index.ts';
+import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';

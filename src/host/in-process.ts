@@ -1,6 +1,6 @@
 import type { AppEvent, InvokeRequest } from '../contracts/app-channel.ts';
 import { noTracer } from '../contracts/tracer.ts';
-import { createEngineRegistry } from '../drivers/resolver-engine/index.ts';
+import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { bytesBody, collect, emptyBody } from '../kernel/body.ts';
 import { createCall, type Call } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
