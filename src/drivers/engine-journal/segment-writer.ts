@@ -38,6 +38,8 @@ export class SegmentWriter {
   #zeroed: number;
   #ahead = aheadBytesMin;
   #zeroing: Promise<void> | undefined;
+  /** How far records were written, durable or not. */
+  #writtenBytes = segmentStart;
 
   private constructor(options: SegmentWriterOptions, segment: Segment, file: DiskFile) {
     this.#options = options;
@@ -73,6 +75,7 @@ export class SegmentWriter {
     this.#segment = segment;
     this.#file = file;
     this.#zeroed = segmentStart;
+    this.#writtenBytes = segmentStart;
   }
 
   /** Writes at the end, without moving it; durable when it resolves. */
@@ -83,6 +86,7 @@ export class SegmentWriter {
       await this.#zeroing;
       this.#zeroed = Math.max(this.#zeroed, end);
     }
+    this.#writtenBytes = Math.max(this.#writtenBytes, end);
     await this.#file.write([bytes], this.#segment.bytes);
   }
 
@@ -94,8 +98,12 @@ export class SegmentWriter {
     }
   }
 
+  /** Gives the zeros behind the end back, unless something was written there that the next owner may count as part of the journal. */
   async close(): Promise<void> {
     await this.#zeroing;
+    const { bytes } = this.#segment;
+    // It only saves space, and the next start a look through them.
+    if (this.#writtenBytes === bytes && this.#zeroed > bytes) await this.#file.truncate(bytes).catch(() => {});
     await this.#file.close();
   }
 
