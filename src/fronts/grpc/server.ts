@@ -18,6 +18,7 @@ import { invokeRows } from './rows/invoke.ts';
 import { publishRows } from './rows/publish.ts';
 import { runtimeRows } from './rows/runtime.ts';
 import { stateRows } from './rows/state.ts';
+import { subtleCryptoRows } from './rows/subtle-crypto.ts';
 import { storeRows } from './rows/stores.ts';
 
 interface ApiRule {
@@ -112,6 +113,7 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...publishRows(front),
     ...storeRows(front),
     ...cryptoRows(front),
+    ...subtleCryptoRows(front),
     ...runtimeRows(front),
   };
   return implement(Dapr, rows);
