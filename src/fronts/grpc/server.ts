@@ -6,6 +6,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { metricNames } from '../../kernel/names.ts';
 import type { Connection, Ports } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { createTokenCheck } from '../http/api-token.ts';
 import { createHealth } from '../../wire/grpc/health.ts';
 import { headerValue } from '../../wire/grpc/metadata.ts';
@@ -34,7 +35,7 @@ export interface GrpcFrontOptions {
   readonly tracer: Tracer;
   readonly blocks: Blocks;
   readonly caller: Caller;
-  readonly apiTokens: readonly string[];
+  readonly apiTokens: readonly Secret[];
   readonly messageBytesMax: number;
   readonly api: { readonly allowed: readonly ApiRule[]; readonly denied: readonly ApiRule[] };
   /** Told of every error that was answered, for `spec.metrics.recordErrorCodes`. */
