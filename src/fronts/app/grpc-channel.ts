@@ -11,6 +11,7 @@ import type { Call } from '../../kernel/call.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
@@ -26,7 +27,7 @@ export interface GrpcChannelOptions {
   readonly ports: Pick<Ports, 'network' | 'clock' | 'random'>;
   readonly address: Address;
   readonly tls: boolean;
-  readonly appToken: string;
+  readonly appToken?: Secret;
   readonly maxConcurrency: number;
   readonly messageBytesMax: number;
 }
@@ -76,7 +77,7 @@ class GrpcCallbackChannel implements GrpcAppChannel {
     const { ports, address, messageBytesMax, tls } = options;
     this.#options = options;
     this.#permits = createPermits(options.maxConcurrency);
-    this.#token = options.appToken === '' ? [] : ['dapr-api-token', options.appToken];
+    this.#token = options.appToken === undefined ? [] : ['dapr-api-token', options.appToken.reveal()];
     this.address = 'path' in address ? 'localhost' : `${address.host}:${address.port}`;
     this.client = createGrpcClient({
       clock: ports.clock,

@@ -15,6 +15,7 @@ import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Clock, Network } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import type { HttpMetrics } from '../http/front-metrics.ts';
@@ -29,8 +30,8 @@ export interface HttpChannelOptions {
   readonly address: Address;
   /** Set for https apps. */
   readonly tls?: { readonly serverName: string; readonly insecure: boolean };
-  /** `APP_API_TOKEN`, sent with every call; empty: none. */
-  readonly appToken: string;
+  /** `APP_API_TOKEN`, sent with every call. */
+  readonly appToken?: Secret;
   /** `--app-max-concurrency`; below 1: no limit. */
   readonly maxConcurrency: number;
   readonly answerBytesMax: number;
@@ -81,7 +82,8 @@ class HttpAppChannel implements AppChannel {
     this.#options = options;
     this.#permits = createPermits(options.maxConcurrency);
     this.address = 'path' in options.address ? 'localhost' : `${options.address.host}:${options.address.port}`;
-    this.#fixed = options.appToken === '' ? ['host', this.address] : ['host', this.address, 'dapr-api-token', options.appToken];
+    this.#fixed =
+      options.appToken === undefined ? ['host', this.address] : ['host', this.address, 'dapr-api-token', options.appToken.reveal()];
     const { clock } = options.ports;
     this.#through = options.pipeline?.(({ input, cancel, deadlineMs }) =>
       this.#transmit({ ...input, cancel, ...(deadlineMs === Infinity ? {} : { timeoutMs: Math.max(1, deadlineMs - clock.mono()) }) }),

@@ -6,6 +6,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { metricNames } from '../../kernel/names.ts';
 import type { Connection, Ports } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { createTokenCheck } from '../http/api-token.ts';
 import { createHealth } from '../../wire/grpc/health.ts';
 import { headerValue } from '../../wire/grpc/metadata.ts';
@@ -18,6 +19,7 @@ import { invokeRows } from './rows/invoke.ts';
 import { publishRows } from './rows/publish.ts';
 import { runtimeRows } from './rows/runtime.ts';
 import { stateRows } from './rows/state.ts';
+import { subtleCryptoRows } from './rows/subtle-crypto.ts';
 import { storeRows } from './rows/stores.ts';
 
 interface ApiRule {
@@ -33,7 +35,7 @@ export interface GrpcFrontOptions {
   readonly tracer: Tracer;
   readonly blocks: Blocks;
   readonly caller: Caller;
-  readonly apiTokens: readonly string[];
+  readonly apiTokens: readonly Secret[];
   readonly messageBytesMax: number;
   readonly api: { readonly allowed: readonly ApiRule[]; readonly denied: readonly ApiRule[] };
   /** Told of every error that was answered, for `spec.metrics.recordErrorCodes`. */
@@ -112,6 +114,7 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...publishRows(front),
     ...storeRows(front),
     ...cryptoRows(front),
+    ...subtleCryptoRows(front),
     ...runtimeRows(front),
   };
   return implement(Dapr, rows);

@@ -6,6 +6,7 @@ import type { ProaError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Address, Connection, Ports } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { isTraceparent, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Http1Request } from '../../wire/http1/request.ts';
 import type { AnswerEnd, Http1Response } from '../../wire/http1/response.ts';
@@ -34,7 +35,7 @@ export interface HttpFrontOptions {
   readonly routes: readonly Route[];
   readonly invocations: boolean;
   /** Empty: no token is asked for. */
-  readonly apiTokens: readonly string[];
+  readonly apiTokens: readonly Secret[];
   readonly allowedOrigins: string;
   readonly bodyBytesMax: number;
   readonly headerBytesMax: number;
