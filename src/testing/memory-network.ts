@@ -156,6 +156,7 @@ export function createMemoryNetwork(): MemoryNetwork {
         },
       });
     },
+    resolve: () => Promise.resolve(['127.0.0.1']),
     connect(address) {
       const near = new End(key(address));
       dialled.push(near);
