@@ -177,7 +177,7 @@ export class HostedApp implements RunningApp {
     const before = this.#current;
     try {
       if (diff.restart) await this.reopen(diff.current);
-      else await this.#inTurn(() => this.#applyComponents(diff));
+      else await this.#inTurn(() => this.#applyChanges(diff));
       events({ kind: 'reloaded', appId: this.spec.id, summary: summaryOf(diff) });
     } catch (error) {
       log.error('the changed files could not be put into effect; going on with what was there', { error: ProaError.from(error).message });
@@ -193,11 +193,12 @@ export class HostedApp implements RunningApp {
     return done;
   }
 
-  async #applyComponents({ components, subscriptions, current }: ResourcesDiff): Promise<void> {
+  async #applyChanges({ components, subscriptions, policies, current }: ResourcesDiff): Promise<void> {
     const sidecar = this.#sidecar;
     if (sidecar === undefined) return;
     const { blocks, components: manager, state } = sidecar.runtime;
     this.#current = current;
+    if (policies) sidecar.runtime.setPolicies(current.policies);
     const changed = [...components.changed, ...ofChangedSecrets(components, current)];
     await manager.apply({ added: [...components.added, ...changed], removed: [...changed, ...components.removed] });
     if (subscriptions.added.length + subscriptions.changed.length + subscriptions.removed.length === 0) return;
@@ -234,7 +235,7 @@ function ofChangedSecrets({ added, changed }: Changes, current: LoadedResources)
   return found;
 }
 
-function summaryOf(diff: Pick<ResourcesDiff, 'components' | 'subscriptions' | 'restart'>): string {
+function summaryOf(diff: Pick<ResourcesDiff, 'components' | 'subscriptions' | 'policies' | 'restart'>): string {
   if (diff.restart) return 'configuration changed: the runtime was restarted inside the process';
   const names = (list: readonly { readonly name: string }[]): string => list.map(({ name }) => name).join(', ');
   const both = (change: 'added' | 'changed' | 'removed') => [...diff.components[change], ...diff.subscriptions[change]];
@@ -243,5 +244,6 @@ function summaryOf(diff: Pick<ResourcesDiff, 'components' | 'subscriptions' | 'r
     ...(added.length > 0 ? [`added ${names(added)}`] : []),
     ...(changed.length > 0 ? [`changed ${names(changed)}`] : []),
     ...(removed.length > 0 ? [`removed ${names(removed)}`] : []),
+    ...(diff.policies ? ['new policies'] : []),
   ].join('; ');
 }

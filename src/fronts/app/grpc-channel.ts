@@ -145,7 +145,15 @@ class GrpcCallbackChannel implements GrpcAppChannel {
 
   async binding(call: Parameters<AppChannel['binding']>[0]): Promise<AppBindingAnswer> {
     const { name, data, metadata } = call.input;
-    return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+    try {
+      return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+    } catch (thrown) {
+      const error = ProaError.from(thrown);
+      throw new ProaError(error.code, error.message, {
+        cause: error,
+        details: { metadata: { status: String(grpcNumber(error.spec.grpc)) } },
+      });
+    }
   }
 
   configuration(): Promise<void> {

@@ -163,7 +163,9 @@ class HttpAppChannel implements AppChannel {
     const headers = ['content-type', contentType ?? 'application/json', ...traceHeaders(call), ...metadataAsHeaders(metadata)];
     const answer = await this.#ask({ method: 'POST', target: targetOf(route), headers, body: bytesBody(data), cancel: call.cancel });
     if (answer.status < 200 || answer.status > 299)
-      throw new ProaError('internal', `the app answered ${answer.status} to the input binding "${name}"`);
+      throw new ProaError('internal', `the app answered ${answer.status} to the input binding "${name}"`, {
+        details: { metadata: { status: String(answer.status) } },
+      });
     return bindingAnswer(answer.text);
   }
 
