@@ -24,7 +24,11 @@ const endpoint = { appId: 'bench', namespace: '', instance: 'i', http: { path: '
 const block = createInvokeBlock(
   { ports, log: silentLogger, metrics, appId: 'bench', namespace: '', govern },
   {
-    resolver: { resolve: () => Promise.resolve([endpoint]), onChange: () => () => {}, close: () => Promise.resolve() },
+    resolver: {
+      resolve: () => Promise.resolve({ endpoints: [endpoint], source: 'bench' }),
+      onChange: () => () => {},
+      close: () => Promise.resolve(),
+    },
     peers: { send: () => Promise.resolve(answer) },
     external: { send: () => Promise.resolve(answer) },
     channel: () => undefined,
@@ -64,7 +68,7 @@ async function wholeFront(count: number): Promise<void> {
     );
     dispatched.call?.end.fire({ ok: true, status: 200 });
     span.end(true, 200);
-    frontMetrics.record({ method: 'GET', path, status: 200, tookMs: ports.clock.mono() - started });
+    frontMetrics.record({ method: 'GET', path, status: 200, tookMs: ports.clock.mono() - started, requestBytes: 0, responseBytes: 0 });
   }
 }
 

@@ -1,18 +1,29 @@
 import type { AppChannel } from '../contracts/app-channel.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
-import { createHttpChannel } from '../fronts/app/http-channel.ts';
+import type { ComponentSet } from '../contracts/component-set.ts';
+import type { Metrics } from '../contracts/metrics.ts';
+import { createAppPipeline } from '../fronts/app/app-pipeline.ts';
+import { createHttpChannel, type AppMetrics } from '../fronts/app/http-channel.ts';
+import { createAppCallMetrics } from '../fronts/http/front-metrics.ts';
+import { labelNames, metricNames } from '../kernel/names.ts';
 import type { Ports } from '../kernel/ports.ts';
+import type { RuntimeConfiguration } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
+import { middlewareOf } from './middleware-handlers.ts';
 
 export interface OpenChannelOptions {
   readonly ports: Ports;
   readonly spec: AppSpec;
   readonly appPort: number;
   readonly client: HttpClient;
+  readonly metrics: Metrics;
+  readonly configuration: RuntimeConfiguration;
+  readonly middleware: ComponentSet<'middleware'>;
 }
 
 /** The channel that the app's protocol needs; gRPC's code is loaded only for gRPC apps. */
-export async function openAppChannel({ ports, spec, appPort, client }: OpenChannelOptions): Promise<AppChannel> {
+export async function openAppChannel(options: OpenChannelOptions): Promise<AppChannel> {
+  const { ports, spec, appPort, client } = options;
   const address = { host: spec.appChannelAddress, port: appPort };
   const appToken = ports.process.env('APP_API_TOKEN') ?? '';
   const maxConcurrency = spec.appMaxConcurrency ?? -1;
@@ -36,5 +47,23 @@ export async function openAppChannel({ ports, spec, appPort, client }: OpenChann
     appToken,
     maxConcurrency,
     answerBytesMax: spec.bodyBytesMax,
+    metrics: appMetrics(options),
+    ...pipelineOf(options),
   });
+}
+
+function appMetrics({ metrics, configuration }: OpenChannelOptions): AppMetrics {
+  return {
+    calls: createAppCallMetrics(metrics, configuration.metrics.http),
+    probe(status, tookMs) {
+      const labels = { [labelNames.status]: String(status) };
+      metrics.counter(metricNames.healthProbes, labels).add(1);
+      metrics.histogram(metricNames.healthProbeLatency, labels).record(tookMs);
+    },
+  };
+}
+
+function pipelineOf({ configuration, middleware }: OpenChannelOptions): { pipeline?: ReturnType<typeof createAppPipeline> } {
+  const handlers = middlewareOf('appHttpPipeline', configuration.appHttpPipeline, middleware);
+  return handlers.length === 0 ? {} : { pipeline: createAppPipeline(handlers) };
 }

@@ -131,7 +131,7 @@ function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRunt
       appId: spec.id,
       namespace: spec.namespace,
       engine: () => Promise.resolve(machine.engine),
-      http: machine.client,
+      http: machine.outbound,
     }),
     checks: {
       state: (component) => checkStateComponent(component, context),
@@ -167,14 +167,20 @@ function createBlocks(parts: BlockParts): Blocks {
     brokers: components.set('pubsub'),
     channel,
     declared,
+    asksApp: !spec.disabledInitEndpoints.includes('subscribe'),
   });
   const stateBlock = createStateBlock(context, { stores: components.set('state'), outbox: pubsub.outbox });
-  const bindings = createBindingsBlock(context, { bindings: components.set('bindings'), channel, saveState: stateBlock.save });
+  const bindings = createBindingsBlock(context, {
+    bindings: components.set('bindings'),
+    channel,
+    saveState: stateBlock.save,
+    probeTimeoutMs: spec.bindingOptionsTimeoutMs,
+  });
   return {
     invoke: createInvokeBlock(context, {
       resolver: machine.registry,
       peers: createPeerTransport(machine),
-      external: createExternalTransport(machine.client),
+      external: createExternalTransport(machine.outbound),
       channel,
       httpEndpoints: () => endpoints,
       hostAddress: options.ports.process.env('DAPR_HOST_IP') ?? '127.0.0.1',
@@ -192,6 +198,7 @@ function createBlocks(parts: BlockParts): Blocks {
       components,
       configuration,
       httpEndpoints: () => [...endpoints.keys()],
+      resiliencies: resources.resiliencies.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
       state,
       shutdown: options.shutdown,

@@ -144,6 +144,7 @@ class Components implements ComponentManager {
       const opened = await openWithin(this.#options, resource, (store, name, key) => this.#secret(store, name, key));
       await this.#check(opened);
       this.#opened.set(resource.name, opened);
+      metrics.counter(metricNames.componentLoaded, {}).add(1);
       return true;
     } catch (thrown) {
       const labels = { [labelNames.component]: resource.type, [labelNames.reason]: 'init', componentName: resource.name };

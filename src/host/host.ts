@@ -1,6 +1,6 @@
 import type { Registry } from '../contracts/resolver.ts';
 import type { Engine } from '../contracts/engine.ts';
-import { createEngineRegistry } from '../drivers/resolver-engine/index.ts';
+import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
@@ -8,6 +8,7 @@ import type { Address, Ports } from '../kernel/ports.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import { createHttpClient } from './http-client.ts';
+import { outboundOf } from './outbound-client.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { LoadedResources } from './config/model.ts';
@@ -100,6 +101,11 @@ class Host implements RunningHost {
 
   async #drain(reason: string): Promise<void> {
     this.#log.info('stopping', { reason });
+    const { blockShutdownMs } = this.#options.shared;
+    if (blockShutdownMs !== undefined && blockShutdownMs > 0) {
+      this.#log.info('events stop; the APIs stay open for a while', { duration: `${blockShutdownMs}ms` });
+      await Promise.all(this.#apps.map((app) => app.linger(blockShutdownMs)));
+    }
     await this.close();
     this.#log.info('stopped');
     this.#finish(0);
@@ -144,7 +150,7 @@ class Host implements RunningHost {
     this.#owner.own('registry', () => registry.close());
     const grpcPeers: Machine['grpcPeers'] = new Map();
     this.#owner.own('gRPC peers', () => grpcPeers.forEach((peer) => peer.close()));
-    return { engine, registry, client, local: new Map(), grpcPeers };
+    return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers };
   }
 
   async #openPeers(machine: Machine): Promise<{ http: Address; grpc: Address }> {
@@ -289,6 +295,10 @@ class HostedApp implements RunningApp {
   async disconnect(): Promise<void> {
     this.#renewReady();
     await this.#sidecar?.disconnect();
+  }
+
+  async linger(forMs: number): Promise<void> {
+    await this.#sidecar?.linger(forMs);
   }
 
   putMetadata(key: string, value: string): void {

@@ -20,6 +20,7 @@ export interface RuntimeBlockParts {
   readonly components: ComponentManager;
   readonly configuration: RuntimeConfiguration;
   readonly httpEndpoints: () => readonly string[];
+  readonly resiliencies: readonly string[];
   readonly subscriptions: () => readonly SubscriptionSpec[];
   readonly state: RuntimeState;
   readonly shutdown: (force: boolean) => void;
@@ -56,6 +57,7 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
     extended: { daprRuntimeVersion: parts.version, ...Object.fromEntries(extended) },
     subscriptions: parts.subscriptions(),
     httpEndpoints: parts.httpEndpoints(),
+    resiliencies: parts.resiliencies,
     ...(connection === undefined ? {} : { appConnection: connection }),
   };
 }

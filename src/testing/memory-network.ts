@@ -158,6 +158,7 @@ export function createMemoryNetwork(): MemoryNetwork {
         },
       });
     },
+    resolve: () => Promise.resolve(['127.0.0.1']),
     connect(address) {
       const near = new End(key(address));
       near.opening = true;

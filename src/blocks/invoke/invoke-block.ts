@@ -1,6 +1,6 @@
 import type { BlockContext } from '../../contracts/block-context.ts';
 import type { AppChannel, InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
-import type { Endpoint, Resolver } from '../../contracts/resolver.ts';
+import { eligible, type Endpoint, type Resolver } from '../../contracts/resolver.ts';
 import type { HttpEndpoint } from '../../contracts/resources.ts';
 import type { ExternalTransport, PeerTransport } from '../../contracts/transport.ts';
 import { derive, type Call } from '../../kernel/call.ts';
@@ -93,7 +93,7 @@ async function resolveAndSend(
   cache: EndpointCache,
   { call, name, namespace }: Unresolved,
 ): Promise<InvokeResponse> {
-  const list = await dependencies.resolver.resolve(name, namespace);
+  const list = eligible((await dependencies.resolver.resolve(name, namespace)).endpoints);
   if (list.length === 0) {
     call.input.body.discard();
     throw new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {

@@ -14,8 +14,10 @@ import { createTokenCheck } from './api-token.ts';
 import { isBaggage } from './baggage.ts';
 import { createCors } from './cors.ts';
 import type { Dispatched } from './dispatch.ts';
-import { createFrontMetrics, type FrontMetrics } from './front-metrics.ts';
+import { createFrontMetrics, type HttpMetrics } from './front-metrics.ts';
+import type { HttpMetricsOptions } from './path-label.ts';
 import type { Pipeline } from './pipeline.ts';
+import type { Reply } from './reply.ts';
 import type { Route } from './route.ts';
 import { createRouter, type Match } from './router.ts';
 
@@ -37,6 +39,10 @@ export interface HttpFrontOptions {
   readonly headerBytesMax: number;
   /** `httpPipeline`. */
   readonly pipeline?: Pipeline;
+  /** How requests are counted (`spec.metrics.http`). */
+  readonly httpMetrics?: HttpMetricsOptions;
+  /** Told of every error that was answered, for `spec.metrics.recordErrorCodes`. */
+  readonly countError?: (error: ProaError) => void;
   /** One line per call, when API logging is on. */
   readonly apiLog?: (call: { method: string; path: string; name: string; status: number; tookMs: number; userAgent: string }) => void;
   readonly onHttp2Preface?: (connection: Connection, firstBytes: Uint8Array) => void;
@@ -55,7 +61,7 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
     invocations: options.invocations,
   });
   const answer: Answerer = options.pipeline === undefined ? answerer : options.pipeline.around(answerer, router);
-  const metrics = createFrontMetrics(options.metrics);
+  const metrics = createFrontMetrics(options.metrics, options.httpMetrics);
   const tokenFits = createTokenCheck(options.apiTokens);
   const cors = createCors(options.allowedOrigins);
 
@@ -96,7 +102,7 @@ interface ExchangeParts {
   readonly request: Http1Request;
   readonly response: Http1Response;
   readonly span: ActiveSpan | undefined;
-  readonly metrics: FrontMetrics;
+  readonly metrics: HttpMetrics;
   readonly extra: readonly string[];
 }
 
@@ -143,14 +149,13 @@ class Exchange {
     const { response, span, extra } = this.#parts;
     const traced = span !== undefined && span.trace.traceparent !== '' && !has(reply.headers, 'traceparent');
     const headers =
-      extra.length === 0 && !traced
-        ? reply.headers
-        : [...reply.headers, ...extra, ...(traced ? ['traceparent', span.trace.traceparent] : [])];
+      extra.length === 0 && !traced ? reply.headers : [...reply.headers, ...extra, ...(traced ? traceHeaders(span.trace) : [])];
+    if (error !== undefined) this.#options.countError?.(error);
     response.onEnd((broken) => {
       const ok = error === undefined && broken === undefined && reply.status < 500;
       call?.end.fire(ok ? { ok, status: reply.status } : { ok, status: reply.status, error: error ?? broken });
       span?.end(reply.status < 400, reply.status);
-      this.#measure(reply.status, match);
+      this.#measure(reply, match);
     });
     try {
       if (reply.stream === undefined) response.send(reply.status, headers, reply.body ?? '');
@@ -166,15 +171,33 @@ class Exchange {
     }
   }
 
-  #measure(status: number, match: Match | 'bad-escape' | undefined): void {
+  #measure(reply: Reply, match: Match | 'bad-escape' | undefined): void {
+    const { status } = reply;
     const { request, metrics } = this.#parts;
     const { ports, apiLog } = this.#options;
     const tookMs = ports.clock.mono() - this.#startedMs;
-    metrics.record({ method: request.method, path: request.path, status, tookMs });
+    metrics.record({
+      method: request.method,
+      path: request.path,
+      status,
+      tookMs,
+      requestBytes: request.body.length,
+      responseBytes: bytesOf(reply),
+    });
     if (apiLog === undefined) return;
     const name = typeof match === 'object' ? match.route.name : 'InvokeService';
     apiLog({ method: request.method, path: request.path, name, status, tookMs, userAgent: request.header('user-agent') ?? '' });
   }
+}
+
+// A valid baggage goes back to whoever sent it.
+function traceHeaders({ traceparent, baggage }: TraceContext): string[] {
+  return baggage === '' ? ['traceparent', traceparent] : ['traceparent', traceparent, 'baggage', baggage];
+}
+
+// A text's length stands for its bytes: it is ASCII but for what callers wrote into it.
+function bytesOf({ body, stream }: Reply): number | undefined {
+  return stream === undefined ? (body?.length ?? 0) : stream.length;
 }
 
 function incomingTrace(request: Http1Request, baggage: string): TraceContext {

@@ -34,7 +34,8 @@ export function createHttp1Client(options: Http1ClientOptions): Http1Client {
     if (byName.size >= limits.addressesMax) throw new ProaError('overloaded', `connections to ${byName.size} addresses are open`);
   };
   const pool = (address: Address): Http1Pool => {
-    const name = 'path' in address ? address.path : `${address.host} ${address.port}`;
+    const name =
+      'path' in address ? address.path : `${address.host} ${address.port}${address.via === undefined ? '' : ` ${address.via.join()}`}`;
     const known = byName.get(name);
     if (known !== undefined) return known;
     if (byName.size >= limits.addressesMax) makeRoom();
