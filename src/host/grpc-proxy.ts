@@ -127,7 +127,10 @@ function peerClient(ports: Pick<Ports, 'clock' | 'random' | 'network' | 'process
 }
 
 /** Takes proxied calls from other runtimes of this machine; like the HTTP peer socket it believes who calls. */
-export async function createGrpcPeerServer(ports: Pick<Ports, 'clock' | 'network' | 'process'>, machine: Machine): Promise<ConnectionServer> {
+export async function createGrpcPeerServer(
+  ports: Pick<Ports, 'clock' | 'network' | 'process'>,
+  machine: Machine,
+): Promise<ConnectionServer> {
   const server = await createGrpcServer({
     clock: ports.clock,
     transport: http2Transport(ports),

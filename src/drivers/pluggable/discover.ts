@@ -61,7 +61,13 @@ async function driversOf(ports: Ports, log: Logger, socket: string): Promise<Rec
 
 async function servicesOf(ports: Ports, socket: string): Promise<Set<string>> {
   const { clock, random } = ports;
-  const client = createGrpcClient({ clock, random, transport: http2Transport(ports), address: { path: socket }, connectTimeoutMs: answerTimeoutMs });
+  const client = createGrpcClient({
+    clock,
+    random,
+    transport: http2Transport(ports),
+    address: { path: socket },
+    connectTimeoutMs: answerTimeoutMs,
+  });
   try {
     return new Set(await listServices(client, { deadlineMs: clock.mono() + answerTimeoutMs }));
   } finally {

@@ -29,6 +29,7 @@ export interface ConnectionUser {
   readonly role: 'server' | 'client';
   /** A request came (servers); the handlers get the stream's events. */
   stream(stream: OwnStream, headers: HeaderList): Http2StreamHandlers;
+  streamOpened(): void;
   streamClosed(): void;
   /** The peer has shown that it speaks HTTP/2. */
   settled(): void;
@@ -123,9 +124,13 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
   /** Sends our side of the preface (RFC 9113, section 3.4). */
   start(): void {
     const { limits, out } = this;
+    // A server waits for the peer's, so that whoever speaks something else can be told in plain text.
+    if (this.#prefaceLeft > 0) return;
     if (this.role === 'client') out.raw(clientPreface);
     out.settings([
-      ...(this.role === 'client' ? ([[settingIds.enablePush, 0]] as const) : ([[settingIds.maxConcurrentStreams, limits.streamsMax]] as const)),
+      ...(this.role === 'client'
+        ? ([[settingIds.enablePush, 0]] as const)
+        : ([[settingIds.maxConcurrentStreams, limits.streamsMax]] as const)),
       [settingIds.initialWindowSize, limits.streamWindowBytes],
       [settingIds.maxHeaderListSize, limits.headerBytesMax],
     ]);
@@ -211,6 +216,10 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
 
   stream(stream: OwnStream, headers: HeaderList): Http2StreamHandlers {
     return this.#user.stream(stream, headers);
+  }
+
+  streamOpened(): void {
+    this.#user.streamOpened();
   }
 
   streamClosed(): void {
@@ -374,13 +383,16 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
     inflow.at += take;
     this.#prefaceLeft -= take;
     if (inflow.waiting === 0) inflow.clear();
-    return this.#prefaceLeft === 0;
+    if (this.#prefaceLeft > 0) return false;
+    this.start();
+    return true;
   }
 
   #refusePreface(): void {
     const { bytes, at, end } = this.#inflow;
     // Somebody tries the port with a browser or curl: an answer that they can read.
-    if (this.#prefaceLeft < clientPreface.length || !/^[A-Z]{3,7} \//.test(bytes.toString('latin1', at, Math.min(end, at + 9)))) this.#fail(faults.preface);
+    if (this.#prefaceLeft < clientPreface.length || !/^[A-Z]{3,7} \//.test(bytes.toString('latin1', at, Math.min(end, at + 9))))
+      this.#fail(faults.preface);
     else {
       this.#connection.write(wrongProtocol);
       this.#finish();

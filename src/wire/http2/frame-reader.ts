@@ -236,6 +236,9 @@ function length24(bytes: Buffer, at: number): number {
 
 function streamIdOf(bytes: Buffer, at: number): number {
   return (
-    (((bytes[at + 5] as number) & 0x7f) << 24) | ((bytes[at + 6] as number) << 16) | ((bytes[at + 7] as number) << 8) | (bytes[at + 8] as number)
+    (((bytes[at + 5] as number) & 0x7f) << 24) |
+    ((bytes[at + 6] as number) << 16) |
+    ((bytes[at + 7] as number) << 8) |
+    (bytes[at + 8] as number)
   );
 }

@@ -12,7 +12,15 @@ for (const [i, { name, value }] of staticTable.entries()) {
 }
 
 // No intermediary may keep these in a table (RFC 7541, section 7.1.3).
-const secret = new Set(['authorization', 'cookie', 'set-cookie', 'proxy-authorization', 'dapr-api-token', 'dapr-app-token', 'proa-api-token']);
+const secret = new Set([
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'proxy-authorization',
+  'dapr-api-token',
+  'dapr-app-token',
+  'proa-api-token',
+]);
 
 let scratch = Buffer.allocUnsafeSlow(4096);
 
@@ -44,7 +52,8 @@ function field(from: number, name: string, value: string): number {
     scratch[from] = 0x80 | whole;
     return from + 1;
   }
-  if (!allowedValue.test(value)) throw new ProaError('bad-request', `the header ${JSON.stringify(name)} has a value that HTTP/2 does not allow`);
+  if (!allowedValue.test(value))
+    throw new ProaError('bad-request', `the header ${JSON.stringify(name)} has a value that HTTP/2 does not allow`);
   const flags = secret.has(name) ? 0x10 : 0;
   const index = names.get(name);
   let at = from;

@@ -75,7 +75,8 @@ export class Outflow {
   /** Ends our side of a stream without trailers: on the DATA frame before, when that has not left yet. */
   endStream(streamId: number): void {
     const slab = this.#slab;
-    if (slab !== undefined && this.#openDataAt >= 0 && this.#openDataStream === streamId) slab.bytes[this.#openDataAt + 4] = flags.endStream;
+    if (slab !== undefined && this.#openDataAt >= 0 && this.#openDataStream === streamId)
+      slab.bytes[this.#openDataAt + 4] = flags.endStream;
     else this.#begin({ length: 0, type: types.data, flag: flags.endStream, streamId });
     this.#openDataAt = -1;
   }

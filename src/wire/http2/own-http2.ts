@@ -29,9 +29,9 @@ async function serve({ clock, network }: OwnHttp2Options, slabs: Slabs, options:
   let draining = false;
   const user: ConnectionUser = {
     role: 'server',
-    stream(stream, headers) {
+    stream: (stream, headers) => options.stream(stream, headers),
+    streamOpened() {
       streams++;
-      return options.stream(stream, headers);
     },
     streamClosed() {
       streams--;
@@ -79,7 +79,11 @@ async function serve({ clock, network }: OwnHttp2Options, slabs: Slabs, options:
 
 const deafConnection = { data() {}, end() {}, drain() {}, close() {} };
 
-function connect({ clock, network }: OwnHttp2Options, kept: { slabs: Slabs; sweep: Sweep }, options: Http2ConnectOptions): Promise<Http2Session> {
+function connect(
+  { clock, network }: OwnHttp2Options,
+  kept: { slabs: Slabs; sweep: Sweep },
+  options: Http2ConnectOptions,
+): Promise<Http2Session> {
   return dial(network, options).then(
     (socket) =>
       new Promise<Http2Session>((resolve, reject) => {
@@ -91,6 +95,7 @@ function connect({ clock, network }: OwnHttp2Options, kept: { slabs: Slabs; swee
           {
             role: 'client',
             stream: () => deaf,
+            streamOpened() {},
             streamClosed() {},
             settled() {
               timer.cancel();

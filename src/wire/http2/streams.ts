@@ -24,6 +24,7 @@ export interface StreamsContext {
   wrote(answered: boolean): void;
   /** Calls `runLater` at the end of the turn. */
   schedule(): void;
+  streamOpened(): void;
   streamClosed(): void;
   /** No stream is left. */
   emptied(): void;
@@ -145,6 +146,7 @@ export class Streams implements StreamOwner {
     stream.sendWindow = this.#context.flow.streamWindow;
     stream.receiveWindow = this.receiveWindow;
     this.open.set(id, stream);
+    this.#context.streamOpened();
     return stream;
   }
 
@@ -152,6 +154,7 @@ export class Streams implements StreamOwner {
     if (stream.paused || stream.heldBytes > 0) {
       stream.hold(chunk);
       this.#context.receive.hold(chunk.length);
+      this.#returnWindow();
       return;
     }
     stream.handlers.data(chunk);
@@ -160,7 +163,7 @@ export class Streams implements StreamOwner {
 
   /** Gives window back for bytes that were taken. */
   credit(stream: OwnStream | undefined, bytes: number): void {
-    const { out, receive, limits } = this.#context;
+    const { out, limits } = this.#context;
     if (stream !== undefined && !stream.remoteEnded && !stream.gone) {
       stream.unreturnedBytes += bytes;
       if (stream.unreturnedBytes * 2 >= limits.streamWindowBytes) {
@@ -170,6 +173,11 @@ export class Streams implements StreamOwner {
         this.#context.wrote(false);
       }
     }
+    this.#returnWindow();
+  }
+
+  #returnWindow(): void {
+    const { out, receive } = this.#context;
     const due = receive.due();
     if (due === 0) return;
     out.windowUpdate(0, due);
@@ -236,7 +244,7 @@ export class Streams implements StreamOwner {
       stream.gone = true;
       this.#context.flow.drop(stream);
       this.#dropHeld(stream);
-      this.#context.streamClosed();
+      if (stream.id !== 0) this.#context.streamClosed();
       this.#closeNow(stream, http2Codes.lost);
     }
   }
@@ -270,6 +278,7 @@ export class Streams implements StreamOwner {
     stream.sendWindow = flow.streamWindow;
     stream.receiveWindow = this.receiveWindow;
     this.open.set(stream.id, stream);
+    this.#context.streamOpened();
     if (stream.queuedBytes > 0) flow.pump(stream);
     else if (stream.ending && !end) this.finish(stream, stream.trailers);
     this.#context.wrote(end);
@@ -317,7 +326,7 @@ export class Streams implements StreamOwner {
     stream.gone = true;
     this.open.delete(stream.id);
     this.#context.flow.drop(stream);
-    this.#context.streamClosed();
+    if (stream.id !== 0) this.#context.streamClosed();
     if (this.#waiting.length > 0) this.startWaiting();
     else if (this.open.size === 0) this.#context.emptied();
   }
