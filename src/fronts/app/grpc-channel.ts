@@ -18,13 +18,14 @@ import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { codecOf, createGrpcClient, type GrpcClient, type MethodCodec } from '../../wire/grpc/client.ts';
 import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
 import { remoteStatusOf } from '../../wire/grpc/status.ts';
+import { http2Transport } from '../../wire/http2/transport.ts';
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
 import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
 import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
 import { createPermits, type Permits } from './permits.ts';
 
 export interface GrpcChannelOptions {
-  readonly ports: Pick<Ports, 'network' | 'clock' | 'random'>;
+  readonly ports: Pick<Ports, 'network' | 'clock' | 'random' | 'process'>;
   readonly address: Address;
   readonly tls: boolean;
   readonly appToken?: Secret;
@@ -82,6 +83,7 @@ class GrpcCallbackChannel implements GrpcAppChannel {
     this.client = createGrpcClient({
       clock: ports.clock,
       random: ports.random,
+      transport: http2Transport(ports),
       address,
       messageBytesMax,
       ...(tls ? { tls: { insecure: true } } : {}),
