@@ -154,6 +154,35 @@ export interface Child {
   groupAlive(): Promise<boolean>;
 }
 
+/** A listening socket that another process of ours opened and shares with this one: each connection goes to one of the processes that accept. */
+export interface SharedListener {
+  readonly address: Address;
+  accept(accept: (connection: Connection) => void): Listener;
+}
+
+/** What arrives from the process at the other end of a link: plain data, and with it perhaps a socket to accept on. */
+export type LinkReceiver = (message: unknown, shared: SharedListener | undefined) => void;
+
+/** Another process of ours that runs the same program, and a link to it. Messages are plain data; they arrive in order. */
+export interface WorkerProcess extends Pick<Child, 'pid' | 'exit' | 'kill'> {
+  /** With a listener of this process, that one is shared. Messages to a process that has ended are dropped. */
+  send(message: unknown, listener?: Listener): void;
+}
+
+export interface ForkOptions {
+  /** Arguments of the program. */
+  readonly args: readonly string[];
+  output: SpawnOptions['output'];
+  readonly received: LinkReceiver;
+}
+
+/** The link of a worker to the process that forked it. */
+export interface ParentLink {
+  send(message: unknown): void;
+  /** `gone` is called when the parent has ended. */
+  listen(received: LinkReceiver, gone: () => void): void;
+}
+
 export type ProcessSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
 export interface ProcessPort {
@@ -170,6 +199,10 @@ export interface ProcessPort {
   /** CPU time used so far, user and system, in microseconds. */
   cpuUs(): number;
   spawn(options: SpawnOptions): Child;
+  /** Starts this program once more, linked to this process. */
+  fork(options: ForkOptions): WorkerProcess;
+  /** Undefined in a process that nobody forked. */
+  parent(): ParentLink | undefined;
   /** True when a process with this id exists. */
   alive(pid: number): boolean;
   /** When that process started, in the system's own ticks: tells a process from a later one with the same id. Undefined when unknown. */

@@ -7,11 +7,12 @@ import { createNodeRandom } from './random.ts';
 
 /** The real world: the machine's clock, random source, sockets, files and processes. */
 export function nodePorts(options: { readonly network?: NodeNetworkOptions } = {}): Ports {
+  const network = createNodeNetwork(options.network);
   return {
     clock: nodeClock,
     random: createNodeRandom(),
-    network: createNodeNetwork(options.network),
+    network,
     disk: nodeDisk,
-    process: createNodeProcess(),
+    process: createNodeProcess(network),
   };
 }

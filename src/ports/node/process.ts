@@ -3,10 +3,13 @@ import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { homedir, hostname, tmpdir } from 'node:os';
 import type { Child, ProcessPort, SpawnOptions } from '../../kernel/ports.ts';
+import { createNodeNetwork, type NodeNetwork } from './network.ts';
+import { createWorkers } from './workers.ts';
 
 /** The system's processes. Children get a process group of their own, so that a signal reaches what they started too. */
-export function createNodeProcess(): ProcessPort {
+export function createNodeProcess(network: NodeNetwork = createNodeNetwork()): ProcessPort {
   return {
+    ...createWorkers(network),
     pid: process.pid,
     platform: process.platform,
     nodeVersion: process.versions.node,
