@@ -171,6 +171,7 @@ class AppConnection {
     const [lifecycle, channel] = [this.#lifecycle, this.#channel];
     this.#lifecycle = undefined;
     this.#channel = undefined;
+    channel?.giveUpQuestions();
     await lifecycle?.close();
     await channel?.close();
   }

@@ -128,7 +128,10 @@ describe('calls into the app', () => {
 
   it('go through appHttpPipeline', async () => {
     const own = await app(({ path }) => (path === '/dapr/subscribe' ? { body: subscription('upper') } : { body: 'answer' }));
-    const config = configuration('app-pipeline', '  appHttpPipeline: { handlers: [{ name: capitals, type: middleware.http.uppercase }] }\n');
+    const config = configuration(
+      'app-pipeline',
+      '  appHttpPipeline: { handlers: [{ name: capitals, type: middleware.http.uppercase }] }\n',
+    );
     const runtime = await sidecar({
       appId: 'piped',
       appPort: own.port,
@@ -177,7 +180,13 @@ describe('calls into the app', () => {
   });
 
   it('deliver again what was answered with garbage or an error, until it is taken', async () => {
-    const answers: Answer[] = [{ status: 500 }, { body: '{"status":"RETRY"}' }, 'break', { body: '{"status":"WHAT"}' }, { body: 'not json' }];
+    const answers: Answer[] = [
+      { status: 500 },
+      { body: '{"status":"RETRY"}' },
+      'break',
+      { body: '{"status":"WHAT"}' },
+      { body: 'not json' },
+    ];
     const own = await app(({ path }) => {
       if (path === '/dapr/subscribe') return { body: subscription('again') };
       return path === '/again' ? (answers.shift() ?? {}) : undefined;

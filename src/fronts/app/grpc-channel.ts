@@ -8,6 +8,7 @@ import {
 } from '../../gen/dapr/proto/runtime/v1/appcallback_pb.ts';
 import { bytesBody, collect } from '../../kernel/body.ts';
 import type { Call } from '../../kernel/call.ts';
+import { CancelScope } from '../../kernel/cancel.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
@@ -72,6 +73,7 @@ class GrpcCallbackChannel implements GrpcAppChannel {
   readonly #options: GrpcChannelOptions;
   readonly #permits: Permits;
   readonly #token: readonly string[];
+  readonly #questions = new CancelScope();
 
   constructor(options: GrpcChannelOptions) {
     const { ports, address, messageBytesMax, tls } = options;
@@ -152,13 +154,17 @@ class GrpcCallbackChannel implements GrpcAppChannel {
     return Promise.reject(new ProaError('unimplemented', 'gRPC apps get configuration updates on the stream that they opened'));
   }
 
+  giveUpQuestions(): void {
+    this.#questions.cancel(new ProaError('cancelled', 'the runtime lets go of the app'));
+  }
+
   close(): Promise<void> {
     this.client.close();
     return Promise.resolve();
   }
 
   #within(timeoutMs: number): ClientCallOptions {
-    return { deadlineMs: this.#options.ports.clock.mono() + timeoutMs, metadata: this.#token };
+    return { deadlineMs: this.#options.ports.clock.mono() + timeoutMs, metadata: this.#token, cancel: this.#questions };
   }
 
   #ask<I, O>(codec: MethodCodec<I, O>, request: I, call: Call<unknown>, metadata: readonly string[] = []): Promise<O> {

@@ -10,7 +10,7 @@ import type {
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
 import { bytesBody, collect, emptyBody, type Body } from '../../kernel/body.ts';
 import { createCall, type Call } from '../../kernel/call.ts';
-import { neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
+import { CancelScope, neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
@@ -68,7 +68,6 @@ export function createHttpChannel(options: HttpChannelOptions): AppChannel {
 }
 
 const pipelineOperation = { block: 'http', name: 'app-pipeline', idempotent: false } as const;
-const noCaller = { body: emptyBody, cancel: neverCancelled } as const;
 
 class HttpAppChannel implements AppChannel {
   readonly protocol = 'http';
@@ -77,6 +76,7 @@ class HttpAppChannel implements AppChannel {
   readonly #permits: Permits;
   readonly #fixed: readonly string[];
   readonly #through: AppService | undefined;
+  readonly #questions = new CancelScope();
 
   constructor(options: HttpChannelOptions) {
     this.#options = options;
@@ -106,7 +106,7 @@ class HttpAppChannel implements AppChannel {
     const startedMs = ports.clock.mono();
     let status = 0;
     try {
-      const answer = await this.#transmit({ ...noCaller, method: 'GET', target: path, headers: [], timeoutMs });
+      const answer = await this.#transmit({ method: 'GET', target: path, headers: [], body: emptyBody, cancel: this.#questions, timeoutMs });
       await collect(answer.body, answerBytesMax);
       ({ status } = answer);
     } catch {
@@ -118,8 +118,9 @@ class HttpAppChannel implements AppChannel {
 
   async config(appId: string): Promise<AppConfig | undefined> {
     const answer = await this.#ask({
-      ...noCaller,
       method: 'GET',
+      body: emptyBody,
+      cancel: this.#questions,
       target: '/dapr/config',
       headers: ['dapr-app-id', appId],
       timeoutMs: 10_000,
@@ -132,8 +133,9 @@ class HttpAppChannel implements AppChannel {
 
   async subscriptions(appId: string): Promise<readonly SubscriptionSpec[]> {
     const answer = await this.#ask({
-      ...noCaller,
       method: 'GET',
+      body: emptyBody,
+      cancel: this.#questions,
       target: '/dapr/subscribe',
       headers: ['dapr-app-id', appId],
       timeoutMs: 10_000,
@@ -142,7 +144,7 @@ class HttpAppChannel implements AppChannel {
   }
 
   inputBindings(routes: ReadonlyMap<string, string>, timeoutMs: number): Promise<ReadonlySet<string>> {
-    return probeBindings((exchange) => this.#ask(exchange), routes, timeoutMs);
+    return probeBindings((exchange) => this.#ask({ ...exchange, cancel: this.#questions }), routes, timeoutMs);
   }
 
   async event(call: Call<AppEvent>): Promise<EventVerdict> {
@@ -179,6 +181,10 @@ class HttpAppChannel implements AppChannel {
       });
       if (answer.status !== 200) throw new ProaError('internal', `the app answered ${answer.status} to a configuration update of "${key}"`);
     }
+  }
+
+  giveUpQuestions(): void {
+    this.#questions.cancel(new ProaError('cancelled', 'the runtime lets go of the app'));
   }
 
   close(): Promise<void> {
