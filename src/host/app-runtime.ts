@@ -25,6 +25,8 @@ import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { createProxyReceive, ProxyReceive } from './grpc-proxy.ts';
 import { createGovern } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
+import type { PolicyDocument } from '../mesh/policy/model.ts';
+import { PolicyBook } from '../mesh/policy/book.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
 import { createOutbox } from './outbox.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
@@ -53,6 +55,8 @@ export interface AppRuntime {
   setChannel(channel: AppChannel | undefined): void;
   /** Declarative subscriptions after a reload; effective at the next `start` of pub/sub. */
   setSubscriptions(declared: readonly SubscriptionSpec[]): void;
+  /** Exchanges all policies at once: calls that begin from now on see the new ones. */
+  setPolicies(document: PolicyDocument): void;
   close(graceMs: number): Promise<void>;
 }
 
@@ -60,6 +64,7 @@ export interface AppRuntime {
 export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppRuntime> {
   const { ports, log, metrics, spec, resources } = options;
   const owner = new Owner(ports.clock);
+  const book = new PolicyBook(resources.policies);
   let channel: AppChannel | undefined;
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
   const context: BlockContext = {
@@ -70,6 +75,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     namespace: spec.namespace,
     govern: createGovern({
       clock: ports.clock,
+      random: ports.random,
+      book,
       metrics,
       namespace: spec.namespace,
       accessControl: () => resources.configuration.accessControl,
@@ -102,6 +109,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       setSubscriptions(next) {
         declared = next;
       },
+      setPolicies: (document) => book.turn(document),
       async close(graceMs) {
         state.stopping = true;
         await blocks.bindings.close();

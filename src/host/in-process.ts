@@ -1,6 +1,6 @@
 import type { AppEvent, InvokeRequest } from '../contracts/app-channel.ts';
 import { noTracer } from '../contracts/tracer.ts';
-import { createEngineRegistry } from '../drivers/resolver-engine/index.ts';
+import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { bytesBody, collect, emptyBody } from '../kernel/body.ts';
 import { createCall, type Call } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
@@ -146,7 +146,8 @@ function functionsOver({ blocks, caller }: Awaited<ReturnType<typeof open>>, own
     const call = createCall({ block: operation[0], name: operation[1], idempotent: false }, input, { caller });
     try {
       const output = await service(call);
-      call.end.fire({ ok: true });
+      const status = (output as { readonly status?: number } | undefined)?.status;
+      call.end.fire(typeof status === 'number' ? { ok: status < 500, status } : { ok: true });
       return output;
     } catch (error) {
       call.end.fire({ ok: false, error });

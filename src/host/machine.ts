@@ -40,16 +40,23 @@ export const peerHeaders = {
   target: 'dapr-callee-app-id',
 } as const;
 
+/** Why a call cannot go to an endpoint that has no socket on this machine. */
+export function elsewhere(endpoint: Endpoint): ProaError {
+  return new ProaError('invoke.unreachable', `app "${endpoint.appId}" runs on another machine, and this runtime has no connection to it`);
+}
+
 /** Calls within this process are handed over; others go to the peer socket of the runtime that hosts the target. */
 export function createPeerTransport(machine: Machine): PeerTransport {
   return {
     send(endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> {
       const local = machine.local.get(endpoint.instance);
       if (local !== undefined) return local.invoke.receive(call);
+      const { http: address } = endpoint;
+      if (address === undefined) return Promise.reject(elsewhere(endpoint));
       const { input } = call;
       return machine.client
         .request({
-          address: endpoint.http,
+          address,
           method: input.httpMethod,
           target: `/${encodeMethodPath(input.path)}${input.query === '' ? '' : `?${input.query}`}`,
           headers: ['host', 'peer', 'x-proa-instance', endpoint.instance, ...input.headers],

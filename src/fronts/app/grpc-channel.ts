@@ -19,13 +19,14 @@ import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { codecOf, createGrpcClient, type GrpcClient, type MethodCodec } from '../../wire/grpc/client.ts';
 import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
 import { remoteStatusOf } from '../../wire/grpc/status.ts';
+import { http2Transport } from '../../wire/http2/transport.ts';
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
 import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
 import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
 import { createPermits, type Permits } from './permits.ts';
 
 export interface GrpcChannelOptions {
-  readonly ports: Pick<Ports, 'network' | 'clock' | 'random'>;
+  readonly ports: Pick<Ports, 'network' | 'clock' | 'random' | 'process'>;
   readonly address: Address;
   readonly tls: boolean;
   readonly appToken?: Secret;
@@ -84,6 +85,7 @@ class GrpcCallbackChannel implements GrpcAppChannel {
     this.client = createGrpcClient({
       clock: ports.clock,
       random: ports.random,
+      transport: http2Transport(ports),
       address,
       messageBytesMax,
       ...(tls ? { tls: { insecure: true } } : {}),
@@ -147,7 +149,15 @@ class GrpcCallbackChannel implements GrpcAppChannel {
 
   async binding(call: Parameters<AppChannel['binding']>[0]): Promise<AppBindingAnswer> {
     const { name, data, metadata } = call.input;
-    return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+    try {
+      return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+    } catch (thrown) {
+      const error = ProaError.from(thrown);
+      throw new ProaError(error.code, error.message, {
+        cause: error,
+        details: { metadata: { status: String(grpcNumber(error.spec.grpc)) } },
+      });
+    }
   }
 
   configuration(): Promise<void> {

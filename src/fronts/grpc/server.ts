@@ -13,6 +13,7 @@ import { headerValue } from '../../wire/grpc/metadata.ts';
 import { implement, type Handlers, type Method } from '../../wire/grpc/method.ts';
 import { reflectionMethods } from '../../wire/grpc/reflection.ts';
 import { createGrpcServer, type GrpcServerOptions } from '../../wire/grpc/server.ts';
+import { http2Transport } from '../../wire/http2/transport.ts';
 import type { GrpcFrontContext } from './row.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
@@ -29,7 +30,7 @@ interface ApiRule {
 }
 
 export interface GrpcFrontOptions {
-  readonly ports: Pick<Ports, 'network' | 'clock'>;
+  readonly ports: Pick<Ports, 'network' | 'clock' | 'process'>;
   readonly log: Logger;
   readonly metrics: FrontMetricsSource;
   readonly tracer: Tracer;
@@ -60,6 +61,7 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
   const all = daprMethods(options);
   const server = await createGrpcServer({
     clock: options.ports.clock,
+    transport: http2Transport(options.ports),
     messageBytesMax: options.messageBytesMax,
     methods: [...allowed(all, options.api), ...health.methods, ...reflectionMethods([Dapr, Health])],
     before(call) {

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import type { Secret } from '../../kernel/secret.ts';
 
 /** Compares a presented token with the configured ones in constant time: both sides are hashed first, so lengths do not show (T7). */
@@ -11,11 +11,11 @@ export function createTokenCheck(tokens: readonly Secret[]): (presented: string 
   return (presented) => {
     const actual = digest(presented ?? '');
     let equal = false;
-    for (const token of expected) equal = timingSafeEqual(actual, token) || equal;
+    for (const token of expected) equal = nodeCrypto().timingSafeEqual(actual, token) || equal;
     return equal;
   };
 }
 
 function digest(token: string): Buffer {
-  return createHash('sha256').update(token, 'utf8').digest();
+  return nodeCrypto().createHash('sha256').update(token, 'utf8').digest();
 }

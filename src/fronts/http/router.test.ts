@@ -47,7 +47,7 @@ describe('the route table', () => {
 });
 
 describe('the target of an invocation', () => {
-  const of = (path: string, headers: Record<string, string> = {}) => invokeTarget(path, (name) => headers[name]);
+  const of = (path: string, headers: Record<string, string> = {}) => invokeTarget(path, { header: (name) => headers[name] });
   it('comes from the header, basic authorization, or the URL, in this order', () => {
     expect(of('/orders/1', { 'dapr-app-id': 'a' })).toEqual({ appId: 'a', rawMethod: 'orders/1' });
     const authorization = `Basic ${Buffer.from('dapr-app-id:b').toString('base64')}`;
