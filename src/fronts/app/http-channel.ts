@@ -108,7 +108,14 @@ class HttpAppChannel implements AppChannel {
     const startedMs = ports.clock.mono();
     let status = 0;
     try {
-      const answer = await this.#transmit({ method: 'GET', target: path, headers: [], body: emptyBody, cancel: this.#questions, timeoutMs });
+      const answer = await this.#transmit({
+        method: 'GET',
+        target: path,
+        headers: [],
+        body: emptyBody,
+        cancel: this.#questions,
+        timeoutMs,
+      });
       await collect(answer.body, answerBytesMax);
       ({ status } = answer);
     } catch {
