@@ -116,7 +116,7 @@ export class Housekeeping {
   /** Removes what is not part of the journal: leftovers of crashes and of owners that lost it. */
   async clean(): Promise<void> {
     const { disk, directory, ownership, segments, state } = this.#options;
-    await ownership.check();
+    ownership.check();
     const names = await disk.list(directory);
     const listing = parseListing(names);
     const known = new Set(segments.all().map((segment) => fileNames.segment(segment.number, segment.epoch)));
@@ -178,7 +178,7 @@ export class Housekeeping {
     if (written === undefined) return;
     this.#snapshotBytes = written.bytes;
     this.#unsnapshotBytes -= before;
-    await ownership.check();
+    ownership.check();
     const others = parseListing(await disk.list(directory)).snapshots.filter(({ name }) => name !== written.name);
     for (const { name } of others) await disk.remove(`${directory}/${name}`);
     for (const segment of dead) if (segment.pins === 0) await this.#remove(segment);

@@ -104,15 +104,21 @@ async function crashScenario(seed: number, more: Partial<SimulatedDiskOptions> =
   const seen = nothing();
   for (let life = 0; life < 3; life++) {
     const crashAt = disk.calls + 20 + (random.u32() % 400);
+    let crashed = false;
+    const crash = (): void => {
+      if (!crashed) disk.crash();
+      crashed = true;
+    };
     const delay = async (call: DiskCall): Promise<void> => {
       await turns(random.u32() % 24);
-      if (call.n === crashAt) disk.crash();
+      // Not every call can be delayed: the crash comes with the first that can, from there on.
+      if (call.n >= crashAt) crash();
     };
     disk.options = { ...disk.options, delay };
     const engine = await journal(disk, small, quickClock()).catch(() => undefined);
     if (engine !== undefined) {
       await work(engine, random, seen, 80);
-      if (disk.calls < crashAt) disk.crash();
+      crash();
       await engine.abandon();
     }
     disk.restart();

@@ -1,6 +1,7 @@
 import { chmodSync } from 'node:fs';
 import net from 'node:net';
 import type { Address, Connection, ConnectionHandlers, Listener, Network } from '../../kernel/ports.ts';
+import { pinnedTarget } from './pinned-target.ts';
 
 // One read buffer for every socket of the thread: a read costs no allocation and none of the stream machinery. It is safe
 // because a chunk is valid only during the callback that delivers it (the rule of `ConnectionHandlers.data`).
@@ -45,6 +46,10 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
       const remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
       return reads.connect(address, remote);
     },
+    async resolve(host) {
+      const dns = await import('node:dns/promises');
+      return (await dns.lookup(host, { all: true })).map(({ address }) => address);
+    },
   };
 }
 
@@ -56,7 +61,7 @@ class SharedReads {
 
   connect(address: Address, remote: string): NodeConnection {
     const late = new LateConnection();
-    const socket = net.connect({ ...address, noDelay: true, ...this.#options(late) } as net.NetConnectOpts);
+    const socket = net.connect({ ...pinnedTarget(address), noDelay: true, ...this.#options(late) } as net.NetConnectOpts);
     const connection = new NodeConnection(socket, remote);
     late.connection = connection;
     socket.once('connect', () => connection.handlers.open?.());
