@@ -1,37 +1,23 @@
-import type { Blocks } from '../../blocks/runtime/index.ts';
 import type { InvokeRequest } from '../../blocks/invoke/index.ts';
-import type { Body } from '../../kernel/body.ts';
-import { createCall, type Caller } from '../../kernel/call.ts';
-import type { CancelScope } from '../../kernel/cancel.ts';
+import { createCall } from '../../kernel/call.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
-import { traceKey, type TraceContext } from '../../kernel/trace-context.ts';
+import { traceKey } from '../../kernel/trace-context.ts';
 import { forwardHeaders } from '../../wire/http1/forward-headers.ts';
-import { dispatch, type Dispatched } from './dispatch.ts';
+import { dispatch, type Dispatchable, type Dispatched, type DispatchOptions } from './dispatch.ts';
 import { errorReply } from './error-reply.ts';
 import { invokeTarget } from './invoke-target.ts';
-import { Query } from './query.ts';
-import type { Match, Router } from './router.ts';
+import type { Match } from './router.ts';
 
 /** A request of the API, on its way to a row of the table or to another app. */
-export interface FrontRequest {
-  readonly method: string;
+export interface FrontRequest extends Dispatchable {
   /** Without the query; `//` is not folded yet. */
   readonly path: string;
-  readonly query: string;
   readonly headers: readonly string[];
-  header(name: string): string | undefined;
-  readonly body: Body;
-  readonly trace: TraceContext;
-  readonly cancel: CancelScope;
 }
 
-export interface AnswererOptions {
-  readonly router: Router;
-  readonly blocks: Blocks;
-  readonly caller: Caller;
-  readonly bodyBytesMax: number;
+export interface AnswererOptions extends DispatchOptions {
   /** False on the public listener, and when `spec.api` does not allow invocations: unknown paths are then just unknown. */
   readonly invocations: boolean;
 }
@@ -47,24 +33,12 @@ const badEscape: Dispatched = {
 export function createAnswerer(
   options: AnswererOptions,
 ): (request: FrontRequest, match: Match | 'bad-escape' | undefined) => Promise<Dispatched> {
-  const { blocks, caller, bodyBytesMax } = options;
   return (request, match) => {
     if (match === 'bad-escape') {
       request.body.discard();
       return Promise.resolve(badEscape);
     }
-    if (match === undefined) return invoke(options, request);
-    return dispatch(blocks, {
-      match,
-      method: request.method,
-      query: new Query(request.query),
-      header: (name) => request.header(name),
-      body: request.body,
-      bodyBytesMax,
-      caller,
-      trace: request.trace,
-      cancel: request.cancel,
-    });
+    return match === undefined ? invoke(options, request) : dispatch(options, request, match);
   };
 }
 

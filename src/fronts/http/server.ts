@@ -48,7 +48,6 @@ type Answerer = (request: FrontRequest, match: Match | 'bad-escape' | undefined)
 export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> {
   const router = createRouter(options.routes);
   const answerer = createAnswerer({
-    router,
     blocks: options.blocks,
     caller: options.caller,
     bodyBytesMax: options.bodyBytesMax,
