@@ -15,6 +15,7 @@ import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Clock, Network } from '../../kernel/ports.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { bulkEnvelope } from './bulk-envelope.ts';
@@ -62,6 +63,7 @@ class HttpAppChannel implements AppChannel {
   readonly #options: HttpChannelOptions;
   readonly #permits: Permits;
   readonly #fixed: readonly string[];
+  readonly #encoded = new TextMemo((path) => `/${encodeMethodPath(path)}`);
 
   constructor(options: HttpChannelOptions) {
     this.#options = options;
@@ -161,7 +163,8 @@ class HttpAppChannel implements AppChannel {
   #invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
     const { httpMethod, path, query, headers, body } = call.input;
     call.end.listen(this.#permits.release);
-    const target = query === '' ? `/${encodeMethodPath(path)}` : `/${encodeMethodPath(path)}?${query}`;
+    const encoded = this.#encoded.of(path);
+    const target = query === '' ? encoded : `${encoded}?${query}`;
     return this.#send({ method: httpMethod, target, headers, body, cancel: call.cancel });
   }
 

@@ -3,11 +3,12 @@ import { createCall } from '../../kernel/call.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { forwardHeaders } from '../../wire/http1/forward-headers.ts';
 import { dispatch, type Dispatchable, type Dispatched, type DispatchOptions } from './dispatch.ts';
 import { errorReply } from './error-reply.ts';
-import { invokeTarget } from './invoke-target.ts';
+import { invokeTarget, isNamedByHeader } from './invoke-target.ts';
 import type { Match } from './router.ts';
 
 /** A request of the API, on its way to a row of the table or to another app. */
@@ -33,28 +34,43 @@ const badEscape: Dispatched = {
 export function createAnswerer(
   options: AnswererOptions,
 ): (request: FrontRequest, match: Match | 'bad-escape' | undefined) => Promise<Dispatched> {
+  const ofPath = new TextMemo((path) => destinationOf(foldSlashes(path), noHeaders));
   return (request, match) => {
     if (match === 'bad-escape') {
       request.body.discard();
       return Promise.resolve(badEscape);
     }
-    return match === undefined ? invoke(options, request) : dispatch(options, request, match);
+    if (match !== undefined) return dispatch(options, request, match);
+    if (!options.invocations) return refused(request, noAppId());
+    const destination = isNamedByHeader(request) ? destinationOf(foldSlashes(request.path), request) : ofPath.of(request.path);
+    return 'appId' in destination ? invoke(options, request, destination) : refused(request, destination.refusal());
   };
 }
 
-function invoke(options: AnswererOptions, request: FrontRequest): Promise<Dispatched> {
-  const target = options.invocations ? invokeTarget(foldSlashes(request.path), request) : undefined;
-  if (target === undefined) {
-    return refused(request, new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id'));
-  }
-  const method = canonicalMethod(target.rawMethod);
-  if ('error' in method)
-    return refused(request, new ProaError('invoke.bad-method', `failed to invoke, id: ${target.appId}, err: ${method.error}`));
+/** The app and the canonical method of an invocation, or why there is none. */
+type Destination = { readonly appId: string; readonly path: string } | { readonly refusal: () => ProaError };
+
+const noHeaders = { header: () => undefined };
+
+function destinationOf(path: string, request: Pick<FrontRequest, 'header'>): Destination {
+  const target = invokeTarget(path, request);
+  if (target === undefined) return { refusal: noAppId };
+  const { appId, rawMethod } = target;
+  const method = canonicalMethod(rawMethod);
+  if ('path' in method) return { appId, path: method.path };
+  return { refusal: () => new ProaError('invoke.bad-method', `failed to invoke, id: ${appId}, err: ${method.error}`) };
+}
+
+function noAppId(): ProaError {
+  return new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id');
+}
+
+function invoke(options: AnswererOptions, request: FrontRequest, { appId, path }: { appId: string; path: string }): Promise<Dispatched> {
   const input: InvokeRequest = {
-    appId: target.appId,
+    appId,
     namespace: options.caller.namespace,
     httpMethod: request.method,
-    path: method.path,
+    path,
     query: request.query,
     headers: forwardHeaders(request.headers),
     body: request.body,

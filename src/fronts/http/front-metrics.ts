@@ -1,10 +1,13 @@
 import type { Counter, FrontMetricsSource, Histogram } from '../../blocks/runtime/index.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 
 /** Dapr's HTTP server metrics (reference 14.2), resolved per method, path and status the first time they occur. */
 export interface FrontMetrics {
   record(request: { readonly method: string; readonly path: string; readonly status: number; readonly tookMs: number }): void;
 }
+
+type ByMethod = Map<string, (Series | undefined)[]>;
 
 interface Series {
   readonly requests: Counter;
@@ -17,7 +20,8 @@ const pathsMax = 4_096;
 
 export function createFrontMetrics(metrics: FrontMetricsSource): FrontMetrics {
   // Status codes of one method and path; joining the three into one key would cost more than the counting.
-  const byPath = new Map<string, Map<string, (Series | undefined)[]>>();
+  const byPath = new Map<string, ByMethod>();
+  const recent = new TextMemo((path): { series: ByMethod | undefined } => ({ series: byPath.get(path) }));
   const resolve = (method: string, path: string, status: number): Series => {
     const labels = {
       [labelNames.method]: known.has(method) ? method : 'UNKNOWN',
@@ -44,7 +48,8 @@ export function createFrontMetrics(metrics: FrontMetricsSource): FrontMetrics {
   };
   return {
     record({ method, path, status, tookMs }) {
-      const series = byPath.get(path)?.get(method)?.[status - 100] ?? remember(method, path, status);
+      const last = recent.of(path);
+      const series = (last.series ??= byPath.get(path))?.get(method)?.[status - 100] ?? remember(method, path, status);
       series.requests.add(1);
       series.latency.record(tookMs);
     },
