@@ -6,8 +6,8 @@ import { valueOf, type Context } from '../../kernel/context.ts';
 export interface Stamp {
   readonly caller: Caller;
   readonly calleeAppId: string;
-  /** `X-Forwarded-*` and `Forwarded` are added when the call leaves this app. */
-  readonly forwarded?: { readonly address: string; readonly host: string };
+  /** `X-Forwarded-*` and `Forwarded` are added when the call leaves this app; undefined when it does not. */
+  readonly forwarded: { readonly address: string; readonly host: string } | undefined;
 }
 
 // By length first: almost every header fails this one comparison.
