@@ -123,6 +123,7 @@ function sendTo(
   const headers = stampHeaders(input.headers, call.context, {
     caller: call.caller,
     calleeAppId: endpoint.appId,
+    ...(call.deadlineMs === Infinity ? {} : { leftMs: call.deadlineMs - context.ports.clock.mono() }),
     ...(self ? {} : { forwarded: { address: dependencies.hostAddress, host: context.ports.process.hostName() } }),
   });
   const stamped: InvokeRequest = {

@@ -5,6 +5,8 @@ import { createCall, type Caller } from '../../kernel/call.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import { deadlineOf, timeoutHeader } from '../../kernel/timeout-header.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
 import { traceKey, type TraceContext } from '../../kernel/trace-context.ts';
 import { forwardHeaders } from '../../wire/http1/forward-headers.ts';
@@ -32,6 +34,7 @@ export interface AnswererOptions {
   readonly blocks: Blocks;
   readonly caller: Caller;
   readonly bodyBytesMax: number;
+  readonly clock: Clock;
   /** False on the public listener, and when `spec.api` does not allow invocations: unknown paths are then just unknown. */
   readonly invocations: boolean;
 }
@@ -64,6 +67,7 @@ export function createAnswerer(
       caller,
       trace: request.trace,
       cancel: request.cancel,
+      clock: options.clock,
     });
   };
 }
@@ -76,6 +80,12 @@ function invoke(options: AnswererOptions, request: FrontRequest): Promise<Dispat
   const method = canonicalMethod(target.rawMethod);
   if ('error' in method)
     return refused(request, new ProaError('invoke.bad-method', `failed to invoke, id: ${target.appId}, err: ${method.error}`));
+  let deadlineMs: number;
+  try {
+    deadlineMs = deadlineOf(request.header(timeoutHeader), options.clock);
+  } catch (thrown) {
+    return refused(request, ProaError.from(thrown));
+  }
   const input: InvokeRequest = {
     appId: target.appId,
     namespace: options.caller.namespace,
@@ -89,6 +99,7 @@ function invoke(options: AnswererOptions, request: FrontRequest): Promise<Dispat
   const call = createCall(invokeOperation, input, {
     caller: options.caller,
     cancel: request.cancel,
+    deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
   return options.blocks.invoke.call(call).then(

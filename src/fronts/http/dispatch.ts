@@ -3,6 +3,8 @@ import { createCall, type Call, type Caller } from '../../kernel/call.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import { deadlineOf, timeoutHeader } from '../../kernel/timeout-header.ts';
 import { traceKey, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Blocks } from '../../blocks/runtime/index.ts';
 import { errorReply } from './error-reply.ts';
@@ -22,6 +24,7 @@ export interface Dispatch {
   readonly caller: Caller;
   readonly trace: TraceContext;
   readonly cancel: CancelScope;
+  readonly clock: Clock;
 }
 
 /** What became of it: the reply, the call (still to be ended by whoever writes the reply), and the error behind the reply. */
@@ -50,9 +53,16 @@ export function dispatch(blocks: Blocks, request: Dispatch): Promise<Dispatched>
 }
 
 function run(blocks: Blocks, row: Route<unknown, unknown>, request: Dispatch, input: unknown): Promise<Dispatched> {
+  let deadlineMs: number;
+  try {
+    deadlineMs = deadlineOf(request.header(timeoutHeader), request.clock);
+  } catch (thrown) {
+    return Promise.resolve(failed(row, request, thrown, undefined));
+  }
   const call = createCall(row.operation, input, {
     caller: request.caller,
     cancel: request.cancel,
+    deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
   return row
