@@ -15,6 +15,7 @@ import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
+import { createSecret, reveal } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createComponentManager, type ComponentManager } from './component-manager.ts';
 import type { DriverIndex } from './config/check-component.ts';
@@ -223,8 +224,10 @@ async function resolveEndpoints(options: AppRuntimeOptions, components: Componen
     env: (name: string) => ports.process.env(name),
     uuid: () => ports.random.uuid(),
     warn: (message: string) => log.warn(message),
-    secret: async (store: string, name: string, key: string) =>
-      (await components.set('secretstores').get(store)?.driver.get(name, {}))?.[key],
+    async secret(store: string, name: string, key: string) {
+      const value = (await components.set('secretstores').get(store)?.driver.get(name, {}))?.[key];
+      return value === undefined ? undefined : createSecret(value);
+    },
   };
   for (const endpoint of options.resources.httpEndpoints) {
     const store = endpoint.secretStore;
@@ -241,9 +244,9 @@ async function resolveEndpoints(options: AppRuntimeOptions, components: Componen
       baseUrl: endpoint.baseUrl,
       headers: await resolveProperties(endpoint.headers, owner, context),
       tls: {
-        ...(rootCa === undefined ? {} : { rootCa }),
-        ...(certificate === undefined ? {} : { certificate }),
-        ...(privateKey === undefined ? {} : { privateKey }),
+        ...(rootCa === undefined ? {} : { rootCa: reveal(rootCa) }),
+        ...(certificate === undefined ? {} : { certificate: reveal(certificate) }),
+        ...(privateKey === undefined ? {} : { privateKey: createSecret(reveal(privateKey)) }),
       },
     });
   }

@@ -110,6 +110,12 @@ export function createCall<In>(operation: Operation, input: In, options: CallOpt
   };
 }
 
+/** The same call with another input: `derive` for layers that change nothing else. */
+export function withInput<In2>(call: Call<unknown>, input: In2): Call<In2> {
+  const { operation, context, deadlineMs, priority, caller, cancel, end } = call;
+  return { operation, input, context, deadlineMs, priority, caller, cancel, end };
+}
+
 /** The same call with some parts replaced; it shares cancellation and end with the original unless told otherwise. */
 export function derive<In, In2 = In>(call: Call<In>, changes: Partial<Omit<Call<In2>, 'input'>> & { readonly input?: In2 }): Call<In2> {
   return {

@@ -103,6 +103,21 @@ export const catalogue = {
     category: 'common',
     title: 'A component cannot be started',
   }),
+  'peer.broken': spec('ERR_PEER_BROKEN', 502, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'The connection to another runtime broke before the answer was complete',
+    retry: 'unknown',
+  }),
+  'peer.protocol': spec('ERR_PEER_PROTOCOL', 502, 'INTERNAL', {
+    category: 'common',
+    title: 'Another runtime broke the protocol between runtimes',
+    retry: 'unknown',
+  }),
+  'peer.identity': spec('ERR_PEER_IDENTITY', 502, 'UNAUTHENTICATED', {
+    category: 'common',
+    title: 'A runtime does not accept the certificate of another one',
+    hint: 'both need certificates of one authority and trust domain that are valid now; compare the clocks of the two machines',
+  }),
   'driver.missing-package': spec('ERR_DRIVER_PACKAGE', 500, 'FAILED_PRECONDITION', {
     category: 'common',
     title: 'A package that this component needs is not installed',
