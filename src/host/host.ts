@@ -129,7 +129,7 @@ class Host implements RunningHost {
   }
 
   async #load(spec: AppSpec): Promise<LoadedResources> {
-    const resources = await loadResources(loadOptions(this.#options.ports, spec, this.#drivers));
+    const resources = await loadResources(loadOptions(this.#options, spec, this.#drivers));
     if (resources.problems.length > 0) this.#options.events({ kind: 'problems', appId: spec.id, problems: resources.problems });
     return resources;
   }

@@ -59,6 +59,7 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
     blocks: options.blocks,
     caller: options.caller,
     bodyBytesMax: options.bodyBytesMax,
+    clock: options.ports.clock,
     invocations: options.invocations,
   });
   const answer: Answerer = options.pipeline === undefined ? answerer : options.pipeline.around(answerer, router);
