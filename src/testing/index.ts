@@ -42,5 +42,7 @@ export { createFakeClock } from './fake-clock.ts';
 export type { FakeClock } from './fake-clock.ts';
 export { createMemoryDisk } from './memory-disk.ts';
 export type { MemoryDisk } from './memory-disk.ts';
+export { createMemoryDatagrams, createMemoryDns } from './memory-names.ts';
+export type { MemoryDatagrams, MemoryDns } from './memory-names.ts';
 export { createMemoryNetwork } from './memory-network.ts';
 export type { MemoryConnection, MemoryNetwork } from './memory-network.ts';
