@@ -48,7 +48,8 @@ const plain = (instance: string): Endpoint => ({
 
 /** The contract of `contracts/resolver.ts`. */
 export function resolverSuite({ name, rig: makeRig, can, leaseMs, example = plain }: ResolverSuiteOptions): void {
-  describe(`resolver: ${name}`, () => {
+  // Real servers take real time.
+  describe(`resolver: ${name}`, { timeout: 60_000 }, () => {
     let rig: ResolverRig;
     let opened: Registry[];
     const open = async (): Promise<Registry> => {
@@ -146,8 +147,8 @@ function announceCases({ when, open, sees, found, meshes }: Cases, { rig, exampl
     expect(await sees(here, 'one', 'two')).toBe(true);
     await (rig().kill?.(dying) ?? dying.close());
     expect(await sees(here, 'two')).toBe(true);
-    for (let i = 0; i < 20; i++) {
-      await rig().pass(leaseMs / 10);
+    for (let i = 0; i < 12; i++) {
+      await rig().pass(leaseMs / 8);
       expect(await found(here)).toEqual(meshes('two'));
     }
   });
