@@ -12,7 +12,7 @@ export interface FollowOptions {
 }
 
 const retryMinMs = 500;
-const retryMaxMs = 30_000;
+const retryMaxMs = 5_000;
 
 /** Keeps something long-lived going: a stream, a session, a long poll. It begins at once, and again after a growing pause when it broke. */
 export function follow({ clock, log, what, attempt }: FollowOptions): { close(): Promise<void> } {

@@ -18,6 +18,7 @@ import type { LoadedResources } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
 import { listenLazily } from './lazy-listener.ts';
 import type { Machine } from './machine.ts';
+import { placementOf } from './placement.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 
 export interface SidecarOptions {
@@ -63,7 +64,13 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, runtime, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    const leave = await machine.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...options.peers });
+    const leave = await runtime.registry.announce({
+      appId: spec.id,
+      namespace: spec.namespace,
+      instance,
+      ...options.peers,
+      ...placementOf(ports.process),
+    });
     owner.own('registry', leave);
     runtime.state.listening = true;
     const app = new AppConnection(options, runtime);
@@ -220,7 +227,7 @@ function grpcLoader(
       apiTokens: more.apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: resources.configuration.api,
-      proxy: createProxy(ports, machine, caller),
+      proxy: createProxy(ports, { ...machine, registry: runtime.registry }, caller),
     });
   };
 }

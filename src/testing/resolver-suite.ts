@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Endpoint, Registry } from '../contracts/resolver.ts';
+import { eligible, type Endpoint, type Registry } from '../contracts/resolver.ts';
 
 /** A registry server, real or not, and processes that use it. */
 export interface ResolverRig {
@@ -59,8 +59,11 @@ export function resolverSuite({ name, rig: makeRig, can, leaseMs, example = plai
     };
     const place = async (endpoint: Endpoint): Promise<() => Promise<void>> =>
       rig.place === undefined ? (await open()).announce(endpoint) : rig.place(endpoint);
+    // What a registry calls sick has left as far as callers are concerned.
     const found = async (registry: Registry, namespace = 'n') =>
-      (await registry.resolve('a', namespace)).endpoints.map((endpoint) => JSON.stringify(endpoint.mesh)).toSorted();
+      eligible((await registry.resolve('a', namespace)).endpoints)
+        .map((endpoint) => JSON.stringify(endpoint.mesh))
+        .toSorted();
     const meshes = (...instances: ('one' | 'two')[]) => instances.map((instance) => JSON.stringify(example(instance).mesh)).toSorted();
     const eventually = async (check: () => Promise<boolean>): Promise<boolean> => {
       for (let passed = 0; passed <= leaseMs; passed += leaseMs / 20) {

@@ -22,53 +22,16 @@ const lineBytesMax = 8 * 1024 * 1024;
 const timeoutMs = 5_000;
 
 /** One member is used until it fails; then the next one is tried, each once per call. */
-export function createEtcdClient({ urls, tls, user, context }: EtcdClientOptions): EtcdClient {
-  const { http, ports } = context;
+export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
+  const { urls, tls, context } = options;
   let member = 0;
-  let token: string | undefined;
-
-  const post = async (path: string, message: object, authorised: boolean) => {
-    const fetched = await fetchBytes({
-      http,
-      clock: ports.clock,
-      method: 'POST',
-      url: `${urls[member] as string}/v3/${path}`,
-      headers: headers(authorised),
-      body: Buffer.from(JSON.stringify(message)),
-      tls,
-      timeoutMs,
-      bytesMax: answerBytesMax,
-    });
-    return { status: fetched.status, document: documentOf(fetched.data) };
-  };
-  const headers = (authorised: boolean): string[] => [
-    'content-type',
-    'application/json',
-    ...(authorised && token !== undefined ? ['authorization', token] : []),
-  ];
-  const authenticate = async (): Promise<void> => {
-    if (user === undefined) return;
-    const { status, document } = await post('auth/authenticate', { name: user.name, password: user.password }, false);
-    if (status !== 200 || typeof document['token'] !== 'string') throw new Error(`etcd refuses the user: ${reasonOf(document, status)}`);
-    token = document['token'];
-  };
-  const tryMember = async (path: string, message: object) => {
-    if (user !== undefined && token === undefined) await authenticate();
-    let answer = await post(path, message, true);
-    // A token that expired or that another member does not know.
-    if (answer.status === 401 && user !== undefined) {
-      await authenticate();
-      answer = await post(path, message, true);
-    }
-    if (answer.status !== 200) throw new Error(`etcd answers ${path} with ${reasonOf(answer.document, answer.status)}`);
-    return answer.document;
-  };
+  const session = sessionOf(options, () => urls[member] as string);
   return {
     async call(path, message) {
       let failure: unknown;
       for (let tried = 0; tried < urls.length; tried++) {
         try {
-          return await tryMember(path, message);
+          return await session.ask(path, message);
         } catch (error) {
           failure = error;
           member = (member + 1) % urls.length;
@@ -77,21 +40,59 @@ export function createEtcdClient({ urls, tls, user, context }: EtcdClientOptions
       throw failure;
     },
     async stream(path, message, { document, cancel }) {
-      if (user !== undefined && token === undefined) await authenticate();
+      const headers = await session.headers();
       const { authority, ...where } = httpTarget(`${urls[member] as string}/v3/${path}`, tls);
-      const response = await http.request({
+      const response = await context.http.request({
         ...where,
         method: 'POST',
-        headers: ['host', authority, ...headers(true)],
+        headers: ['host', authority, ...headers],
         body: bytesBody(Buffer.from(JSON.stringify(message))),
         cancel,
       });
       if (response.status !== 200) {
         response.body.discard();
-        token = undefined;
+        session.forget();
         throw new Error(`etcd answers ${path} with status ${response.status}`);
       }
       await eachLine(response.body, (line) => document(documentOf(line)));
+    },
+  };
+}
+
+/** Who we are to etcd: a token, where there is a user. It is taken when it is needed, and again when it expired or another member does not know it. */
+function sessionOf({ tls, user, context }: EtcdClientOptions, url: () => string) {
+  let token: string | undefined;
+  const headers = (): string[] => ['content-type', 'application/json', ...(token === undefined ? [] : ['authorization', token])];
+  const post = async (path: string, message: object, sent: readonly string[]) => {
+    const body = Buffer.from(JSON.stringify(message));
+    const asked = { http: context.http, clock: context.ports.clock, method: 'POST', url: `${url()}/v3/${path}`, headers: sent, body, tls };
+    const { status, data } = await fetchBytes({ ...asked, timeoutMs, bytesMax: answerBytesMax });
+    return { status, document: documentOf(data) };
+  };
+  const authenticate = async (): Promise<void> => {
+    if (user === undefined) return;
+    token = undefined;
+    const { status, document } = await post('auth/authenticate', { name: user.name, password: user.password }, headers());
+    if (status !== 200 || typeof document['token'] !== 'string') throw new Error(`etcd refuses the user: ${reasonOf(document, status)}`);
+    token = document['token'];
+  };
+  const known = async (): Promise<string[]> => {
+    if (user !== undefined && token === undefined) await authenticate();
+    return headers();
+  };
+  return {
+    headers: known,
+    forget(): void {
+      token = undefined;
+    },
+    async ask(path: string, message: object): Promise<Readonly<Record<string, unknown>>> {
+      let answer = await post(path, message, await known());
+      if (answer.status === 401 && user !== undefined) {
+        await authenticate();
+        answer = await post(path, message, headers());
+      }
+      if (answer.status !== 200) throw new Error(`etcd answers ${path} with ${reasonOf(answer.document, answer.status)}`);
+      return answer.document;
     },
   };
 }

@@ -88,7 +88,7 @@ describe.runIf(installed)('ZooKeeper, the real server', { timeout: 60_000 }, () 
   resolverSuite({
     name: 'zookeeper',
     can: ['announce', 'namespaces', 'facts', 'list', 'stale'],
-    leaseMs: 6_000,
+    leaseMs: 9_000,
     rig: async () => {
       const path = `/suite-${roots++}`;
       const connections = new Map<object, Connection[]>();

@@ -8,6 +8,7 @@ import { readHttpEndpoint } from './kinds/http-endpoint.ts';
 import { checkPolicyNames, readResiliency } from './kinds/resiliency.ts';
 import { readSubscription } from './kinds/subscription.ts';
 import type { ComponentResource, LoadedResources, ResourceHead, RuntimeConfiguration } from './model.ts';
+import { checkNameResolution, nameResolutionOf } from './name-resolution.ts';
 import { sortProblems, type Problem } from './problem.ts';
 import { readDocuments, readFolder } from './read-files.ts';
 import type { Reading } from './shape.ts';
@@ -156,8 +157,17 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
       .filter(loading.inScope),
     resiliencies: resiliencies.map(({ resource }) => resource),
     configuration,
+    ...(await nameResolution(configuration, loading)),
   };
   return { ...resources, problems: sortProblems(problems) };
+}
+
+async function nameResolution(configuration: RuntimeConfiguration, loading: Loading): Promise<Pick<LoadedResources, 'nameResolution'>> {
+  const wrong = checkNameResolution(configuration);
+  loading.problems.push(...wrong);
+  const resource = wrong.length > 0 ? undefined : nameResolutionOf(configuration);
+  const [usable] = resource === undefined ? [] : await checkAll([resource], configuration, loading);
+  return usable === undefined ? {} : { nameResolution: usable };
 }
 
 /** Leaves out what cannot be used; with `ignoreErrors` a component's errors are warnings. */

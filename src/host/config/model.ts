@@ -153,6 +153,8 @@ export interface LoadedResources {
   readonly httpEndpoints: readonly HttpEndpointResource[];
   readonly resiliencies: readonly ResiliencyResource[];
   readonly configuration: RuntimeConfiguration;
+  /** The resolver that the Configuration names; absent: the machine's own registry. */
+  readonly nameResolution?: ComponentResource;
   /** Errors and warnings, in order of files. With an error among them nothing must start. */
   readonly problems: readonly Problem[];
 }
