@@ -97,7 +97,7 @@ describe.runIf(installed)('ZooKeeper, the real server', { timeout: 60_000 }, () 
           // Its connections can be cut, so that a registry dies as a process does: without a farewell.
           const own: Connection[] = [];
           const network: Network = {
-            listen: (address, accept) => ports.network.listen(address, accept),
+            ...ports.network,
             connect(address) {
               const connection = ports.network.connect(address);
               own.push(connection);
@@ -125,7 +125,7 @@ describe.runIf(installed)('ZooKeeper, the real server', { timeout: 60_000 }, () 
   it('keeps its nodes when the connection breaks: the session goes on', async () => {
     const made: Connection[] = [];
     const network: Network = {
-      listen: (address, accept) => ports.network.listen(address, accept),
+      ...ports.network,
       connect(address) {
         const connection = ports.network.connect(address);
         made.push(connection);
