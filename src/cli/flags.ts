@@ -152,7 +152,14 @@ export const flags = {
     doc: 'Where data is kept (default: .proa/data beside a run file, otherwise the state directory of this user)',
     value: 'dir',
   },
+  engine: {
+    type: 'text',
+    doc: 'Where embedded components keep their data: journal, a PostgreSQL URL without a password, or @file with a URL (also: PROA_ENGINE)',
+    value: 'url',
+  },
   // of the other commands
+  from: { type: 'text', doc: 'What to take: a backup, a data directory, a PostgreSQL URL, or @file with one', value: 'place' },
+  to: { type: 'text', doc: 'Where to put it: a directory, a PostgreSQL URL, or @file with one', value: 'place' },
   app: { type: 'text', doc: 'Only this application', value: 'id' },
   once: { type: 'flag', doc: 'Place a few orders, check that all are completed, and end' },
   all: { type: 'flag', doc: 'Every run of this machine' },

@@ -49,6 +49,8 @@ export interface AppSpec {
 export interface HostSettings {
   /** Where the engine keeps its data. */
   readonly dataDirectory: string;
+  /** URL of the PostgreSQL database that keeps what embedded components store; absent: the journal in `dataDirectory` does. */
+  readonly database?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'fatal';
   readonly logFormat: 'human' | 'logfmt' | 'json';
   /** Absent: standard output. */

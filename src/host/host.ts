@@ -1,5 +1,4 @@
 import type { Registry } from '../contracts/resolver.ts';
-import type { Engine } from '../contracts/engine.ts';
 import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
@@ -17,7 +16,7 @@ import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.t
 import { HostedApp, loadOptions } from './hosted-app.ts';
 import { appendTo } from './log-file.ts';
 import type { Machine } from './machine.ts';
-import { openMachineEngine } from './machine-engine.ts';
+import { openMachineEngines } from './machine-engine.ts';
 import { servePeers } from './peer-server.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { findDrivers } from './pluggable-drivers.ts';
@@ -130,27 +129,30 @@ class Host implements RunningHost {
   }
 
   async #load(spec: AppSpec): Promise<LoadedResources> {
-    const resources = await loadResources(loadOptions(this.#options.ports, spec, this.#drivers));
+    const resources = await loadResources(loadOptions(this.#options, spec, this.#drivers));
     if (resources.problems.length > 0) this.#options.events({ kind: 'problems', appId: spec.id, problems: resources.problems });
     return resources;
   }
 
   async #openMachine(): Promise<Machine> {
     const { ports, shared } = this.#options;
-    const engine: Engine = await openMachineEngine({
-      ports,
-      log: this.#log,
-      directory: shared.dataDirectory,
-      role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
-    });
-    this.#owner.own('engine', () => engine.close(), 10_000);
+    const engines = await openMachineEngines(
+      {
+        ports,
+        log: this.#log,
+        directory: shared.dataDirectory,
+        role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
+        ...(shared.database === undefined ? {} : { database: shared.database }),
+      },
+      this.#owner,
+    );
     const client: HttpClient = createHttpClient({ ports });
     this.#owner.own('connections', () => client.close());
-    const registry: Registry = createEngineRegistry({ engine, clock: ports.clock, log: this.#log });
+    const registry: Registry = createEngineRegistry({ engine: engines.local, clock: ports.clock, log: this.#log });
     this.#owner.own('registry', () => registry.close());
     const grpcPeers: Machine['grpcPeers'] = new Map();
     this.#owner.own('gRPC peers', () => grpcPeers.forEach((peer) => peer.close()));
-    return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers };
+    return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers };
   }
 
   async #openPeers(machine: Machine): Promise<{ http: Address; grpc: Address }> {

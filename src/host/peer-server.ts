@@ -3,7 +3,8 @@ import { createCall } from '../kernel/call.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
-import type { Address, Ports } from '../kernel/ports.ts';
+import { deadlineOf, timeoutHeader } from '../kernel/timeout-header.ts';
+import type { Address, Clock, Ports } from '../kernel/ports.ts';
 import { isTraceparent, traceKey } from '../kernel/trace-context.ts';
 import { forwardHeaders } from '../wire/http1/forward-headers.ts';
 import type { Http1Request } from '../wire/http1/request.ts';
@@ -23,14 +24,22 @@ export function servePeers(ports: Pick<Ports, 'network' | 'clock'>, address: Add
     clock: ports.clock,
     address,
     limits: { headerBytesMax: 128 * 1024, requestLineBytesMax: 64 * 1024, headersMax: 256 },
-    handler: (request, response) => answer(machine, request, response),
+    handler: (request, response) => answer({ machine, clock: ports.clock }, request, response),
   });
 }
 
-function answer(machine: Machine, request: Http1Request, response: Http1Response): void {
+function answer({ machine, clock }: { machine: Machine; clock: Clock }, request: Http1Request, response: Http1Response): void {
   const instance = request.header('x-proa-instance');
   const method = canonicalMethod(request.path);
   if (instance === undefined || 'error' in method) {
+    request.body.discard();
+    response.send(400, []);
+    return;
+  }
+  let deadlineMs: number;
+  try {
+    deadlineMs = deadlineOf(request.header(timeoutHeader), clock);
+  } catch {
     request.body.discard();
     response.send(400, []);
     return;
@@ -50,6 +59,7 @@ function answer(machine: Machine, request: Http1Request, response: Http1Response
   };
   const call = createCall(operation, input, {
     cancel,
+    deadlineMs,
     context: trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, trace),
     caller: { appId: request.header(peerHeaders.callerAppId) ?? '', namespace: request.header(peerHeaders.callerNamespace) ?? '' },
   });

@@ -19,6 +19,7 @@ import type { AppSpec } from './host-api.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { middlewareOf } from './middleware-handlers.ts';
 import type { Machine } from './machine.ts';
+import { placementOf } from './placement.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 
 export interface SidecarOptions {
@@ -66,7 +67,13 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, runtime, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    const leave = await machine.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...options.peers });
+    const leave = await runtime.registry.announce({
+      appId: spec.id,
+      namespace: spec.namespace,
+      instance,
+      ...options.peers,
+      ...placementOf(ports.process),
+    });
     owner.own('registry', leave);
     runtime.state.listening = true;
     const app = new AppConnection(options, runtime, telemetry);
@@ -259,7 +266,7 @@ function grpcLoader(
       apiTokens: more.apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: resources.configuration.api,
-      proxy: createProxy(ports, machine, caller),
+      proxy: createProxy(ports, { ...machine, registry: runtime.registry }, caller),
       ...(more.telemetry.countError === undefined ? {} : { countError: more.telemetry.countError }),
       ...(more.telemetry.grpcLog === undefined ? {} : { apiLog: more.telemetry.grpcLog }),
     });

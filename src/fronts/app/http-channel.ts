@@ -16,6 +16,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Clock, Network } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import type { HttpMetrics } from '../http/front-metrics.ts';
@@ -77,6 +78,7 @@ class HttpAppChannel implements AppChannel {
   readonly #fixed: readonly string[];
   readonly #through: AppService | undefined;
   readonly #questions = new CancelScope();
+  readonly #encoded = new TextMemo((path) => `/${encodeMethodPath(path)}`);
 
   constructor(options: HttpChannelOptions) {
     this.#options = options;
@@ -205,7 +207,8 @@ class HttpAppChannel implements AppChannel {
   #invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
     const { httpMethod, path, query, headers, body } = call.input;
     call.end.listen(this.#permits.release);
-    const target = query === '' ? `/${encodeMethodPath(path)}` : `/${encodeMethodPath(path)}?${query}`;
+    const encoded = this.#encoded.of(path);
+    const target = query === '' ? encoded : `${encoded}?${query}`;
     return this.#send({ method: httpMethod, target, headers, body, cancel: call.cancel });
   }
 

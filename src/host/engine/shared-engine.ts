@@ -1,15 +1,5 @@
-import type {
-  Commit,
-  CommitResult,
-  Engine,
-  EngineStats,
-  Entry,
-  Lease,
-  LeaseHeld,
-  LogPage,
-  RangePage,
-  RangeQuery,
-} from '../../contracts/engine.ts';
+import { type BackupSource, type BackupSummary, canBackUp } from '../../contracts/engine-backup.ts';
+import type { Commit, CommitResult, EngineStats, Entry, Lease, LeaseHeld, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
 import { checkCommit } from '../../contracts/engine-checks.ts';
 import { HintBoard } from '../../contracts/engine-hints.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
@@ -22,7 +12,7 @@ export interface SharedEngineOptions extends SeatOptions {
 }
 
 /** An engine of which this process is the owner or a client; which of the two changes as owners come and go. */
-export interface SharedEngine extends Engine {
+export interface SharedEngine extends BackupSource {
   /** True while this process owns the store. */
   readonly owner: boolean;
   /** The epoch of the current owner; 0 while there is none. */
@@ -99,6 +89,16 @@ class SeatedEngine implements SharedEngine {
     return this.#persist((seat) => seat.engine.get(key));
   }
 
+  peek(key: Key): Entry | undefined {
+    const seat = this.#closed ? undefined : this.#seat;
+    if (seat?.engine.peek === undefined) return undefined;
+    const doubt = seat.admit();
+    if (doubt === undefined) return seat.engine.peek(key);
+    // Whoever asks with `get` then waits for it and learns how it ended.
+    doubt.catch(() => {});
+    return undefined;
+  }
+
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
     return this.#persist((seat) => seat.engine.getMany(keys));
   }
@@ -125,6 +125,14 @@ class SeatedEngine implements SharedEngine {
 
   releaseLease(lease: Lease): Promise<void> {
     return this.#persist((seat) => seat.engine.releaseLease(lease));
+  }
+
+  async backup(to: string): Promise<BackupSummary> {
+    const seat = this.#mustHaveSeat();
+    await seat.admit();
+    if (!canBackUp(seat.engine)) throw new ProaError('config.invalid', `an engine of the kind ${seat.engine.kind} makes no backups`);
+    // Not repeated elsewhere: what an owner left behind when it went away is half a backup, and the directory is not empty any more.
+    return seat.engine.backup(to);
   }
 
   now(): number {

@@ -2,18 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { catalogue, type ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { formatTimeout, parseTimeout } from '../../kernel/timeout-header.ts';
 import { grpcCodeOf, grpcCodes, grpcFromHttp, grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
 import { Deframer, frame } from './framing.ts';
-import {
-  applicationMetadata,
-  binaryText,
-  binaryValues,
-  checkMetadata,
-  decodeMessage,
-  encodeMessage,
-  formatTimeout,
-  parseTimeout,
-} from './metadata.ts';
+import { applicationMetadata, binaryText, binaryValues, checkMetadata, decodeMessage, encodeMessage } from './metadata.ts';
 import { fromGrpcStatus, readStatus, remoteStatusOf, statusOfHttp, statusOfReset, statusTrailers, toGrpcStatus } from './status.ts';
 
 describe('framing', () => {

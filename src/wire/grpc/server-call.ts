@@ -5,7 +5,8 @@ import { Deframer } from './framing.ts';
 import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../http2/http2.ts';
 import { MessageQueue } from './message-queue.ts';
 import { SendQueue } from './message-writer.ts';
-import { checkMetadata, headerValue, parseTimeout } from './metadata.ts';
+import { parseTimeout } from '../../kernel/timeout-header.ts';
+import { checkMetadata, headerValue } from './metadata.ts';
 import type { Method, ServerCall } from './method.ts';
 import { grpcStatus, statusTrailers, toGrpcStatus, type GrpcStatus } from './status.ts';
 
