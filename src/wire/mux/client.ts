@@ -9,7 +9,7 @@ import { Slabs } from './slabs.ts';
 import type { Incoming, MuxStream, StreamHandlers } from './stream.ts';
 
 export interface MuxClientOptions {
-  readonly network: Network;
+  readonly network: Pick<Network, 'connect'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly address: Address;
