@@ -6,6 +6,7 @@ import { createAppPipeline } from '../fronts/app/app-pipeline.ts';
 import { createHttpChannel, type AppMetrics } from '../fronts/app/http-channel.ts';
 import { createAppCallMetrics } from '../fronts/http/front-metrics.ts';
 import { labelNames, metricNames } from '../kernel/names.ts';
+import { createSecret } from '../kernel/secret.ts';
 import type { Ports } from '../kernel/ports.ts';
 import type { RuntimeConfiguration } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
@@ -25,7 +26,8 @@ export interface OpenChannelOptions {
 export async function openAppChannel(options: OpenChannelOptions): Promise<AppChannel> {
   const { ports, spec, appPort, client } = options;
   const address = { host: spec.appChannelAddress, port: appPort };
-  const appToken = ports.process.env('APP_API_TOKEN') ?? '';
+  const token = ports.process.env('APP_API_TOKEN') ?? '';
+  const appToken = token === '' ? {} : { appToken: createSecret(token) };
   const maxConcurrency = spec.appMaxConcurrency ?? -1;
   if (spec.appProtocol === 'grpc' || spec.appProtocol === 'grpcs') {
     const { createGrpcChannel } = await import('../fronts/app/grpc-channel.ts');
@@ -33,7 +35,7 @@ export async function openAppChannel(options: OpenChannelOptions): Promise<AppCh
       ports,
       address,
       tls: spec.appProtocol === 'grpcs',
-      appToken,
+      ...appToken,
       maxConcurrency,
       messageBytesMax: spec.bodyBytesMax,
     });
@@ -44,7 +46,7 @@ export async function openAppChannel(options: OpenChannelOptions): Promise<AppCh
     address,
     // Apps of this machine use certificates of their own making: who listens on loopback is known already.
     ...(spec.appProtocol === 'https' ? { tls: { serverName: spec.appChannelAddress, insecure: true } } : {}),
-    appToken,
+    ...appToken,
     maxConcurrency,
     answerBytesMax: spec.bodyBytesMax,
     metrics: appMetrics(options),

@@ -7,10 +7,11 @@ import { createCall, type Call, type Caller } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { createGrpcClient, type GrpcClient } from '../wire/grpc/client.ts';
-import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/grpc/http2.ts';
+import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/http2/http2.ts';
 import { headerValue } from '../wire/grpc/metadata.ts';
 import { proxyStream } from '../wire/grpc/proxy.ts';
 import { createGrpcServer } from '../wire/grpc/server.ts';
+import { http2Transport } from '../wire/http2/transport.ts';
 import type { Address } from '../kernel/ports.ts';
 import type { ConnectionServer } from './lazy-listener.ts';
 import { elsewhere, type Machine } from './machine.ts';
@@ -80,7 +81,7 @@ export function createProxyReceive(parts: {
 
 /** The calling side: an unknown service with the metadata `dapr-app-id` goes to that app (Dapr reference 7.7). */
 export function createProxy(
-  ports: Pick<Ports, 'clock' | 'random'>,
+  ports: Pick<Ports, 'clock' | 'random' | 'network' | 'process'>,
   machine: Machine,
   caller: Caller,
 ): (stream: Http2Stream, headers: HeaderList) => Http2StreamHandlers | undefined {
@@ -117,20 +118,24 @@ export function createProxy(
   };
 }
 
-function peerClient(ports: Pick<Ports, 'clock' | 'random'>, machine: Machine, address: Address): GrpcClient {
+function peerClient(ports: Pick<Ports, 'clock' | 'random' | 'network' | 'process'>, machine: Machine, address: Address): GrpcClient {
   const id = JSON.stringify(address);
   let client = machine.grpcPeers.get(id);
   if (client === undefined) {
-    client = createGrpcClient({ clock: ports.clock, random: ports.random, address });
+    client = createGrpcClient({ clock: ports.clock, random: ports.random, transport: http2Transport(ports), address });
     machine.grpcPeers.set(id, client);
   }
   return client;
 }
 
 /** Takes proxied calls from other runtimes of this machine; like the HTTP peer socket it believes who calls. */
-export async function createGrpcPeerServer(ports: Pick<Ports, 'clock'>, machine: Machine): Promise<ConnectionServer> {
+export async function createGrpcPeerServer(
+  ports: Pick<Ports, 'clock' | 'network' | 'process'>,
+  machine: Machine,
+): Promise<ConnectionServer> {
   const server = await createGrpcServer({
     clock: ports.clock,
+    transport: http2Transport(ports),
     methods: [],
     onUnknown(stream, headers) {
       const local = machine.local.get(headerValue(headers, 'x-proa-instance') ?? '');

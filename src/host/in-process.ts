@@ -146,7 +146,8 @@ function functionsOver({ blocks, caller }: Awaited<ReturnType<typeof open>>, own
     const call = createCall({ block: operation[0], name: operation[1], idempotent: false }, input, { caller });
     try {
       const output = await service(call);
-      call.end.fire({ ok: true });
+      const status = (output as { readonly status?: number } | undefined)?.status;
+      call.end.fire(typeof status === 'number' ? { ok: status < 500, status } : { ok: true });
       return output;
     } catch (error) {
       call.end.fire({ ok: false, error });

@@ -50,7 +50,8 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
   return {
     id: spec.id,
     runtimeVersion: parts.version,
-    enabledFeatures: Object.entries(configuration.features).flatMap(([name, enabled]) => (enabled ? [name] : [])),
+    // The last one is not a feature to switch on: clients look there for the single crypto operations, which not every build of Dapr has.
+    enabledFeatures: [...Object.entries(configuration.features).flatMap(([name, enabled]) => (enabled ? [name] : [])), '_SubtleCrypto'],
     components: components
       .all()
       .map(({ name, type, version, definition }) => ({ name, type, version, capabilities: capabilitiesOf(definition) })),

@@ -7,6 +7,7 @@ import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
+import { createSecret, type Secret } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { serveHttp1 } from '../wire/http1/server.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
@@ -183,7 +184,7 @@ async function openFronts(
 ): Promise<{ httpPort: number; grpcPort: number }> {
   const { spec, ports, log } = options;
   const configuration = options.resources.configuration;
-  const apiTokens = (ports.process.env('DAPR_API_TOKEN') ?? '').split(',').map((token) => token.trim());
+  const apiTokens = tokensOf(ports.process.env('DAPR_API_TOKEN'));
   refuseOpenWithoutToken(spec.listenAddresses, apiTokens);
   const pipeline = openPipeline(options, runtime);
   const shared: Omit<HttpFrontOptions, 'address' | 'routes' | 'invocations'> = {
@@ -240,7 +241,7 @@ async function openFronts(
 function grpcLoader(
   options: SidecarOptions,
   runtime: AppRuntime,
-  more: { readonly telemetry: AppTelemetry; readonly apiTokens: readonly string[] },
+  more: { readonly telemetry: AppTelemetry; readonly apiTokens: readonly Secret[] },
 ) {
   const { spec, ports, log, machine, resources } = options;
   const caller = { appId: spec.id, namespace: spec.namespace };
@@ -328,12 +329,18 @@ function portOf(address: Address): number {
   return 'path' in address ? 0 : address.port;
 }
 
+// Two may hold at once, while one takes the other's place.
+function tokensOf(text: string | undefined): Secret[] {
+  const tokens = (text ?? '').split(',').map((token) => token.trim());
+  return tokens.filter((token) => token !== '').map(createSecret);
+}
+
 const loopback = /^(127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost)$/;
 
 // Binding wider than this machine without a token would give every neighbour the app's state and secrets (T10).
-function refuseOpenWithoutToken(addresses: readonly string[], tokens: readonly string[]): void {
+function refuseOpenWithoutToken(addresses: readonly string[], tokens: readonly Secret[]): void {
   const wide = addresses.filter((address) => !loopback.test(address));
-  if (wide.length === 0 || tokens.some((token) => token !== '')) return;
+  if (wide.length === 0 || tokens.length > 0) return;
   throw new ProaError(
     'config.invalid',
     `the APIs would listen on ${wide.map((address) => address || 'every address').join(', ')} without a token`,

@@ -63,6 +63,12 @@ export const catalogue = {
   }),
   overloaded: spec('ERR_OVERLOADED', 429, 'RESOURCE_EXHAUSTED', { category: 'common', title: 'A limit is reached', retry: 'safe' }),
   unavailable: spec('ERR_UNAVAILABLE', 503, 'UNAVAILABLE', { category: 'common', title: 'The target cannot be reached', retry: 'safe' }),
+  'circuit-open': spec('ERR_CIRCUIT_OPEN', 503, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'A circuit breaker refuses calls to the target for now',
+    retry: 'safe',
+    hint: 'the target failed too often; the breaker lets calls through again by itself',
+  }),
   'http.broken': spec('ERR_HTTP_BROKEN', 502, 'UNAVAILABLE', {
     category: 'common',
     title: 'The connection broke before the answer was complete',

@@ -94,11 +94,14 @@ export interface FileStat {
   readonly kind: 'file' | 'directory' | 'other';
 }
 
-/** `read` needs the file; `write` makes it if missing and keeps what it holds; `exclusive` fails with EEXIST if it is there. */
-export type OpenMode = 'read' | 'write' | 'exclusive';
+/**
+ * `read` needs the file; `write` makes it if missing and keeps what it holds; `exclusive` fails with EEXIST if it is there;
+ * `exclusive-durable` is the same, and each write is durable when it resolves: one call where `write` and `sync` are two.
+ */
+export type OpenMode = 'read' | 'write' | 'exclusive' | 'exclusive-durable';
 
 export interface DiskFile {
-  /** Writes all bytes at `position`. Nothing is durable before `sync`. */
+  /** Writes all bytes at `position`. Nothing is durable before `sync`, unless the file was opened as durable. After an error the file's state is unknown. */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
   /** Reads up to `length` bytes; fewer only at the end of the file. */
   read(position: number, length: number): Promise<Uint8Array>;
@@ -116,6 +119,8 @@ export interface Disk {
   /** Writes a temporary file, syncs, renames, syncs the directory: after it the file is old or new, never torn. */
   replaceFile(path: string, bytes: Uint8Array, mode?: number): Promise<void>;
   stat(path: string): Promise<FileStat | undefined>;
+  /** Whether the name exists, answered at once. For names in a directory that is in use: the system knows them without asking the device. */
+  exists(path: string): boolean;
   list(directory: string): Promise<string[]>;
   makeDirectory(path: string, mode?: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;

@@ -151,7 +151,7 @@ export async function buildCommand(root) {
   const names = nameByContent(converted);
   const { scripts, packed } = scriptsOf({ converted, names, packs });
   for (const [file, text] of scripts) writeFileSync(join(out, 'chunks', file), text);
-  const loader = readFileSync(join(root, 'tools/build/loader.cjs'), 'utf8').replace('{ /* packed */ }', JSON.stringify(packed));
+  const loader = readFileSync(join(root, 'tools/build/loader.cjs'), 'utf8').replace(`JSON.parse('__PACKED__')`, JSON.stringify(packed));
   const { code } = await transform(loader, {
     minify: process.env.PROA_READABLE === undefined,
     platform: 'node',

@@ -7,7 +7,7 @@ const vm = require('node:vm');
 const { pathToFileURL } = require('node:url');
 
 // Which script holds a chunk that lies in a pack; other chunks are scripts of their own.
-const packed = { /* packed */ };
+const packed = JSON.parse('__PACKED__');
 const chunkDirectory = path.join(__dirname, 'chunks');
 const url = pathToFileURL(__filename).href;
 const loaded = new Map();

@@ -93,7 +93,10 @@ function namedKey(component: Component<'state'>, name: string): NamedKey | undef
   if (!/^([0-9a-fA-F]{32}|[0-9a-fA-F]{48}|[0-9a-fA-F]{64})$/.test(hex))
     throw invalid(component, `${name} is not a hex key of 16, 24 or 32 bytes`);
   const bytes = Buffer.from(hex, 'hex');
-  return { bytes, name: secretNameOf(component, name) ?? `key-${nodeCrypto().createHash('sha256').update(bytes).digest('hex').slice(0, 12)}` };
+  return {
+    bytes,
+    name: secretNameOf(component, name) ?? `key-${nodeCrypto().createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`,
+  };
 }
 
 function secretNameOf(component: Component<'state'>, name: string): string | undefined {

@@ -45,6 +45,8 @@ export function unaryRows(
 }
 
 export interface Invocation<In, Out> {
+  /** The HTTP status of an answer that has one: it tells how the call ended. */
+  readonly statusOf?: (output: Out) => number;
   readonly operation: Operation;
   readonly service: Service<In, Out>;
   readonly input: In;
@@ -69,7 +71,8 @@ export async function runService<In, Out>(front: GrpcFrontContext, call: ServerC
   });
   try {
     const output = await invocation.service(made);
-    made.end.fire({ ok: true });
+    const status = invocation.statusOf?.(output);
+    made.end.fire(status === undefined ? { ok: true } : { ok: status < 500, status });
     span.end(true, 0);
     ended('OK');
     return output;

@@ -6,18 +6,21 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { metricNames } from '../../kernel/names.ts';
 import type { Connection, Ports } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { createTokenCheck } from '../http/api-token.ts';
 import { createHealth } from '../../wire/grpc/health.ts';
 import { headerValue } from '../../wire/grpc/metadata.ts';
 import { implement, type Handlers, type Method } from '../../wire/grpc/method.ts';
 import { reflectionMethods } from '../../wire/grpc/reflection.ts';
 import { createGrpcServer, type GrpcServerOptions } from '../../wire/grpc/server.ts';
+import { http2Transport } from '../../wire/http2/transport.ts';
 import type { GrpcFrontContext } from './row.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
 import { publishRows } from './rows/publish.ts';
 import { runtimeRows } from './rows/runtime.ts';
 import { stateRows } from './rows/state.ts';
+import { subtleCryptoRows } from './rows/subtle-crypto.ts';
 import { storeRows } from './rows/stores.ts';
 
 interface ApiRule {
@@ -27,13 +30,13 @@ interface ApiRule {
 }
 
 export interface GrpcFrontOptions {
-  readonly ports: Pick<Ports, 'network' | 'clock'>;
+  readonly ports: Pick<Ports, 'network' | 'clock' | 'process'>;
   readonly log: Logger;
   readonly metrics: FrontMetricsSource;
   readonly tracer: Tracer;
   readonly blocks: Blocks;
   readonly caller: Caller;
-  readonly apiTokens: readonly string[];
+  readonly apiTokens: readonly Secret[];
   readonly messageBytesMax: number;
   readonly api: { readonly allowed: readonly ApiRule[]; readonly denied: readonly ApiRule[] };
   /** Told of every error that was answered, for `spec.metrics.recordErrorCodes`. */
@@ -58,6 +61,7 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
   const all = daprMethods(options);
   const server = await createGrpcServer({
     clock: options.ports.clock,
+    transport: http2Transport(options.ports),
     messageBytesMax: options.messageBytesMax,
     methods: [...allowed(all, options.api), ...health.methods, ...reflectionMethods([Dapr, Health])],
     before(call) {
@@ -112,6 +116,7 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...publishRows(front),
     ...storeRows(front),
     ...cryptoRows(front),
+    ...subtleCryptoRows(front),
     ...runtimeRows(front),
   };
   return implement(Dapr, rows);

@@ -1,8 +1,12 @@
 import { nodeCrypto } from '../../kernel/node-crypto.ts';
+import type { Secret } from '../../kernel/secret.ts';
 
 /** Compares a presented token with the configured ones in constant time: both sides are hashed first, so lengths do not show (T7). */
-export function createTokenCheck(tokens: readonly string[]): (presented: string | undefined) => boolean {
-  const expected = tokens.filter((token) => token !== '').map(digest);
+export function createTokenCheck(tokens: readonly Secret[]): (presented: string | undefined) => boolean {
+  const expected = tokens
+    .map((token) => token.reveal())
+    .filter((token) => token !== '')
+    .map(digest);
   if (expected.length === 0) return () => true;
   return (presented) => {
     const actual = digest(presented ?? '');

@@ -58,7 +58,7 @@ function createFill(): (buffer: Buffer) => Buffer {
   const throughModule = (buffer: Buffer): Buffer => nodeCrypto().randomFillSync(buffer);
   const throughDevice = (buffer: Buffer): Buffer => {
     device ??= openSync('/dev/urandom', 'r');
-    for (let at = 0; at < buffer.length; ) {
+    for (let at = 0; at < buffer.length;) {
       const count = readSync(device, buffer, at, buffer.length - at, null);
       if (count === 0) throw new Error('the random device ended');
       at += count;

@@ -6,6 +6,8 @@ import { TlsConnection } from './connection.ts';
 /** How a server is verified, and how we show who we are. Certificates and keys are PEM. */
 export interface TlsOptions {
   readonly serverName: string;
+  /** The protocol that is spoken over it (ALPN); HTTP/1.1 unless said otherwise. */
+  readonly alpn?: 'http/1.1' | 'h2';
   /** Accepts any certificate: only for servers whose address proves who they are (loopback), or when the user asked for it. */
   readonly insecure?: boolean;
   /** Replaces the system's roots. */
@@ -28,7 +30,7 @@ function connect(address: Address, options: TlsOptions): Connection {
   const socket = tls.connect({
     ...pinnedTarget(address),
     minVersion: 'TLSv1.2',
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [options.alpn ?? 'http/1.1'],
     rejectUnauthorized: insecure !== true,
     // An IP address is no server name (RFC 6066, section 3).
     ...(/^[\d.]+$|:/.test(serverName) ? {} : { servername: serverName }),

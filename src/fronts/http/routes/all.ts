@@ -5,6 +5,7 @@ import { publishRoutes } from './publish.ts';
 import { controlRoutes, healthRoutes, metadataRoutes } from './runtime.ts';
 import { stateRoutes } from './state.ts';
 import { configurationRoutes, lockRoutes, secretRoutes } from './stores.ts';
+import { subtleCryptoRoutes } from './subtle-crypto.ts';
 import { unimplementedRoutes } from './unimplemented.ts';
 
 /** Every row of the HTTP API. */
@@ -16,6 +17,7 @@ export const apiRoutes: readonly Route[] = [
   ...configurationRoutes,
   ...lockRoutes,
   ...cryptoRoutes,
+  ...subtleCryptoRoutes,
   ...healthRoutes,
   ...metadataRoutes,
   ...controlRoutes,
