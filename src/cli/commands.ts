@@ -10,6 +10,7 @@ const runFlags: readonly FlagName[] = [
   'restart',
   'no-restart',
   'data-dir',
+  'identity-dir',
   'kubernetes',
   'runtime-path',
   ...sidecarFlags.filter((name) => !notOfRun.includes(name)),
@@ -38,7 +39,7 @@ export const commands: readonly Command[] = [
     summary: 'Start the sidecar of one application; takes every flag of daprd',
     usage: 'proa sidecar --app-id <id> [flags]',
     examples: ['proa sidecar --app-id orders --app-port 3000 --resources-path ./components'],
-    flags: ['data-dir', 'version', ...sidecarFlags],
+    flags: ['data-dir', 'identity-dir', 'version', ...sidecarFlags],
     load: () => import('./commands/sidecar.ts'),
   },
   {

@@ -152,6 +152,11 @@ export const flags = {
     doc: 'Where data is kept (default: .proa/data beside a run file, otherwise the state directory of this user)',
     value: 'dir',
   },
+  'identity-dir': {
+    type: 'text',
+    doc: 'Certificates of the applications from another issuer: tls.crt, tls.key and ca.crt, or a folder with these named as the application (default: an authority of our own)',
+    value: 'dir',
+  },
   // of the other commands
   app: { type: 'text', doc: 'Only this application', value: 'id' },
   once: { type: 'flag', doc: 'Place a few orders, check that all are completed, and end' },

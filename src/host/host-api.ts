@@ -49,6 +49,8 @@ export interface AppSpec {
 export interface HostSettings {
   /** Where the engine keeps its data. */
   readonly dataDirectory: string;
+  /** Where the certificates of the apps lie when somebody else issues them: `tls.crt`, `tls.key` and `ca.crt`, or a folder with these for each app. */
+  readonly identityDirectory?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'fatal';
   readonly logFormat: 'human' | 'logfmt' | 'json';
   /** Absent: standard output. */

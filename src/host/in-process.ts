@@ -18,6 +18,7 @@ import type { AppSpec } from './host-api.ts';
 import { createHttpClient } from './http-client.ts';
 import { outboundOf } from './outbound-client.ts';
 import type { Machine } from './machine.ts';
+import { createMachinePeers } from './machine-peers.ts';
 import { openMachineEngine } from './machine-engine.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
@@ -111,7 +112,9 @@ async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory
   owner.own('connections', () => client.close());
   const registry = createEngineRegistry({ engine, clock: ports.clock, log });
   owner.own('registry', () => registry.close());
-  return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers: new Map() };
+  const peers = createMachinePeers({ ports, log, engine, dataDirectory: from.dataDirectory });
+  owner.own('connections to other runtimes', () => peers.close());
+  return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
 }
 
 function specOf({ appId, namespace, resources }: Complete): AppSpec {

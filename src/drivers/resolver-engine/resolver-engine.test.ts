@@ -9,8 +9,7 @@ const endpoint = (instance: string): Endpoint => ({
   appId: 'a',
   namespace: 'n',
   instance,
-  http: { path: `/${instance}.h` },
-  grpc: { path: `/${instance}.g` },
+  local: { path: `/${instance}` },
 });
 
 function machine() {
