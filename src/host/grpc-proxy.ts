@@ -6,15 +6,10 @@ import { emptyBody } from '../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
-import { createGrpcClient, type GrpcClient } from '../wire/grpc/client.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/http2/http2.ts';
 import { headerValue } from '../wire/grpc/metadata.ts';
 import { proxyStream } from '../wire/grpc/proxy.ts';
-import { createGrpcServer } from '../wire/grpc/server.ts';
-import { http2Transport } from '../wire/http2/transport.ts';
-import type { Address } from '../kernel/ports.ts';
-import type { ConnectionServer } from './lazy-listener.ts';
-import { elsewhere, type Machine } from './machine.ts';
+import type { Machine } from './machine.ts';
 
 /** Opens a stream of a proxied call towards an app; fails when access control denies it or the app cannot be reached. */
 export type ProxyReceive = (headers: HeaderList, caller: Caller, handlers: Http2StreamHandlers) => Promise<Http2Stream>;
@@ -26,7 +21,6 @@ const stamped = new Set([
   'dapr-caller-app-id',
   'dapr-caller-namespace',
   'dapr-callee-app-id',
-  'x-proa-instance',
   'connection',
   'te',
 ]);
@@ -81,7 +75,7 @@ export function createProxyReceive(parts: {
 
 /** The calling side: an unknown service with the metadata `dapr-app-id` goes to that app (Dapr reference 7.7). */
 export function createProxy(
-  ports: Pick<Ports, 'clock' | 'random' | 'network' | 'process'>,
+  ports: Pick<Ports, 'clock' | 'random'>,
   machine: Machine,
   caller: Caller,
 ): (stream: Http2Stream, headers: HeaderList) => Http2StreamHandlers | undefined {
@@ -99,59 +93,12 @@ export function createProxy(
             throw new ProaError('invoke.unreachable', `no instance of app "${target}" is known in namespace "${caller.namespace}"`);
           const local = machine.local.get(endpoint.instance);
           if (local !== undefined) return local.proxy(headers, caller, handlers);
-          const peer = [
-            ...withoutStamps(headers),
-            'te',
-            'trailers',
-            'x-proa-instance',
-            endpoint.instance,
-            'dapr-caller-app-id',
-            caller.appId,
-            'dapr-caller-namespace',
-            caller.namespace,
-          ];
-          if (endpoint.grpc === undefined) throw elsewhere(endpoint);
-          return peerClient(ports, machine, endpoint.grpc).raw(peer, handlers);
+          const peers = await machine.peers.links();
+          return peers.grpc(endpoint, { headers: withoutStamps(headers).concat('te', 'trailers'), caller, handlers });
         },
       },
     });
   };
-}
-
-function peerClient(ports: Pick<Ports, 'clock' | 'random' | 'network' | 'process'>, machine: Machine, address: Address): GrpcClient {
-  const id = JSON.stringify(address);
-  let client = machine.grpcPeers.get(id);
-  if (client === undefined) {
-    client = createGrpcClient({ clock: ports.clock, random: ports.random, transport: http2Transport(ports), address });
-    machine.grpcPeers.set(id, client);
-  }
-  return client;
-}
-
-/** Takes proxied calls from other runtimes of this machine; like the HTTP peer socket it believes who calls. */
-export async function createGrpcPeerServer(
-  ports: Pick<Ports, 'clock' | 'network' | 'process'>,
-  machine: Machine,
-): Promise<ConnectionServer> {
-  const server = await createGrpcServer({
-    clock: ports.clock,
-    transport: http2Transport(ports),
-    methods: [],
-    onUnknown(stream, headers) {
-      const local = machine.local.get(headerValue(headers, 'x-proa-instance') ?? '');
-      if (local === undefined) throw new ProaError('invoke.unreachable', 'this runtime does not host that instance any more');
-      const caller = {
-        appId: headerValue(headers, 'dapr-caller-app-id') ?? '',
-        namespace: headerValue(headers, 'dapr-caller-namespace') ?? '',
-      };
-      return proxyStream(stream, {
-        clock: ports.clock,
-        headers,
-        client: { raw: (_headers, handlers) => local.proxy(headers, caller, handlers) },
-      });
-    },
-  });
-  return { accept: (connection, first) => server.accept(connection, first), drain: () => server.close(0) };
 }
 
 function withoutStamps(headers: HeaderList): string[] {
