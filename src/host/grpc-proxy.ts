@@ -1,4 +1,5 @@
 import type { Govern } from '../contracts/governance.ts';
+import { eligible } from '../contracts/resolver.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import { emptyBody } from '../kernel/body.ts';
@@ -13,7 +14,7 @@ import { createGrpcServer } from '../wire/grpc/server.ts';
 import { http2Transport } from '../wire/http2/transport.ts';
 import type { Address } from '../kernel/ports.ts';
 import type { ConnectionServer } from './lazy-listener.ts';
-import type { Machine } from './machine.ts';
+import { elsewhere, type Machine } from './machine.ts';
 
 /** Opens a stream of a proxied call towards an app; fails when access control denies it or the app cannot be reached. */
 export type ProxyReceive = (headers: HeaderList, caller: Caller, handlers: Http2StreamHandlers) => Promise<Http2Stream>;
@@ -92,7 +93,7 @@ export function createProxy(
       headers,
       client: {
         raw: async (_headers, handlers) => {
-          const endpoints = await machine.registry.resolve(target, caller.namespace);
+          const endpoints = eligible((await machine.registry.resolve(target, caller.namespace)).endpoints);
           const endpoint = endpoints[ports.random.u32() % Math.max(1, endpoints.length)];
           if (endpoint === undefined)
             throw new ProaError('invoke.unreachable', `no instance of app "${target}" is known in namespace "${caller.namespace}"`);
@@ -109,6 +110,7 @@ export function createProxy(
             'dapr-caller-namespace',
             caller.namespace,
           ];
+          if (endpoint.grpc === undefined) throw elsewhere(endpoint);
           return peerClient(ports, machine, endpoint.grpc).raw(peer, handlers);
         },
       },

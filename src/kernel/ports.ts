@@ -36,8 +36,11 @@ export interface Random {
   uuid(): string;
 }
 
-/** Where to listen or connect: TCP, or a Unix socket by its path. Port 0 takes a free one. */
-export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+/**
+ * Where to listen or connect: TCP, or a Unix socket by its path. Port 0 takes a free one. With `via` (IP addresses) a connection goes to one of those
+ * and the host is not resolved again.
+ */
+export type Address = { readonly host: string; readonly port: number; readonly via?: readonly string[] } | { readonly path: string };
 
 export interface ConnectionHandlers {
   /** `chunk` lies in a buffer shared by all connections: valid only during this call. */
@@ -81,6 +84,8 @@ export interface Network {
   /** Fails with the system's error (`code` EADDRINUSE, EACCES ...). A Unix socket is made with mode 0600. */
   listen(address: Address, accept: (connection: Connection) => void): Promise<Listener>;
   connect(address: Address): Connection;
+  /** The IP addresses of a host name, at least one. Fails with the system's error (`code` ENOTFOUND ...). */
+  resolve(host: string): Promise<readonly string[]>;
 }
 
 export interface FileStat {
@@ -89,11 +94,14 @@ export interface FileStat {
   readonly kind: 'file' | 'directory' | 'other';
 }
 
-/** `read` needs the file; `write` makes it if missing and keeps what it holds; `exclusive` fails with EEXIST if it is there. */
-export type OpenMode = 'read' | 'write' | 'exclusive';
+/**
+ * `read` needs the file; `write` makes it if missing and keeps what it holds; `exclusive` fails with EEXIST if it is there;
+ * `exclusive-durable` is the same, and each write is durable when it resolves: one call where `write` and `sync` are two.
+ */
+export type OpenMode = 'read' | 'write' | 'exclusive' | 'exclusive-durable';
 
 export interface DiskFile {
-  /** Writes all bytes at `position`. Nothing is durable before `sync`. */
+  /** Writes all bytes at `position`. Nothing is durable before `sync`, unless the file was opened as durable. After an error the file's state is unknown. */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
   /** Reads up to `length` bytes; fewer only at the end of the file. */
   read(position: number, length: number): Promise<Uint8Array>;
@@ -111,6 +119,8 @@ export interface Disk {
   /** Writes a temporary file, syncs, renames, syncs the directory: after it the file is old or new, never torn. */
   replaceFile(path: string, bytes: Uint8Array, mode?: number): Promise<void>;
   stat(path: string): Promise<FileStat | undefined>;
+  /** Whether the name exists, answered at once. For names in a directory that is in use: the system knows them without asking the device. */
+  exists(path: string): boolean;
   list(directory: string): Promise<string[]>;
   makeDirectory(path: string, mode?: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;

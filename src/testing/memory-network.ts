@@ -29,6 +29,8 @@ class End implements MemoryConnection {
   #gotEnd = false;
   #log = '';
   #delivering = false;
+  /** Nothing arrives before the connection is open, even if the other side speaks first. */
+  opening = false;
   destroyed = false;
 
   constructor(remote: string) {
@@ -104,7 +106,7 @@ class End implements MemoryConnection {
   pump(): void {
     if (this.#delivering) return;
     this.#delivering = true;
-    while (!this.#paused && !this.destroyed) {
+    while (!this.#paused && !this.opening && !this.destroyed) {
       const chunk = this.#inbox.shift();
       if (chunk === undefined) break;
       this.#inboxBytes -= chunk.length;
@@ -115,7 +117,7 @@ class End implements MemoryConnection {
     }
     this.#delivering = false;
     this.other?.unblock(this.#inboxBytes);
-    if (this.#inboxEnded && !this.#gotEnd && !this.#paused && this.#inbox.length === 0 && !this.destroyed) {
+    if (this.#inboxEnded && !this.#gotEnd && !this.#paused && !this.opening && this.#inbox.length === 0 && !this.destroyed) {
       this.#gotEnd = true;
       this.handlers.end();
       this.closeIfDone();
@@ -156,14 +158,20 @@ export function createMemoryNetwork(): MemoryNetwork {
         },
       });
     },
+    resolve: () => Promise.resolve(['127.0.0.1']),
     connect(address) {
       const near = new End(key(address));
+      near.opening = true;
       dialled.push(near);
       const accept = listeners.get(key(address));
       queueMicrotask(() => {
         if (near.destroyed) return;
         if (accept === undefined) near.destroy(Object.assign(new Error(`connect ECONNREFUSED ${near.remote}`), { code: 'ECONNREFUSED' }));
-        else near.handlers.open?.();
+        else {
+          near.handlers.open?.();
+          near.opening = false;
+          near.pump();
+        }
       });
       if (accept !== undefined) {
         const far = new End(`127.0.0.1:${ports++}`);

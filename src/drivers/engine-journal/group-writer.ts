@@ -29,12 +29,10 @@ export interface GroupWriterOptions {
 
 /** How often a full disk is tried again. */
 const retryFullMs = 500;
-/** A group that took longer may have slept: the owner looks again before it acknowledges. */
-const stallMs = 400;
 
 /**
- * Group commit without timers: what arrives during a sync becomes the next group. One group is one write and one sync. It is
- * acknowledged after the sync, when no newer epoch exists.
+ * Group commit without timers: what arrives during a write becomes the next group. One group is one durable write. It is acknowledged
+ * after the write, when no newer epoch exists.
  */
 export class GroupWriter {
   readonly #options: GroupWriterOptions;
@@ -48,8 +46,6 @@ export class GroupWriter {
   sequence: number;
   commits = 0;
   syncs = 0;
-  /** Bytes written since the last snapshot was begun. */
-  writtenBytes = 0;
 
   constructor(options: GroupWriterOptions) {
     this.#options = options;
@@ -75,11 +71,6 @@ export class GroupWriter {
     }
     this.#schedule();
     return this.#open;
-  }
-
-  /** The last group that is not durable yet; undefined when all is. */
-  get last(): Group | undefined {
-    return this.#open.operations.length > 0 || this.#open.waiters.length > 0 ? this.#open : undefined;
   }
 
   /** Waits until everything queued is answered, then refuses more. */
@@ -116,8 +107,7 @@ export class GroupWriter {
   }
 
   async #flush(group: Group): Promise<void> {
-    const { writer, hooks, ownership, clock } = this.#options;
-    const startedMono = clock.mono();
+    const { writer, hooks, ownership } = this.#options;
     let writing = false;
     try {
       if (hooks.beforeWrite !== undefined) await hooks.beforeWrite();
@@ -126,17 +116,16 @@ export class GroupWriter {
       this.#open = new Group(group.number + 1, this.#takeSpare());
       writing = true;
       await writer.write(group.buffer.bytes);
-      // The written bytes can be seen by every later owner, so the look may overlap the sync.
-      await both(writer.sync(), ownership.check());
       if (hooks.afterSync !== undefined) await hooks.afterSync();
-      if (clock.mono() - startedMono > stallMs) await ownership.check();
+      // Whoever claims an epoch after this look finds the written bytes.
+      ownership.check();
     } catch (error) {
       return this.#failed(group, error, writing);
     }
     this.#full = undefined;
     this.#durable(group, group.buffer.length);
     if (hooks.beforeAcknowledge !== undefined && !(await this.#mayAcknowledge(group, hooks.beforeAcknowledge))) return;
-    for (const waiter of group.waiters) waiter(undefined);
+    group.settle(undefined);
     this.#spare = group.buffer;
   }
 
@@ -149,15 +138,15 @@ export class GroupWriter {
     const { writer, state, pending, highWater, ownership } = this.#options;
     const { segment } = writer;
     const base = segment.bytes;
+    state.recent.add(segment, base, group.buffer.bytes);
     writer.advance(length);
     for (const operation of group.operations) state.apply(operation, segment, base, group.timeMs);
     state.sequence = group.sequence + group.records - 1;
     state.group = group.number;
     state.timeMs = Math.max(state.timeMs, group.timeMs);
     pending.settle(group);
-    this.commits += group.commits;
+    this.commits += group.changes;
     this.syncs++;
-    this.writtenBytes += length;
     highWater.raise({ epoch: ownership.epoch, segment: segment.number, offset: segment.bytes, sequence: state.sequence });
     this.#options.applied(group);
   }
@@ -165,11 +154,11 @@ export class GroupWriter {
   async #mayAcknowledge(group: Group, hook: () => Promise<void>): Promise<boolean> {
     try {
       await hook();
-      await this.#options.ownership.check();
+      this.#options.ownership.check();
       return true;
     } catch (error) {
       this.#failure ??= failureOf(error);
-      settleAll(group, { error, mayHaveHappened: true });
+      group.settle({ error, mayHaveHappened: true });
       return false;
     }
   }
@@ -183,7 +172,7 @@ export class GroupWriter {
     else this.#failure ??= failure;
     // What was queued behind it was judged on what did not happen.
     pending.clear();
-    settleAll(group, { error: failure, mayHaveHappened });
+    group.settle({ error: failure, mayHaveHappened });
     if (group === this.#open) this.#open = new Group(group.number + 1, this.#takeSpare());
     else this.#failOpen({ error: failure, mayHaveHappened: false });
   }
@@ -192,7 +181,7 @@ export class GroupWriter {
     const open = this.#open;
     this.#options.pending.clear();
     this.#open = new Group(open.number + 1, this.#takeSpare());
-    settleAll(open, failure);
+    open.settle(failure);
   }
 
   #takeSpare(): GroupBuffer {
@@ -201,17 +190,6 @@ export class GroupWriter {
     spare.reset();
     return spare;
   }
-}
-
-function settleAll(group: Group, failure: GroupFailure): void {
-  for (const waiter of group.waiters) waiter(failure);
-}
-
-/** Waits for both even when one fails: an answer while the other is still at work would let it meet what comes next. */
-async function both(first: Promise<void>, second: Promise<void>): Promise<void> {
-  const [one, two] = await Promise.allSettled([first, second]);
-  if (one.status === 'rejected') throw one.reason;
-  if (two.status === 'rejected') throw two.reason;
 }
 
 function failureOf(error: unknown): ProaError {

@@ -215,6 +215,7 @@ class OwnedJournal implements JournalEngine {
   async #close(): Promise<void> {
     const { groups, housekeeping, highWater, writer, segments, board, ownership } = this.#parts;
     board.clear();
+    if (!ownership.lost) await housekeeping.tidy();
     await groups.close();
     this.#closed = true;
     await housekeeping.close();
@@ -234,7 +235,7 @@ class OwnedJournal implements JournalEngine {
 
   async #checked<Result>(read: () => Promise<Result>): Promise<Result> {
     this.#mustRun();
-    if (!this.#parts.ownership.fresh) await this.#parts.ownership.check();
+    if (!this.#parts.ownership.fresh) this.#parts.ownership.check();
     return read();
   }
 
@@ -301,37 +302,30 @@ class OwnedJournal implements JournalEngine {
   }
 
   #write(commit: Commit, conflict: KeptResult | undefined): Promise<CommitResult> {
-    return new Promise((resolve, reject) => {
-      let kept: KeptResult;
-      this.#parts.recorder.add(
-        (group, nowMs) => {
-          kept = conflict ?? this.#fill(commit, group, nowMs);
-          if (commit.id === undefined) return;
-          group.buffer.id(commit.id, kept);
-          this.#parts.pending.queue({ kind: 'id', id: commit.id, result: kept }, group);
-        },
-        (failure) => {
-          if (failure === undefined) resolve(resultOf(kept));
-          else if (failure.mayHaveHappened) resolve(unknown(failure.error));
-          else reject(failure.error);
-        },
-      );
+    return this.#parts.recorder.commit((group, nowMs) => {
+      const kept = conflict ?? this.#fill(commit, group, nowMs);
+      if (commit.id !== undefined) {
+        group.buffer.id(commit.id, kept);
+        this.#parts.pending.queue({ kind: 'id', id: commit.id, result: kept }, group);
+      }
+      return resultOf(kept);
     });
   }
 
   #fill(commit: Commit, group: Group, nowMs: number): KeptResult {
-    const { pending, state } = this.#parts;
-    group.commits++;
-    for (const { from, to } of commit.deleteRange ?? []) {
+    const { pending } = this.#parts;
+    group.changes++;
+    for (const { from, to } of commit.deleteRange ?? none) {
+      if (!pending.mayHold(from, to)) continue;
       group.buffer.deleteRange(from, to);
       pending.queue({ kind: 'deleteRange', from, to }, group);
     }
-    for (const key of commit.delete ?? []) {
+    for (const key of commit.delete ?? none) {
       group.buffer.delete(key);
       pending.queue({ kind: 'delete', key }, group);
     }
     const firstVersion = this.#nextVersion;
-    for (const { key, value, expiresAtMs } of commit.put ?? []) {
+    for (const { key, value, expiresAtMs } of commit.put ?? none) {
       const expires = expiresAtMs === undefined ? 0 : Math.max(expiresAtMs, 1);
       const entry = new KeyEntry({
         version: this.#nextVersion++,
@@ -341,14 +335,13 @@ class OwnedJournal implements JournalEngine {
         offset: 0,
       });
       group.buffer.put(key, entry, value);
-      state.cache.add(entry, value);
       pending.queue({ kind: 'put', key, entry, moved: false }, group);
     }
-    const sequences = (commit.append ?? []).map(({ log, entries }) => {
+    const sequences = (commit.append ?? none).map(({ log, entries }) => {
       const first = pending.log(log).value.head + 1;
       if (entries.length === 0) return first;
       const data = encodeBlock(entries, nowMs);
-      const block = { first, count: entries.length, bytes: data.length, crc: crc32(data), offset: 0, data };
+      const block = { first, count: entries.length, bytes: data.length, crc: crc32(data), offset: 0 };
       group.buffer.append(log, block, data);
       pending.queue({ kind: 'append', log, block, moved: false }, group);
       return first;
@@ -364,6 +357,8 @@ class OwnedJournal implements JournalEngine {
     this.#parts.state.lastVersion = next - 1;
   }
 }
+
+const none: readonly never[] = [];
 
 function unknown(cause: unknown): CommitResult {
   return { status: 'unknown', cause };

@@ -104,15 +104,21 @@ async function crashScenario(seed: number, more: Partial<SimulatedDiskOptions> =
   const seen = nothing();
   for (let life = 0; life < 3; life++) {
     const crashAt = disk.calls + 20 + (random.u32() % 400);
+    let crashed = false;
+    const crash = (): void => {
+      if (!crashed) disk.crash();
+      crashed = true;
+    };
     const delay = async (call: DiskCall): Promise<void> => {
       await turns(random.u32() % 24);
-      if (call.n === crashAt) disk.crash();
+      // Not every call can be delayed: the crash comes with the first that can, from there on.
+      if (call.n >= crashAt) crash();
     };
     disk.options = { ...disk.options, delay };
     const engine = await journal(disk, small, quickClock()).catch(() => undefined);
     if (engine !== undefined) {
       await work(engine, random, seen, 80);
-      if (disk.calls < crashAt) disk.crash();
+      crash();
       await engine.abandon();
     }
     disk.restart();
@@ -335,4 +341,31 @@ describe('journal: ownership', () => {
       await third.close();
     });
   }
+});
+
+describe('starts and ends', () => {
+  it('leaves a directory that does not grow with the number of starts', async () => {
+    const disk = simulated(5);
+    const sizes: number[] = [];
+    for (let start = 0; start < 40; start++) {
+      const engine = await journal(disk, {});
+      if (start % 3 === 0)
+        await engine.commit({
+          put: [{ key: 'k', value: valueOf('k', start) }],
+          append: [{ log: 'l', entries: [{ data: valueOf('k', start) }] }],
+        });
+      await engine.close();
+      const names = await disk.list(directory);
+      const files = await Promise.all(names.map((name) => disk.stat(`${directory}/${name}`)));
+      sizes.push(files.reduce((sum, file) => sum + (file?.sizeBytes ?? 0), 0));
+    }
+    expect(Math.max(...sizes.slice(10))).toBeLessThan(Math.max(...sizes.slice(0, 10)) + 8 * 1024);
+    expect(Math.max(...sizes)).toBeLessThan(128 * 1024);
+    // Epoch files are empty, and stay for owners that slept.
+    expect((await disk.list(directory)).filter((name) => !name.startsWith('epoch-')).length).toBeLessThan(12);
+    const engine = await journal(disk, {});
+    expect(Buffer.from((await engine.get('k'))?.value ?? '').toString()).toBe(Buffer.from(valueOf('k', 39)).toString());
+    expect((await engine.readLog('l', 0, 100)).entries.length).toBe(14);
+    await engine.close();
+  });
 });

@@ -34,8 +34,6 @@ export interface Block {
   readonly bytes: number;
   readonly crc: number;
   offset: number;
-  /** The bytes themselves, on their way into the cache of recent entries. */
-  readonly data?: Uint8Array;
 }
 
 export interface LeaseRow {

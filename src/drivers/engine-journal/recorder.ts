@@ -1,5 +1,6 @@
 import { ProaError } from '../../kernel/errors.ts';
 import type { GroupWriter } from './group-writer.ts';
+import type { CommitResult } from '../../contracts/engine.ts';
 import type { Group, Waiter } from './pending.ts';
 
 /** Puts records into the open group. */
@@ -12,27 +13,35 @@ export class Recorder {
     this.#now = now;
   }
 
-  /** Adds one record that `fill` writes; `fill` must not fail. Throws when the journal takes no writes. */
-  add(fill: (group: Group, nowMs: number) => void, waiter: Waiter): void {
+  /** Adds the record of a commit: `fill` writes it, must not fail, and answers what the commit gets once it is durable. Throws when the journal takes no writes. */
+  commit(fill: (group: Group, nowMs: number) => CommitResult): Promise<CommitResult> {
     const group = this.#writer.join();
-    const nowMs = this.#now();
-    if (group.records === 0) group.sequence = this.#writer.sequence + 1;
-    group.buffer.begin();
-    fill(group, nowMs);
-    group.buffer.end(++this.#writer.sequence, group.number, nowMs);
-    group.timeMs = Math.max(group.timeMs, nowMs);
-    group.records++;
-    group.waiters.push(waiter);
+    const result = this.#write(group, fill);
+    return new Promise((resolve, reject) => group.commits.push({ result, resolve, reject }));
   }
 
   /** The same for internal work: resolves when durable; fails with the reason, `engine.outcome-unknown` when it may have happened. */
   record(fill: (group: Group, nowMs: number) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.add(fill, (failure) => {
+      const waiter: Waiter = (failure) => {
         if (failure === undefined) resolve();
         else if (!failure.mayHaveHappened) reject(failure.error);
         else reject(new ProaError('engine.outcome-unknown', 'the journal was lost while it was written', { cause: failure.error }));
-      });
+      };
+      const group = this.#writer.join();
+      this.#write(group, fill);
+      group.waiters.push(waiter);
     });
+  }
+
+  #write<Result>(group: Group, fill: (group: Group, nowMs: number) => Result): Result {
+    const nowMs = this.#now();
+    if (group.records === 0) group.sequence = this.#writer.sequence + 1;
+    group.buffer.begin();
+    const result = fill(group, nowMs);
+    group.buffer.end(++this.#writer.sequence, group.number, nowMs);
+    if (nowMs > group.timeMs) group.timeMs = nowMs;
+    group.records++;
+    return result;
   }
 }

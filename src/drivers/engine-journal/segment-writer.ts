@@ -2,10 +2,10 @@ import type { Disk, DiskFile } from '../../kernel/ports.ts';
 import { encodeHead, segmentStart } from './format.ts';
 import { Segment, type Segments } from './segment.ts';
 
-/** Zeros are written this far ahead: a sync inside them needs no metadata of the file system, which halves its time. */
+/** Zeros are written this far ahead: a durable write inside them needs no metadata of the file system, which halves its time. */
 const aheadBytesMin = 256 * 1024;
 const aheadBytesMax = 4 * 1024 * 1024;
-/** Larger groups pay for the metadata with few syncs; writing every byte twice would cost them more. */
+/** Larger groups pay for the metadata with few writes; writing every byte twice would cost them more. */
 const zeroGroupMax = 64 * 1024;
 
 export interface SegmentWriterOptions {
@@ -38,6 +38,8 @@ export class SegmentWriter {
   #zeroed: number;
   #ahead = aheadBytesMin;
   #zeroing: Promise<void> | undefined;
+  /** How far records were written, durable or not. */
+  #writtenBytes = segmentStart;
 
   private constructor(options: SegmentWriterOptions, segment: Segment, file: DiskFile) {
     this.#options = options;
@@ -73,9 +75,10 @@ export class SegmentWriter {
     this.#segment = segment;
     this.#file = file;
     this.#zeroed = segmentStart;
+    this.#writtenBytes = segmentStart;
   }
 
-  /** Writes at the end without moving it. */
+  /** Writes at the end, without moving it; durable when it resolves. */
   async write(bytes: Uint8Array): Promise<void> {
     const end = this.#segment.bytes + bytes.length;
     if (end > this.#zeroed) {
@@ -83,11 +86,8 @@ export class SegmentWriter {
       await this.#zeroing;
       this.#zeroed = Math.max(this.#zeroed, end);
     }
+    this.#writtenBytes = Math.max(this.#writtenBytes, end);
     await this.#file.write([bytes], this.#segment.bytes);
-  }
-
-  sync(): Promise<void> {
-    return this.#file.sync();
   }
 
   /** What was written is durable: the end moves behind it. */
@@ -98,8 +98,12 @@ export class SegmentWriter {
     }
   }
 
+  /** Gives the zeros behind the end back, unless something was written there that the next owner may count as part of the journal. */
   async close(): Promise<void> {
     await this.#zeroing;
+    const { bytes } = this.#segment;
+    // It only saves space, and the next start a look through them.
+    if (this.#writtenBytes === bytes && this.#zeroed > bytes) await this.#file.truncate(bytes).catch(() => {});
     await this.#file.close();
   }
 
@@ -126,11 +130,10 @@ async function createSegment(
 ): Promise<{ segment: Segment; file: DiskFile }> {
   const { disk, segments, epoch } = options;
   const segment = new Segment(segments.directory, { number: at.number, epoch, bytes: segmentStart, sealed: false });
-  const file = await disk.open(segment.path, 'exclusive');
+  const file = await disk.open(segment.path, 'exclusive-durable');
   try {
     const head = encodeHead('SEGM', [at.number, epoch, before.number, before.epoch, before.bytes, at.sequence, at.group, at.timeMs]);
     await file.write([head, zeros.subarray(0, segmentStart - head.length)], 0);
-    await file.sync();
     await disk.syncDirectory(segments.directory);
   } catch (error) {
     await file.close();

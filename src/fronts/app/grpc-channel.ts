@@ -11,6 +11,7 @@ import type { Call } from '../../kernel/call.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
@@ -27,7 +28,7 @@ export interface GrpcChannelOptions {
   readonly ports: Pick<Ports, 'network' | 'clock' | 'random' | 'process'>;
   readonly address: Address;
   readonly tls: boolean;
-  readonly appToken: string;
+  readonly appToken?: Secret;
   readonly maxConcurrency: number;
   readonly messageBytesMax: number;
 }
@@ -77,7 +78,7 @@ class GrpcCallbackChannel implements GrpcAppChannel {
     const { ports, address, messageBytesMax, tls } = options;
     this.#options = options;
     this.#permits = createPermits(options.maxConcurrency);
-    this.#token = options.appToken === '' ? [] : ['dapr-api-token', options.appToken];
+    this.#token = options.appToken === undefined ? [] : ['dapr-api-token', options.appToken.reveal()];
     this.address = 'path' in address ? 'localhost' : `${address.host}:${address.port}`;
     this.client = createGrpcClient({
       clock: ports.clock,
@@ -146,7 +147,15 @@ class GrpcCallbackChannel implements GrpcAppChannel {
 
   async binding(call: Parameters<AppChannel['binding']>[0]): Promise<AppBindingAnswer> {
     const { name, data, metadata } = call.input;
-    return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+    try {
+      return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+    } catch (thrown) {
+      const error = ProaError.from(thrown);
+      throw new ProaError(error.code, error.message, {
+        cause: error,
+        details: { metadata: { status: String(grpcNumber(error.spec.grpc)) } },
+      });
+    }
   }
 
   configuration(): Promise<void> {

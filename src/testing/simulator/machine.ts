@@ -184,25 +184,35 @@ function gatedDisk(disk: Disk, gate: Gate, answerBeforeSync: boolean): Disk {
       await gate();
     }
   };
-  const file = (inner: DiskFile): DiskFile => ({
-    write: (chunks, position) => through(() => inner.write(chunks, position)),
+  const early = (synced: Promise<void>): Promise<void> => {
+    synced.catch(() => {});
+    return Promise.resolve();
+  };
+  const file = (inner: DiskFile, durable: boolean): DiskFile => ({
+    write: (chunks, position) =>
+      through(async () => {
+        await inner.write(chunks, position);
+        if (durable) await early(inner.sync());
+      }),
     read: (position, length) => through(() => inner.read(position, length)),
     sync: () =>
       through(() => {
         const synced = inner.sync();
-        if (!answerBeforeSync) return synced;
-        synced.catch(() => {});
-        return Promise.resolve();
+        return answerBeforeSync ? early(synced) : synced;
       }),
     truncate: (sizeBytes) => through(() => inner.truncate(sizeBytes)),
     size: () => through(() => inner.size()),
     close: () => through(() => inner.close()),
   });
   return {
-    open: async (path, mode) => file(await through(() => disk.open(path, mode))),
+    open: async (path, mode) => {
+      const lies = answerBeforeSync && mode === 'exclusive-durable';
+      return file(await through(() => disk.open(path, lies ? 'exclusive' : mode)), lies);
+    },
     readFile: (path) => through(() => disk.readFile(path)),
     replaceFile: (path, bytes, mode) => through(() => disk.replaceFile(path, bytes, mode)),
     stat: (path) => through(() => disk.stat(path)),
+    exists: (path) => disk.exists(path),
     list: (directory) => through(() => disk.list(directory)),
     makeDirectory: (path, mode) => through(() => disk.makeDirectory(path, mode)),
     rename: (from, to) => through(() => disk.rename(from, to)),

@@ -210,8 +210,8 @@ describe('request bodies', () => {
   it('tells reader and handler when the client goes away, once', async () => {
     const events: string[] = [];
     const { dial, server } = await rig((request, response) => {
-      request.onAbort(() => events.push(`${request.path} abort`));
-      response.onEnd((error) => events.push(`${request.path} end ${error === undefined ? 'ok' : 'cut'}`));
+      request.cancel.onCancel(() => events.push(`${request.path} abort`));
+      response.onEnd({ answered: (error) => events.push(`${request.path} end ${error === undefined ? 'ok' : 'cut'}`) });
       request.body.pipe({ open: (flow) => flow.credit(100), chunk() {}, end() {}, fail: () => events.push(`${request.path} fail`) });
       if (request.path === '/done') response.send(200, []);
     });
@@ -282,7 +282,7 @@ describe('limits on a fake clock', () => {
   it('cuts readers that do not read, and refused peers that do not leave', async () => {
     const ends: unknown[] = [];
     const { dial, server, clock } = await rig((_request, response) => {
-      response.onEnd((error) => ends.push(error));
+      response.onEnd({ answered: (error) => ends.push(error) });
       response.sendBody(200, [], {
         length: 1e9,
         discard() {},

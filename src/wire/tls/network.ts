@@ -1,5 +1,6 @@
 import tls from 'node:tls';
 import type { Address, Connection, ConnectionHandlers, Network } from '../../kernel/ports.ts';
+import { pinnedTarget } from '../../ports/node/pinned-target.ts';
 
 /** How a server is verified, and how we show who we are. Certificates and keys are PEM. */
 export interface TlsOptions {
@@ -19,6 +20,7 @@ export function createTlsNetwork(options: TlsOptions): Network {
   return {
     listen: () => Promise.reject(new Error('a TLS client network does not listen')),
     connect: (address) => new TlsConnection(address, options),
+    resolve: () => Promise.reject(new Error('a TLS client network does not resolve')),
   };
 }
 
@@ -34,7 +36,7 @@ class TlsConnection implements Connection {
     this.remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
     const { serverName, insecure, rootCa, certificate, privateKey } = options;
     const socket = tls.connect({
-      ...address,
+      ...pinnedTarget(address),
       minVersion: 'TLSv1.2',
       ALPNProtocols: [options.alpn ?? 'http/1.1'],
       rejectUnauthorized: insecure !== true,
