@@ -131,7 +131,7 @@ export class GroupWriter {
 
   #roll(group: Group): Promise<void> {
     const { writer, state } = this.#options;
-    return writer.roll({ sequence: group.sequence, group: group.number, timeMs: Math.max(state.timeMs, group.timeMs) });
+    return writer.roll({ sequence: group.sequence, group: group.number, timeMs: Math.max(state.timeMs, group.nowMs) });
   }
 
   #durable(group: Group, length: number): void {
@@ -140,10 +140,10 @@ export class GroupWriter {
     const base = segment.bytes;
     state.recent.add(segment, base, group.buffer.bytes);
     writer.advance(length);
-    for (const operation of group.operations) state.apply(operation, segment, base, group.timeMs);
+    for (const operation of group.operations) state.apply(operation, segment, base, group.nowMs);
     state.sequence = group.sequence + group.records - 1;
     state.group = group.number;
-    state.timeMs = Math.max(state.timeMs, group.timeMs);
+    state.timeMs = Math.max(state.timeMs, group.nowMs);
     pending.settle(group);
     this.commits += group.changes;
     this.syncs++;

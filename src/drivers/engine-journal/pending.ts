@@ -29,7 +29,8 @@ export class Group {
   readonly overlay: Overlay;
   readonly commits: WaitingCommit[] = [];
   readonly waiters: Waiter[] = [];
-  timeMs = 0;
+  /** The engine's time of the record that was begun last; it never goes back. */
+  nowMs = 0;
   /** Commits that changed something. */
   changes = 0;
   records = 0;
