@@ -23,7 +23,10 @@ export interface WaitingCommit {
 
 /** Commits that become durable together: one write. */
 export class Group {
+  /** Above the number of some group that was durable when this one was written: recovery tells damage from a torn end by it. */
   readonly number: number;
+  /** It may be written while the group before it is: its number does not say that that one is durable. */
+  readonly overlaps: boolean;
   readonly buffer: GroupBuffer;
   readonly operations: Operation[] = [];
   readonly overlay: Overlay;
@@ -37,8 +40,9 @@ export class Group {
   /** Of its first record. */
   sequence = 0;
 
-  constructor(number: number, buffer: GroupBuffer) {
+  constructor(number: number, buffer: GroupBuffer, overlaps = false) {
     this.number = number;
+    this.overlaps = overlaps;
     this.buffer = buffer;
     this.overlay = new Overlay(this.operations);
   }

@@ -25,6 +25,7 @@ export class Recorder {
   end(group: Group): void {
     group.buffer.end(++this.#writer.sequence, group.number, group.nowMs);
     group.records++;
+    this.#writer.filled(group);
   }
 
   /** A whole record for internal work: resolves when durable; fails with the reason, `engine.outcome-unknown` when it may have happened. */
