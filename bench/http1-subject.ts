@@ -34,11 +34,16 @@ class Forward implements Http1ResponseHandlers {
 }
 
 function proxy(request: Http1Request, response: Http1Response): void {
-  const call = pool.dispatch(
-    { method: request.method, target: request.target, headers: forwardHeaders(request.headers), body: request.body },
+  pool.dispatch(
+    {
+      method: request.method,
+      target: request.target,
+      headers: forwardHeaders(request.headers),
+      body: request.body,
+      cancel: request.cancel,
+    },
     new Forward(response),
   );
-  request.onAbort((reason) => call.cancel(reason));
 }
 
 await serveHttp1({

@@ -67,7 +67,7 @@ export function specFromFlags(id: string, values: FlagValues, system: ProcessPor
     ...(socket && { unixSocketDirectory: absolute(socket) }),
     ...(metrics && { metrics: { port: sure(values, 'metrics-port'), listenAddress: values['metrics-listen-address'] ?? '' } }),
     ...(values['enable-profiling'] === true && { profilePort: sure(values, 'profile-port') }),
-    allowedOrigins: sure(values, 'allowed-origins'),
+    allowedOrigins: values['allowed-origins'] ?? '',
     bodyBytesMax: bodyBytes(values),
     headerBytesMax: headerBytes(values),
     resourcePaths: [...(values['resources-path'] ?? []), ...(values['components-path'] ?? [])].map(absolute),

@@ -64,7 +64,7 @@ export const flags = {
   'dapr-public-port': { type: 'number', doc: 'Port for health and metadata only', value: 'port' },
   'dapr-public-listen-address': { type: 'text', doc: 'Address of the public port', value: 'address' },
   'unix-domain-socket': { type: 'text', short: 'u', doc: 'Directory for Unix sockets in place of TCP ports', value: 'dir' },
-  'allowed-origins': { type: 'text', fallback: '*', doc: 'Origins that browsers may call from', value: 'origins' },
+  'allowed-origins': { type: 'text', doc: 'Origins that browsers may call from; `*`: all of them (default: none)', value: 'origins' },
   'max-body-size': { type: 'size', fallback: '4Mi', doc: 'Largest body of the APIs', value: 'size' },
   'read-buffer-size': { type: 'size', fallback: '4Ki', doc: 'Read buffer, which limits the head of a request', value: 'size' },
   'dapr-http-max-request-size': {

@@ -15,6 +15,7 @@ import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
+import { createSecret, reveal } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createComponentManager, type ComponentManager } from './component-manager.ts';
 import type { DriverIndex } from './config/check-component.ts';
@@ -24,6 +25,8 @@ import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { createProxyReceive, ProxyReceive } from './grpc-proxy.ts';
 import { createGovern } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
+import type { PolicyDocument } from '../mesh/policy/model.ts';
+import { PolicyBook } from '../mesh/policy/book.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
 import { createOutbox } from './outbox.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
@@ -52,6 +55,8 @@ export interface AppRuntime {
   setChannel(channel: AppChannel | undefined): void;
   /** Declarative subscriptions after a reload; effective at the next `start` of pub/sub. */
   setSubscriptions(declared: readonly SubscriptionSpec[]): void;
+  /** Exchanges all policies at once: calls that begin from now on see the new ones. */
+  setPolicies(document: PolicyDocument): void;
   close(graceMs: number): Promise<void>;
 }
 
@@ -59,6 +64,7 @@ export interface AppRuntime {
 export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppRuntime> {
   const { ports, log, metrics, spec, resources } = options;
   const owner = new Owner(ports.clock);
+  const book = new PolicyBook(resources.policies);
   let channel: AppChannel | undefined;
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
   const context: BlockContext = {
@@ -69,6 +75,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     namespace: spec.namespace,
     govern: createGovern({
       clock: ports.clock,
+      random: ports.random,
+      book,
       metrics,
       namespace: spec.namespace,
       accessControl: () => resources.configuration.accessControl,
@@ -101,6 +109,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       setSubscriptions(next) {
         declared = next;
       },
+      setPolicies: (document) => book.turn(document),
       async close(graceMs) {
         state.stopping = true;
         await blocks.bindings.close();
@@ -131,7 +140,7 @@ function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRunt
       appId: spec.id,
       namespace: spec.namespace,
       engine: () => Promise.resolve(machine.engine),
-      http: machine.client,
+      http: machine.outbound,
     }),
     checks: {
       state: (component) => checkStateComponent(component, context),
@@ -167,14 +176,20 @@ function createBlocks(parts: BlockParts): Blocks {
     brokers: components.set('pubsub'),
     channel,
     declared,
+    asksApp: !spec.disabledInitEndpoints.includes('subscribe'),
   });
   const stateBlock = createStateBlock(context, { stores: components.set('state'), outbox: pubsub.outbox });
-  const bindings = createBindingsBlock(context, { bindings: components.set('bindings'), channel, saveState: stateBlock.save });
+  const bindings = createBindingsBlock(context, {
+    bindings: components.set('bindings'),
+    channel,
+    saveState: stateBlock.save,
+    probeTimeoutMs: spec.bindingOptionsTimeoutMs,
+  });
   return {
     invoke: createInvokeBlock(context, {
       resolver: machine.registry,
       peers: createPeerTransport(machine),
-      external: createExternalTransport(machine.client),
+      external: createExternalTransport(machine.outbound),
       channel,
       httpEndpoints: () => endpoints,
       hostAddress: options.ports.process.env('DAPR_HOST_IP') ?? '127.0.0.1',
@@ -192,6 +207,7 @@ function createBlocks(parts: BlockParts): Blocks {
       components,
       configuration,
       httpEndpoints: () => [...endpoints.keys()],
+      resiliencies: resources.resiliencies.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
       state,
       shutdown: options.shutdown,
@@ -208,8 +224,10 @@ async function resolveEndpoints(options: AppRuntimeOptions, components: Componen
     env: (name: string) => ports.process.env(name),
     uuid: () => ports.random.uuid(),
     warn: (message: string) => log.warn(message),
-    secret: async (store: string, name: string, key: string) =>
-      (await components.set('secretstores').get(store)?.driver.get(name, {}))?.[key],
+    async secret(store: string, name: string, key: string) {
+      const value = (await components.set('secretstores').get(store)?.driver.get(name, {}))?.[key];
+      return value === undefined ? undefined : createSecret(value);
+    },
   };
   for (const endpoint of options.resources.httpEndpoints) {
     const store = endpoint.secretStore;
@@ -226,9 +244,9 @@ async function resolveEndpoints(options: AppRuntimeOptions, components: Componen
       baseUrl: endpoint.baseUrl,
       headers: await resolveProperties(endpoint.headers, owner, context),
       tls: {
-        ...(rootCa === undefined ? {} : { rootCa }),
-        ...(certificate === undefined ? {} : { certificate }),
-        ...(privateKey === undefined ? {} : { privateKey }),
+        ...(rootCa === undefined ? {} : { rootCa: reveal(rootCa) }),
+        ...(certificate === undefined ? {} : { certificate: reveal(certificate) }),
+        ...(privateKey === undefined ? {} : { privateKey: createSecret(reveal(privateKey)) }),
       },
     });
   }

@@ -1,4 +1,5 @@
 import type { Govern } from '../contracts/governance.ts';
+import { eligible } from '../contracts/resolver.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import { emptyBody } from '../kernel/body.ts';
@@ -6,13 +7,14 @@ import { createCall, type Call, type Caller } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { createGrpcClient, type GrpcClient } from '../wire/grpc/client.ts';
-import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/grpc/http2.ts';
+import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/http2/http2.ts';
 import { headerValue } from '../wire/grpc/metadata.ts';
 import { proxyStream } from '../wire/grpc/proxy.ts';
 import { createGrpcServer } from '../wire/grpc/server.ts';
+import { http2Transport } from '../wire/http2/transport.ts';
 import type { Address } from '../kernel/ports.ts';
 import type { ConnectionServer } from './lazy-listener.ts';
-import type { Machine } from './machine.ts';
+import { elsewhere, type Machine } from './machine.ts';
 
 /** Opens a stream of a proxied call towards an app; fails when access control denies it or the app cannot be reached. */
 export type ProxyReceive = (headers: HeaderList, caller: Caller, handlers: Http2StreamHandlers) => Promise<Http2Stream>;
@@ -79,7 +81,7 @@ export function createProxyReceive(parts: {
 
 /** The calling side: an unknown service with the metadata `dapr-app-id` goes to that app (Dapr reference 7.7). */
 export function createProxy(
-  ports: Pick<Ports, 'clock' | 'random'>,
+  ports: Pick<Ports, 'clock' | 'random' | 'network' | 'process'>,
   machine: Machine,
   caller: Caller,
 ): (stream: Http2Stream, headers: HeaderList) => Http2StreamHandlers | undefined {
@@ -91,7 +93,7 @@ export function createProxy(
       headers,
       client: {
         raw: async (_headers, handlers) => {
-          const endpoints = await machine.registry.resolve(target, caller.namespace);
+          const endpoints = eligible((await machine.registry.resolve(target, caller.namespace)).endpoints);
           const endpoint = endpoints[ports.random.u32() % Math.max(1, endpoints.length)];
           if (endpoint === undefined)
             throw new ProaError('invoke.unreachable', `no instance of app "${target}" is known in namespace "${caller.namespace}"`);
@@ -108,6 +110,7 @@ export function createProxy(
             'dapr-caller-namespace',
             caller.namespace,
           ];
+          if (endpoint.grpc === undefined) throw elsewhere(endpoint);
           return peerClient(ports, machine, endpoint.grpc).raw(peer, handlers);
         },
       },
@@ -115,20 +118,24 @@ export function createProxy(
   };
 }
 
-function peerClient(ports: Pick<Ports, 'clock' | 'random'>, machine: Machine, address: Address): GrpcClient {
+function peerClient(ports: Pick<Ports, 'clock' | 'random' | 'network' | 'process'>, machine: Machine, address: Address): GrpcClient {
   const id = JSON.stringify(address);
   let client = machine.grpcPeers.get(id);
   if (client === undefined) {
-    client = createGrpcClient({ clock: ports.clock, random: ports.random, address });
+    client = createGrpcClient({ clock: ports.clock, random: ports.random, transport: http2Transport(ports), address });
     machine.grpcPeers.set(id, client);
   }
   return client;
 }
 
 /** Takes proxied calls from other runtimes of this machine; like the HTTP peer socket it believes who calls. */
-export async function createGrpcPeerServer(ports: Pick<Ports, 'clock'>, machine: Machine): Promise<ConnectionServer> {
+export async function createGrpcPeerServer(
+  ports: Pick<Ports, 'clock' | 'network' | 'process'>,
+  machine: Machine,
+): Promise<ConnectionServer> {
   const server = await createGrpcServer({
     clock: ports.clock,
+    transport: http2Transport(ports),
     methods: [],
     onUnknown(stream, headers) {
       const local = machine.local.get(headerValue(headers, 'x-proa-instance') ?? '');

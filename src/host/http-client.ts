@@ -1,6 +1,7 @@
 import type { HttpClient, HttpClientRequest } from '../contracts/http-client.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
+import type { Http1ClientRequest } from '../wire/http1/client-call.ts';
 import { createHttp1Client, type Http1Client } from '../wire/http1/client.ts';
 
 /** The client that apps of one process share: one pool of connections per address, TLS loaded when it is first needed. */
@@ -20,9 +21,9 @@ export function createHttpClient({ ports }: { readonly ports: Pick<Ports, 'netwo
   };
 }
 
-function exchange(request: HttpClientRequest) {
-  const { method, target, headers, body, cancel, timeoutMs } = request;
-  return { method, target, headers, body, cancel, ...(timeoutMs === undefined ? {} : { headTimeoutMs: timeoutMs }) };
+function exchange(request: HttpClientRequest): Http1ClientRequest {
+  // The codec's request has the same shape but for the time-out, which most calls leave to their deadline.
+  return request.timeoutMs === undefined ? request : { ...request, headTimeoutMs: request.timeoutMs };
 }
 
 // Different TLS parameters need different pools; a handful of them exist.

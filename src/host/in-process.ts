@@ -1,6 +1,6 @@
 import type { AppEvent, InvokeRequest } from '../contracts/app-channel.ts';
 import { noTracer } from '../contracts/tracer.ts';
-import { createEngineRegistry } from '../drivers/resolver-engine/index.ts';
+import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { bytesBody, collect, emptyBody } from '../kernel/body.ts';
 import { createCall, type Call } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
@@ -16,6 +16,7 @@ import { loadResources } from './config/load-resources.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
 import type { AppSpec } from './host-api.ts';
 import { createHttpClient } from './http-client.ts';
+import { outboundOf } from './outbound-client.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngine } from './machine-engine.ts';
 import { findDrivers } from './pluggable-drivers.ts';
@@ -110,7 +111,7 @@ async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory
   owner.own('connections', () => client.close());
   const registry = createEngineRegistry({ engine, clock: ports.clock, log });
   owner.own('registry', () => registry.close());
-  return { engine, registry, client, local: new Map(), grpcPeers: new Map() };
+  return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers: new Map() };
 }
 
 function specOf({ appId, namespace, resources }: Complete): AppSpec {
@@ -145,7 +146,8 @@ function functionsOver({ blocks, caller }: Awaited<ReturnType<typeof open>>, own
     const call = createCall({ block: operation[0], name: operation[1], idempotent: false }, input, { caller });
     try {
       const output = await service(call);
-      call.end.fire({ ok: true });
+      const status = (output as { readonly status?: number } | undefined)?.status;
+      call.end.fire(typeof status === 'number' ? { ok: status < 500, status } : { ok: true });
       return output;
     } catch (error) {
       call.end.fire({ ok: false, error });

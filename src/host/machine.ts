@@ -1,6 +1,7 @@
 import type { Engine } from '../contracts/engine.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
-import type { HttpClient } from '../contracts/http-client.ts';
+import type { HttpClient, HttpClientRequest } from '../contracts/http-client.ts';
+import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Endpoint, Registry } from '../contracts/resolver.ts';
 import type { ExternalTransport, PeerTransport } from '../contracts/transport.ts';
 import type { InvokeBlock } from '../blocks/invoke/index.ts';
@@ -11,6 +12,7 @@ import { collect } from '../kernel/body.ts';
 import { catalogue, type ErrorCode } from '../kernel/catalogue.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
+import { reveal } from '../kernel/secret.ts';
 
 /** An app of this process, as other apps reach it. */
 export interface LocalApp {
@@ -23,6 +25,8 @@ export interface Machine {
   readonly engine: Engine;
   readonly registry: Registry;
   readonly client: HttpClient;
+  /** The same connections for servers that YAML and apps name: what their names resolve to is checked. */
+  readonly outbound: HttpClient;
   /** Apps of this process by instance: a call between them costs no socket. */
   readonly local: Map<string, LocalApp>;
   /** Connections to the gRPC sockets of other runtimes of this machine. */
@@ -36,16 +40,23 @@ export const peerHeaders = {
   target: 'dapr-callee-app-id',
 } as const;
 
+/** Why a call cannot go to an endpoint that has no socket on this machine. */
+export function elsewhere(endpoint: Endpoint): ProaError {
+  return new ProaError('invoke.unreachable', `app "${endpoint.appId}" runs on another machine, and this runtime has no connection to it`);
+}
+
 /** Calls within this process are handed over; others go to the peer socket of the runtime that hosts the target. */
 export function createPeerTransport(machine: Machine): PeerTransport {
   return {
     send(endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> {
       const local = machine.local.get(endpoint.instance);
       if (local !== undefined) return local.invoke.receive(call);
+      const { http: address } = endpoint;
+      if (address === undefined) return Promise.reject(elsewhere(endpoint));
       const { input } = call;
       return machine.client
         .request({
-          address: endpoint.http,
+          address,
           method: input.httpMethod,
           target: `/${encodeMethodPath(input.path)}${input.query === '' ? '' : `?${input.query}`}`,
           headers: ['host', 'peer', 'x-proa-instance', endpoint.instance, ...input.headers],
@@ -81,7 +92,7 @@ export function createExternalTransport(client: HttpClient): ExternalTransport {
       const base = new URL(endpoint.baseUrl);
       const secure = base.protocol === 'https:';
       const prefix = base.pathname.replace(/\/$/, '');
-      const own = Object.entries(endpoint.headers).flatMap(([name, value]) => [name.toLowerCase(), value]);
+      const own = Object.entries(endpoint.headers).flatMap(([name, value]) => [name.toLowerCase(), reveal(value)]);
       const replaced = new Set([
         ...own.filter((_, i) => i % 2 === 0),
         'dapr-caller-app-id',
@@ -91,7 +102,7 @@ export function createExternalTransport(client: HttpClient): ExternalTransport {
       ]);
       return client.request({
         address: { host: base.hostname, port: Number(base.port || (secure ? 443 : 80)) },
-        ...(secure ? { tls: { serverName: base.hostname, ...endpoint.tls } } : {}),
+        ...(secure ? { tls: tlsOf(base.hostname, endpoint.tls) } : {}),
         method: input.httpMethod,
         target: `${prefix}/${encodeMethodPath(input.path)}${input.query === '' ? '' : `?${input.query}`}`,
         headers: ['host', base.host, ...withoutNames(input.headers, replaced), ...own],
@@ -100,6 +111,10 @@ export function createExternalTransport(client: HttpClient): ExternalTransport {
       });
     },
   };
+}
+
+function tlsOf(serverName: string, { privateKey, ...rest }: NonNullable<HttpEndpoint['tls']> = {}): NonNullable<HttpClientRequest['tls']> {
+  return { serverName, ...rest, ...(privateKey === undefined ? {} : { privateKey: privateKey.reveal() }) };
 }
 
 function withoutNames(headers: readonly string[], names: ReadonlySet<string>): string[] {

@@ -1,6 +1,5 @@
 import type { InvokeRequest } from '../contracts/app-channel.ts';
 import { createCall } from '../kernel/call.ts';
-import { CancelScope } from '../kernel/cancel.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
@@ -36,8 +35,7 @@ function answer(machine: Machine, request: Http1Request, response: Http1Response
     response.send(400, []);
     return;
   }
-  const cancel = new CancelScope();
-  request.onAbort((reason) => cancel.cancel(reason));
+  const { cancel } = request;
   const traceparent = request.header('traceparent') ?? '';
   const trace = { traceparent: isTraceparent(traceparent) ? traceparent : '', tracestate: request.header('tracestate') ?? '', baggage: '' };
   const input: InvokeRequest = {
@@ -57,9 +55,10 @@ function answer(machine: Machine, request: Http1Request, response: Http1Response
   });
   receiveFromPeer(machine, instance, call).then(
     (answered) => {
-      response.onEnd((error) =>
-        call.end.fire({ ok: error === undefined, status: answered.status, ...(error === undefined ? {} : { error }) }),
-      );
+      response.onEnd({
+        answered: (error) =>
+          void call.end.fire({ ok: error === undefined, status: answered.status, ...(error === undefined ? {} : { error }) }),
+      });
       response.sendBody(answered.status, forwardHeaders(answered.headers), answered.body);
     },
     (thrown: unknown) => {

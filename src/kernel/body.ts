@@ -26,6 +26,8 @@ export interface Body {
   readonly length: number | undefined;
   /** True for a body that can be piped again and again. */
   readonly replayable?: true;
+  /** All of a small, replayable body as one string, one character per byte: a writer of text can take it without piping. */
+  readonly latin1?: string;
   /** Consumes the body; it can be done once. Bytes that are there already are delivered before `pipe` returns. */
   pipe(sink: Sink): void;
   /** Nobody will read it: lets the source drop it. Does nothing after `pipe`. */
@@ -65,6 +67,30 @@ export function bytesBody(bytes: Uint8Array): Body {
     },
     discard() {},
   };
+}
+
+/** A small body over a string that holds one character per byte; it can be piped any number of times. */
+export function latin1Body(text: string): Body {
+  return text === '' ? emptyBody : new Latin1Body(text);
+}
+
+class Latin1Body implements Body {
+  readonly latin1: string;
+  readonly replayable = true;
+
+  constructor(text: string) {
+    this.latin1 = text;
+  }
+
+  get length(): number {
+    return this.latin1.length;
+  }
+
+  pipe(sink: Sink): void {
+    bytesBody(Buffer.from(this.latin1, 'latin1')).pipe(sink);
+  }
+
+  discard(): void {}
 }
 
 /** What `collect` answers when the body is larger than allowed. */

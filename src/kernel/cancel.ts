@@ -8,13 +8,24 @@ export interface Cancellation {
   readonly reason: unknown;
   /** Calls `listener` once when cancelled, at once if that has happened already. Returns the function that unlinks it. */
   onCancel(listener: (reason: unknown) => void): () => void;
+  /** The same without an allocation: `work.cancel` is called once, at once if that has happened already. */
+  guard(work: Cancellable): void;
+  /** The work has ended: it is not called any more. */
+  release(work: Cancellable): void;
   /** The same as an `AbortSignal`, made on first use. */
   signal(): AbortSignal;
 }
 
+/** Work that can be given up. */
+export interface Cancellable {
+  cancel(reason: unknown): void;
+}
+
 /** The writable side of a cancellation; whoever starts the work owns it. */
 export class CancelScope implements Cancellation {
-  #listeners: Set<(reason: unknown) => void> | undefined;
+  // Most scopes guard one thing at a time: it needs no set.
+  #work: Cancellable | undefined;
+  #listeners: Set<Cancellable> | undefined;
   #controller: AbortController | undefined;
   cancelled = false;
   reason: unknown = undefined;
@@ -24,9 +35,12 @@ export class CancelScope implements Cancellation {
     if (this.cancelled) return;
     this.cancelled = true;
     this.reason = reason;
+    const work = this.#work;
     const listeners = this.#listeners;
+    this.#work = undefined;
     this.#listeners = undefined;
-    if (listeners !== undefined) for (const listener of listeners) listener(reason);
+    work?.cancel(reason);
+    if (listeners !== undefined) for (const listener of listeners) listener.cancel(reason);
     this.#controller?.abort(reason);
   }
 
@@ -35,9 +49,21 @@ export class CancelScope implements Cancellation {
       listener(this.reason);
       return noop;
     }
-    this.#listeners ??= new Set();
-    this.#listeners.add(listener);
-    return () => this.#listeners?.delete(listener);
+    const work = { cancel: listener };
+    this.guard(work);
+    return () => this.release(work);
+  }
+
+  guard(work: Cancellable): void {
+    if (this.cancelled) work.cancel(this.reason);
+    // The place is only taken while nothing waits behind it, so that the order is the one in which they came.
+    else if (this.#work === undefined && this.#listeners === undefined) this.#work = work;
+    else (this.#listeners ??= new Set()).add(work);
+  }
+
+  release(work: Cancellable): void {
+    if (this.#work === work) this.#work = undefined;
+    else if (this.#listeners?.delete(work) === true && this.#listeners.size === 0) this.#listeners = undefined;
   }
 
   signal(): AbortSignal {
@@ -56,5 +82,7 @@ export const neverCancelled: Cancellation = {
   cancelled: false,
   reason: undefined,
   onCancel: () => noop,
+  guard: noop,
+  release: noop,
   signal: () => new AbortController().signal,
 };

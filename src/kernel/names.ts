@@ -37,6 +37,8 @@ export const metricNames = {
   lockLatency: 'dapr_component_lock_latencies',
   errorCode: 'dapr_error_code_total',
   resiliencyLoaded: 'dapr_resiliency_loaded',
+  resiliencyActivations: 'dapr_resiliency_activations_total',
+  resiliencyBreakerState: 'dapr_resiliency_cb_state',
   httpServerRequests: 'dapr_http_server_request_count',
   httpServerResponses: 'dapr_http_server_response_count',
   httpServerLatency: 'dapr_http_server_latency',
@@ -79,6 +81,10 @@ export const labelNames = {
   dstAppId: 'dst_app_id',
   type: 'type',
   reason: 'reason',
+  name: 'name',
+  policy: 'policy',
+  flowDirection: 'flow_direction',
+  target: 'target',
 } as const;
 
 /** Fields of a log line, in the order in which they are printed. */

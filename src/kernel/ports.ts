@@ -36,8 +36,11 @@ export interface Random {
   uuid(): string;
 }
 
-/** Where to listen or connect: TCP, or a Unix socket by its path. Port 0 takes a free one. */
-export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+/**
+ * Where to listen or connect: TCP, or a Unix socket by its path. Port 0 takes a free one. With `via` (IP addresses) a connection goes to one of those
+ * and the host is not resolved again.
+ */
+export type Address = { readonly host: string; readonly port: number; readonly via?: readonly string[] } | { readonly path: string };
 
 export interface ConnectionHandlers {
   /** `chunk` lies in a buffer shared by all connections: valid only during this call. */
@@ -81,6 +84,8 @@ export interface Network {
   /** Fails with the system's error (`code` EADDRINUSE, EACCES ...). A Unix socket is made with mode 0600. */
   listen(address: Address, accept: (connection: Connection) => void): Promise<Listener>;
   connect(address: Address): Connection;
+  /** The IP addresses of a host name, at least one. Fails with the system's error (`code` ENOTFOUND ...). */
+  resolve(host: string): Promise<readonly string[]>;
 }
 
 export interface FileStat {

@@ -1,4 +1,4 @@
-import { bytesBody, type Body, type Flow, type Sink } from './body.ts';
+import { bytesBody, emptyBody, type Body, type Flow, type Sink } from './body.ts';
 import { limits } from './limits.ts';
 
 /**
@@ -12,6 +12,7 @@ export interface ReplayBody extends Body {
 /** Makes `body` replayable when its length is known and small enough; undefined otherwise. */
 export function replayBody(body: Body): ReplayBody | undefined {
   const { length } = body;
+  if (body === emptyBody) return emptyReplay;
   if (length === undefined || length > limits.replayBytes) return undefined;
   if (length === 0)
     return {
@@ -41,6 +42,8 @@ export function replayBody(body: Body): ReplayBody | undefined {
     },
   };
 }
+
+const emptyReplay: ReplayBody = { ...emptyBody, again: () => emptyBody };
 
 function keeping(sink: Sink, keep: (chunk: Uint8Array) => void): Sink {
   return {

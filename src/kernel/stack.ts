@@ -64,44 +64,87 @@ function compile<In, Out>(layers: readonly Layer[], settleAt: SettleAt, service:
   return fuse(run, settleAt, inner) as Service<In, Out>;
 }
 
+// One wrapper per run of pairs, made for their number: most stacks have one pair, and a call of theirs costs no list.
 function fuse(pairs: readonly Pair[], settleAt: SettleAt, next: Service<never, unknown>): Service<never, unknown> {
   if (pairs.length === 0) return next;
+  const [only] = pairs;
+  const admitAll = pairs.length === 1 ? admitOne(only as Pair) : admitEach(pairs);
+  const settleAll = pairs.length === 1 ? settleOne(only as Pair) : settleEach(pairs);
+  if (settleAt === 'result') return settlingWithResult(admitAll, settleAll, next);
   return (call) => {
-    const admitted: unknown[] = [];
+    let admitted: unknown;
     try {
-      for (const pair of pairs) admitted.push(pair.admit?.(call as Call<unknown>));
-    } catch (cause) {
-      const error = ProaError.from(cause);
-      settleAll(pairs, call, { ok: false, error }, admitted);
-      return Promise.reject(error);
+      admitted = admitAll(call);
+    } catch (thrown) {
+      return Promise.reject(thrown as ProaError);
     }
-    if (settleAt === 'end') {
-      (call as Call<unknown>).end.listen((outcome) => settleAll(pairs, call, outcome, admitted));
-      return next(call);
-    }
-    return settleWithResult(pairs, call, next, admitted);
+    (call as Call<unknown>).end.listen((outcome) => settleAll(call, outcome, admitted));
+    return next(call);
   };
 }
 
-async function settleWithResult(
-  pairs: readonly Pair[],
-  call: Call<never>,
-  next: Service<never, unknown>,
-  admitted: readonly unknown[],
-): Promise<unknown> {
-  try {
-    const result = await next(call);
-    settleAll(pairs, call, succeeded, admitted);
-    return result;
-  } catch (cause) {
-    const error = ProaError.from(cause);
-    settleAll(pairs, call, { ok: false, error }, admitted);
-    throw error;
-  }
+/** Admits to every pair or to none: when one refuses, those before it are settled and the refusal is thrown as a ProaError. */
+type Admit = (call: Call<unknown>) => unknown;
+type Settle = (call: Call<unknown>, outcome: Outcome, admitted: unknown) => void;
+
+function admitOne(pair: Pair): Admit {
+  return (call) => {
+    try {
+      return pair.admit?.(call);
+    } catch (cause) {
+      throw ProaError.from(cause);
+    }
+  };
+}
+
+function settleOne(pair: Pair): Settle {
+  return (call, outcome, admitted) => pair.settle?.(call, outcome, admitted);
+}
+
+function admitEach(pairs: readonly Pair[]): Admit {
+  const settle = settleEach(pairs);
+  return (call) => {
+    const admitted: unknown[] = [];
+    try {
+      for (const pair of pairs) admitted.push(pair.admit?.(call));
+      return admitted;
+    } catch (cause) {
+      const error = ProaError.from(cause);
+      settle(call, { ok: false, error }, admitted);
+      throw error;
+    }
+  };
+}
+
+function settleEach(pairs: readonly Pair[]): Settle {
+  return (call, outcome, admitted) => {
+    const values = admitted as readonly unknown[];
+    for (let i = values.length - 1; i >= 0; i--) pairs[i]?.settle?.(call, outcome, values[i]);
+  };
+}
+
+function settlingWithResult(admitAll: Admit, settleAll: Settle, next: Service<never, unknown>): Service<never, unknown> {
+  return (call) => {
+    let admitted: unknown;
+    try {
+      admitted = admitAll(call);
+    } catch (thrown) {
+      return Promise.reject(thrown as ProaError);
+    }
+    const failed = (cause: unknown): never => {
+      const error = ProaError.from(cause);
+      settleAll(call, { ok: false, error }, admitted);
+      throw error;
+    };
+    try {
+      return next(call).then((result) => {
+        settleAll(call, succeeded, admitted);
+        return result;
+      }, failed);
+    } catch (cause) {
+      return Promise.reject(cause as Error).catch(failed);
+    }
+  };
 }
 
 const succeeded: Outcome = { ok: true };
-
-function settleAll(pairs: readonly Pair[], call: Call<unknown>, outcome: Outcome, admitted: readonly unknown[]): void {
-  for (let i = admitted.length - 1; i >= 0; i--) pairs[i]?.settle?.(call, outcome, admitted[i]);
-}

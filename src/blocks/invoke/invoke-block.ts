@@ -1,9 +1,9 @@
 import type { BlockContext } from '../../contracts/block-context.ts';
 import type { AppChannel, InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
-import type { Endpoint, Resolver } from '../../contracts/resolver.ts';
+import { eligible, type Endpoint, type Resolver } from '../../contracts/resolver.ts';
 import type { HttpEndpoint } from '../../contracts/resources.ts';
 import type { ExternalTransport, PeerTransport } from '../../contracts/transport.ts';
-import { derive, type Call } from '../../kernel/call.ts';
+import { withInput, type Call } from '../../kernel/call.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
 import type { InvokeBlock } from './index.ts';
@@ -29,8 +29,7 @@ const targetsMax = 10_000;
 /** Builds the block. One stack is compiled per target app and kept; a call looks up one map and, when the target is known, is sent in the same turn. */
 export function createInvokeBlock(context: BlockContext, dependencies: InvokeDependencies): InvokeBlock {
   const targets = new Map<string, InvokeService>();
-  const endpoints = new Map<string, { list: readonly Endpoint[]; next: number }>();
-  const stopListening = dependencies.resolver.onChange((appId, namespace) => endpoints.delete(`${namespace}\0${appId}`));
+  const places = new Places(dependencies.resolver);
   const received = context.govern(
     { block: 'invoke', name: context.appId, operation: 'receive', direction: 'inbound' },
     receive(context, dependencies),
@@ -38,7 +37,7 @@ export function createInvokeBlock(context: BlockContext, dependencies: InvokeDep
 
   const compile = (appId: string): InvokeService => {
     const target = { block: 'invoke', name: appId, operation: 'call', direction: 'outbound' } as const;
-    const service = context.govern(target, send(context, dependencies, endpoints));
+    const service = context.govern(target, send(context, dependencies, { appId, places }));
     if (targets.size >= targetsMax) targets.delete(targets.keys().next().value as string);
     targets.set(appId, service);
     return service;
@@ -48,7 +47,7 @@ export function createInvokeBlock(context: BlockContext, dependencies: InvokeDep
     call: (call) => (targets.get(call.input.appId) ?? compile(call.input.appId))(call),
     receive: received,
     close: () => {
-      stopListening();
+      places.close();
       return Promise.resolve();
     },
   };
@@ -67,49 +66,81 @@ function receive(context: BlockContext, dependencies: InvokeDependencies): Invok
   };
 }
 
-type EndpointCache = Map<string, { list: readonly Endpoint[]; next: number }>;
-
-function send(context: BlockContext, dependencies: InvokeDependencies, cache: EndpointCache): InvokeService {
-  return (call) => {
-    const { appId } = call.input;
-    const external = externalTarget(appId, dependencies.httpEndpoints());
-    if (external !== undefined) return failing(appId, dependencies.external.send(external, call));
-    const [name, namespace] = splitAppId(appId, context.namespace);
-    const known = cache.get(`${namespace}\0${name}`);
-    if (known !== undefined) return failing(appId, sendTo(context, dependencies, call, pick(known)));
-    return failing(appId, resolveAndSend(context, dependencies, cache, { call, name, namespace }));
-  };
+/** The instances of an app, and whose turn it is: round robin; peak-EWMA and the other balancers belong to the mesh. */
+interface Instances {
+  readonly list: readonly Endpoint[];
+  next: number;
 }
 
-interface Unresolved {
-  readonly call: Call<InvokeRequest>;
-  readonly name: string;
-  readonly namespace: string;
-}
+/** Where apps are, as of the last question; forgotten when the resolver says that a name's endpoints are others now. */
+class Places {
+  readonly #known = new Map<string, Instances>();
+  readonly #resolver: Resolver;
+  readonly #stop: () => void;
+  /** Rises with every change: what was remembered under a lower one has to be asked for again. */
+  changes = 0;
 
-async function resolveAndSend(
-  context: BlockContext,
-  dependencies: InvokeDependencies,
-  cache: EndpointCache,
-  { call, name, namespace }: Unresolved,
-): Promise<InvokeResponse> {
-  const list = await dependencies.resolver.resolve(name, namespace);
-  if (list.length === 0) {
-    call.input.body.discard();
-    throw new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {
-      hint: 'is it running? `proa list` shows the apps that are',
+  constructor(resolver: Resolver) {
+    this.#resolver = resolver;
+    this.#stop = resolver.onChange((appId, namespace) => {
+      this.changes++;
+      this.#known.delete(`${namespace}\0${appId}`);
     });
   }
-  const entry = { list, next: 0 };
-  cache.set(`${namespace}\0${name}`, entry);
-  return sendTo(context, dependencies, call, pick(entry));
+
+  known(name: string, namespace: string): Instances | undefined {
+    return this.#known.get(`${namespace}\0${name}`);
+  }
+
+  /** Fails with `invoke.failed` when there are none. */
+  async find(name: string, namespace: string): Promise<Instances> {
+    const list = eligible((await this.#resolver.resolve(name, namespace)).endpoints);
+    if (list.length === 0) {
+      throw new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {
+        hint: 'is it running? `proa list` shows the apps that are',
+      });
+    }
+    const found = { list, next: 0 };
+    this.#known.set(`${namespace}\0${name}`, found);
+    return found;
+  }
+
+  close(): void {
+    this.#stop();
+  }
 }
 
-// Round robin among the instances; peak-EWMA and the other balancers belong to the mesh.
-function pick(entry: { list: readonly Endpoint[]; next: number }): Endpoint {
-  const endpoint = entry.list[entry.next % entry.list.length] as Endpoint;
-  entry.next = (entry.next + 1) % entry.list.length;
-  return endpoint;
+function pick(instances: Instances): Endpoint {
+  const { list, next } = instances;
+  instances.next = next + 1 < list.length ? next + 1 : 0;
+  return list[next] as Endpoint;
+}
+
+// What a call does not change (where the target is, which text names it) is found once per target and change, not once per call.
+function send(context: BlockContext, dependencies: InvokeDependencies, target: { appId: string; places: Places }): InvokeService {
+  const { appId, places } = target;
+  const [name, namespace] = splitAppId(appId, context.namespace);
+  let instances: Instances | undefined;
+  let seenChanges = -1;
+  return (call) => {
+    const external = externalTarget(appId, dependencies.httpEndpoints());
+    if (external !== undefined) return failing(appId, dependencies.external.send(external, call));
+    if (instances === undefined || seenChanges !== places.changes) {
+      seenChanges = places.changes;
+      instances = places.known(name, namespace);
+    }
+    if (instances !== undefined) return failing(appId, sendTo(context, dependencies, call, pick(instances)));
+    return failing(
+      appId,
+      places.find(name, namespace).then(
+        (found) => sendTo(context, dependencies, call, pick(found)),
+        (error: unknown) => {
+          call.input.body.discard();
+          throw error;
+        },
+      ),
+    );
+  };
 }
 
 function sendTo(
@@ -135,7 +166,7 @@ function sendTo(
     body: input.body,
     replayable: input.replayable,
   };
-  return dependencies.peers.send(endpoint, derive(call, { input: stamped }));
+  return dependencies.peers.send(endpoint, withInput(call, stamped));
 }
 
 // Dapr's text around every failed invocation; denials keep their own.
@@ -161,7 +192,7 @@ function splitAppId(appId: string, ownNamespace: string): readonly [string, stri
 }
 
 function externalTarget(appId: string, endpoints: ReadonlyMap<string, HttpEndpoint>): HttpEndpoint | undefined {
-  const named = endpoints.get(appId);
+  const named = endpoints.size === 0 ? undefined : endpoints.get(appId);
   if (named !== undefined) return named;
-  return /^https?:\/\//.test(appId) ? { name: appId, baseUrl: appId, headers: {} } : undefined;
+  return appId.startsWith('http') && /^https?:\/\//.test(appId) ? { name: appId, baseUrl: appId, headers: {} } : undefined;
 }

@@ -218,6 +218,7 @@ class OwnedJournal implements JournalEngine {
   async #close(): Promise<void> {
     const { groups, housekeeping, highWater, writer, segments, board, ownership } = this.#parts;
     board.clear();
+    if (!ownership.lost) await housekeeping.tidy();
     await groups.close();
     this.#closed = true;
     await housekeeping.close();

@@ -347,3 +347,30 @@ describe('journal: ownership', () => {
     });
   }
 });
+
+describe('starts and ends', () => {
+  it('leaves a directory that does not grow with the number of starts', async () => {
+    const disk = simulated(5);
+    const sizes: number[] = [];
+    for (let start = 0; start < 40; start++) {
+      const engine = await journal(disk, {});
+      if (start % 3 === 0)
+        await engine.commit({
+          put: [{ key: 'k', value: valueOf('k', start) }],
+          append: [{ log: 'l', entries: [{ data: valueOf('k', start) }] }],
+        });
+      await engine.close();
+      const names = await disk.list(directory);
+      const files = await Promise.all(names.map((name) => disk.stat(`${directory}/${name}`)));
+      sizes.push(files.reduce((sum, file) => sum + (file?.sizeBytes ?? 0), 0));
+    }
+    expect(Math.max(...sizes.slice(10))).toBeLessThan(Math.max(...sizes.slice(0, 10)) + 8 * 1024);
+    expect(Math.max(...sizes)).toBeLessThan(128 * 1024);
+    // Epoch files are empty, and stay for owners that slept.
+    expect((await disk.list(directory)).filter((name) => !name.startsWith('epoch-')).length).toBeLessThan(12);
+    const engine = await journal(disk, {});
+    expect(Buffer.from((await engine.get('k'))?.value ?? '').toString()).toBe(Buffer.from(valueOf('k', 39)).toString());
+    expect((await engine.readLog('l', 0, 100)).entries.length).toBe(14);
+    await engine.close();
+  });
+});

@@ -78,7 +78,20 @@ async function open({ ports, directory, options = {}, claim }: OpenJournalOption
   const { segment } = writer;
   const mark = { epoch: ownership.epoch, segment: segment.number, offset: segment.bytes, sequence: state.sequence };
   const highWater = await HighWater.create(ports, directory, mark);
-  const engine = assemble({ clock, disk, directory, options, state, segments, ownership, writer, highWater, replayedBytes, cacheBytesMax });
+  const engine = assemble({
+    clock,
+    disk,
+    directory,
+    options,
+    state,
+    segments,
+    ownership,
+    writer,
+    highWater,
+    replayedBytes,
+    cacheBytesMax,
+    segmentBytesMax,
+  });
   await engine.clean();
   return engine.engine;
 }
@@ -95,6 +108,7 @@ interface Opened {
   readonly highWater: HighWater;
   readonly replayedBytes: number;
   readonly cacheBytesMax: number;
+  readonly segmentBytesMax: number;
 }
 
 function assemble(opened: Opened): { engine: JournalEngine; clean(): Promise<void> } {
@@ -128,6 +142,7 @@ function assemble(opened: Opened): { engine: JournalEngine; clean(): Promise<voi
     ownership,
     mover,
     snapshotEveryBytes,
+    segmentBytesMax: opened.segmentBytesMax,
     replayedBytes,
     now,
   });

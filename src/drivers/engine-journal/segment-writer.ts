@@ -36,7 +36,7 @@ export class SegmentWriter {
   #file: DiskFile;
   #nextNumber: number;
   #zeroed: number;
-  /** Behind the last write that was begun. */
+  /** Behind the last write that was begun, durable or not. */
   #end: number;
   #ahead = aheadBytesMin;
   #zeroing: Promise<void> | undefined;
@@ -100,8 +100,12 @@ export class SegmentWriter {
     }
   }
 
+  /** Gives the zeros behind the end back, unless something was written there that the next owner may count as part of the journal. */
   async close(): Promise<void> {
     await this.#zeroing;
+    const { bytes } = this.#segment;
+    // It only saves space, and the next start a look through them.
+    if (this.#end === bytes && this.#zeroed > bytes) await this.#file.truncate(bytes).catch(() => {});
     await this.#file.close();
   }
 

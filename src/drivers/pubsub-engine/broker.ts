@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { engineLimits, type Append, type Engine, type NewLogEntry } from '../../contracts/engine.ts';
 import type { Consumer, OutgoingMessage, PubSub, PubSubCapability, SubscribeRequest, Subscription } from '../../contracts/pubsub.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
+import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import type { Clock, Random } from '../../kernel/ports.ts';
 import type { EngineBrokerConfig } from './config.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -236,5 +236,5 @@ function fitsBatch(message: OutgoingMessage): boolean {
 }
 
 function commitId(topic: string, dedupe: string): string {
-  return `event:${createHash('sha256').update(`${topic}\0${dedupe}`).digest('base64url')}`;
+  return `event:${nodeCrypto().createHash('sha256').update(`${topic}\0${dedupe}`).digest('base64url')}`;
 }

@@ -3,7 +3,7 @@ import { createFakeClock } from '../../testing/fake-clock.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import type { Endpoint } from '../../contracts/resolver.ts';
 import { createMemoryContents, createMemoryEngine } from '../engine-memory/memory-engine.ts';
-import { createEngineRegistry } from './index.ts';
+import { createEngineRegistry } from './engine-registry.ts';
 
 const endpoint = (instance: string): Endpoint => ({
   appId: 'a',
@@ -24,14 +24,14 @@ describe('the registry over the engine', () => {
   it('finds what another process announced, and tells when it leaves', async () => {
     const { registry } = machine();
     const [here, there] = [registry(), registry()];
-    expect(await here.resolve('a', 'n')).toEqual([]);
+    expect(await here.resolve('a', 'n')).toEqual({ endpoints: [], source: 'engine' });
     const leave = await there.announce(endpoint('one'));
-    expect(await here.resolve('a', 'n')).toEqual([endpoint('one')]);
-    expect(await here.resolve('a', 'other')).toEqual([]);
+    expect(await here.resolve('a', 'n')).toEqual({ endpoints: [endpoint('one')], source: 'engine' });
+    expect((await here.resolve('a', 'other')).endpoints).toEqual([]);
     expect(await here.list()).toHaveLength(1);
     await leave();
     await here.close();
-    expect(await registry().resolve('a', 'n')).toEqual([]);
+    expect((await registry().resolve('a', 'n')).endpoints).toEqual([]);
   });
 
   it('forgets an instance that stopped renewing within its time to live, and keeps one that lives', async () => {
@@ -39,7 +39,7 @@ describe('the registry over the engine', () => {
     const [watcher, dying, living] = [registry(), registry(), registry()];
     await dying.announce(endpoint('dying'));
     await living.announce(endpoint('living'));
-    expect(await watcher.resolve('a', 'n')).toHaveLength(2);
+    expect((await watcher.resolve('a', 'n')).endpoints).toHaveLength(2);
     const changes: string[] = [];
     watcher.onChange((appId) => changes.push(appId));
     await dying.close();
@@ -47,7 +47,7 @@ describe('the registry over the engine', () => {
       clock.advance(3_000);
       await settled();
     }
-    expect((await watcher.resolve('a', 'n')).map(({ instance }) => instance)).toEqual(['living']);
+    expect((await watcher.resolve('a', 'n')).endpoints.map(({ instance }) => instance)).toEqual(['living']);
     expect(changes).toContain('a');
   });
 });

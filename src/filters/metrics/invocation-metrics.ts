@@ -41,29 +41,40 @@ export function outboundInvocationMetrics(options: InvocationMetricsOptions): Pa
   };
 }
 
+/** What is counted of one calling app. */
+interface CallerSeries {
+  readonly received: Counter;
+  readonly answered: Map<number, Counter>;
+}
+
 /** Incoming invocations: received by caller, answered by status. */
 export function inboundInvocationMetrics(metrics: Metrics): Pair {
-  const received = new Map<string, Counter>();
-  const answered = new Map<string, Counter>();
-  const of = (map: Map<string, Counter>, key: string, make: () => Counter): Counter => {
-    let counter = map.get(key);
-    if (counter === undefined) {
-      counter = make();
-      map.set(key, counter);
-    }
-    return counter;
+  const callers = new Map<string, CallerSeries>();
+  const make = (appId: string): CallerSeries => {
+    const series = {
+      received: metrics.counter(metricNames.invocationRequestReceived, { [labelNames.srcAppId]: appId }),
+      answered: new Map<number, Counter>(),
+    };
+    callers.set(appId, series);
+    return series;
   };
   return {
     admit(call) {
       const { appId } = call.caller;
-      of(received, appId, () => metrics.counter(metricNames.invocationRequestReceived, { [labelNames.srcAppId]: appId })).add(1);
+      const series = callers.get(appId) ?? make(appId);
+      series.received.add(1);
+      return series;
     },
-    settle(call, outcome) {
-      const status = String(statusOf(outcome));
-      const { appId } = call.caller;
-      of(answered, `${status} ${appId}`, () =>
-        metrics.counter(metricNames.invocationResponseSent, { [labelNames.dstAppId]: appId, [labelNames.status]: status }),
-      ).add(1);
+    settle(call, outcome, admitted) {
+      const { answered } = admitted as CallerSeries;
+      const status = statusOf(outcome);
+      let counter = answered.get(status);
+      if (counter === undefined) {
+        const labels = { [labelNames.dstAppId]: call.caller.appId, [labelNames.status]: String(status) };
+        counter = metrics.counter(metricNames.invocationResponseSent, labels);
+        answered.set(status, counter);
+      }
+      counter.add(1);
     },
   };
 }

@@ -69,7 +69,7 @@ export function createAnswerer(
 }
 
 function invoke(options: AnswererOptions, request: FrontRequest): Promise<Dispatched> {
-  const target = options.invocations ? invokeTarget(foldSlashes(request.path), (name) => request.header(name)) : undefined;
+  const target = options.invocations ? invokeTarget(foldSlashes(request.path), request) : undefined;
   if (target === undefined) {
     return refused(request, new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id'));
   }

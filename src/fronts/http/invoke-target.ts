@@ -13,10 +13,10 @@ const separator = '/method/';
  * The target of a request that no row takes, in this order: header `dapr-app-id`, basic authorization with the user `dapr-app-id`, the URL
  * (Dapr reference 3). An app id that is a URL may be percent-encoded or not. Undefined when nothing names an app.
  */
-export function invokeTarget(path: string, header: (name: string) => string | undefined): InvokeTarget | undefined {
-  const named = header('dapr-app-id');
+export function invokeTarget(path: string, request: { header(name: string): string | undefined }): InvokeTarget | undefined {
+  const named = request.header('dapr-app-id');
   if (named !== undefined && named !== '') return { appId: named, rawMethod: stripInvokePrefix(path) };
-  const authorized = appIdOfAuthorization(header('authorization'));
+  const authorized = appIdOfAuthorization(request.header('authorization'));
   if (authorized !== undefined) return { appId: authorized, rawMethod: stripInvokePrefix(path) };
   return targetOfPath(path);
 }
@@ -27,7 +27,10 @@ function targetOfPath(path: string): InvokeTarget | undefined {
   if (at <= prefix.length) return undefined;
   const appId = unescapeQuery(path.slice(prefix.length, at));
   // Path cleaning may have folded the two slashes of a URL that was not encoded.
-  return { appId: appId.replace(/^(https?):\/+/, '$1://'), rawMethod: path.slice(at + separator.length) };
+  return {
+    appId: appId.startsWith('http') ? appId.replace(/^(https?):\/+/, '$1://') : appId,
+    rawMethod: path.slice(at + separator.length),
+  };
 }
 
 function stripInvokePrefix(path: string): string {

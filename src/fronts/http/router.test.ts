@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createSecret } from '../../kernel/secret.ts';
 import { createTokenCheck } from './api-token.ts';
 import { isBaggage } from './baggage.ts';
 import { invokeTarget } from './invoke-target.ts';
@@ -46,7 +47,7 @@ describe('the route table', () => {
 });
 
 describe('the target of an invocation', () => {
-  const of = (path: string, headers: Record<string, string> = {}) => invokeTarget(path, (name) => headers[name]);
+  const of = (path: string, headers: Record<string, string> = {}) => invokeTarget(path, { header: (name) => headers[name] });
   it('comes from the header, basic authorization, or the URL, in this order', () => {
     expect(of('/orders/1', { 'dapr-app-id': 'a' })).toEqual({ appId: 'a', rawMethod: 'orders/1' });
     const authorization = `Basic ${Buffer.from('dapr-app-id:b').toString('base64')}`;
@@ -66,9 +67,9 @@ describe('small parsers', () => {
   });
 
   it('compares tokens, two of which may be valid at once (T7, T9)', () => {
-    const fits = createTokenCheck(['old', 'new']);
+    const fits = createTokenCheck(['old', 'new'].map(createSecret));
     expect([fits('old'), fits('new'), fits('other'), fits(undefined), fits('')]).toEqual([true, true, false, false, false]);
-    expect(createTokenCheck([''])(undefined)).toBe(true);
+    expect(createTokenCheck([createSecret('')])(undefined)).toBe(true);
   });
 
   it.each([

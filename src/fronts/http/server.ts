@@ -1,21 +1,25 @@
 import type { ActiveSpan, Blocks, FrontMetricsSource, Tracer } from '../../blocks/runtime/index.ts';
 import type { Caller } from '../../kernel/call.ts';
-import { CancelScope } from '../../kernel/cancel.ts';
-import { ProaError } from '../../kernel/errors.ts';
+import type { Body } from '../../kernel/body.ts';
+import type { CancelScope } from '../../kernel/cancel.ts';
+import type { ProaError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Address, Connection, Ports } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { isTraceparent, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Http1Request } from '../../wire/http1/request.ts';
-import type { Http1Response } from '../../wire/http1/response.ts';
+import type { AnswerEnd, Http1Response } from '../../wire/http1/response.ts';
 import { serveHttp1, type Http1Server } from '../../wire/http1/server.ts';
 import { createAnswerer, type FrontRequest } from './answer.ts';
 import { createTokenCheck } from './api-token.ts';
 import { isBaggage } from './baggage.ts';
 import { createCors } from './cors.ts';
 import type { Dispatched } from './dispatch.ts';
-import { createFrontMetrics, type FrontMetrics } from './front-metrics.ts';
+import { createFrontMetrics, type HttpMetrics } from './front-metrics.ts';
+import type { HttpMetricsOptions } from './path-label.ts';
 import type { Pipeline } from './pipeline.ts';
+import type { Reply } from './reply.ts';
 import type { Route } from './route.ts';
 import { createRouter, type Match } from './router.ts';
 
@@ -31,12 +35,16 @@ export interface HttpFrontOptions {
   readonly routes: readonly Route[];
   readonly invocations: boolean;
   /** Empty: no token is asked for. */
-  readonly apiTokens: readonly string[];
+  readonly apiTokens: readonly Secret[];
   readonly allowedOrigins: string;
   readonly bodyBytesMax: number;
   readonly headerBytesMax: number;
   /** `httpPipeline`. */
   readonly pipeline?: Pipeline;
+  /** How requests are counted (`spec.metrics.http`). */
+  readonly httpMetrics?: HttpMetricsOptions;
+  /** Told of every error that was answered, for `spec.metrics.recordErrorCodes`. */
+  readonly countError?: (error: ProaError) => void;
   /** One line per call, when API logging is on. */
   readonly apiLog?: (call: { method: string; path: string; name: string; status: number; tookMs: number; userAgent: string }) => void;
   readonly onHttp2Preface?: (connection: Connection, firstBytes: Uint8Array) => void;
@@ -55,7 +63,7 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
     invocations: options.invocations,
   });
   const answer: Answerer = options.pipeline === undefined ? answerer : options.pipeline.around(answerer, router);
-  const metrics = createFrontMetrics(options.metrics);
+  const shared: ExchangeShared = { options, metrics: createFrontMetrics(options.metrics, options.httpMetrics), answer };
   const tokenFits = createTokenCheck(options.apiTokens);
   const cors = createCors(options.allowedOrigins);
 
@@ -83,81 +91,85 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
         return response.send(400, ['content-type', 'text/plain'], 'invalid baggage header');
       }
       const span = health ? undefined : options.tracer.start('server', request.path, incomingTrace(request, baggage));
-      new Exchange(options, { request, response, span, metrics, extra: origin === undefined ? [] : cors.headersFor(origin) }).run(
-        answer,
-        match,
-      );
+      if (origin !== undefined) allowOrigin(response, cors.headersFor(origin));
+      new Exchange(shared, { request, response, span, match }).run();
       return undefined;
     },
   });
+}
+
+/** What all exchanges of a listener have in common. */
+interface ExchangeShared {
+  readonly options: HttpFrontOptions;
+  readonly metrics: HttpMetrics;
+  readonly answer: Answerer;
 }
 
 interface ExchangeParts {
   readonly request: Http1Request;
   readonly response: Http1Response;
   readonly span: ActiveSpan | undefined;
-  readonly metrics: FrontMetrics;
-  readonly extra: readonly string[];
+  readonly match: Match | 'bad-escape' | undefined;
 }
 
-const noTrace: TraceContext = { traceparent: '', tracestate: '', baggage: '' };
-
-/** One request from its head to its last byte: the only place that ends its call, its span and its measurement. */
-class Exchange {
-  readonly #options: HttpFrontOptions;
+/**
+ * One request from its head to its last byte: the only place that ends its call, its span and its measurement. It is also what the answerer reads and
+ * what the response tells of its end, so that a request costs one object here.
+ */
+class Exchange implements FrontRequest, AnswerEnd {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly headers: readonly string[];
+  readonly body: Body;
+  readonly trace: TraceContext;
+  readonly cancel: CancelScope;
+  readonly #shared: ExchangeShared;
   readonly #parts: ExchangeParts;
   readonly #startedMs: number;
+  #dispatched: Dispatched | undefined = undefined;
 
-  constructor(options: HttpFrontOptions, parts: ExchangeParts) {
-    this.#options = options;
+  constructor(shared: ExchangeShared, parts: ExchangeParts) {
+    const { request } = parts;
+    this.method = request.method;
+    this.path = request.path;
+    this.query = request.query ?? '';
+    this.headers = request.headers;
+    this.body = request.body;
+    this.trace = parts.span?.trace ?? noTrace;
+    this.cancel = request.cancel;
+    this.#shared = shared;
     this.#parts = parts;
-    this.#startedMs = options.ports.clock.mono();
+    this.#startedMs = shared.options.ports.clock.mono();
   }
 
-  run(answer: Answerer, match: Match | 'bad-escape' | undefined): void {
-    const { request, span } = this.#parts;
-    const cancel = new CancelScope();
-    request.onAbort((reason) => cancel.cancel(reason ?? new ProaError('cancelled', 'the client went away')));
-    answer(
-      {
-        method: request.method,
-        path: request.path,
-        query: request.query ?? '',
-        headers: request.headers,
-        header: (name) => request.header(name),
-        body: request.body,
-        trace: span?.trace ?? noTrace,
-        cancel,
-      },
-      match,
-    ).then(
-      (dispatched) => this.#write(dispatched, match),
+  header(name: string): string | undefined {
+    return this.#parts.request.header(name);
+  }
+
+  run(): void {
+    this.#shared.answer(this, this.#parts.match).then(
+      (dispatched) => this.#write(dispatched),
       (error: unknown) => {
-        this.#options.log.error('a request could not be answered', { error: String(error) });
+        this.#shared.options.log.error('a request could not be answered', { error: String(error) });
         this.#parts.response.send(500, []);
       },
     );
   }
 
-  #write({ reply, call, error }: Dispatched, match: Match | 'bad-escape' | undefined): void {
-    const { response, span, extra } = this.#parts;
-    const traced = span !== undefined && span.trace.traceparent !== '' && !has(reply.headers, 'traceparent');
-    const headers =
-      extra.length === 0 && !traced
-        ? reply.headers
-        : [...reply.headers, ...extra, ...(traced ? ['traceparent', span.trace.traceparent] : [])];
-    response.onEnd((broken) => {
-      const ok = error === undefined && broken === undefined && reply.status < 500;
-      call?.end.fire(ok ? { ok, status: reply.status } : { ok, status: reply.status, error: error ?? broken });
-      span?.end(reply.status < 400, reply.status);
-      this.#measure(reply.status, match);
-    });
+  #write(dispatched: Dispatched): void {
+    const { response } = this.#parts;
+    const { reply, error } = dispatched;
+    this.#dispatched = dispatched;
+    if (error !== undefined) this.#shared.options.countError?.(error);
+    response.onEnd(this);
     try {
-      if (reply.stream === undefined) response.send(reply.status, headers, reply.body ?? '');
-      else response.sendBody(reply.status, headers, reply.stream);
+      this.#traced(reply);
+      if (reply.stream === undefined) response.send(reply.status, reply.headers, reply.body ?? '');
+      else response.sendBody(reply.status, reply.headers, reply.stream);
     } catch (thrown) {
       reply.stream?.discard();
-      this.#options.log.error('an answer could not be written', { error: String(thrown) });
+      this.#shared.options.log.error('an answer could not be written', { error: String(thrown) });
       response.send(
         502,
         ['content-type', 'application/json'],
@@ -166,16 +178,48 @@ class Exchange {
     }
   }
 
-  #measure(status: number, match: Match | 'bad-escape' | undefined): void {
-    const { request, metrics } = this.#parts;
-    const { ports, apiLog } = this.#options;
-    const tookMs = ports.clock.mono() - this.#startedMs;
-    metrics.record({ method: request.method, path: request.path, status, tookMs });
+  // A valid baggage goes back to whoever sent it.
+  #traced({ headers }: Reply): void {
+    const { traceparent, baggage } = this.trace;
+    if (traceparent === '' || has(headers, 'traceparent')) return;
+    const { response } = this.#parts;
+    response.also('traceparent', traceparent);
+    if (baggage !== '') response.also('baggage', baggage);
+  }
+
+  answered(broken: unknown): void {
+    const { reply, call, error } = this.#dispatched as Dispatched;
+    const { status } = reply;
+    const ok = error === undefined && broken === undefined && status < 500;
+    call?.end.fire(ok ? { ok, status } : { ok, status, error: error ?? broken });
+    this.#parts.span?.end(status < 400, status);
+    this.#measure(reply);
+  }
+
+  #measure(reply: Reply): void {
+    const { metrics, options } = this.#shared;
+    const { apiLog } = options;
+    const { status } = reply;
+    const tookMs = options.ports.clock.mono() - this.#startedMs;
+    const { method, path, body } = this;
+    metrics.record({ method, path, status, tookMs, requestBytes: body.length, responseBytes: bytesOf(reply) });
     if (apiLog === undefined) return;
+    const { match } = this.#parts;
     const name = typeof match === 'object' ? match.route.name : 'InvokeService';
-    apiLog({ method: request.method, path: request.path, name, status, tookMs, userAgent: request.header('user-agent') ?? '' });
+    apiLog({ method: this.method, path: this.path, name, status, tookMs, userAgent: this.header('user-agent') ?? '' });
   }
 }
+
+// A text's length stands for its bytes: it is ASCII but for what callers wrote into it.
+function bytesOf({ body, stream }: Reply): number | undefined {
+  return stream === undefined ? (body?.length ?? 0) : stream.length;
+}
+
+function allowOrigin(response: Http1Response, headers: readonly string[]): void {
+  for (let i = 0; i < headers.length; i += 2) response.also(headers[i] as string, headers[i + 1] as string);
+}
+
+const noTrace: TraceContext = { traceparent: '', tracestate: '', baggage: '' };
 
 function incomingTrace(request: Http1Request, baggage: string): TraceContext {
   const traceparent = request.header('traceparent');

@@ -1,11 +1,12 @@
 import { closest } from '../../kernel/closest.ts';
 import type { Disk } from '../../kernel/ports.ts';
+import { resiliencyRules } from '../../mesh/policy/resiliency.ts';
 import { checkComponent, type DriverIndex } from './check-component.ts';
 import { embeddedDefaults, type DefaultsMode } from './defaults.ts';
 import { readComponent } from './kinds/component.ts';
 import { defaultConfiguration, readConfiguration } from './kinds/configuration.ts';
 import { readHttpEndpoint } from './kinds/http-endpoint.ts';
-import { checkPolicyNames, readResiliency } from './kinds/resiliency.ts';
+import { checkPolicyNames, checkTargets, compileTrips, readResiliency } from './kinds/resiliency.ts';
 import { readSubscription } from './kinds/subscription.ts';
 import type { ComponentResource, LoadedResources, ResourceHead, RuntimeConfiguration } from './model.ts';
 import { sortProblems, type Problem } from './problem.ts';
@@ -144,6 +145,8 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
   const components = [...written.filter(loading.inScope), ...defaults];
   const resiliencies = loading.ofKind(found, 'Resiliency', readResiliency).filter(({ resource }) => loading.inScope(resource));
   checkPolicyNames(resiliencies, loading.reading());
+  checkTargets(resiliencies, loading.reading());
+  const trips = await compileTrips(resiliencies, loading.reading());
   const resources = {
     components: await checkAll(components, configuration, loading),
     subscriptions: loading
@@ -155,6 +158,7 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
       .map(({ resource }) => resource)
       .filter(loading.inScope),
     resiliencies: resiliencies.map(({ resource }) => resource),
+    policies: { ...resiliencyRules(resiliencies.map(({ resource }) => resource)), trips },
     configuration,
   };
   return { ...resources, problems: sortProblems(problems) };

@@ -2,7 +2,7 @@ import type { Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import { Deframer } from './framing.ts';
-import { http2Codes, type HeaderList, type Http2Session, type Http2Stream, type Http2StreamHandlers } from './http2.ts';
+import { http2Codes, type HeaderList, type Http2Session, type Http2Stream, type Http2StreamHandlers } from '../http2/http2.ts';
 import { SendQueue } from './message-writer.ts';
 import { applicationMetadata, formatTimeout, headerValue } from './metadata.ts';
 import { fromGrpcStatus, grpcStatus, readStatus, statusOfHttp, statusOfReset, type GrpcStatus } from './status.ts';

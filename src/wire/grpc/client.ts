@@ -13,11 +13,10 @@ import {
   type Http2StreamHandlers,
   type Http2Transport,
   type KeepAlive,
-} from './http2.ts';
+} from '../http2/http2.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { MessageWriter } from './message-writer.ts';
 import { methodPath } from './method.ts';
-import { createNodeHttp2 } from './node-http2.ts';
 
 export interface GrpcClientOptions {
   readonly clock: Clock;
@@ -32,7 +31,7 @@ export interface GrpcClientOptions {
   readonly backoffMaxMs?: number;
   /** Servers of other makers end connections that ask more often than every five minutes. */
   readonly keepAlive?: KeepAlive;
-  readonly transport?: Http2Transport;
+  readonly transport: Http2Transport;
 }
 
 /** A streaming call: write, end, and iterate over what comes back. It fails with the call's error. */
@@ -80,7 +79,7 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
   const channel = new Channel({
     clock,
     random: options.random,
-    transport: options.transport ?? createNodeHttp2(clock),
+    transport: options.transport,
     address,
     ...(options.tls === undefined ? undefined : { tls: options.tls }),
     limits: { ...defaultHttp2Limits, streamsMax: 1 },

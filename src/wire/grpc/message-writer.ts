@@ -1,6 +1,6 @@
 import { ProaError } from '../../kernel/errors.ts';
 import { frame } from './framing.ts';
-import type { Http2Stream } from './http2.ts';
+import type { Http2Stream } from '../http2/http2.ts';
 
 /** Where a handler or caller of a streaming method puts its messages. */
 export interface MessageWriter<T> {

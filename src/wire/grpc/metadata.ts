@@ -1,5 +1,5 @@
 import { ProaError } from '../../kernel/errors.ts';
-import type { HeaderList } from './http2.ts';
+import type { HeaderList } from '../http2/http2.ts';
 
 /** The last value of a header, or undefined. `name` is lower case. */
 export function headerValue(headers: HeaderList, name: string): string | undefined {

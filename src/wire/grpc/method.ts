@@ -8,7 +8,7 @@ import {
   type MessageShape,
 } from '@bufbuild/protobuf';
 import type { Cancellation } from '../../kernel/cancel.ts';
-import type { HeaderList } from './http2.ts';
+import type { HeaderList } from '../http2/http2.ts';
 import type { MessageWriter } from './message-writer.ts';
 
 /** What a handler knows of its call, besides the messages. */

@@ -9,6 +9,7 @@ import {
   refereeServer,
   refereeService,
   refereeUnary,
+  transport,
 } from '../../../test/fixtures/grpc-echo.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { applicationMetadata } from './metadata.ts';
@@ -27,6 +28,7 @@ async function rig(targetPort: number) {
   const ends: GrpcStatus[] = [];
   const server = await createGrpcServer({
     clock: nodeClock,
+    transport,
     address: { host: '127.0.0.1', port: 0 },
     methods: [],
     onUnknown(stream, headers) {

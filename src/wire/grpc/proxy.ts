@@ -1,7 +1,7 @@
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { GrpcClient } from './client.ts';
-import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from './http2.ts';
+import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../http2/http2.ts';
 import { headerValue } from './metadata.ts';
 import { grpcStatus, readStatus, statusOfReset, statusTrailers, toGrpcStatus, type GrpcStatus } from './status.ts';
 
@@ -45,10 +45,9 @@ class Proxying {
   readonly caller: Http2StreamHandlers = {
     headers() {},
     data: (chunk) => {
-      if (this.#up?.write(Buffer.from(chunk)) === false) this.#down.pause();
+      if (this.#up?.write(chunk) === false) this.#down.pause();
     },
-    // As on servers: END_STREAM and RST_STREAM in one go is a cancellation and no end.
-    end: () => this.#options.clock.soon(() => this.#callerGone || this.#up?.end()),
+    end: () => this.#up?.end(),
     drain: () => this.#up?.resume(),
     close: () => {
       this.#callerGone = true;
@@ -67,7 +66,7 @@ class Proxying {
       if (status !== undefined) this.#ended(status);
     },
     data: (chunk) => {
-      if (!this.#down.write(Buffer.from(chunk))) this.#up?.pause();
+      if (!this.#down.write(chunk)) this.#up?.pause();
     },
     end: (trailers) => {
       if (this.#answered) return;

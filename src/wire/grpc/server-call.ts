@@ -2,7 +2,7 @@ import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import { Deframer } from './framing.ts';
-import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from './http2.ts';
+import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../http2/http2.ts';
 import { MessageQueue } from './message-queue.ts';
 import { SendQueue } from './message-writer.ts';
 import { checkMetadata, headerValue, parseTimeout } from './metadata.ts';
@@ -117,8 +117,7 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
     }
     const method = this.#method;
     const queue = this.#queue;
-    // Clients over node:http2 cancel with END_STREAM and RST_STREAM in one go: a cancelled upload must not look complete.
-    if (queue !== undefined) this.#context.clock.soon(() => this.#done || queue.end());
+    if (queue !== undefined) queue.end();
     else if (this.#single === undefined) this.#fail(new ProaError('internal', `${this.path} needs a request message, none came`));
     else {
       const { message } = this.#single;

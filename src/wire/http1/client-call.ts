@@ -1,10 +1,10 @@
 import { emptyBody, type Body } from '../../kernel/body.ts';
-import type { Cancellation } from '../../kernel/cancel.ts';
+import type { Cancellable, Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { nameClass, targetClass } from './char-class.ts';
 import type { ResponseHead } from './response-head.ts';
 import type { Timed } from './sweep.ts';
-import { hasHeader, headerLines } from './write-head.ts';
+import type { HeaderWriter } from './write-head.ts';
 
 /** A request to send. `content-length`, `transfer-encoding` and `connection` are written by the codec, `host` when it is missing. */
 export interface Http1ClientRequest {
@@ -59,10 +59,9 @@ const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'Q
 const withoutBody = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE', 'QUERY', 'PROPFIND']);
 
 /** One request on its way. */
-export class ClientCall implements Timed {
+export class ClientCall implements Timed, Cancellable {
   readonly request: Http1ClientRequest;
   readonly #handlers: Http1ResponseHandlers;
-  #unlink: (() => void) | undefined = undefined;
   carrier: CallCarrier | undefined = undefined;
   /** `head` or `fail` was called. */
   settled = false;
@@ -75,7 +74,7 @@ export class ClientCall implements Timed {
     this.request = request;
     this.#handlers = handlers;
     this.dueMs = dueMs;
-    if (request.cancel !== undefined) this.#unlink = request.cancel.onCancel((reason) => this.cancel(reason));
+    request.cancel?.guard(this);
   }
 
   get idempotent(): boolean {
@@ -111,19 +110,17 @@ export class ClientCall implements Timed {
   /** Nothing can be cancelled any more. */
   done(): void {
     this.carrier = undefined;
-    const unlink = this.#unlink;
-    this.#unlink = undefined;
-    unlink?.();
+    this.request.cancel?.release(this);
   }
 }
 
 /** Request line and headers up to the framing. Throws `bad-request` for what must not be sent. */
-export function requestHead(request: Http1ClientRequest, authority: string): string {
+export function requestHead(request: Http1ClientRequest, authority: string, writer: HeaderWriter): string {
   const { method, target, headers } = request;
   if (!validMethod(method)) throw new ProaError('bad-request', `the method ${JSON.stringify(method.slice(0, 32))} is not valid`);
   if (!validTarget(target)) throw new ProaError('bad-request', 'the request target is not valid');
-  const lines = headerLines(headers);
-  return `${method} ${target} HTTP/1.1\r\n${hasHeader(headers, 'host') ? '' : `host: ${authority}\r\n`}${lines}`;
+  const lines = writer.lines(headers);
+  return `${method} ${target} HTTP/1.1\r\n${writer.hasHost ? '' : `host: ${authority}\r\n`}${lines}`;
 }
 
 /** The header that frames a request without body: only methods that usually have one need it. */

@@ -1,4 +1,4 @@
-import { bytesBody, emptyBody, type Body } from '../../kernel/body.ts';
+import { emptyBody, latin1Body, type Body } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
 import { emptyFraming, Http1ClientResponse, requestHead, type CallCarrier, type ClientCall } from './client-call.ts';
@@ -10,6 +10,7 @@ import { Inflow } from './inflow.ts';
 import { OutgoingBody, type OutgoingOwner } from './outgoing-body.ts';
 import { parseResponseHead } from './response-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
+import type { HeaderWriter } from './write-head.ts';
 
 /** What the connections of one pool share. */
 export interface PoolShared {
@@ -17,6 +18,7 @@ export interface PoolShared {
   readonly sweep: Sweep;
   /** The value of the Host header when the request has none. */
   readonly authority: string;
+  readonly writer: HeaderWriter;
   /** The connection can carry the next call. */
   free(connection: ClientConnection): void;
   /** The connection is gone. `retry` is a call that got no byte of an answer from a kept connection and may be sent again. */
@@ -70,7 +72,7 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     const body = request.body ?? emptyBody;
     let head: string;
     try {
-      head = requestHead(request, this.#shared.authority);
+      head = requestHead(request, this.#shared.authority, this.#shared.writer);
     } catch (error) {
       call.fail(ProaError.from(error, 'bad-request'));
       this.#shared.free(this);
@@ -247,7 +249,7 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     if (this.#sent && typeof framing === 'object' && this.#whole(framing.length)) {
       // A small answer that is there already is copied once: stopping and starting to read costs far more than its bytes.
       const { bytes, at } = this.#inflow;
-      response.body = bytesBody(Buffer.from(bytes.subarray(at, at + framing.length)));
+      response.body = latin1Body(bytes.toString('latin1', at, at + framing.length));
       this.#inflow.at = at + framing.length;
       this.#finish();
       call.head(response);

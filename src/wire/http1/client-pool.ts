@@ -4,6 +4,7 @@ import { ClientCall, type CallCarrier, type Http1ClientRequest, type Http1Respon
 import { ClientConnection, type PoolShared } from './client-connection.ts';
 import type { Http1ClientLimits } from './client-limits.ts';
 import type { Sweep } from './sweep.ts';
+import { HeaderWriter } from './write-head.ts';
 
 export interface PoolOptions {
   readonly network: Network;
@@ -20,6 +21,9 @@ export class Http1Pool implements PoolShared, CallCarrier {
   readonly authority: string;
   readonly limits: PoolShared['limits'];
   readonly sweep: Sweep;
+  readonly writer = new HeaderWriter();
+  /** The client made room and would make a new one for this address. */
+  forgotten = false;
   readonly #network: Network;
   readonly #idle: ClientConnection[] = [];
   readonly #all = new Set<ClientConnection>();

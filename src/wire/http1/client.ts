@@ -27,14 +27,25 @@ export function createHttp1Client(options: Http1ClientOptions): Http1Client {
   const limits = { ...clientLimitDefaults, ...options.limits };
   const sweep = new Sweep(options.clock);
   const byName = new Map<string, Http1Pool>();
+  // Callers keep their address: finding its pool by identity costs no text.
+  const byAddress = new WeakMap<Address, Http1Pool>();
   let closed = false;
 
   const makeRoom = (): void => {
-    for (const [name, pool] of byName) if (pool.counts.open === 0 && pool.counts.waiting === 0) byName.delete(name);
+    for (const [name, pool] of byName)
+      if (pool.counts.open === 0 && pool.counts.waiting === 0 && byName.delete(name)) pool.forgotten = true;
     if (byName.size >= limits.addressesMax) throw new ProaError('overloaded', `connections to ${byName.size} addresses are open`);
   };
   const pool = (address: Address): Http1Pool => {
-    const name = 'path' in address ? address.path : `${address.host} ${address.port}`;
+    const kept = byAddress.get(address);
+    if (kept !== undefined && !kept.forgotten) return kept;
+    const found = named(address);
+    byAddress.set(address, found);
+    return found;
+  };
+  const named = (address: Address): Http1Pool => {
+    const name =
+      'path' in address ? address.path : `${address.host} ${address.port}${address.via === undefined ? '' : ` ${address.via.join()}`}`;
     const known = byName.get(name);
     if (known !== undefined) return known;
     if (byName.size >= limits.addressesMax) makeRoom();

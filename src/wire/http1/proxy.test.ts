@@ -97,14 +97,19 @@ function proxyTo(
     clock,
     address,
     handler(request, response) {
-      const call = pool.dispatch(
-        { method: request.method, target: request.target, headers: forwardHeaders(request.headers), body: request.body },
+      pool.dispatch(
+        {
+          method: request.method,
+          target: request.target,
+          headers: forwardHeaders(request.headers),
+          body: request.body,
+          cancel: request.cancel,
+        },
         {
           head: (answer) => response.sendBody(answer.status, forwardHeaders(answer.headers), answer.body),
           fail: (error) => response.send(error.spec.http, [], error.message),
         },
       );
-      request.onAbort((reason) => call.cancel(reason));
     },
   });
 }
@@ -210,7 +215,7 @@ describe('client, server and a proxy made of both', () => {
       clock,
       address: loopback,
       handler(request) {
-        request.onAbort(aborted);
+        request.cancel.onCancel(aborted);
         reached();
       },
     });

@@ -1,4 +1,5 @@
 import { emptyBody, type Body } from '../../kernel/body.ts';
+import { CancelScope } from '../../kernel/cancel.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** A request as the handler sees it. Everything but the body is complete when the handler is called. */
@@ -22,9 +23,8 @@ export class Http1Request implements RequestHead {
   body: Body = emptyBody;
   /** `host:port` of the client, or the path of the Unix socket. */
   readonly remote: string;
-  #abort: ((reason: unknown) => void) | undefined = undefined;
-  /** The client is gone, or broke the protocol; nobody reads the answer. */
-  aborted = false;
+  /** Cancelled when the client goes away, or breaks the protocol, before it was answered: nobody reads the answer. */
+  readonly cancel = new CancelScope();
 
   constructor(remote: string) {
     this.remote = remote;
@@ -35,20 +35,5 @@ export class Http1Request implements RequestHead {
     const { headers } = this;
     for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
     return undefined;
-  }
-
-  /** Calls once when the client goes away before it was answered (at once if it has); there is one listener. */
-  onAbort(listener: (reason: unknown) => void): void {
-    if (this.aborted) listener(undefined);
-    else this.#abort = listener;
-  }
-
-  /** For the connection only. */
-  abort(reason: unknown): void {
-    if (this.aborted) return;
-    this.aborted = true;
-    const listener = this.#abort;
-    this.#abort = undefined;
-    listener?.(reason);
   }
 }

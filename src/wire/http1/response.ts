@@ -1,13 +1,14 @@
 import type { Body } from '../../kernel/body.ts';
 import { latin1 } from './latin1.ts';
 import { OutgoingBody, type OutgoingFraming } from './outgoing-body.ts';
-import { hasHeader, headerLines, statusLine, utf8AsLatin1 } from './write-head.ts';
+import { headerLine, statusLine, utf8AsLatin1, type HeaderWriter } from './write-head.ts';
 import type { Connection } from '../../kernel/ports.ts';
 
 /** What a response needs to know of its connection. */
 export interface ResponseOwner {
   readonly connection: Connection;
   readonly date: string;
+  readonly writer: HeaderWriter;
   /** True when the connection can stay open after this answer; asked once, when the head is written. `closes`: its end is the body's. */
   keepsAlive(closes: boolean): boolean;
   /** The client has to read before more of the answer is written. */
@@ -15,6 +16,11 @@ export interface ResponseOwner {
   /** The last byte of the answer was handed to the connection. */
   responseSent(): void;
   responseBroke(error: unknown): void;
+}
+
+/** Told once, when the last byte of the answer was handed over (undefined), or when it was cut off. */
+export interface AnswerEnd {
+  answered(error: unknown): void;
 }
 
 const joinBytesMax = 16 * 1024;
@@ -27,7 +33,8 @@ export class Http1Response {
   readonly #headOnly: boolean;
   #expecting: boolean;
   #outgoing: OutgoingBody | undefined = undefined;
-  #ended: ((error: unknown) => void) | undefined = undefined;
+  #ended: AnswerEnd | undefined = undefined;
+  #also = '';
   #gone = false;
   /** An answer has been started. */
   begun = false;
@@ -89,6 +96,11 @@ export class Http1Response {
       this.#finish();
       return;
     }
+    if (body.latin1 !== undefined) {
+      if (!this.#owner.connection.write(head + body.latin1)) this.#owner.responseBlocked();
+      this.#finish();
+      return;
+    }
     this.#outgoing = new OutgoingBody(this.#owner.connection, this, head, framing);
     this.#outgoing.start(body);
   }
@@ -110,9 +122,14 @@ export class Http1Response {
     if (!this.#gone) this.#owner.connection.destroy();
   }
 
-  /** Calls once when the last byte was handed over (undefined), or when the answer was cut off. There is one listener. */
-  onEnd(listener: (error: unknown) => void): void {
+  /** There is one listener. */
+  onEnd(listener: AnswerEnd): void {
     this.#ended = listener;
+  }
+
+  /** A header of whatever is sent, behind those that are given with it. Fails as `send` does. */
+  also(name: string, value: string): void {
+    this.#also += headerLine(name, value);
   }
 
   /** For the connection only: the client reads again. */
@@ -152,10 +169,11 @@ export class Http1Response {
 
   #head(status: number, headers: readonly string[], framing: string, closes = false): string {
     const line = statusLine(status);
-    const lines = headerLines(headers);
+    const { writer } = this.#owner;
+    const lines = writer.lines(headers) + this.#also;
     const keepsAlive = this.#owner.keepsAlive(closes);
     const connection = keepsAlive ? (this.#version === 10 ? 'connection: keep-alive\r\n' : '') : 'connection: close\r\n';
-    const date = hasHeader(headers, 'date') ? '' : `date: ${this.#owner.date}\r\n`;
+    const date = writer.hasDate ? '' : `date: ${this.#owner.date}\r\n`;
     return line + lines + date + (status === 204 || status === 304 ? '' : framing) + connection + '\r\n';
   }
 
@@ -169,7 +187,7 @@ export class Http1Response {
   #end(error: unknown): void {
     const listener = this.#ended;
     this.#ended = undefined;
-    listener?.(error);
+    listener?.answered(error);
   }
 }
 

@@ -9,13 +9,14 @@ import { parseRequestHead } from './request-head.ts';
 import { Http1Request } from './request.ts';
 import { Http1Response, type ResponseOwner } from './response.ts';
 import type { Http1ServerLimits } from './server-limits.ts';
-import { statusLine } from './write-head.ts';
+import { statusLine, type HeaderWriter } from './write-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
 
 /** What the connections of one server share. */
 export interface ServerShared {
   readonly limits: Http1ServerLimits;
   readonly sweep: Sweep;
+  readonly writer: HeaderWriter;
   readonly handler: (request: Http1Request, response: Http1Response) => void;
   readonly onHttp2Preface: ((connection: Connection, firstBytes: Uint8Array) => void) | undefined;
   /** Something that the handler threw. */
@@ -69,6 +70,10 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
 
   get date(): string {
     return this.#shared.sweep.date;
+  }
+
+  get writer(): HeaderWriter {
+    return this.#shared.writer;
   }
 
   // ConnectionHandlers
@@ -358,7 +363,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
   #peerLeft(): void {
     const body = this.#body;
     const reason = new ProaError('cancelled', 'the client ended the connection');
-    if (body === undefined || body.complete) this.#request?.abort(reason);
+    if (body === undefined || body.complete) this.#request?.cancel.cancel(reason);
     else if (this.#inflow.waiting === 0 || body.wanting) this.connection.destroy();
   }
 
@@ -388,7 +393,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     this.#body = undefined;
     body?.fail(reason);
     response?.gone(reason);
-    if (request !== undefined && (response !== undefined || (body !== undefined && !body.complete))) request.abort(reason);
+    if (request !== undefined && (response !== undefined || (body !== undefined && !body.complete))) request.cancel.cancel(reason);
   }
 
   /** The time to leave runs from when the client could have read everything. */

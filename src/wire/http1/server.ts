@@ -5,6 +5,7 @@ import type { Http1Response } from './response.ts';
 import { refusal, ServerConnection, type ServerShared } from './server-connection.ts';
 import { serverLimitDefaults, type Http1ServerLimits } from './server-limits.ts';
 import { Sweep } from './sweep.ts';
+import { HeaderWriter } from './write-head.ts';
 
 export interface Http1ServerOptions {
   readonly network: Network;
@@ -40,6 +41,7 @@ export async function serveHttp1(options: Http1ServerOptions): Promise<Http1Serv
   const shared: ServerShared = {
     limits,
     sweep,
+    writer: new HeaderWriter(),
     handler: options.handler,
     onHttp2Preface: options.onHttp2Preface,
     onError: options.onError ?? (() => {}),

@@ -29,31 +29,84 @@ function same(name: string, lower: string): boolean {
  */
 export function headerLines(headers: readonly string[]): string {
   let lines = '';
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = headers[i] as string;
-    if (ownedByCodec(name)) continue;
-    const value = headers[i + 1] as string;
-    if (name.length === 0 || wrongInName.test(name))
-      throw new ProaError('bad-request', `the header name ${JSON.stringify(name.slice(0, 64))} is not valid`);
-    if (wrongInValue.test(value))
-      throw new ProaError('bad-request', `the value of the header "${name}" holds a character that is not allowed`);
-    lines += name + ': ' + value + '\r\n';
-  }
+  for (let i = 0; i + 1 < headers.length; i += 2) lines += headerLine(headers[i] as string, headers[i + 1] as string);
   return lines;
+}
+
+/** One header as a line; empty for those that the codec writes itself. Fails as `headerLines` does. */
+export function headerLine(name: string, value: string): string {
+  if (ownedByCodec(name)) return '';
+  if (name.length === 0 || wrongInName.test(name))
+    throw new ProaError('bad-request', `the header name ${JSON.stringify(name.slice(0, 64))} is not valid`);
+  if (wrongInValue.test(value))
+    throw new ProaError('bad-request', `the value of the header "${name}" holds a character that is not allowed`);
+  return name + ': ' + value + '\r\n';
+}
+
+const placesMax = 24;
+const keptCharsMax = 256;
+
+/**
+ * Writes the heads of one server or pool. Most of what follows each other there is the same, so the line of a name and value that
+ * stood in the same place of the last list is written again without being checked and joined again.
+ */
+export class HeaderWriter {
+  readonly #names: string[] = [];
+  readonly #values: string[] = [];
+  /** Undefined for what was seen once: a value that changes every time is not worth a copy. */
+  readonly #lines: (string | undefined)[] = [];
+  /** Whether the list that was written last held these headers. */
+  hasHost = false;
+  hasDate = false;
+
+  /** As `headerLines`. */
+  lines(headers: readonly string[]): string {
+    this.hasHost = false;
+    this.hasDate = false;
+    let lines = '';
+    for (let i = 0; i + 1 < headers.length; i += 2) {
+      const name = headers[i] as string;
+      if (name.length === 4) this.#note(name);
+      lines += this.#line(i >> 1, name, headers[i + 1] as string);
+    }
+    return lines;
+  }
+
+  #note(name: string): void {
+    if (same(name, 'host')) this.hasHost = true;
+    else if (same(name, 'date')) this.hasDate = true;
+  }
+
+  #line(place: number, name: string, value: string): string {
+    if (place >= placesMax) return headerLine(name, value);
+    const seen = this.#values[place] === value && this.#names[place] === name;
+    if (seen) {
+      const known = this.#lines[place];
+      if (known !== undefined) return known;
+    }
+    const line = headerLine(name, value);
+    if (seen) this.#lines[place] = flat(line);
+    else this.#see(place, name, value);
+    return line;
+  }
+
+  #see(place: number, name: string, value: string): void {
+    const kept = name.length + value.length <= keptCharsMax;
+    // No header has an empty name: such a place matches nothing.
+    this.#names[place] = kept ? name : '';
+    this.#values[place] = kept ? value : '';
+    this.#lines[place] = undefined;
+  }
+}
+
+/** The same text in one piece: what was joined is held as a tree, and walked again at every write. */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 // Expressions, not loops: names and values are mostly slices of a received head, and reading those one by one costs three times as much.
 const wrongInName = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
 const wrongInValue = /[^\t\x20-\x7e\x80-\xff]/;
-
-/** True when the list holds `name` (lower case). */
-export function hasHeader(headers: readonly string[], name: string): boolean {
-  for (let i = 0; i < headers.length; i += 2) {
-    const candidate = headers[i] as string;
-    if (candidate.length === name.length && same(candidate, name)) return true;
-  }
-  return false;
-}
 
 const phrases: Readonly<Record<number, string>> = {
   100: 'Continue', 103: 'Early Hints', 200: 'OK', 201: 'Created', 202: 'Accepted', 203: 'Non-Authoritative Information', 204: 'No Content',

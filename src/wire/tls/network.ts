@@ -1,9 +1,12 @@
 import tls from 'node:tls';
 import type { Address, Connection, ConnectionHandlers, Network } from '../../kernel/ports.ts';
+import { pinnedTarget } from '../../ports/node/pinned-target.ts';
 
 /** How a server is verified, and how we show who we are. Certificates and keys are PEM. */
 export interface TlsOptions {
   readonly serverName: string;
+  /** The protocol that is spoken over it (ALPN); HTTP/1.1 unless said otherwise. */
+  readonly alpn?: 'http/1.1' | 'h2';
   /** Accepts any certificate: only for servers whose address proves who they are (loopback), or when the user asked for it. */
   readonly insecure?: boolean;
   /** Replaces the system's roots. */
@@ -17,6 +20,7 @@ export function createTlsNetwork(options: TlsOptions): Network {
   return {
     listen: () => Promise.reject(new Error('a TLS client network does not listen')),
     connect: (address) => new TlsConnection(address, options),
+    resolve: () => Promise.reject(new Error('a TLS client network does not resolve')),
   };
 }
 
@@ -32,9 +36,9 @@ class TlsConnection implements Connection {
     this.remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
     const { serverName, insecure, rootCa, certificate, privateKey } = options;
     const socket = tls.connect({
-      ...address,
+      ...pinnedTarget(address),
       minVersion: 'TLSv1.2',
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [options.alpn ?? 'http/1.1'],
       rejectUnauthorized: insecure !== true,
       // An IP address is no server name (RFC 6066, section 3).
       ...(/^[\d.]+$|:/.test(serverName) ? {} : { servername: serverName }),

@@ -2,7 +2,7 @@ import type { Http2Server as NodeServer, ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Address, Clock, Connection } from '../../kernel/ports.ts';
 import { connectionDuplex } from './connection-duplex.ts';
-import { http2Codes, type Http2Limits, type Http2ServeOptions, type Http2Server } from './http2.ts';
+import { http2Codes, type Http2Limits, type Http2ServeOptions, type Http2Server } from '../http2/http2.ts';
 import { breakSession, guardFloods, keepAlive } from './node-http2-guard.ts';
 import { headerPairs, NodeHttp2Stream } from './node-http2-stream.ts';
 

@@ -1,6 +1,6 @@
 import type { Http2Session as NodeSession } from 'node:http2';
 import type { Clock, Timer } from '../../kernel/ports.ts';
-import { http2Codes, type KeepAlive } from './http2.ts';
+import { http2Codes, type KeepAlive } from '../http2/http2.ts';
 
 const windowMs = 10_000;
 

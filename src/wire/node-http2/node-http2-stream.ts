@@ -6,7 +6,7 @@ import type {
   ServerHttp2Stream,
 } from 'node:http2';
 import type { Clock, Timer } from '../../kernel/ports.ts';
-import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from './http2.ts';
+import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../http2/http2.ts';
 
 /** Header pairs as the object that Node takes; repeated names become lists. */
 export function headerObject(headers: HeaderList): OutgoingHttpHeaders {
@@ -66,20 +66,29 @@ export class NodeHttp2Stream implements Http2Stream {
   attach(handlers: Http2StreamHandlers): void {
     const stream = this.#stream;
     let trailers = noTrailers;
+    let waitingEnd = false;
+    const ended = (): void => {
+      if (!waitingEnd) return;
+      waitingEnd = false;
+      // Node ends the readable side of a stream that was reset, too.
+      if ((stream.rstCode ?? http2Codes.noError) === http2Codes.noError) handlers.end(trailers);
+    };
     stream.on('response', (headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => handlers.headers(raw ?? headerPairs(headers)));
     stream.on('trailers', (headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
       trailers = raw ?? headerPairs(headers);
     });
     stream.on('data', (chunk: Uint8Array) => handlers.data(chunk));
     stream.on('end', () => {
-      // Node ends the readable side of a stream that was reset, too.
-      if ((stream.rstCode ?? http2Codes.noError) === http2Codes.noError) handlers.end(trailers);
+      // Clients over node:http2 cancel with END_STREAM and RST_STREAM in one go, so the turn has to be over before an end is one.
+      waitingEnd = true;
+      this.#origin.clock.soon(ended);
     });
     stream.on('drain', () => handlers.drain());
     stream.on('wantTrailers', () => this.#finish());
     // The error is told by the close that follows.
     stream.on('error', () => {});
     stream.on('close', () => {
+      ended();
       this.#stopTimer?.cancel();
       handlers.close(this.#closeCode());
     });
@@ -94,8 +103,8 @@ export class NodeHttp2Stream implements Http2Stream {
 
   write(data: Uint8Array): boolean {
     const stream = this.#stream;
-    // A stream that is gone takes everything: its close is on its way.
-    return stream.destroyed || stream.closed || stream.writableEnded ? true : stream.write(data);
+    // A stream that is gone takes everything: its close is on its way. Node keeps what it is given, so it gets a copy.
+    return stream.destroyed || stream.closed || stream.writableEnded ? true : stream.write(Buffer.from(data));
   }
 
   end(trailers: HeaderList = noTrailers): void {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/ports.ts';
-import type { Http2Transport } from './http2.ts';
+import type { Http2Transport } from '../http2/http2.ts';
 import { connectNodeHttp2 } from './node-http2-client.ts';
 import { serveNodeHttp2 } from './node-http2-server.ts';
 

@@ -2,7 +2,7 @@ import type { ClientHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock } from '../../kernel/ports.ts';
-import { http2Codes, type ClientTls, type Http2ConnectOptions, type Http2Session } from './http2.ts';
+import { http2Codes, type ClientTls, type Http2ConnectOptions, type Http2Session } from '../http2/http2.ts';
 import { breakSession, keepAlive } from './node-http2-guard.ts';
 import { nodeSessionOptions } from './node-http2-server.ts';
 import { headerObject, NodeHttp2Stream } from './node-http2-stream.ts';

@@ -3,13 +3,18 @@ import type { Address, Connection } from '../../kernel/ports.ts';
 /** Header fields in wire order: name, value, name, value. Names are lower case; pseudo headers come first. */
 export type HeaderList = readonly string[];
 
-/** Error codes of HTTP/2 (RFC 9113, section 7) that this layer sends or looks at; `lost` is ours: the connection broke. */
+/** Error codes of HTTP/2 (RFC 9113, section 7); `lost` is ours: the connection broke. */
 export const http2Codes = {
   noError: 0,
   protocolError: 1,
   internalError: 2,
+  flowControlError: 3,
+  settingsTimeout: 4,
+  streamClosed: 5,
+  frameSizeError: 6,
   refusedStream: 7,
   cancel: 8,
+  compressionError: 9,
   enhanceYourCalm: 11,
   inadequateSecurity: 12,
   lost: -1,
@@ -21,7 +26,7 @@ export interface Http2StreamHandlers {
   headers(headers: HeaderList): void;
   /** `chunk` is valid only during this call. */
   data(chunk: Uint8Array): void;
-  /** The peer sends no more. `trailers` is empty when it sent none. */
+  /** The peer sends no more. `trailers` is empty when it sent none. Not called when a reset came right behind the end: that is a cancellation. */
   end(trailers: HeaderList): void;
   /** After a `write` that returned false: there is room again. */
   drain(): void;
@@ -36,7 +41,7 @@ export interface Http2Stream {
   readonly queuedBytes: number;
   /** Sends our header block (servers only: a client's goes with `request`); `end` closes our direction with it. */
   sendHeaders(headers: HeaderList, end?: boolean): void;
-  /** Sends `data`, which must not change afterwards. False: the peer reads slower than we write; wait for `drain`. */
+  /** Sends `data`, which is read before the call returns. False: the peer reads slower than we write; wait for `drain`. */
   write(data: Uint8Array): boolean;
   /** Closes our direction. On servers this ends the whole stream: a peer that still sends is told to stop, without an error. */
   end(trailers?: HeaderList): void;
@@ -50,14 +55,25 @@ export interface Http2Stream {
 export interface Http2Limits {
   /** Streams that one peer may have open at once. */
   readonly streamsMax: number;
-  /** Bytes of one header block. */
+  /** Bytes of one list of header fields, as RFC 9113 counts them (section 6.5.2). A request with more is answered 431. */
   readonly headerBytesMax: number;
   readonly headersMax: number;
   readonly streamWindowBytes: number;
   readonly connectionWindowBytes: number;
-  /** PING, SETTINGS and RST_STREAM frames that a peer may send in ten seconds; more ends the connection. */
+  /**
+   * Frames that a peer may send in ten seconds although they carry nothing: PING, SETTINGS, RST_STREAM, empty DATA, PRIORITY, unknown types, WINDOW_UPDATE
+   * beyond what our data explains, and mistakes that we answer with RST_STREAM. More ends the connection (ENHANCE_YOUR_CALM).
+   */
   readonly controlFramesMax: number;
   readonly connectionsMax: number;
+  /** For the preface and the first SETTINGS. */
+  readonly handshakeTimeoutMs: number;
+  /** For the acknowledgement of our SETTINGS (SETTINGS_TIMEOUT). */
+  readonly settingsTimeoutMs: number;
+  /** From the first to the last frame of a header block. */
+  readonly headersTimeoutMs: number;
+  /** Without the peer taking a byte that we wrote, and of an answer that is complete and waits for a window. */
+  readonly writeTimeoutMs: number;
 }
 
 /** Values for peers that may be hostile: those of Envoy's edge (reliability reference 5.3). */
@@ -69,6 +85,10 @@ export const defaultHttp2Limits: Http2Limits = {
   connectionWindowBytes: 1024 * 1024,
   controlFramesMax: 1000,
   connectionsMax: 4096,
+  handshakeTimeoutMs: 10_000,
+  settingsTimeoutMs: 10_000,
+  headersTimeoutMs: 10_000,
+  writeTimeoutMs: 30_000,
 };
 
 export interface KeepAlive {
