@@ -16,7 +16,7 @@ export interface EnvelopeInput {
   readonly time: string;
   readonly trace: TraceContext;
   /** RFC 3339; present when the broker does not expire messages itself. */
-  readonly expiration?: string;
+  readonly expiration?: string | undefined;
   /** Request metadata, searched for `cloudevent.*`. */
   readonly metadata: Metadata;
 }

@@ -8,7 +8,7 @@ export interface PassThroughInput {
   readonly pubsub: string;
   readonly time: string;
   readonly trace: TraceContext;
-  readonly expiration?: string;
+  readonly expiration?: string | undefined;
 }
 
 /**
