@@ -195,12 +195,13 @@ function configurationPage() {
     ['Subscription', '`v1alpha1` and `v2alpha1`'],
     ['HTTPEndpoint', 'targets of service invocation outside, with headers and TLS'],
     ['Resiliency', 'timeouts, retries, circuit breakers for apps and components: [policies](policy.md); for actors: read and checked'],
+    ['Policy (`proa.dev/v1alpha1`)', 'what Resiliency lacks: [policies](policy.md)'],
   ];
   const rows = Object.entries(problemCodes).map(([code, { title, why, fix }]) => [`\`${code}\``, title, `${why} ${fix}`]);
   return page(
     'Configuration files',
     'src/host/config',
-    'YAML resources of `dapr.io`, from `--resources-path`, `--config`, or the folder that a run file names. All problems are reported at once, with file, line and column; `proa doctor` checks without starting.',
+    'YAML resources of `dapr.io` and `proa.dev`, from `--resources-path`, `--config`, or the folder that a run file names. All problems are reported at once, with file, line and column; `proa doctor` checks without starting.',
     table(['kind', 'what is read'], kinds),
     `## Problems\n\n${table(['code', 'what it is', 'why, and what to do'], rows)}`,
   );

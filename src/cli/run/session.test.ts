@@ -6,10 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HostOptions, RunningApp, RunningHost } from '../../host/host-api.ts';
 import type { Clock, Ports, ProcessPort, ProcessSignal } from '../../kernel/ports.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
-import { nodeDisk } from '../../ports/node/disk.ts';
-import { createNodeNetwork } from '../../ports/node/network.ts';
+import { nodePorts } from '../../ports/node/index.ts';
 import { createNodeProcess } from '../../ports/node/process.ts';
-import { createNodeRandom } from '../../ports/node/random.ts';
 import { main } from '../main.ts';
 import { findRuns } from '../run-registry.ts';
 
@@ -88,7 +86,7 @@ class Run {
           .filter(Boolean)
           .forEach((line) => this.#take(JSON.parse(line) as Event)),
     };
-    this.ports = { clock, random: createNodeRandom(), network: createNodeNetwork(), disk: nodeDisk, process: system };
+    this.ports = { ...nodePorts(), clock, process: system };
     const loadHost = async () => recordingHost(this.told);
     this.code = main(['run', '--json', ...args], { ports: this.ports, loadHost, version: '0' });
   }

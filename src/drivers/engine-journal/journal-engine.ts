@@ -105,6 +105,10 @@ class OwnedJournal implements JournalEngine {
     return this.#checked(() => this.#parts.reads.get(key));
   }
 
+  peek(key: Key): Entry | undefined {
+    return this.#readable ? this.#parts.reads.peek(key) : undefined;
+  }
+
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
     return this.#checked(() => this.#parts.reads.getMany(keys));
   }

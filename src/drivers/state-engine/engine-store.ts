@@ -70,9 +70,16 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   return {
     capabilities: engineCapabilities,
     transactionOperationsMax,
-    async get({ key }) {
-      const entry = await engine.get(layout.record(key));
-      return entry === undefined ? undefined : read(key, entry);
+    get({ key }) {
+      try {
+        const record = layout.record(key);
+        const entry = engine.peek?.(record);
+        const value = entry === undefined ? undefined : inlineValue(entry);
+        if (value !== undefined) return Promise.resolve(value);
+        return engine.get(record).then((found) => (found === undefined ? undefined : read(key, found)));
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
     },
     set,
     delete: remove,
@@ -122,6 +129,12 @@ async function readEntry(key: string, first: Entry, { engine, large }: Parts): P
   }
   if (entry === undefined) return undefined;
   throw new ProaError('overloaded', `the value of '${key}' was replaced ${readTries} times while it was read`);
+}
+
+/** The value of an entry that holds all of it; undefined for one that lies in chunks. */
+function inlineValue(entry: Entry): StateValue | undefined {
+  const record = decodeRecord(entry.value);
+  return record.kind === 'inline' ? valueOf(entry, record.data, record.contentType) : undefined;
 }
 
 function valueOf(entry: Entry, data: Uint8Array, contentType: string | undefined): StateValue {

@@ -91,6 +91,16 @@ class SeatedEngine implements SharedEngine {
     return this.#persist((seat) => seat.engine.get(key));
   }
 
+  peek(key: Key): Entry | undefined {
+    const seat = this.#closed ? undefined : this.#seat;
+    if (seat?.engine.peek === undefined) return undefined;
+    const doubt = seat.admit();
+    if (doubt === undefined) return seat.engine.peek(key);
+    // Whoever asks with `get` then waits for it and learns how it ended.
+    doubt.catch(() => {});
+    return undefined;
+  }
+
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
     return this.#persist((seat) => seat.engine.getMany(keys));
   }
