@@ -94,12 +94,14 @@ class SeatedEngine implements SharedEngine {
         const result = await seat.engine.commit(id === undefined ? kept : { ...kept, id });
         if (result.status !== 'unknown') return result;
         unknown = result;
+        // A full disk: this owner lives, reads on, and writes again when there is room; any other would meet the same disk.
+        if (isReadOnly(result.cause)) return result;
         if (id !== undefined) throw lostSeat(result.cause);
         seat.doubt(result.cause);
         return result;
       });
     } catch (error) {
-      if (unknown !== undefined && isUnavailable(error)) return unknown;
+      if (unknown !== undefined && (isUnavailable(error) || isReadOnly(error))) return unknown;
       throw error;
     }
   }
@@ -296,6 +298,10 @@ const noStats: EngineStats = {
 
 function isUnavailable(error: unknown): boolean {
   return isProaError(error) && error.code === 'engine.unavailable';
+}
+
+function isReadOnly(error: unknown): boolean {
+  return isProaError(error) && error.code === 'engine.read-only';
 }
 
 function lostSeat(cause: unknown): ProaError {
