@@ -87,10 +87,12 @@ export function settingsFromFlags(
 ): HostSettings {
   const file = values['log-file'];
   const block = values['dapr-block-shutdown-duration'];
+  const identity = values['identity-dir'];
   return {
     ...more,
     logLevel: sure(values, 'log-level') as HostSettings['logLevel'],
     ...(file && { logFile: file }),
+    ...(identity && { identityDirectory: identity }),
     graceMs: sure(values, 'dapr-graceful-shutdown-seconds') * 1000,
     ...(block !== undefined && { blockShutdownMs: block }),
   };

@@ -11,6 +11,7 @@ const runFlags: readonly FlagName[] = [
   'no-restart',
   'data-dir',
   'engine',
+  'identity-dir',
   'kubernetes',
   'runtime-path',
   ...sidecarFlags.filter((name) => !notOfRun.includes(name)),
@@ -39,7 +40,7 @@ export const commands: readonly Command[] = [
     summary: 'Start the sidecar of one application; takes every flag of daprd',
     usage: 'proa sidecar --app-id <id> [flags]',
     examples: ['proa sidecar --app-id orders --app-port 3000 --resources-path ./components'],
-    flags: ['data-dir', 'engine', 'version', ...sidecarFlags],
+    flags: ['data-dir', 'engine', 'identity-dir', 'version', ...sidecarFlags],
     load: () => import('./commands/sidecar.ts'),
   },
   {

@@ -19,6 +19,7 @@ import { createHttpClient } from './http-client.ts';
 import { outboundOf } from './outbound-client.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngines } from './machine-engine.ts';
+import { createMachinePeers } from './machine-peers.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
 
@@ -113,7 +114,9 @@ async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory
   owner.own('connections', () => client.close());
   const registry = createEngineRegistry({ engine: engines.local, clock: ports.clock, log });
   owner.own('registry', () => registry.close());
-  return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers: new Map() };
+  const peers = createMachinePeers({ ports, log, engine: engines.local, dataDirectory: from.dataDirectory });
+  owner.own('connections to other runtimes', () => peers.close());
+  return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
 }
 
 function specOf({ appId, namespace, resources }: Complete): AppSpec {
@@ -215,7 +218,8 @@ async function readAnswer({ status, body }: { readonly status: number; readonly 
 }
 
 function json(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
+  // Of what JSON does not know, nothing is left.
+  return Buffer.from((JSON.stringify(value) as string | undefined) ?? '', 'utf8');
 }
 
 // What is no JSON stays text.

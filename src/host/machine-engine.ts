@@ -4,6 +4,7 @@ import type { Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { describePlace, readEnginePlace } from './engine/engine-place.ts';
 import { openSharedEngine } from './engine/open-shared-engine.ts';
+import type { SharedEngine } from './engine/shared-engine.ts';
 
 export interface MachineEngineOptions {
   readonly ports: Ports;
@@ -17,7 +18,7 @@ export interface MachineEngineOptions {
 
 export interface MachineEngines {
   /** The journal in `directory`, owned by this process or reached through its owner. It knows who runs on this machine. */
-  readonly local: Engine;
+  readonly local: SharedEngine;
   /** What embedded components store. */
   readonly components: Engine;
 }

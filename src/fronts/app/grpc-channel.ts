@@ -18,8 +18,10 @@ import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { codecOf, createGrpcClient, type GrpcClient, type MethodCodec } from '../../wire/grpc/client.ts';
 import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
+import { methodPath } from '../../wire/grpc/method.ts';
 import { remoteStatusOf } from '../../wire/grpc/status.ts';
 import { http2Transport } from '../../wire/http2/transport.ts';
+import { decodeInvokeResponse, encodeInvokeRequest } from '../grpc/hot-messages.ts';
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
 import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
 import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
@@ -41,7 +43,7 @@ export interface GrpcAppChannel extends AppChannel {
 
 const callback = AppCallback.method;
 const codecs = {
-  onInvoke: codecOf(callback.onInvoke),
+  onInvoke: { path: methodPath(callback.onInvoke), encode: encodeInvokeRequest, decode: decodeInvokeResponse },
   subscriptions: codecOf(callback.listTopicSubscriptions),
   event: codecOf(callback.onTopicEvent),
   bulkEvent: codecOf(callback.onBulkTopicEvent),
