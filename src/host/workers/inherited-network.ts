@@ -1,4 +1,4 @@
-import type { Address, Network, SharedListener } from '../../kernel/ports.ts';
+import type { Address, Listener, Network, SharedListener } from '../../kernel/ports.ts';
 
 /** A network on which the addresses of inherited sockets are listened on by sharing them; everything else is as in `network`. */
 export function createInheritedNetwork(network: Network, inherited: readonly SharedListener[]): Network {
@@ -12,10 +12,14 @@ export function createInheritedNetwork(network: Network, inherited: readonly Sha
   };
 }
 
+export interface KeepingNetwork extends Network {
+  /** The open listener that is bound to the address. */
+  listenerAt(address: Address): Listener | undefined;
+}
+
 /** A network that keeps the listeners which it opened, so that they can be shared. */
-export function createKeepingNetwork(network: Network): Network & { listenerAt(address: Address): ReturnType<typeof find> } {
-  const open = new Map<string, Awaited<ReturnType<Network['listen']>>>();
-  const find = (address: Address) => open.get(nameOf(address));
+export function createKeepingNetwork(network: Network): KeepingNetwork {
+  const open = new Map<string, Listener>();
   return {
     ...network,
     async listen(address, accept) {
@@ -29,7 +33,7 @@ export function createKeepingNetwork(network: Network): Network & { listenerAt(a
         },
       };
     },
-    listenerAt: find,
+    listenerAt: (address) => open.get(nameOf(address)),
   };
 }
 

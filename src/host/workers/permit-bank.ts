@@ -18,44 +18,70 @@ export interface PermitBank {
   gone(holder: Holder): void;
 }
 
+interface Account {
+  /** Permits that are its own, those on their way to it included. */
+  held: number;
+  /** Of these, how many it was asked to give back. */
+  recalled: number;
+}
+
 /** A bank of `max` permits. At no time do holders have more than that together. */
 export function createPermitBank(max: number): PermitBank {
-  const held = new Map<Holder, number>();
+  const accounts = new Map<Holder, Account>();
   const waiting: Holder[] = [];
   let free = max;
 
+  const accountOf = (holder: Holder): Account => {
+    const known = accounts.get(holder) ?? { held: 0, recalled: 0 };
+    accounts.set(holder, known);
+    return known;
+  };
   const serve = (): void => {
     while (free > 0) {
       const next = waiting.shift();
-      if (next === undefined) return;
+      if (next === undefined) break;
       free--;
-      held.set(next, (held.get(next) ?? 0) + 1);
+      accountOf(next).held++;
       next.granted(1);
     }
+    recallFor(waiting, accounts);
   };
   return {
     want(holder, count) {
       for (let i = 0; i < count; i++) waiting.push(holder);
       serve();
-      // Each waiter asks one holder, those with most first, so that permits move to where the work is.
-      const missing = waiting.filter((each) => each === holder).length;
-      const others = [...held].filter(([each, has]) => each !== holder && has > 0).toSorted((a, b) => b[1] - a[1]);
-      for (let i = 0; i < Math.min(missing, count) && others.length > 0; i++) others[i % others.length]?.[0].recalled(1);
     },
     back(holder, count) {
-      const has = held.get(holder) ?? 0;
-      const returned = Math.min(has, count);
-      held.set(holder, has - returned);
+      const account = accountOf(holder);
+      const returned = Math.min(account.held, count);
+      account.held -= returned;
+      account.recalled = Math.max(0, account.recalled - returned);
       free += returned;
       serve();
     },
     gone(holder) {
-      free += held.get(holder) ?? 0;
-      held.delete(holder);
+      free += accounts.get(holder)?.held ?? 0;
+      accounts.delete(holder);
       for (let at = waiting.indexOf(holder); at >= 0; at = waiting.indexOf(holder)) waiting.splice(at, 1);
       serve();
     },
   };
+}
+
+// Every waiter has one permit on its way back from somebody else, as long as somebody else has one. Those who hold most are asked first.
+function recallFor(waiting: readonly Holder[], accounts: ReadonlyMap<Holder, Account>): void {
+  let outstanding = 0;
+  for (const account of accounts.values()) outstanding += account.recalled;
+  for (const waiter of waiting.slice(outstanding)) {
+    let most: [Holder, Account] | undefined;
+    for (const each of accounts) {
+      const [holder, { held, recalled }] = each;
+      if (holder !== waiter && held > recalled && (most === undefined || held - recalled > most[1].held - most[1].recalled)) most = each;
+    }
+    if (most === undefined) continue;
+    most[1].recalled++;
+    most[0].recalled(1);
+  }
 }
 
 /** How a holder reaches its bank. */
@@ -85,7 +111,9 @@ export class BorrowedPermits implements Permits, Holder {
       return undefined;
     }
     if (this.#waiting.length >= waitersMax) {
-      return Promise.reject(new ProaError('overloaded', `more than ${waitersMax} calls wait for a place in the app (--app-max-concurrency)`));
+      return Promise.reject(
+        new ProaError('overloaded', `more than ${waitersMax} calls wait for a place in the app (--app-max-concurrency)`),
+      );
     }
     const place = new Promise<void>((resolve, reject) => {
       let abandoned = false;
@@ -117,6 +145,8 @@ export class BorrowedPermits implements Permits, Holder {
     this.#has += count;
     this.#asked = Math.max(0, this.#asked - count);
     this.#serve();
+    // Whoever asked for it may have given up meanwhile.
+    this.#giveBack(Math.min(this.#owed, this.#has - this.#used));
   }
 
   recalled(count: number): void {

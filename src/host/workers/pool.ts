@@ -14,6 +14,8 @@ export interface ServedApp {
   readonly listeners: readonly Listener[];
   /** Where the app listens now; undefined: nowhere. */
   readonly appPort: number | undefined;
+  /** The name under which its runtime is announced. */
+  readonly instance: string;
 }
 
 export interface WorkerPoolOptions {
@@ -25,12 +27,12 @@ export interface WorkerPoolOptions {
   readonly shared: HostSettings;
   readonly apps: readonly AppSpec[];
   /** What a worker that starts now has to serve. */
-  readonly served: () => readonly ServedApp[];
+  readonly served: () => { readonly apps: readonly ServedApp[]; readonly socket: Listener };
   readonly putMetadata: (app: number, key: string, value: string) => void;
   readonly unsubscribe: (app: number, store: string, id: string) => Promise<boolean>;
   readonly shutdown: (force: boolean) => void;
-  /** A log line of a worker. */
-  readonly line: (app: number | undefined, line: string) => void;
+  /** A log line of a worker; without an app: what it printed. */
+  readonly line: (appId: string | undefined, line: string) => void;
 }
 
 /** What a worker is told before it starts. */
@@ -38,6 +40,9 @@ export interface WorkerStart {
   readonly apps: readonly AppSpec[];
   readonly shared: HostSettings;
   readonly sockets: number;
+  /** The socket of this machine, and the name of each app's runtime behind it. */
+  readonly socket: Address;
+  readonly instances: readonly string[];
 }
 
 /** The questions that travel between the first process and a worker, and what they hold. */
@@ -48,7 +53,7 @@ export interface Parcels {
   readonly exposition: { readonly app: number; readonly format: 'prometheus' | 'openmetrics' };
   readonly connect: { readonly app: number; readonly port: number | undefined };
   readonly shutdown: { readonly force: boolean };
-  readonly line: { readonly app: number | undefined; readonly line: string };
+  readonly line: { readonly appId: string; readonly line: string };
 }
 
 interface Worker {
@@ -69,6 +74,7 @@ const additive = new Set<string>([metricNames.residentMemory]);
  */
 export class WorkerPool implements ProcessRole {
   readonly first = true;
+  readonly announced = undefined;
   readonly #options: WorkerPoolOptions;
   readonly #banks: readonly (PermitBank | undefined)[];
   readonly #own: readonly (BorrowedPermits | undefined)[];
@@ -129,8 +135,8 @@ export class WorkerPool implements ProcessRole {
     }
   }
 
-  changed(): void {
-    // Workers watch the same files.
+  shutdown(): boolean {
+    return false;
   }
 
   /** What answers; who does not is left out and said in the log. */
@@ -146,7 +152,7 @@ export class WorkerPool implements ProcessRole {
 
   async #startOne(): Promise<void> {
     const { clock, process, log, shared } = this.#options;
-    const served = this.#options.served();
+    const { apps: served, socket } = this.#options.served();
     const child = process.fork({
       args: ['worker'],
       output: (_stream, chunk) => this.#options.line(undefined, Buffer.from(chunk).toString()),
@@ -157,12 +163,14 @@ export class WorkerPool implements ProcessRole {
     const link = createLink({ clock, send: (message) => child.send(message), answers: this.#answers(worker) });
     (worker as { link: Link }).link = link;
     void child.exit.then(({ code, signal }) => this.#ended(worker, signal ?? code));
-    const listeners = served.flatMap((each) => each.listeners);
+    const listeners = [socket, ...served.flatMap((each) => each.listeners)];
     for (const listener of listeners) child.send({ kind: 'socket' }, listener);
     const apps = served.map(({ spec, appPort }) => (appPort === undefined ? spec : { ...spec, appPort }));
     this.#workers.push(worker);
     try {
-      await link.ask('start', { apps, shared, sockets: listeners.length } satisfies WorkerStart, startMs);
+      const instances = served.map(({ instance }) => instance);
+      const start: WorkerStart = { apps, shared, sockets: listeners.length, socket: socket.address, instances };
+      await link.ask('start', start, startMs);
     } catch (error) {
       await this.#stopOne(worker);
       throw new ProaError('internal', `a worker could not start: ${ProaError.from(error).message}`, { cause: error });
@@ -174,7 +182,9 @@ export class WorkerPool implements ProcessRole {
   #holderOf(app: number, link: () => Link): Holder {
     const tell = (name: string, count: number): void => {
       // A worker that cannot hear it is about to end, and then its permits are free.
-      link().ask(name, { app, count } satisfies Parcels['permits']).catch(() => {});
+      link()
+        .ask(name, { app, count } satisfies Parcels['permits'])
+        .catch(() => {});
     };
     return { granted: (count) => tell('granted', count), recalled: (count) => tell('recalled', count) };
   }
@@ -204,7 +214,7 @@ export class WorkerPool implements ProcessRole {
         return (await this.#askAll('unsubscribe', input, undefined, worker)).includes(true);
       },
       shutdown: (input) => shutdown((input as Parcels['shutdown']).force),
-      line: (input) => line((input as Parcels['line']).app, (input as Parcels['line']).line),
+      line: (input) => line((input as Parcels['line']).appId, (input as Parcels['line']).line),
     };
   }
 
@@ -239,9 +249,4 @@ export class WorkerPool implements ProcessRole {
       clock.timer(delayMs, () => this.#replace(), true);
     });
   }
-}
-
-/** The sockets among `open` that belong to an app's APIs. */
-export function listenersAt(addresses: readonly Address[], find: (address: Address) => Listener | undefined): Listener[] {
-  return addresses.flatMap((address) => find(address) ?? []);
 }

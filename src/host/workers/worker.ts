@@ -41,10 +41,13 @@ export async function runWorker(ports: Ports, startHost: StartWorker): Promise<n
         stop: () => void end(),
       },
     });
-    parent.listen((message, shared) => {
-      if (shared === undefined) link.received(message);
-      else sockets.push(shared);
-    }, () => void end());
+    parent.listen(
+      (message, shared) => {
+        if (shared === undefined) link.received(message);
+        else sockets.push(shared);
+      },
+      () => void end(),
+    );
     // A terminal tells the whole group; a worker waits until its host says so.
     ports.process.onSignal('SIGINT', () => {});
     ports.process.onSignal('SIGHUP', () => {});
@@ -76,30 +79,22 @@ async function begin({ ports, start, sockets, state, startHost, link }: Beginnin
   });
   const role: ProcessRole = {
     first: false,
+    announced: { socket: start.socket, instances: start.instances },
     permits: (app): Permits | undefined => state.permits[app],
     metadataPut: (app, key, value) => tell('metadata', { app, key, value } satisfies Parcels['metadata']),
     unsubscribe: async (app, store, id) => (await link.ask('unsubscribe', { app, store, id } satisfies Parcels['unsubscribe'])) === true,
     exposition: (_app, _format, own) => Promise.resolve(own),
     alone: (step) => step(),
-    changed() {},
+    shutdown(force) {
+      tell('shutdown', { force } satisfies Parcels['shutdown']);
+      return true;
+    },
+    line: (appId, line) => tell('line', { appId, line } satisfies Parcels['line']),
   };
   state.host = await startHost(
-    {
-      ports: { ...ports, network: createInheritedNetwork(ports.network, sockets) },
-      apps: start.apps,
-      shared: start.shared,
-      events: (event) => {
-        if (event.kind === 'log') tell('line', { app: indexOf(start, event.appId), line: event.line } satisfies Parcels['line']);
-      },
-      ended: (force) => tell('shutdown', { force } satisfies Parcels['shutdown']),
-    },
+    { ports: { ...ports, network: createInheritedNetwork(ports.network, sockets) }, apps: start.apps, shared: start.shared, events() {} },
     role,
   );
-}
-
-function indexOf({ apps }: WorkerStart, appId: string | undefined): number | undefined {
-  const at = apps.findIndex(({ id }) => id === appId);
-  return at < 0 ? undefined : at;
 }
 
 function answersOf(state: WorkerState): Answers {
