@@ -218,7 +218,8 @@ async function readAnswer({ status, body }: { readonly status: number; readonly 
 }
 
 function json(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
+  // Of what JSON does not know, nothing is left.
+  return Buffer.from((JSON.stringify(value) as string | undefined) ?? '', 'utf8');
 }
 
 // What is no JSON stays text.

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EncryptRequestSchema } from '../../src/gen/dapr/proto/runtime/v1/crypto_pb.ts';
 import { GetStateRequestSchema, SaveStateRequestSchema } from '../../src/gen/dapr/proto/runtime/v1/state_pb.ts';
 import { SubscribeTopicEventsRequestAlpha1Schema } from '../../src/gen/dapr/proto/runtime/v1/pubsub_pb.ts';
-import { component, createMachine, eventually, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
+import { component, createMachine, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
 import { callHead, frame, http2Frame, literalHeaders, openRaw, openSession, rawCall } from './raw-http2.ts';
 
 // Calls, streams and bytes that no client library would send, against the real process over gRPC: each gets its exact status or loses its
@@ -263,38 +263,35 @@ describe('what is meant to wear a server down', () => {
     raw.socket.destroy();
   });
 
-  it('answers that nobody reads', async () => {
+  it('answers that nobody reads: what they hold is bounded, and let go of when their reader leaves', async () => {
     const large = create(SaveStateRequestSchema, { storeName: 'store', states: [{ key: 'large', value: Buffer.alloc(2_000_000, 97) }] });
-    expect((await rawCall(session, withPath(save), frame(toBinary(SaveStateRequestSchema, large)))).grpc).toBe(ok);
-    const ask = create(GetStateRequestSchema, { storeName: 'store', key: 'large' });
-    const bytes = frame(toBinary(GetStateRequestSchema, ask));
-    const lazy = Array.from({ length: 4 }, () => openRaw(sidecar.grpcPort));
-    for (const raw of lazy) {
-      raw.socket.pause();
-      for (let id = 1; id < 101; id += 2) {
-        raw.socket.write(http2Frame(1, 0x4, id, callHead(`${service}/GetState`)));
-        raw.socket.write(http2Frame(0, 0x1, id, bytes));
+    const own = openSession(sidecar.grpcPort);
+    expect((await rawCall(own, withPath(save), frame(toBinary(SaveStateRequestSchema, large)))).grpc).toBe(ok);
+    const ask = frame(toBinary(GetStateRequestSchema, create(GetStateRequestSchema, { storeName: 'store', key: 'large' })));
+    const mostBytes: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      const lazy = Array.from({ length: 2 }, () => openRaw(sidecar.grpcPort));
+      for (const raw of lazy) {
+        raw.socket.pause();
+        for (let id = 1; id < 101; id += 2) {
+          raw.socket.write(http2Frame(1, 0x4, id, callHead(`${service}/GetState`)));
+          raw.socket.write(http2Frame(0, 0x1, id, ask));
+        }
       }
+      await serves();
+      for (const raw of lazy) raw.socket.destroy();
+      // Memory goes back when something is allocated, so something must be.
+      for (let i = 0; i < 20; i++) expect((await rawCall(own, withPath(`${service}/GetState`), ask)).grpc).toBe(ok);
+      mostBytes.push(await rssBytes());
     }
-    await serves();
-    expect(await rssBytes()).toBeLessThan(600 * 1024 * 1024);
-    for (const raw of lazy) raw.socket.destroy();
+    own.destroy();
+    // The allocator may keep what it was given once; what is not let go of would be added in every round (200 MB).
+    expect(Math.max(...mostBytes)).toBeLessThan((mostBytes[0] as number) + 250 * 1024 * 1024);
+    expect(Math.max(...mostBytes)).toBeLessThan(700 * 1024 * 1024);
   });
 
-  it('leaves nothing behind: the process is small, and answers over both protocols', async () => {
+  it('leaves a process that answers over both protocols', async () => {
     await serves();
     expect((await sidecar.get('/v1.0/healthz/outbound')).status).toBe(204);
-    // Memory goes back when something is allocated, so something must be.
-    const small = Buffer.from(toBinary(GetStateRequestSchema, create(GetStateRequestSchema, { storeName: 'store', key: 'large' })));
-    const own = openSession(sidecar.grpcPort);
-    await eventually(
-      async () => {
-        await rawCall(own, withPath(`${service}/GetState`), frame(small));
-        return (await rssBytes()) < 300 * 1024 * 1024;
-      },
-      'the memory of all of it is given back',
-      30_000,
-    );
-    own.destroy();
   });
 });

@@ -31,7 +31,7 @@ export function openSession(port: string): ClientHttp2Session {
 export function rawCall(session: ClientHttp2Session, headers: OutgoingHttpHeaders, bytes?: Buffer): Promise<RawCall> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer within 5 s to ${JSON.stringify(headers).slice(0, 200)}`)), 5_000);
-    const seen: Record<string, unknown> = {};
+    const seen: Record<string, string | string[] | undefined> = {};
     const parts: Buffer[] = [];
     const stream = session.request(
       { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers', ...headers },
@@ -46,7 +46,7 @@ export function rawCall(session: ClientHttp2Session, headers: OutgoingHttpHeader
       resolve({
         status: Number(seen[':status'] ?? 0),
         grpc: Number(seen['grpc-status'] ?? -1),
-        message: decodeURIComponent(String(seen['grpc-message'] ?? '')),
+        message: decodeURIComponent([seen['grpc-message'] ?? ''].flat().join()),
         body: Buffer.concat(parts),
         code: stream.rstCode ?? constants.NGHTTP2_NO_ERROR,
       });

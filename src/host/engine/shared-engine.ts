@@ -63,11 +63,30 @@ class SeatedEngine implements SharedEngine {
     this.#take(await findSeat(this.#options, undefined));
   }
 
-  async commit(given: Commit): Promise<CommitResult> {
-    checkCommit(given);
-    const kept = copyOf(given);
-    let { id } = given;
-    let unknown: CommitResult | undefined;
+  commit(given: Commit): Promise<CommitResult> {
+    const kept = given.bytesGiven === true ? given : copyOf(given);
+    const seat = this.#seat;
+    if (seat?.owner !== true || seat.admit() !== undefined) return this.#commitPersistently(kept, undefined);
+    return seat.engine.commit(kept).then(
+      (result) => (result.status === 'unknown' ? this.#doubted(seat, kept, result) : result),
+      (error: unknown) => {
+        if (!isUnavailable(error)) throw error;
+        seat.doubt(error);
+        return this.#commitPersistently(kept, undefined);
+      },
+    );
+  }
+
+  /** The owner lost its store while it wrote. With an id the next owner can tell what became of it. */
+  #doubted(seat: Seat, commit: Commit, result: CommitResult & { readonly status: 'unknown' }): CommitResult | Promise<CommitResult> {
+    seat.doubt(result.cause);
+    return commit.id === undefined ? result : this.#commitPersistently(commit, result);
+  }
+
+  async #commitPersistently(kept: Commit, before: CommitResult | undefined): Promise<CommitResult> {
+    checkCommit(kept);
+    let { id } = kept;
+    let unknown = before;
     try {
       return await this.#persist(async (seat) => {
         // The owner's process needs no id: its store answers itself. A client's commit may have to be repeated to another owner.
@@ -294,9 +313,13 @@ function lostSeat(cause: unknown): ProaError {
 function copyOf(commit: Commit): Commit {
   return {
     ...commit,
-    ...(commit.put && { put: commit.put.map((put) => ({ ...put, value: put.value.slice() })) }),
+    // Not `slice`: of a Buffer it is a view.
+    ...(commit.put && { put: commit.put.map((put) => ({ ...put, value: Buffer.from(put.value) })) }),
     ...(commit.append && {
-      append: commit.append.map(({ log, entries }) => ({ log, entries: entries.map((entry) => ({ ...entry, data: entry.data.slice() })) })),
+      append: commit.append.map(({ log, entries }) => ({
+        log,
+        entries: entries.map((entry) => ({ ...entry, data: Buffer.from(entry.data) })),
+      })),
     }),
   };
 }
