@@ -79,6 +79,8 @@ class SeatedEngine implements SharedEngine {
 
   /** The owner lost its store while it wrote. With an id the next owner can tell what became of it. */
   #doubted(seat: Seat, commit: Commit, result: CommitResult & { readonly status: 'unknown' }): CommitResult | Promise<CommitResult> {
+    // A full disk: this owner lives, reads on, and writes again when there is room; any other would meet the same disk.
+    if (isReadOnly(result.cause)) return result;
     seat.doubt(result.cause);
     return commit.id === undefined ? result : this.#commitPersistently(commit, result);
   }
@@ -94,7 +96,6 @@ class SeatedEngine implements SharedEngine {
         const result = await seat.engine.commit(id === undefined ? kept : { ...kept, id });
         if (result.status !== 'unknown') return result;
         unknown = result;
-        // A full disk: this owner lives, reads on, and writes again when there is room; any other would meet the same disk.
         if (isReadOnly(result.cause)) return result;
         if (id !== undefined) throw lostSeat(result.cause);
         seat.doubt(result.cause);
