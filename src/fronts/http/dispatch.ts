@@ -1,4 +1,4 @@
-import { collect, emptyBody, BodyTooLarge, type Body } from '../../kernel/body.ts';
+import { collectSoon, emptyBody, BodyTooLarge, type Body } from '../../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../../kernel/call.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
@@ -8,7 +8,7 @@ import type { Blocks } from '../../blocks/runtime/index.ts';
 import { errorReply } from './error-reply.ts';
 import type { Query } from './query.ts';
 import type { Reply } from './reply.ts';
-import type { Route, RouteRequest } from './route.ts';
+import { whenRead, type Route, type RouteRequest } from './route.ts';
 import type { Match } from './router.ts';
 
 /** A routed request with everything that the rows may look at. */
@@ -36,7 +36,7 @@ export function dispatch(blocks: Blocks, request: Dispatch): Promise<Dispatched>
   const row = request.match.route as unknown as Route<unknown, unknown>;
   let decoded: unknown;
   try {
-    decoded = row.decode(routeRequest(request));
+    decoded = row.decode(new DispatchedRequest(request));
   } catch (thrown) {
     return Promise.resolve(failed(row, request, thrown, undefined));
   }
@@ -67,22 +67,56 @@ function failed(row: Route<unknown, unknown>, request: Dispatch, thrown: unknown
   return { reply: row.failed?.(error) ?? errorReply(error), call, error };
 }
 
-function routeRequest(request: Dispatch): RouteRequest {
-  const bytes = (): Promise<Uint8Array> =>
-    request.body === emptyBody
-      ? Promise.resolve(new Uint8Array(0))
-      : collect(request.body, request.bodyBytesMax).catch((thrown: unknown) => {
-          const detail =
-            thrown instanceof BodyTooLarge ? `the body is larger than ${thrown.bytesMax} bytes (--max-body-size)` : String(thrown);
-          throw new ProaError('body-read', `failed to read request body: ${detail}`, { cause: thrown });
-        });
-  return {
-    method: request.method,
-    params: request.match.params,
-    query: request.query,
-    header: request.header,
-    body: request.body,
-    bytes,
-    text: () => bytes().then((read) => Buffer.from(read.buffer, read.byteOffset, read.byteLength).toString('utf8')),
-  };
+class DispatchedRequest implements RouteRequest {
+  readonly #request: Dispatch;
+
+  constructor(request: Dispatch) {
+    this.#request = request;
+  }
+
+  get method(): string {
+    return this.#request.method;
+  }
+
+  get params(): RouteRequest['params'] {
+    return this.#request.match.params;
+  }
+
+  get query(): Query {
+    return this.#request.query;
+  }
+
+  get body(): Body {
+    return this.#request.body;
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.header(name);
+  }
+
+  bytes(): Uint8Array | Promise<Uint8Array> {
+    const { body, bodyBytesMax } = this.#request;
+    if (body === emptyBody) return noBytes;
+    try {
+      const read = collectSoon(body, bodyBytesMax);
+      return read instanceof Promise ? read.catch(unreadable) : read;
+    } catch (thrown) {
+      return unreadable(thrown);
+    }
+  }
+
+  text(): string | Promise<string> {
+    return whenRead(this.bytes(), utf8);
+  }
+}
+
+const noBytes = new Uint8Array(0);
+
+function utf8(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
+
+function unreadable(thrown: unknown): never {
+  const detail = thrown instanceof BodyTooLarge ? `the body is larger than ${thrown.bytesMax} bytes (--max-body-size)` : String(thrown);
+  throw new ProaError('body-read', `failed to read request body: ${detail}`, { cause: thrown });
 }
