@@ -136,8 +136,8 @@ async function crashScenario(seed: number, more: Partial<SimulatedDiskOptions> =
 }
 
 describe('journal: crashes', () => {
-  it('loses nothing acknowledged and leaves no gap, over 240 seeds', async () => {
-    for (let seed = 1; seed <= 240; seed++) expect(await crashScenario(seed), `seed ${seed}`).toEqual([]);
+  it('loses nothing acknowledged and leaves no gap, over 480 seeds', async () => {
+    for (let seed = 1; seed <= 480; seed++) expect(await crashScenario(seed), `seed ${seed}`).toEqual([]);
   }, 60_000);
 
   it('is caught by this test when syncing is off', async () => {
