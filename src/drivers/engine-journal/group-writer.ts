@@ -88,7 +88,7 @@ export class GroupWriter {
   filled(group: Group): void {
     const { writer, hooks, overlapBytes } = this.#options;
     if (!group.overlaps || group.buffer.length < overlapBytes || this.#running === undefined || this.#ahead !== undefined) return;
-    if (hooks !== noHooks || this.#failure !== undefined || this.#preparing || writer.isFull(group.buffer.length)) return;
+    if (hooks !== noHooks || this.readOnly || this.#preparing || writer.isFull(group.buffer.length)) return;
     this.#open = this.#following(group);
     const written = writer.write(group.buffer.bytes);
     // Looked at when its turn comes.
