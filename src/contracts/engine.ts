@@ -15,6 +15,8 @@ export interface Engine {
   readonly kind: string;
   commit(commit: Commit): Promise<CommitResult>;
   get(key: Key): Promise<Entry | undefined>;
+  /** The entry when it can be answered without waiting, because its value is in memory. Undefined says nothing: ask `get`. */
+  peek?(key: Key): Entry | undefined;
   /** Many reads of one instant. */
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]>;
   range(query: RangeQuery): Promise<RangePage>;

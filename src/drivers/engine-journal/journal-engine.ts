@@ -1,11 +1,11 @@
 import { checkCommit, checkKey } from '../../contracts/engine-checks.ts';
+import type { CopySource } from '../../contracts/engine-copy.ts';
 import type { HintBoard } from '../../contracts/engine-hints.ts';
 import {
   type Append,
   type Commit,
   type CommitResult,
   type Condition,
-  type Engine,
   engineLimits,
   type EngineStats,
   type Entry,
@@ -53,7 +53,7 @@ export interface JournalParts {
 }
 
 /** The engine on a journal that this process owns. */
-export interface JournalEngine extends Engine {
+export interface JournalEngine extends CopySource {
   readonly directory: string;
   /** The epoch of ownership: later owners have higher ones. */
   readonly epoch: number;
@@ -106,6 +106,10 @@ class OwnedJournal implements JournalEngine {
   get(key: Key): Promise<Entry | undefined> {
     if (this.#readable) return this.#parts.reads.get(key);
     return this.#checked(() => this.#parts.reads.get(key));
+  }
+
+  peek(key: Key): Entry | undefined {
+    return this.#readable ? this.#parts.reads.peek(key) : undefined;
   }
 
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
@@ -189,6 +193,10 @@ class OwnedJournal implements JournalEngine {
       quarantined: state.quarantined,
       readOnly: groups.readOnly,
     };
+  }
+
+  logNames(): Promise<readonly Key[]> {
+    return Promise.resolve([...this.#parts.state.logs.keys()]);
   }
 
   snapshot(): Promise<void> {

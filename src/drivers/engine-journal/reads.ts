@@ -40,6 +40,15 @@ export class JournalReads {
     return this.#entry(key, found);
   }
 
+  /** As `get`, for a value that is in memory; undefined for any other. */
+  peek(key: Key): Entry | undefined {
+    const found = this.#visible(key);
+    if (found === undefined) return undefined;
+    if (found.value !== undefined) found.hot = true;
+    const value = found.value ?? this.#recent(found);
+    return value === undefined ? undefined : entryOf(key, found, value);
+  }
+
   /** All of one instant: the entries are taken before the first value is read. */
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
     return Promise.all(keys.map((key) => this.get(key)));

@@ -1,5 +1,6 @@
 import type { Append, Commit, CommitResult, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
 import { engineLimits } from '../../contracts/engine.ts';
+import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import {
   type BulkOutcome,
   EtagError,
@@ -70,9 +71,16 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   return {
     capabilities: engineCapabilities,
     transactionOperationsMax,
-    async get({ key }) {
-      const entry = await engine.get(layout.record(key));
-      return entry === undefined ? undefined : read(key, entry);
+    get({ key }) {
+      try {
+        const record = layout.record(key);
+        const entry = engine.peek?.(record);
+        const value = entry === undefined ? undefined : inlineValue(entry);
+        if (value !== undefined) return Promise.resolve(value);
+        return engine.get(record).then((found) => (found === undefined ? undefined : read(key, found)));
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
     },
     set,
     delete: remove,
@@ -124,6 +132,12 @@ async function readEntry(key: string, first: Entry, { engine, large }: Parts): P
   throw new ProaError('overloaded', `the value of '${key}' was replaced ${readTries} times while it was read`);
 }
 
+/** The value of an entry that holds all of it; undefined for one that lies in chunks. */
+function inlineValue(entry: Entry): StateValue | undefined {
+  const record = decodeRecord(entry.value);
+  return record.kind === 'inline' ? valueOf(entry, record.data, record.contentType) : undefined;
+}
+
 function valueOf(entry: Entry, data: Uint8Array, contentType: string | undefined): StateValue {
   const etag = String(entry.version);
   if (contentType === undefined && entry.expiresAtMs === undefined) return { data, etag };
@@ -167,7 +181,7 @@ async function writeAll(operations: readonly StateOperation[], parts: Parts): Pr
 /** Written or not. Fails with `engine.outcome-unknown` when nobody can say. */
 function known(result: CommitResult): Exclude<CommitResult, { readonly status: 'unknown' }> {
   if (result.status !== 'unknown') return result;
-  throw new ProaError('engine.outcome-unknown', 'the state may or may not have been written', { cause: result.cause });
+  throw outcomeUnknown('the state may or may not have been written', result.cause);
 }
 
 /** What nearly every write is: one value that fits into its record. */

@@ -1,5 +1,6 @@
 import { engineLimits } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import { type Key, prefixEnd, tuple, untuple } from '../../kernel/tuple.ts';
 
 /** A half-open range of engine keys. */
@@ -53,13 +54,14 @@ export function createLayout(namespace: string, space: string): Layout {
     return { from: `${base}\x02`, to: `${base}\x03` };
   };
   const elements = (base: Key, key: Key) => untuple(key.slice(base.length));
+  const encodedRecords = new TextMemo((key): Key => {
+    const encoded = tuple(key);
+    if (encoded.length > keyCharsMax)
+      throw new ProaError('engine.limit', `the state key has ${encoded.length - 2} bytes; this store takes ${keyCharsMax - 2}`);
+    return records + encoded;
+  });
   return {
-    record(key) {
-      const encoded = tuple(key);
-      if (encoded.length > keyCharsMax)
-        throw new ProaError('engine.limit', `the state key has ${encoded.length - 2} bytes; this store takes ${keyCharsMax - 2}`);
-      return records + encoded;
-    },
+    record: (key) => encodedRecords.of(key),
     stateKey: (record) => String(elements(records, record)[0]),
     records: (prefix) => startingWith(records, prefix),
     chunk: (key, write, index) => chunkBase(key) + tuple(write, index),

@@ -1,15 +1,5 @@
-import type {
-  Commit,
-  CommitResult,
-  Engine,
-  EngineStats,
-  Entry,
-  Lease,
-  LeaseHeld,
-  LogPage,
-  RangePage,
-  RangeQuery,
-} from '../../contracts/engine.ts';
+import { type BackupSource, type BackupSummary, canBackUp } from '../../contracts/engine-backup.ts';
+import type { Commit, CommitResult, EngineStats, Entry, Lease, LeaseHeld, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
 import { checkCommit } from '../../contracts/engine-checks.ts';
 import { HintBoard } from '../../contracts/engine-hints.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
@@ -22,7 +12,7 @@ export interface SharedEngineOptions extends SeatOptions {
 }
 
 /** An engine of which this process is the owner or a client; which of the two changes as owners come and go. */
-export interface SharedEngine extends Engine {
+export interface SharedEngine extends BackupSource {
   /** True while this process owns the store. */
   readonly owner: boolean;
   /** The epoch of the current owner; 0 while there is none. */
@@ -76,7 +66,7 @@ class SeatedEngine implements SharedEngine {
   commit(given: Commit): Promise<CommitResult> {
     const kept = given.bytesGiven === true ? given : copyOf(given);
     const seat = this.#seat;
-    if (seat?.owner !== true || seat.admit() !== undefined) return this.#commitPersistently(kept, undefined);
+    if (seat?.owner !== true || !admitted(seat)) return this.#commitPersistently(kept, undefined);
     return seat.engine.commit(kept).then(
       (result) => (result.status === 'unknown' ? this.#doubted(seat, kept, result) : result),
       (error: unknown) => {
@@ -89,6 +79,8 @@ class SeatedEngine implements SharedEngine {
 
   /** The owner lost its store while it wrote. With an id the next owner can tell what became of it. */
   #doubted(seat: Seat, commit: Commit, result: CommitResult & { readonly status: 'unknown' }): CommitResult | Promise<CommitResult> {
+    // A full disk: this owner lives, reads on, and writes again when there is room; any other would meet the same disk.
+    if (isReadOnly(result.cause)) return result;
     seat.doubt(result.cause);
     return commit.id === undefined ? result : this.#commitPersistently(commit, result);
   }
@@ -104,18 +96,26 @@ class SeatedEngine implements SharedEngine {
         const result = await seat.engine.commit(id === undefined ? kept : { ...kept, id });
         if (result.status !== 'unknown') return result;
         unknown = result;
+        // A full disk: this owner lives, reads on, and writes again when there is room; any other would meet the same disk.
+        if (isReadOnly(result.cause)) return result;
         if (id !== undefined) throw lostSeat(result.cause);
         seat.doubt(result.cause);
         return result;
       });
     } catch (error) {
-      if (unknown !== undefined && isUnavailable(error)) return unknown;
+      if (unknown !== undefined && (isUnavailable(error) || isReadOnly(error))) return unknown;
       throw error;
     }
   }
 
   get(key: Key): Promise<Entry | undefined> {
     return this.#persist((seat) => seat.engine.get(key));
+  }
+
+  peek(key: Key): Entry | undefined {
+    const seat = this.#closed ? undefined : this.#seat;
+    if (seat?.engine.peek === undefined) return undefined;
+    return admitted(seat) ? seat.engine.peek(key) : undefined;
   }
 
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
@@ -144,6 +144,14 @@ class SeatedEngine implements SharedEngine {
 
   releaseLease(lease: Lease): Promise<void> {
     return this.#persist((seat) => seat.engine.releaseLease(lease));
+  }
+
+  async backup(to: string): Promise<BackupSummary> {
+    const seat = this.#mustHaveSeat();
+    await seat.admit();
+    if (!canBackUp(seat.engine)) throw new ProaError('config.invalid', `an engine of the kind ${seat.engine.kind} makes no backups`);
+    // Not repeated elsewhere: what an owner left behind when it went away is half a backup, and the directory is not empty any more.
+    return seat.engine.backup(to);
   }
 
   now(): number {
@@ -286,8 +294,19 @@ const noStats: EngineStats = {
   readOnly: false,
 };
 
+/** Whether the seat serves without a look first. Whoever asks again with patience waits for that look and learns how it ended. */
+function admitted(seat: Seat): boolean {
+  const doubt = seat.admit();
+  doubt?.catch(() => {});
+  return doubt === undefined;
+}
+
 function isUnavailable(error: unknown): boolean {
   return isProaError(error) && error.code === 'engine.unavailable';
+}
+
+function isReadOnly(error: unknown): boolean {
+  return isProaError(error) && error.code === 'engine.read-only';
 }
 
 function lostSeat(cause: unknown): ProaError {
