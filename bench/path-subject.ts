@@ -148,6 +148,8 @@ async function front(blocks: Partial<Blocks>): Promise<void> {
   });
 }
 
+const noEndpoints = new Map<string, never>();
+
 async function invoke(): ReturnType<typeof measure> {
   const endpoint = { appId: 'bench', namespace: '', instance: 'i', http: { path: '' }, grpc: { path: '' } };
   const client = createHttpClient({ ports });
@@ -166,7 +168,7 @@ async function invoke(): ReturnType<typeof measure> {
     peers: createPeerTransport(machine),
     external: { send: () => Promise.reject(new Error('none')) },
     channel: () => channel,
-    httpEndpoints: () => new Map(),
+    httpEndpoints: () => noEndpoints,
     hostAddress: '127.0.0.1',
   });
   local.set('i', { invoke: block } as LocalApp);
