@@ -1,12 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
-// Units and contract suites: no timing, no fixed ports, two workers.
+// Units and contract suites: no timing, no fixed ports, two workers. What speaks HTTP/2 is tried with both codecs.
+const shared = { testTimeout: 20_000, hookTimeout: 30_000 };
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts'],
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
     reporters: ['default'],
+    projects: [
+      { test: { ...shared, name: 'unit', include: ['src/**/*.test.ts'] } },
+      { test: { ...shared, name: 'node:http2', include: ['src/wire/grpc/*.test.ts'], env: { PROA_HTTP2: 'node' } } },
+    ],
   },
 });

@@ -1,4 +1,6 @@
 // What a call costs between two sockets, without the kernel: the codec alone as a proxy, a proxied invocation, a state read.
+import { PolicyBook } from '../src/mesh/policy/book.ts';
+import { createSecret } from '../src/kernel/secret.ts';
 import { createInvokeBlock } from '../src/blocks/invoke/index.ts';
 import type { Blocks } from '../src/blocks/runtime/index.ts';
 import { createStateBlock } from '../src/blocks/state/index.ts';
@@ -54,6 +56,7 @@ const network: Network = {
     queueMicrotask(() => wire.handlers.open?.());
     return wire;
   },
+  resolve: () => Promise.resolve([]),
 };
 const real = nodePorts();
 const ports = { ...real, network };
@@ -126,7 +129,14 @@ async function codec(): ReturnType<typeof measure> {
 
 const metrics = createMetricsRegistry({ app_id: 'bench' });
 const tracer = createTracer({ clock: ports.clock, random: ports.random, samplingRate: 0.01, export() {} });
-const govern = createGovern({ clock: ports.clock, metrics, namespace: '', accessControl: () => undefined });
+const govern = createGovern({
+  clock: ports.clock,
+  random: ports.random,
+  metrics,
+  namespace: '',
+  accessControl: () => undefined,
+  book: new PolicyBook(),
+});
 const context = { ports, log: silentLogger, metrics, appId: 'bench', namespace: '', govern };
 const caller = { appId: 'bench', namespace: '' };
 
@@ -157,14 +167,18 @@ async function invoke(): ReturnType<typeof measure> {
     ports,
     client,
     address: { host: '127.0.0.1', port: 2 },
-    appToken: '',
+    appToken: createSecret(''),
     maxConcurrency: 0,
     answerBytesMax: 4 * 1024 * 1024,
   });
   const local = new Map<string, LocalApp>();
   const machine = { local, client } as unknown as Machine;
   const block = createInvokeBlock(context, {
-    resolver: { resolve: () => Promise.resolve([endpoint]), onChange: () => () => {}, close: () => Promise.resolve() },
+    resolver: {
+      resolve: () => Promise.resolve({ endpoints: [endpoint], source: 'fresh' }),
+      onChange: () => () => {},
+      close: () => Promise.resolve(),
+    },
     peers: createPeerTransport(machine),
     external: { send: () => Promise.reject(new Error('none')) },
     channel: () => channel,

@@ -6,6 +6,7 @@ import { createFrontMetrics } from '../src/fronts/http/front-metrics.ts';
 import { createInvokeBlock } from '../src/blocks/invoke/index.ts';
 import type { Blocks } from '../src/blocks/runtime/index.ts';
 import { createGovern } from '../src/host/govern.ts';
+import { PolicyBook } from '../src/mesh/policy/book.ts';
 import { createCall } from '../src/kernel/call.ts';
 import { CancelScope } from '../src/kernel/cancel.ts';
 import { emptyBody } from '../src/kernel/body.ts';
@@ -18,13 +19,18 @@ import { noTrace } from '../src/kernel/trace-context.ts';
 const ports = nodePorts();
 const metrics = createMetricsRegistry({ app_id: 'bench' });
 const tracer = createTracer({ clock: ports.clock, random: ports.random, samplingRate: 0.01, export() {} });
-const govern = createGovern({ clock: ports.clock, metrics, namespace: '', accessControl: () => undefined });
+const shared = { clock: ports.clock, random: ports.random, metrics, namespace: '', accessControl: () => undefined };
+const govern = createGovern({ ...shared, book: new PolicyBook() });
 const answer = { status: 200, headers: ['content-type', 'application/json', 'server', 'x'], body: emptyBody };
 const endpoint = { appId: 'bench', namespace: '', instance: 'i', http: { path: '' }, grpc: { path: '' } };
 const block = createInvokeBlock(
   { ports, log: silentLogger, metrics, appId: 'bench', namespace: '', govern },
   {
-    resolver: { resolve: () => Promise.resolve([endpoint]), onChange: () => () => {}, close: () => Promise.resolve() },
+    resolver: {
+      resolve: () => Promise.resolve({ endpoints: [endpoint], source: 'bench' }),
+      onChange: () => () => {},
+      close: () => Promise.resolve(),
+    },
     peers: { send: () => Promise.resolve(answer) },
     external: { send: () => Promise.resolve(answer) },
     channel: () => undefined,
@@ -34,7 +40,13 @@ const block = createInvokeBlock(
 );
 const router = createRouter(apiRoutes);
 const caller = { appId: 'bench', namespace: '' };
-const answerer = createAnswerer({ blocks: { invoke: block } as unknown as Blocks, caller, bodyBytesMax: 1e6, invocations: true });
+const answerer = createAnswerer({
+  blocks: { invoke: block } as unknown as Blocks,
+  caller,
+  bodyBytesMax: 1e6,
+  clock: ports.clock,
+  invocations: true,
+});
 const frontMetrics = createFrontMetrics(metrics);
 const headers = ['host', '127.0.0.1:3500', 'user-agent', 'bench', 'accept', '*/*'];
 const operation = { block: 'invoke', name: 'call', idempotent: false };
@@ -64,7 +76,7 @@ async function wholeFront(count: number): Promise<void> {
     );
     dispatched.call?.end.fire({ ok: true, status: 200 });
     span.end(true, 200);
-    frontMetrics.record({ method: 'GET', path, status: 200, tookMs: ports.clock.mono() - started });
+    frontMetrics.record({ method: 'GET', path, status: 200, tookMs: ports.clock.mono() - started, requestBytes: 0, responseBytes: 0 });
   }
 }
 

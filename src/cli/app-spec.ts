@@ -67,7 +67,7 @@ export function specFromFlags(id: string, values: FlagValues, system: ProcessPor
     ...(socket && { unixSocketDirectory: absolute(socket) }),
     ...(metrics && { metrics: { port: sure(values, 'metrics-port'), listenAddress: values['metrics-listen-address'] ?? '' } }),
     ...(values['enable-profiling'] === true && { profilePort: sure(values, 'profile-port') }),
-    allowedOrigins: sure(values, 'allowed-origins'),
+    allowedOrigins: values['allowed-origins'] ?? '',
     bodyBytesMax: bodyBytes(values),
     headerBytesMax: headerBytes(values),
     resourcePaths: [...(values['resources-path'] ?? []), ...(values['components-path'] ?? [])].map(absolute),
@@ -81,13 +81,18 @@ export function specFromFlags(id: string, values: FlagValues, system: ProcessPor
 }
 
 /** What flags say about the process as a whole. */
-export function settingsFromFlags(values: FlagValues, more: Pick<HostSettings, 'dataDirectory' | 'mode' | 'logFormat'>): HostSettings {
+export function settingsFromFlags(
+  values: FlagValues,
+  more: Pick<HostSettings, 'dataDirectory' | 'mode' | 'logFormat' | 'database'>,
+): HostSettings {
   const file = values['log-file'];
   const block = values['dapr-block-shutdown-duration'];
+  const identity = values['identity-dir'];
   return {
     ...more,
     logLevel: sure(values, 'log-level') as HostSettings['logLevel'],
     ...(file && { logFile: file }),
+    ...(identity && { identityDirectory: identity }),
     graceMs: sure(values, 'dapr-graceful-shutdown-seconds') * 1000,
     ...(block !== undefined && { blockShutdownMs: block }),
   };

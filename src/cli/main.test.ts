@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { StartHost } from '../host/host-api.ts';
 import type { Ports, ProcessPort } from '../kernel/ports.ts';
-import { nodeClock } from '../ports/node/clock.ts';
-import { createNodeNetwork } from '../ports/node/network.ts';
+import { nodePorts } from '../ports/node/index.ts';
 import { createNodeProcess } from '../ports/node/process.ts';
-import { createNodeRandom } from '../ports/node/random.ts';
 import { createMemoryDisk, type MemoryDisk } from '../testing/memory-disk.ts';
 import { specFromFlags } from './app-spec.ts';
 import { commands } from './commands.ts';
@@ -32,9 +30,7 @@ async function cli(args: readonly string[], more: { env?: Record<string, string>
     writeErr: (text) => void err.push(text),
   };
   const ports: Ports = {
-    clock: nodeClock,
-    random: createNodeRandom(),
-    network: createNodeNetwork(),
+    ...nodePorts(),
     disk: more.disk ?? createMemoryDisk(),
     process: system,
   };
@@ -97,7 +93,7 @@ describe('the command line', () => {
     expect(await cli(['run'])).toMatchObject({ code: 2, err: expect.stringContaining('nothing to run') });
     const broken = createMemoryDisk({ '/p/proa.yaml': 'apps: { a: { ruun: x } }' });
     const failed = await cli(['run'], { disk: broken });
-    expect(failed).toMatchObject({ code: 2 });
+    expect(failed).toMatchObject({ code: 1 });
     expect(failed.err).toContain('did you mean `run`?');
   });
 
@@ -121,7 +117,7 @@ describe('the command line', () => {
 describe('flags', () => {
   it('knows every flag of daprd with its default', () => {
     const daprd =
-      'app-id app-port app-protocol=http app-channel-address=127.0.0.1 app-max-concurrency=-1 app-ssl enable-app-health-check app-health-check-path=/healthz app-health-probe-interval=5 app-health-probe-timeout=500 app-health-threshold=3 disable-init-endpoints app-binding-options-timeout=3s dapr-http-port=3500 dapr-grpc-port=50001 dapr-listen-addresses dapr-public-port dapr-public-listen-address unix-domain-socket allowed-origins=* max-body-size=4Mi read-buffer-size=4Ki dapr-http-max-request-size dapr-http-read-buffer-size enable-api-logging dapr-internal-grpc-port dapr-internal-grpc-listen-address mode=standalone control-plane-address sentry-address control-plane-trust-domain=localhost control-plane-namespace=default sentry-request-jwt-audiences enable-mtls resources-path components-path config hot-reload-reconcile-interval=0 disable-builtin-k8s-secret-store placement-host-address scheduler-host-address scheduler-job-streams=3 actors-disseminate-timeout=30s reminders-service actors-service dapr-graceful-shutdown-seconds=5 dapr-block-shutdown-duration log-level=info log-as-json log-file enable-metrics=true metrics-port=9090 metrics-listen-address enable-profiling profile-port=7777 build-info wait';
+      'app-id app-port app-protocol=http app-channel-address=127.0.0.1 app-max-concurrency=-1 app-ssl enable-app-health-check app-health-check-path=/healthz app-health-probe-interval=5 app-health-probe-timeout=500 app-health-threshold=3 disable-init-endpoints app-binding-options-timeout=3s dapr-http-port=3500 dapr-grpc-port=50001 dapr-listen-addresses dapr-public-port dapr-public-listen-address unix-domain-socket allowed-origins max-body-size=4Mi read-buffer-size=4Ki dapr-http-max-request-size dapr-http-read-buffer-size enable-api-logging dapr-internal-grpc-port dapr-internal-grpc-listen-address mode=standalone control-plane-address sentry-address control-plane-trust-domain=localhost control-plane-namespace=default sentry-request-jwt-audiences enable-mtls resources-path components-path config hot-reload-reconcile-interval=0 disable-builtin-k8s-secret-store placement-host-address scheduler-host-address scheduler-job-streams=3 actors-disseminate-timeout=30s reminders-service actors-service dapr-graceful-shutdown-seconds=5 dapr-block-shutdown-duration log-level=info log-as-json log-file enable-metrics=true metrics-port=9090 metrics-listen-address enable-profiling profile-port=7777 build-info wait';
     const ours = sidecarFlags.map((name) => (flagOf(name).fallback === undefined ? name : `${name}=${flagOf(name).fallback}`));
     expect(ours).toEqual(daprd.split(' '));
     const shorts = (Object.keys(flags) as FlagName[]).filter(

@@ -1,3 +1,4 @@
+import { reveal, type Secret } from '../kernel/secret.ts';
 import type { DriverDefinition, DriverKind, DriverKinds } from './driver.ts';
 
 /** A component that is loaded: its YAML, its driver's definition and the opened driver. */
@@ -5,8 +6,8 @@ export interface Component<Kind extends DriverKind> {
   readonly name: string;
   readonly type: string;
   readonly version: string;
-  /** Every property of its YAML as text, with names as written; secrets resolved. Look up with `property`. */
-  readonly properties: Readonly<Record<string, string>>;
+  /** Every property of its YAML, with names as written; what came from a secret or the environment stays hidden. Look up with `property`. */
+  readonly properties: Readonly<Record<string, string | Secret>>;
   /** For properties that came from a secret: the property's name as written to the secret's name. State encryption writes it into records. */
   readonly secretNames?: Readonly<Record<string, string>>;
   readonly definition: DriverDefinition<Kind>;
@@ -25,7 +26,7 @@ export interface ComponentSet<Kind extends DriverKind> {
 export function property(component: Pick<Component<DriverKind>, 'properties'>, name: string): string | undefined {
   const wanted = name.toLowerCase();
   for (const [key, value] of Object.entries(component.properties)) {
-    if (key.toLowerCase() === wanted) return value === '' ? undefined : value;
+    if (key.toLowerCase() === wanted) return reveal(value) || undefined;
   }
   return undefined;
 }

@@ -2,15 +2,11 @@ import { BodyTooLarge, bytesBody, collect, emptyBody } from '../kernel/body.ts';
 import { CancelScope, type Cancellation } from '../kernel/cancel.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Clock } from '../kernel/ports.ts';
+import { addressKind, isAddress } from './egress.ts';
 import type { HttpClient, HttpClientRequest } from './http-client.ts';
 
 /** TLS parameters of a client beyond the server's name. */
 export type ClientTls = Omit<NonNullable<HttpClientRequest['tls']>, 'serverName'>;
-
-// The URL parser has made every spelling (decimal, octal, short, mapped) one of these.
-function isLinkLocal(host: string): boolean {
-  return host.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(host) || host.startsWith('::ffff:a9fe:') || host === 'fd00:ec2::254';
-}
 
 /** The parts of an http or https URL that a client needs; fails with an Error for any other text, for credentials in it, and for link-local addresses. */
 export function httpTarget(
@@ -27,7 +23,9 @@ export function httpTarget(
   if (!secure && parsed.protocol !== 'http:') throw new Error(`"${url}" is neither http nor https`);
   if (parsed.username !== '' || parsed.password !== '') throw new Error(`the URL of ${parsed.host} must not hold credentials`);
   const host = parsed.hostname.replace(/^\[|\]$/g, '');
-  if (isLinkLocal(host)) throw new Error(`"${host}" is a link-local address, where machines hand out their credentials: it is not called`);
+  // The URL parser has made one of every spelling (decimal, octal, short); names are judged when they are resolved.
+  if (isAddress(host) && addressKind(host) === 'forbidden')
+    throw new Error(`"${host}" is a link-local address, where machines hand out their credentials: it is not called`);
   const port = parsed.port === '' ? (secure ? 443 : 80) : Number(parsed.port);
   return {
     address: { host, port },

@@ -39,12 +39,17 @@ const symmetric: Readonly<
 
 /** A crypto provider over keys in this process's memory. */
 export function createLocalCryptoProvider(options: LocalKeysOptions): CryptoProvider {
-  const keyFor = async (name: string, algorithm: WrapAlgorithm, operation: 'wrapKey' | 'unwrapKey'): Promise<KeyObject> => {
+  const allowed = async (name: string, operation: string): Promise<LocalKey> => {
     const found = await options.find(name);
     if (found === undefined) throw new Error(`key '${name}' not found`);
-    if (found.use === 'sig' || (found.operations !== undefined && !found.operations.includes(operation))) {
+    const wrongUse = found.use === (operation === 'sign' || operation === 'verify' ? 'enc' : 'sig');
+    if (wrongUse || (found.operations !== undefined && !found.operations.includes(operation))) {
       throw new Error(`key '${name}' cannot perform the '${operation}' operation`);
     }
+    return found;
+  };
+  const keyFor = async (name: string, algorithm: WrapAlgorithm, operation: 'wrapKey' | 'unwrapKey'): Promise<KeyObject> => {
+    const found = await allowed(name, operation);
     if (!fits(found, algorithm)) throw new Error(`key '${name}' cannot be used with algorithm '${algorithm}'`);
     return found.key;
   };
@@ -71,6 +76,15 @@ export function createLocalCryptoProvider(options: LocalKeysOptions): CryptoProv
       const { cipher, iv } = symmetric[algorithm];
       const unwrapping = createDecipheriv(cipher, key, iv).setAutoPadding(false);
       return Buffer.concat([unwrapping.update(wrapped), unwrapping.final()]);
+    },
+    async subtle() {
+      const { createLocalSubtleKeys } = await import('./local-subtle.ts');
+      return createLocalSubtleKeys(async (name, algorithm, operation) => {
+        const found = await allowed(name, operation);
+        if (found.algorithm !== undefined && found.algorithm !== algorithm)
+          throw new Error(`key '${name}' cannot be used with algorithm '${algorithm}'`);
+        return found.key;
+      });
     },
     close: () => options.close(),
   };

@@ -1,4 +1,4 @@
-import type { Metadata } from './state.ts';
+import type { Secret } from '../kernel/secret.ts';
 import type { SubscriptionSpec } from './app-channel.ts';
 
 /** Secret scopes of one store (Dapr reference 10.5). A non-empty allow list decides alone, then the deny list, then the default. */
@@ -16,8 +16,8 @@ export type DeclaredSubscriptions = readonly SubscriptionSpec[];
 export interface HttpEndpoint {
   readonly name: string;
   readonly baseUrl: string;
-  readonly headers: Metadata;
-  readonly tls?: { readonly rootCa?: string; readonly certificate?: string; readonly privateKey?: string };
+  readonly headers: Readonly<Record<string, string | Secret>>;
+  readonly tls?: { readonly rootCa?: string; readonly certificate?: string; readonly privateKey?: Secret };
 }
 
 /** Access control lists of a Configuration (Dapr reference 10.5). */

@@ -1,20 +1,33 @@
 import type { AppChannel } from '../contracts/app-channel.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
-import { createHttpChannel } from '../fronts/app/http-channel.ts';
+import type { ComponentSet } from '../contracts/component-set.ts';
+import type { Metrics } from '../contracts/metrics.ts';
+import { createAppPipeline } from '../fronts/app/app-pipeline.ts';
+import { createHttpChannel, type AppMetrics } from '../fronts/app/http-channel.ts';
+import { createAppCallMetrics } from '../fronts/http/front-metrics.ts';
+import { labelNames, metricNames } from '../kernel/names.ts';
+import { createSecret } from '../kernel/secret.ts';
 import type { Ports } from '../kernel/ports.ts';
+import type { RuntimeConfiguration } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
+import { middlewareOf } from './middleware-handlers.ts';
 
 export interface OpenChannelOptions {
   readonly ports: Ports;
   readonly spec: AppSpec;
   readonly appPort: number;
   readonly client: HttpClient;
+  readonly metrics: Metrics;
+  readonly configuration: RuntimeConfiguration;
+  readonly middleware: ComponentSet<'middleware'>;
 }
 
 /** The channel that the app's protocol needs; gRPC's code is loaded only for gRPC apps. */
-export async function openAppChannel({ ports, spec, appPort, client }: OpenChannelOptions): Promise<AppChannel> {
+export async function openAppChannel(options: OpenChannelOptions): Promise<AppChannel> {
+  const { ports, spec, appPort, client } = options;
   const address = { host: spec.appChannelAddress, port: appPort };
-  const appToken = ports.process.env('APP_API_TOKEN') ?? '';
+  const token = ports.process.env('APP_API_TOKEN') ?? '';
+  const appToken = token === '' ? {} : { appToken: createSecret(token) };
   const maxConcurrency = spec.appMaxConcurrency ?? -1;
   if (spec.appProtocol === 'grpc' || spec.appProtocol === 'grpcs') {
     const { createGrpcChannel } = await import('../fronts/app/grpc-channel.ts');
@@ -22,7 +35,7 @@ export async function openAppChannel({ ports, spec, appPort, client }: OpenChann
       ports,
       address,
       tls: spec.appProtocol === 'grpcs',
-      appToken,
+      ...appToken,
       maxConcurrency,
       messageBytesMax: spec.bodyBytesMax,
     });
@@ -33,8 +46,26 @@ export async function openAppChannel({ ports, spec, appPort, client }: OpenChann
     address,
     // Apps of this machine use certificates of their own making: who listens on loopback is known already.
     ...(spec.appProtocol === 'https' ? { tls: { serverName: spec.appChannelAddress, insecure: true } } : {}),
-    appToken,
+    ...appToken,
     maxConcurrency,
     answerBytesMax: spec.bodyBytesMax,
+    metrics: appMetrics(options),
+    ...pipelineOf(options),
   });
+}
+
+function appMetrics({ metrics, configuration }: OpenChannelOptions): AppMetrics {
+  return {
+    calls: createAppCallMetrics(metrics, configuration.metrics.http),
+    probe(status, tookMs) {
+      const labels = { [labelNames.status]: String(status) };
+      metrics.counter(metricNames.healthProbes, labels).add(1);
+      metrics.histogram(metricNames.healthProbeLatency, labels).record(tookMs);
+    },
+  };
+}
+
+function pipelineOf({ configuration, middleware }: OpenChannelOptions): { pipeline?: ReturnType<typeof createAppPipeline> } {
+  const handlers = middlewareOf('appHttpPipeline', configuration.appHttpPipeline, middleware);
+  return handlers.length === 0 ? {} : { pipeline: createAppPipeline(handlers) };
 }

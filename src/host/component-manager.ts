@@ -5,6 +5,7 @@ import { isProaError, ProaError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import { labelNames, metricNames } from '../kernel/names.ts';
 import type { Clock } from '../kernel/ports.ts';
+import { createSecret, type Secret } from '../kernel/secret.ts';
 import type { ComponentResource } from './config/model.ts';
 import { openingOrder, resolveComponent, type ResolveContext } from './config/resolve-component.ts';
 
@@ -144,6 +145,7 @@ class Components implements ComponentManager {
       const opened = await openWithin(this.#options, resource, (store, name, key) => this.#secret(store, name, key));
       await this.#check(opened);
       this.#opened.set(resource.name, opened);
+      metrics.counter(metricNames.componentLoaded, {}).add(1);
       return true;
     } catch (thrown) {
       const labels = { [labelNames.component]: resource.type, [labelNames.reason]: 'init', componentName: resource.name };
@@ -164,14 +166,15 @@ class Components implements ComponentManager {
     }
   }
 
-  async #secret(store: string, name: string, key: string): Promise<string | undefined> {
+  async #secret(store: string, name: string, key: string): Promise<Secret | undefined> {
     const component = this.#opened.get(store);
     if (component === undefined || component.kind !== 'secretstores') {
       throw new ProaError('component.init-failed', `secret store "${store}" is not configured`);
     }
     const found = (await (component.driver as DriverKinds['secretstores']).get(name, {})) ?? {};
     const values = Object.values(found);
-    return found[key] ?? (values.length === 1 && key === name ? values[0] : undefined);
+    const value = found[key] ?? (values.length === 1 && key === name ? values[0] : undefined);
+    return value === undefined ? undefined : createSecret(value);
   }
 
   #tell(kind: DriverKind, change: Change): Promise<unknown> {

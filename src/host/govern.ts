@@ -5,18 +5,26 @@ import type { Metrics } from '../contracts/metrics.ts';
 import { accessControl } from '../filters/authorise/access-control.ts';
 import { componentMetrics } from '../filters/metrics/component-metrics.ts';
 import { inboundInvocationMetrics, outboundInvocationMetrics } from '../filters/metrics/invocation-metrics.ts';
-import { constantRetry } from '../filters/retry/constant-retry.ts';
 import { metricNames } from '../kernel/names.ts';
-import type { Clock } from '../kernel/ports.ts';
-import { replayBody } from '../kernel/replay-body.ts';
-import { createStack, layerFilter, type Layer, type SettleAt } from '../kernel/stack.ts';
+import type { Call } from '../kernel/call.ts';
+import type { Clock, Random } from '../kernel/ports.ts';
+import type { Service } from '../kernel/service.ts';
+import { createStack, type Layer, type SettleAt } from '../kernel/stack.ts';
+import type { PolicyBook, PolicyEpoch } from '../mesh/policy/book.ts';
+import { policyLayers } from '../mesh/policy/layers.ts';
+import type { Matcher } from '../mesh/policy/match.ts';
+import { rulesFor, type TargetRules } from '../mesh/policy/rule-set.ts';
 
 export interface GovernOptions {
   readonly clock: Clock;
+  readonly random: Random;
   readonly metrics: Metrics;
   readonly namespace: string;
   readonly accessControl: () => AccessControl | undefined;
+  readonly book: PolicyBook;
 }
+
+type Role = (typeof roleOrder)[number];
 
 /** Every role of a stack, outermost first. A stack uses some of them, never in another order (docs/architecture.md explains each place). */
 export const roleOrder = [
@@ -28,65 +36,83 @@ export const roleOrder = [
   'rate-limit',
   'split',
   'retry',
-  'balance',
+  'hedge',
   'breaker',
   'attempt',
   'concurrency',
+  'balance',
 ] as const;
 
-/** The stacks of this version: telemetry everywhere, access control on what comes in, Dapr's built-in retries on calls to apps. */
+/**
+ * The stacks of an app: telemetry everywhere, access control on what comes in, and what the policies of the current epoch ask for. A target is compiled
+ * once per epoch; where its rules match only some calls, one stack is compiled for each combination of rules that a call met.
+ */
 export function createGovern(options: GovernOptions): Govern {
+  const { book } = options;
   return (target, service) => {
-    const settleAt: SettleAt = target.block === 'invoke' ? 'end' : 'result';
-    return createStack(roleOrder, layersFor(options, target), settleAt).over(service);
+    let epoch = book.epoch;
+    let current = compile(options, target, service);
+    return (call) => {
+      if (epoch !== book.epoch) {
+        epoch = book.epoch;
+        current = compile(options, target, service);
+      }
+      return current(call);
+    };
   };
 }
 
-/** The layers that a target passes, for `explain`. */
-export function layersFor(options: GovernOptions, target: Target): readonly Layer[] {
+function compile<In, Out>(options: GovernOptions, target: Target, service: Service<In, Out>): Service<In, Out> {
+  // A body streams on after its answer; the answers of components are values.
+  const settleAt: SettleAt = target.block === 'invoke' ? 'end' : 'result';
+  const { epoch } = options.book;
+  const rules = rulesFor(epoch.document.rules, target);
+  const stackOf = (mask: number): Service<In, Out> =>
+    createStack(roleOrder, layersOf(options, { target, epoch, rules, mask }), settleAt).over(service);
+  if (rules === undefined || rules.matchers.length === 0) return stackOf(0);
+  return selecting(rules.matchers, stackOf);
+}
+
+function selecting<In, Out>(matchers: readonly Matcher[], stackOf: (mask: number) => Service<In, Out>): Service<In, Out> {
+  const stacks = new Map<number, Service<In, Out>>();
+  return (call) => {
+    let mask = 0;
+    for (let i = 0; i < matchers.length; i++) if ((matchers[i] as Matcher)(call as unknown as Call<InvokeRequest>)) mask |= 1 << i;
+    let stack = stacks.get(mask);
+    if (stack === undefined) stacks.set(mask, (stack = stackOf(mask)));
+    return stack(call);
+  };
+}
+
+interface Compiling {
+  readonly target: Target;
+  readonly epoch: PolicyEpoch;
+  readonly rules: TargetRules | undefined;
+  readonly mask: number;
+}
+
+function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compiling): readonly Layer[] {
+  const { clock, random, metrics, namespace, book } = options;
+  const parts = { clock, random, metrics, namespace, states: book.states, epoch, target };
+  const layers = [...ownLayers(options, target), ...policyLayers(parts, rules?.effective(mask) ?? {}, { named: rules?.named ?? false })];
+  return layers.toSorted((a, b) => roleOrder.indexOf(a.role as Role) - roleOrder.indexOf(b.role as Role));
+}
+
+/** The layers that a target passes, for `explain`: those of a call that meets exactly the rules of `mask`. */
+export function layersFor(options: GovernOptions, target: Target, mask = 0): readonly Layer[] {
+  const { epoch } = options.book;
+  return layersOf(options, { target, epoch, rules: rulesFor(epoch.document.rules, target), mask });
+}
+
+function ownLayers(options: GovernOptions, target: Target): readonly Layer[] {
   if (target.block !== 'invoke') return componentLayers(options, target);
   return target.direction === 'outbound' ? outboundLayers(options, target) : inboundLayers(options);
 }
 
 function outboundLayers(options: GovernOptions, target: Target): Layer[] {
   const { clock, metrics } = options;
-  return [
-    {
-      role: 'metrics',
-      why: 'outside retries: callers wait for the logical call',
-      pair: outboundInvocationMetrics({ metrics, clock, appId: target.name }),
-    },
-    {
-      role: 'retry',
-      why: 'an app that just starts or moves is not there for a moment',
-      parameters: { retries: 3, delayMs: 1_000, on: 'UNAVAILABLE, UNAUTHENTICATED; never a streamed body' },
-      filter: layerFilter(
-        constantRetry<InvokeRequest, unknown>({
-          clock,
-          retries: 3,
-          delayMs: 1_000,
-          matches: (error) => error.spec.grpc === 'UNAVAILABLE' || error.spec.grpc === 'UNAUTHENTICATED',
-          repeatable: repeatableInvoke,
-        }),
-      ),
-    },
-  ];
-}
-
-function repeatableInvoke(call: {
-  readonly input: InvokeRequest;
-}): { first: InvokeRequest; again: () => InvokeRequest | undefined } | undefined {
-  const { input } = call;
-  if (!input.replayable) return undefined;
-  const body = replayBody(input.body);
-  if (body === undefined) return undefined;
-  return {
-    first: input.body.length === 0 ? input : { ...input, body },
-    again() {
-      const next = body.again();
-      return next === undefined ? undefined : { ...input, body: next };
-    },
-  };
+  const pair = outboundInvocationMetrics({ metrics, clock, appId: target.name });
+  return [{ role: 'metrics', why: 'outside retries: callers wait for the logical call', pair }];
 }
 
 function inboundLayers(options: GovernOptions): Layer[] {

@@ -20,6 +20,7 @@ export interface RuntimeBlockParts {
   readonly components: ComponentManager;
   readonly configuration: RuntimeConfiguration;
   readonly httpEndpoints: () => readonly string[];
+  readonly resiliencies: readonly string[];
   readonly subscriptions: () => readonly SubscriptionSpec[];
   readonly state: RuntimeState;
   readonly shutdown: (force: boolean) => void;
@@ -49,13 +50,15 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
   return {
     id: spec.id,
     runtimeVersion: parts.version,
-    enabledFeatures: Object.entries(configuration.features).flatMap(([name, enabled]) => (enabled ? [name] : [])),
+    // The last one is not a feature to switch on: clients look there for the single crypto operations, which not every build of Dapr has.
+    enabledFeatures: [...Object.entries(configuration.features).flatMap(([name, enabled]) => (enabled ? [name] : [])), '_SubtleCrypto'],
     components: components
       .all()
       .map(({ name, type, version, definition }) => ({ name, type, version, capabilities: capabilitiesOf(definition) })),
     extended: { daprRuntimeVersion: parts.version, ...Object.fromEntries(extended) },
     subscriptions: parts.subscriptions(),
     httpEndpoints: parts.httpEndpoints(),
+    resiliencies: parts.resiliencies,
     ...(connection === undefined ? {} : { appConnection: connection }),
   };
 }

@@ -1,5 +1,4 @@
 import type { AppChannel } from '../contracts/app-channel.ts';
-import type { HttpMiddleware } from '../contracts/middleware.ts';
 import { metadataRoutes, healthRoutes } from '../fronts/http/routes/runtime.ts';
 import { createPipeline, type Pipeline } from '../fronts/http/pipeline.ts';
 import { apiRoutes, allowedRoutes } from '../fronts/http/routes/all.ts';
@@ -8,6 +7,7 @@ import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
+import { createSecret, type Secret } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { serveHttp1 } from '../wire/http1/server.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
@@ -17,7 +17,9 @@ import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
 import { listenLazily } from './lazy-listener.ts';
-import type { Machine } from './machine.ts';
+import { middlewareOf } from './middleware-handlers.ts';
+import type { LocalApp, Machine } from './machine.ts';
+import { placementOf } from './placement.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 
 export interface SidecarOptions {
@@ -28,7 +30,8 @@ export interface SidecarOptions {
   readonly resources: LoadedResources;
   readonly drivers: DriverIndex;
   readonly version: string;
-  readonly peers: { readonly http: Address; readonly grpc: Address };
+  /** Where runtimes of this machine reach the app. */
+  readonly socket: Address;
   readonly graceMs: number;
   readonly shutdown: (force: boolean) => void;
   readonly becameReady: () => void;
@@ -45,6 +48,8 @@ export interface Sidecar {
   connect(appPort: number): Promise<void>;
   /** The app's process ended. */
   disconnect(): Promise<void>;
+  /** Takes no more events, keeps the APIs open, and resolves when `forMs` have passed or the app has become unhealthy. */
+  linger(forMs: number): Promise<void>;
   /** Stops taking events, lets what runs finish, closes listeners and components. */
   close(): Promise<void>;
 }
@@ -53,7 +58,7 @@ export interface Sidecar {
 export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   const { ports, log, spec, machine } = options;
   const owner = new Owner(ports.clock);
-  const telemetry = createAppTelemetry({ ...options, configuration: options.resources.configuration });
+  const telemetry = await createAppTelemetry({ ...options, configuration: options.resources.configuration });
   owner.own('telemetry', () => telemetry.close());
   try {
     const runtime = await createAppRuntime({ ...options, metrics: telemetry.metrics, tracer: telemetry.tracer });
@@ -63,10 +68,16 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, runtime, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    const leave = await machine.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...options.peers });
+    const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, proxy: runtime.proxy }, owner);
+    const places = {
+      ...(spec.mtls ? {} : { local: options.socket }),
+      ...(mesh === undefined ? {} : { mesh }),
+      ...placementOf(ports.process),
+    };
+    const leave = await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places });
     owner.own('registry', leave);
     runtime.state.listening = true;
-    const app = new AppConnection(options, runtime);
+    const app = new AppConnection(options, runtime, telemetry);
     owner.own('app', () => app.disconnect(), options.graceMs);
     if (spec.appPort === undefined) app.withoutApp();
     else await app.connect(spec.appPort);
@@ -77,6 +88,7 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
       metricsPort,
       connect: (port) => app.connect(port),
       disconnect: () => app.disconnect(),
+      linger: (forMs) => app.linger(forMs),
       async close() {
         runtime.state.stopping = true;
         for (const failure of await owner.close()) log.warn(`${failure.name} did not close in time`, { error: closeFailureText(failure) });
@@ -92,12 +104,16 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
 class AppConnection {
   readonly #options: SidecarOptions;
   readonly #runtime: AppRuntime;
+  readonly #telemetry: AppTelemetry;
   #lifecycle: AppLifecycle | undefined;
   #channel: AppChannel | undefined;
+  #lingering = false;
+  #unhealthy: () => void = () => {};
 
-  constructor(options: SidecarOptions, runtime: AppRuntime) {
+  constructor(options: SidecarOptions, runtime: AppRuntime, telemetry: AppTelemetry) {
     this.#options = options;
     this.#runtime = runtime;
+    this.#telemetry = telemetry;
   }
 
   /** No app has a port: the runtime is ready by itself, and what YAML wants to deliver waits. */
@@ -108,9 +124,17 @@ class AppConnection {
 
   async connect(appPort: number): Promise<void> {
     await this.disconnect();
-    const { ports, log, spec, machine, becameReady } = this.#options;
-    const { blocks, state } = this.#runtime;
-    const channel = await openAppChannel({ ports, spec, appPort, client: machine.client });
+    const { ports, log, spec, machine, resources, becameReady } = this.#options;
+    const { blocks, components, state } = this.#runtime;
+    const channel = await openAppChannel({
+      ports,
+      spec,
+      appPort,
+      client: machine.client,
+      metrics: this.#telemetry.metrics,
+      configuration: resources.configuration,
+      middleware: components.set('middleware'),
+    });
     this.#channel = channel;
     this.#runtime.setChannel(channel);
     state.appReady = false;
@@ -120,21 +144,42 @@ class AppConnection {
       channel,
       ...(spec.appHealth === undefined ? {} : { healthCheck: spec.appHealth }),
       up: async () => {
+        if (this.#lingering) return;
         await blocks.pubsub.start();
         await blocks.bindings.start();
         state.appReady = true;
         becameReady();
       },
       down: async () => {
-        await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs)]);
+        this.#unhealthy();
+        await this.#pause();
       },
     });
+  }
+
+  async linger(forMs: number): Promise<void> {
+    this.#lingering = true;
+    const over = new Promise<void>((resolve) => {
+      const timer = this.#options.ports.clock.timer(forMs, resolve);
+      this.#unhealthy = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    await this.#pause();
+    await over;
+  }
+
+  async #pause(): Promise<void> {
+    const { blocks } = this.#runtime;
+    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs)]);
   }
 
   async disconnect(): Promise<void> {
     const [lifecycle, channel] = [this.#lifecycle, this.#channel];
     this.#lifecycle = undefined;
     this.#channel = undefined;
+    channel?.giveUpQuestions();
     await lifecycle?.close();
     await channel?.close();
   }
@@ -148,7 +193,7 @@ async function openFronts(
 ): Promise<{ httpPort: number; grpcPort: number }> {
   const { spec, ports, log } = options;
   const configuration = options.resources.configuration;
-  const apiTokens = (ports.process.env('DAPR_API_TOKEN') ?? '').split(',').map((token) => token.trim());
+  const apiTokens = tokensOf(ports.process.env('DAPR_API_TOKEN'));
   refuseOpenWithoutToken(spec.listenAddresses, apiTokens);
   const pipeline = openPipeline(options, runtime);
   const shared: Omit<HttpFrontOptions, 'address' | 'routes' | 'invocations'> = {
@@ -162,6 +207,8 @@ async function openFronts(
     allowedOrigins: spec.allowedOrigins,
     bodyBytesMax: spec.bodyBytesMax,
     headerBytesMax: spec.headerBytesMax,
+    httpMetrics: configuration.metrics.http,
+    ...(telemetry.countError === undefined ? {} : { countError: telemetry.countError }),
     ...(pipeline === undefined ? {} : { pipeline }),
     ...(telemetry.apiLog === undefined ? {} : { apiLog: telemetry.apiLog }),
   };
@@ -203,7 +250,7 @@ async function openFronts(
 function grpcLoader(
   options: SidecarOptions,
   runtime: AppRuntime,
-  more: { readonly telemetry: AppTelemetry; readonly apiTokens: readonly string[] },
+  more: { readonly telemetry: AppTelemetry; readonly apiTokens: readonly Secret[] },
 ) {
   const { spec, ports, log, machine, resources } = options;
   const caller = { appId: spec.id, namespace: spec.namespace };
@@ -220,26 +267,21 @@ function grpcLoader(
       apiTokens: more.apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: resources.configuration.api,
-      proxy: createProxy(ports, machine, caller),
+      proxy: createProxy(ports, { ...machine, registry: runtime.registry }, caller),
+      ...(more.telemetry.countError === undefined ? {} : { countError: more.telemetry.countError }),
+      ...(more.telemetry.grpcLog === undefined ? {} : { apiLog: more.telemetry.grpcLog }),
     });
   };
 }
 
 function openPipeline(options: SidecarOptions, runtime: AppRuntime): Pipeline | undefined {
-  const handlers = options.resources.configuration.httpPipeline.map((handler): HttpMiddleware => {
-    const component = runtime.components.set('middleware').get(handler.name);
-    if (component !== undefined) return component.driver;
-    throw new ProaError(
-      'config.invalid',
-      `httpPipeline names the middleware "${handler.name}" (${handler.type}), but there is no such component`,
-    );
-  });
+  const handlers = middlewareOf('httpPipeline', options.resources.configuration.httpPipeline, runtime.components.set('middleware'));
   return handlers.length === 0 ? undefined : createPipeline(handlers);
 }
 
 async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, owner: Owner): Promise<number | undefined> {
   const { spec, ports } = options;
-  if (spec.metrics === undefined) return undefined;
+  if (spec.metrics === undefined || !options.resources.configuration.metrics.enabled) return undefined;
   const { port, listenAddress } = spec.metrics;
   const server = await listening(
     () =>
@@ -258,6 +300,21 @@ async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, o
   );
   owner.own('metrics', () => server.close());
   return portOf(server.address);
+}
+
+/** Opens the app to runtimes of other machines when it is asked for; answers where they reach it. */
+async function openMesh(options: SidecarOptions, app: LocalApp, owner: Owner): Promise<Address | undefined> {
+  const { spec, machine, ports, resources } = options;
+  const caller = { appId: spec.id, namespace: spec.namespace };
+  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public');
+  if (!spec.mtls && spec.internalGrpcPort === 0 && spec.internalGrpcListenAddress === '') return undefined;
+  const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
+  const mesh = await machine.peers.mesh(caller);
+  const server = await listening(() => mesh.listen({ host, port: spec.internalGrpcPort }, app), spec.internalGrpcPort);
+  owner.own('mesh', () => server.drain(), options.graceMs);
+  const everywhere = host === '0.0.0.0' || host === '::';
+  const reached = ports.process.env('DAPR_HOST_IP') ?? (everywhere ? ports.process.hostName() : host);
+  return { host: reached, port: portOf(server.address) };
 }
 
 function addressesOf(spec: AppSpec, protocol: 'http' | 'grpc'): Address[] {
@@ -296,12 +353,18 @@ function portOf(address: Address): number {
   return 'path' in address ? 0 : address.port;
 }
 
+// Two may hold at once, while one takes the other's place.
+function tokensOf(text: string | undefined): Secret[] {
+  const tokens = (text ?? '').split(',').map((token) => token.trim());
+  return tokens.filter((token) => token !== '').map(createSecret);
+}
+
 const loopback = /^(127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost)$/;
 
 // Binding wider than this machine without a token would give every neighbour the app's state and secrets (T10).
-function refuseOpenWithoutToken(addresses: readonly string[], tokens: readonly string[]): void {
+function refuseOpenWithoutToken(addresses: readonly string[], tokens: readonly Secret[]): void {
   const wide = addresses.filter((address) => !loopback.test(address));
-  if (wide.length === 0 || tokens.some((token) => token !== '')) return;
+  if (wide.length === 0 || tokens.length > 0) return;
   throw new ProaError(
     'config.invalid',
     `the APIs would listen on ${wide.map((address) => address || 'every address').join(', ')} without a token`,

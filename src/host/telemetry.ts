@@ -1,9 +1,15 @@
 import type { HttpFrontOptions } from '../fronts/http/server.ts';
 import type { Tracer } from '../contracts/tracer.ts';
+import type { ProaError } from '../kernel/errors.ts';
 import { metricNames } from '../kernel/names.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
-import { createMetricsRegistry, registerProcessMetrics, type MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import {
+  createMetricsRegistry,
+  registerProcessMetrics,
+  type MetricsRegistry,
+  type MetricsRegistryOptions,
+} from '../telemetry/metrics-registry.ts';
 import { createSpanExporter, type SpanExporter } from '../telemetry/span-exporter.ts';
 import { createTracer, type FinishedSpan } from '../telemetry/tracing.ts';
 import type { RuntimeConfiguration, TracingConfig } from './config/model.ts';
@@ -14,6 +20,10 @@ export interface AppTelemetry {
   readonly metrics: MetricsRegistry;
   readonly tracer: Tracer;
   readonly apiLog: HttpFrontOptions['apiLog'];
+  /** The same for calls over gRPC. */
+  readonly grpcLog: ((call: { method: string; code: string; tookMs: number; userAgent: string }) => void) | undefined;
+  /** Undefined unless `spec.metrics.recordErrorCodes` is true. */
+  readonly countError: ((error: ProaError) => void) | undefined;
   close(): Promise<void>;
 }
 
@@ -27,9 +37,9 @@ export interface AppTelemetryOptions {
 }
 
 /** Metrics, traces and the API log of one app, as its Configuration and the OTEL variables ask for. */
-export function createAppTelemetry(options: AppTelemetryOptions): AppTelemetry {
+export async function createAppTelemetry(options: AppTelemetryOptions): Promise<AppTelemetry> {
   const { ports, log, spec, configuration, machine } = options;
-  const metrics = createMetricsRegistry({ app_id: spec.id });
+  const metrics = createMetricsRegistry({ app_id: spec.id }, await registryOptions(configuration));
   registerProcessMetrics(metrics, ports.process, ports.clock.now());
   registerEngineMetrics(metrics, machine);
   const exporters = createExporters(options);
@@ -48,6 +58,13 @@ export function createAppTelemetry(options: AppTelemetryOptions): AppTelemetry {
   return {
     metrics,
     tracer,
+    countError: configuration.metrics.recordErrorCodes ? errorCounter(metrics) : undefined,
+    grpcLog: logging
+      ? ({ method, code, tookMs, userAgent }) => {
+          if (omitHealthChecks && method.startsWith('/grpc.health.')) return;
+          log.info('gRPC API Called', { method, code, duration: Math.round(tookMs), useragent: userAgent });
+        }
+      : undefined,
     apiLog: logging
       ? (call) => {
           if (omitHealthChecks && call.path.includes('/healthz')) return;
@@ -59,6 +76,19 @@ export function createAppTelemetry(options: AppTelemetryOptions): AppTelemetry {
       await Promise.all(exporters.map((exporter) => exporter.close()));
     },
   };
+}
+
+// Patterns are compiled only where there are any.
+async function registryOptions({ metrics }: RuntimeConfiguration): Promise<MetricsRegistryOptions> {
+  const { rules, latencyBuckets } = metrics;
+  return {
+    ...(latencyBuckets === undefined || latencyBuckets.length === 0 ? {} : { latencyBounds: latencyBuckets }),
+    ...(rules.length === 0 ? {} : { rewrite: (await import('../telemetry/label-rules.ts')).createLabelRules(rules) }),
+  };
+}
+
+function errorCounter(metrics: MetricsRegistry): (error: ProaError) => void {
+  return ({ spec }) => metrics.counter(metricNames.errorCode, { error_code: spec.errorCode, category: spec.category }).add(1);
 }
 
 function registerEngineMetrics(metrics: MetricsRegistry, machine: Machine): void {
@@ -86,6 +116,8 @@ function createExporters(options: AppTelemetryOptions): SpanExporter[] {
   if (tracing.zipkinEndpoint !== undefined)
     exporters.push(createSpanExporter({ ...shared, format: 'zipkin', url: tracing.zipkinEndpoint, headers: [] }));
   const otlp = otlpTarget(tracing, env);
+  if (otlp !== undefined && tracing.otel?.protocol === 'grpc')
+    log.warn('spans go over OTLP/HTTP, whatever spec.tracing.otel.protocol says; give the address and port of that', { address: otlp.url });
   if (otlp !== undefined) exporters.push(createSpanExporter({ ...shared, format: 'otlp', ...otlp }));
   return exporters;
 }

@@ -57,6 +57,21 @@ export class CallEnd {
     else (this.#rest ??= []).push(listener);
   }
 
+  /** How many listeners wait: where a later `rewind` has to stop. */
+  get mark(): number {
+    return this.#first === undefined ? 0 : 1 + (this.#rest?.length ?? 0);
+  }
+
+  /** Ends what was added since `mark`, inside out, and not the call: one attempt is over and another follows. */
+  rewind(mark: number, outcome: Outcome): void {
+    const rest = this.#rest;
+    if (rest !== undefined) while (rest.length > 0 && rest.length >= mark) rest.pop()?.(outcome);
+    if (mark > 0) return;
+    const first = this.#first;
+    this.#first = undefined;
+    first?.(outcome);
+  }
+
   /** Ends the call; a second call changes nothing and returns false. */
   fire(outcome: Outcome): boolean {
     if (this.#outcome !== undefined) return false;

@@ -63,6 +63,12 @@ export const catalogue = {
   }),
   overloaded: spec('ERR_OVERLOADED', 429, 'RESOURCE_EXHAUSTED', { category: 'common', title: 'A limit is reached', retry: 'safe' }),
   unavailable: spec('ERR_UNAVAILABLE', 503, 'UNAVAILABLE', { category: 'common', title: 'The target cannot be reached', retry: 'safe' }),
+  'circuit-open': spec('ERR_CIRCUIT_OPEN', 503, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'A circuit breaker refuses calls to the target for now',
+    retry: 'safe',
+    hint: 'the target failed too often; the breaker lets calls through again by itself',
+  }),
   'http.broken': spec('ERR_HTTP_BROKEN', 502, 'UNAVAILABLE', {
     category: 'common',
     title: 'The connection broke before the answer was complete',
@@ -96,6 +102,26 @@ export const catalogue = {
   'component.init-failed': spec('ERR_COMPONENT_INIT', 500, 'FAILED_PRECONDITION', {
     category: 'common',
     title: 'A component cannot be started',
+  }),
+  'peer.broken': spec('ERR_PEER_BROKEN', 502, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'The connection to another runtime broke before the answer was complete',
+    retry: 'unknown',
+  }),
+  'peer.protocol': spec('ERR_PEER_PROTOCOL', 502, 'INTERNAL', {
+    category: 'common',
+    title: 'Another runtime broke the protocol between runtimes',
+    retry: 'unknown',
+  }),
+  'peer.identity': spec('ERR_PEER_IDENTITY', 502, 'UNAUTHENTICATED', {
+    category: 'common',
+    title: 'A runtime does not accept the certificate of another one',
+    hint: 'both need certificates of one authority and trust domain that are valid now; compare the clocks of the two machines',
+  }),
+  'identity.unavailable': spec('ERR_IDENTITY_UNAVAILABLE', 503, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'An app has no certificate for calls between machines',
+    retry: 'safe',
   }),
   'driver.missing-package': spec('ERR_DRIVER_PACKAGE', 500, 'FAILED_PRECONDITION', {
     category: 'common',

@@ -2,7 +2,8 @@ import { parsePattern, type PatternNode } from './linear-pattern-parse.ts';
 
 const statesMax = 2_000;
 
-type State =
+/** One state of a compiled pattern; `next`, `a` and `b` are places in the list of states. */
+export type State =
   | { readonly kind: 'code'; readonly accepts: (code: number) => boolean; next: number }
   | { readonly kind: 'split'; a: number; b: number }
   | { readonly kind: 'start' | 'end'; next: number }
@@ -14,6 +15,12 @@ type State =
  * that says what is not supported: back references, look-around, flags.
  */
 export function compilePattern(pattern: string): (text: string) => boolean {
+  const { states, first } = compileStates(pattern);
+  return (text) => run(states, first, text);
+}
+
+/** The states of a pattern and where to begin; of the two ways of a split the first is preferred. Fails like `compilePattern`. */
+export function compileStates(pattern: string): { readonly states: readonly State[]; readonly first: number } {
   const states: State[] = [];
   const add = (state: State): number => {
     if (states.length === statesMax) throw new Error(`the pattern ${JSON.stringify(pattern)} is too large`);
@@ -48,8 +55,7 @@ export function compilePattern(pattern: string): (text: string) => boolean {
     return entry;
   };
   const match = add({ kind: 'match' });
-  const first = build(parsePattern(pattern), match);
-  return (text) => run(states, first, text);
+  return { states, first: build(parsePattern(pattern), match) };
 }
 
 function run(states: readonly State[], first: number, text: string): boolean {

@@ -37,6 +37,8 @@ export const metricNames = {
   lockLatency: 'dapr_component_lock_latencies',
   errorCode: 'dapr_error_code_total',
   resiliencyLoaded: 'dapr_resiliency_loaded',
+  resiliencyActivations: 'dapr_resiliency_activations_total',
+  resiliencyBreakerState: 'dapr_resiliency_cb_state',
   httpServerRequests: 'dapr_http_server_request_count',
   httpServerResponses: 'dapr_http_server_response_count',
   httpServerLatency: 'dapr_http_server_latency',
@@ -58,6 +60,8 @@ export const metricNames = {
   engineCommits: 'proa_engine_commits_total',
   engineSyncs: 'proa_engine_syncs_total',
   engineQuarantined: 'proa_engine_quarantined_records',
+  discoveryEndpoints: 'proa_discovery_endpoints',
+  discoveryStaleSince: 'proa_discovery_stale_since_seconds',
   residentMemory: 'process_resident_memory_bytes',
   cpuSeconds: 'process_cpu_seconds_total',
   startTime: 'process_start_time_seconds',
@@ -79,6 +83,10 @@ export const labelNames = {
   dstAppId: 'dst_app_id',
   type: 'type',
   reason: 'reason',
+  name: 'name',
+  policy: 'policy',
+  flowDirection: 'flow_direction',
+  target: 'target',
 } as const;
 
 /** Fields of a log line, in the order in which they are printed. */

@@ -1,5 +1,5 @@
 /**
- * The five ports: everything outside the program comes in through them, so that a whole cluster can run in the simulator.
+ * The ports: everything outside the program comes in through them, so that a whole cluster can run in the simulator.
  * `ports/node` is their real implementation, `testing/simulator` the simulated one.
  */
 export interface Ports {
@@ -8,6 +8,8 @@ export interface Ports {
   readonly network: Network;
   readonly disk: Disk;
   readonly process: ProcessPort;
+  readonly dns: Dns;
+  readonly datagrams: Datagrams;
 }
 
 export interface Timer {
@@ -36,8 +38,11 @@ export interface Random {
   uuid(): string;
 }
 
-/** Where to listen or connect: TCP, or a Unix socket by its path. Port 0 takes a free one. */
-export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+/**
+ * Where to listen or connect: TCP, or a Unix socket by its path. Port 0 takes a free one. With `via` (IP addresses) a connection goes to one of those
+ * and the host is not resolved again.
+ */
+export type Address = { readonly host: string; readonly port: number; readonly via?: readonly string[] } | { readonly path: string };
 
 export interface ConnectionHandlers {
   /** `chunk` lies in a buffer shared by all connections: valid only during this call. */
@@ -81,6 +86,57 @@ export interface Network {
   /** Fails with the system's error (`code` EADDRINUSE, EACCES ...). A Unix socket is made with mode 0600. */
   listen(address: Address, accept: (connection: Connection) => void): Promise<Listener>;
   connect(address: Address): Connection;
+  /** The IP addresses of a host name, at least one. Fails with the system's error (`code` ENOTFOUND ...). */
+  resolve(host: string): Promise<readonly string[]>;
+}
+
+/** An address of a name, and how long it may be believed. */
+export interface DnsAddress {
+  readonly address: string;
+  readonly ttlSeconds: number;
+}
+
+/** One SRV record (RFC 2782): of the lowest priority that answers, in proportion to the weights. */
+export interface DnsService {
+  readonly host: string;
+  readonly port: number;
+  readonly priority: number;
+  readonly weight: number;
+}
+
+/** Questions to the name servers of the machine. A name without such records is an empty list; a server that fails or is silent is an error. */
+export interface Dns {
+  /** A and AAAA. A literal address answers itself. */
+  addresses(name: string): Promise<readonly DnsAddress[]>;
+  /** SRV. Their TTL is not told: use that of the targets' addresses. */
+  services(name: string): Promise<readonly DnsService[]>;
+}
+
+export interface DatagramOptions {
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Absent: every address. */
+  readonly host?: string;
+  /** Joins this IPv4 group on every interface that takes part in multicast, and shares the port with other processes. */
+  readonly group?: string;
+}
+
+export interface DatagramSocket {
+  readonly port: number;
+  /** Sends and forgets: datagrams may be lost. To a group it goes out on every joined interface, and back to this machine. */
+  send(bytes: Uint8Array, to: { readonly host: string; readonly port: number }): void;
+  close(): Promise<void>;
+}
+
+/** UDP. `received` gets what arrives; the bytes are its own. */
+export interface Datagrams {
+  /** Fails with the system's error; with `code` ENODEV when no interface could join the group. */
+  open(
+    options: DatagramOptions,
+    received: (bytes: Uint8Array, from: { readonly host: string; readonly port: number }) => void,
+  ): Promise<DatagramSocket>;
+  /** The IPv4 addresses under which other machines may reach this one; loopback when there is no other. */
+  hostAddresses(): readonly string[];
 }
 
 export interface FileStat {
@@ -89,11 +145,14 @@ export interface FileStat {
   readonly kind: 'file' | 'directory' | 'other';
 }
 
-/** `read` needs the file; `write` makes it if missing and keeps what it holds; `exclusive` fails with EEXIST if it is there. */
-export type OpenMode = 'read' | 'write' | 'exclusive';
+/**
+ * `read` needs the file; `write` makes it if missing and keeps what it holds; `exclusive` fails with EEXIST if it is there;
+ * `exclusive-durable` is the same, and each write is durable when it resolves: one call where `write` and `sync` are two.
+ */
+export type OpenMode = 'read' | 'write' | 'exclusive' | 'exclusive-durable';
 
 export interface DiskFile {
-  /** Writes all bytes at `position`. Nothing is durable before `sync`. */
+  /** Writes all bytes at `position`. Nothing is durable before `sync`, unless the file was opened as durable. After an error the file's state is unknown. */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
   /** Reads up to `length` bytes; fewer only at the end of the file. */
   read(position: number, length: number): Promise<Uint8Array>;
@@ -111,6 +170,8 @@ export interface Disk {
   /** Writes a temporary file, syncs, renames, syncs the directory: after it the file is old or new, never torn. */
   replaceFile(path: string, bytes: Uint8Array, mode?: number): Promise<void>;
   stat(path: string): Promise<FileStat | undefined>;
+  /** Whether the name exists, answered at once. For names in a directory that is in use: the system knows them without asking the device. */
+  exists(path: string): boolean;
   list(directory: string): Promise<string[]>;
   makeDirectory(path: string, mode?: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;
@@ -130,6 +191,8 @@ export interface SpawnOptions {
   readonly args: readonly string[];
   readonly cwd?: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The child reads what `Child.write` gives it; otherwise its input is empty. */
+  readonly input?: boolean;
   /** Every chunk that the child writes. */
   output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void;
 }
@@ -140,6 +203,9 @@ export interface Child {
   readonly exit: Promise<{ code: number | undefined; signal: string | undefined; error?: Error }>;
   /** Signals the child's whole process group. */
   kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void;
+  /** Gives text to a child that was started with `input`; nothing happens when it has ended. It ends our side when this process does. */
+  write(text: string): void;
+  endInput(): void;
   /** True while a process of the child's group runs, the child itself or one that it left behind. */
   groupAlive(): Promise<boolean>;
 }

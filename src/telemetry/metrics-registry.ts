@@ -1,4 +1,5 @@
 import { metricNames, labelNames } from '../kernel/names.ts';
+import type { RewriteLabels } from './label-rules.ts';
 import type { Counter, Gauge, Histogram, Labels, Metrics } from '../contracts/metrics.ts';
 
 /** Dapr's bucket bounds: latencies in milliseconds, sizes in bytes (reference 14.1). */
@@ -64,20 +65,29 @@ export interface MetricsRegistry extends Metrics {
   onPrint(refresh: () => void): void;
 }
 
+export interface MetricsRegistryOptions {
+  /** `spec.metrics.latencyDistributionBuckets`: replaces the bounds of all histograms but those of sizes. */
+  readonly latencyBounds?: readonly number[];
+  /** `spec.metrics.rules`. */
+  readonly rewrite?: RewriteLabels;
+}
+
 /** Makes a registry whose every series carries `shared` (the app id). */
-export function createMetricsRegistry(shared: Labels): MetricsRegistry {
+export function createMetricsRegistry(shared: Labels, options: MetricsRegistryOptions = {}): MetricsRegistry {
+  const latencies = options.latencyBounds === undefined ? latencyBounds : [...options.latencyBounds].toSorted((a, b) => a - b);
   const families = new Map<string, Family>();
   const refreshers: (() => void)[] = [];
   const series = <T extends CounterSeries | HistogramSeries>(name: string, kind: Kind, labels: Labels): T => {
     let family = families.get(name);
     if (family === undefined) {
-      family = { name, kind, bounds: /bytes/.test(name) ? sizeBounds : latencyBounds, series: new Map() };
+      family = { name, kind, bounds: /bytes/.test(name) ? sizeBounds : latencies, series: new Map() };
       families.set(name, family);
     }
-    const text = printLabels({ ...shared, ...labels });
+    const all = { ...shared, ...(options.rewrite === undefined ? labels : options.rewrite(name, labels)) };
+    const text = printLabels(all);
     const known = family.series.get(text);
     if (known !== undefined) return known as T;
-    if (family.series.size >= seriesMax) return overflowOf(family, { ...shared, ...labels }) as T;
+    if (family.series.size >= seriesMax) return overflowOf(family, all) as T;
     return put(family, text) as T;
   };
   return {

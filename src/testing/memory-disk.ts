@@ -80,7 +80,7 @@ export function createMemoryDisk(files: Readonly<Record<string, string>> = {}): 
     async open(path: string, mode: OpenMode) {
       const at = clean(path);
       if (mode === 'read') need(at);
-      if (mode === 'exclusive' && entries.has(at)) throw systemError('EEXIST', at);
+      if (mode.startsWith('exclusive') && entries.has(at)) throw systemError('EEXIST', at);
       needParent(at);
       if (!entries.has(at)) store(at, new Uint8Array(0));
       return openFile(at);
@@ -96,6 +96,7 @@ export function createMemoryDisk(files: Readonly<Record<string, string>> = {}): 
       if (entry !== undefined) return { sizeBytes: entry.bytes.length, mtimeMs: entry.mtimeMs, kind: 'file' };
       return directories.has(at) ? { sizeBytes: 0, mtimeMs: 0, kind: 'directory' } : undefined;
     },
+    exists: (path) => entries.has(clean(path)) || directories.has(clean(path)),
     async list(directory) {
       const at = clean(directory);
       if (!directories.has(at)) throw systemError(entries.has(at) ? 'ENOTDIR' : 'ENOENT', at);

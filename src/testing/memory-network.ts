@@ -29,6 +29,8 @@ class End implements MemoryConnection {
   #gotEnd = false;
   #log = '';
   #delivering = false;
+  #wrote = false;
+  opening = false;
   destroyed = false;
 
   constructor(remote: string) {
@@ -43,6 +45,7 @@ class End implements MemoryConnection {
 
   write(data: string | Uint8Array): boolean {
     if (this.destroyed || this.#sentEnd) return false;
+    this.#wrote = true;
     const bytes = typeof data === 'string' ? Buffer.from(data, 'latin1') : Buffer.from(data);
     const ok = this.other?.arrive(bytes) ?? true;
     if (!ok) this.#blocked = true;
@@ -101,10 +104,15 @@ class End implements MemoryConnection {
     this.pump();
   }
 
+  /** Nothing arrives before the connection is open, even if the other side speaks first; whoever writes without waiting for that reads at once, too. */
+  get #early(): boolean {
+    return this.opening && (this.handlers.open !== undefined || !this.#wrote);
+  }
+
   pump(): void {
     if (this.#delivering) return;
     this.#delivering = true;
-    while (!this.#paused && !this.destroyed) {
+    while (!this.#paused && !this.#early && !this.destroyed) {
       const chunk = this.#inbox.shift();
       if (chunk === undefined) break;
       this.#inboxBytes -= chunk.length;
@@ -115,7 +123,7 @@ class End implements MemoryConnection {
     }
     this.#delivering = false;
     this.other?.unblock(this.#inboxBytes);
-    if (this.#inboxEnded && !this.#gotEnd && !this.#paused && this.#inbox.length === 0 && !this.destroyed) {
+    if (this.#inboxEnded && !this.#gotEnd && !this.#paused && !this.#early && this.#inbox.length === 0 && !this.destroyed) {
       this.#gotEnd = true;
       this.handlers.end();
       this.closeIfDone();
@@ -156,14 +164,20 @@ export function createMemoryNetwork(): MemoryNetwork {
         },
       });
     },
+    resolve: () => Promise.resolve(['127.0.0.1']),
     connect(address) {
       const near = new End(key(address));
+      near.opening = true;
       dialled.push(near);
       const accept = listeners.get(key(address));
       queueMicrotask(() => {
         if (near.destroyed) return;
         if (accept === undefined) near.destroy(Object.assign(new Error(`connect ECONNREFUSED ${near.remote}`), { code: 'ECONNREFUSED' }));
-        else near.handlers.open?.();
+        else {
+          near.handlers.open?.();
+          near.opening = false;
+          near.pump();
+        }
       });
       if (accept !== undefined) {
         const far = new End(`127.0.0.1:${ports++}`);

@@ -1,5 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -63,7 +64,8 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
   };
 }
 
-function serverIdentity(): { uid?: number; gid?: number } {
+/** Whom servers that refuse root run as. */
+export function serverIdentity(): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {};
   const id = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
   return { uid: id('-u'), gid: id('-g') };
@@ -78,4 +80,18 @@ async function untilReady(bin: string, directory: string, child: ChildProcess): 
     });
     if (code === 0) return;
   }
+}
+
+/** Tries a Unix socket once; a refusal is answered after a moment, so that callers may simply ask again. */
+export function canConnect(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const answer = (connected: boolean): void => {
+      socket.destroy();
+      if (connected) resolve(true);
+      else setTimeout(() => resolve(false), 20);
+    };
+    socket.once('connect', () => answer(true));
+    socket.once('error', () => answer(false));
+  });
 }

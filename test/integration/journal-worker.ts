@@ -19,7 +19,7 @@ function valueOf(n: number): Buffer {
 const lyingDisk: Disk = {
   ...nodeDisk,
   async open(path, openMode) {
-    const file = await nodeDisk.open(path, openMode);
+    const file = await nodeDisk.open(path, openMode === 'exclusive-durable' ? 'exclusive' : openMode);
     return Object.assign(Object.create(file) as DiskFile, {
       sync: async () => {},
       write: file.write.bind(file),

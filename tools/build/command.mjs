@@ -1,5 +1,6 @@
 // dist/bin: proa.cjs (the loader) and chunks/*.cjs. esbuild splits ESM only, and code caching on Node 20 means vm.Script over CommonJS: so the
-// sources are split as ESM first, and every chunk is then turned into CommonJS, which keeps each module in exactly one chunk.
+// sources are split as ESM first, and every chunk is then turned into CommonJS, which keeps each module in exactly one chunk. What the usual
+// starts need lies in packs: one file, one script and one code cache for many chunks.
 import { createHash } from 'node:crypto';
 import { copyFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -8,7 +9,19 @@ import { build, transform } from 'esbuild';
 // Packages that the user installs beside us; found from the user's project at run time.
 export const vendorPackages = ['pg', 'pg-native', 'ioredis', 'nats'];
 
-/** Splits src/cli/entry.ts; answers the texts of the ESM chunks by name. */
+// What one start needs together, by entry points; a chunk belongs to the first pack that reaches it. `entry` is all that help and the small
+// commands load; `host` is a sidecar with the embedded components.
+const packRoots = {
+  entry: ['src/cli/entry.ts'],
+  host: [
+    'src/cli/commands/sidecar.ts',
+    'src/host/index.ts',
+    ...['state', 'pubsub', 'lock', 'configuration'].map((kind) => `src/drivers/${kind}-engine/index.ts`),
+    'src/drivers/secrets-env/index.ts',
+  ],
+};
+
+/** Splits src/cli/entry.ts; answers the texts of the ESM chunks by name, and the names that each pack holds. */
 async function splitAsEsm(root) {
   const result = await build({
     absWorkingDir: root,
@@ -34,7 +47,21 @@ async function splitAsEsm(root) {
   });
   const chunks = new Map(result.outputFiles.map((file) => [basename(file.path), file.text]));
   refuseLazyCommonJs(result.metafile);
-  return chunks;
+  return { chunks, packs: packsOf(result.metafile) };
+}
+
+/** The chunks that the roots of every pack import statically, all the way down. */
+function packsOf({ outputs }) {
+  const byEntry = new Map(Object.entries(outputs).map(([path, { entryPoint }]) => [entryPoint, path]));
+  const taken = new Set();
+  const reach = (path) => {
+    if (path === undefined) throw new Error('a pack names an entry point that does not exist');
+    if (outputs[path] === undefined || taken.has(path)) return [];
+    taken.add(path);
+    const following = outputs[path].imports.filter(({ kind }) => kind === 'import-statement').flatMap((other) => reach(other.path));
+    return [basename(path), ...following];
+  };
+  return Object.entries(packRoots).map(([name, roots]) => ({ name, chunks: roots.flatMap((root) => reach(byEntry.get(root))) }));
 }
 
 /** `import()` of a CommonJS package has no named exports once it is split: such a package needs an alias to its ES module build. */
@@ -61,7 +88,9 @@ async function toCommonJs(text) {
     legalComments: 'none',
     logLevel: 'error',
   });
-  return `${code}\n${plainExports}`;
+  // One character of another script would make V8 keep the whole text at two bytes each. What esbuild leaves stands in regular expressions.
+  const ascii = code.replaceAll(/[^\u0000-\u007f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return `${ascii}\n${plainExports}`;
 }
 
 /** Names chunks by their content, so that the loader's cache needs no hashing at start; references inside follow. */
@@ -75,8 +104,7 @@ function nameByContent(converted) {
     for (const other of converted.keys()) {
       if (other !== name && text.includes(`"./${other}"`)) text = text.replaceAll(`"./${other}"`, `"./${visit(other)}"`);
     }
-    const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
-    const final = name === 'entry.js' ? 'entry.cjs' : `${hash}.cjs`;
+    const final = name === 'entry.js' ? 'entry.cjs' : `${hashOf(text)}.cjs`;
     names.set(name, final);
     converted.set(name, text);
     return final;
@@ -85,19 +113,45 @@ function nameByContent(converted) {
   return names;
 }
 
+function hashOf(text) {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+const asFunction = (text) => `function(exports,require,module,__proaUrl){${text}\n}`;
+
+/** One script whose value holds a function per chunk. */
+function packText(members) {
+  return `({${members.map(([name, text]) => `${JSON.stringify(name)}:${asFunction(text)}`).join(',\n')}})`;
+}
+
+/** The scripts to write by file name (their content's hash), and for the loader: which script holds a packed chunk. */
+function scriptsOf({ converted, names, packs }) {
+  const scripts = new Map();
+  const packed = {};
+  for (const { chunks } of packs) {
+    const text = packText(chunks.map((name) => [names.get(name), converted.get(name)]));
+    const file = `${hashOf(text)}.cjs`;
+    scripts.set(file, text);
+    for (const name of chunks) packed[names.get(name)] = file;
+  }
+  for (const [name, text] of converted) {
+    if (packed[names.get(name)] === undefined) scripts.set(names.get(name), packText([[names.get(name), text]]));
+  }
+  return { scripts, packed };
+}
+
 /** Builds dist/bin; answers sizes for the log. */
 export async function buildCommand(root) {
   const out = join(root, 'dist/bin');
   rmSync(out, { recursive: true, force: true });
   mkdirSync(join(out, 'chunks'), { recursive: true });
-  const chunks = await splitAsEsm(root);
+  const { chunks, packs } = await splitAsEsm(root);
   const converted = new Map();
   for (const [name, text] of chunks) converted.set(name, await toCommonJs(text));
   const names = nameByContent(converted);
-  for (const [name, text] of converted) writeFileSync(join(out, 'chunks', names.get(name)), text);
-  // The entry keeps its name; its content stands in the key.
-  const key = createHash('sha256').update(converted.get('entry.js')).digest('hex').slice(0, 16);
-  const loader = readFileSync(join(root, 'tools/build/loader.cjs'), 'utf8').replace('__ENTRY_KEY__', key);
+  const { scripts, packed } = scriptsOf({ converted, names, packs });
+  for (const [file, text] of scripts) writeFileSync(join(out, 'chunks', file), text);
+  const loader = readFileSync(join(root, 'tools/build/loader.cjs'), 'utf8').replace(`JSON.parse('__PACKED__')`, JSON.stringify(packed));
   const { code } = await transform(loader, {
     minify: process.env.PROA_READABLE === undefined,
     platform: 'node',
@@ -108,8 +162,7 @@ export async function buildCommand(root) {
   writeFileSync(join(out, 'proa.cjs'), banner + code.replace(/^#!.*\n/, ''));
   chmodSync(join(out, 'proa.cjs'), 0o755);
   copyFileSync(join(root, 'tools/build/package-type.json'), join(out, 'package.json'));
-  const total = [...converted.values()].reduce((sum, text) => sum + text.length, 0);
-  console.log(
-    `dist/bin: ${converted.size} chunks, ${Math.round(total / 1024)} KiB, first chunk ${Math.round(converted.get('entry.js').length / 1024)} KiB`,
-  );
+  const kib = (texts) => Math.round([...texts].reduce((sum, text) => sum + text.length, 0) / 1024);
+  const sizes = packs.map(({ name, chunks }) => `${name} ${kib(chunks.map((chunk) => converted.get(chunk)))} KiB`);
+  console.log(`dist/bin: ${scripts.size} scripts, ${kib(converted.values())} KiB (${sizes.join(', ')})`);
 }

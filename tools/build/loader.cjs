@@ -5,12 +5,13 @@ const fs = require('node:fs');
 const path = require('node:path');
 const vm = require('node:vm');
 const { pathToFileURL } = require('node:url');
-const { createRequire } = require('node:module');
 
-const entryKey = '__ENTRY_KEY__';
+// Which script holds a chunk that lies in a pack; other chunks are scripts of their own.
+const packed = JSON.parse('__PACKED__');
 const chunkDirectory = path.join(__dirname, 'chunks');
 const url = pathToFileURL(__filename).href;
 const loaded = new Map();
+const scripts = new Map();
 const uncached = [];
 
 // Private to the user: a cache that others could write would be code that others could run. Undefined: no cache.
@@ -36,15 +37,15 @@ function findCacheDirectory() {
 const cacheDirectory = findCacheDirectory();
 const suffix = `${process.versions.v8}-${process.arch}`.replace(/[^\w.-]/g, '_');
 
-function cacheFile(name) {
-  const key = name === 'entry.cjs' ? entryKey : name.slice(0, -4);
-  return path.join(cacheDirectory, `${key}-${suffix}.bin`);
+// Scripts are named by their content.
+function cacheFile(file) {
+  return path.join(cacheDirectory, `${file.slice(0, -4)}-${suffix}.bin`);
 }
 
-function readCache(name) {
+function readCache(file) {
   if (cacheDirectory === undefined) return undefined;
   try {
-    return fs.readFileSync(cacheFile(name));
+    return fs.readFileSync(cacheFile(file));
   } catch {
     return undefined;
   }
@@ -55,7 +56,7 @@ let fromProject;
 function requireOther(name) {
   if (name.startsWith('node:')) return require(name);
   try {
-    fromProject ??= createRequire(path.join(process.cwd(), 'package.json'));
+    fromProject ??= require('node:module').createRequire(path.join(process.cwd(), 'package.json'));
     return fromProject(name);
   } catch (error) {
     if (error.code !== 'MODULE_NOT_FOUND' && error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
@@ -67,27 +68,35 @@ function requireChunk(name) {
   return name.startsWith('./') ? load(name.slice(2)) : requireOther(name);
 }
 
+// The chunks of a script by name, as functions.
+function script(file) {
+  const known = scripts.get(file);
+  if (known !== undefined) return known;
+  const filename = path.join(chunkDirectory, file);
+  const cachedData = readCache(file);
+  const compiled = new vm.Script(fs.readFileSync(filename, 'latin1'), { filename, cachedData });
+  if (cacheDirectory !== undefined && (cachedData === undefined || compiled.cachedDataRejected)) uncached.push([file, compiled]);
+  const chunks = compiled.runInThisContext();
+  scripts.set(file, chunks);
+  return chunks;
+}
+
 function load(name) {
   const known = loaded.get(name);
   if (known !== undefined) return known.exports;
   const module = { exports: {} };
   loaded.set(name, module);
-  const filename = path.join(chunkDirectory, name);
-  const source = `(function (exports, require, module, __proaUrl) {${fs.readFileSync(filename, 'utf8')}\n})`;
-  const cachedData = readCache(name);
-  const script = new vm.Script(source, { filename, cachedData });
-  if (cacheDirectory !== undefined && (cachedData === undefined || script.cachedDataRejected)) uncached.push([name, script]);
-  script.runInThisContext()(module.exports, requireChunk, module, url);
+  script(packed[name] ?? name)[name](module.exports, requireChunk, module, url);
   return module.exports;
 }
 
 // After the work: functions that ran are compiled by then and go into the cache. Written beside and renamed, so that nobody reads half.
 function writeCaches() {
-  for (const [name, script] of uncached.splice(0)) {
+  for (const [name, compiled] of uncached.splice(0)) {
     try {
       const file = cacheFile(name);
       const temporary = `${file}.${process.pid}`;
-      fs.writeFileSync(temporary, script.createCachedData(), { mode: 0o600 });
+      fs.writeFileSync(temporary, compiled.createCachedData(), { mode: 0o600 });
       fs.renameSync(temporary, file);
     } catch {
       return;

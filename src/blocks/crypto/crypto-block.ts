@@ -10,6 +10,7 @@ import type { CryptoBlock } from './index.ts';
 import * as format from './enc-v1.ts';
 import { readHeader } from './header.ts';
 import { peelBody } from './peel.ts';
+import { createSubtle } from './subtle.ts';
 import { segmentBody } from './segment-body.ts';
 
 export interface CryptoBlockDeps {
@@ -36,6 +37,7 @@ export function createCryptoBlock(context: BlockContext, deps: CryptoBlockDeps):
     service(component, 'crypto_op')(derive(call, { input }));
 
   return {
+    subtle: createSubtle({ context, providerNamed: (name) => providerNamed(deps.providers, name) }),
     async encrypt(call) {
       const { provider, options, data } = call.input;
       return orDiscard(data, async () => {
@@ -149,6 +151,7 @@ function providerNamed(providers: ComponentSet<'crypto'>, name: string): Compone
   const component = providers.get(name);
   if (component !== undefined) return component;
   if (providers.list().length === 0) throw new ProaError('crypto.not-configured', 'crypto providers not configured');
+  if (name === '') throw new ProaError('bad-request', 'invalid request: missing component name');
   throw new ProaError('crypto.not-found', `crypto provider ${name} not found`);
 }
 

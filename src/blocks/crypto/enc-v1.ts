@@ -1,5 +1,5 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { WrapAlgorithm } from '../../contracts/crypto.ts';
+import { nodeCrypto } from '../../kernel/node-crypto.ts';
 
 /** The format `dapr.io/enc/v1` (Dapr reference 4.5; github.com/dapr/kit, schemes/enc/v1/README.md). */
 export const schemeName = 'dapr.io/enc/v1';
@@ -75,13 +75,13 @@ export function base64(value: unknown): Uint8Array | undefined {
 
 /** The header's MAC over its first two lines as they are on the wire, line feeds included. */
 export function headerMac(fileKey: Uint8Array, firstLines: Uint8Array): Uint8Array {
-  const key = hkdfSync('sha256', fileKey, new Uint8Array(0), 'header', 32);
-  return createHmac('sha256', Buffer.from(key)).update(firstLines).digest();
+  const key = nodeCrypto().hkdfSync('sha256', fileKey, new Uint8Array(0), 'header', 32);
+  return nodeCrypto().createHmac('sha256', Buffer.from(key)).update(firstLines).digest();
 }
 
 /** Compares MACs in constant time. */
 export function sameMac(expected: Uint8Array, given: Uint8Array): boolean {
-  return expected.length === given.length && timingSafeEqual(expected, given);
+  return expected.length === given.length && nodeCrypto().timingSafeEqual(expected, given);
 }
 
 /** One segment at a time; `index` counts from 0. */
@@ -94,7 +94,7 @@ export interface SegmentCipher {
 
 /** The cipher of one document. A nonce is used once: a document has one file key, and a segment one index. */
 export function segmentCipher(fileKey: Uint8Array, manifest: Pick<Manifest, 'cipher' | 'noncePrefix'>): SegmentCipher {
-  const key = Buffer.from(hkdfSync('sha256', fileKey, manifest.noncePrefix, 'payload', 32));
+  const key = Buffer.from(nodeCrypto().hkdfSync('sha256', fileKey, manifest.noncePrefix, 'payload', 32));
   const name = manifest.cipher === 'AES-GCM' ? 'aes-256-gcm' : 'chacha20-poly1305';
   const nonce = Buffer.alloc(12);
   nonce.set(manifest.noncePrefix, 0);
@@ -108,7 +108,7 @@ export function segmentCipher(fileKey: Uint8Array, manifest: Pick<Manifest, 'cip
     seal(plain, index, last) {
       setNonce(index, last);
       // The types know GCM and ChaCha20 apart; both take these arguments.
-      const cipher = createCipheriv(name as 'aes-256-gcm', key, nonce, options);
+      const cipher = nodeCrypto().createCipheriv(name as 'aes-256-gcm', key, nonce, options);
       const sealed = cipher.update(plain);
       cipher.final();
       if (out.length < sealed.length + tagBytes) out = Buffer.allocUnsafe(sealed.length + tagBytes);
@@ -119,7 +119,7 @@ export function segmentCipher(fileKey: Uint8Array, manifest: Pick<Manifest, 'cip
     open(sealed, index, last) {
       if (sealed.length < tagBytes) return undefined;
       setNonce(index, last);
-      const decipher = createDecipheriv(name as 'aes-256-gcm', key, nonce, options);
+      const decipher = nodeCrypto().createDecipheriv(name as 'aes-256-gcm', key, nonce, options);
       decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
       const plain = decipher.update(sealed.subarray(0, sealed.length - tagBytes));
       try {

@@ -1,5 +1,6 @@
 import type { Service } from '../../kernel/service.ts';
 import type { Body } from '../../kernel/body.ts';
+import type { Sealed, SubtleMessage } from '../../contracts/crypto.ts';
 
 export interface EncryptOptions {
   readonly keyName: string;
@@ -14,6 +15,27 @@ export interface EncryptOptions {
 export interface CryptoBlock {
   readonly encrypt: Service<{ readonly provider: string; readonly options: EncryptOptions; readonly data: Body }, Body>;
   readonly decrypt: Service<{ readonly provider: string; readonly keyName?: string; readonly data: Body }, Body>;
+  readonly subtle: SubtleBlock;
+}
+
+/** With which key of which provider, and how. */
+interface SubtleInput {
+  readonly provider: string;
+  readonly keyName: string;
+  readonly algorithm: string;
+}
+
+/** Single operations with a key (Dapr reference 3, 7.1: `Subtle*`). */
+export interface SubtleBlock {
+  /** The public part of an asymmetric key as PEM (PKIX) or as a JWK. Other formats are refused. */
+  readonly getKey: Service<{ readonly provider: string; readonly keyName: string; readonly format: string }, string>;
+  readonly encrypt: Service<SubtleInput & SubtleMessage, Sealed>;
+  readonly decrypt: Service<SubtleInput & SubtleMessage, Uint8Array>;
+  /** `data` is a key: one JWK, PEM, or raw bytes. */
+  readonly wrapKey: Service<SubtleInput & SubtleMessage, Sealed>;
+  readonly unwrapKey: Service<SubtleInput & SubtleMessage, Uint8Array>;
+  readonly sign: Service<SubtleInput & { readonly digest: Uint8Array }, Uint8Array>;
+  readonly verify: Service<SubtleInput & { readonly digest: Uint8Array; readonly signature: Uint8Array }, boolean>;
 }
 
 export { createCryptoBlock, type CryptoBlockDeps } from './crypto-block.ts';

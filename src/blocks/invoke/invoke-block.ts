@@ -1,6 +1,6 @@
 import type { BlockContext } from '../../contracts/block-context.ts';
 import type { AppChannel, InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
-import type { Endpoint, Resolver } from '../../contracts/resolver.ts';
+import { eligible, type Endpoint, type Resolver } from '../../contracts/resolver.ts';
 import type { HttpEndpoint } from '../../contracts/resources.ts';
 import type { ExternalTransport, PeerTransport } from '../../contracts/transport.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
@@ -94,7 +94,7 @@ class Places {
 
   /** Fails with `invoke.failed` when there are none. */
   async find(name: string, namespace: string): Promise<Instances> {
-    const list = await this.#resolver.resolve(name, namespace);
+    const list = eligible((await this.#resolver.resolve(name, namespace)).endpoints);
     if (list.length === 0) {
       throw new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {
         hint: 'is it running? `proa list` shows the apps that are',
@@ -152,7 +152,8 @@ function sendTo(
   const { input } = call;
   const self = endpoint.appId === context.appId && endpoint.namespace === context.namespace;
   const forwarded = self ? undefined : { address: dependencies.hostAddress, host: context.ports.process.hostName() };
-  const headers = stampHeaders(input.headers, call.context, { caller: call.caller, calleeAppId: endpoint.appId, forwarded });
+  const leftMs = call.deadlineMs === Infinity ? undefined : call.deadlineMs - context.ports.clock.mono();
+  const headers = stampHeaders(input.headers, call.context, { caller: call.caller, calleeAppId: endpoint.appId, leftMs, forwarded });
   const stamped: InvokeRequest = {
     appId: endpoint.appId,
     namespace: endpoint.namespace,

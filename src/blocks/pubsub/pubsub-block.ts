@@ -18,6 +18,8 @@ export interface PubSubBlockDeps {
   readonly channel: () => AppChannel | undefined;
   /** The declarative subscriptions that apply to this app; asked at every start. */
   readonly declared: () => readonly SubscriptionSpec[];
+  /** False: the app is not asked for subscriptions (`--disable-init-endpoints=subscribe`). Default true. */
+  readonly asksApp?: boolean;
 }
 
 /** Dapr asks for subscriptions with its initialization retries: 3, from 500 ms on, half as long again each time. */
@@ -58,7 +60,7 @@ export function createPubSubBlock(context: BlockContext, deps: PubSubBlockDeps):
     running = true;
     const current = deps.channel();
     if (current === undefined) return;
-    const own = await askApp(context, current);
+    const own = deps.asksApp === false ? [] : await askApp(context, current);
     const specs = mergeSubscriptions(deps.declared(), own ?? []);
     if (specs.length > subscriptionsMax) log.error(`the app has ${specs.length} subscriptions; only ${subscriptionsMax} are made`);
     started = await Promise.all(specs.slice(0, subscriptionsMax).map((spec) => set.add(spec, toApp)));
@@ -102,7 +104,7 @@ async function askApp(context: BlockContext, channel: AppChannel): Promise<reado
     try {
       return await channel.subscriptions(context.appId);
     } catch (error) {
-      if (attempt === askRetries) {
+      if (attempt === askRetries || ProaError.from(error).code === 'cancelled') {
         context.log.scoped('proa.pubsub').warn('the app did not answer', { [logFields.error]: String(error) });
         return undefined;
       }

@@ -21,6 +21,7 @@ export interface RuntimeMetadata {
   readonly extended: Readonly<Record<string, string>>;
   readonly subscriptions: readonly SubscriptionSpec[];
   readonly httpEndpoints: readonly string[];
+  readonly resiliencies: readonly string[];
   readonly appConnection?: {
     readonly port: number;
     readonly protocol: string;

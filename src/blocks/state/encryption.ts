@@ -1,6 +1,6 @@
-import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 import { property, type Component } from '../../contracts/component-set.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import type { Random } from '../../kernel/ports.ts';
 
 /** Encrypts values at rest. `key` is the stored key, prefix included. */
@@ -46,7 +46,7 @@ export function createStateCipher(component: Component<'state'>, random: Random)
 }
 
 function seal(key: NamedKey, nonce: Uint8Array, value: Uint8Array, boundTo: string | undefined): Uint8Array {
-  const cipher = createCipheriv(algorithmOf(key), key.bytes, nonce);
+  const cipher = nodeCrypto().createCipheriv(algorithmOf(key), key.bytes, nonce);
   if (boundTo !== undefined) cipher.setAAD(Buffer.from(boundTo));
   const sealed = Buffer.concat([nonce, cipher.update(value), cipher.final(), cipher.getAuthTag()]);
   return Buffer.from(`${boundTo === undefined ? '' : boundMark}${sealed.toString('base64')}${separator}${key.name}`);
@@ -72,7 +72,7 @@ function openRecord(store: string, keys: readonly NamedKey[], { key, record }: {
 }
 
 function tryOpen(key: NamedKey, sealed: Buffer, boundTo: string | undefined): Uint8Array | undefined {
-  const decipher = createDecipheriv(algorithmOf(key), key.bytes, sealed.subarray(0, nonceBytes), { authTagLength: tagBytes });
+  const decipher = nodeCrypto().createDecipheriv(algorithmOf(key), key.bytes, sealed.subarray(0, nonceBytes), { authTagLength: tagBytes });
   if (boundTo !== undefined) decipher.setAAD(Buffer.from(boundTo));
   decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
   try {
@@ -93,7 +93,10 @@ function namedKey(component: Component<'state'>, name: string): NamedKey | undef
   if (!/^([0-9a-fA-F]{32}|[0-9a-fA-F]{48}|[0-9a-fA-F]{64})$/.test(hex))
     throw invalid(component, `${name} is not a hex key of 16, 24 or 32 bytes`);
   const bytes = Buffer.from(hex, 'hex');
-  return { bytes, name: secretNameOf(component, name) ?? `key-${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}` };
+  return {
+    bytes,
+    name: secretNameOf(component, name) ?? `key-${nodeCrypto().createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`,
+  };
 }
 
 function secretNameOf(component: Component<'state'>, name: string): string | undefined {

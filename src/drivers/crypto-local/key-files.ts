@@ -1,11 +1,11 @@
-import { createPrivateKey, createPublicKey, createSecretKey } from 'node:crypto';
 import { posix } from 'node:path';
 import type { InferOutput } from 'valibot';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Disk } from '../../kernel/ports.ts';
 import type { CryptoProvider } from '../../contracts/crypto.ts';
 import type { DriverContext } from '../../contracts/driver.ts';
-import { createLocalCryptoProvider, keyOfJwk, type LocalKey } from '../../contracts/local-keys.ts';
+import { parseKey } from '../../contracts/key-bytes.ts';
+import { createLocalCryptoProvider, type LocalKey } from '../../contracts/local-keys.ts';
 import type { config } from './config.ts';
 
 const keyBytesMax = 64 * 1024;
@@ -37,36 +37,4 @@ async function findKey(disk: Disk, root: string, name: string): Promise<LocalKey
   } catch (cause) {
     throw new Error(`failed to parse key '${name}': ${(cause as Error).message}`, { cause });
   }
-}
-
-/** Tells the kind by the extension (.json, .pem), else by the content, as Dapr does. */
-function parseKey(bytes: Buffer, extension: string): LocalKey {
-  if (bytes.length === 0) throw new Error('key is empty');
-  const rawKey = [16, 24, 32].includes(bytes.length);
-  if (extension === '.json' || (extension !== '.pem' && bytes[0] === 0x7b && !rawKey)) return keyOfJwk(parseJson(bytes));
-  if (extension === '.pem' || bytes.toString('latin1', 0, 5) === '-----') return keyOfPem(bytes.toString('latin1'));
-  return { key: createSecretKey(base64Or(bytes)) };
-}
-
-function keyOfPem(pem: string): LocalKey {
-  try {
-    return { key: pem.includes('PRIVATE KEY-----') ? createPrivateKey(pem) : createPublicKey(pem) };
-  } catch (cause) {
-    throw new Error('it is not a valid PEM key (PKCS#1, PKCS#8, SPKI or a certificate; not encrypted)', { cause });
-  }
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    throw new Error('it is not valid JSON');
-  }
-}
-
-function base64Or(bytes: Buffer): Buffer {
-  const text = bytes.toString('latin1').replace(/[\n=]+$/, '');
-  if (/^[A-Za-z0-9+/]+$/.test(text) && text.length % 4 !== 1) return Buffer.from(text, 'base64');
-  if (/^[A-Za-z0-9_-]+$/.test(text) && text.length % 4 !== 1) return Buffer.from(text, 'base64url');
-  return bytes;
 }

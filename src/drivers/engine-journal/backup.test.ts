@@ -90,7 +90,10 @@ describe('journal: format', () => {
     const entries = [{ key: 'k', dedupe: 'd', attributes: { a: 'ü' }, data: Buffer.from('data') }];
     await engine.commit({
       id: 'id',
-      put: [{ key: '\x00ÿ', value: Buffer.from('v'), expiresAtMs: 1_800_000_000_000 }],
+      put: [
+        { key: '\x00ÿ', value: Buffer.from('v'), expiresAtMs: 1_800_000_000_000 },
+        { key: 'aa', value: Buffer.from('w') },
+      ],
       append: [{ log: 'l', entries }],
     });
     await engine.commit({ id: 'no', if: [{ kind: 'exists', key: 'none' }], delete: ['x'] });
@@ -111,9 +114,9 @@ describe('journal: format', () => {
     expect(golden).toMatchInlineSnapshot(`
       {
         "/j/epoch-1": "e3b0c44298fc1c14",
-        "/j/mark-1": "9ca1273fd9bb61be",
-        "/j/segment-000000000001-1": "af345dc4d3f07b0a",
-        "/j/snapshot-000000000005-1": "66279ab25b2418fd",
+        "/j/mark-1": "9a12fbec0ba9eaff",
+        "/j/segment-000000000001-1": "d9029b1fc4949d6c",
+        "/j/snapshot-000000000005-1": "d50fb4e10b7379e7",
       }
     `);
   });

@@ -13,13 +13,20 @@ export type Chain = readonly {
   readonly head: SegmentHead | undefined;
 }[];
 
+/** A head is a few hundred bytes: reading one after another is mostly waiting. */
+const headsAtOnce = 16;
+
 /**
  * Follows the links from the segment of the highest epoch backwards to the first one that is still there. What is not linked was
  * written by an owner that had lost the journal: void.
  */
 export async function readChain(disk: Disk, directory: string, listing: Listing, report: (what: string) => void): Promise<Chain> {
   const heads = new Map<string, SegmentHead | undefined>();
-  for (const file of listing.segments) heads.set(file.name, await readHead(disk, `${directory}/${file.name}`));
+  for (let at = 0; at < listing.segments.length; at += headsAtOnce) {
+    const some = listing.segments.slice(at, at + headsAtOnce);
+    const read = await Promise.all(some.map(({ name }) => readHead(disk, `${directory}/${name}`)));
+    for (const [i, { name }] of some.entries()) heads.set(name, read[i]);
+  }
   const byEpoch = listing.segments.toSorted((a, b) => a.epoch - b.epoch || a.number - b.number);
   const tip = await findTip(disk, directory, byEpoch, heads);
   const chain: Chain[number][] = [];

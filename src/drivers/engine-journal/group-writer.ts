@@ -14,6 +14,9 @@ export interface JournalHooks {
   readonly beforeAcknowledge?: () => Promise<void>;
 }
 
+/** Nobody holds the owner. Groups overlap only then: a hook sees one group at a time. */
+export const noHooks: JournalHooks = {};
+
 export interface GroupWriterOptions {
   readonly clock: Clock;
   readonly state: JournalState;
@@ -23,23 +26,27 @@ export interface GroupWriterOptions {
   readonly highWater: HighWater;
   readonly hooks: JournalHooks;
   readonly queuedBytesMax: number;
+  /** A group of this size goes ahead of its turn, when the one before it had it too. */
+  readonly overlapBytes: number;
   /** Called after a group was applied, before its commits are answered. */
   applied(group: Group): void;
 }
 
+const sparesMax = 3;
 /** How often a full disk is tried again. */
 const retryFullMs = 500;
-/** A group that took longer may have slept: the owner looks again before it acknowledges. */
-const stallMs = 400;
 
 /**
- * Group commit without timers: what arrives during a sync becomes the next group. One group is one write and one sync. It is
- * acknowledged after the sync, when no newer epoch exists.
+ * Group commit without timers: what arrives during a write becomes the next group. One group is one durable write. It is acknowledged
+ * after the write, when no newer epoch exists. Under load a group that has become large is written while the one before it still is, so
+ * that neither the disk nor this thread waits for the other; it is acknowledged after that one, or fails with it.
  */
 export class GroupWriter {
   readonly #options: GroupWriterOptions;
   #open: Group;
-  #spare: GroupBuffer | undefined;
+  readonly #spares: GroupBuffer[] = [];
+  /** A group whose write was begun before its turn. */
+  #ahead: { readonly group: Group; readonly written: Promise<void> } | undefined;
   #running: Promise<void> | undefined;
   #scheduled = false;
   #full: { readonly error: ProaError; readonly sinceMono: number } | undefined;
@@ -48,8 +55,6 @@ export class GroupWriter {
   sequence: number;
   commits = 0;
   syncs = 0;
-  /** Bytes written since the last snapshot was begun. */
-  writtenBytes = 0;
 
   constructor(options: GroupWriterOptions) {
     this.#options = options;
@@ -77,9 +82,16 @@ export class GroupWriter {
     return this.#open;
   }
 
-  /** The last group that is not durable yet; undefined when all is. */
-  get last(): Group | undefined {
-    return this.#open.operations.length > 0 || this.#open.waiters.length > 0 ? this.#open : undefined;
+  /** A record was added to the group: it may be large enough to go ahead. */
+  filled(group: Group): void {
+    const { writer, hooks, overlapBytes } = this.#options;
+    if (!group.overlaps || group.buffer.length < overlapBytes || this.#running === undefined || this.#ahead !== undefined) return;
+    if (hooks !== noHooks || this.#failure !== undefined || writer.isFull(group.buffer.length)) return;
+    this.#open = this.#following(group);
+    const written = writer.write(group.buffer.bytes);
+    // Looked at when its turn comes.
+    written.catch(() => {});
+    this.#ahead = { group, written };
   }
 
   /** Waits until everything queued is answered, then refuses more. */
@@ -103,61 +115,65 @@ export class GroupWriter {
       this.#scheduled = false;
       this.#running = this.#flushAll().finally(() => {
         this.#running = undefined;
-        if (this.#open.records > 0) this.#schedule();
+        if (this.#ahead !== undefined || this.#open.records > 0) this.#schedule();
       });
     });
   }
 
   async #flushAll(): Promise<void> {
-    while (this.#open.buffer.length > 0 && this.#failure === undefined) {
-      await this.#flush(this.#open);
+    while ((this.#ahead !== undefined || this.#open.buffer.length > 0) && this.#failure === undefined) {
+      const ahead = this.#ahead;
+      this.#ahead = undefined;
+      await this.#flush(ahead?.group ?? this.#open, ahead?.written);
     }
-    if (this.#failure !== undefined) this.#failOpen({ error: this.#failure, mayHaveHappened: false });
+    if (this.#failure === undefined) return;
+    await this.#failAhead(this.#failure);
+    this.#failOpen({ error: this.#failure, mayHaveHappened: false });
   }
 
-  async #flush(group: Group): Promise<void> {
-    const { writer, hooks, ownership, clock } = this.#options;
-    const startedMono = clock.mono();
-    let writing = false;
+  async #flush(group: Group, begun: Promise<void> | undefined): Promise<void> {
+    const { writer, hooks, ownership } = this.#options;
     try {
-      if (hooks.beforeWrite !== undefined) await hooks.beforeWrite();
-      if (this.#full !== undefined || writer.isFull(group.buffer.length)) await this.#roll(group);
-      // From here on nobody joins this group.
-      this.#open = new Group(group.number + 1, this.#takeSpare());
-      writing = true;
-      await writer.write(group.buffer.bytes);
-      // The written bytes can be seen by every later owner, so the look may overlap the sync.
-      await both(writer.sync(), ownership.check());
+      if (begun === undefined) {
+        if (hooks.beforeWrite !== undefined) await hooks.beforeWrite();
+        if (this.#full !== undefined || writer.isFull(group.buffer.length)) await this.#roll(group);
+        // From here on nobody joins this group.
+        this.#open = this.#following(group);
+      }
+      const written = begun ?? writer.write(group.buffer.bytes);
+      this.filled(this.#open);
+      await written;
       if (hooks.afterSync !== undefined) await hooks.afterSync();
-      if (clock.mono() - startedMono > stallMs) await ownership.check();
+      // Whoever claims an epoch after this look finds the written bytes.
+      ownership.check();
     } catch (error) {
-      return this.#failed(group, error, writing);
+      return this.#failed(group, error);
     }
     this.#full = undefined;
     this.#durable(group, group.buffer.length);
     if (hooks.beforeAcknowledge !== undefined && !(await this.#mayAcknowledge(group, hooks.beforeAcknowledge))) return;
-    for (const waiter of group.waiters) waiter(undefined);
-    this.#spare = group.buffer;
+    group.settle(undefined);
+    if (this.#spares.length < sparesMax) this.#spares.push(group.buffer);
   }
 
   #roll(group: Group): Promise<void> {
     const { writer, state } = this.#options;
-    return writer.roll({ sequence: group.sequence, group: group.number, timeMs: Math.max(state.timeMs, group.timeMs) });
+    return writer.roll({ sequence: group.sequence, group: group.number, timeMs: Math.max(state.timeMs, group.nowMs) });
   }
 
   #durable(group: Group, length: number): void {
     const { writer, state, pending, highWater, ownership } = this.#options;
     const { segment } = writer;
     const base = segment.bytes;
+    state.recent.add(segment, base, group.buffer.bytes);
     writer.advance(length);
-    for (const operation of group.operations) state.apply(operation, segment, base, group.timeMs);
+    for (const operation of group.operations) state.apply(operation, segment, base, group.nowMs);
     state.sequence = group.sequence + group.records - 1;
     state.group = group.number;
-    state.timeMs = Math.max(state.timeMs, group.timeMs);
+    state.timeMs = Math.max(state.timeMs, group.nowMs);
     pending.settle(group);
-    this.commits += group.commits;
+    this.commits += group.changes;
     this.syncs++;
-    this.writtenBytes += length;
     highWater.raise({ epoch: ownership.epoch, segment: segment.number, offset: segment.bytes, sequence: state.sequence });
     this.#options.applied(group);
   }
@@ -165,53 +181,55 @@ export class GroupWriter {
   async #mayAcknowledge(group: Group, hook: () => Promise<void>): Promise<boolean> {
     try {
       await hook();
-      await this.#options.ownership.check();
+      this.#options.ownership.check();
       return true;
     } catch (error) {
       this.#failure ??= failureOf(error);
-      settleAll(group, { error, mayHaveHappened: true });
+      group.settle({ error, mayHaveHappened: true });
       return false;
     }
   }
 
-  #failed(group: Group, error: unknown, mayHaveHappened: boolean): void {
+  async #failed(group: Group, error: unknown): Promise<void> {
     const { pending, clock } = this.#options;
+    const mayHaveHappened = group !== this.#open;
     const { code } = error as { code?: string };
     const full = code === 'ENOSPC' || code === 'EDQUOT';
     const failure = failureOf(error);
     if (full) this.#full = { error: failure, sinceMono: clock.mono() };
     else this.#failure ??= failure;
+    // Nothing may be under way when somebody hears of it, and writes again.
+    await this.#ahead?.written.catch(() => {});
     // What was queued behind it was judged on what did not happen.
     pending.clear();
-    settleAll(group, { error: failure, mayHaveHappened });
-    if (group === this.#open) this.#open = new Group(group.number + 1, this.#takeSpare());
+    group.settle({ error: failure, mayHaveHappened });
+    await this.#failAhead(failure);
+    if (group === this.#open) this.#open = this.#following(group);
     else this.#failOpen({ error: failure, mayHaveHappened: false });
+  }
+
+  async #failAhead(error: ProaError): Promise<void> {
+    const ahead = this.#ahead;
+    if (ahead === undefined) return;
+    await ahead.written.catch(() => {});
+    this.#ahead = undefined;
+    ahead.group.settle({ error, mayHaveHappened: true });
   }
 
   #failOpen(failure: GroupFailure): void {
     const open = this.#open;
     this.#options.pending.clear();
-    this.#open = new Group(open.number + 1, this.#takeSpare());
-    settleAll(open, failure);
+    this.#open = this.#following(open);
+    open.settle(failure);
   }
 
-  #takeSpare(): GroupBuffer {
-    const spare = this.#spare ?? new GroupBuffer();
-    this.#spare = undefined;
-    spare.reset();
-    return spare;
+  /** The group that takes what comes when nobody joins `group` any more. */
+  #following(group: Group): Group {
+    const buffer = this.#spares.pop() ?? new GroupBuffer();
+    buffer.reset();
+    if (group.buffer.length < this.#options.overlapBytes) return new Group(group.number + 1, buffer);
+    return new Group(this.#options.state.group + 1, buffer, true);
   }
-}
-
-function settleAll(group: Group, failure: GroupFailure): void {
-  for (const waiter of group.waiters) waiter(failure);
-}
-
-/** Waits for both even when one fails: an answer while the other is still at work would let it meet what comes next. */
-async function both(first: Promise<void>, second: Promise<void>): Promise<void> {
-  const [one, two] = await Promise.allSettled([first, second]);
-  if (one.status === 'rejected') throw one.reason;
-  if (two.status === 'rejected') throw two.reason;
 }
 
 function failureOf(error: unknown): ProaError {

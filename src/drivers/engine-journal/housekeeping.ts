@@ -22,6 +22,7 @@ export interface HousekeepingOptions {
   readonly mover: Mover;
   /** A snapshot is due when this much was written since the last one, or as much as the last one is large. */
   readonly snapshotEveryBytes: number;
+  readonly segmentBytesMax: number;
   /** Bytes that were replayed at the start. */
   readonly replayedBytes: number;
   readonly now: () => number;
@@ -29,8 +30,8 @@ export interface HousekeepingOptions {
 
 /** Segments that use less than this part of their bytes are moved. */
 const liveShareMin = 0.5;
-/** More sealed segments than this, small ones are moved into one: restarts leave many. */
-const smallSegmentsMax = 16;
+/** More small sealed segments than this are moved into one: every start leaves one, and every later start reads them. */
+const smallSegmentsMax = 4;
 const smallSegmentBytes = 1024 * 1024;
 const purgeEveryMs = 5_000;
 const purgeLooks = 2_000;
@@ -100,6 +101,12 @@ export class Housekeeping {
     return result;
   }
 
+  /** Merges small segments when there are too many: what it moves is bounded, and an owner that lives shortly leaves no heap of them. */
+  async tidy(): Promise<void> {
+    await this.#running;
+    if (!this.#stopped && this.#small().length > smallSegmentsMax) await this.run(false);
+  }
+
   async close(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -109,7 +116,7 @@ export class Housekeeping {
   /** Removes what is not part of the journal: leftovers of crashes and of owners that lost it. */
   async clean(): Promise<void> {
     const { disk, directory, ownership, segments, state } = this.#options;
-    await ownership.check();
+    ownership.check();
     const names = await disk.list(directory);
     const listing = parseListing(names);
     const known = new Set(segments.all().map((segment) => fileNames.segment(segment.number, segment.epoch)));
@@ -145,10 +152,17 @@ export class Housekeeping {
 
   #victims(): Segment[] {
     const sealed = this.#options.segments.all().filter((segment) => segment.sealed && segment.refs > 0);
-    const small = sealed.filter((segment) => segment.bytes < smallSegmentBytes);
+    const small = this.#small();
     return sealed.filter(
       (segment) => segment.liveBytes < liveShareMin * segment.bytes || (small.length > smallSegmentsMax && small.includes(segment)),
     );
+  }
+
+  /** Those without any content count too: only a round removes them. */
+  #small(): Segment[] {
+    const { segments, segmentBytesMax } = this.#options;
+    const below = Math.min(smallSegmentBytes, segmentBytesMax / 8);
+    return segments.all().filter((segment) => segment.sealed && segment.bytes < below);
   }
 
   async #snapshot(): Promise<void> {
@@ -164,7 +178,7 @@ export class Housekeeping {
     if (written === undefined) return;
     this.#snapshotBytes = written.bytes;
     this.#unsnapshotBytes -= before;
-    await ownership.check();
+    ownership.check();
     const others = parseListing(await disk.list(directory)).snapshots.filter(({ name }) => name !== written.name);
     for (const { name } of others) await disk.remove(`${directory}/${name}`);
     for (const segment of dead) if (segment.pins === 0) await this.#remove(segment);

@@ -1,4 +1,3 @@
-import type { LogEntry } from '../../contracts/engine.ts';
 import type { Block } from './operations.ts';
 import type { Segment } from './segment.ts';
 
@@ -18,21 +17,11 @@ export interface LogRun {
   index: { readonly at: number; readonly count: number; readonly crc: number } | undefined;
 }
 
-/** A recent block in memory; its entries are decoded when somebody reads them. */
-export interface TailBlock {
-  readonly log: LogState;
-  readonly first: number;
-  readonly count: number;
-  readonly bytes: Uint8Array;
-  entries: readonly LogEntry[] | undefined;
-}
-
-/** The end of a log whose recent entries are kept in memory, by the first sequence of their block. */
+/** One log: what of it is readable, and where its entries lie. */
 export class LogState {
   first = 1;
   head = 0;
   runs: LogRun[] = [];
-  readonly tail = new Map<number, TailBlock>();
 
   /** Adds a block that was appended; one that is known already (replay over a newer snapshot) changes nothing. Returns whether a run began. */
   append(block: Block, segment: Segment): boolean {
@@ -61,10 +50,6 @@ export class LogState {
     let gone = 0;
     while (gone < this.runs.length && (this.runs[gone] as LogRun).last < first) gone++;
     for (const run of this.runs.splice(0, gone)) release(run);
-    for (const block of this.tail.keys()) {
-      if (block >= first) break;
-      this.tail.delete(block);
-    }
   }
 
   /** The run that holds `sequence`; undefined when it is not there. */
@@ -89,14 +74,14 @@ export class LogState {
     const last = block.first + block.count - 1;
     const before = this.runs[at - 1];
     segment.liveBytes += block.bytes;
-    const fields = [block.first, block.offset, block.bytes, block.crc, block.count];
     if (before?.blocks !== undefined && before.segment === segment && before.last + 1 === block.first) {
-      before.blocks.push(...fields);
+      before.blocks.push(block.first, block.offset, block.bytes, block.crc, block.count);
       before.last = last;
       before.bytes += block.bytes;
       return false;
     }
     segment.refs++;
+    const fields = [block.first, block.offset, block.bytes, block.crc, block.count];
     this.runs.splice(at, 0, { first: block.first, last, segment, bytes: block.bytes, blocks: fields, index: undefined });
     return true;
   }
@@ -121,12 +106,9 @@ export function findBlock(blocks: readonly number[], sequence: number): Block | 
     if ((blocks[middle * blockFields] as number) <= sequence) low = middle;
     else high = middle - 1;
   }
-  const [first, offset, bytes, crc, count] = blocks.slice(low * blockFields, (low + 1) * blockFields) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  return first !== undefined && first <= sequence && sequence < first + count ? { first, offset, bytes, crc, count } : undefined;
+  const at = low * blockFields;
+  const first = blocks[at];
+  const count = blocks[at + 4] as number;
+  if (first === undefined || first > sequence || sequence >= first + count) return undefined;
+  return { first, count, offset: blocks[at + 1] as number, bytes: blocks[at + 2] as number, crc: blocks[at + 3] as number };
 }

@@ -30,9 +30,9 @@ export class Ownership {
   }
 
   /** Fails with `engine.unavailable` when a newer epoch exists. */
-  async check(): Promise<void> {
+  check(): void {
     const mono = this.#clock.mono();
-    if (!this.lost && (await this.#disk.stat(this.#successor)) === undefined) {
+    if (!this.lost && !this.#disk.exists(this.#successor)) {
       this.#checkedMono = mono;
       return;
     }

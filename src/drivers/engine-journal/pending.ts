@@ -1,5 +1,6 @@
-import type { Condition } from '../../contracts/engine.ts';
+import type { CommitResult, Condition } from '../../contracts/engine.ts';
 import type { Key } from '../../kernel/tuple.ts';
+import { Overlay } from './overlay.ts';
 import type { KeptResult, KeyEntry, LeaseRow, Operation } from './operations.ts';
 import type { GroupBuffer } from './record.ts';
 import type { JournalState } from './state.ts';
@@ -13,27 +14,48 @@ export interface GroupFailure {
   readonly mayHaveHappened: boolean;
 }
 
-/** Commits that become durable together: one write, one sync. */
+/** A commit that waits for its group; an object instead of a closure, because there is one per commit. */
+export interface WaitingCommit {
+  readonly result: CommitResult;
+  readonly resolve: (result: CommitResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Commits that become durable together: one write. */
 export class Group {
+  /** Above the number of some group that was durable when this one was written: recovery tells damage from a torn end by it. */
   readonly number: number;
+  /** It may be written while the group before it is: its number does not say that that one is durable. */
+  readonly overlaps: boolean;
   readonly buffer: GroupBuffer;
   readonly operations: Operation[] = [];
+  readonly overlay: Overlay;
+  readonly commits: WaitingCommit[] = [];
   readonly waiters: Waiter[] = [];
-  timeMs = 0;
-  commits = 0;
+  /** The engine's time of the record that was begun last; it never goes back. */
+  nowMs = 0;
+  /** Commits that changed something. */
+  changes = 0;
   records = 0;
   /** Of its first record. */
   sequence = 0;
 
-  constructor(number: number, buffer: GroupBuffer) {
+  constructor(number: number, buffer: GroupBuffer, overlaps = false) {
     this.number = number;
+    this.overlaps = overlaps;
     this.buffer = buffer;
+    this.overlay = new Overlay(this.operations);
   }
-}
 
-interface Queued<Value> {
-  readonly value: Value;
-  readonly group: Group;
+  /** Answers everybody who waits for this group. */
+  settle(failure: GroupFailure | undefined): void {
+    for (const { result, resolve, reject } of this.commits) {
+      if (failure === undefined) resolve(result);
+      else if (failure.mayHaveHappened) resolve({ status: 'unknown', cause: failure.error });
+      else reject(failure.error);
+    }
+    for (const waiter of this.waiters) waiter(failure);
+  }
 }
 
 /** What a condition found: whether it holds, and the queued group on which that rests. */
@@ -42,14 +64,11 @@ export interface Finding<Value> {
   readonly group: Group | undefined;
 }
 
-/** Durable state with all queued commits laid over it: what the next commit is judged against. Reads never look here. */
+/** Durable state with all queued groups laid over it: what the next commit is judged against. Reads never look here. */
 export class Pending {
   readonly #state: JournalState;
-  readonly #keys = new Map<Key, Queued<KeyEntry | undefined>>();
-  #ranges: { readonly from: Key; readonly to: Key; readonly group: Group }[] = [];
-  readonly #logs = new Map<Key, Queued<{ readonly head: number; readonly first: number }>>();
-  readonly #leases = new Map<Key, Queued<LeaseRow>>();
-  readonly #ids = new Map<string, Queued<KeptResult>>();
+  /** Not durable yet, oldest first. */
+  #groups: Group[] = [];
 
   constructor(state: JournalState) {
     this.#state = state;
@@ -83,79 +102,75 @@ export class Pending {
   }
 
   log(name: Key): Finding<{ readonly head: number; readonly first: number }> {
-    return this.#logs.get(name) ?? { value: this.#state.logs.get(name) ?? { head: 0, first: 1 }, group: undefined };
+    const { group, value } = this.#newest((overlay) => overlay.logs.get(name));
+    return { value: value ?? this.#state.logs.get(name) ?? { head: 0, first: 1 }, group };
   }
 
   lease(name: Key): Finding<LeaseRow | undefined> {
-    return this.#leases.get(name) ?? { value: this.#state.leases.get(name), group: undefined };
+    const { group, value } = this.#newest((overlay) => overlay.leases.get(name));
+    return { value: value ?? this.#state.leases.get(name), group };
   }
 
-  id(id: string): Queued<KeptResult> | undefined {
-    return this.#ids.get(id);
+  id(id: string): { readonly value: KeptResult; readonly group: Group } | undefined {
+    const { group, value } = this.#newest((overlay) => overlay.ids.get(id));
+    return value === undefined || group === undefined ? undefined : { value, group };
+  }
+
+  /** False when no key can lie in the range, so that removing it changes nothing. */
+  mayHold(from: Key, to: Key): boolean {
+    if (this.#groups.some(({ overlay }) => overlay.mayHold(from, to))) return true;
+    const next = this.#state.keys.getPairOrNextHigher(from);
+    return next !== undefined && next[0] < to;
   }
 
   /** Lays an operation over what is there. */
   queue(operation: Operation, group: Group): void {
+    if (this.#groups.at(-1) !== group) this.#groups.push(group);
     group.operations.push(operation);
     switch (operation.kind) {
       case 'put':
-        if (!operation.moved) this.#keys.set(operation.key, { value: operation.entry, group });
-        return;
-      case 'delete':
-        return void this.#keys.set(operation.key, { value: undefined, group });
-      case 'deleteRange':
-        return this.#queueRange(operation.from, operation.to, group);
+        return group.overlay.noteKey(operation);
       case 'append': {
         if (operation.moved) return;
         const { first } = this.log(operation.log).value;
-        return void this.#logs.set(operation.log, { value: { first, head: operation.block.first + operation.block.count - 1 }, group });
+        return void group.overlay.logs.set(operation.log, { first, head: operation.block.first + operation.block.count - 1 });
       }
       case 'trim': {
         const { head } = this.log(operation.log).value;
-        return void this.#logs.set(operation.log, { value: { head, first: operation.first }, group });
+        return void group.overlay.logs.set(operation.log, { head, first: operation.first });
       }
       case 'lease':
-        return void this.#leases.set(operation.name, { value: operation.row, group });
+        return void group.overlay.leases.set(operation.name, operation.row);
       case 'id':
-        return void this.#ids.set(operation.id, { value: operation.result, group });
+        return void group.overlay.ids.set(operation.id, operation.result);
     }
   }
 
-  /** The group is in the durable state now: what it laid over it is removed where nothing newer lies. */
+  /** The group is in the durable state now. */
   settle(group: Group): void {
-    for (const operation of group.operations) {
-      if (operation.kind === 'put' || operation.kind === 'delete') drop(this.#keys, operation.key, group);
-      else if (operation.kind === 'append' || operation.kind === 'trim') drop(this.#logs, operation.log, group);
-      else if (operation.kind === 'lease') drop(this.#leases, operation.name, group);
-      else if (operation.kind === 'id') drop(this.#ids, operation.id, group);
-      else this.#settleRange(group);
-    }
+    this.#groups = this.#groups.filter((other) => other !== group);
   }
 
   /** All queued commits failed. */
   clear(): void {
-    for (const map of [this.#keys, this.#logs, this.#leases, this.#ids]) map.clear();
-    this.#ranges = [];
+    this.#groups = [];
   }
 
   #key(key: Key): Finding<KeyEntry | undefined> {
-    const queued = this.#keys.get(key);
-    if (queued !== undefined) return queued;
-    for (const { from, to, group } of this.#ranges) if (from <= key && key < to) return { value: undefined, group };
+    for (let i = this.#groups.length - 1; i >= 0; i--) {
+      const group = this.#groups[i] as Group;
+      const found = group.overlay.key(key);
+      if (found !== undefined) return { value: found === 'deleted' ? undefined : found, group };
+    }
     return { value: this.#state.keys.get(key), group: undefined };
   }
 
-  #queueRange(from: Key, to: Key, group: Group): void {
-    for (const key of this.#keys.keys()) if (from <= key && key < to) this.#keys.set(key, { value: undefined, group });
-    this.#ranges.push({ from, to, group });
+  #newest<Value>(find: (overlay: Overlay) => Value | undefined): { value: Value | undefined; group: Group | undefined } {
+    for (let i = this.#groups.length - 1; i >= 0; i--) {
+      const group = this.#groups[i] as Group;
+      const value = find(group.overlay);
+      if (value !== undefined) return { value, group };
+    }
+    return { value: undefined, group: undefined };
   }
-
-  #settleRange(group: Group): void {
-    this.#ranges = this.#ranges.filter((range) => range.group !== group);
-    for (const [key, queued] of this.#keys) if (queued.group === group) this.#keys.delete(key);
-  }
-}
-
-function drop<Value>(map: Map<string, Queued<Value>>, key: string, group: Group): void {
-  if (map.get(key)?.group === group) map.delete(key);
 }

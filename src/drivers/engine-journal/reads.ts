@@ -37,10 +37,7 @@ export class JournalReads {
   get(key: Key): Promise<Entry | undefined> {
     const found = this.#visible(key);
     if (found === undefined) return Promise.resolve(undefined);
-    const { value } = found;
-    if (value === undefined) return this.#load(key, found);
-    found.hot = true;
-    return Promise.resolve(entryOf(key, found, value));
+    return this.#entry(key, found);
   }
 
   /** As `get`, for a value that is in the cache; undefined for any other. */
@@ -59,10 +56,7 @@ export class JournalReads {
   range(query: RangeQuery): Promise<RangePage> {
     const { found, more } = this.#collect(query);
     if (query.keysOnly === true) return Promise.resolve({ entries: found.map(([key, entry]) => entryOf(key, entry, emptyValue)), more });
-    const values = found.map(([key, entry]) =>
-      entry.value === undefined ? this.#load(key, entry) : Promise.resolve(entryOf(key, entry, entry.value)),
-    );
-    return Promise.all(values).then((entries) => ({ entries, more }));
+    return Promise.all(found.map(([key, entry]) => this.#entry(key, entry))).then((entries) => ({ entries, more }));
   }
 
   async readLog(name: Key, after: number, limit = 256): Promise<LogPage> {
@@ -111,11 +105,29 @@ export class JournalReads {
     return { found, more: false };
   }
 
+  #entry(key: Key, found: KeyEntry): Promise<Entry> {
+    if (found.value !== undefined) found.hot = true;
+    const value = found.value ?? this.#recent(found);
+    return value === undefined ? this.#load(key, found) : Promise.resolve(entryOf(key, found, value));
+  }
+
+  /** The value of a key that was written not long ago; the next read finds it in the cache. */
+  #recent(entry: KeyEntry): Uint8Array | undefined {
+    const { offset, length, crc } = entry;
+    const segment = entry.segment as Segment;
+    if (length === 0) return emptyValue;
+    const seen = this.#state.recent.view(segment, offset, length);
+    if (seen === undefined) return undefined;
+    this.#check(seen, crc, segment, offset);
+    this.#state.cache.add(entry, seen);
+    return entry.value ?? new Uint8Array(seen);
+  }
+
   async #load(key: Key, entry: KeyEntry): Promise<Entry> {
-    const { segment, offset, length, crc } = entry;
-    if (length === 0) return entryOf(key, entry, emptyValue);
-    const value = await this.#segments.read(segment as Segment, offset, length);
-    this.#check(value, crc, segment as Segment, offset);
+    const { offset, length, crc } = entry;
+    const segment = entry.segment as Segment;
+    const value = await this.#segments.read(segment, offset, length);
+    this.#check(value, crc, segment, offset);
     this.#state.cache.add(entry, value);
     return entryOf(key, entry, value);
   }
@@ -128,17 +140,18 @@ export class JournalReads {
     });
   }
 
-  /** Entries from `from` on: recent ones from memory, else some blocks that lie close together, in one read. */
+  /** Entries from `from` on: some blocks that lie close together, in one read, from memory when they are recent. */
   async #nextBlocks(log: LogState, from: number, want: { count: number; bytes: number }): Promise<LogEntry[]> {
     const blocks = await this.#place(log, from, want);
     const begin = blocks[0];
     if (begin === undefined) return [];
-    const cached = log.tail.get(begin.block.first);
-    if (cached !== undefined) return (cached.entries ??= decodeBlock(cached.bytes, cached.first, cached.count)) as LogEntry[];
     const end = (blocks.at(-1) as PlacedBlock).block;
-    const bytes = await this.#segments.read(begin.segment, begin.block.offset, end.offset + end.bytes - begin.block.offset);
+    const { offset } = begin.block;
+    const length = end.offset + end.bytes - offset;
+    const recent = this.#state.recent.view(begin.segment, offset, length);
+    const bytes = recent === undefined ? await this.#segments.read(begin.segment, offset, length) : new Uint8Array(recent);
     return blocks.flatMap(({ block, segment }) => {
-      const at = block.offset - begin.block.offset;
+      const at = block.offset - offset;
       const part = bytes.subarray(at, at + block.bytes);
       this.#check(part, block.crc, segment, block.offset);
       return decodeBlock(part, block.first, block.count);
@@ -157,9 +170,7 @@ export class JournalReads {
       if (block === undefined) break;
       const before = placed.at(-1)?.block;
       if (before !== undefined && (block.offset < before.offset || block.offset - before.offset - before.bytes > gapBytesMax)) break;
-      if (before !== undefined && log.tail.has(block.first)) break;
       placed.push({ segment, block });
-      if (before === undefined && log.tail.has(block.first)) break;
       count += block.count - (next - block.first);
       size += block.bytes;
       next = block.first + block.count;

@@ -12,27 +12,34 @@ export class Recorder {
     this.#now = now;
   }
 
-  /** Adds one record that `fill` writes; `fill` must not fail. Throws when the journal takes no writes. */
-  add(fill: (group: Group, nowMs: number) => void, waiter: Waiter): void {
+  /** Begins a record in the open group; it must be filled and ended in this turn. Throws when the journal takes no writes. */
+  begin(): Group {
     const group = this.#writer.join();
-    const nowMs = this.#now();
     if (group.records === 0) group.sequence = this.#writer.sequence + 1;
+    group.nowMs = this.#now();
     group.buffer.begin();
-    fill(group, nowMs);
-    group.buffer.end(++this.#writer.sequence, group.number, nowMs);
-    group.timeMs = Math.max(group.timeMs, nowMs);
-    group.records++;
-    group.waiters.push(waiter);
+    return group;
   }
 
-  /** The same for internal work: resolves when durable; fails with the reason, `engine.outcome-unknown` when it may have happened. */
-  record(fill: (group: Group, nowMs: number) => void): Promise<void> {
+  /** Ends the record that was begun last. */
+  end(group: Group): void {
+    group.buffer.end(++this.#writer.sequence, group.number, group.nowMs);
+    group.records++;
+    this.#writer.filled(group);
+  }
+
+  /** A whole record for internal work: resolves when durable; fails with the reason, `engine.outcome-unknown` when it may have happened. */
+  record(fill: (group: Group) => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.add(fill, (failure) => {
+      const waiter: Waiter = (failure) => {
         if (failure === undefined) resolve();
         else if (!failure.mayHaveHappened) reject(failure.error);
         else reject(new ProaError('engine.outcome-unknown', 'the journal was lost while it was written', { cause: failure.error }));
-      });
+      };
+      const group = this.begin();
+      fill(group);
+      this.end(group);
+      group.waiters.push(waiter);
     });
   }
 }

@@ -113,6 +113,17 @@ async function checkMarks(options: RecoveryOptions, chain: Chain, damage: Damage
   }
 }
 
+/** The first `bytes` bytes; all when undefined. Behind the seal of a segment may lie megabytes that belong to nobody. */
+async function readUpTo(disk: Disk, path: string, bytes: number | undefined): Promise<Uint8Array> {
+  if (bytes === undefined) return disk.readFile(path);
+  const file = await disk.open(path, 'read');
+  try {
+    return await file.read(0, Math.min(bytes, await file.size()));
+  } finally {
+    await file.close();
+  }
+}
+
 /** Reads the records of one segment into the state. */
 class Replay {
   readonly #options: RecoveryOptions;
@@ -134,9 +145,8 @@ class Replay {
 
   async run(): Promise<number> {
     const begin = this.#at;
-    const raw = await this.#options.disk.readFile(this.#segment.path);
-    const all = Buffer.from(raw.buffer, raw.byteOffset, raw.length);
-    this.#bytes = this.#sealedBytes === undefined ? all : all.subarray(0, this.#sealedBytes);
+    const raw = await readUpTo(this.#options.disk, this.#segment.path, this.#sealedBytes);
+    this.#bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.length);
     const { state } = this.#options;
     if (this.#at === segmentStart && this.#head !== undefined) {
       state.sequence = Math.max(state.sequence, this.#head.sequence - 1);

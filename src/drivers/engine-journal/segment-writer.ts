@@ -2,10 +2,10 @@ import type { Disk, DiskFile } from '../../kernel/ports.ts';
 import { encodeHead, segmentStart } from './format.ts';
 import { Segment, type Segments } from './segment.ts';
 
-/** Zeros are written this far ahead: a sync inside them needs no metadata of the file system, which halves its time. */
+/** Zeros are written this far ahead: a durable write inside them needs no metadata of the file system, which halves its time. */
 const aheadBytesMin = 256 * 1024;
 const aheadBytesMax = 4 * 1024 * 1024;
-/** Larger groups pay for the metadata with few syncs; writing every byte twice would cost them more. */
+/** Larger groups pay for the metadata with few writes; writing every byte twice would cost them more. */
 const zeroGroupMax = 64 * 1024;
 
 export interface SegmentWriterOptions {
@@ -36,6 +36,8 @@ export class SegmentWriter {
   #file: DiskFile;
   #nextNumber: number;
   #zeroed: number;
+  /** Behind the last write that was begun, durable or not. */
+  #end: number;
   #ahead = aheadBytesMin;
   #zeroing: Promise<void> | undefined;
 
@@ -45,6 +47,7 @@ export class SegmentWriter {
     this.#file = file;
     this.#nextNumber = segment.number + 1;
     this.#zeroed = segmentStart;
+    this.#end = segment.bytes;
   }
 
   /** Begins a segment behind `before`; afterwards what lies behind the seal of `before` is void. */
@@ -59,10 +62,10 @@ export class SegmentWriter {
 
   /** True when `length` more bytes do not fit into the segment. */
   isFull(length: number): boolean {
-    return this.#segment.bytes > segmentStart && this.#segment.bytes + length > this.#options.segmentBytesMax;
+    return this.#end > segmentStart && this.#end + length > this.#options.segmentBytesMax;
   }
 
-  /** Seals the segment at its valid length and begins the next one. After a failure it can be tried again. */
+  /** Seals the segment at its valid length and begins the next one; nothing may be under way. After a failure it can be tried again. */
   async roll(at: Continuation): Promise<void> {
     const sealed = this.#segment;
     await this.#zeroing;
@@ -73,24 +76,23 @@ export class SegmentWriter {
     this.#segment = segment;
     this.#file = file;
     this.#zeroed = segmentStart;
+    this.#end = segment.bytes;
   }
 
-  /** Writes at the end without moving it. */
+  /** Writes behind everything that was begun before; durable when it resolves. The segment grows by `advance`, in the same order. */
   async write(bytes: Uint8Array): Promise<void> {
-    const end = this.#segment.bytes + bytes.length;
+    const at = this.#end;
+    const end = at + bytes.length;
+    this.#end = end;
     if (end > this.#zeroed) {
       // Zeros under way must not land on what is written now.
-      await this.#zeroing;
+      if (this.#zeroing !== undefined) await this.#zeroing;
       this.#zeroed = Math.max(this.#zeroed, end);
     }
-    await this.#file.write([bytes], this.#segment.bytes);
+    await this.#file.write([bytes], at);
   }
 
-  sync(): Promise<void> {
-    return this.#file.sync();
-  }
-
-  /** What was written is durable: the end moves behind it. */
+  /** The oldest write that was begun is durable: the segment ends behind it. */
   advance(length: number): void {
     this.#segment.bytes += length;
     if (length <= zeroGroupMax && this.#zeroing === undefined && this.#zeroed - this.#segment.bytes < this.#ahead / 2) {
@@ -98,13 +100,18 @@ export class SegmentWriter {
     }
   }
 
+  /** Gives the zeros behind the end back, unless something was written there that the next owner may count as part of the journal. */
   async close(): Promise<void> {
     await this.#zeroing;
+    const { bytes } = this.#segment;
+    // It only saves space, and the next start a look through them.
+    if (this.#end === bytes && this.#zeroed > bytes) await this.#file.truncate(bytes).catch(() => {});
     await this.#file.close();
   }
 
   async #zeroAhead(): Promise<void> {
-    const from = this.#zeroed;
+    // Nor on what is being written.
+    const from = Math.max(this.#zeroed, this.#end);
     const length = Math.min(this.#ahead, this.#options.segmentBytesMax - from);
     this.#ahead = Math.min(this.#ahead * 2, aheadBytesMax);
     if (length <= 0) return;
@@ -126,11 +133,10 @@ async function createSegment(
 ): Promise<{ segment: Segment; file: DiskFile }> {
   const { disk, segments, epoch } = options;
   const segment = new Segment(segments.directory, { number: at.number, epoch, bytes: segmentStart, sealed: false });
-  const file = await disk.open(segment.path, 'exclusive');
+  const file = await disk.open(segment.path, 'exclusive-durable');
   try {
     const head = encodeHead('SEGM', [at.number, epoch, before.number, before.epoch, before.bytes, at.sequence, at.group, at.timeMs]);
     await file.write([head, zeros.subarray(0, segmentStart - head.length)], 0);
-    await file.sync();
     await disk.syncDirectory(segments.directory);
   } catch (error) {
     await file.close();

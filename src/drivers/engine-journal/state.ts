@@ -1,8 +1,9 @@
 import { engineLimits } from '../../contracts/engine.ts';
 import { createOrderedMap } from '../../kernel/ordered-map.ts';
 import type { Key } from '../../kernel/tuple.ts';
-import { LogState, type TailBlock } from './log-state.ts';
+import { LogState } from './log-state.ts';
 import type { KeptResult, KeyEntry, LeaseRow, Operation } from './operations.ts';
+import { RecentBytes } from './recent-bytes.ts';
 import type { Segment } from './segment.ts';
 import { ValueCache } from './value-cache.ts';
 
@@ -16,11 +17,10 @@ export class JournalState {
   readonly logs = new Map<Key, LogState>();
   readonly leases = new Map<Key, LeaseRow>();
   readonly ids = new Map<string, { readonly result: KeptResult; readonly timeMs: number }>();
+  /** Values that were read. */
   readonly cache: ValueCache;
-  readonly #tailBytesMax: number;
-  readonly #tail: TailBlock[] = [];
-  #tailNext = 0;
-  #tailBytes = 0;
+  /** What was written. */
+  readonly recent: RecentBytes;
   /** Keys by the ten seconds in which they expire. */
   readonly #expiries = new Map<number, Key[]>();
   lastVersion = 0;
@@ -32,7 +32,7 @@ export class JournalState {
 
   constructor(cacheBytesMax: number) {
     this.cache = new ValueCache(cacheBytesMax);
-    this.#tailBytesMax = cacheBytesMax;
+    this.recent = new RecentBytes(cacheBytesMax);
   }
 
   /** `base` is added to the operation's offset. */
@@ -48,8 +48,6 @@ export class JournalState {
         const log = this.log(operation.log);
         const { block } = operation;
         block.offset += base;
-        if (block.data !== undefined)
-          this.#keepTail({ log, first: block.first, count: block.count, bytes: block.data, entries: undefined });
         const began = operation.moved ? log.moved(block, segment) : log.append(block, segment);
         this.indexBytes += cost.block + (began ? cost.run : 0);
         return;
@@ -113,21 +111,6 @@ export class JournalState {
     this.indexBytes += cost.run + numbers * 9;
   }
 
-  #keepTail(block: TailBlock): void {
-    block.log.tail.set(block.first, block);
-    this.#tail.push(block);
-    this.#tailBytes += block.bytes.length + 200;
-    while (this.#tailBytes > this.#tailBytesMax && this.#tailNext < this.#tail.length) {
-      const oldest = this.#tail[this.#tailNext++] as TailBlock;
-      if (oldest.log.tail.get(oldest.first) === oldest) oldest.log.tail.delete(oldest.first);
-      this.#tailBytes -= oldest.bytes.length + 200;
-    }
-    if (this.#tailNext > 4096 && this.#tailNext * 2 > this.#tail.length) {
-      this.#tail.splice(0, this.#tailNext);
-      this.#tailNext = 0;
-    }
-  }
-
   /** Removes keys that expired before `nowMs`, at most `max` looks; true when more may be there. */
   purge(nowMs: number, max: number): boolean {
     let looks = 0;
@@ -145,21 +128,29 @@ export class JournalState {
   }
 
   #put(key: Key, entry: KeyEntry, place: { segment: Segment; base: number; moved: boolean }): void {
-    // One way down the tree for a new key; only a known one is looked up.
-    const added = !place.moved && this.keys.set(key, entry, false);
-    const before = added ? undefined : this.keys.get(key);
-    if (place.moved && (before === undefined || before.version !== entry.version)) return;
+    if (place.moved && this.keys.get(key)?.version !== entry.version) return;
     entry.segment = place.segment;
     entry.offset += place.base;
+    const before = this.#exchange(key, entry);
     if (before !== undefined) {
       this.#count(key, before, -1);
       if (place.moved && before.value !== undefined) this.cache.add(entry, before.value);
       this.cache.drop(before);
-      this.keys.set(key, entry);
     }
     this.#count(key, entry, 1);
     if (entry.version > this.lastVersion) this.lastVersion = entry.version;
     if (entry.expiresAtMs > 0 && !place.moved) this.#expires(key, entry.expiresAtMs);
+  }
+
+  /** Enters a key; answers what it held. One way down the tree for a new key, two for a known one. */
+  #exchange(key: Key, entry: KeyEntry): KeyEntry | undefined {
+    if (this.keys.set(key, entry, false)) return undefined;
+    let before: KeyEntry | undefined;
+    this.keys.editRange(key, key, true, (_key, held) => {
+      before = held;
+      return { value: entry };
+    });
+    return before;
   }
 
   #delete(key: Key): void {

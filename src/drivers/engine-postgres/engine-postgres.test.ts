@@ -5,19 +5,27 @@ import { nodeClock } from '../../ports/node/clock.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
 import { engineSuite } from '../../testing/engine-suite.ts';
+import { hasPooler, type PostgresPooler, startPooler } from '../../testing/postgres-pooler.ts';
 import { findPostgres, type PostgresServer, startPostgres } from '../../testing/postgres-server.ts';
 import { openPostgresEngine, type PostgresEngineOptions } from './engine-postgres.ts';
 
 const bin = findPostgres();
 if (bin === undefined) console.log('skipped: postgres not found');
 const ports = { clock: nodeClock, random: createNodeRandom() };
+const pooled = bin !== undefined && hasPooler();
+if (!pooled) console.log('skipped: pgbouncer not found');
 let server: PostgresServer;
+let pooler: PostgresPooler | undefined;
 let schemas = 0;
 
 beforeAll(async () => {
   if (bin !== undefined) server = await startPostgres(bin);
+  if (pooled) pooler = await startPooler(server);
 });
-afterAll(() => server?.destroy());
+afterAll(async () => {
+  await pooler?.destroy();
+  await server?.destroy();
+});
 
 /** Engines over one fresh schema, as separate machines have them; `close` ends them all. */
 function machines(more: Partial<PostgresEngineOptions> = {}) {
@@ -53,23 +61,18 @@ async function sql(text_: string): Promise<unknown[]> {
 if (bin === undefined) console.log('skipped: postgres not found');
 else
   describe('engine-postgres', () => {
-    engineSuite({
-      name: 'postgres',
-      async open() {
-        const { open, close } = machines();
-        const engine = await open();
-        return {
-          engine,
-          second: open,
-          async reopen() {
-            await engine.close();
-            return open();
-          },
-          crash: open,
-          destroy: close,
-        };
-      },
-    });
+    const under = (more: () => Partial<PostgresEngineOptions>) => async () => {
+      const { open, close } = machines(more());
+      const engine = await open();
+      const reopen = async (): Promise<Engine> => {
+        await engine.close();
+        return open();
+      };
+      return { engine, second: open, reopen, crash: open, destroy: close };
+    };
+    engineSuite({ name: 'postgres', open: under(() => ({})) });
+    const throughPooler = (): Partial<PostgresEngineOptions> => ({ address: (pooler as PostgresPooler).address });
+    if (pooled) engineSuite({ name: 'postgres behind a transaction pooler', open: under(throughPooler) });
 
     it('refuses a schema of a newer format, and a name that is none', async () => {
       const { schema, open, close } = machines();
@@ -110,14 +113,14 @@ else
       await close();
     });
 
-    it('tells watchers on other machines, with notices and by polling alone', async () => {
-      for (const listens of [true, false]) {
-        const { open, close, schema } = machines();
+    it('tells watchers on other machines, with notices, by polling alone, and through a pooler', async () => {
+      for (const way of ['notices', 'polling', ...(pooled ? ['pooler'] : [])]) {
+        const { open, close, schema } = machines(way === 'pooler' ? throughPooler() : {});
         const [writer, reader] = [await open(), await open()];
         const seen = { keys: 0, log: 0 };
         reader.watch('w/', () => seen.keys++);
         reader.onAppend('l', () => seen.log++);
-        if (!listens) await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen proa_${schema}'`);
+        if (way === 'polling') await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen proa_${schema}'`);
         await until(() => seen.keys > 0);
         const before = { ...seen };
         await done(writer, { put: [{ key: 'w/1', value: bytes('1') }] });

@@ -2,6 +2,7 @@ import type { DriverContext } from '../../contracts/driver.ts';
 import type { Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { createGrpcClient, type ClientStream, type MethodCodec } from '../../wire/grpc/client.ts';
+import { http2Transport } from '../../wire/http2/transport.ts';
 
 // Components may answer with many values at once; what they are asked for is bounded by the API's own limits.
 const messageBytesMax = 64 * 1024 * 1024;
@@ -23,7 +24,7 @@ export interface ComponentLink {
 /** Connects at the first call. Every call names the component, because one process may serve several over one socket. */
 export function openLink(socket: string, { ports, name }: DriverContext): ComponentLink {
   const { clock, random } = ports;
-  const client = createGrpcClient({ clock, random, address: { path: socket }, messageBytesMax });
+  const client = createGrpcClient({ clock, random, transport: http2Transport(ports), address: { path: socket }, messageBytesMax });
   const metadata = ['x-component-instance', name];
   let closed = false;
   const check = (): void => {

@@ -13,6 +13,7 @@ import { defineDriver } from '../../contracts/driver.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Ports } from '../../kernel/ports.ts';
 import { createGrpcClient } from '../../wire/grpc/client.ts';
+import { http2Transport } from '../../wire/http2/transport.ts';
 import { listServices } from '../../wire/grpc/reflection-client.ts';
 import { openBinding } from './bindings.ts';
 import { openPubSub } from './pubsub.ts';
@@ -58,8 +59,15 @@ async function driversOf(ports: Ports, log: Logger, socket: string): Promise<Rec
   }
 }
 
-async function servicesOf({ clock, random }: Ports, socket: string): Promise<Set<string>> {
-  const client = createGrpcClient({ clock, random, address: { path: socket }, connectTimeoutMs: answerTimeoutMs });
+async function servicesOf(ports: Ports, socket: string): Promise<Set<string>> {
+  const { clock, random } = ports;
+  const client = createGrpcClient({
+    clock,
+    random,
+    transport: http2Transport(ports),
+    address: { path: socket },
+    connectTimeoutMs: answerTimeoutMs,
+  });
   try {
     return new Set(await listServices(client, { deadlineMs: clock.mono() + answerTimeoutMs }));
   } finally {

@@ -1,5 +1,6 @@
 import type { Append, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
 import { engineLimits } from '../../contracts/engine.ts';
+import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import {
   type BulkOutcome,
   EtagError,
@@ -171,7 +172,7 @@ async function writeAll(operations: readonly StateOperation[], parts: Parts): Pr
     const result = await parts.engine.commit(parts.appends === undefined ? commit : { ...commit, append: parts.appends });
     if (result.status === 'done') return;
     if (result.status === 'unknown') {
-      throw new ProaError('engine.outcome-unknown', 'the state may or may not have been written', { cause: result.cause });
+      throw outcomeUnknown('the state may or may not have been written', result.cause);
     }
     await Promise.all(staged.map(({ key, manifest }) => parts.large.drop(key, manifest)));
     if (result.failed < etags) throw new EtagError('mismatch');

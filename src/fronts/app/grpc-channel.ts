@@ -8,25 +8,30 @@ import {
 } from '../../gen/dapr/proto/runtime/v1/appcallback_pb.ts';
 import { bytesBody, collect } from '../../kernel/body.ts';
 import type { Call } from '../../kernel/call.ts';
+import { CancelScope } from '../../kernel/cancel.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { codecOf, createGrpcClient, type GrpcClient, type MethodCodec } from '../../wire/grpc/client.ts';
 import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
+import { methodPath } from '../../wire/grpc/method.ts';
 import { remoteStatusOf } from '../../wire/grpc/status.ts';
+import { http2Transport } from '../../wire/http2/transport.ts';
+import { decodeInvokeResponse, encodeInvokeRequest } from '../grpc/hot-messages.ts';
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
 import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
 import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
 import { createPermits, type Permits } from './permits.ts';
 
 export interface GrpcChannelOptions {
-  readonly ports: Pick<Ports, 'network' | 'clock' | 'random'>;
+  readonly ports: Pick<Ports, 'network' | 'clock' | 'random' | 'process'>;
   readonly address: Address;
   readonly tls: boolean;
-  readonly appToken: string;
+  readonly appToken?: Secret;
   readonly maxConcurrency: number;
   readonly messageBytesMax: number;
 }
@@ -38,7 +43,7 @@ export interface GrpcAppChannel extends AppChannel {
 
 const callback = AppCallback.method;
 const codecs = {
-  onInvoke: codecOf(callback.onInvoke),
+  onInvoke: { path: methodPath(callback.onInvoke), encode: encodeInvokeRequest, decode: decodeInvokeResponse },
   subscriptions: codecOf(callback.listTopicSubscriptions),
   event: codecOf(callback.onTopicEvent),
   bulkEvent: codecOf(callback.onBulkTopicEvent),
@@ -71,16 +76,18 @@ class GrpcCallbackChannel implements GrpcAppChannel {
   readonly #options: GrpcChannelOptions;
   readonly #permits: Permits;
   readonly #token: readonly string[];
+  readonly #questions = new CancelScope();
 
   constructor(options: GrpcChannelOptions) {
     const { ports, address, messageBytesMax, tls } = options;
     this.#options = options;
     this.#permits = createPermits(options.maxConcurrency);
-    this.#token = options.appToken === '' ? [] : ['dapr-api-token', options.appToken];
+    this.#token = options.appToken === undefined ? [] : ['dapr-api-token', options.appToken.reveal()];
     this.address = 'path' in address ? 'localhost' : `${address.host}:${address.port}`;
     this.client = createGrpcClient({
       clock: ports.clock,
       random: ports.random,
+      transport: http2Transport(ports),
       address,
       messageBytesMax,
       ...(tls ? { tls: { insecure: true } } : {}),
@@ -144,11 +151,23 @@ class GrpcCallbackChannel implements GrpcAppChannel {
 
   async binding(call: Parameters<AppChannel['binding']>[0]): Promise<AppBindingAnswer> {
     const { name, data, metadata } = call.input;
-    return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+    try {
+      return bindingAnswer(await this.#ask(codecs.binding, { name, data, metadata: { ...metadata } }, call));
+    } catch (thrown) {
+      const error = ProaError.from(thrown);
+      throw new ProaError(error.code, error.message, {
+        cause: error,
+        details: { metadata: { status: String(grpcNumber(error.spec.grpc)) } },
+      });
+    }
   }
 
   configuration(): Promise<void> {
     return Promise.reject(new ProaError('unimplemented', 'gRPC apps get configuration updates on the stream that they opened'));
+  }
+
+  giveUpQuestions(): void {
+    this.#questions.cancel(new ProaError('cancelled', 'the runtime lets go of the app'));
   }
 
   close(): Promise<void> {
@@ -157,7 +176,7 @@ class GrpcCallbackChannel implements GrpcAppChannel {
   }
 
   #within(timeoutMs: number): ClientCallOptions {
-    return { deadlineMs: this.#options.ports.clock.mono() + timeoutMs, metadata: this.#token };
+    return { deadlineMs: this.#options.ports.clock.mono() + timeoutMs, metadata: this.#token, cancel: this.#questions };
   }
 
   #ask<I, O>(codec: MethodCodec<I, O>, request: I, call: Call<unknown>, metadata: readonly string[] = []): Promise<O> {

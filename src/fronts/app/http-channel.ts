@@ -9,15 +9,18 @@ import type {
 } from '../../blocks/invoke/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
 import { bytesBody, collect, emptyBody, type Body } from '../../kernel/body.ts';
-import type { Call } from '../../kernel/call.ts';
-import { neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
+import { createCall, type Call } from '../../kernel/call.ts';
+import { CancelScope, neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Clock, Network } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
+import type { HttpMetrics } from '../http/front-metrics.ts';
+import type { AppService } from './app-pipeline.ts';
 import { bulkEnvelope } from './bulk-envelope.ts';
 import { bulkVerdicts, eventVerdict, parseSubscriptions } from './http-answers.ts';
 import { createPermits, type Permits } from './permits.ts';
@@ -28,11 +31,21 @@ export interface HttpChannelOptions {
   readonly address: Address;
   /** Set for https apps. */
   readonly tls?: { readonly serverName: string; readonly insecure: boolean };
-  /** `APP_API_TOKEN`, sent with every call; empty: none. */
-  readonly appToken: string;
+  /** `APP_API_TOKEN`, sent with every call. */
+  readonly appToken?: Secret;
   /** `--app-max-concurrency`; below 1: no limit. */
   readonly maxConcurrency: number;
   readonly answerBytesMax: number;
+  /** Counts every call into the app. */
+  readonly metrics?: AppMetrics;
+  /** `appHttpPipeline`: what every call into the app goes through but health probes. */
+  readonly pipeline?: (service: AppService) => AppService;
+}
+
+/** Where calls into the app and probes of its health are counted. */
+export interface AppMetrics {
+  readonly calls: HttpMetrics;
+  probe(status: number, tookMs: number): void;
 }
 
 interface Exchange {
@@ -55,7 +68,7 @@ export function createHttpChannel(options: HttpChannelOptions): AppChannel {
   return new HttpAppChannel(options);
 }
 
-const noCaller = { body: emptyBody, cancel: neverCancelled } as const;
+const pipelineOperation = { block: 'http', name: 'app-pipeline', idempotent: false } as const;
 
 class HttpAppChannel implements AppChannel {
   readonly protocol = 'http';
@@ -63,16 +76,25 @@ class HttpAppChannel implements AppChannel {
   readonly #options: HttpChannelOptions;
   readonly #permits: Permits;
   readonly #fixed: readonly string[];
+  readonly #through: AppService | undefined;
+  readonly #questions = new CancelScope();
   readonly #encoded = new TextMemo((path) => `/${encodeMethodPath(path)}`);
 
   constructor(options: HttpChannelOptions) {
     this.#options = options;
     this.#permits = createPermits(options.maxConcurrency);
     this.address = 'path' in options.address ? 'localhost' : `${options.address.host}:${options.address.port}`;
-    this.#fixed = options.appToken === '' ? ['host', this.address] : ['host', this.address, 'dapr-api-token', options.appToken];
+    this.#fixed =
+      options.appToken === undefined ? ['host', this.address] : ['host', this.address, 'dapr-api-token', options.appToken.reveal()];
+    const { clock } = options.ports;
+    this.#through = options.pipeline?.(({ input, cancel, deadlineMs }) =>
+      this.#transmit({ ...input, cancel, ...(deadlineMs === Infinity ? {} : { timeoutMs: Math.max(1, deadlineMs - clock.mono()) }) }),
+    );
   }
 
   invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
+    const { metrics, ports } = this.#options;
+    if (metrics !== undefined) measure(call, metrics.calls, ports.clock);
     // Sent in the same turn when a place is free, so that the bytes of the request still lie in the read buffer.
     const place = this.#permits.acquire(call.cancel);
     return place === undefined ? this.#invoke(call) : place.then(() => this.#invoke(call));
@@ -82,19 +104,34 @@ class HttpAppChannel implements AppChannel {
     return acceptsConnections(this.#options.ports, this.#options.address, 1_000);
   }
 
+  // Past the pipeline and the places of other calls: a busy app is not an unhealthy one.
   async health(path: string, timeoutMs: number): Promise<boolean> {
+    const { ports, metrics, answerBytesMax } = this.#options;
+    const startedMs = ports.clock.mono();
+    let status = 0;
     try {
-      const answer = await this.#ask({ ...noCaller, method: 'GET', target: path, headers: [], timeoutMs });
-      return answer.status >= 200 && answer.status < 300;
+      const answer = await this.#transmit({
+        method: 'GET',
+        target: path,
+        headers: [],
+        body: emptyBody,
+        cancel: this.#questions,
+        timeoutMs,
+      });
+      await collect(answer.body, answerBytesMax);
+      ({ status } = answer);
     } catch {
-      return false;
+      // The status says it: none came.
     }
+    metrics?.probe(status, ports.clock.mono() - startedMs);
+    return status >= 200 && status < 300;
   }
 
   async config(appId: string): Promise<AppConfig | undefined> {
     const answer = await this.#ask({
-      ...noCaller,
       method: 'GET',
+      body: emptyBody,
+      cancel: this.#questions,
       target: '/dapr/config',
       headers: ['dapr-app-id', appId],
       timeoutMs: 10_000,
@@ -107,8 +144,9 @@ class HttpAppChannel implements AppChannel {
 
   async subscriptions(appId: string): Promise<readonly SubscriptionSpec[]> {
     const answer = await this.#ask({
-      ...noCaller,
       method: 'GET',
+      body: emptyBody,
+      cancel: this.#questions,
       target: '/dapr/subscribe',
       headers: ['dapr-app-id', appId],
       timeoutMs: 10_000,
@@ -117,7 +155,7 @@ class HttpAppChannel implements AppChannel {
   }
 
   inputBindings(routes: ReadonlyMap<string, string>, timeoutMs: number): Promise<ReadonlySet<string>> {
-    return probeBindings((exchange) => this.#ask(exchange), routes, timeoutMs);
+    return probeBindings((exchange) => this.#ask({ ...exchange, cancel: this.#questions }), routes, timeoutMs);
   }
 
   async event(call: Call<AppEvent>): Promise<EventVerdict> {
@@ -136,7 +174,9 @@ class HttpAppChannel implements AppChannel {
     const headers = ['content-type', contentType ?? 'application/json', ...traceHeaders(call), ...metadataAsHeaders(metadata)];
     const answer = await this.#ask({ method: 'POST', target: targetOf(route), headers, body: bytesBody(data), cancel: call.cancel });
     if (answer.status < 200 || answer.status > 299)
-      throw new ProaError('internal', `the app answered ${answer.status} to the input binding "${name}"`);
+      throw new ProaError('internal', `the app answered ${answer.status} to the input binding "${name}"`, {
+        details: { metadata: { status: String(answer.status) } },
+      });
     return bindingAnswer(answer.text);
   }
 
@@ -156,6 +196,10 @@ class HttpAppChannel implements AppChannel {
     }
   }
 
+  giveUpQuestions(): void {
+    this.#questions.cancel(new ProaError('cancelled', 'the runtime lets go of the app'));
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }
@@ -168,7 +212,14 @@ class HttpAppChannel implements AppChannel {
     return this.#send({ method: httpMethod, target, headers, body, cancel: call.cancel });
   }
 
-  #send({ method, target, headers, body, cancel, timeoutMs }: Exchange): Promise<HttpClientResponse> {
+  #send(exchange: Exchange): Promise<HttpClientResponse> {
+    if (this.#through === undefined) return this.#transmit(exchange);
+    const { method, target, headers, body, cancel, timeoutMs } = exchange;
+    const deadlineMs = timeoutMs === undefined ? Infinity : this.#options.ports.clock.mono() + timeoutMs;
+    return this.#through(createCall(pipelineOperation, { method, target, headers, body, remote: '' }, { cancel, deadlineMs }));
+  }
+
+  #transmit({ method, target, headers, body, cancel, timeoutMs }: Exchange): Promise<HttpClientResponse> {
     const { client, address, tls } = this.#options;
     const request = { address, method, target, headers: joined(this.#fixed, headers), body, cancel };
     if (tls === undefined && timeoutMs === undefined) return client.request(request);
@@ -177,11 +228,21 @@ class HttpAppChannel implements AppChannel {
 
   // A whole small answer; the place in the app is given back when it was read.
   async #ask(exchange: Exchange): Promise<Answer> {
+    const { metrics, ports, answerBytesMax } = this.#options;
     const place = this.#permits.acquire(exchange.cancel);
     if (place !== undefined) await place;
+    const startedMs = ports.clock.mono();
     try {
       const answer = await this.#send(exchange);
-      const bytes = await collect(answer.body, this.#options.answerBytesMax);
+      const bytes = await collect(answer.body, answerBytesMax);
+      metrics?.calls.record({
+        method: exchange.method,
+        path: exchange.target,
+        status: answer.status,
+        tookMs: ports.clock.mono() - startedMs,
+        requestBytes: exchange.body.length,
+        responseBytes: bytes.length,
+      });
       return { status: answer.status, headers: answer.headers, text: Buffer.from(bytes).toString('utf8') };
     } finally {
       this.#permits.release();
@@ -192,6 +253,17 @@ class HttpAppChannel implements AppChannel {
 type BindingDelivery = Parameters<AppChannel['binding']>[0]['input'];
 type ConfigurationDelivery = Parameters<AppChannel['configuration']>[0]['input'];
 type Ask = (exchange: Exchange) => Promise<Answer>;
+
+// Counted at the call's end, so that the answer is handed on without another step; how long it was is not known here.
+function measure(call: Call<InvokeRequest>, metrics: HttpMetrics, clock: Clock): void {
+  const startedMs = clock.mono();
+  const { httpMethod: method, path, body } = call.input;
+  call.end.listen(({ status }) => {
+    if (status === undefined) return;
+    const tookMs = clock.mono() - startedMs;
+    metrics.record({ method, path: `/${path}`, status, tookMs, requestBytes: body.length, responseBytes: undefined });
+  });
+}
 
 // A loop: `concat` costs several times as much for lists as short as these.
 function joined(first: readonly string[], second: readonly string[]): string[] {

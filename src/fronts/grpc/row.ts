@@ -16,7 +16,7 @@ export interface GrpcFrontContext {
   readonly tracer: Tracer;
   readonly caller: Caller;
   /** Told of every call that ended. */
-  readonly ended: (call: { readonly method: string; readonly code: string; readonly tookMs: number }) => void;
+  readonly ended: (call: { readonly method: string; readonly code: string; readonly tookMs: number; readonly userAgent: string }) => void;
 }
 
 /** One unary rpc: it translates, and decides nothing. */
@@ -45,6 +45,8 @@ export function unaryRows(
 }
 
 export interface Invocation<In, Out> {
+  /** The HTTP status of an answer that has one: it tells how the call ended. */
+  readonly statusOf?: (output: Out) => number;
   readonly operation: Operation;
   readonly service: Service<In, Out>;
   readonly input: In;
@@ -53,6 +55,13 @@ export interface Invocation<In, Out> {
 /** Runs a block's service for a gRPC call: trace, caller, deadline and cancellation are those of the call. */
 export async function runService<In, Out>(front: GrpcFrontContext, call: ServerCall, invocation: Invocation<In, Out>): Promise<Out> {
   const startedMs = front.clock.mono();
+  const ended = (code: string): void =>
+    front.ended({
+      method: call.path,
+      code,
+      tookMs: front.clock.mono() - startedMs,
+      userAgent: headerValue(call.metadata, 'user-agent') ?? '',
+    });
   const span = front.tracer.start('server', call.path, incomingTrace(call));
   const made = createCall(invocation.operation, invocation.input, {
     caller: front.caller,
@@ -62,15 +71,16 @@ export async function runService<In, Out>(front: GrpcFrontContext, call: ServerC
   });
   try {
     const output = await invocation.service(made);
-    made.end.fire({ ok: true });
+    const status = invocation.statusOf?.(output);
+    made.end.fire(status === undefined ? { ok: true } : { ok: status < 500, status });
     span.end(true, 0);
-    front.ended({ method: call.path, code: 'OK', tookMs: front.clock.mono() - startedMs });
+    ended('OK');
     return output;
   } catch (thrown) {
     const error = ProaError.from(thrown);
     made.end.fire({ ok: false, error });
     span.end(false);
-    front.ended({ method: call.path, code: error.spec.grpc, tookMs: front.clock.mono() - startedMs });
+    ended(error.spec.grpc);
     throw error;
   }
 }

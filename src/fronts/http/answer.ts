@@ -2,6 +2,7 @@ import type { InvokeRequest } from '../../blocks/invoke/index.ts';
 import { createCall } from '../../kernel/call.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { deadlineOf, timeoutHeader } from '../../kernel/timeout-header.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
@@ -66,6 +67,12 @@ function noAppId(): ProaError {
 }
 
 function invoke(options: AnswererOptions, request: FrontRequest, { appId, path }: { appId: string; path: string }): Promise<Dispatched> {
+  let deadlineMs: number;
+  try {
+    deadlineMs = deadlineOf(request.header(timeoutHeader), options.clock);
+  } catch (thrown) {
+    return refused(request, ProaError.from(thrown));
+  }
   const input: InvokeRequest = {
     appId,
     namespace: options.caller.namespace,
@@ -79,6 +86,7 @@ function invoke(options: AnswererOptions, request: FrontRequest, { appId, path }
   const call = createCall(invokeOperation, input, {
     caller: options.caller,
     cancel: request.cancel,
+    deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
   return options.blocks.invoke.call(call).then(

@@ -1,17 +1,21 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { nodeCrypto } from '../../kernel/node-crypto.ts';
+import type { Secret } from '../../kernel/secret.ts';
 
 /** Compares a presented token with the configured ones in constant time: both sides are hashed first, so lengths do not show (T7). */
-export function createTokenCheck(tokens: readonly string[]): (presented: string | undefined) => boolean {
-  const expected = tokens.filter((token) => token !== '').map(digest);
+export function createTokenCheck(tokens: readonly Secret[]): (presented: string | undefined) => boolean {
+  const expected = tokens
+    .map((token) => token.reveal())
+    .filter((token) => token !== '')
+    .map(digest);
   if (expected.length === 0) return () => true;
   return (presented) => {
     const actual = digest(presented ?? '');
     let equal = false;
-    for (const token of expected) equal = timingSafeEqual(actual, token) || equal;
+    for (const token of expected) equal = nodeCrypto().timingSafeEqual(actual, token) || equal;
     return equal;
   };
 }
 
 function digest(token: string): Buffer {
-  return createHash('sha256').update(token, 'utf8').digest();
+  return nodeCrypto().createHash('sha256').update(token, 'utf8').digest();
 }

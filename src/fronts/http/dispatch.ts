@@ -3,6 +3,8 @@ import { createCall, type Call, type Caller } from '../../kernel/call.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import { deadlineOf, timeoutHeader } from '../../kernel/timeout-header.ts';
 import { traceKey, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Blocks } from '../../blocks/runtime/index.ts';
 import { errorReply } from './error-reply.ts';
@@ -23,6 +25,7 @@ export interface DispatchOptions {
   readonly blocks: Blocks;
   readonly caller: Caller;
   readonly bodyBytesMax: number;
+  readonly clock: Clock;
 }
 
 /** What is dispatched, as the listener or a middleware gives it. */
@@ -56,9 +59,16 @@ export function dispatch(options: DispatchOptions, request: Dispatchable, match:
 type Row = Route<unknown, unknown>;
 
 function run(options: DispatchOptions, row: Row, request: Dispatchable, input: unknown): Promise<Dispatched> {
+  let deadlineMs: number;
+  try {
+    deadlineMs = deadlineOf(request.header(timeoutHeader), options.clock);
+  } catch (thrown) {
+    return Promise.resolve(failed(row, request, thrown, undefined));
+  }
   const call = createCall(row.operation, input, {
     caller: options.caller,
     cancel: request.cancel,
+    deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
   return row

@@ -1,36 +1,90 @@
 import type { Counter, FrontMetricsSource, Histogram } from '../../blocks/runtime/index.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
+import { createPathLabel, httpMetricsDefaults, type HttpMetricsOptions } from './path-label.ts';
 
-/** Dapr's HTTP server metrics (reference 14.2), resolved per method, path and status the first time they occur. */
-export interface FrontMetrics {
-  record(request: { readonly method: string; readonly path: string; readonly status: number; readonly tookMs: number }): void;
+/** One request with its answer. Sizes are those of the bodies; undefined where a body did not announce its length. */
+export interface Measured {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly tookMs: number;
+  readonly requestBytes: number | undefined;
+  readonly responseBytes: number | undefined;
+}
+
+/** Dapr's metrics of one side of HTTP (reference 14.2), resolved per method, path and status the first time they occur. */
+export interface HttpMetrics {
+  record(request: Measured): void;
+}
+
+interface Names {
+  readonly count: string;
+  /** A second count, only where paths are labels. */
+  readonly responses?: string;
+  readonly latency: string;
+  readonly requestBytes: string;
+  /** Dapr labels the requests of clients, but not those of the server. */
+  readonly requestBytesLabelled: boolean;
+  readonly responseBytes: string;
 }
 
 type ByMethod = Map<string, (Series | undefined)[]>;
 
 interface Series {
-  readonly requests: Counter;
+  readonly count: Counter;
+  readonly responses: Counter | undefined;
   readonly latency: Histogram;
+  readonly requestBytes: Histogram;
 }
 
 const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 // Distinct paths that get a look-up of their own; behind it the registry has its own limit of series.
 const pathsMax = 4_096;
 
-export function createFrontMetrics(metrics: FrontMetricsSource): FrontMetrics {
+/** What the API answers. */
+export function createFrontMetrics(metrics: FrontMetricsSource, options?: HttpMetricsOptions): HttpMetrics {
+  const names = {
+    count: metricNames.httpServerRequests,
+    responses: metricNames.httpServerResponses,
+    latency: metricNames.httpServerLatency,
+    requestBytes: metricNames.httpServerRequestBytes,
+    requestBytesLabelled: false,
+    responseBytes: metricNames.httpServerResponseBytes,
+  };
+  return createHttpMetrics(metrics, names, options);
+}
+
+/** What the app answers. */
+export function createAppCallMetrics(metrics: FrontMetricsSource, options?: HttpMetricsOptions): HttpMetrics {
+  const names = {
+    count: metricNames.httpClientCompleted,
+    latency: metricNames.httpClientLatency,
+    requestBytes: metricNames.httpClientSentBytes,
+    requestBytesLabelled: true,
+    responseBytes: metricNames.httpClientReceivedBytes,
+  };
+  return createHttpMetrics(metrics, names, options);
+}
+
+function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: HttpMetricsOptions = httpMetricsDefaults): HttpMetrics {
   // Status codes of one method and path; joining the three into one key would cost more than the counting.
   const byPath = new Map<string, ByMethod>();
+  const labelOf = createPathLabel(options);
+  const responseSizes = metrics.histogram(names.responseBytes, {});
   const recent = new TextMemo((path): { series: ByMethod | undefined } => ({ series: byPath.get(path) }));
   const resolve = (method: string, path: string, status: number): Series => {
+    const verb = known.has(method) ? method : 'UNKNOWN';
     const labels = {
-      [labelNames.method]: known.has(method) ? method : 'UNKNOWN',
-      [labelNames.path]: pathLabel(path),
+      [labelNames.method]: options.excludeVerbs ? '' : verb,
+      [labelNames.path]: labelOf(path),
       [labelNames.status]: String(status),
     };
     return {
-      requests: metrics.counter(metricNames.httpServerRequests, labels),
-      latency: metrics.histogram(metricNames.httpServerLatency, labels),
+      count: metrics.counter(names.count, labels),
+      responses: names.responses !== undefined && options.increasedCardinality ? metrics.counter(names.responses, labels) : undefined,
+      latency: metrics.histogram(names.latency, labels),
+      requestBytes: metrics.histogram(names.requestBytes, names.requestBytesLabelled ? labels : {}),
     };
   };
   const remember = (method: string, path: string, status: number): Series => {
@@ -47,20 +101,14 @@ export function createFrontMetrics(metrics: FrontMetricsSource): FrontMetrics {
     return series;
   };
   return {
-    record({ method, path, status, tookMs }) {
+    record({ method, path, status, tookMs, requestBytes, responseBytes }) {
       const last = recent.of(path);
       const series = (last.series ??= byPath.get(path))?.get(method)?.[status - 100] ?? remember(method, path, status);
-      series.requests.add(1);
+      series.count.add(1);
+      series.responses?.add(1);
       series.latency.record(tookMs);
+      if (requestBytes !== undefined) series.requestBytes.record(requestBytes);
+      if (responseBytes !== undefined) responseSizes.record(responseBytes);
     },
   };
-}
-
-/** The path as a label: ids cut out, at most three segments of state and secrets (Dapr reference 14.2). */
-export function pathLabel(path: string): string {
-  const segments = path.split('/', 5);
-  const block = segments[2];
-  if (block === 'state' || block === 'secrets' || block === 'bindings' || block === 'configuration') return segments.slice(0, 4).join('/');
-  if (block === 'publish' || block === 'actors' || block === 'jobs') return segments.slice(0, 4).join('/');
-  return path;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createSecret } from '../../kernel/secret.ts';
 import { createTokenCheck } from './api-token.ts';
 import { isBaggage } from './baggage.ts';
 import { invokeTarget } from './invoke-target.ts';
@@ -66,9 +67,9 @@ describe('small parsers', () => {
   });
 
   it('compares tokens, two of which may be valid at once (T7, T9)', () => {
-    const fits = createTokenCheck(['old', 'new']);
+    const fits = createTokenCheck(['old', 'new'].map(createSecret));
     expect([fits('old'), fits('new'), fits('other'), fits(undefined), fits('')]).toEqual([true, true, false, false, false]);
-    expect(createTokenCheck([''])(undefined)).toBe(true);
+    expect(createTokenCheck([createSecret('')])(undefined)).toBe(true);
   });
 
   it.each([

@@ -2,9 +2,11 @@ import type { ActiveSpan, Blocks, FrontMetricsSource, Tracer } from '../../block
 import type { Caller } from '../../kernel/call.ts';
 import type { Body } from '../../kernel/body.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
+import type { ProaError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Address, Connection, Ports } from '../../kernel/ports.ts';
+import type { Secret } from '../../kernel/secret.ts';
 import { isTraceparent, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Http1Request } from '../../wire/http1/request.ts';
 import type { AnswerEnd, Http1Response } from '../../wire/http1/response.ts';
@@ -14,8 +16,10 @@ import { createTokenCheck } from './api-token.ts';
 import { isBaggage } from './baggage.ts';
 import { createCors } from './cors.ts';
 import type { Dispatched } from './dispatch.ts';
-import { createFrontMetrics, type FrontMetrics } from './front-metrics.ts';
+import { createFrontMetrics, type HttpMetrics } from './front-metrics.ts';
+import type { HttpMetricsOptions } from './path-label.ts';
 import type { Pipeline } from './pipeline.ts';
+import type { Reply } from './reply.ts';
 import type { Route } from './route.ts';
 import { createRouter, type Match } from './router.ts';
 
@@ -31,12 +35,16 @@ export interface HttpFrontOptions {
   readonly routes: readonly Route[];
   readonly invocations: boolean;
   /** Empty: no token is asked for. */
-  readonly apiTokens: readonly string[];
+  readonly apiTokens: readonly Secret[];
   readonly allowedOrigins: string;
   readonly bodyBytesMax: number;
   readonly headerBytesMax: number;
   /** `httpPipeline`. */
   readonly pipeline?: Pipeline;
+  /** How requests are counted (`spec.metrics.http`). */
+  readonly httpMetrics?: HttpMetricsOptions;
+  /** Told of every error that was answered, for `spec.metrics.recordErrorCodes`. */
+  readonly countError?: (error: ProaError) => void;
   /** One line per call, when API logging is on. */
   readonly apiLog?: (call: { method: string; path: string; name: string; status: number; tookMs: number; userAgent: string }) => void;
   readonly onHttp2Preface?: (connection: Connection, firstBytes: Uint8Array) => void;
@@ -51,12 +59,13 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
     blocks: options.blocks,
     caller: options.caller,
     bodyBytesMax: options.bodyBytesMax,
+    clock: options.ports.clock,
     invocations: options.invocations,
   });
   const answer: Answerer = options.pipeline === undefined ? answerer : options.pipeline.around(answerer, router);
-  const shared: ExchangeShared = { options, metrics: createFrontMetrics(options.metrics), answer };
+  const shared: ExchangeShared = { options, metrics: createFrontMetrics(options.metrics, options.httpMetrics), answer };
   const tokenFits = createTokenCheck(options.apiTokens);
-  const guarded = options.apiTokens.some((token) => token !== '');
+  const guarded = options.apiTokens.length > 0;
   const cors = createCors(options.allowedOrigins);
 
   return serveHttp1({
@@ -93,7 +102,7 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
 /** What all exchanges of a listener have in common. */
 interface ExchangeShared {
   readonly options: HttpFrontOptions;
-  readonly metrics: FrontMetrics;
+  readonly metrics: HttpMetrics;
   readonly answer: Answerer;
 }
 
@@ -164,12 +173,12 @@ class Exchange implements FrontRequest, AnswerEnd {
 
   #write(dispatched: Dispatched): void {
     const { response } = this.#parts;
-    const { reply } = dispatched;
+    const { reply, error } = dispatched;
     this.#dispatched = dispatched;
+    if (error !== undefined) this.#shared.options.countError?.(error);
     response.onEnd(this);
     try {
-      const { traceparent } = this.trace;
-      if (traceparent !== '' && !has(reply.headers, 'traceparent')) response.also('traceparent', traceparent);
+      this.#traced(reply);
       if (reply.stream === undefined) response.send(reply.status, reply.headers, reply.body ?? '');
       else response.sendBody(reply.status, reply.headers, reply.stream);
     } catch (thrown) {
@@ -183,25 +192,41 @@ class Exchange implements FrontRequest, AnswerEnd {
     }
   }
 
+  // A valid baggage goes back to whoever sent it.
+  #traced({ headers }: Reply): void {
+    const { traceparent, baggage } = this.trace;
+    if (traceparent === '' || has(headers, 'traceparent')) return;
+    const { response } = this.#parts;
+    response.also('traceparent', traceparent);
+    if (baggage !== '') response.also('baggage', baggage);
+  }
+
   answered(broken: unknown): void {
     const { reply, call, error } = this.#dispatched as Dispatched;
     const { status } = reply;
     const ok = error === undefined && broken === undefined && status < 500;
     call?.end.fire(ok ? { ok, status } : { ok, status, error: error ?? broken });
     this.#parts.span?.end(status < 400, status);
-    this.#measure(status);
+    this.#measure(reply);
   }
 
-  #measure(status: number): void {
+  #measure(reply: Reply): void {
     const { metrics, options } = this.#shared;
     const { apiLog } = options;
+    const { status } = reply;
     const tookMs = options.ports.clock.mono() - this.#startedMs;
-    metrics.record({ method: this.method, path: this.path, status, tookMs });
+    const { method, path, body } = this;
+    metrics.record({ method, path, status, tookMs, requestBytes: body.length, responseBytes: bytesOf(reply) });
     if (apiLog === undefined) return;
     const { match } = this.#parts;
     const name = typeof match === 'object' ? match.route.name : 'InvokeService';
     apiLog({ method: this.method, path: this.path, name, status, tookMs, userAgent: this.header('user-agent') ?? '' });
   }
+}
+
+// A text's length stands for its bytes: it is ASCII but for what callers wrote into it.
+function bytesOf({ body, stream }: Reply): number | undefined {
+  return stream === undefined ? (body?.length ?? 0) : stream.length;
 }
 
 function allowOrigin(response: Http1Response, headers: readonly string[]): void {

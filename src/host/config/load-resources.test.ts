@@ -1,3 +1,4 @@
+import { createSecret, reveal } from '../../kernel/secret.ts';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { defineDriver, type DriverDefinition } from '../../contracts/driver.ts';
@@ -294,7 +295,7 @@ describe('resolving components', () => {
       namespace: 'prod',
       env: (name: string) => env[name],
       uuid: () => `u${++uuids}`,
-      secret: async (store: string, name: string, key: string) => (name === 'gone' ? undefined : `${store}/${name}/${key}`),
+      secret: async (store: string, name: string, key: string) => (name === 'gone' ? undefined : createSecret(`${store}/${name}/${key}`)),
       warn: (message: string) => void warnings.push(message),
     };
   };
@@ -314,14 +315,17 @@ describe('resolving components', () => {
     const env = { POD_NAME: 'pod', PREFIX: 'pre', DAPR_API_TOKEN: 'secret' };
     const resolved = await resolveComponent(loaded.components[0]!, fake('state', 'state.redis'), context(env, warnings));
     expect(resolved.config).toEqual({ redisHost: 'orders.prod.orders-u1-u2-pod', redisPassword: 'vault/pw/pw', timeout: 60_000 });
-    expect(resolved.properties).toMatchObject({ keyPrefix: 'pre', outboxPubsub: '' });
+    // Whoever prints it learns nothing of what did not stand in the YAML.
+    expect(JSON.parse(JSON.stringify(resolved.properties))).toMatchObject({ redisPassword: '***', keyPrefix: '***', timeout: '1m' });
+    const revealed = Object.fromEntries(Object.entries(resolved.properties).map(([name, value]) => [name, reveal(value)]));
+    expect(revealed).toMatchObject({ redisPassword: 'vault/pw/pw', keyPrefix: 'pre', outboxPubsub: '' });
     expect(warnings).toHaveLength(1);
     const limited = await resolveComponent(
       loaded.components[0]!,
       fake('state', 'state.redis'),
       context({ ...env, DAPR_ENV_KEYS: 'OTHER' }),
     );
-    expect(limited.properties['keyPrefix']).toBe('');
+    expect(reveal(limited.properties['keyPrefix'] ?? 'none')).toBe('');
     await expect(resolveComponent(loaded.components[0]!, fake('state', 'state.redis'), context({}))).rejects.toThrow('POD_NAME is not set');
   });
 

@@ -1,6 +1,8 @@
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 import type { DriverKind } from '../../contracts/driver.ts';
 import type { AccessControl, SecretScope } from '../../contracts/resources.ts';
+import type { PolicyDocument, PolicyRule } from '../../mesh/policy/model.ts';
+import type { ResiliencySpec } from '../../mesh/policy/resiliency.ts';
 import type { Problem } from './problem.ts';
 import type { Span } from './source.ts';
 
@@ -52,39 +54,13 @@ export interface HttpEndpointResource extends ResourceHead {
   readonly secretStore?: string;
 }
 
-/** Policies as Dapr reference 10.3 writes them, checked; durations in milliseconds. */
-export interface RetryPolicy {
-  readonly policy: 'constant' | 'exponential';
-  readonly durationMs: number;
-  readonly maxIntervalMs: number;
-  /** -1: for ever. */
-  readonly maxRetries: number;
-  readonly matching?: { readonly httpStatusCodes?: string; readonly gRPCStatusCodes?: string };
+export interface ResiliencyResource extends ResourceHead, ResiliencySpec {
+  readonly name: string;
 }
 
-export interface BreakerPolicy {
-  readonly maxRequests: number;
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-  /** CEL over the counters; absent: more than five failures in a row. */
-  readonly trip?: string;
-}
-
-export interface PolicyNames {
-  readonly timeout?: string;
-  readonly retry?: string;
-  readonly circuitBreaker?: string;
-}
-
-export interface ResiliencyResource extends ResourceHead {
-  readonly timeoutsMs: Readonly<Record<string, number>>;
-  readonly retries: Readonly<Record<string, RetryPolicy>>;
-  readonly circuitBreakers: Readonly<Record<string, BreakerPolicy>>;
-  readonly apps: Readonly<Record<string, PolicyNames & { readonly circuitBreakerCacheSize: number }>>;
-  readonly actors: Readonly<
-    Record<string, PolicyNames & { readonly circuitBreakerScope?: 'type' | 'id' | 'both'; readonly circuitBreakerCacheSize: number }>
-  >;
-  readonly components: Readonly<Record<string, { readonly outbound?: PolicyNames; readonly inbound?: PolicyNames }>>;
+/** A Policy of `proa.dev`: one rule. */
+export interface PolicyResource extends ResourceHead {
+  readonly rule: PolicyRule;
 }
 
 export interface PipelineHandler {
@@ -152,7 +128,11 @@ export interface LoadedResources {
   readonly subscriptions: readonly SubscriptionResource[];
   readonly httpEndpoints: readonly HttpEndpointResource[];
   readonly resiliencies: readonly ResiliencyResource[];
+  /** What Resiliency and Policy resources say together. */
+  readonly policies: PolicyDocument;
   readonly configuration: RuntimeConfiguration;
+  /** The resolver that the Configuration names; absent: the machine's own registry. */
+  readonly nameResolution?: ComponentResource;
   /** Errors and warnings, in order of files. With an error among them nothing must start. */
   readonly problems: readonly Problem[];
 }

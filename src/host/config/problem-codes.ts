@@ -73,6 +73,16 @@ export const problemCodes = {
     why: '`envRef` may not read DAPR_*, APP_API_TOKEN or names with spaces; DAPR_ENV_KEYS, when set, lists the allowed names.',
     fix: 'Set the variable, or allow it in DAPR_ENV_KEYS.',
   },
+  'config.policy-conflict': {
+    title: 'Two policies say different things about the same calls',
+    why: 'Both set the same class of policy for the same target and the same match; which one would win could only be guessed.',
+    fix: 'Remove one of the two, or give one of them a more special match.',
+  },
+  'config.unknown-target': {
+    title: 'A policy names a target that is not known here',
+    why: 'No app of this run or component of the resources has the name; the policy would have no effect.',
+    fix: 'Correct the spelling, or ignore the warning when the target comes later.',
+  },
   'config.template': {
     title: 'A template cannot be filled',
     why: '{podName} needs the environment variable POD_NAME.',

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { DriverDefinition } from '../../contracts/driver.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { createSecret, reveal, type Secret } from '../../kernel/secret.ts';
 import { describeIssue, entriesOf } from './check-component.ts';
 import type { ComponentResource, Property, ValueSource } from './model.ts';
 
@@ -11,13 +12,13 @@ export interface ResolveContext {
   env(name: string): string | undefined;
   uuid(): string;
   /** A secret's value by store, secret and key; undefined when there is none. Fails when the store fails. */
-  secret(store: string, name: string, key: string): Promise<string | undefined>;
+  secret(store: string, name: string, key: string): Promise<Secret | undefined>;
   warn(message: string): void;
 }
 
 export interface ResolvedComponent {
-  /** Every property as text, names as written. */
-  readonly properties: Readonly<Record<string, string>>;
+  /** Every property, names as written. */
+  readonly properties: Readonly<Record<string, string | Secret>>;
   /** What the driver's `open` takes. */
   readonly config: unknown;
 }
@@ -40,10 +41,14 @@ function fromEnvironment(name: string, owner: string, context: ResolveContext): 
   return value ?? '';
 }
 
-/** The text of one value, without templates. `owner` names it in errors, for example `component "x", property "y"`. */
-export async function resolveValue(source: ValueSource, owner: { name: string; store?: string }, context: ResolveContext): Promise<string> {
+/** One value, without templates. `owner` names it in errors, for example `component "x", property "y"`. What is not written in the YAML is hidden. */
+export async function resolveValue(
+  source: ValueSource,
+  owner: { name: string; store?: string },
+  context: ResolveContext,
+): Promise<string | Secret> {
   if (source.from === 'literal') return source.value;
-  if (source.from === 'environment') return fromEnvironment(source.name, owner.name, context);
+  if (source.from === 'environment') return createSecret(fromEnvironment(source.name, owner.name, context));
   if (owner.store === undefined) throw new ProaError('component.init-failed', `${owner.name} refers to a secret but names no secret store`);
   const value = await context.secret(owner.store, source.name, source.key);
   if (value !== undefined) return value;
@@ -69,11 +74,13 @@ export async function resolveProperties(
   properties: readonly Property[],
   owner: { readonly what: string; readonly store?: string },
   context: ResolveContext,
-): Promise<Record<string, string>> {
-  const resolved: Record<string, string> = {};
+): Promise<Record<string, string | Secret>> {
+  const resolved: Record<string, string | Secret> = {};
   for (const { name, source } of properties) {
     const of = { name: `${owner.what}, property "${name}"`, ...(owner.store !== undefined && { store: owner.store }) };
-    resolved[name] = fillTemplates(await resolveValue(source, of, context), name, context);
+    const value = await resolveValue(source, of, context);
+    resolved[name] =
+      typeof value === 'string' ? fillTemplates(value, name, context) : createSecret(fillTemplates(value.reveal(), name, context));
   }
   return resolved;
 }
@@ -95,16 +102,16 @@ export async function resolveComponent(
   return { properties, config: result.output };
 }
 
-/** Properties under the schema's own spelling; what the schema does not name goes along only with `openProperties`. */
-function schemaInput(properties: Readonly<Record<string, string>>, definition: DriverDefinition): Record<string, string> {
+/** Revealed here and handed to the driver: properties under the schema's own spelling; what the schema does not name goes along only with `openProperties`. */
+function schemaInput(properties: Readonly<Record<string, string | Secret>>, definition: DriverDefinition): Record<string, string> {
   const entries = entriesOf(definition.config);
   const open = definition.openProperties === true || entries === undefined || definition.config.type === 'loose_object';
   const spelling = new Map(Object.keys(entries ?? {}).map((name) => [name.toLowerCase(), name]));
   const input: Record<string, string> = {};
   for (const [name, value] of Object.entries(properties)) {
     const known = spelling.get(name.toLowerCase());
-    if (known !== undefined) input[known] = value;
-    else if (open) input[name] = value;
+    if (known !== undefined) input[known] = reveal(value);
+    else if (open) input[name] = reveal(value);
   }
   return input;
 }

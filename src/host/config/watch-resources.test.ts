@@ -51,9 +51,13 @@ describe('watching resources', () => {
     disk.put('/r/c.yaml', component('c', '1'));
     await next();
     expect(events[2]).toMatchObject({ components: { added: [{ name: 'c' }], removed: [{ name: 'b' }], changed: [] } });
-    disk.put('/r/d.yaml', 'apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: r}\nspec: {}\n');
+    const spec = '{policies: {timeouts: {t: 1s}}, targets: {apps: {y: {timeout: t}}}}';
+    disk.put('/r/d.yaml', `apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: r}\nspec: ${spec}\n`);
     await next();
-    expect(events[3]).toMatchObject({ restart: true, components: { added: [], removed: [] } });
+    expect(events[3]).toMatchObject({ restart: false, policies: true, components: { added: [], removed: [] } });
+    disk.put('/r/e.yaml', 'apiVersion: dapr.io/v1alpha1\nkind: HTTPEndpoint\nmetadata: {name: e}\nspec: {baseUrl: "http://x.example"}\n');
+    await next();
+    expect(events[4]).toMatchObject({ restart: true, policies: false, components: { added: [], removed: [] } });
     await watch.close();
   });
 

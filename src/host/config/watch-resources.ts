@@ -12,7 +12,9 @@ export interface ResourceChange<T> {
 export interface ResourcesDiff {
   readonly components: ResourceChange<LoadedResources['components'][number]>;
   readonly subscriptions: ResourceChange<LoadedResources['subscriptions'][number]>;
-  /** Configuration, HTTPEndpoint or Resiliency differ: the runtime restarts inside the process (Dapr reference 10.6). */
+  /** Policies differ: they are exchanged in place. */
+  readonly policies: boolean;
+  /** Configuration or HTTPEndpoint differ: the runtime restarts inside the process (Dapr reference 10.6). */
   readonly restart: boolean;
   /** The new state as a whole. */
   readonly current: LoadedResources;
@@ -55,10 +57,11 @@ function compare<T extends ResourceHead>(before: readonly T[], after: readonly T
 export function diffResources(before: LoadedResources, after: LoadedResources): ResourcesDiff | undefined {
   const components = compare(before.components, after.components);
   const subscriptions = compare(before.subscriptions, after.subscriptions);
-  const settings = (from: LoadedResources): string => fingerprint([from.configuration, from.httpEndpoints, from.resiliencies]);
+  const settings = (from: LoadedResources): string => fingerprint([from.configuration, from.httpEndpoints]);
   const restart = settings(before) !== settings(after);
+  const policies = fingerprint(before.policies) !== fingerprint(after.policies);
   const touched = [components, subscriptions].some(({ added, changed, removed }) => added.length + changed.length + removed.length > 0);
-  return touched || restart ? { components, subscriptions, restart, current: after } : undefined;
+  return touched || policies || restart ? { components, subscriptions, policies, restart, current: after } : undefined;
 }
 
 /** Follows the files: hints of the disk and, because hints may be missed, a full comparison every `reconcileMs`. */

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { ProaError } from '../../kernel/errors.ts';
+import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
 
 /** Where the clients of a directory find its owner: per epoch a file that names the socket. */
@@ -104,7 +104,7 @@ async function olderThan(disk: MeetingPorts['disk'], notices: string, epoch: num
 async function socketPlace(ports: MeetingPorts, real: string, epoch: number): Promise<Address> {
   const near = `${real}/owners/${epoch}.sock`;
   if (Buffer.byteLength(near) < socketPathBytesMax) return { path: near };
-  const hash = createHash('sha256').update(real).digest('hex').slice(0, 12);
+  const hash = nodeCrypto().createHash('sha256').update(real).digest('hex').slice(0, 12);
   const temporary = ports.process.temporaryDirectory();
   const directory = `${temporary}/proa-${hash}-${Buffer.from(ports.random.bytes(6)).toString('hex')}`;
   const far = `${directory}/${epoch}.sock`;

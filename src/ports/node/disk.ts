@@ -2,10 +2,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Disk, DiskFile, FileStat, OpenMode } from '../../kernel/ports.ts';
 
+const created = fs.constants.O_RDWR | fs.constants.O_CREAT;
+// Elsewhere than on Linux the flag reaches the drive's cache at most, where fdatasync (by libuv) reaches the medium.
+const durableFlag = process.platform === 'linux' ? fs.constants.O_DSYNC : 0;
+
 const flags: Record<OpenMode, number> = {
   read: fs.constants.O_RDONLY,
-  write: fs.constants.O_RDWR | fs.constants.O_CREAT,
-  exclusive: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+  write: created,
+  exclusive: created | fs.constants.O_EXCL,
+  'exclusive-durable': created | fs.constants.O_EXCL | durableFlag,
 };
 
 // f_type of statfs(2), as linux/magic.h names them. What is not listed is "unknown".
@@ -37,9 +42,16 @@ export const nodeDisk: Disk = {
   readFile: (file) => fs.promises.readFile(file),
   replaceFile,
   stat,
+  exists: (file) => fs.statSync(file, { throwIfNoEntry: false }) !== undefined,
   list: (directory) => fs.promises.readdir(directory),
   async makeDirectory(directory, mode = 0o700) {
-    await fs.promises.mkdir(directory, { recursive: true, mode });
+    try {
+      await fs.promises.mkdir(directory, { recursive: true, mode });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // Making parents hides why one cannot be made, a read-only file system for instance: made alone it says so.
+      await makeFirstMissing(directory, mode);
+    }
   },
   rename: (from, to) => fs.promises.rename(from, to),
   remove: (file) => fs.promises.rm(file),
@@ -54,18 +66,27 @@ export const nodeDisk: Disk = {
 
 function opened(file: string, mode: OpenMode): Promise<DiskFile> {
   return new Promise((resolve, reject) => {
-    fs.open(file, flags[mode], 0o600, (error, fd) => (error === null ? resolve(new NodeFile(fd)) : reject(error)));
+    fs.open(file, flags[mode], 0o600, (error, fd) =>
+      error === null ? resolve(new NodeFile(fd, mode === 'exclusive-durable' && durableFlag === 0)) : reject(error),
+    );
   });
 }
 
 class NodeFile implements DiskFile {
   readonly #fd: number;
+  readonly #syncEachWrite: boolean;
 
-  constructor(fd: number) {
+  constructor(fd: number, syncEachWrite: boolean) {
     this.#fd = fd;
+    this.#syncEachWrite = syncEachWrite;
   }
 
   async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    await this.#writeAll(chunks, position);
+    if (this.#syncEachWrite) await this.sync();
+  }
+
+  async #writeAll(chunks: readonly Uint8Array[], position: number): Promise<void> {
     let rest = chunks.filter((chunk) => chunk.length > 0);
     let at = position;
     while (rest.length > 0) {
@@ -140,6 +161,13 @@ function behind(chunks: readonly Uint8Array[], written: number): Uint8Array[] {
     }
   }
   return rest;
+}
+
+/** Makes directories one by one from the first that is missing. */
+async function makeFirstMissing(directory: string, mode: number): Promise<void> {
+  const parent = path.dirname(directory);
+  if (parent !== directory && (await stat(parent)) === undefined) await makeFirstMissing(parent, mode);
+  await fs.promises.mkdir(directory, mode);
 }
 
 let temporaries = 0;

@@ -1,6 +1,7 @@
 import { chmodSync } from 'node:fs';
 import net from 'node:net';
 import type { Address, Connection, ConnectionHandlers, Listener, Network } from '../../kernel/ports.ts';
+import { pinnedTarget } from './pinned-target.ts';
 
 // One read buffer for every socket of the thread: a read costs no allocation and none of the stream machinery. It is safe
 // because a chunk is valid only during the callback that delivers it (the rule of `ConnectionHandlers.data`).
@@ -46,6 +47,10 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
       const remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
       return reads.connect(address, remote);
     },
+    async resolve(host) {
+      const dns = await import('node:dns/promises');
+      return (await dns.lookup(host, { all: true })).map(({ address }) => address);
+    },
   };
 }
 
@@ -62,7 +67,7 @@ class SharedReads {
 
   connect(address: Address, remote: string): NodeConnection {
     const late = new LateConnection();
-    const socket = net.connect({ ...address, noDelay: true, ...this.#options(late) } as net.NetConnectOpts);
+    const socket = net.connect({ ...pinnedTarget(address), noDelay: true, ...this.#options(late) } as net.NetConnectOpts);
     const connection = new NodeConnection(socket, remote, this.#writes);
     late.connection = connection;
     socket.once('connect', () => connection.handlers.open?.());
@@ -221,13 +226,32 @@ function bind(server: net.Server, address: Address): Promise<Listener> {
         close: () => closeServer(server),
       });
     });
-    if ('path' in address) listenPrivately(server, address.path);
-    else server.listen({ host: address.host, port: address.port, backlog: 511 });
+    if ('path' in address) privately(() => listen(server, address));
+    else listen(server, address);
   });
 }
 
-/** The socket is bound inside `listen`, so the mask makes it private from its first moment. */
-function listenPrivately(server: net.Server, path: string): void {
+const backlog = 511;
+
+interface BareServer {
+  _listen2?(address: string, port: number, family: number, backlog: number): void;
+}
+
+/**
+ * `server.listen` always loads the cluster module, and child_process and dgram with it: 3 ms and 1.7 MB of a start. What it ends in is called
+ * directly where that is there, except for names, which have to be looked up, and in forked processes, which may share their parent's ports.
+ */
+function listen(server: net.Server, address: Address): void {
+  const family = 'path' in address ? -1 : net.isIP(address.host);
+  const bare = server as BareServer;
+  if (typeof bare._listen2 !== 'function' || family === 0 || process.send !== undefined) {
+    server.listen({ ...('path' in address ? { path: address.path } : { host: address.host, port: address.port }), backlog });
+  } else if ('path' in address) bare._listen2(address.path, -1, family, backlog);
+  else bare._listen2(address.host, address.port, family, backlog);
+}
+
+/** A socket is bound inside `work`, so the mask makes it private from its first moment. */
+function privately(work: () => void): void {
   let previous: number | undefined;
   try {
     previous = process.umask(0o177);
@@ -235,7 +259,7 @@ function listenPrivately(server: net.Server, path: string): void {
     // Worker threads may not change the mask: the mode set after binding has to do.
   }
   try {
-    server.listen({ path, backlog: 511 });
+    work();
   } finally {
     if (previous !== undefined) process.umask(previous);
   }

@@ -1,4 +1,5 @@
-import { randomFillSync } from 'node:crypto';
+import { openSync, readSync } from 'node:fs';
+import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import type { Random } from '../../kernel/ports.ts';
 
 // One fill of the pool serves hundreds of ids: a system call per id costs thirty times as much.
@@ -6,11 +7,12 @@ const poolBytes = 8192;
 
 /** The system's cryptographic random source behind a pool. */
 export function createNodeRandom(): Random {
+  const fill = createFill();
   const pool = Buffer.allocUnsafeSlow(poolBytes);
   let used = poolBytes;
   const take = (count: number): number => {
     if (used + count > poolBytes) {
-      randomFillSync(pool);
+      fill(pool);
       used = 0;
     }
     const at = used;
@@ -22,27 +24,77 @@ export function createNodeRandom(): Random {
   let digitsUsed = 0;
   const hex = (count: number): string => {
     if (digitsUsed + count > digits.length) {
-      digits = randomFillSync(Buffer.allocUnsafe(poolBytes)).toString('hex');
+      digits = fill(Buffer.allocUnsafe(poolBytes)).toString('hex');
       digitsUsed = 0;
     }
     const at = digitsUsed;
     digitsUsed += count;
     return digits.slice(at, at + count);
   };
+  let uuids = '';
+  let uuidsUsed = 0;
   return {
     hex,
     u32: () => pool.readUInt32LE(take(4)),
     bytes(count) {
-      if (count > poolBytes) return randomFillSync(Buffer.allocUnsafeSlow(count));
+      if (count > poolBytes) return fill(Buffer.allocUnsafeSlow(count));
       const at = take(count);
       return Uint8Array.prototype.slice.call(pool, at, at + count);
     },
     uuid() {
-      const at = take(16);
-      pool[at + 6] = ((pool[at + 6] as number) & 0x0f) | 0x40;
-      pool[at + 8] = ((pool[at + 8] as number) & 0x3f) | 0x80;
-      const hex = pool.toString('hex', at, at + 16);
-      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+      if (uuidsUsed === uuids.length) {
+        uuids = uuidsOf(fill(Buffer.allocUnsafe(uuidsBytes)));
+        uuidsUsed = 0;
+      }
+      uuidsUsed += uuidChars;
+      return uuids.slice(uuidsUsed - uuidChars, uuidsUsed);
     },
+  };
+}
+
+const uuidsBytes = 1024;
+const uuidChars = 36;
+
+/** Version 4 UUIDs, one behind the other, from 16 random bytes each. */
+function uuidsOf(bytes: Buffer): string {
+  const text = Buffer.allocUnsafe((bytes.length / 16) * uuidChars);
+  let at = 0;
+  bytes.forEach((byte, i) => {
+    const place = i % 16;
+    const value = place === 6 ? (byte & 0x0f) | 0x40 : place === 8 ? (byte & 0x3f) | 0x80 : byte;
+    if (place === 4 || place === 6 || place === 8 || place === 10) text[at++] = 0x2d;
+    text[at++] = hexDigits[value >> 4] as number;
+    text[at++] = hexDigits[value & 15] as number;
+  });
+  return text.toString('latin1');
+}
+
+const hexDigits = Buffer.from('0123456789abcdef');
+
+/**
+ * Fills buffers from the kernel's generator. Read as a device it needs no crypto module, which a start would have to load for its first id;
+ * where there is no such device, the module it is.
+ */
+function createFill(): (buffer: Buffer) => Buffer {
+  let device: number | undefined;
+  const throughModule = (buffer: Buffer): Buffer => nodeCrypto().randomFillSync(buffer);
+  const throughDevice = (buffer: Buffer): Buffer => {
+    device ??= openSync('/dev/urandom', 'r');
+    for (let at = 0; at < buffer.length;) {
+      const count = readSync(device, buffer, at, buffer.length - at, null);
+      if (count === 0) throw new Error('the random device ended');
+      at += count;
+    }
+    return buffer;
+  };
+  let source = throughDevice;
+  return (buffer) => {
+    try {
+      return source(buffer);
+    } catch (error) {
+      if (source === throughModule) throw error;
+      source = throughModule;
+      return source(buffer);
+    }
   };
 }

@@ -124,13 +124,13 @@ class MemoryDisk implements SimulatedDisk {
     this.mustLive('open', path, generation);
     let inode = this.#names.get(path);
     if (inode === undefined && mode === 'read') throw systemError('ENOENT', 'open', path);
-    if (inode !== undefined && mode === 'exclusive') throw systemError('EEXIST', 'open', path);
+    if (inode !== undefined && mode.startsWith('exclusive')) throw systemError('EEXIST', 'open', path);
     if (inode === undefined) {
       if (!this.#directories.has(directoryOf(path))) throw systemError('ENOENT', 'open', path);
       inode = { seen: new Uint8Array(0), durable: new Uint8Array(0), pending: [] };
       this.#name(path, inode);
     }
-    return new MemoryFile(this, inode, path, this.#generation);
+    return new MemoryFile(this, inode, { path, generation: this.#generation, durable: mode === 'exclusive-durable' });
   }
 
   async readFile(path: string): Promise<Uint8Array> {
@@ -153,6 +153,11 @@ class MemoryDisk implements SimulatedDisk {
     const inode = this.#names.get(path);
     if (inode !== undefined) return { sizeBytes: inode.seen.length, mtimeMs: 0, kind: 'file' as const };
     return this.#directories.has(path) ? { sizeBytes: 0, mtimeMs: 0, kind: 'directory' as const } : undefined;
+  }
+
+  exists(path: string): boolean {
+    this.#mayDo({ n: ++this.calls, kind: 'stat', path }, this.#generation);
+    return this.#names.has(path) || this.#directories.has(path);
   }
 
   async list(directory: string): Promise<string[]> {
@@ -244,9 +249,13 @@ class MemoryDisk implements SimulatedDisk {
   async enter(kind: DiskCall['kind'], path: string, generation = this.#generation): Promise<void> {
     const call = { n: ++this.calls, kind, path };
     await this.options.delay?.(call);
-    this.mustLive(kind, path, generation);
+    this.#mayDo(call, generation);
+  }
+
+  #mayDo(call: DiskCall, generation: number): void {
+    this.mustLive(call.kind, call.path, generation);
     const code = this.options.fault?.(call);
-    if (code !== undefined) throw systemError(code, kind, path);
+    if (code !== undefined) throw systemError(code, call.kind, call.path);
   }
 
   mustLive(kind: DiskCall['kind'], path: string, generation: number): void {
@@ -303,16 +312,24 @@ class MemoryFile implements DiskFile {
   readonly #inode: Inode;
   readonly #path: string;
   readonly #generation: number;
+  readonly #durable: boolean;
   #closed = false;
 
-  constructor(disk: MemoryDisk, inode: Inode, path: string, generation: number) {
+  constructor(disk: MemoryDisk, inode: Inode, how: { path: string; generation: number; durable: boolean }) {
     this.#disk = disk;
     this.#inode = inode;
-    this.#path = path;
-    this.#generation = generation;
+    this.#path = how.path;
+    this.#generation = how.generation;
+    this.#durable = how.durable;
   }
 
+  /** On a durable file, two calls of the device as elsewhere: between them a crash finds the write under way. */
   async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    await this.#write(chunks, position);
+    if (this.#durable) await this.sync();
+  }
+
+  async #write(chunks: readonly Uint8Array[], position: number): Promise<void> {
     const bytes = Uint8Array.from(Buffer.concat(chunks));
     try {
       await this.#enter('write');

@@ -65,6 +65,8 @@ class NetworkInMemory implements SimulatedNetwork {
     return {
       listen: (address, accept) => this.#listen(name, address, accept),
       connect: (address) => this.#connect(name, address),
+      // Machines of the simulation are reached by their names; none is an address of the real world.
+      resolve: () => Promise.resolve(['127.0.0.1']),
     };
   }
 

@@ -1,6 +1,6 @@
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Random } from '../../kernel/ports.ts';
-import type { ClientTls, Http2Limits, Http2Session, Http2Transport, KeepAlive } from './http2.ts';
+import type { ClientTls, Http2Limits, Http2Session, Http2Transport, KeepAlive } from '../http2/http2.ts';
 
 export interface ChannelOptions {
   readonly clock: Clock;

@@ -6,7 +6,7 @@ import { CancelScope } from '../../kernel/cancel.ts';
 import type { ProaError } from '../../kernel/errors.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import type { GrpcClient, GrpcClientOptions } from './client.ts';
-import type { HeaderList } from './http2.ts';
+import type { HeaderList } from '../http2/http2.ts';
 import { binaryText, binaryValues, headerValue } from './metadata.ts';
 import { remoteStatusOf, type GrpcStatus } from './status.ts';
 

@@ -13,11 +13,11 @@ import {
   type Http2StreamHandlers,
   type Http2Transport,
   type KeepAlive,
-} from './http2.ts';
+} from '../http2/http2.ts';
+import { translated } from '../http2/stable-headers.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { MessageWriter } from './message-writer.ts';
 import { methodPath } from './method.ts';
-import { createNodeHttp2 } from './node-http2.ts';
 
 export interface GrpcClientOptions {
   readonly clock: Clock;
@@ -32,7 +32,7 @@ export interface GrpcClientOptions {
   readonly backoffMaxMs?: number;
   /** Servers of other makers end connections that ask more often than every five minutes. */
   readonly keepAlive?: KeepAlive;
-  readonly transport?: Http2Transport;
+  readonly transport: Http2Transport;
 }
 
 /** A streaming call: write, end, and iterate over what comes back. It fails with the call's error. */
@@ -80,7 +80,7 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
   const channel = new Channel({
     clock,
     random: options.random,
-    transport: options.transport ?? createNodeHttp2(clock),
+    transport: options.transport,
     address,
     ...(options.tls === undefined ? undefined : { tls: options.tls }),
     limits: { ...defaultHttp2Limits, streamsMax: 1 },
@@ -91,6 +91,7 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
   const callsMax = options.callsMax ?? 1000;
   const authority = 'path' in address ? 'localhost' : addressText(address);
   const scheme = options.tls === undefined ? 'http' : 'https';
+  const readdressed = translated((headers) => readdress(headers, { scheme, authority }));
   let calls = 0;
 
   const open = (path: string, callOptions: ClientCallOptions, sink: CallSink): GrpcClientCall => {
@@ -118,7 +119,7 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
     stream: (method, callOptions = {}) => openStream({ open, channel }, method, callOptions),
     async raw(headers, handlers) {
       const session = await channel.session();
-      return session.request(readdress(headers, { scheme, authority }), handlers);
+      return session.request(readdressed(headers), handlers);
     },
     async connect() {
       await channel.session();

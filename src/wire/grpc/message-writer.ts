@@ -1,6 +1,6 @@
 import { ProaError } from '../../kernel/errors.ts';
 import { frame } from './framing.ts';
-import type { Http2Stream } from './http2.ts';
+import type { Http2Stream } from '../http2/http2.ts';
 
 /** Where a handler or caller of a streaming method puts its messages. */
 export interface MessageWriter<T> {
@@ -10,6 +10,9 @@ export interface MessageWriter<T> {
    */
   write(message: T): Promise<void>;
 }
+
+/** Why a write after a proper end fails. One object for all calls: an error's stack costs more than a call. */
+export const callEnded = new ProaError('cancelled', 'the call has ended');
 
 const ready = Promise.resolve();
 // One large message is always accepted; beyond it, so much may wait for a slow peer.

@@ -9,10 +9,9 @@ import {
   type Http2StreamHandlers,
   type Http2Transport,
   type KeepAlive,
-} from './http2.ts';
+} from '../http2/http2.ts';
 import { headerValue } from './metadata.ts';
 import type { Method } from './method.ts';
-import { createNodeHttp2 } from './node-http2.ts';
 import { GrpcServerCall, type CallContext } from './server-call.ts';
 import { statusTrailers, toGrpcStatus } from './status.ts';
 
@@ -30,7 +29,7 @@ export interface GrpcServerOptions extends Omit<CallContext, 'messageBytesMax'> 
   readonly messageBytesMax?: number;
   readonly limits?: Partial<Http2Limits>;
   readonly keepAlive?: KeepAlive;
-  readonly transport?: Http2Transport;
+  readonly transport: Http2Transport;
 }
 
 export interface GrpcServer {
@@ -51,8 +50,7 @@ export async function createGrpcServer(options: GrpcServerOptions): Promise<Grpc
   const { clock } = options;
   const methods = new Map(options.methods.map((method) => [method.path, method]));
   const context: CallContext = { ...options, messageBytesMax: options.messageBytesMax ?? limits.bodyBytes };
-  const transport = options.transport ?? createNodeHttp2(clock);
-  const server = await transport.serve({
+  const server = await options.transport.serve({
     ...(options.address === undefined ? undefined : { address: options.address }),
     limits: { ...defaultHttp2Limits, ...options.limits },
     keepAlive: options.keepAlive ?? serverKeepAlive,

@@ -2,7 +2,7 @@ import * as grpc from '@grpc/grpc-js';
 import { create, createFileRegistry, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { afterEach, describe, expect, it } from 'vitest';
-import { echoClient, refereeClient, refereeServer } from '../../../test/fixtures/grpc-echo.ts';
+import { echoClient, refereeClient, refereeServer, transport } from '../../../test/fixtures/grpc-echo.ts';
 import { Dapr } from '../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { AppCallback } from '../../gen/dapr/proto/runtime/v1/appcallback_pb.ts';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.ts';
@@ -26,6 +26,7 @@ async function rig() {
   const health: HealthService = createHealth([Dapr.typeName]);
   const server = await createGrpcServer({
     clock: nodeClock,
+    transport,
     address: { host: '127.0.0.1', port: 0 },
     methods: [
       ...implement(Dapr, {
@@ -161,7 +162,7 @@ describe('server reflection', () => {
 describe('connections that somebody else accepted', () => {
   it('are served, with the bytes that were read before', async () => {
     const network = createNodeNetwork();
-    const server = await createGrpcServer({ clock: nodeClock, methods: reflectionMethods([AppCallback]) });
+    const server = await createGrpcServer({ clock: nodeClock, transport, methods: reflectionMethods([AppCallback]) });
     const listener = await network.listen({ host: '127.0.0.1', port: 0 }, (connection) => {
       connection.handlers = {
         // As an HTTP/1.1 port does that finds the preface of HTTP/2.

@@ -5,7 +5,7 @@ import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { catalogue, type ErrorCode, type ErrorSpec, type GrpcCode } from '../../kernel/catalogue.ts';
 import { isProaError, ProaError, type ErrorDetails } from '../../kernel/errors.ts';
 import { grpcCodeOf, grpcNumber } from '../../kernel/status.ts';
-import { http2Codes, type HeaderList } from './http2.ts';
+import { http2Codes, type HeaderList } from '../http2/http2.ts';
 import { applicationMetadata, binaryText, binaryValues, decodeMessage, encodeMessage, headerValue } from './metadata.ts';
 
 const brand: unique symbol = Symbol.for('proa.grpc.status');

@@ -44,7 +44,8 @@ export function createHttp1Client(options: Http1ClientOptions): Http1Client {
     return found;
   };
   const named = (address: Address): Http1Pool => {
-    const name = 'path' in address ? address.path : `${address.host} ${address.port}`;
+    const name =
+      'path' in address ? address.path : `${address.host} ${address.port}${address.via === undefined ? '' : ` ${address.via.join()}`}`;
     const known = byName.get(name);
     if (known !== undefined) return known;
     if (byName.size >= limits.addressesMax) makeRoom();

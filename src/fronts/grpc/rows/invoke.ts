@@ -19,7 +19,8 @@ export function invokeRows(front: GrpcFrontContext, messageBytesMax: number): Ha
     async invokeService(request, call) {
       const service = (made: Parameters<typeof front.blocks.invoke.call>[0]) =>
         front.blocks.invoke.call(made).then((answer) => whole(answer, messageBytesMax));
-      const { answer, bytes } = await runService(front, call, { operation, service, input: invokeRequest(front, request, call) });
+      const statusOf = (output: Awaited<ReturnType<typeof whole>>): number => output.answer.status;
+      const { answer, bytes } = await runService(front, call, { operation, service, input: invokeRequest(front, request, call), statusOf });
       for (let i = 0, metadata = metadataOfHttp(answer.headers); i < metadata.length; i += 2)
         call.setHeader(metadata[i] as string, metadata[i + 1] as string);
       const status = answer.grpc;

@@ -60,6 +60,7 @@ function wireMetadata(metadata: RuntimeMetadata) {
       type: subscriptionTypes[subscription.kind],
     })),
     httpEndpoints: metadata.httpEndpoints.map((name) => ({ name })),
+    resiliencies: metadata.resiliencies.map((name) => ({ name })),
     actorRuntime: { runtimeStatus: 1 as const, hostReady: false },
     ...(connection === undefined ? {} : { appConnectionProperties: wireConnection(connection) }),
   };

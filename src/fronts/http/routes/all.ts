@@ -5,6 +5,7 @@ import { publishRoutes } from './publish.ts';
 import { controlRoutes, healthRoutes, metadataRoutes } from './runtime.ts';
 import { stateRoutes } from './state.ts';
 import { configurationRoutes, lockRoutes, secretRoutes } from './stores.ts';
+import { subtleCryptoRoutes } from './subtle-crypto.ts';
 import { unimplementedRoutes } from './unimplemented.ts';
 
 /** Every row of the HTTP API. */
@@ -16,6 +17,7 @@ export const apiRoutes: readonly Route[] = [
   ...configurationRoutes,
   ...lockRoutes,
   ...cryptoRoutes,
+  ...subtleCryptoRoutes,
   ...healthRoutes,
   ...metadataRoutes,
   ...controlRoutes,
@@ -37,21 +39,22 @@ export function allowedRoutes(
   api: { readonly allowed: readonly Rule[]; readonly denied: readonly Rule[] },
 ): { routes: readonly Route[]; invocations: boolean } {
   const [allowed, denied] = [api.allowed.filter(overHttp), api.denied.filter(overHttp)];
-  const passes = (name: string, version: string): boolean => {
+  const passes = (name: string, path: string): boolean => {
     if (name === 'healthz') return true;
-    if (denied.some((rule) => names(rule, name, version))) return false;
-    return allowed.length === 0 || allowed.some((rule) => names(rule, name, version));
+    if (denied.some((rule) => names(rule, name, path))) return false;
+    return allowed.length === 0 || allowed.some((rule) => names(rule, name, path));
   };
-  return { routes: routes.filter((row) => passes(row.group, row.path.split('/')[1] ?? '')), invocations: passes('invoke', 'v1.0') };
+  return { routes: routes.filter((row) => passes(row.group, row.path)), invocations: passes('invoke', '/v1.0/invoke/{id}') };
 }
 
 function overHttp(rule: Rule): boolean {
   return rule.protocol === 'http';
 }
 
-// Rules write versions without dots (`v1`, `v1alpha1`), paths with them (`v1.0`, `v1.0-alpha1`).
-function names(rule: Rule, name: string, version: string): boolean {
-  return rule.name === name && plain(rule.version) === plain(version);
+// Rules write versions without dots (`v1`, `v1alpha1`), paths with them (`v1.0`, `v1.0-alpha1`). Old rules are the beginning of a path.
+function names(rule: Rule, name: string, path: string): boolean {
+  const version = path.split('/', 2)[1] ?? '';
+  return (rule.name === name && plain(rule.version) === plain(version)) || path.startsWith(`/${rule.version}/${rule.name}`);
 }
 
 function plain(version: string): string {

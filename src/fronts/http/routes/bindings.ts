@@ -1,3 +1,5 @@
+import { failureMetadata } from '../../../blocks/bindings/index.ts';
+import { errorReply } from '../error-reply.ts';
 import { JsonFields } from '../json-fields.ts';
 import { metadataHeaders, type Reply } from '../reply.ts';
 import { route, type Route } from '../route.ts';
@@ -27,5 +29,6 @@ export const bindingRoutes: readonly Route[] = [
       if (data === undefined || data.length === 0) return { status: 204, headers };
       return { status: 200, headers: ['content-type', response.contentType ?? 'application/json', ...headers], body: data };
     },
+    failed: (error) => errorReply(error, metadataHeaders(failureMetadata(error))),
   }),
 ];

@@ -110,6 +110,10 @@ function printMetadata(metadata: RuntimeMetadata): Record<string, unknown> {
       'httpEndpoints',
       metadata.httpEndpoints.map((name) => ({ name })),
     ),
+    ...some(
+      'resiliencies',
+      metadata.resiliencies.map((name) => ({ name })),
+    ),
     ...(connection === undefined ? {} : { appConnectionProperties: printConnection(connection) }),
     actorRuntime: { runtimeStatus: 'DISABLED', hostReady: false },
   };

@@ -113,7 +113,7 @@ export const stateRoutes: readonly Route[] = [
       if (result.results.length === 0) return noContent;
       const rows = result.results.map(
         (item) =>
-          `{"key":${JSON.stringify(item.key)}${item.data.length > 0 ? `,"data":${utf8(item.data)}` : ''}${item.etag === undefined ? '' : `,"etag":${JSON.stringify(item.etag)}`}${item.error === undefined ? '' : `,"error":${JSON.stringify(item.error)}`}}`,
+          `{"key":${JSON.stringify(item.key)}${item.data.length > 0 ? `,"data":${rawJson(item.data)}` : ''}${item.etag === undefined ? '' : `,"etag":${JSON.stringify(item.etag)}`}${item.error === undefined ? '' : `,"error":${JSON.stringify(item.error)}`}}`,
       );
       const token = result.token === undefined || result.token === '' ? '' : `,"token":${JSON.stringify(result.token)}`;
       const metadata = result.metadata === undefined ? '' : `,"metadata":${JSON.stringify(result.metadata)}`;

@@ -1,5 +1,6 @@
 import type { ConfigurationItems } from '../../../blocks/configuration/index.ts';
 import { JsonFields } from '../json-fields.ts';
+import { malformed, parseJson } from '../json-members.ts';
 import { jsonReply, noContent, type Reply } from '../reply.ts';
 import { route, type Route, type RouteRequest } from '../route.ts';
 import { param } from './state.ts';
@@ -88,7 +89,11 @@ export const lockRoutes: readonly Route[] = [
     operation: { block: 'lock', name: 'try_lock', idempotent: false },
     async decode(request) {
       const fields = new JsonFields(await request.text());
-      return { store: param(request, 'store'), ...holder(fields), expirySeconds: fields.number('expiryInSeconds') ?? 0 };
+      return {
+        store: param(request, 'store'),
+        ...holder(fields),
+        expirySeconds: wholeNumber(fields, 'expiryInSeconds', 'expiry_in_seconds'),
+      };
     },
     service: (blocks) => blocks.lock.tryLock,
     encode: (result): Reply => jsonReply(result),
@@ -105,6 +110,19 @@ export const lockRoutes: readonly Route[] = [
   }),
 ];
 
+// These bodies are protobuf JSON: names of either spelling, and numbers that may be written as strings.
 function holder(fields: JsonFields): { resourceId: string; lockOwner: string } {
-  return { resourceId: fields.text('resourceId') ?? '', lockOwner: fields.text('lockOwner') ?? '' };
+  return {
+    resourceId: fields.text('resourceId') ?? fields.text('resource_id') ?? '',
+    lockOwner: fields.text('lockOwner') ?? fields.text('lock_owner') ?? '',
+  };
+}
+
+function wholeNumber(fields: JsonFields, camel: string, snake: string): number {
+  const raw = fields.raw(camel) ?? fields.raw(snake);
+  if (raw === undefined) return 0;
+  const value = parseJson(raw);
+  const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
+  if (typeof number !== 'number') throw malformed(`"${camel}" must be a number`);
+  return number;
 }

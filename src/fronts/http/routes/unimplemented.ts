@@ -17,7 +17,6 @@ export const unimplementedRoutes: readonly Route[] = [
     ...missing('workflows', ['GET'], `${version}/workflows/{component}/{instance}`, 'GetWorkflow'),
     ...missing('workflows', ['POST'], `${version}/workflows/{component}/{instance}/{verb...}`, 'Workflow'),
   ]),
-  ...missing('subtlecrypto', ['POST'], '/v1.0-alpha1/subtlecrypto/{name}/{verb}', 'SubtleCrypto'),
 ];
 
 function missing(group: string, methods: readonly string[], path: string, name: string): Route[] {

@@ -1,5 +1,8 @@
 import { closest } from '../../../kernel/closest.ts';
-import type { BreakerPolicy, PolicyNames, ResiliencyResource, RetryPolicy } from '../model.ts';
+import type { BreakerPolicy, PolicyNames, RetryPolicy } from '../../../mesh/policy/resiliency.ts';
+import { parseCodes } from '../../../mesh/policy/status-codes.ts';
+import { compileTrip, type Trips } from '../../../mesh/policy/trip.ts';
+import type { ResiliencyResource } from '../model.ts';
 import {
   duration,
   object,
@@ -14,21 +17,16 @@ import {
   type Reader,
   type Reading,
 } from '../shape.ts';
+import { originOf } from '../source.ts';
 import { valueAt, type YamlNode } from '../yaml.ts';
 import { headFields, headOf } from './head.ts';
 
-/** `429,500-599`: numbers and ranges within limits, in any order. */
-function codes(min: number, max: number): Reader<string> {
+/** `429,500-599`: numbers and ranges within limits, in any order; as written. */
+export function codes(min: number, max: number): Reader<string> {
   return (node, path, reading) => {
     const written = text(node, path, reading);
     if (written === undefined) return undefined;
-    const sound = written.split(',').every((item) => {
-      const match = /^\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?\s*$/.exec(item);
-      if (match === null) return false;
-      const [low, high] = [Number(match[1]), Number(match[2] ?? match[1])];
-      return low >= min && high <= max && low <= high;
-    });
-    return sound
+    return parseCodes(written, min, max) !== undefined
       ? written
       : wrongValue(reading, node.span, `${path} must be codes and ranges from ${min} to ${max}, such as "${min}-${max}"`);
   };
@@ -99,8 +97,20 @@ export function readResiliency(node: YamlNode, reading: Reading): ResiliencyReso
     apps: mapValues(targets.apps ?? {}, (use) => ({ ...use, circuitBreakerCacheSize: use.circuitBreakerCacheSize || 100 })),
     actors: mapValues(targets.actors ?? {}, (use) => ({ ...use, circuitBreakerCacheSize: use.circuitBreakerCacheSize || 5000 })),
     components: targets.components ?? {},
+    origins: targetOrigins(node),
   };
   return checkScopes(resource, node, reading) ? resource : undefined;
+}
+
+/** Where each target stands. */
+function targetOrigins(node: YamlNode): Record<string, string> {
+  const origins: Record<string, string> = {};
+  for (const kind of ['apps', 'actors', 'components']) {
+    const targets = valueAt(node, 'spec', 'targets', kind);
+    if (targets?.kind !== 'map') continue;
+    for (const { key, keySpan } of targets.entries) origins[`${kind}.${key}`] = originOf(keySpan);
+  }
+  return origins;
 }
 
 function checkScopes(resource: ResiliencyResource, node: YamlNode, reading: Reading): boolean {
@@ -151,4 +161,43 @@ export function checkPolicyNames(
           ...(guess !== undefined && { help: `did you mean \`${guess}\`?` }),
         });
       }
+}
+
+/** Compiles the trip conditions of every breaker; what is no condition is reported. */
+export async function compileTrips(
+  read: readonly { readonly resource: ResiliencyResource; readonly node: YamlNode }[],
+  reading: Reading,
+): Promise<Map<string, Trips>> {
+  const trips = new Map<string, Trips>();
+  for (const { resource, node } of read)
+    for (const [name, { trip }] of Object.entries(resource.circuitBreakers)) {
+      if (trip === undefined || trips.has(trip)) continue;
+      try {
+        trips.set(trip, await compileTrip(trip));
+      } catch (error) {
+        const at = valueAt(node, 'spec', 'policies', 'circuitBreakers', name, 'trip')?.span ?? node.span;
+        const why = (error as Error).message.split('\n')[0];
+        wrongValue(reading, at, `spec.policies.circuitBreakers.${name}.trip is no condition over the counters: ${why}`);
+      }
+    }
+  return trips;
+}
+
+/** Warns about targets that two resources name: as in Dapr the later one wins, which is rarely what was meant. */
+export function checkTargets(read: readonly { readonly resource: ResiliencyResource; readonly node: YamlNode }[], reading: Reading): void {
+  const seen = new Map<string, string>();
+  for (const { resource, node } of read)
+    for (const [key, origin] of Object.entries(resource.origins)) {
+      const first = seen.get(key);
+      seen.set(key, origin);
+      if (first === undefined) continue;
+      const [kind = '', ...rest] = key.split('.');
+      reading.problems.push({
+        severity: 'warning',
+        code: 'config.policy-conflict',
+        message: `Resiliency "${resource.name}" names the target ${key} again`,
+        at: valueAt(node, 'spec', 'targets', kind, rest.join('.'))?.span ?? node.span,
+        notes: [`the first is in ${first}; this one wins`],
+      });
+    }
 }

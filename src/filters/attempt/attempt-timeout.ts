@@ -1,0 +1,27 @@
+import { formatDuration } from '../../kernel/duration.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import { expiring } from '../../kernel/expiring.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import type { Filter } from '../../kernel/service.ts';
+
+export interface AttemptTimeoutOptions<Out> {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  /** What is called, for the message. */
+  readonly target: string;
+  readonly drop?: (output: Out) => void;
+  readonly expired?: () => void;
+}
+
+/** Gives up an attempt whose answer has not begun within `timeoutMs`: what runs is cancelled and the attempt fails with `deadline-exceeded`. */
+export function attemptTimeout<In, Out>(options: AttemptTimeoutOptions<Out>): Filter<In, Out> {
+  const { clock, timeoutMs, target, drop, expired } = options;
+  const text = `${target} did not answer within ${formatDuration(timeoutMs)}`;
+  const error = (): ProaError => {
+    expired?.();
+    return new ProaError('deadline-exceeded', text);
+  };
+  const rest = drop === undefined ? {} : { drop };
+  return (next) => (call) =>
+    expiring(next, call, { clock, afterMs: timeoutMs, deadlineMs: Math.min(call.deadlineMs, clock.mono() + timeoutMs), error, ...rest });
+}

@@ -1,0 +1,139 @@
+import { derive, type Call, type Outcome } from '../../kernel/call.ts';
+import { attemptKey } from '../../kernel/attempt.ts';
+import { withValue } from '../../kernel/context.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import type { Filter, Service } from '../../kernel/service.ts';
+import type { Backoff } from './backoff.ts';
+import type { RetryBudget } from './budget.ts';
+import { failureOfError, isPermanent, type Failure } from './failure.ts';
+
+export interface RetryOptions<In, Out> {
+  readonly clock: Clock;
+  /** Repetitions after the first attempt; `Infinity`: as long as the caller waits. */
+  readonly retriesMax: number;
+  /** No repetition begins later than this after the first attempt. */
+  readonly elapsedMaxMs: number;
+  readonly delayMs: Backoff;
+  /** Which failures are worth another attempt; permanent ones are not asked about. */
+  readonly matches: (failure: Failure, call: Call<In>) => boolean;
+  /** Whether an error's own code counts as a status of the target. */
+  readonly coded: boolean;
+  /** An answer that counts as a failure; undefined when it is good. */
+  readonly failureOf?: (output: Out) => Failure | undefined;
+  /** Lets go of an answer that nobody will see. */
+  readonly drop?: (output: Out) => void;
+  /** Called before the first attempt; answers how to make the input of the next one, or undefined when it cannot be repeated. */
+  readonly repeatable: (call: Call<In>) => { readonly first: In; readonly again: () => In | undefined } | undefined;
+  /** Absent: repetitions are not budgeted. */
+  readonly budget?: RetryBudget;
+  /** The longest wait that the other side may ask for; a longer one, or a refusal, ends the repetitions. Absent: what it asks is not looked at. */
+  readonly pushbackMaxMs?: number;
+  /** Told of every repetition. */
+  readonly repeated?: () => void;
+}
+
+/**
+ * Repeats failed calls within deadline, budget and number. What an attempt took (permits, places) is given back before the next one; an answer that
+ * counts as a failure is dropped only when another attempt follows, so the caller always gets the last one, and no attempt follows forwarded bytes.
+ */
+export function retry<In, Out>(options: RetryOptions<In, Out>): Filter<In, Out> {
+  return (next) => (call) => {
+    const repeatable = options.repeatable(call);
+    if (repeatable === undefined) return next(call);
+    options.budget?.deposit(options.clock.mono());
+    const first = repeatable.first === call.input ? call : derive(call, { input: repeatable.first });
+    return new Attempts(options, next, { call, again: repeatable.again, mark: call.end.mark, startedMs: -1 }).follow(next(first), 1);
+  };
+}
+
+interface Logical<In> {
+  readonly call: Call<In>;
+  readonly again: () => In | undefined;
+  readonly mark: number;
+  startedMs: number;
+}
+
+/** The attempts of one call. */
+class Attempts<In, Out> {
+  readonly #options: RetryOptions<In, Out>;
+  readonly #next: Service<In, Out>;
+  readonly #logical: Logical<In>;
+
+  constructor(options: RetryOptions<In, Out>, next: Service<In, Out>, logical: Logical<In>) {
+    this.#options = options;
+    this.#next = next;
+    this.#logical = logical;
+    if (options.elapsedMaxMs !== Infinity) logical.startedMs = options.clock.mono();
+  }
+
+  follow(attempt: Promise<Out>, repetition: number): Promise<Out> {
+    return attempt.then(
+      (output) => {
+        const failure = this.#options.failureOf?.(output);
+        if (failure === undefined) return output;
+        const delayMs = this.#waitMs(failure, repetition);
+        if (delayMs < 0) return output;
+        return this.#again({ failure, delayMs, repetition, output });
+      },
+      (thrown: unknown) => {
+        const failure = failureOfError(thrown, this.#options.coded);
+        const delayMs = this.#waitMs(failure, repetition);
+        if (delayMs < 0) throw failure.error;
+        return this.#again({ failure, delayMs, repetition, output: undefined });
+      },
+    );
+  }
+
+  /** How long to wait before the repetition; negative: there will be none. */
+  #waitMs(failure: Failure, repetition: number): number {
+    const { clock, retriesMax, elapsedMaxMs, delayMs, matches, pushbackMaxMs, budget } = this.#options;
+    const { call, startedMs } = this.#logical;
+    if (repetition > retriesMax || call.cancel.cancelled || isPermanent(failure) || !matches(failure, call)) return -1;
+    let wait = delayMs(repetition);
+    if (pushbackMaxMs !== undefined && failure.retryAfterMs !== undefined) {
+      if (failure.retryAfterMs < 0 || failure.retryAfterMs > pushbackMaxMs) return -1;
+      wait = Math.max(failure.retryAfterMs, wait);
+    }
+    const now = clock.mono();
+    if (now + wait >= call.deadlineMs) return -1;
+    if (startedMs >= 0 && now + wait - startedMs > elapsedMaxMs) return -1;
+    if (budget !== undefined && !budget.withdraw(now)) return -1;
+    return wait;
+  }
+
+  async #again(step: { failure: Failure; delayMs: number; repetition: number; output: Out | undefined }): Promise<Out> {
+    const { failure, delayMs, repetition, output } = step;
+    const { call, again, mark } = this.#logical;
+    const input = again();
+    if (input === undefined) {
+      if (output !== undefined) return output;
+      throw failure.error;
+    }
+    call.end.rewind(mark, outcomeOf(failure));
+    if (output !== undefined) this.#options.drop?.(output);
+    if (delayMs > 0) await pause(this.#options.clock, delayMs, call);
+    if (call.cancel.cancelled) throw failure.error ?? new ProaError('cancelled', 'the caller gave up between two attempts');
+    this.#options.repeated?.();
+    const context = withValue(call.context, attemptKey, repetition);
+    return this.follow(this.#next(derive(call, { input, context })), repetition + 1);
+  }
+}
+
+function outcomeOf({ error, code }: Failure): Outcome {
+  const status = code !== undefined && code >= 100 ? { status: code } : {};
+  return error === undefined ? { ok: false, ...status, error: undefined } : { ok: false, ...status, error };
+}
+
+function pause(clock: Clock, delayMs: number, call: Call<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.timer(delayMs, () => {
+      unlink();
+      resolve();
+    });
+    const unlink = call.cancel.onCancel(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { createPathLabel, httpMetricsDefaults } from './path-label.ts';
+
+const patterns = ['/orders/{id}', '/orders/{id}/items/{item}', '/orders/latest', '/files/{rest...}', '/docs/', '/{$}'];
+
+describe('the path label of a request', () => {
+  it.each([
+    ['/v1.0/state/store/some/key', '/v1.0/state/store'],
+    ['/v1.0/secrets/vault/name', '/v1.0/secrets/vault'],
+    ['/v1.0/metadata', '/v1.0/metadata'],
+    ['/v1.0/invoke/app/method/orders/7', '/v1.0/invoke/app/method/orders/7'],
+  ])('%s is %s by default', (path, label) => expect(createPathLabel(httpMetricsDefaults)(path)).toBe(label));
+
+  it.each([
+    ['/orders/17', '/orders/{id}'],
+    ['/orders/latest', '/orders/latest'],
+    ['/orders/17/items/3', '/orders/{id}/items/{item}'],
+    ['/files/a/b/c', '/files/{rest...}'],
+    ['/docs/', '/docs/'],
+    ['/docs/a/b', '/docs/'],
+    ['/', '/{$}'],
+    ['/docs', '_'],
+    ['/orders/', '_'],
+    ['/orders/17/items', '_'],
+    ['/healthz', '/healthz'],
+  ])('%s is %s where only patterns count', (path, label) =>
+    expect(createPathLabel({ increasedCardinality: false, pathMatching: patterns, excludeVerbs: false })(path)).toBe(label),
+  );
+
+  it('is left out without patterns when cardinality is low, but for the paths that every app has', () => {
+    const label = createPathLabel({ increasedCardinality: false, pathMatching: [], excludeVerbs: false });
+    expect([label('/orders/17'), label('/dapr/subscribe')]).toEqual(['', '/dapr/subscribe']);
+  });
+
+  it('prefers patterns to paths when cardinality is high', () => {
+    const label = createPathLabel({ increasedCardinality: true, pathMatching: patterns, excludeVerbs: false });
+    expect([label('/orders/17'), label('/other/17')]).toEqual(['/orders/{id}', '/other/17']);
+  });
+});

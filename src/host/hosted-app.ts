@@ -1,0 +1,252 @@
+import { ProaError } from '../kernel/errors.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Address } from '../kernel/ports.ts';
+import type { DriverIndex } from './config/check-component.ts';
+import type { LoadedResources } from './config/model.ts';
+import { type ResourcesDiff, watchResources } from './config/watch-resources.ts';
+import type { AppSpec, HostOptions, RunningApp } from './host-api.ts';
+import type { Machine } from './machine.ts';
+import { openSidecar, type Sidecar } from './sidecar.ts';
+import { version } from './version.ts';
+
+/** What `loadResources` and `watchResources` need to know of an app. */
+export function loadOptions({ ports, apps, shared }: HostOptions, spec: AppSpec, drivers: DriverIndex) {
+  return {
+    // A sidecar cannot know which apps others run.
+    ...(shared.mode === 'run' && { knownApps: apps.map(({ id }) => id) }),
+    disk: ports.disk,
+    paths: spec.resourcePaths,
+    configPaths: spec.configPaths,
+    appId: spec.id,
+    namespace: spec.namespace,
+    drivers,
+    defaults: spec.defaults,
+  };
+}
+
+export interface HostedAppOptions extends HostOptions {
+  readonly log: Logger;
+  readonly spec: AppSpec;
+  readonly machine: Machine;
+  /** Where runtimes of this machine reach the app. */
+  readonly socket: Address;
+  readonly resources: LoadedResources;
+  readonly drivers: DriverIndex;
+  readonly shutdown: (force: boolean) => void;
+}
+
+/** One app of the host across restarts of its runtime: its ports stay what they were. */
+export class HostedApp implements RunningApp {
+  readonly spec: AppSpec;
+  readonly #options: HostedAppOptions;
+  #sidecar: Sidecar | undefined;
+  #bound: { readonly httpPort: number; readonly grpcPort: number };
+  #current: LoadedResources;
+  #turn: Promise<void> = Promise.resolve();
+  #watching: { close(): Promise<void> } | undefined;
+  #appPort: number | undefined;
+  #ready!: Promise<void>;
+  #markReady: () => void = () => {};
+
+  constructor(options: HostedAppOptions) {
+    this.#options = options;
+    this.spec = options.spec;
+    this.#bound = { httpPort: options.spec.httpPort, grpcPort: options.spec.grpcPort };
+    this.#current = options.resources;
+    this.#appPort = options.spec.appPort;
+    this.#renewReady();
+  }
+
+  get id(): string {
+    return this.spec.id;
+  }
+
+  get httpPort(): number {
+    return this.#bound.httpPort;
+  }
+
+  get grpcPort(): number {
+    return this.#bound.grpcPort;
+  }
+
+  get metricsPort(): number {
+    return this.#sidecar?.metricsPort ?? 0;
+  }
+
+  get outboundReady(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  async open(): Promise<void> {
+    await this.#open(this.#options.resources, this.spec);
+    this.#watch();
+  }
+
+  async connect(appPort: number): Promise<void> {
+    this.#appPort = appPort;
+    this.#renewReady();
+    await this.#sidecar?.connect(appPort);
+  }
+
+  async disconnect(): Promise<void> {
+    this.#renewReady();
+    await this.#sidecar?.disconnect();
+  }
+
+  async linger(forMs: number): Promise<void> {
+    await this.#sidecar?.linger(forMs);
+  }
+
+  putMetadata(key: string, value: string): void {
+    this.#sidecar?.runtime.blocks.runtime.putMetadata(key, value);
+  }
+
+  reopen(resources: LoadedResources): Promise<void> {
+    return this.#inTurn(() => this.#reopen(resources));
+  }
+
+  async #reopen(resources: LoadedResources): Promise<void> {
+    const bound = this.#bound;
+    // The watch goes on: it may be what asked for this.
+    await this.#closeSidecar();
+    this.#renewReady();
+    const metrics = this.spec.metrics;
+    const port = this.#appPort;
+    await this.#open(resources, {
+      ...this.spec,
+      ...bound,
+      ...(metrics === undefined ? {} : { metrics }),
+      ...(port === undefined ? {} : { appPort: port }),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#watching?.close();
+    this.#watching = undefined;
+    await this.#closeSidecar();
+  }
+
+  async #closeSidecar(): Promise<void> {
+    await this.#sidecar?.close();
+    this.#sidecar = undefined;
+  }
+
+  async #open(resources: LoadedResources, spec: AppSpec): Promise<void> {
+    const { ports, log, machine, socket, shared, drivers, shutdown, events } = this.#options;
+    const sidecar = await openSidecar({
+      ports,
+      log,
+      spec,
+      machine,
+      resources,
+      drivers,
+      version,
+      socket,
+      graceMs: shared.graceMs,
+      shutdown,
+      becameReady: () => {
+        this.#markReady();
+        // `run` says so itself.
+        if (shared.mode === 'sidecar') log.info('the app is ready');
+        events({ kind: 'ready', appId: spec.id });
+      },
+    });
+    this.#sidecar = sidecar;
+    this.#current = resources;
+    const { httpPort, grpcPort, metricsPort } = sidecar;
+    this.#bound = { httpPort, grpcPort };
+    events({ kind: 'listening', appId: spec.id, httpPort, grpcPort, ...(metricsPort === undefined ? {} : { metricsPort }) });
+  }
+
+  #watch(): void {
+    const { ports, events, resources, drivers } = this.#options;
+    const { spec } = this;
+    this.#watching = watchResources({
+      ...loadOptions(this.#options, spec, drivers),
+      clock: ports.clock,
+      initial: resources,
+      reconcileMs: spec.reconcileMs,
+      changed: (diff) => this.#reload(diff),
+      rejected: (current) => events({ kind: 'problems', appId: spec.id, problems: current.problems }),
+    });
+  }
+
+  async #reload(diff: ResourcesDiff): Promise<void> {
+    const { events, log } = this.#options;
+    const before = this.#current;
+    try {
+      if (diff.restart) await this.reopen(diff.current);
+      else await this.#inTurn(() => this.#applyChanges(diff));
+      events({ kind: 'reloaded', appId: this.spec.id, summary: summaryOf(diff) });
+    } catch (error) {
+      log.error('the changed files could not be put into effect; going on with what was there', { error: ProaError.from(error).message });
+      if (this.#sidecar !== undefined) return;
+      await this.reopen(before).catch((again: unknown) => log.error('nor could the former', { error: ProaError.from(again).message }));
+    }
+  }
+
+  /** Restarts and reloads follow each other, whoever asked. */
+  #inTurn(step: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(step);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  async #applyChanges({ components, subscriptions, policies, current }: ResourcesDiff): Promise<void> {
+    const sidecar = this.#sidecar;
+    if (sidecar === undefined) return;
+    const { blocks, components: manager, state } = sidecar.runtime;
+    this.#current = current;
+    if (policies) sidecar.runtime.setPolicies(current.policies);
+    const changed = [...components.changed, ...ofChangedSecrets(components, current)];
+    await manager.apply({ added: [...components.added, ...changed], removed: [...changed, ...components.removed] });
+    if (subscriptions.added.length + subscriptions.changed.length + subscriptions.removed.length === 0) return;
+    sidecar.runtime.setSubscriptions(current.subscriptions.map((subscription) => subscription.spec));
+    if (!state.appReady || state.channel === undefined) return;
+    await blocks.pubsub.pause(this.#options.shared.graceMs);
+    await blocks.pubsub.start();
+  }
+
+  #renewReady(): void {
+    this.#ready = new Promise((resolve) => {
+      this.#markReady = resolve;
+    });
+  }
+}
+
+type Changes = ResourcesDiff['components'];
+
+/** Components whose secrets come from a store that is another one now: they are opened again with what it says. */
+function ofChangedSecrets({ added, changed }: Changes, current: LoadedResources): LoadedResources['components'] {
+  const touched = new Set([...added, ...changed].map(({ name }) => name));
+  const stores = new Set([...added, ...changed].filter(({ kind }) => kind === 'secretstores').map(({ name }) => name));
+  const found: LoadedResources['components'][number][] = [];
+  const dependents = () =>
+    current.components.filter(({ name, secretStore }) => secretStore !== undefined && stores.has(secretStore) && !touched.has(name));
+  // A secret store may take its own secrets from another one.
+  for (let next = dependents(); next.length > 0; next = dependents()) {
+    for (const component of next) {
+      touched.add(component.name);
+      if (component.kind === 'secretstores') stores.add(component.name);
+      found.push(component);
+    }
+  }
+  return found;
+}
+
+function summaryOf(diff: Pick<ResourcesDiff, 'components' | 'subscriptions' | 'policies' | 'restart'>): string {
+  if (diff.restart) return 'configuration changed: the runtime was restarted inside the process';
+  const names = (list: readonly { readonly name: string }[]): string => list.map(({ name }) => name).join(', ');
+  const both = (change: 'added' | 'changed' | 'removed') => [...diff.components[change], ...diff.subscriptions[change]];
+  const [added, changed, removed] = [both('added'), both('changed'), both('removed')];
+  return [
+    ...(added.length > 0 ? [`added ${names(added)}`] : []),
+    ...(changed.length > 0 ? [`changed ${names(changed)}`] : []),
+    ...(removed.length > 0 ? [`removed ${names(removed)}`] : []),
+    ...(diff.policies ? ['new policies'] : []),
+  ].join('; ');
+}

@@ -1,0 +1,150 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { nodePorts } from '../ports/node/index.ts';
+import type { AppSpec, HostEvent, RunningHost } from './host-api.ts';
+import { startHost } from './host.ts';
+
+let directory: string;
+let app: Server;
+let host: RunningHost;
+let events: HostEvent[];
+let timeouts: (string | undefined)[];
+
+const policies = (pace: number, breaker: boolean): string =>
+  [
+    'apiVersion: dapr.io/v1alpha1',
+    'kind: Resiliency',
+    'metadata: { name: shop }',
+    'spec:',
+    `  policies: { timeouts: { t: ${5 + pace}s }, retries: { r: { duration: ${pace}ms, maxRetries: 3 } }, circuitBreakers: { b: { trip: consecutiveFailures > 100 } } }`,
+    `  targets: { apps: { app: { timeout: t, retry: r${breaker ? ', circuitBreaker: b' : ''} } } }`,
+    '',
+  ].join('\n');
+const write = (text: string): void => writeFileSync(join(directory, 'resources/shop.yaml'), text);
+
+async function until(what: string, check: () => boolean): Promise<void> {
+  const deadline = Date.now() + 15_000;
+  while (!check()) {
+    if (Date.now() > deadline) throw new Error(`did not happen: ${what}\n${JSON.stringify(events.slice(-5))}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'proa-policies-'));
+  mkdirSync(join(directory, 'resources'));
+  events = [];
+  timeouts = [];
+  const failed = new Set<string>();
+  // The first attempt of every tenth call fails: only a retry hides it.
+  app = createServer((request, response) => {
+    request.resume();
+    timeouts.push(request.headers['grpc-timeout'] as string | undefined);
+    if (request.url === '/silent') return;
+    const id = String(request.headers['x-id'] ?? '');
+    const fails = id.endsWith('0') && !failed.has(id);
+    failed.add(id);
+    response.statusCode = request.url?.startsWith('/dapr/') ? 404 : fails ? 503 : 200;
+    response.end('ok');
+  });
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+  write(policies(1, false));
+  const spec: AppSpec = {
+    id: 'app',
+    namespace: '',
+    appPort: (app.address() as { port: number }).port,
+    appProtocol: 'http',
+    appChannelAddress: '127.0.0.1',
+    disabledInitEndpoints: [],
+    bindingOptionsTimeoutMs: 3_000,
+    listenAddresses: [],
+    httpPort: 0,
+    grpcPort: 0,
+    internalGrpcPort: 0,
+    internalGrpcListenAddress: '',
+    publicListenAddress: '',
+    allowedOrigins: '*',
+    bodyBytesMax: 4e6,
+    headerBytesMax: 4e3,
+    resourcePaths: [join(directory, 'resources')],
+    configPaths: [],
+    defaults: 'never',
+    reconcileMs: 60_000,
+    mtls: false,
+    controlPlaneTrustDomain: 'localhost',
+  };
+  host = await startHost({
+    ports: nodePorts(),
+    apps: [spec],
+    shared: { dataDirectory: join(directory, 'data'), logLevel: 'info', logFormat: 'json', graceMs: 5_000, mode: 'run' },
+    events: (event) => void events.push(event),
+  });
+  await host.apps[0]?.ready;
+});
+
+afterEach(async () => {
+  await host.stop('end of the test');
+  await new Promise((resolve) => app.close(resolve));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe('deadlines', () => {
+  const call = (method: string, timeout: string): Promise<Response> =>
+    fetch(`http://127.0.0.1:${host.apps[0]?.httpPort}/v1.0/invoke/app/method/${method}`, { headers: { 'grpc-timeout': timeout } });
+
+  it('travel on as the time that is left, and end a call that is too slow', async () => {
+    timeouts = [];
+    expect((await call('x', '4S')).status).toBe(200);
+    expect(timeouts).toHaveLength(1);
+    const left = Number(/^(\d+)u$/.exec(timeouts[0] as string)?.[1]);
+    expect(left).toBeLessThan(4_000_000);
+    expect(left).toBeGreaterThan(0);
+    const late = await call('silent', '60m');
+    expect(late.status).toBe(504);
+    expect(await late.json()).toMatchObject({ errorCode: 'ERR_DEADLINE_EXCEEDED' });
+  });
+
+  it('are refused when they are none, and when they have passed, without a call', async () => {
+    timeouts = [];
+    const bad = await call('x', 'soon');
+    expect([bad.status, await bad.json()]).toEqual([400, { errorCode: 'ERR_BAD_REQUEST', message: 'malformed grpc-timeout: "soon"' }]);
+    expect((await call('x', '0m')).status).toBe(504);
+    expect(timeouts).toEqual([]);
+    const state = await fetch(`http://127.0.0.1:${host.apps[0]?.httpPort}/v1.0/metadata`, { headers: { 'grpc-timeout': '1x' } });
+    expect(state.status).toBe(400);
+  });
+});
+
+describe('a reload of policies under load', { timeout: 60_000 }, () => {
+  it('fails no request and restarts nothing', async () => {
+    const statuses = new Map<number, number>();
+    const port = host.apps[0]?.httpPort;
+    let going = true;
+    let calls = 0;
+    const caller = async (): Promise<void> => {
+      while (going) {
+        const answer = await fetch(`http://127.0.0.1:${port}/v1.0/invoke/app/method/x`, {
+          method: 'POST',
+          body: 'hello',
+          headers: { 'x-id': String(++calls) },
+        });
+        await answer.text();
+        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+      }
+    };
+    const callers = Array.from({ length: 8 }, caller);
+    const reloads = (): number => events.filter((event) => event.kind === 'reloaded' && event.summary === 'new policies').length;
+    for (let i = 0; i < 4; i++) {
+      write(policies(2 + i, i % 2 === 0));
+      await until('the policies are in effect', () => reloads() === i + 1);
+    }
+    going = false;
+    await Promise.all(callers);
+    expect([...statuses.keys()]).toEqual([200]);
+    expect(statuses.get(200)).toBeGreaterThan(50);
+    expect(events.filter(({ kind }) => kind === 'ready')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,46 @@
+import { CancelScope } from './cancel.ts';
+import { derive, type Call } from './call.ts';
+import type { ProaError } from './errors.ts';
+import type { Clock } from './ports.ts';
+import type { Service } from './service.ts';
+
+export interface Expiry<Out> {
+  readonly clock: Clock;
+  readonly afterMs: number;
+  /** A `clock.mono()` instant that the callees see as their deadline. */
+  readonly deadlineMs: number;
+  readonly error: () => ProaError;
+  /** Lets go of an answer that came too late. */
+  readonly drop?: (output: Out) => void;
+}
+
+/**
+ * Runs a service that is given up after `afterMs`: the caller gets the error at once, what runs is cancelled with it, and an answer that comes later is
+ * dropped. It bounds the time to the answer; a body that is under way by then is not cut off, but a caller who goes away still stops it.
+ */
+export function expiring<In, Out>(next: Service<In, Out>, call: Call<In>, expiry: Expiry<Out>): Promise<Out> {
+  return new Promise<Out>((resolve, reject) => {
+    const scope = new CancelScope();
+    let over = false;
+    const timer = expiry.clock.timer(expiry.afterMs, () => {
+      over = true;
+      const error = expiry.error();
+      reject(error);
+      scope.cancel(error);
+    });
+    const unlink = call.cancel.onCancel((reason) => scope.cancel(reason));
+    next(derive(call, { cancel: scope, deadlineMs: expiry.deadlineMs })).then(
+      (output) => {
+        timer.cancel();
+        if (over) expiry.drop?.(output);
+        else resolve(output);
+        call.end.listen(unlink);
+      },
+      (thrown: unknown) => {
+        timer.cancel();
+        unlink();
+        if (!over) reject(thrown as Error);
+      },
+    );
+  });
+}

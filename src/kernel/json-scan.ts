@@ -1,0 +1,188 @@
+import { isUtf8 } from 'node:buffer';
+
+/** Nesting beyond this is not JSON for us (Go's decoder stops at the same depth). */
+const depthMax = 10_000;
+
+const quote = 0x22;
+const comma = 0x2c;
+const colon = 0x3a;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const backslash = 0x5c;
+
+/** A member of a JSON object: its name decoded, its value as a span of the scanned bytes. */
+export interface JsonMember {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** True for exactly one JSON value in UTF-8 with nothing but white space around it. Allocates nothing in proportion to the text. */
+export function isJson(bytes: Uint8Array): boolean {
+  const end = valueEnd(bytes, skipSpace(bytes, 0));
+  return end >= 0 && skipSpace(bytes, end) === bytes.length && isUtf8(bytes);
+}
+
+/** The members of a JSON object in their order; undefined when the bytes are not exactly one valid object in UTF-8. */
+export function jsonMembers(bytes: Uint8Array): JsonMember[] | undefined {
+  let at = skipSpace(bytes, 0);
+  if (bytes[at] !== openBrace || !isUtf8(bytes)) return undefined;
+  const members: JsonMember[] = [];
+  at = skipSpace(bytes, at + 1);
+  if (bytes[at] === closeBrace) return skipSpace(bytes, at + 1) === bytes.length ? members : undefined;
+  for (;;) {
+    const nameEnd = bytes[at] === quote ? stringEnd(bytes, at) : -1;
+    const from = nameEnd < 0 ? -1 : afterColon(bytes, nameEnd);
+    const to = from < 0 ? -1 : valueEnd(bytes, from);
+    if (to < 0) return undefined;
+    members.push({ name: stringAt(bytes, at, nameEnd), from, to });
+    at = skipSpace(bytes, to);
+    if (bytes[at] === closeBrace) return skipSpace(bytes, at + 1) === bytes.length ? members : undefined;
+    if (bytes[at] !== comma) return undefined;
+    at = skipSpace(bytes, at + 1);
+  }
+}
+
+/** The value of a member that is a string; undefined for other kinds. */
+export function stringMember(bytes: Uint8Array, member: JsonMember | undefined): string | undefined {
+  return member !== undefined && bytes[member.from] === quote ? stringAt(bytes, member.from, member.to) : undefined;
+}
+
+function stringAt(bytes: Uint8Array, from: number, to: number): string {
+  const inner = Buffer.from(bytes.buffer, bytes.byteOffset + from + 1, to - from - 2);
+  return inner.includes(backslash) ? (JSON.parse(`"${inner.toString('utf8')}"`) as string) : inner.toString('utf8');
+}
+
+function skipSpace(bytes: Uint8Array, from: number): number {
+  let at = from;
+  for (let c = bytes[at]; c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09; c = bytes[at]) at++;
+  return at;
+}
+
+function afterColon(bytes: Uint8Array, from: number): number {
+  const at = skipSpace(bytes, from);
+  return bytes[at] === colon ? skipSpace(bytes, at + 1) : -1;
+}
+
+/** Where the member's value begins, for a key at `at`. */
+function afterKey(bytes: Uint8Array, at: number): number {
+  if (bytes[at] !== quote) return -1;
+  const end = stringEnd(bytes, at);
+  return end < 0 ? -1 : afterColon(bytes, end);
+}
+
+/** The index behind the value that begins at `from`; -1 when it is not valid. Iterative: depth costs no stack. */
+function valueEnd(bytes: Uint8Array, from: number): number {
+  const open: number[] = [];
+  let at = from;
+  for (;;) {
+    const c = bytes[at];
+    if (c === openBrace || c === openBracket) {
+      const close = c === openBrace ? closeBrace : closeBracket;
+      at = skipSpace(bytes, at + 1);
+      if (bytes[at] !== close) {
+        if (open.push(close) > depthMax) return -1;
+        if (c === openBrace) at = afterKey(bytes, at);
+        if (at < 0) return -1;
+        continue;
+      }
+      at++;
+    } else at = scalarEnd(bytes, at);
+    if (at < 0) return -1;
+    at = close(bytes, at, open);
+    if (open.length === 0 || at < 0) return at;
+  }
+}
+
+/** Behind a value: closes what ends here, and answers where the next value begins (or the end when nothing is open). */
+function close(bytes: Uint8Array, from: number, open: number[]): number {
+  let at = from;
+  while (open.length > 0) {
+    at = skipSpace(bytes, at);
+    const closing = open[open.length - 1] as number;
+    if (bytes[at] === comma) {
+      at = skipSpace(bytes, at + 1);
+      return closing === closeBrace ? afterKey(bytes, at) : at;
+    }
+    if (bytes[at] !== closing) return -1;
+    open.pop();
+    at++;
+  }
+  return at;
+}
+
+function scalarEnd(bytes: Uint8Array, at: number): number {
+  switch (bytes[at]) {
+    case quote:
+      return stringEnd(bytes, at);
+    case 0x74:
+      return wordEnd(bytes, at, 'true');
+    case 0x66:
+      return wordEnd(bytes, at, 'false');
+    case 0x6e:
+      return wordEnd(bytes, at, 'null');
+    default:
+      return numberEnd(bytes, at);
+  }
+}
+
+function wordEnd(bytes: Uint8Array, at: number, word: string): number {
+  for (let i = 0; i < word.length; i++) if (bytes[at + i] !== word.charCodeAt(i)) return -1;
+  return at + word.length;
+}
+
+function stringEnd(bytes: Uint8Array, from: number): number {
+  let at = from + 1;
+  for (;;) {
+    while (at < bytes.length && insideString[bytes[at] as number] === 1) at++;
+    if (bytes[at] === quote) return at + 1;
+    // A control character, or the end.
+    if (bytes[at] !== backslash) return -1;
+    at = escapeEnd(bytes, at);
+    if (at < 0) return -1;
+  }
+}
+
+/** 1 for bytes that stand for themselves in a string: one look per byte is what most of a scan does. */
+const insideString = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0x20 && byte !== quote && byte !== backslash ? 1 : 0));
+
+function escapeEnd(bytes: Uint8Array, at: number): number {
+  const c = bytes[at + 1];
+  if (c === 0x75) {
+    for (let i = at + 2; i < at + 6; i++) if (!isHex(bytes[i])) return -1;
+    return at + 6;
+  }
+  // " \ / b f n r t
+  const plain = c === quote || c === backslash || c === 0x2f || c === 0x62 || c === 0x66 || c === 0x6e || c === 0x72 || c === 0x74;
+  return plain ? at + 2 : -1;
+}
+
+function isHex(c: number | undefined): boolean {
+  return c !== undefined && ((c >= 0x30 && c <= 0x39) || (c >= 0x61 && c <= 0x66) || (c >= 0x41 && c <= 0x46));
+}
+
+function digitsEnd(bytes: Uint8Array, from: number): number {
+  let at = from;
+  for (let c = bytes[at]; c !== undefined && c >= 0x30 && c <= 0x39; c = bytes[at]) at++;
+  return at;
+}
+
+function numberEnd(bytes: Uint8Array, from: number): number {
+  const start = bytes[from] === 0x2d ? from + 1 : from;
+  let at = bytes[start] === 0x30 ? start + 1 : digitsEnd(bytes, start);
+  if (at === start) return -1;
+  if (bytes[at] === 0x2e) {
+    const fraction = digitsEnd(bytes, at + 1);
+    if (fraction === at + 1) return -1;
+    at = fraction;
+  }
+  if (bytes[at] === 0x65 || bytes[at] === 0x45) {
+    const sign = bytes[at + 1];
+    const digits = sign === 0x2b || sign === 0x2d ? at + 2 : at + 1;
+    const end = digitsEnd(bytes, digits);
+    return end === digits ? -1 : end;
+  }
+  return at;
+}

@@ -1,0 +1,202 @@
+import {
+  builtInServiceRetries,
+  type CountingBreakerSettings,
+  type PolicyDocument,
+  type PolicyRule,
+  type RetrySettings,
+  type RuleTarget,
+  type Settings,
+} from './model.ts';
+
+/** Policies as Dapr reference 10.3 writes them, checked; durations in milliseconds. */
+export interface RetryPolicy {
+  readonly policy: 'constant' | 'exponential';
+  readonly durationMs: number;
+  readonly maxIntervalMs: number;
+  /** -1: for ever. */
+  readonly maxRetries: number;
+  readonly matching?: { readonly httpStatusCodes?: string; readonly gRPCStatusCodes?: string };
+}
+
+export interface BreakerPolicy {
+  readonly maxRequests: number;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** CEL over the counters; absent: more than five failures in a row. */
+  readonly trip?: string;
+}
+
+export interface PolicyNames {
+  readonly timeout?: string;
+  readonly retry?: string;
+  readonly circuitBreaker?: string;
+}
+
+/** What a Resiliency says; `name` and `originOf` tell where. */
+export interface ResiliencySpec {
+  readonly name: string;
+  readonly timeoutsMs: Readonly<Record<string, number>>;
+  readonly retries: Readonly<Record<string, RetryPolicy>>;
+  readonly circuitBreakers: Readonly<Record<string, BreakerPolicy>>;
+  readonly apps: Readonly<Record<string, PolicyNames & { readonly circuitBreakerCacheSize: number }>>;
+  readonly actors: Readonly<
+    Record<string, PolicyNames & { readonly circuitBreakerScope?: 'type' | 'id' | 'both'; readonly circuitBreakerCacheSize: number }>
+  >;
+  readonly components: Readonly<Record<string, { readonly outbound?: PolicyNames; readonly inbound?: PolicyNames }>>;
+  /** `apps.orders` and the like to `file:line`. */
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+interface Merged {
+  readonly timeoutsMs: Readonly<Record<string, number>>;
+  readonly retries: Readonly<Record<string, RetryPolicy>>;
+  readonly circuitBreakers: Readonly<Record<string, BreakerPolicy>>;
+}
+
+/** How long an exponential retry goes on (the default of Dapr's retry configuration). */
+const exponentialElapsedMs = 15 * 60_000;
+const exponential = { kind: 'exponential', initialMs: 500, factor: 1.5, jitter: 'around' } as const;
+
+function retryOf(policy: RetryPolicy): RetrySettings {
+  const { matching } = policy;
+  return {
+    backoff:
+      policy.policy === 'constant' ? { kind: 'constant', delayMs: policy.durationMs } : { ...exponential, maxMs: policy.maxIntervalMs },
+    retriesMax: policy.maxRetries < 0 ? Infinity : policy.maxRetries,
+    elapsedMaxMs: policy.policy === 'constant' ? Infinity : exponentialElapsedMs,
+    when: 'dapr',
+    ...(matching?.httpStatusCodes !== undefined && { httpCodes: matching.httpStatusCodes }),
+    ...(matching?.gRPCStatusCodes !== undefined && { grpcCodes: matching.gRPCStatusCodes }),
+  };
+}
+
+function breakerOf(policy: BreakerPolicy, cacheSize: number): CountingBreakerSettings {
+  return {
+    kind: 'counting',
+    requestsMax: Math.max(1, policy.maxRequests),
+    intervalMs: policy.intervalMs,
+    openMs: policy.timeoutMs,
+    cacheSize,
+    ...(policy.trip !== undefined && { trip: policy.trip }),
+  };
+}
+
+/** A name that no policy has is as good as none, as in Dapr; loading has warned about it. */
+function settingsOf(merged: Merged, names: PolicyNames, cacheSize = 1): Settings {
+  const timeoutMs = merged.timeoutsMs[names.timeout ?? ''];
+  const retry = merged.retries[names.retry ?? ''];
+  const breaker = merged.circuitBreakers[names.circuitBreaker ?? ''];
+  return {
+    ...(timeoutMs !== undefined && timeoutMs > 0 && { timeout: { timeoutMs } }),
+    ...(retry !== undefined && { retry: retryOf(retry) }),
+    ...(breaker !== undefined && { breaker: breakerOf(breaker, cacheSize) }),
+  };
+}
+
+function originsOf(settings: Settings, origin: string): PolicyRule['origins'] {
+  return Object.fromEntries(Object.keys(settings).map((name) => [name, origin]));
+}
+
+/** Rules of the targets that a resource names. */
+function namedRules(spec: ResiliencySpec, merged: Merged): PolicyRule[] {
+  const rule = (target: RuleTarget, settings: Settings, key: string): PolicyRule => ({
+    resource: `Resiliency "${spec.name}"`,
+    target,
+    settings,
+    origins: originsOf(settings, spec.origins[key] ?? ''),
+    rank: 'named',
+  });
+  const apps = Object.entries(spec.apps).map(([app, names]) =>
+    rule({ kind: 'app', app, at: 'caller' }, settingsOf(merged, names, names.circuitBreakerCacheSize), `apps.${app}`),
+  );
+  const actors = Object.entries(spec.actors).map(([type, names]) =>
+    rule({ kind: 'actor', type }, settingsOf(merged, names, names.circuitBreakerCacheSize), `actors.${type}`),
+  );
+  const components = Object.entries(spec.components).flatMap(([component, use]) =>
+    (['outbound', 'inbound'] as const).flatMap((direction) => {
+      const names = use[direction];
+      if (names === undefined) return [];
+      return [rule({ kind: 'component', component, direction }, settingsOf(merged, names), `components.${component}`)];
+    }),
+  );
+  return [...apps, ...actors, ...components];
+}
+
+/** Dapr's types of components by our blocks. */
+const componentTypes = {
+  state: 'Statestore',
+  pubsub: 'Pubsub',
+  bindings: 'Binding',
+  secrets: 'Secretstore',
+  configuration: 'Configuration',
+  lock: 'Lock',
+  crypto: 'Crypto',
+} as const;
+
+/** The default policy of a kind: the most special level that has one (reference 10.4). */
+function defaultName(
+  known: Readonly<Record<string, unknown>>,
+  levels: readonly string[],
+  kind: 'Timeout' | 'Retry' | 'CircuitBreaker',
+): string | undefined {
+  return [...levels, ''].map((level) => `Default${level}${kind}Policy`).find((name) => Object.hasOwn(known, name));
+}
+
+function defaultRule(merged: Merged, target: RuleTarget, levels: readonly string[]): PolicyRule[] {
+  const [timeout, retry, circuitBreaker] = [
+    defaultName(merged.timeoutsMs, levels, 'Timeout'),
+    defaultName(merged.retries, levels, 'Retry'),
+    defaultName(merged.circuitBreakers, levels, 'CircuitBreaker'),
+  ];
+  const names = {
+    ...(timeout !== undefined && { timeout }),
+    ...(retry !== undefined && { retry }),
+    ...(circuitBreaker !== undefined && { circuitBreaker }),
+  };
+  const settings = settingsOf(merged, names, target.kind === 'app' ? 100 : 5_000);
+  if (Object.keys(settings).length === 0) return [];
+  const origins = { ...(timeout && { timeout }), ...(retry && { retry }), ...(circuitBreaker && { breaker: circuitBreaker }) };
+  return [{ resource: 'Resiliency (default policies)', target, settings, origins, rank: 'default' }];
+}
+
+function defaultRules(merged: Merged): PolicyRule[] {
+  const components = Object.entries(componentTypes).flatMap(([block, type]) =>
+    (['outbound', 'inbound'] as const).flatMap((direction) => {
+      const way = direction === 'outbound' ? 'Outbound' : 'Inbound';
+      const levels = [`${type}Component${way}`, `Component${way}`, 'Component'];
+      return defaultRule(merged, { kind: 'component', component: '*', direction, block }, levels);
+    }),
+  );
+  return [
+    ...defaultRule(merged, { kind: 'app', app: '*', at: 'caller' }, ['App']),
+    ...defaultRule(merged, { kind: 'actor', type: '*' }, ['Actor']),
+    ...components,
+  ];
+}
+
+/** An override of a built-in retry keeps at least three repetitions. */
+function overridden(merged: Merged, name: string, builtIn: RetrySettings): RetrySettings {
+  const policy = merged.retries[name];
+  if (policy === undefined) return builtIn;
+  const written = retryOf(policy);
+  return { ...written, when: builtIn.when, retriesMax: Math.max(3, written.retriesMax) };
+}
+
+/**
+ * What several Resiliency resources say together, as rules: policies of all of them share one name space, a later one wins, and targets of all of them
+ * apply (Dapr reference 10.3, 10.4).
+ */
+export function resiliencyRules(specs: readonly ResiliencySpec[]): Pick<PolicyDocument, 'rules' | 'builtIn'> {
+  const merged: Merged = {
+    timeoutsMs: Object.assign(Object.create(null), ...specs.map(({ timeoutsMs }) => timeoutsMs)) as Merged['timeoutsMs'],
+    retries: Object.assign(Object.create(null), ...specs.map(({ retries }) => retries)) as Merged['retries'],
+    circuitBreakers: Object.assign(
+      Object.create(null),
+      ...specs.map(({ circuitBreakers }) => circuitBreakers),
+    ) as Merged['circuitBreakers'],
+  };
+  return {
+    rules: [...specs.flatMap((spec) => namedRules(spec, merged)), ...defaultRules(merged)],
+    builtIn: { serviceRetries: overridden(merged, 'DaprBuiltInServiceRetries', builtInServiceRetries) },
+  };
+}

@@ -1,0 +1,78 @@
+import type { Target } from '../../contracts/governance.ts';
+import { compileMatch, matchKey, matchRank, type Matcher } from './match.ts';
+import type { PolicyClass, PolicyRule, RuleTarget, Settings } from './model.ts';
+
+/** What applies to a call: each class with its parameters, the rule that set it, and where that was written. */
+export type Effective = {
+  readonly [C in PolicyClass]?: { readonly value: NonNullable<Settings[C]>; readonly rule: PolicyRule; readonly key: string };
+};
+
+/** The rules of one target, most special first. */
+export interface TargetRules {
+  /** True when a rule names the target (Dapr's built-in retries then give way). */
+  readonly named: boolean;
+  /** Tests of the rules that do not apply to every call; the i-th decides bit i of a mask. */
+  readonly matchers: readonly Matcher[];
+  /** What applies when exactly the rules of the mask match. */
+  effective(mask: number): Effective;
+}
+
+/** Rules with a match that one target may have: the mask is a small integer. */
+export const matchesMax = 20;
+
+/** A text for what a rule applies to: rules with the same text and class conflict. */
+export function selectorKey({ target, match, rank }: PolicyRule): string {
+  return `${targetKey(target)} ${matchKey(match)} ${rank}`;
+}
+
+/** A text for a target. */
+export function targetKey(target: RuleTarget): string {
+  if (target.kind === 'app') return `app ${target.app} at ${target.at}`;
+  if (target.kind === 'actor') return `actor ${target.type}`;
+  return `component ${target.component} ${target.direction} ${target.block ?? ''}`;
+}
+
+function concerns(rule: PolicyRule, target: Target): boolean {
+  const wanted = rule.target;
+  if (wanted.kind === 'app') {
+    if (target.block !== 'invoke') return false;
+    const at = target.direction === 'outbound' ? 'caller' : 'callee';
+    return wanted.at === at && (wanted.app === '*' || wanted.app === target.name);
+  }
+  if (wanted.kind === 'actor' || target.block === 'invoke' || wanted.direction !== target.direction) return false;
+  if (wanted.component !== '*' && wanted.component !== target.name) return false;
+  if (wanted.block !== undefined && wanted.block !== target.block) return false;
+  return rule.match?.operations === undefined || rule.match.operations.includes(target.operation);
+}
+
+function rankOf({ target, match, rank }: PolicyRule): number {
+  const open = (target.kind === 'app' && target.app === '*') || (target.kind === 'component' && target.component === '*');
+  // The name of the target decides before what its calls are like.
+  return (rank === 'default' ? -2e9 : open ? 0 : 2e9) + matchRank(match);
+}
+
+/** The rules that concern a target; undefined when none does. */
+export function rulesFor(rules: readonly PolicyRule[], target: Target): TargetRules | undefined {
+  const found = rules.filter((rule) => concerns(rule, target));
+  const named = found.some(({ rank, resource }) => rank === 'named' && resource.startsWith('Resiliency'));
+  const sorted = found.filter(({ rank }) => rank === 'named' || !named).toSorted((a, b) => rankOf(b) - rankOf(a));
+  if (sorted.length === 0) return undefined;
+  const matchers: Matcher[] = [];
+  const bits = sorted.map((rule) => {
+    const matcher = compileMatch(rule.match);
+    return matcher === undefined ? -1 : matchers.push(matcher) - 1;
+  });
+  return {
+    named,
+    matchers,
+    effective(mask) {
+      const effective: Record<string, unknown> = {};
+      sorted.forEach((rule, i) => {
+        const bit = bits[i] as number;
+        if (bit >= 0 && (mask & (1 << bit)) === 0) return;
+        for (const [name, value] of Object.entries(rule.settings)) effective[name] ??= { value, rule, key: selectorKey(rule) };
+      });
+      return effective as Effective;
+    },
+  };
+}

@@ -1,0 +1,178 @@
+import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+import type { Target } from '../../contracts/governance.ts';
+import { noMetrics } from '../../contracts/metrics.ts';
+import { createGovern, layersFor, type GovernOptions } from '../../host/govern.ts';
+import { loadResources } from '../../host/config/load-resources.ts';
+import type { LoadedResources } from '../../host/config/model.ts';
+import { problemsToError, renderProblem } from '../../host/config/problem.ts';
+import { emptyBody, type Body } from '../../kernel/body.ts';
+import { createCall, type Call, type Priority } from '../../kernel/call.ts';
+import { CancelScope } from '../../kernel/cancel.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Random } from '../../kernel/ports.ts';
+import type { Layer } from '../../kernel/stack.ts';
+import { PolicyBook } from '../../mesh/policy/book.ts';
+import { createFakeClock, type FakeClock } from '../fake-clock.ts';
+import { createMemoryDisk } from '../memory-disk.ts';
+
+/** How the target behaves towards one attempt. */
+export interface Scripted {
+  /** Default 200. */
+  readonly status?: number;
+  readonly headers?: readonly string[];
+  readonly error?: ProaError;
+  /** How long it takes; default: answers at once. */
+  readonly afterMs?: number;
+  /** Never answers. */
+  readonly silent?: true;
+}
+
+export interface CallOptions {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: readonly string[];
+  readonly caller?: string;
+  readonly priority?: Priority;
+  readonly deadlineMs?: number;
+  /** Default: empty. */
+  readonly body?: Body;
+}
+
+export interface GovernedOptions {
+  /** Resources, as one YAML text. */
+  readonly yaml: string;
+  readonly target?: Partial<Target>;
+  readonly answer?: (attempt: { readonly number: number; readonly atMs: number; readonly call: Call<InvokeRequest> }) => Scripted;
+  /** What the random port draws, over and over, as fractions; default: 0.5. */
+  readonly drawn?: readonly number[];
+}
+
+/** A target behind its compiled stack, on a fake clock, with a script for its answers and a transcript of what happened. */
+export interface GovernedTarget {
+  readonly clock: FakeClock;
+  readonly lines: string[];
+  readonly layers: readonly Layer[];
+  readonly problems: readonly string[];
+  /** Begins a call; how it ends stands in the transcript. */
+  call(options?: CallOptions): { readonly done: Promise<string>; cancel(): void };
+  /** Lets time pass in steps, with the work of each step done before the next. */
+  pass(ms: number, stepMs?: number): Promise<void>;
+  /** Other resources are in effect from now on. */
+  reload(yaml: string): Promise<void>;
+  transcript(): string;
+}
+
+/** Reads resources for the app `web`, as a runtime would. */
+export function loadYaml(yaml: string): Promise<LoadedResources> {
+  return loadResources({ disk: createMemoryDisk({ '/r/all.yaml': yaml }), paths: ['/r'], appId: 'web', drivers: {} });
+}
+
+function randomOf(drawn: readonly number[]): Random {
+  let at = 0;
+  return {
+    u32: () => Math.floor((drawn[at++ % drawn.length] as number) * 2 ** 32),
+    bytes: (count) => new Uint8Array(count),
+    hex: (digits) => '0'.repeat(digits),
+    uuid: () => '00000000-0000-4000-8000-000000000000',
+  };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Compiles the stack of a target (the app `orders`, as its caller sees it) from resources. */
+export async function governTarget(options: GovernedOptions): Promise<GovernedTarget> {
+  const clock = createFakeClock();
+  const loaded = await loadYaml(options.yaml);
+  const error = problemsToError(loaded.problems);
+  if (error !== undefined) throw error;
+  const book = new PolicyBook(loaded.policies);
+  const target: Target = { block: 'invoke', name: 'orders', operation: 'call', direction: 'outbound', ...options.target };
+  const parts: GovernOptions = {
+    clock,
+    random: randomOf(options.drawn ?? [0.5]),
+    metrics: noMetrics,
+    namespace: '',
+    accessControl: () => undefined,
+    book,
+  };
+  const lines: string[] = [];
+  const note = (text: string): void => void lines.push(`${String(Math.round(clock.mono())).padStart(6)} ${text}`);
+  let attempts = 0;
+  const service = createGovern(parts)<InvokeRequest, InvokeResponse>(target, (call) => {
+    const number = ++attempts;
+    const scripted = options.answer?.({ number, atMs: clock.mono(), call }) ?? {};
+    note(`attempt ${number}`);
+    return answerOf(clock, scripted, { call, note, number });
+  });
+  let calls = 0;
+  return {
+    clock,
+    lines,
+    layers: layersFor(parts, target),
+    problems: loaded.problems.map(renderProblem),
+    call(given = {}) {
+      const name = `call ${++calls}`;
+      const scope = new CancelScope();
+      const call = createCall({ block: target.block, name: target.operation, idempotent: false }, requestOf(given), {
+        cancel: scope,
+        caller: { appId: given.caller ?? 'web', namespace: '' },
+        ...(given.priority !== undefined && { priority: given.priority }),
+        ...(given.deadlineMs !== undefined && { deadlineMs: clock.mono() + given.deadlineMs }),
+      });
+      const done = service(call).then(
+        (answer) => {
+          note(`${name}: ${answer.status}`);
+          call.end.fire({ ok: answer.status < 500, status: answer.status });
+          return String(answer.status);
+        },
+        (thrown: unknown) => {
+          const error = ProaError.from(thrown);
+          note(`${name}: ${error.code}`);
+          call.end.fire({ ok: false, error });
+          return error.code;
+        },
+      );
+      return { done, cancel: () => scope.cancel(new ProaError('cancelled', 'the caller gave up')) };
+    },
+    async pass(ms, stepMs = 10) {
+      await turn();
+      for (let passed = 0; passed < ms; passed += stepMs) {
+        clock.advance(Math.min(stepMs, ms - passed));
+        await turn();
+      }
+    },
+    async reload(yaml) {
+      book.turn((await loadYaml(yaml)).policies);
+    },
+    transcript: () => lines.join('\n'),
+  };
+}
+
+function requestOf({ method = 'GET', path = 'x', headers = [], body = emptyBody }: CallOptions): InvokeRequest {
+  return { appId: 'orders', namespace: '', httpMethod: method, path, query: '', headers, body, replayable: body.length !== undefined };
+}
+
+function answerOf(
+  clock: FakeClock,
+  scripted: Scripted,
+  attempt: { readonly call: Call<InvokeRequest>; readonly note: (text: string) => void; readonly number: number },
+): Promise<InvokeResponse> {
+  const { status = 200, headers = [], error, afterMs = 0, silent } = scripted;
+  const answer: InvokeResponse = { status, headers, body: emptyBody };
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const finish = (): void => {
+      over = true;
+      if (error === undefined) resolve(answer);
+      else reject(error);
+    };
+    attempt.call.cancel.onCancel((reason) => {
+      if (over) return;
+      attempt.note(`attempt ${attempt.number} cancelled`);
+      reject(ProaError.from(reason, 'cancelled'));
+    });
+    if (silent === true) return;
+    if (afterMs === 0) finish();
+    else clock.timer(afterMs, finish);
+  });
+}

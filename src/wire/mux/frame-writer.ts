@@ -1,0 +1,131 @@
+import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import { codePayload, endFlag, frameType, headFixedBytes } from './frame.ts';
+import { fieldsBytes, isLatin1, writeFields, writeHead, type Head } from './head.ts';
+import type { Hello } from './hello.ts';
+import { copy, type Outbox } from './outbox.ts';
+
+/** Frames leave at once while no more calls than this are in flight; above, those of a turn leave together. */
+const promptStreamsMax = 2;
+/** Data of one stream is cut into pieces of this size, so that others get their turn. */
+const dataBytesMax = 32 * 1024;
+/** Below any peer's `frameBytesMax`, so that a head and the body behind it never exceed it. */
+const headAndBodyBytesMax = 16 * 1024;
+
+/** What a writer asks its connection. */
+export interface WriterLink {
+  readonly inFlight: number;
+  readonly peer: Hello;
+  /** Frames were handed to the connection; it may be blocked now. */
+  flushed(): void;
+}
+
+/** Writes the frames of one connection and decides when they leave. */
+export class FrameWriter {
+  readonly #out: Outbox;
+  readonly #clock: Clock;
+  readonly #link: WriterLink;
+  #openHead = -1;
+  #scheduled = false;
+
+  constructor(out: Outbox, clock: Clock, link: WriterLink) {
+    this.#out = out;
+    this.#clock = clock;
+    this.#link = link;
+  }
+
+  get blocked(): boolean {
+    return this.#out.blocked;
+  }
+
+  /** Throws `bad-request` for fields that the peer would not take. */
+  check(fields: readonly string[]): void {
+    const { fieldsMax, headBytesMax } = this.#link.peer;
+    if (fields.length > fieldsMax || fieldsBytes(fields) > headBytesMax)
+      throw new ProaError('bad-request', `the head is larger than the peer takes (${headBytesMax} bytes, ${fieldsMax} fields)`);
+    if (!isLatin1(fields)) throw new ProaError('bad-request', 'a header holds a character that is not allowed');
+  }
+
+  /** Begins a head to which `data` of the same stream is appended until `end` or `sealHead`. The fields must have been checked. */
+  head(stream: number, head: Head): void {
+    const length = headFixedBytes + fieldsBytes(head.fields);
+    const at = this.#out.frame(length, { type: frameType.head, flags: 0, stream });
+    writeHead(this.#out.bytes, at, head);
+    this.#out.open(length);
+    this.#openHead = stream;
+  }
+
+  sealHead(): void {
+    if (this.#openHead === -1) return;
+    this.#openHead = -1;
+    this.#out.seal(false);
+    this.#flushSoon();
+  }
+
+  data(stream: number, bytes: Uint8Array): void {
+    if (this.#openHead === stream && this.#out.append(bytes, headAndBodyBytesMax)) return;
+    this.#openHead = -1;
+    for (let at = 0; at < bytes.length; at += dataBytesMax) {
+      const part = bytes.length <= dataBytesMax ? bytes : bytes.subarray(at, at + dataBytesMax);
+      const payloadAt = this.#out.frame(part.length, { type: frameType.data, flags: 0, stream });
+      copy(part, this.#out.bytes, payloadAt);
+    }
+    this.#flushSoon();
+  }
+
+  /** Ends our direction of the stream. Trailers must have been checked. */
+  end(stream: number, trailers: readonly string[] | undefined): void {
+    if (trailers !== undefined && trailers.length > 0) {
+      const length = 2 + fieldsBytes(trailers);
+      const at = this.#out.frame(length, { type: frameType.trailers, flags: endFlag, stream });
+      this.#out.bytes.writeUInt16BE(trailers.length, at);
+      writeFields(this.#out.bytes, at + 2, trailers);
+    } else if (this.#openHead === stream && this.#out.isOpen) this.#out.seal(true);
+    else this.#out.frame(0, { type: frameType.data, flags: endFlag, stream });
+    this.#openHead = -1;
+    this.#flushSoon();
+  }
+
+  reset(stream: number, code: number, reason: string): void {
+    this.small(frameType.reset, { stream, payload: codePayload(code, reason) });
+  }
+
+  credit(stream: number, bytes: number): void {
+    const at = this.#out.frame(4, { type: frameType.credit, flags: 0, stream });
+    this.#out.bytes.writeUInt32BE(bytes, at);
+    this.#flushSoon();
+  }
+
+  goaway(lastStream: number, code: number, reason: string): void {
+    this.small(frameType.goaway, { payload: codePayload(code, reason, lastStream) });
+  }
+
+  /** Any frame whose payload exists already. */
+  small(type: number, frame: { payload: Uint8Array; stream?: number; flags?: number }): void {
+    const { payload, stream = 0, flags = 0 } = frame;
+    const at = this.#out.frame(payload.length, { type, flags, stream });
+    this.#out.bytes.set(payload, at);
+    this.#openHead = -1;
+    this.#flushSoon();
+  }
+
+  flush(): void {
+    this.#openHead = -1;
+    this.#out.flush();
+    this.#link.flushed();
+  }
+
+  #flushSoon(): void {
+    if (this.#scheduled) return;
+    if (this.#link.inFlight <= promptStreamsMax) {
+      // A head that another stream of this turn left open must not be cut short by our haste: it flushes when it is sealed.
+      if (this.#openHead === -1) this.flush();
+      return;
+    }
+    this.#scheduled = true;
+    this.#clock.soon(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+}
