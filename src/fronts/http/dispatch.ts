@@ -77,17 +77,18 @@ function run(options: DispatchOptions, row: Row, request: Dispatchable, { input,
     deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
-  const answered = (output: unknown): Dispatched => {
-    try {
-      return { reply: row.encode(output, input), call, error: undefined };
-    } catch (thrown) {
-      return failed(row, request, thrown, call);
-    }
-  };
   row
     .service(options.blocks)(call)
     .then(
-      (output) => to.dispatched(answered(output)),
+      (output) => {
+        let result: Dispatched;
+        try {
+          result = { reply: row.encode(output, input), call, error: undefined };
+        } catch (thrown) {
+          result = failed(row, request, thrown, call);
+        }
+        to.dispatched(result);
+      },
       (thrown: unknown) => to.dispatched(failed(row, request, thrown, call)),
     );
 }
