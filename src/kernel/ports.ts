@@ -62,7 +62,7 @@ export interface Connection {
   readonly remote: string;
   /** Set before the first event of the connection; may be exchanged later. */
   handlers: ConnectionHandlers;
-  /** A string is latin1: one byte per character. Bytes are given away: they may leave later. Returns false when the peer reads slower than we write: wait for `drain`. */
+  /** A string is latin1: one byte per character. Bytes are given away: they may leave later, and text leaves when the sockets of this turn were read. Returns false when the peer reads slower than we write: wait for `drain`. */
   write(data: string | Uint8Array): boolean;
   /** Several writes between `cork` and `uncork` leave in one system call. */
   cork(): void;
