@@ -1,28 +1,6 @@
 import type { Connection } from '../../kernel/ports.ts';
+import type { Slab, Slabs } from '../mux/slabs.ts';
 import { frameBytesMax, frameFlags as flags, frameHeaderBytes, frameTypes as types } from './frames.ts';
-
-const slabBytes = 64 * 1024;
-// A slab with less room than this is not worth keeping.
-const roomBytesMin = 2 * 1024;
-
-interface Slab {
-  readonly bytes: Buffer;
-  at: number;
-}
-
-/** Memory for what is written, lent to one connection at a time. No byte of a slab is used twice, since the system may take what was written later. */
-export class Slabs {
-  readonly #free: Slab[] = [];
-
-  take(): Slab {
-    return this.#free.pop() ?? { bytes: Buffer.allocUnsafeSlow(slabBytes), at: 0 };
-  }
-
-  /** Takes back the rest of a slab for the next writer. */
-  giveBack(slab: Slab): void {
-    if (slab.bytes.length - slab.at >= roomBytesMin && this.#free.length < 64) this.#free.push(slab);
-  }
-}
 
 // So much is gathered before data has to wait for a flush.
 const gatheredBytesMax = 256 * 1024;
@@ -160,7 +138,7 @@ export class Outflow {
 
   #handBack(slab: Slab): Buffer {
     const bytes = slab.bytes.subarray(this.#from, slab.at);
-    this.#slabs.giveBack(slab);
+    this.#slabs.give(slab);
     return bytes;
   }
 
@@ -197,12 +175,7 @@ export class Outflow {
     }
     let slab = this.#slab;
     if (slab === undefined) {
-      slab = this.#slabs.take();
-      if (slab.bytes.length - slab.at < length) {
-        const small = slab;
-        slab = { bytes: Buffer.allocUnsafeSlow(slabBytes), at: 0 };
-        this.#slabs.giveBack(small);
-      }
+      slab = this.#slabs.take(length);
       this.#slab = slab;
       this.#from = slab.at;
     }
