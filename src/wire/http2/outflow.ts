@@ -47,20 +47,20 @@ export class Outflow {
     const flag = (endStream ? flags.endStream : 0) | (whole ? flags.endHeaders : 0);
     const slab = this.#begin({ length: take + extra, type: types.headers, flag, streamId });
     if (extra === 1) slab.bytes[slab.at++] = prefix;
-    put(slab, block, 0, take);
+    put(slab, whole ? block : block.subarray(0, take));
     for (let at = take; at < block.length; at += frameBytesMax) {
       const to = Math.min(block.length, at + frameBytesMax);
       const flag2 = to === block.length ? flags.endHeaders : 0;
-      put(this.#begin({ length: to - at, type: types.continuation, flag: flag2, streamId }), block, at, to);
+      put(this.#begin({ length: to - at, type: types.continuation, flag: flag2, streamId }), block.subarray(at, to));
     }
   }
 
-  /** One DATA frame with `data[from, to)`, at most `frameBytesMax`. */
-  data(streamId: number, data: Uint8Array, from: number, to: number): void {
-    const slab = this.#begin({ length: to - from, type: types.data, flag: 0, streamId });
+  /** One DATA frame; `data` is at most `frameBytesMax`. */
+  data(streamId: number, data: Uint8Array): void {
+    const slab = this.#begin({ length: data.length, type: types.data, flag: 0, streamId });
     this.#openDataAt = slab.at - frameHeaderBytes;
     this.#openDataStream = streamId;
-    put(slab, data, from, to);
+    put(slab, data);
   }
 
   /** Ends our side of a stream without trailers: on the DATA frame before, when that has not left yet. */
@@ -93,7 +93,7 @@ export class Outflow {
   }
 
   ping(payload: Uint8Array, ack: boolean): void {
-    put(this.#begin({ length: 8, type: types.ping, flag: ack ? flags.ack : 0, streamId: 0 }), payload, 0, 8);
+    put(this.#begin({ length: 8, type: types.ping, flag: ack ? flags.ack : 0, streamId: 0 }), payload);
   }
 
   goaway(lastStreamId: number, code: number, reason: string): void {
@@ -189,11 +189,11 @@ export class Outflow {
 
 const shortBytes = 32;
 
-function put(slab: Slab, data: Uint8Array, from: number, to: number): void {
+function put(slab: Slab, data: Uint8Array): void {
   const { bytes } = slab;
-  const length = to - from;
+  const { length } = data;
   // A native copy has a price of its own that a few bytes are not worth.
-  if (length <= shortBytes) for (let i = 0; i < length; i++) bytes[slab.at + i] = data[from + i] as number;
-  else bytes.set(from === 0 && to === data.length ? data : data.subarray(from, to), slab.at);
+  if (length <= shortBytes) for (let i = 0; i < length; i++) bytes[slab.at + i] = data[i] as number;
+  else bytes.set(data, slab.at);
   slab.at += length;
 }
