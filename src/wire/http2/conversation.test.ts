@@ -99,6 +99,11 @@ describe('RFC 9113, 6.9: flow control', () => {
     expect(peer.body(1)).toBe('hell');
     peer.send(settings([4, 10]));
     await turns();
+    const last = peer.frames.slice(-2).map(({ type, flag }) => [type, flag]);
+    expect(last).toEqual([
+      [types.settings, flags.ack],
+      [types.data, flags.endStream],
+    ]);
     answered(peer, 1);
     server.destroy();
   });
