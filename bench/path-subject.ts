@@ -8,6 +8,9 @@ import { createEngineStore } from '../src/drivers/state-engine/engine-store.ts';
 import { createHttpChannel } from '../src/fronts/app/http-channel.ts';
 import { apiRoutes } from '../src/fronts/http/routes/all.ts';
 import { serveHttpFront } from '../src/fronts/http/server.ts';
+import { createSecret } from '../src/kernel/secret.ts';
+import { EndpointGroup } from '../src/mesh/balance/endpoint-group.ts';
+import { PolicyBook } from '../src/mesh/policy/book.ts';
 import { createGovern } from '../src/host/govern.ts';
 import { createHttpClient } from '../src/host/http-client.ts';
 import { createPeerTransport, type LocalApp, type Machine } from '../src/host/machine.ts';
@@ -127,7 +130,14 @@ async function codec(): ReturnType<typeof measure> {
 
 const metrics = createMetricsRegistry({ app_id: 'bench' });
 const tracer = createTracer({ clock: ports.clock, random: ports.random, samplingRate: 0.01, export() {} });
-const govern = createGovern({ clock: ports.clock, metrics, namespace: '', accessControl: () => undefined });
+const govern = createGovern({
+  clock: ports.clock,
+  metrics,
+  random: ports.random,
+  book: new PolicyBook(),
+  namespace: '',
+  accessControl: () => undefined,
+});
 const context = { ports, log: silentLogger, metrics, appId: 'bench', namespace: '', govern };
 const caller = { appId: 'bench', namespace: '' };
 
@@ -156,7 +166,7 @@ async function invoke(): ReturnType<typeof measure> {
     ports,
     client,
     address: { host: '127.0.0.1', port: 2 },
-    appToken: '',
+    appToken: createSecret(''),
     maxConcurrency: 0,
     answerBytesMax: 4 * 1024 * 1024,
   });
@@ -168,6 +178,7 @@ async function invoke(): ReturnType<typeof measure> {
       onChange: () => () => {},
       close: () => Promise.resolve(),
     },
+    balance: (appId) => new EndpointGroup({ clock: ports.clock, random: ports.random, appId, zone: '' }),
     peers: createPeerTransport(machine),
     external: { send: () => Promise.reject(new Error('none')) },
     channel: () => channel,

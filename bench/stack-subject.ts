@@ -6,6 +6,7 @@ import { createFrontMetrics } from '../src/fronts/http/front-metrics.ts';
 import { createInvokeBlock } from '../src/blocks/invoke/index.ts';
 import type { Blocks } from '../src/blocks/runtime/index.ts';
 import { createGovern } from '../src/host/govern.ts';
+import { EndpointGroup } from '../src/mesh/balance/endpoint-group.ts';
 import { PolicyBook } from '../src/mesh/policy/book.ts';
 import { createCall } from '../src/kernel/call.ts';
 import { CancelScope } from '../src/kernel/cancel.ts';
@@ -31,6 +32,7 @@ const block = createInvokeBlock(
       onChange: () => () => {},
       close: () => Promise.resolve(),
     },
+    balance: (appId) => new EndpointGroup({ clock: ports.clock, random: ports.random, appId, zone: '' }),
     peers: { send: () => Promise.resolve(answer) },
     external: { send: () => Promise.resolve(answer) },
     channel: () => undefined,

@@ -26,6 +26,7 @@ import type { createProxyReceive, ProxyReceive } from './grpc-proxy.ts';
 import { createGovern } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import type { PolicyDocument } from '../mesh/policy/model.ts';
+import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
 import { PolicyBook } from '../mesh/policy/book.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
 import { createOutbox } from './outbox.ts';
@@ -188,6 +189,13 @@ function createBlocks(parts: BlockParts): Blocks {
   return {
     invoke: createInvokeBlock(context, {
       resolver: machine.registry,
+      balance: (appId) =>
+        new EndpointGroup({
+          clock: context.ports.clock,
+          random: context.ports.random,
+          appId,
+          zone: options.ports.process.env('PROA_ZONE') ?? '',
+        }),
       peers: createPeerTransport(machine),
       external: createExternalTransport(machine.outbound),
       channel,

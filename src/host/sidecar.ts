@@ -66,7 +66,13 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, runtime, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    const leave = await machine.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...options.peers });
+    const leave = await machine.registry.announce({
+      appId: spec.id,
+      namespace: spec.namespace,
+      instance,
+      ...options.peers,
+      ...placeOf(ports),
+    });
     owner.own('registry', leave);
     runtime.state.listening = true;
     const app = new AppConnection(options, runtime, telemetry);
@@ -90,6 +96,12 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     await owner.close();
     throw error;
   }
+}
+
+/** Where this runtime stands, for balancers that prefer what is near. */
+function placeOf({ process }: Ports): { readonly zone?: string } {
+  const zone = process.env('PROA_ZONE') ?? '';
+  return zone === '' ? {} : { zone };
 }
 
 /** The app as it comes and goes. */

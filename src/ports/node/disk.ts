@@ -60,7 +60,7 @@ export const nodeDisk: Disk = {
 
 function opened(file: string, mode: OpenMode): Promise<DiskFile> {
   return new Promise((resolve, reject) => {
-    fs.open(file, flags[mode], 0o600, (error, fd) => 
+    fs.open(file, flags[mode], 0o600, (error, fd) =>
       error === null ? resolve(new NodeFile(fd, mode === 'exclusive-durable' && durableFlag === 0)) : reject(error),
     );
   });

@@ -4,6 +4,7 @@ import { filledText, object, optional, required, withDefault, word, wrongValue, 
 import { originOf } from '../../source.ts';
 import { valueAt, type YamlNode } from '../../yaml.ts';
 import { headFields, headOf } from '../head.ts';
+import { balance, breaker, bulkhead } from './guards.ts';
 import { match } from './match.ts';
 import { hedge, retry } from './retries.ts';
 import { positiveDuration } from './values.ts';
@@ -32,6 +33,9 @@ const classes: { readonly [C in PolicyClass]?: ClassReader<C> } = {
   timeout: { read: within((timeoutMs) => ({ timeoutMs })), sides: calling },
   retry: { read: retry, sides: calling },
   hedge: { read: hedge, sides: ['caller'] },
+  balance: { read: balance, sides: ['caller'] },
+  breaker: { read: breaker, sides: calling },
+  bulkhead: { read: bulkhead, sides: everywhere },
 };
 const names = Object.keys(classes) as PolicyClass[];
 
