@@ -129,11 +129,18 @@ async function codec(): ReturnType<typeof measure> {
 }
 
 const metrics = createMetricsRegistry({ app_id: 'bench' });
-const tracer = createTracer({ clock: ports.clock, random: ports.random, samplingRate: 0.01, export() {} });
+const tracer = createTracer({
+  clock: ports.clock,
+  random: ports.random,
+  samplingRate: 0.01,
+  export() {},
+});
 const govern = createGovern({
   clock: ports.clock,
   metrics,
   random: ports.random,
+  process: ports.process,
+  invoke: () => Promise.reject(new Error('not used here')),
   book: new PolicyBook(),
   namespace: '',
   accessControl: () => undefined,

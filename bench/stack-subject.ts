@@ -19,8 +19,21 @@ import { noTrace } from '../src/kernel/trace-context.ts';
 
 const ports = nodePorts();
 const metrics = createMetricsRegistry({ app_id: 'bench' });
-const tracer = createTracer({ clock: ports.clock, random: ports.random, samplingRate: 0.01, export() {} });
-const shared = { clock: ports.clock, random: ports.random, metrics, namespace: '', accessControl: () => undefined };
+const tracer = createTracer({
+  clock: ports.clock,
+  random: ports.random,
+  samplingRate: 0.01,
+  export() {},
+});
+const shared = {
+  clock: ports.clock,
+  random: ports.random,
+  process: ports.process,
+  invoke: () => Promise.resolve(answer),
+  metrics,
+  namespace: '',
+  accessControl: () => undefined,
+};
 const govern = createGovern({ ...shared, book: new PolicyBook() });
 const answer = { status: 200, headers: ['content-type', 'application/json', 'server', 'x'], body: emptyBody };
 const endpoint = { appId: 'bench', namespace: '', instance: 'i', http: { path: '' }, grpc: { path: '' } };

@@ -67,6 +67,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   const owner = new Owner(ports.clock);
   const book = new PolicyBook(resources.policies);
   let channel: AppChannel | undefined;
+  // The block needs the stacks first.
+  let invokeApp: Blocks['invoke']['call'];
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
   const context: BlockContext = {
     ports,
@@ -77,6 +79,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     govern: createGovern({
       clock: ports.clock,
       random: ports.random,
+      process: ports.process,
+      invoke: (call) => invokeApp(call),
       book,
       metrics,
       namespace: spec.namespace,
@@ -90,6 +94,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const endpoints = await resolveEndpoints(options, components);
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
     const blocks = createBlocks({ options, context, components, endpoints, state, channel: () => channel, declared: () => declared });
+    invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
     await outbox.start();

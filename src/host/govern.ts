@@ -1,5 +1,5 @@
 import type { Govern, Target } from '../contracts/governance.ts';
-import type { InvokeRequest } from '../contracts/app-channel.ts';
+import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { AccessControl } from '../contracts/resources.ts';
 import type { Metrics } from '../contracts/metrics.ts';
 import { accessControl } from '../filters/authorise/access-control.ts';
@@ -7,7 +7,7 @@ import { componentMetrics } from '../filters/metrics/component-metrics.ts';
 import { inboundInvocationMetrics, outboundInvocationMetrics } from '../filters/metrics/invocation-metrics.ts';
 import { metricNames } from '../kernel/names.ts';
 import type { Call } from '../kernel/call.ts';
-import type { Clock, Random } from '../kernel/ports.ts';
+import type { Clock, ProcessPort, Random } from '../kernel/ports.ts';
 import type { Service } from '../kernel/service.ts';
 import { createStack, type Layer, type SettleAt } from '../kernel/stack.ts';
 import type { PolicyBook, PolicyEpoch } from '../mesh/policy/book.ts';
@@ -22,6 +22,9 @@ export interface GovernOptions {
   readonly namespace: string;
   readonly accessControl: () => AccessControl | undefined;
   readonly book: PolicyBook;
+  readonly process: Pick<ProcessPort, 'loopTimes'>;
+  /** Calls an app through its own stack. */
+  readonly invoke: Service<InvokeRequest, InvokeResponse>;
 }
 
 type Role = (typeof roleOrder)[number];
@@ -30,10 +33,14 @@ type Role = (typeof roleOrder)[number];
 export const roleOrder = [
   'trace',
   'metrics',
+  'meter',
   'deadline',
   'authorise',
+  'fallback',
   'fault',
-  'rate-limit',
+  'system',
+  'admission',
+  'limit',
   'split',
   'retry',
   'hedge',
@@ -93,8 +100,11 @@ interface Compiling {
 
 function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compiling): readonly Layer[] {
   const { clock, random, metrics, namespace, book } = options;
-  const parts = { clock, random, metrics, namespace, states: book.states, epoch, target };
-  const layers = [...ownLayers(options, target), ...policyLayers(parts, rules?.effective(mask) ?? {}, { named: rules?.named ?? false })];
+  const parts = { clock, random, metrics, namespace, states: book.states, epoch, target, process: options.process, invoke: options.invoke };
+  const layers = [
+    ...ownLayers(options, target),
+    ...policyLayers(parts, rules?.effective(mask) ?? {}, { named: rules?.named ?? false, related: rules?.related ?? [] }),
+  ];
   return layers.toSorted((a, b) => roleOrder.indexOf(a.role as Role) - roleOrder.indexOf(b.role as Role));
 }
 

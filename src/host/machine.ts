@@ -81,7 +81,9 @@ async function unlessPeerError(answer: InvokeResponse): Promise<InvokeResponse> 
   if (at < 0) return answer;
   const code = answer.headers[at + 1] as string;
   const message = Buffer.from(await collect(answer.body, 64 * 1024)).toString('utf8');
-  throw new ProaError(code in catalogue ? (code as ErrorCode) : 'invoke.failed', message);
+  const after = answer.headers.findIndex((name, i) => i % 2 === 0 && name === 'x-proa-retry-after-ms');
+  const details = after < 0 ? {} : { details: { metadata: { retryAfterMs: answer.headers[after + 1] as string } } };
+  throw new ProaError(code in catalogue ? (code as ErrorCode) : 'invoke.failed', message, details);
 }
 
 /** Calls to HTTPEndpoint resources and URLs (Dapr reference 3, 10.6). The endpoint's headers are added; what names the app is removed. */

@@ -75,7 +75,9 @@ function answer({ machine, clock }: { machine: Machine; clock: Clock }, request:
       const error = ProaError.from(thrown);
       call.end.fire({ ok: false, error });
       // The caller's runtime builds the error document; the code travels in a header of its own.
-      response.send(error.spec.http, ['x-proa-error', error.code, 'content-type', 'text/plain'], error.message);
+      const after = error.details?.metadata?.['retryAfterMs'];
+      const more = after === undefined ? [] : ['x-proa-retry-after-ms', after];
+      response.send(error.spec.http, ['x-proa-error', error.code, 'content-type', 'text/plain', ...more], error.message);
     },
   );
 }

@@ -99,8 +99,8 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
 }
 
 /** Where this runtime stands, for balancers that prefer what is near. */
-function placeOf({ process }: Ports): { readonly zone?: string } {
-  const zone = process.env('PROA_ZONE') ?? '';
+function placeOf(ports: Ports): { readonly zone?: string } {
+  const zone = ports.process.env('PROA_ZONE') ?? '';
   return zone === '' ? {} : { zone };
 }
 

@@ -157,6 +157,8 @@ export interface Child {
 export type ProcessSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
 export interface ProcessPort {
+  /** How long the event loop of this thread was idle and active so far, in milliseconds. */
+  loopTimes(): { readonly idleMs: number; readonly activeMs: number };
   readonly pid: number;
   readonly platform: string;
   readonly nodeVersion: string;

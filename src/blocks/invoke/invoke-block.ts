@@ -176,19 +176,14 @@ function sendTo(
   return dependencies.peers.send(endpoint, withInput(call, stamped));
 }
 
-// Dapr's text around every failed invocation; denials keep their own.
+// What says more than that the invocation failed: refusals, limits, time.
+const passing: ReadonlySet<string> = new Set(['invoke.denied', 'cancelled', 'deadline-exceeded', 'circuit-open', 'overloaded']);
+
+// Dapr's text around every failed invocation.
 function failing(appId: string, answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
   return answer.catch((thrown: unknown) => {
     const error = ProaError.from(thrown, 'invoke.failed');
-    if (isProaError(thrown) && (error.code === 'invoke.denied' || error.spec.errorCode !== 'ERR_DIRECT_INVOKE')) {
-      if (
-        error.code === 'invoke.denied' ||
-        error.code === 'cancelled' ||
-        error.code === 'deadline-exceeded' ||
-        error.code === 'circuit-open'
-      )
-        throw error;
-    }
+    if (isProaError(thrown) && passing.has(error.code)) throw error;
     const code =
       error.code === 'unavailable' ? 'invoke.unreachable' : error.spec.errorCode === 'ERR_DIRECT_INVOKE' ? error.code : 'invoke.failed';
     throw new ProaError(code, `failed to invoke, id: ${appId}, err: ${error.message}`, {

@@ -1,7 +1,8 @@
 import type { Target } from '../../contracts/governance.ts';
 import type { Metrics } from '../../contracts/metrics.ts';
-import type { InvokeResponse } from '../../contracts/app-channel.ts';
-import type { Clock, Random } from '../../kernel/ports.ts';
+import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+import type { Clock, ProcessPort, Random } from '../../kernel/ports.ts';
+import type { Service } from '../../kernel/service.ts';
 import { dropAnswer } from './answers.ts';
 import type { PolicyEpoch } from './book.ts';
 import type { Effective } from './rule-set.ts';
@@ -16,6 +17,9 @@ export interface LayerParts {
   readonly states: PolicyStates;
   readonly epoch: PolicyEpoch;
   readonly target: Target;
+  readonly process: Pick<ProcessPort, 'loopTimes'>;
+  /** Calls an app through its own stack, for fallbacks and mirrors. */
+  readonly invoke: Service<InvokeRequest, InvokeResponse>;
 }
 
 /** What is in effect of one class. */

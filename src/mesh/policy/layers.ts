@@ -1,18 +1,27 @@
 import type { Layer } from '../../kernel/stack.ts';
 import { balanceLayer, bulkheadLayer } from './balance-layers.ts';
 import { breakerLayer } from './breaker-layers.ts';
+import { fallbackLayer, limitLayer, meterLayer, systemLayer } from './flow-layers.ts';
 import { callsApp, type LayerParts } from './layer-parts.ts';
 import { hedgeLayer, retryLayer } from './retry-layers.ts';
-import type { Effective } from './rule-set.ts';
+import type { Effective, Related } from './rule-set.ts';
 import { deadlineLayer, timeoutLayer } from './time-layers.ts';
 
 /** The layers that policies ask for, without regard to their order. `named`: a Resiliency names the target, so built-in retries give way. */
-export function policyLayers(parts: LayerParts, effective: Effective, { named }: { readonly named: boolean }): Layer[] {
+export function policyLayers(
+  parts: LayerParts,
+  effective: Effective,
+  { named, related }: { readonly named: boolean; readonly related: readonly Related[] },
+): Layer[] {
   const { target } = parts;
   const layers: Layer[] = [];
   // Deadlines come from callers: what brokers and bindings deliver has none, unless a policy sets one.
   if (target.block === 'invoke' || target.direction === 'outbound' || effective.deadline !== undefined)
     layers.push(deadlineLayer(parts, effective.deadline));
+  if (related.length > 0) layers.push(meterLayer(parts, related));
+  if (effective.limits !== undefined) layers.push(limitLayer(parts, effective.limits));
+  if (effective.system !== undefined) layers.push(systemLayer(parts, effective.system));
+  if (effective.fallback !== undefined) layers.push(fallbackLayer(parts, effective.fallback));
   if (effective.retry !== undefined) layers.push(retryLayer(parts, effective.retry.value, effective.retry));
   else if (callsApp(parts) && !named) layers.push(retryLayer(parts, parts.epoch.document.builtIn.serviceRetries, undefined));
   if (effective.hedge !== undefined) layers.push(hedgeLayer(parts, effective.hedge));

@@ -1,4 +1,5 @@
 import type { BalanceSettings } from '../balance/plan.ts';
+import type { FallbackSettings, LimitSettings, SystemSettings } from './flow-model.ts';
 import type { Trips } from './trip.ts';
 
 /** Where a rule applies. `app: '*'` and `component: '*'` mean all; what is named wins over what is not. */
@@ -108,6 +109,9 @@ export interface Settings {
   readonly breaker?: CountingBreakerSettings | WindowBreakerSettings;
   readonly bulkhead?: BulkheadSettings;
   readonly balance?: BalanceSettings;
+  readonly limits?: readonly LimitSettings[];
+  readonly system?: SystemSettings;
+  readonly fallback?: FallbackSettings;
 }
 
 export type PolicyClass = keyof Settings;

@@ -7,12 +7,20 @@ export type Effective = {
   readonly [C in PolicyClass]?: { readonly value: NonNullable<Settings[C]>; readonly rule: PolicyRule; readonly key: string };
 };
 
+/** A path, and the window over which its calls count. */
+export interface Related {
+  readonly path: string;
+  readonly perMs: number;
+}
+
 /** The rules of one target, most special first. */
 export interface TargetRules {
   /** True when a rule names the target (Dapr's built-in retries then give way). */
   readonly named: boolean;
   /** Tests of the rules that do not apply to every call; the i-th decides bit i of a mask. */
   readonly matchers: readonly Matcher[];
+  /** Paths whose calls are counted, because limits of other calls look at them. */
+  readonly related: readonly Related[];
   /** What applies when exactly the rules of the mask match. */
   effective(mask: number): Effective;
 }
@@ -51,6 +59,14 @@ function rankOf({ target, match, rank }: PolicyRule): number {
   return (rank === 'default' ? -2e9 : open ? 0 : 2e9) + matchRank(match);
 }
 
+function relatedOf(rules: readonly PolicyRule[]): Related[] {
+  const found = new Map<string, Related>();
+  for (const { settings } of rules)
+    for (const { whileBusy, perMs } of settings.limits ?? [])
+      if (whileBusy !== undefined) found.set(`${whileBusy} ${perMs}`, { path: whileBusy, perMs });
+  return [...found.values()];
+}
+
 /** The rules that concern a target; undefined when none does. */
 export function rulesFor(rules: readonly PolicyRule[], target: Target): TargetRules | undefined {
   const found = rules.filter((rule) => concerns(rule, target));
@@ -65,6 +81,7 @@ export function rulesFor(rules: readonly PolicyRule[], target: Target): TargetRu
   return {
     named,
     matchers,
+    related: relatedOf(sorted),
     effective(mask) {
       const effective: Record<string, unknown> = {};
       sorted.forEach((rule, i) => {

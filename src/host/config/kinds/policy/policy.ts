@@ -4,6 +4,7 @@ import { filledText, object, optional, required, withDefault, word, wrongValue, 
 import { originOf } from '../../source.ts';
 import { valueAt, type YamlNode } from '../../yaml.ts';
 import { headFields, headOf } from '../head.ts';
+import { fallback, limits, system } from './flow.ts';
 import { balance, breaker, bulkhead } from './guards.ts';
 import { match } from './match.ts';
 import { hedge, retry } from './retries.ts';
@@ -36,6 +37,9 @@ const classes: { readonly [C in PolicyClass]?: ClassReader<C> } = {
   balance: { read: balance, sides: ['caller'] },
   breaker: { read: breaker, sides: calling },
   bulkhead: { read: bulkhead, sides: everywhere },
+  limits: { read: limits, sides: ['caller', 'callee'] },
+  system: { read: system, sides: ['callee'] },
+  fallback: { read: fallback, sides: ['caller', 'callee'] },
 };
 const names = Object.keys(classes) as PolicyClass[];
 
