@@ -140,6 +140,8 @@ const govern = createGovern({
   metrics,
   random: ports.random,
   process: ports.process,
+  http: { request: () => Promise.reject(new Error('not used here')), close: () => Promise.resolve() },
+  log: silentLogger,
   invoke: () => Promise.reject(new Error('not used here')),
   book: new PolicyBook(),
   namespace: '',

@@ -29,6 +29,8 @@ const shared = {
   clock: ports.clock,
   random: ports.random,
   process: ports.process,
+  http: { request: () => Promise.reject(new Error('not used here')), close: () => Promise.resolve() },
+  log: silentLogger,
   invoke: () => Promise.resolve(answer),
   metrics,
   namespace: '',

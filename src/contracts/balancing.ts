@@ -16,3 +16,6 @@ export type BalanceTarget = (appId: string, namespace: string) => EndpointBalanc
 
 /** How a call wants to be balanced: what its policies ask for; undefined: as is usual. Its inside belongs to the mesh. */
 export const balancePlanKey = contextKey<object | undefined>('balance', undefined);
+
+/** The version of the app to which a call was given by a split; empty: any. */
+export const versionKey = contextKey<string>('version', '');

@@ -80,6 +80,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       clock: ports.clock,
       random: ports.random,
       process: ports.process,
+      http: options.machine.client,
+      log: log.scoped('proa.policy'),
       invoke: (call) => invokeApp(call),
       book,
       metrics,

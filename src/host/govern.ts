@@ -1,6 +1,8 @@
 import type { Govern, Target } from '../contracts/governance.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { AccessControl } from '../contracts/resources.ts';
+import type { HttpClient } from '../contracts/http-client.ts';
+import type { Logger } from '../kernel/log.ts';
 import type { Metrics } from '../contracts/metrics.ts';
 import { accessControl } from '../filters/authorise/access-control.ts';
 import { componentMetrics } from '../filters/metrics/component-metrics.ts';
@@ -22,6 +24,8 @@ export interface GovernOptions {
   readonly namespace: string;
   readonly accessControl: () => AccessControl | undefined;
   readonly book: PolicyBook;
+  readonly http: HttpClient;
+  readonly log: Logger;
   readonly process: Pick<ProcessPort, 'loopTimes'>;
   /** Calls an app through its own stack. */
   readonly invoke: Service<InvokeRequest, InvokeResponse>;
@@ -36,11 +40,13 @@ export const roleOrder = [
   'meter',
   'deadline',
   'authorise',
+  'access',
   'fallback',
   'fault',
   'system',
   'admission',
   'limit',
+  'mirror',
   'split',
   'retry',
   'hedge',
@@ -100,10 +106,26 @@ interface Compiling {
 
 function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compiling): readonly Layer[] {
   const { clock, random, metrics, namespace, book } = options;
-  const parts = { clock, random, metrics, namespace, states: book.states, epoch, target, process: options.process, invoke: options.invoke };
+  const parts = {
+    clock,
+    random,
+    metrics,
+    namespace,
+    states: book.states,
+    epoch,
+    target,
+    process: options.process,
+    invoke: options.invoke,
+    http: options.http,
+    log: options.log,
+  };
   const layers = [
     ...ownLayers(options, target),
-    ...policyLayers(parts, rules?.effective(mask) ?? {}, { named: rules?.named ?? false, related: rules?.related ?? [] }),
+    ...policyLayers(parts, rules?.effective(mask) ?? {}, {
+      named: rules?.named ?? false,
+      related: rules?.related ?? [],
+      access: rules?.access(mask),
+    }),
   ];
   return layers.toSorted((a, b) => roleOrder.indexOf(a.role as Role) - roleOrder.indexOf(b.role as Role));
 }

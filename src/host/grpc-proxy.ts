@@ -75,7 +75,12 @@ export function createProxyReceive(parts: {
       },
     };
     admitted.set(call, { headers: restamped, handlers: watched });
-    return opened.get(await service(call)) as Http2Stream;
+    const answer = await service(call);
+    const stream = opened.get(answer);
+    if (stream !== undefined) return stream;
+    // A fault or a fallback: what it says in HTTP terms cannot take the place of a stream.
+    call.end.fire({ ok: false, status: answer.status });
+    throw new ProaError('unavailable', `a policy answered with status ${answer.status} in place of app "${appId}"`);
   };
 }
 

@@ -98,10 +98,11 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   }
 }
 
-/** Where this runtime stands, for balancers that prefer what is near. */
-function placeOf(ports: Ports): { readonly zone?: string } {
+/** Where this runtime stands and which version of the app it serves, for balancers and splits. */
+function placeOf(ports: Ports): { readonly zone?: string; readonly version?: string } {
   const zone = ports.process.env('PROA_ZONE') ?? '';
-  return zone === '' ? {} : { zone };
+  const version = ports.process.env('PROA_APP_VERSION') ?? '';
+  return { ...(zone !== '' && { zone }), ...(version !== '' && { version }) };
 }
 
 /** The app as it comes and goes. */

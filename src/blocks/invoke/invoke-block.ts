@@ -177,7 +177,7 @@ function sendTo(
 }
 
 // What says more than that the invocation failed: refusals, limits, time.
-const passing: ReadonlySet<string> = new Set(['invoke.denied', 'cancelled', 'deadline-exceeded', 'circuit-open', 'overloaded']);
+const passing: ReadonlySet<string> = new Set(['invoke.denied', 'cancelled', 'deadline-exceeded', 'circuit-open', 'overloaded', 'shed']);
 
 // Dapr's text around every failed invocation.
 function failing(appId: string, answer: Promise<InvokeResponse>): Promise<InvokeResponse> {

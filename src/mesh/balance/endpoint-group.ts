@@ -1,5 +1,5 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
-import { balancePlanKey, type EndpointBalancer } from '../../contracts/balancing.ts';
+import { balancePlanKey, versionKey, type EndpointBalancer } from '../../contracts/balancing.ts';
 import { eligible, type Endpoint } from '../../contracts/resolver.ts';
 import { verdictOf } from '../../filters/breaker/breaker-pair.ts';
 import { attemptKey } from '../../kernel/attempt.ts';
@@ -27,6 +27,8 @@ const recentlyMs = 10_000;
 
 interface Remembered {
   readonly strategy: Strategy;
+  /** The members of the version that is asked for; all when none has it. */
+  all: readonly Member[];
   /** Who may be picked, until `validUntilMs` or until somebody is ejected. */
   usable: readonly Member[];
   version: number;
@@ -36,7 +38,7 @@ interface Remembered {
 /** The endpoints of one app with what is known about each. */
 export class EndpointGroup implements EndpointBalancer {
   readonly #options: EndpointGroupOptions;
-  readonly #plans = new WeakMap<BalancePlan, Remembered>();
+  readonly #plans = new WeakMap<BalancePlan, Map<string, Remembered>>();
   #members: readonly Member[] = [];
   #version = 0;
 
@@ -71,13 +73,13 @@ export class EndpointGroup implements EndpointBalancer {
     if (only === undefined)
       return Promise.reject(new ProaError('invoke.unreachable', `no instance of app "${this.#options.appId}" is left`));
     const nowMs = this.#options.clock.mono();
-    const member = this.#pick(plan, call, nowMs);
+    const remembered = this.#remembered(plan, valueOf(call.context, versionKey), nowMs);
+    const member = this.#pick(remembered, call, nowMs);
     if (plan.breakers === undefined) return this.#track({ call, plan, member, token: 0, nowMs }, to);
-    return this.#sendGuarded({ call, plan, nowMs }, member, to);
+    return this.#sendGuarded({ call, plan, nowMs, all: remembered.all }, member, to);
   }
 
-  #pick(plan: BalancePlan, call: Call<InvokeRequest>, nowMs: number): Member {
-    const remembered = this.#remembered(plan, nowMs);
+  #pick(remembered: Remembered, call: Call<InvokeRequest>, nowMs: number): Member {
     const { usable } = remembered;
     if (usable.length === 1) return usable[0] as Member;
     const step = valueOf(call.context, attemptKey);
@@ -87,14 +89,18 @@ export class EndpointGroup implements EndpointBalancer {
   }
 
   /** Asks the breakers, beginning with that of the member that balancing prefers. */
-  #sendGuarded(at: { call: Call<InvokeRequest>; plan: BalancePlan; nowMs: number }, preferred: Member, to: To): Promise<InvokeResponse> {
-    const { plan, nowMs } = at;
+  #sendGuarded(
+    at: { call: Call<InvokeRequest>; plan: BalancePlan; nowMs: number; all: readonly Member[] },
+    preferred: Member,
+    to: To,
+  ): Promise<InvokeResponse> {
+    const { plan, nowMs, all } = at;
     const { key, make } = plan.breakers as NonNullable<BalancePlan['breakers']>;
     let token = preferred.breaker(key, make).enter(nowMs);
     if (token >= 0) return this.#track({ ...at, member: preferred, token }, to);
     const other = this.#firstFrom(this.#members, (member) => member !== preferred && (token = member.breaker(key, make).enter(nowMs)) >= 0);
     if (other !== undefined) return this.#track({ ...at, member: other, token }, to);
-    const count = this.#members.length;
+    const count = all.length;
     const what = count === 1 ? 'its only instance' : `all of its ${count} instances`;
     return Promise.reject(new ProaError('circuit-open', `app "${this.#options.appId}": the circuit breakers of ${what} are open`));
   }
@@ -134,31 +140,36 @@ export class EndpointGroup implements EndpointBalancer {
     member.breaker(key, make).leave(token, verdictOf(outcome, badFrom), nowMs, tookMs);
   }
 
-  #remembered(plan: BalancePlan, nowMs: number): Remembered {
-    let remembered = this.#plans.get(plan);
+  #remembered(plan: BalancePlan, version: string, nowMs: number): Remembered {
+    let versions = this.#plans.get(plan);
+    if (versions === undefined) this.#plans.set(plan, (versions = new Map()));
+    let remembered = versions.get(version);
     if (remembered === undefined) {
-      remembered = { strategy: createStrategy(plan.settings, this.#options.random), usable: [], version: -1, validUntilMs: 0 };
-      this.#plans.set(plan, remembered);
+      remembered = { strategy: createStrategy(plan.settings, this.#options.random), all: [], usable: [], version: -1, validUntilMs: 0 };
+      versions.set(version, remembered);
     }
     if (remembered.version !== this.#version || nowMs >= remembered.validUntilMs) {
+      const own = version === '' ? this.#members : this.#members.filter(({ endpoint }) => endpoint.version === version);
+      const all = own.length > 0 ? own : this.#members;
+      remembered.all = all;
       remembered.version = this.#version;
-      remembered.validUntilMs = this.#members.reduce(
+      remembered.validUntilMs = all.reduce(
         (until, { ejectedUntilMs }) => (ejectedUntilMs > nowMs ? Math.min(until, ejectedUntilMs) : until),
         Infinity,
       );
-      remembered.usable = this.#usable(plan, nowMs);
+      remembered.usable = this.#usable(all, plan, nowMs);
     }
     return remembered;
   }
 
   /** Neither ejected nor, while enough of the own zone is left, far away. */
-  #usable({ settings }: BalancePlan, nowMs: number): readonly Member[] {
-    const inside = this.#members.filter(({ ejectedUntilMs }) => nowMs >= ejectedUntilMs);
-    const usable = inside.length < this.#members.length * settings.panicShare ? this.#members : inside;
+  #usable(members: readonly Member[], { settings }: BalancePlan, nowMs: number): readonly Member[] {
+    const inside = members.filter(({ ejectedUntilMs }) => nowMs >= ejectedUntilMs);
+    const usable = inside.length < members.length * settings.panicShare ? members : inside;
     const { zone } = this.#options;
     if (zone === '' || settings.zoneShareMin === 0) return usable;
     const near = usable.filter(({ endpoint }) => endpoint.zone === zone);
-    const all = this.#members.filter(({ endpoint }) => endpoint.zone === zone);
+    const all = members.filter(({ endpoint }) => endpoint.zone === zone);
     return near.length > 0 && near.length >= all.length * settings.zoneShareMin ? near : usable;
   }
 }

@@ -83,7 +83,7 @@ function keyed(key: StickyKey | undefined, make: (members: readonly Member[]) =>
   let of: readonly Member[] | undefined;
   let table: KeyedTable | undefined;
   return (members, picking) => {
-    const value = key === undefined ? undefined : keyOf(key, picking.call);
+    const value = key === undefined ? undefined : stickyValue(key, picking.call);
     if (value === undefined) return fallback(members, picking);
     if (of !== members || table === undefined) {
       of = members;
@@ -93,7 +93,8 @@ function keyed(key: StickyKey | undefined, make: (members: readonly Member[]) =>
   };
 }
 
-function keyOf(key: StickyKey, { input, caller }: Call<InvokeRequest>): string | undefined {
+/** The value of what must stick; undefined when the call has none. */
+export function stickyValue(key: StickyKey, { input, caller }: Call<InvokeRequest>): string | undefined {
   switch (key.from) {
     case 'header':
       return headerOf(input.headers, key.name);

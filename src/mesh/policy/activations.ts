@@ -23,7 +23,18 @@ function labelsOf({ namespace, target }: Parts, policy: string, rule: PolicyRule
 /** Counts how often a policy acted (reference 14.2). The series is made when it first does. */
 export function activations(
   parts: Parts,
-  policy: 'retry' | 'hedge' | 'timeout' | 'circuitbreaker' | 'limit' | 'system' | 'fallback',
+  policy:
+    | 'retry'
+    | 'hedge'
+    | 'timeout'
+    | 'circuitbreaker'
+    | 'limit'
+    | 'system'
+    | 'fallback'
+    | 'admission'
+    | 'fault'
+    | 'authorise'
+    | 'mirror',
   rule: PolicyRule,
 ): () => void {
   let counter: Counter | undefined;

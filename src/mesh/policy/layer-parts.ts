@@ -1,3 +1,5 @@
+import type { HttpClient } from '../../contracts/http-client.ts';
+import type { Logger } from '../../kernel/log.ts';
 import type { Target } from '../../contracts/governance.ts';
 import type { Metrics } from '../../contracts/metrics.ts';
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
@@ -17,6 +19,8 @@ export interface LayerParts {
   readonly states: PolicyStates;
   readonly epoch: PolicyEpoch;
   readonly target: Target;
+  readonly http: HttpClient;
+  readonly log: Logger;
   readonly process: Pick<ProcessPort, 'loopTimes'>;
   /** Calls an app through its own stack, for fallbacks and mirrors. */
   readonly invoke: Service<InvokeRequest, InvokeResponse>;

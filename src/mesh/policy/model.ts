@@ -1,4 +1,6 @@
 import type { BalanceSettings } from '../balance/plan.ts';
+import type { Priority } from '../../kernel/call.ts';
+import type { AdmissionSettings, AuthoriseSettings, FaultSettings, MirrorSettings, SplitSettings } from './access-model.ts';
 import type { FallbackSettings, LimitSettings, SystemSettings } from './flow-model.ts';
 import type { Trips } from './trip.ts';
 
@@ -109,6 +111,12 @@ export interface Settings {
   readonly breaker?: CountingBreakerSettings | WindowBreakerSettings;
   readonly bulkhead?: BulkheadSettings;
   readonly balance?: BalanceSettings;
+  readonly admission?: AdmissionSettings;
+  readonly priority?: Priority;
+  readonly fault?: FaultSettings;
+  readonly authorise?: AuthoriseSettings;
+  readonly split?: SplitSettings;
+  readonly mirror?: MirrorSettings;
   readonly limits?: readonly LimitSettings[];
   readonly system?: SystemSettings;
   readonly fallback?: FallbackSettings;

@@ -1,5 +1,7 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import type { Target } from '../../contracts/governance.ts';
+import type { HttpClient } from '../../contracts/http-client.ts';
+import { silentLogger } from '../../kernel/log.ts';
 import { noMetrics } from '../../contracts/metrics.ts';
 import { createGovern, layersFor, type GovernOptions } from '../../host/govern.ts';
 import { loadResources } from '../../host/config/load-resources.ts';
@@ -44,6 +46,10 @@ export interface GovernedOptions {
   readonly yaml: string;
   readonly target?: Partial<Target>;
   readonly answer?: (attempt: { readonly number: number; readonly atMs: number; readonly call: Call<InvokeRequest> }) => Scripted;
+  /** Told of calls that policies make of other apps. */
+  readonly invoked?: (call: Call<InvokeRequest>) => void;
+  /** For keys of token issuers. */
+  readonly http?: HttpClient;
   /** What the random port draws, over and over, as fractions; default: 0.5. */
   readonly drawn?: readonly number[];
 }
@@ -98,7 +104,15 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
     metrics: noMetrics,
     namespace: '',
     process: { loopTimes: () => loop },
-    invoke: (call) => Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody }),
+    http: options.http ?? {
+      request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
+      close: () => Promise.resolve(),
+    },
+    log: { ...silentLogger, warn: (message, fields) => note(`warning: ${message}: ${String(fields?.['why'])}`) },
+    invoke: (call) => {
+      options.invoked?.(call);
+      return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
+    },
     accessControl: () => undefined,
     book,
   };

@@ -59,7 +59,8 @@ export const bulkhead: Reader<BulkheadSettings> = (node, path, reading) => {
 
 const keyShape = object({ header: optional(filledText), cookie: optional(filledText), caller: optional(flag), path: optional(flag) });
 
-const stickyKey: Reader<StickyKey> = (node, path, reading) => {
+/** What calls stick by. */
+export const stickyKey: Reader<StickyKey> = (node, path, reading) => {
   const written = keyShape(node, path, reading);
   if (written === undefined) return undefined;
   const { header, cookie, caller, path: byPath } = written;
