@@ -14,6 +14,7 @@ import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
+import { wheelClock } from '../kernel/timer-wheel.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { createSecret, reveal } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
@@ -77,7 +78,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     appId: spec.id,
     namespace: spec.namespace,
     govern: createGovern({
-      clock: ports.clock,
+      // Calls set timers that hardly ever fire.
+      clock: wheelClock(ports.clock),
       random: ports.random,
       process: ports.process,
       http: options.machine.client,
