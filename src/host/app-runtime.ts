@@ -14,8 +14,7 @@ import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
-import { wheelClock } from '../kernel/timer-wheel.ts';
-import type { Ports } from '../kernel/ports.ts';
+import type { Clock, Ports } from '../kernel/ports.ts';
 import { createSecret, reveal } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createComponentManager, type ComponentManager } from './component-manager.ts';
@@ -35,6 +34,8 @@ import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
 
 export interface AppRuntimeOptions {
   readonly ports: Ports;
+  /** Timers of calls, which hardly ever fire. */
+  readonly callClock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
   readonly tracer: Tracer;
@@ -78,8 +79,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     appId: spec.id,
     namespace: spec.namespace,
     govern: createGovern({
-      // Calls set timers that hardly ever fire.
-      clock: wheelClock(ports.clock),
+      clock: options.callClock,
       random: ports.random,
       process: ports.process,
       http: options.machine.client,

@@ -86,11 +86,17 @@ function compile<In, Out>(options: GovernOptions, target: Target, service: Servi
   return selecting(rules.matchers, stackOf);
 }
 
+/** Which rules match: bit i for the i-th. */
+function maskOf(matchers: readonly Matcher[], call: Call<InvokeRequest>): number {
+  let mask = 0;
+  for (let i = 0; i < matchers.length; i++) if ((matchers[i] as Matcher)(call)) mask |= 1 << i;
+  return mask;
+}
+
 function selecting<In, Out>(matchers: readonly Matcher[], stackOf: (mask: number) => Service<In, Out>): Service<In, Out> {
   const stacks = new Map<number, Service<In, Out>>();
   return (call) => {
-    let mask = 0;
-    for (let i = 0; i < matchers.length; i++) if ((matchers[i] as Matcher)(call as unknown as Call<InvokeRequest>)) mask |= 1 << i;
+    const mask = maskOf(matchers, call as unknown as Call<InvokeRequest>);
     let stack = stacks.get(mask);
     if (stack === undefined) stacks.set(mask, (stack = stackOf(mask)));
     return stack(call);
@@ -130,10 +136,12 @@ function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compil
   return layers.toSorted((a, b) => roleOrder.indexOf(a.role as Role) - roleOrder.indexOf(b.role as Role));
 }
 
-/** The layers that a target passes, for `explain`: those of a call that meets exactly the rules of `mask`. */
-export function layersFor(options: GovernOptions, target: Target, mask = 0): readonly Layer[] {
+/** The layers that a call to a target passes, outermost first, for `explain`; without a call, those of one that no match fits. */
+export function layersFor(options: GovernOptions, target: Target, call?: Call<InvokeRequest>): readonly Layer[] {
   const { epoch } = options.book;
-  return layersOf(options, { target, epoch, rules: rulesFor(epoch.document.rules, target), mask });
+  const rules = rulesFor(epoch.document.rules, target);
+  const mask = call === undefined || rules === undefined ? 0 : maskOf(rules.matchers, call);
+  return layersOf(options, { target, epoch, rules, mask });
 }
 
 function ownLayers(options: GovernOptions, target: Target): readonly Layer[] {

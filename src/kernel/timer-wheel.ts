@@ -29,7 +29,7 @@ class Entry implements Timer {
 
 /**
  * The same clock with timers on a wheel: they are up to one tick (5 ms) late, never early, and cost a few dozen nanoseconds instead of a timer of the
- * system. For the many timers of calls that nearly never fire. Timers shorter than two ticks, and those in the background, are the clock's own.
+ * system. For the many timers of calls that nearly never fire, in a process that something else keeps alive: the wheel does not. Timers shorter than two ticks, and those in the background, are the clock's own.
  */
 export function wheelClock(clock: Clock): Clock {
   const wheel = new Wheel(clock);
@@ -73,7 +73,7 @@ class Wheel {
   #arm(tick: number): void {
     this.#timer?.cancel();
     this.#armedTick = tick;
-    this.#timer = this.#clock.timer(Math.max(0, tick * tickMs - this.#clock.mono()), () => this.#turn());
+    this.#timer = this.#clock.timer(Math.max(0, tick * tickMs - this.#clock.mono()), () => this.#turn(), true);
   }
 
   #turn(): void {
