@@ -1,4 +1,6 @@
 // What a call costs between two sockets, without the kernel: the codec alone as a proxy, a proxied invocation, a state read.
+import { PolicyBook } from '../src/mesh/policy/book.ts';
+import { createSecret } from '../src/kernel/secret.ts';
 import { createInvokeBlock } from '../src/blocks/invoke/index.ts';
 import type { Blocks } from '../src/blocks/runtime/index.ts';
 import { createStateBlock } from '../src/blocks/state/index.ts';
@@ -8,9 +10,7 @@ import { createEngineStore } from '../src/drivers/state-engine/engine-store.ts';
 import { createHttpChannel } from '../src/fronts/app/http-channel.ts';
 import { apiRoutes } from '../src/fronts/http/routes/all.ts';
 import { serveHttpFront } from '../src/fronts/http/server.ts';
-import { createSecret } from '../src/kernel/secret.ts';
 import { EndpointGroup } from '../src/mesh/balance/endpoint-group.ts';
-import { PolicyBook } from '../src/mesh/policy/book.ts';
 import { createGovern } from '../src/host/govern.ts';
 import { createHttpClient } from '../src/host/http-client.ts';
 import { createPeerTransport, type LocalApp, type Machine } from '../src/host/machine.ts';

@@ -64,7 +64,6 @@ const block = createInvokeBlock(
 const router = createRouter(apiRoutes);
 const caller = { appId: 'bench', namespace: '' };
 const answerer = createAnswerer({
-  router,
   blocks: { invoke: block } as unknown as Blocks,
   caller,
   bodyBytesMax: 1e6,

@@ -1,5 +1,4 @@
 import type { Registry } from '../contracts/resolver.ts';
-import type { Engine } from '../contracts/engine.ts';
 import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
@@ -17,8 +16,8 @@ import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.t
 import { HostedApp, loadOptions } from './hosted-app.ts';
 import { appendTo } from './log-file.ts';
 import type { Machine } from './machine.ts';
-import { openMachineEngine } from './machine-engine.ts';
-import { servePeers } from './peer-server.ts';
+import { openMachineEngines } from './machine-engine.ts';
+import { createMachinePeers } from './machine-peers.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
@@ -66,14 +65,14 @@ class Host implements RunningHost {
     this.#drivers = await findDrivers(this.#options.ports, this.#log);
     const loaded = await this.#loadAll();
     const machine = await this.#openMachine();
-    const peers = await this.#openPeers(machine);
+    const socket = await this.#openSocket(machine);
     for (const [i, spec] of this.#options.apps.entries()) {
       const app = new HostedApp({
         ...this.#options,
         log: this.#loggerOf(spec.id),
         spec,
         machine,
-        peers,
+        socket,
         resources: loaded[i] as LoadedResources,
         drivers: this.#drivers,
         shutdown: (force) => this.#shutdown(force),
@@ -137,36 +136,48 @@ class Host implements RunningHost {
 
   async #openMachine(): Promise<Machine> {
     const { ports, shared } = this.#options;
-    const engine: Engine = await openMachineEngine({
-      ports,
-      log: this.#log,
-      directory: shared.dataDirectory,
-      role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
-    });
-    this.#owner.own('engine', () => engine.close(), 10_000);
+    const engines = await openMachineEngines(
+      {
+        ports,
+        log: this.#log,
+        directory: shared.dataDirectory,
+        role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
+        ...(shared.database === undefined ? {} : { database: shared.database }),
+      },
+      this.#owner,
+    );
     const client: HttpClient = createHttpClient({ ports });
     this.#owner.own('connections', () => client.close());
-    const registry: Registry = createEngineRegistry({ engine, clock: ports.clock, log: this.#log });
+    const registry: Registry = createEngineRegistry({ engine: engines.local, clock: ports.clock, log: this.#log });
     this.#owner.own('registry', () => registry.close());
-    const grpcPeers: Machine['grpcPeers'] = new Map();
-    this.#owner.own('gRPC peers', () => grpcPeers.forEach((peer) => peer.close()));
-    return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers };
+    const { dataDirectory, identityDirectory } = shared;
+    const peers = createMachinePeers({
+      ports,
+      log: this.#log,
+      engine: engines.local,
+      dataDirectory,
+      ...(identityDirectory === undefined ? {} : { identityDirectory }),
+    });
+    this.#owner.own('connections to other runtimes', () => peers.close());
+    return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
   }
 
-  async #openPeers(machine: Machine): Promise<{ http: Address; grpc: Address }> {
+  /** The socket of this machine: whoever can open it is of the same user, and believed. */
+  async #openSocket(machine: Machine): Promise<Address> {
     const { ports } = this.#options;
+    const { clock } = ports;
     const id = `${ports.process.pid}-${ports.random.u32().toString(36)}`;
     // Short, because a socket's path has at most 107 bytes; private, because whoever can connect is believed.
     const directory = `${ports.process.temporaryDirectory()}/proa-peers-${await userName(ports)}`;
     await ports.disk.makeDirectory(directory, 0o700);
-    const peers = { http: { path: `${directory}/${id}.http` }, grpc: { path: `${directory}/${id}.grpc` } };
-    const server = await servePeers(ports, peers.http, machine);
-    this.#owner.own('peers', () => server.close());
-    const grpc = await listenLazily(ports.network, peers.grpc, async () =>
-      (await import('./grpc-proxy.ts')).createGrpcPeerServer(ports, machine),
-    );
-    this.#owner.own('gRPC peers', () => grpc.drain());
-    return peers;
+    const address = { path: `${directory}/${id}.mux` };
+    const server = await listenLazily(ports.network, address, async () => {
+      const [{ createMuxAcceptor }, calls] = [await import('../wire/mux/server.ts'), await import('./peers/serve-calls.ts')];
+      const handler = calls.serveCalls(clock, calls.arrivalsOfMachine(machine));
+      return createMuxAcceptor({ clock, identify: () => undefined, handler });
+    });
+    this.#owner.own('peers', () => server.drain());
+    return address;
   }
 
   // A sidecar's log is its standard output (or a file); `run` prints the lines of many apps itself.

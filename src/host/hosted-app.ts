@@ -28,7 +28,8 @@ export interface HostedAppOptions extends HostOptions {
   readonly log: Logger;
   readonly spec: AppSpec;
   readonly machine: Machine;
-  readonly peers: { readonly http: Address; readonly grpc: Address };
+  /** Where runtimes of this machine reach the app. */
+  readonly socket: Address;
   readonly resources: LoadedResources;
   readonly drivers: DriverIndex;
   readonly shutdown: (force: boolean) => void;
@@ -135,7 +136,7 @@ export class HostedApp implements RunningApp {
   }
 
   async #open(resources: LoadedResources, spec: AppSpec): Promise<void> {
-    const { ports, log, machine, peers, shared, drivers, shutdown, events } = this.#options;
+    const { ports, log, machine, socket, shared, drivers, shutdown, events } = this.#options;
     const sidecar = await openSidecar({
       ports,
       log,
@@ -144,7 +145,7 @@ export class HostedApp implements RunningApp {
       resources,
       drivers,
       version,
-      peers,
+      socket,
       graceMs: shared.graceMs,
       shutdown,
       becameReady: () => {

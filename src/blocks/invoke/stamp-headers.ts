@@ -7,10 +7,10 @@ import { valueOf, type Context } from '../../kernel/context.ts';
 export interface Stamp {
   readonly caller: Caller;
   readonly calleeAppId: string;
-  /** Milliseconds left until the caller's deadline; absent: it has none. */
-  readonly leftMs?: number;
-  /** `X-Forwarded-*` and `Forwarded` are added when the call leaves this app. */
-  readonly forwarded?: { readonly address: string; readonly host: string };
+  /** Milliseconds left until the caller's deadline; undefined: it has none. */
+  readonly leftMs: number | undefined;
+  /** `X-Forwarded-*` and `Forwarded` are added when the call leaves this app; undefined when it does not. */
+  readonly forwarded: { readonly address: string; readonly host: string } | undefined;
 }
 
 // By length first: almost every header fails this one comparison.

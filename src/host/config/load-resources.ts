@@ -11,6 +11,7 @@ import { checkConflicts, checkKnown, checkKnownTargets } from './kinds/policy/co
 import { readPolicy } from './kinds/policy/policy.ts';
 import { readSubscription } from './kinds/subscription.ts';
 import type { ComponentResource, LoadedResources, ResourceHead, RuntimeConfiguration } from './model.ts';
+import { checkNameResolution, nameResolutionOf } from './name-resolution.ts';
 import { sortProblems, type Problem } from './problem.ts';
 import { readDocuments, readFolder } from './read-files.ts';
 import type { Reading } from './shape.ts';
@@ -184,8 +185,17 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
     resiliencies: resiliencies.map(({ resource }) => resource),
     policies: { rules: [...policies.map(({ resource }) => resource.rule), ...rules], builtIn, trips },
     configuration,
+    ...(await nameResolution(configuration, loading)),
   };
   return { ...resources, problems: sortProblems(problems) };
+}
+
+async function nameResolution(configuration: RuntimeConfiguration, loading: Loading): Promise<Pick<LoadedResources, 'nameResolution'>> {
+  const wrong = checkNameResolution(configuration);
+  loading.problems.push(...wrong);
+  const resource = wrong.length > 0 ? undefined : nameResolutionOf(configuration);
+  const [usable] = resource === undefined ? [] : await checkAll([resource], configuration, loading);
+  return usable === undefined ? {} : { nameResolution: usable };
 }
 
 /** Leaves out what cannot be used; with `ignoreErrors` a component's errors are warnings. */

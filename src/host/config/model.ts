@@ -131,6 +131,8 @@ export interface LoadedResources {
   /** What Resiliency and Policy resources say together. */
   readonly policies: PolicyDocument;
   readonly configuration: RuntimeConfiguration;
+  /** The resolver that the Configuration names; absent: the machine's own registry. */
+  readonly nameResolution?: ComponentResource;
   /** Errors and warnings, in order of files. With an error among them nothing must start. */
   readonly problems: readonly Problem[];
 }
