@@ -221,6 +221,8 @@ export interface Profiler {
 export type ProcessSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
 export interface ProcessPort {
+  /** How long the event loop of this thread was idle and active so far, in milliseconds. */
+  loopTimes(): { readonly idleMs: number; readonly activeMs: number };
   readonly pid: number;
   readonly platform: string;
   readonly nodeVersion: string;

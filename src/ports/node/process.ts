@@ -17,6 +17,10 @@ export function createNodeProcess(): ProcessPort {
     homeDirectory: homedir,
     temporaryDirectory: tmpdir,
     hostName: hostname,
+    loopTimes() {
+      const { idle, active } = performance.eventLoopUtilization();
+      return { idleMs: idle, activeMs: active };
+    },
     memoryBytes() {
       const { rss, heapUsed } = process.memoryUsage();
       return { rss, heapUsed };
