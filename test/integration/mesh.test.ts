@@ -25,12 +25,16 @@ async function body(request: IncomingMessage): Promise<Buffer> {
 
 async function httpApp(name: string): Promise<{ server: Server; port: string }> {
   const server = createServer((request, response) => {
-    body(request).then((bytes) => {
-      if (request.url === '/echo') return response.writeHead(201, { 'x-own': name, 'content-type': 'application/octet-stream' }).end(bytes);
-      if (request.url === '/slow') return setTimeout(() => response.end(name), 300);
-      if (request.url === '/name') return response.end(name);
-      return response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers }));
-    }, () => request.destroy());
+    body(request).then(
+      (bytes) => {
+        if (request.url === '/echo')
+          return response.writeHead(201, { 'x-own': name, 'content-type': 'application/octet-stream' }).end(bytes);
+        if (request.url === '/slow') return setTimeout(() => response.end(name), 300);
+        if (request.url === '/name') return response.end(name);
+        return response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers }));
+      },
+      () => request.destroy(),
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { server, port: String((server.address() as { port: number }).port) };
@@ -143,10 +147,20 @@ describe.each([
     expect(reply).toBe('grüß dich');
     expect(headers?.get('x-echo')).toEqual(['hello']);
     expect(trailers?.get('x-echo-bin')).toEqual([Buffer.from([0, 255, 10])]);
-    expect((await refereeUnary(client, 'fail', { metadata })).error).toMatchObject({ code: grpc.status.NOT_FOUND, details: 'é 100% missing' });
+    expect((await refereeUnary(client, 'fail', { metadata })).error).toMatchObject({
+      code: grpc.status.NOT_FOUND,
+      details: 'é 100% missing',
+    });
     let bytes = 0;
     const { Many, Sum } = refereeService;
-    for await (const message of client.makeServerStreamRequest(Many.path, Many.requestSerialize, Many.responseDeserialize, '40 50000', metadata)) bytes += (message as string).length;
+    for await (const message of client.makeServerStreamRequest(
+      Many.path,
+      Many.requestSerialize,
+      Many.responseDeserialize,
+      '40 50000',
+      metadata,
+    ))
+      bytes += (message as string).length;
     expect(bytes).toBe(2_000_000);
     const sum = await new Promise<string>((resolve, reject) => {
       const call = client.makeClientStreamRequest(Sum.path, Sum.requestSerialize, Sum.responseDeserialize, metadata, {}, (error, value) =>
@@ -188,7 +202,15 @@ describe('runtimes over TLS', () => {
     closers.push(() => app.server.close());
     const config = join(place.directory, 'acl.yaml');
     const policy = { appId: 'friend', defaultAction: 'allow', trustDomain: 'public', namespace: 'default' };
-    writeFileSync(config, JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Configuration', metadata: { name: 'acl' }, spec: { accessControl: { defaultAction: 'deny', trustDomain: 'public', policies: [policy] } } }));
+    writeFileSync(
+      config,
+      JSON.stringify({
+        apiVersion: 'dapr.io/v1alpha1',
+        kind: 'Configuration',
+        metadata: { name: 'acl' },
+        spec: { accessControl: { defaultAction: 'deny', trustDomain: 'public', policies: [policy] } },
+      }),
+    );
     await sidecar({ appId: 'b', appPort: app.port, machine: place, flags: ['--enable-mtls', '--config', config] });
     const [friend, stranger] = [await sidecar({ appId: 'friend', machine: place }), await sidecar({ appId: 'stranger', machine: place })];
     expect(await (await friend.get('/v1.0/invoke/b/method/name')).text()).toBe('b');
@@ -202,7 +224,15 @@ describe('runtimes over TLS', () => {
     const app = await httpApp('b');
     closers.push(() => app.server.close());
     const config = join(place.directory, 'other.yaml');
-    writeFileSync(config, JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Configuration', metadata: { name: 'other' }, spec: { accessControl: { trustDomain: 'elsewhere' } } }));
+    writeFileSync(
+      config,
+      JSON.stringify({
+        apiVersion: 'dapr.io/v1alpha1',
+        kind: 'Configuration',
+        metadata: { name: 'other' },
+        spec: { accessControl: { trustDomain: 'elsewhere' } },
+      }),
+    );
     await sidecar({ appId: 'b', appPort: app.port, machine: place, flags: ['--enable-mtls'] });
     const other = await sidecar({ appId: 'a', machine: place, flags: ['--enable-mtls', '--config', config] });
     const answer = await other.get('/v1.0/invoke/b/method/name');
@@ -214,7 +244,10 @@ describe('runtimes over TLS', () => {
   it('lose no call when one of two instances stops', async () => {
     const place = machine();
     const [one, two] = [await httpApp('one'), await httpApp('two')];
-    closers.push(() => one.server.close(), () => two.server.close());
+    closers.push(
+      () => one.server.close(),
+      () => two.server.close(),
+    );
     const caller = await sidecar({ appId: 'a', machine: place, flags: ['--enable-mtls'] });
     await sidecar({ appId: 'b', appPort: one.port, machine: place, flags: ['--enable-mtls'] });
     const second = await sidecar({ appId: 'b', appPort: two.port, machine: place, flags: ['--enable-mtls'] });
@@ -294,9 +327,21 @@ function issuer(directory: string) {
         const folder = join(directory, appId);
         mkdirSync(folder, { recursive: true });
         const keys = createKeyPair();
-        const spec = { publicKey: keys.publicKey, serial: random.bytes(16), notBeforeMs: Date.now() - 3_600_000, notAfterMs: Date.now() + 3_600_000 };
-        const certificate = issueLeaf({ ...spec, issuer: { ...signing.keys, name: signing.name } }, spiffeId({ trustDomain: 'public', namespace: 'default', appId }));
-        for (const [name, text] of Object.entries({ 'ca.crt': roots.map(({ pem }) => pem).join(''), 'tls.crt': certificate, 'tls.key': keys.privateKey })) {
+        const spec = {
+          publicKey: keys.publicKey,
+          serial: random.bytes(16),
+          notBeforeMs: Date.now() - 3_600_000,
+          notAfterMs: Date.now() + 3_600_000,
+        };
+        const certificate = issueLeaf(
+          { ...spec, issuer: { ...signing.keys, name: signing.name } },
+          spiffeId({ trustDomain: 'public', namespace: 'default', appId }),
+        );
+        for (const [name, text] of Object.entries({
+          'ca.crt': roots.map(({ pem }) => pem).join(''),
+          'tls.crt': certificate,
+          'tls.key': keys.privateKey,
+        })) {
           writeFileSync(join(folder, `.${name}`), text, { mode: 0o600 });
           renameSync(join(folder, `.${name}`), join(folder, name));
         }

@@ -155,7 +155,10 @@ describe('a call over the mux', () => {
   });
 
   it('goes on after a source that delivers more than it has credit for, as those of a shared read buffer do', async () => {
-    const { client } = await rig((call) => call.stream.send(['200'], call.body), { server: { windowBytes: 2048, windowBytesMax: 4096 }, client: { windowBytes: 2048 } });
+    const { client } = await rig((call) => call.stream.send(['200'], call.body), {
+      server: { windowBytes: 2048, windowBytesMax: 4096 },
+      client: { windowBytes: 2048 },
+    });
     const total = 1_000_000;
     let left = total;
     let credit = 0;
