@@ -1,4 +1,6 @@
 // What a call costs between two sockets, without the kernel: the codec alone as a proxy, a proxied invocation, a state read.
+import { PolicyBook } from '../src/mesh/policy/book.ts';
+import { createSecret } from '../src/kernel/secret.ts';
 import { createInvokeBlock } from '../src/blocks/invoke/index.ts';
 import type { Blocks } from '../src/blocks/runtime/index.ts';
 import { createStateBlock } from '../src/blocks/state/index.ts';
@@ -127,7 +129,14 @@ async function codec(): ReturnType<typeof measure> {
 
 const metrics = createMetricsRegistry({ app_id: 'bench' });
 const tracer = createTracer({ clock: ports.clock, random: ports.random, samplingRate: 0.01, export() {} });
-const govern = createGovern({ clock: ports.clock, metrics, namespace: '', accessControl: () => undefined });
+const govern = createGovern({
+  clock: ports.clock,
+  random: ports.random,
+  metrics,
+  namespace: '',
+  accessControl: () => undefined,
+  book: new PolicyBook(),
+});
 const context = { ports, log: silentLogger, metrics, appId: 'bench', namespace: '', govern };
 const caller = { appId: 'bench', namespace: '' };
 
@@ -156,7 +165,7 @@ async function invoke(): ReturnType<typeof measure> {
     ports,
     client,
     address: { host: '127.0.0.1', port: 2 },
-    appToken: '',
+    appToken: createSecret(''),
     maxConcurrency: 0,
     answerBytesMax: 4 * 1024 * 1024,
   });

@@ -81,7 +81,10 @@ export function specFromFlags(id: string, values: FlagValues, system: ProcessPor
 }
 
 /** What flags say about the process as a whole. */
-export function settingsFromFlags(values: FlagValues, more: Pick<HostSettings, 'dataDirectory' | 'mode' | 'logFormat'>): HostSettings {
+export function settingsFromFlags(
+  values: FlagValues,
+  more: Pick<HostSettings, 'dataDirectory' | 'mode' | 'logFormat' | 'database'>,
+): HostSettings {
   const file = values['log-file'];
   const block = values['dapr-block-shutdown-duration'];
   const identity = values['identity-dir'];

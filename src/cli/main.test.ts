@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { StartHost } from '../host/host-api.ts';
 import type { Ports, ProcessPort } from '../kernel/ports.ts';
-import { nodeClock } from '../ports/node/clock.ts';
-import { createNodeNetwork } from '../ports/node/network.ts';
+import { nodePorts } from '../ports/node/index.ts';
 import { createNodeProcess } from '../ports/node/process.ts';
-import { createNodeRandom } from '../ports/node/random.ts';
 import { createMemoryDisk, type MemoryDisk } from '../testing/memory-disk.ts';
 import { specFromFlags } from './app-spec.ts';
 import { commands } from './commands.ts';
@@ -32,9 +30,7 @@ async function cli(args: readonly string[], more: { env?: Record<string, string>
     writeErr: (text) => void err.push(text),
   };
   const ports: Ports = {
-    clock: nodeClock,
-    random: createNodeRandom(),
-    network: createNodeNetwork(),
+    ...nodePorts(),
     disk: more.disk ?? createMemoryDisk(),
     process: system,
   };
@@ -97,7 +93,7 @@ describe('the command line', () => {
     expect(await cli(['run'])).toMatchObject({ code: 2, err: expect.stringContaining('nothing to run') });
     const broken = createMemoryDisk({ '/p/proa.yaml': 'apps: { a: { ruun: x } }' });
     const failed = await cli(['run'], { disk: broken });
-    expect(failed).toMatchObject({ code: 2 });
+    expect(failed).toMatchObject({ code: 1 });
     expect(failed.err).toContain('did you mean `run`?');
   });
 

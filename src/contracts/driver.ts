@@ -9,6 +9,7 @@ import type { HttpClient } from './http-client.ts';
 import type { LockStore } from './lock.ts';
 import type { HttpMiddleware } from './middleware.ts';
 import type { PubSub } from './pubsub.ts';
+import type { Registry } from './resolver.ts';
 import type { SecretStore } from './secrets.ts';
 import type { StateStore } from './state.ts';
 
@@ -22,6 +23,8 @@ export interface DriverKinds {
   lock: LockStore;
   crypto: CryptoProvider;
   middleware: HttpMiddleware;
+  /** Chosen by `spec.nameResolution` of a Configuration, not by a component. */
+  nameresolution: Registry;
 }
 
 export type DriverKind = keyof DriverKinds;

@@ -9,7 +9,9 @@ import { createSecretsBlock } from '../blocks/secrets/index.ts';
 import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts';
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
+import type { DriverContext } from '../contracts/driver.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
+import type { Registry } from '../contracts/resolver.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
@@ -19,15 +21,17 @@ import { createSecret, reveal } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createComponentManager, type ComponentManager } from './component-manager.ts';
 import type { DriverIndex } from './config/check-component.ts';
-import type { LoadedResources } from './config/model.ts';
-import { resolveProperties, resolveValue } from './config/resolve-component.ts';
+import type { ComponentResource, LoadedResources } from './config/model.ts';
+import { resolveProperties, resolveValue, type ResolveContext } from './config/resolve-component.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
-import type { createProxyReceive, ProxyReceive } from './grpc-proxy.ts';
+import type { ProxyReceive } from './grpc-proxy.ts';
 import { createGovern } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import type { PolicyDocument } from '../mesh/policy/model.ts';
 import { PolicyBook } from '../mesh/policy/book.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
+import { observedResolver } from '../mesh/observed-resolver.ts';
+import { openNameResolution } from './name-resolution.ts';
 import { createOutbox } from './outbox.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
 
@@ -49,6 +53,8 @@ export interface AppRuntime {
   readonly blocks: Blocks;
   readonly components: ComponentManager;
   readonly state: RuntimeState;
+  /** Where this app finds others and is announced. */
+  readonly registry: Registry;
   /** Calls of services that Proa does not know, for the own gRPC app. */
   readonly proxy: ProxyReceive;
   /** The channel into the app; exchanged when the app's port becomes known or changes. */
@@ -86,9 +92,20 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   owner.own('components', () => components.close(), 10_000);
   try {
     await components.open(resources.components);
+    const registry = await openRegistry(options, components);
+    owner.own('name resolution', () => registry.close());
     const endpoints = await resolveEndpoints(options, components);
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
-    const blocks = createBlocks({ options, context, components, endpoints, state, channel: () => channel, declared: () => declared });
+    const blocks = createBlocks({
+      options,
+      context,
+      components,
+      registry,
+      endpoints,
+      state,
+      channel: () => channel,
+      declared: () => declared,
+    });
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
     await outbox.start();
@@ -96,12 +113,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       blocks,
       components,
       state,
-      proxy: lazyProxy({
-        govern: context.govern,
-        appId: spec.id,
-        namespace: spec.namespace,
-        channel: () => (channel?.protocol === 'grpc' ? (channel as GrpcAppChannel) : undefined),
-      }),
+      registry,
+      proxy: lazyProxy(context, () => channel),
       setChannel(next) {
         channel = next;
         state.channel = next;
@@ -112,11 +125,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       setPolicies: (document) => book.turn(document),
       async close(graceMs) {
         state.stopping = true;
-        await blocks.bindings.close();
-        await blocks.pubsub.close(graceMs);
-        await blocks.configuration.close();
-        await blocks.state.close();
-        await blocks.invoke.close();
+        await closeBlocks(blocks, graceMs);
         for (const failure of await owner.close()) log.warn(`${failure.name} did not close properly`, { error: closeFailureText(failure) });
       },
     };
@@ -126,22 +135,23 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   }
 }
 
-function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRuntimeOptions, context: BlockContext): ComponentManager {
+async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {
+  await blocks.bindings.close();
+  await blocks.pubsub.close(graceMs);
+  await blocks.configuration.close();
+  await blocks.state.close();
+  await blocks.invoke.close();
+}
+
+function openComponents(options: AppRuntimeOptions, context: BlockContext): ComponentManager {
+  const { ports, log, metrics, spec, drivers } = options;
   return createComponentManager({
     clock: ports.clock,
     log,
     metrics,
     drivers,
     resolve: { appId: spec.id, namespace: spec.namespace, env: (name) => ports.process.env(name), uuid: () => ports.random.uuid() },
-    driverContext: (component) => ({
-      ports,
-      log: log.scoped(`proa.component.${component.type}`),
-      name: component.name,
-      appId: spec.id,
-      namespace: spec.namespace,
-      engine: () => Promise.resolve(machine.engine),
-      http: machine.outbound,
-    }),
+    driverContext: (component) => driverContext(options, component),
     checks: {
       state: (component) => checkStateComponent(component, context),
       lock: (component) => void keyPrefixOf(component, context),
@@ -149,11 +159,43 @@ function openComponents({ ports, log, metrics, spec, machine, drivers }: AppRunt
   });
 }
 
+function driverContext(
+  { ports, log, spec, machine }: AppRuntimeOptions,
+  component: Pick<ComponentResource, 'name' | 'type'>,
+): DriverContext {
+  return {
+    ports,
+    log: log.scoped(`proa.component.${component.type}`),
+    name: component.name,
+    appId: spec.id,
+    namespace: spec.namespace,
+    engine: () => Promise.resolve(machine.engine),
+    http: machine.outbound,
+  };
+}
+
+function openRegistry(options: AppRuntimeOptions, components: ComponentManager): Promise<Registry> {
+  const { machine, resources, drivers } = options;
+  const resource = resources.nameResolution;
+  const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution' });
+  return openNameResolution({
+    local: machine.registry,
+    ...(resource !== undefined && { resource }),
+    drivers,
+    resolve: resolveContext(options, components),
+    context,
+  });
+}
+
 // Loaded with the first proxied call, together with the rest of gRPC.
-function lazyProxy(parts: Parameters<typeof createProxyReceive>[0]): ProxyReceive {
+function lazyProxy({ govern, appId, namespace }: BlockContext, channel: () => AppChannel | undefined): ProxyReceive {
   let receive: Promise<ProxyReceive> | undefined;
+  const grpcChannel = (): GrpcAppChannel | undefined => {
+    const now = channel();
+    return now?.protocol === 'grpc' ? (now as GrpcAppChannel) : undefined;
+  };
   return async (headers, caller, handlers) => {
-    receive ??= import('./grpc-proxy.ts').then((loaded) => loaded.createProxyReceive(parts));
+    receive ??= import('./grpc-proxy.ts').then((loaded) => loaded.createProxyReceive({ govern, appId, namespace, channel: grpcChannel }));
     return (await receive)(headers, caller, handlers);
   };
 }
@@ -162,6 +204,7 @@ interface BlockParts {
   readonly options: AppRuntimeOptions;
   readonly context: BlockContext;
   readonly components: ComponentManager;
+  readonly registry: Registry;
   readonly endpoints: ReadonlyMap<string, HttpEndpoint>;
   readonly state: RuntimeState;
   readonly channel: () => AppChannel | undefined;
@@ -169,7 +212,7 @@ interface BlockParts {
 }
 
 function createBlocks(parts: BlockParts): Blocks {
-  const { options, context, components, endpoints, state, channel, declared } = parts;
+  const { options, context, components, registry, endpoints, state, channel, declared } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
   const pubsub = createPubSubBlock(context, {
@@ -187,7 +230,7 @@ function createBlocks(parts: BlockParts): Blocks {
   });
   return {
     invoke: createInvokeBlock(context, {
-      resolver: machine.registry,
+      resolver: observedResolver(registry, options.metrics),
       peers: createPeerTransport(machine),
       external: createExternalTransport(machine.outbound),
       channel,
@@ -215,20 +258,23 @@ function createBlocks(parts: BlockParts): Blocks {
   };
 }
 
-async function resolveEndpoints(options: AppRuntimeOptions, components: ComponentManager): Promise<Map<string, HttpEndpoint>> {
-  const resolved = new Map<string, HttpEndpoint>();
-  const { ports, log, spec } = options;
-  const context = {
+function resolveContext({ ports, log, spec }: AppRuntimeOptions, components: ComponentManager): ResolveContext {
+  return {
     appId: spec.id,
     namespace: spec.namespace,
-    env: (name: string) => ports.process.env(name),
+    env: (name) => ports.process.env(name),
     uuid: () => ports.random.uuid(),
-    warn: (message: string) => log.warn(message),
-    async secret(store: string, name: string, key: string) {
+    warn: (message) => log.warn(message),
+    async secret(store, name, key) {
       const value = (await components.set('secretstores').get(store)?.driver.get(name, {}))?.[key];
       return value === undefined ? undefined : createSecret(value);
     },
   };
+}
+
+async function resolveEndpoints(options: AppRuntimeOptions, components: ComponentManager): Promise<Map<string, HttpEndpoint>> {
+  const resolved = new Map<string, HttpEndpoint>();
+  const context = resolveContext(options, components);
   for (const endpoint of options.resources.httpEndpoints) {
     const store = endpoint.secretStore;
     const owner = { what: `HTTPEndpoint "${endpoint.name}" (${endpoint.origin})`, ...(store === undefined ? {} : { store }) };

@@ -16,7 +16,7 @@ import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.t
 import { HostedApp, loadOptions } from './hosted-app.ts';
 import { appendTo } from './log-file.ts';
 import type { Machine } from './machine.ts';
-import { openMachineEngine } from './machine-engine.ts';
+import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { findDrivers } from './pluggable-drivers.ts';
@@ -129,34 +129,37 @@ class Host implements RunningHost {
   }
 
   async #load(spec: AppSpec): Promise<LoadedResources> {
-    const resources = await loadResources(loadOptions(this.#options.ports, spec, this.#drivers));
+    const resources = await loadResources(loadOptions(this.#options, spec, this.#drivers));
     if (resources.problems.length > 0) this.#options.events({ kind: 'problems', appId: spec.id, problems: resources.problems });
     return resources;
   }
 
   async #openMachine(): Promise<Machine> {
     const { ports, shared } = this.#options;
-    const engine = await openMachineEngine({
-      ports,
-      log: this.#log,
-      directory: shared.dataDirectory,
-      role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
-    });
-    this.#owner.own('engine', () => engine.close(), 10_000);
+    const engines = await openMachineEngines(
+      {
+        ports,
+        log: this.#log,
+        directory: shared.dataDirectory,
+        role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
+        ...(shared.database === undefined ? {} : { database: shared.database }),
+      },
+      this.#owner,
+    );
     const client: HttpClient = createHttpClient({ ports });
     this.#owner.own('connections', () => client.close());
-    const registry: Registry = createEngineRegistry({ engine, clock: ports.clock, log: this.#log });
+    const registry: Registry = createEngineRegistry({ engine: engines.local, clock: ports.clock, log: this.#log });
     this.#owner.own('registry', () => registry.close());
     const { dataDirectory, identityDirectory } = shared;
     const peers = createMachinePeers({
       ports,
       log: this.#log,
-      engine,
+      engine: engines.local,
       dataDirectory,
       ...(identityDirectory === undefined ? {} : { identityDirectory }),
     });
     this.#owner.own('connections to other runtimes', () => peers.close());
-    return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
+    return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
   }
 
   /** The socket of this machine: whoever can open it is of the same user, and believed. */

@@ -1,6 +1,6 @@
 import { ProaError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Address, Ports } from '../kernel/ports.ts';
+import type { Address } from '../kernel/ports.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import { type ResourcesDiff, watchResources } from './config/watch-resources.ts';
@@ -10,8 +10,10 @@ import { openSidecar, type Sidecar } from './sidecar.ts';
 import { version } from './version.ts';
 
 /** What `loadResources` and `watchResources` need to know of an app. */
-export function loadOptions(ports: Ports, spec: AppSpec, drivers: DriverIndex) {
+export function loadOptions({ ports, apps, shared }: HostOptions, spec: AppSpec, drivers: DriverIndex) {
   return {
+    // A sidecar cannot know which apps others run.
+    ...(shared.mode === 'run' && { knownApps: apps.map(({ id }) => id) }),
     disk: ports.disk,
     paths: spec.resourcePaths,
     configPaths: spec.configPaths,
@@ -164,7 +166,7 @@ export class HostedApp implements RunningApp {
     const { ports, events, resources, drivers } = this.#options;
     const { spec } = this;
     this.#watching = watchResources({
-      ...loadOptions(ports, spec, drivers),
+      ...loadOptions(this.#options, spec, drivers),
       clock: ports.clock,
       initial: resources,
       reconcileMs: spec.reconcileMs,

@@ -18,8 +18,8 @@ import type { AppSpec } from './host-api.ts';
 import { createHttpClient } from './http-client.ts';
 import { outboundOf } from './outbound-client.ts';
 import type { Machine } from './machine.ts';
+import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
-import { openMachineEngine } from './machine-engine.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
 
@@ -27,6 +27,8 @@ export interface RuntimeOptions {
   readonly appId: string;
   /** Where the engine keeps its data; runtimes and hosts of one user that name the same directory share it. */
   readonly dataDirectory: string;
+  /** `postgres://user:password@host/database`: the database that keeps what embedded components store; absent: the engine in `dataDirectory`. */
+  readonly database?: string;
   /** Folders of component files. Kinds that they leave out get the embedded components `statestore`, `pubsub`, `lockstore`, `secretstore`. */
   readonly resources?: readonly string[];
   readonly namespace?: string;
@@ -84,7 +86,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 type Complete = RuntimeOptions & Required<Pick<RuntimeOptions, 'ports' | 'log' | 'namespace'>>;
 
 async function open(options: Complete, owner: Owner) {
-  const { ports, log, appId, namespace, dataDirectory } = options;
+  const { ports, log, appId, namespace } = options;
   const spec = specOf(options);
   const drivers = await findDrivers(ports, log);
   const resources = await loadResources({
@@ -96,7 +98,7 @@ async function open(options: Complete, owner: Owner) {
     defaults: spec.defaults,
   });
   if (hasErrors(resources.problems)) throw new ProaError('config.invalid', resources.problems.map(renderProblem).join('\n\n'));
-  const machine = await openMachine({ ports, log, dataDirectory }, owner);
+  const machine = await openMachine(options, owner);
   const metrics = createMetricsRegistry({ app_id: appId });
   const shutdown = (): void => {};
   const runtime = await createAppRuntime({ ports, log, metrics, tracer: noTracer, spec, machine, drivers, resources, version, shutdown });
@@ -104,17 +106,17 @@ async function open(options: Complete, owner: Owner) {
   return { blocks: runtime.blocks, caller: { appId, namespace } };
 }
 
-async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory'>, owner: Owner): Promise<Machine> {
+async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory' | 'database'>, owner: Owner): Promise<Machine> {
   const { ports, log } = from;
-  const engine = await openMachineEngine({ ports, log, directory: from.dataDirectory, role: 'sidecar' });
-  owner.own('engine', () => engine.close(), 2 * graceMs);
+  const database = from.database === undefined ? {} : { database: from.database };
+  const engines = await openMachineEngines({ ports, log, directory: from.dataDirectory, role: 'sidecar', ...database }, owner);
   const client = createHttpClient({ ports });
   owner.own('connections', () => client.close());
-  const registry = createEngineRegistry({ engine, clock: ports.clock, log });
+  const registry = createEngineRegistry({ engine: engines.local, clock: ports.clock, log });
   owner.own('registry', () => registry.close());
-  const peers = createMachinePeers({ ports, log, engine, dataDirectory: from.dataDirectory });
+  const peers = createMachinePeers({ ports, log, engine: engines.local, dataDirectory: from.dataDirectory });
   owner.own('connections to other runtimes', () => peers.close());
-  return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
+  return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
 }
 
 function specOf({ appId, namespace, resources }: Complete): AppSpec {
@@ -216,7 +218,8 @@ async function readAnswer({ status, body }: { readonly status: number; readonly 
 }
 
 function json(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
+  // Of what JSON does not know, nothing is left.
+  return Buffer.from((JSON.stringify(value) as string | undefined) ?? '', 'utf8');
 }
 
 // What is no JSON stays text.

@@ -19,6 +19,7 @@ export interface LocalApp {
 
 /** What the apps of one process share: the machine's engine and registry, one pool of connections, and each other. */
 export interface Machine {
+  /** Keeps what embedded components store. */
   readonly engine: Engine;
   readonly registry: Registry;
   readonly client: HttpClient;

@@ -19,6 +19,7 @@ import type { AppSpec } from './host-api.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { middlewareOf } from './middleware-handlers.ts';
 import type { LocalApp, Machine } from './machine.ts';
+import { placementOf } from './placement.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 
 export interface SidecarOptions {
@@ -68,8 +69,12 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     const fronts = await openFronts(options, runtime, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
     const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, proxy: runtime.proxy }, owner);
-    const places = { ...(spec.mtls ? {} : { local: options.socket }), ...(mesh === undefined ? {} : { mesh }) };
-    const leave = await machine.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places });
+    const places = {
+      ...(spec.mtls ? {} : { local: options.socket }),
+      ...(mesh === undefined ? {} : { mesh }),
+      ...placementOf(ports.process),
+    };
+    const leave = await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places });
     owner.own('registry', leave);
     runtime.state.listening = true;
     const app = new AppConnection(options, runtime, telemetry);
@@ -174,6 +179,7 @@ class AppConnection {
     const [lifecycle, channel] = [this.#lifecycle, this.#channel];
     this.#lifecycle = undefined;
     this.#channel = undefined;
+    channel?.giveUpQuestions();
     await lifecycle?.close();
     await channel?.close();
   }
@@ -261,7 +267,7 @@ function grpcLoader(
       apiTokens: more.apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: resources.configuration.api,
-      proxy: createProxy(ports, machine, caller),
+      proxy: createProxy(ports, { ...machine, registry: runtime.registry }, caller),
       ...(more.telemetry.countError === undefined ? {} : { countError: more.telemetry.countError }),
       ...(more.telemetry.grpcLog === undefined ? {} : { apiLog: more.telemetry.grpcLog }),
     });

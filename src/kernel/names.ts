@@ -60,6 +60,8 @@ export const metricNames = {
   engineCommits: 'proa_engine_commits_total',
   engineSyncs: 'proa_engine_syncs_total',
   engineQuarantined: 'proa_engine_quarantined_records',
+  discoveryEndpoints: 'proa_discovery_endpoints',
+  discoveryStaleSince: 'proa_discovery_stale_since_seconds',
   residentMemory: 'process_resident_memory_bytes',
   cpuSeconds: 'process_cpu_seconds_total',
   startTime: 'process_start_time_seconds',

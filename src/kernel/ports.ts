@@ -1,5 +1,5 @@
 /**
- * The five ports: everything outside the program comes in through them, so that a whole cluster can run in the simulator.
+ * The ports: everything outside the program comes in through them, so that a whole cluster can run in the simulator.
  * `ports/node` is their real implementation, `testing/simulator` the simulated one.
  */
 export interface Ports {
@@ -8,6 +8,8 @@ export interface Ports {
   readonly network: Network;
   readonly disk: Disk;
   readonly process: ProcessPort;
+  readonly dns: Dns;
+  readonly datagrams: Datagrams;
 }
 
 export interface Timer {
@@ -88,6 +90,55 @@ export interface Network {
   resolve(host: string): Promise<readonly string[]>;
 }
 
+/** An address of a name, and how long it may be believed. */
+export interface DnsAddress {
+  readonly address: string;
+  readonly ttlSeconds: number;
+}
+
+/** One SRV record (RFC 2782): of the lowest priority that answers, in proportion to the weights. */
+export interface DnsService {
+  readonly host: string;
+  readonly port: number;
+  readonly priority: number;
+  readonly weight: number;
+}
+
+/** Questions to the name servers of the machine. A name without such records is an empty list; a server that fails or is silent is an error. */
+export interface Dns {
+  /** A and AAAA. A literal address answers itself. */
+  addresses(name: string): Promise<readonly DnsAddress[]>;
+  /** SRV. Their TTL is not told: use that of the targets' addresses. */
+  services(name: string): Promise<readonly DnsService[]>;
+}
+
+export interface DatagramOptions {
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Absent: every address. */
+  readonly host?: string;
+  /** Joins this IPv4 group on every interface that takes part in multicast, and shares the port with other processes. */
+  readonly group?: string;
+}
+
+export interface DatagramSocket {
+  readonly port: number;
+  /** Sends and forgets: datagrams may be lost. To a group it goes out on every joined interface, and back to this machine. */
+  send(bytes: Uint8Array, to: { readonly host: string; readonly port: number }): void;
+  close(): Promise<void>;
+}
+
+/** UDP. `received` gets what arrives; the bytes are its own. */
+export interface Datagrams {
+  /** Fails with the system's error; with `code` ENODEV when no interface could join the group. */
+  open(
+    options: DatagramOptions,
+    received: (bytes: Uint8Array, from: { readonly host: string; readonly port: number }) => void,
+  ): Promise<DatagramSocket>;
+  /** The IPv4 addresses under which other machines may reach this one; loopback when there is no other. */
+  hostAddresses(): readonly string[];
+}
+
 export interface FileStat {
   readonly sizeBytes: number;
   readonly mtimeMs: number;
@@ -140,6 +191,8 @@ export interface SpawnOptions {
   readonly args: readonly string[];
   readonly cwd?: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The child reads what `Child.write` gives it; otherwise its input is empty. */
+  readonly input?: boolean;
   /** Every chunk that the child writes. */
   output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void;
 }
@@ -150,6 +203,9 @@ export interface Child {
   readonly exit: Promise<{ code: number | undefined; signal: string | undefined; error?: Error }>;
   /** Signals the child's whole process group. */
   kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void;
+  /** Gives text to a child that was started with `input`; nothing happens when it has ended. It ends our side when this process does. */
+  write(text: string): void;
+  endInput(): void;
   /** True while a process of the child's group runs, the child itself or one that it left behind. */
   groupAlive(): Promise<boolean>;
 }

@@ -2,7 +2,7 @@ import type { DriverContext } from '../contracts/driver.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import type { Logger, LogFields } from '../kernel/log.ts';
 import { silentLogger } from '../kernel/log.ts';
-import type { Clock, Disk, Network, Ports, ProcessPort, Random } from '../kernel/ports.ts';
+import type { Clock, Datagrams, Disk, Dns, Network, Ports, ProcessPort, Random } from '../kernel/ports.ts';
 
 export interface TestSurroundings {
   readonly clock?: Clock;
@@ -10,6 +10,8 @@ export interface TestSurroundings {
   readonly network?: Network;
   readonly http?: HttpClient;
   readonly random?: Random;
+  readonly dns?: Dns;
+  readonly datagrams?: Datagrams;
   readonly env?: Readonly<Record<string, string>>;
   readonly log?: Logger;
   /** The component's name (default `component`). */
@@ -29,7 +31,7 @@ export function testDriverContext(surroundings: TestSurroundings = {}): DriverCo
   };
 }
 
-/** The five ports of a test, on the same terms. */
+/** The ports of a test, on the same terms. */
 export function testPorts(surroundings: TestSurroundings = {}): Ports {
   return {
     clock: surroundings.clock ?? absent<Clock>('clock'),
@@ -37,6 +39,8 @@ export function testPorts(surroundings: TestSurroundings = {}): Ports {
     network: surroundings.network ?? absent<Network>('network'),
     random: surroundings.random ?? countingRandom(),
     process: processWith(surroundings.env ?? {}),
+    dns: surroundings.dns ?? absent<Dns>('dns'),
+    datagrams: surroundings.datagrams ?? absent<Datagrams>('datagrams'),
   };
 }
 
@@ -64,6 +68,7 @@ function processWith(env: Readonly<Record<string, string>>): ProcessPort {
     env: (name) => (Object.hasOwn(env, name) ? env[name] : undefined),
     environment: () => env,
     cwd: () => '/work',
+    hostName: () => 'host',
   };
   const fallback = absent<ProcessPort>('process');
   return new Proxy(known, {

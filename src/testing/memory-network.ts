@@ -29,7 +29,7 @@ class End implements MemoryConnection {
   #gotEnd = false;
   #log = '';
   #delivering = false;
-  /** Nothing arrives before the connection is open, even if the other side speaks first. */
+  #wrote = false;
   opening = false;
   destroyed = false;
 
@@ -45,6 +45,7 @@ class End implements MemoryConnection {
 
   write(data: string | Uint8Array): boolean {
     if (this.destroyed || this.#sentEnd) return false;
+    this.#wrote = true;
     const bytes = typeof data === 'string' ? Buffer.from(data, 'latin1') : Buffer.from(data);
     const ok = this.other?.arrive(bytes) ?? true;
     if (!ok) this.#blocked = true;
@@ -103,10 +104,15 @@ class End implements MemoryConnection {
     this.pump();
   }
 
+  /** Nothing arrives before the connection is open, even if the other side speaks first; whoever writes without waiting for that reads at once, too. */
+  get #early(): boolean {
+    return this.opening && (this.handlers.open !== undefined || !this.#wrote);
+  }
+
   pump(): void {
     if (this.#delivering) return;
     this.#delivering = true;
-    while (!this.#paused && !this.opening && !this.destroyed) {
+    while (!this.#paused && !this.#early && !this.destroyed) {
       const chunk = this.#inbox.shift();
       if (chunk === undefined) break;
       this.#inboxBytes -= chunk.length;
@@ -117,7 +123,7 @@ class End implements MemoryConnection {
     }
     this.#delivering = false;
     this.other?.unblock(this.#inboxBytes);
-    if (this.#inboxEnded && !this.#gotEnd && !this.#paused && !this.opening && this.#inbox.length === 0 && !this.destroyed) {
+    if (this.#inboxEnded && !this.#gotEnd && !this.#paused && !this.#early && this.#inbox.length === 0 && !this.destroyed) {
       this.#gotEnd = true;
       this.handlers.end();
       this.closeIfDone();

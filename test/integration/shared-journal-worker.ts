@@ -1,10 +1,6 @@
 import { openSharedEngine } from '../../src/host/engine/open-shared-engine.ts';
+import { nodePorts } from '../../src/ports/node/index.ts';
 import type { EngineRole } from '../../src/host/engine/seat.ts';
-import { nodeClock } from '../../src/ports/node/clock.ts';
-import { nodeDisk } from '../../src/ports/node/disk.ts';
-import { createNodeNetwork } from '../../src/ports/node/network.ts';
-import { createNodeProcess } from '../../src/ports/node/process.ts';
-import { createNodeRandom } from '../../src/ports/node/random.ts';
 
 /** One process of `shared-journal.test.ts`: shares the engine, writes when told, and stops itself at the armed place. */
 export type StopPlace = 'beforeWrite' | 'afterSync' | 'beforeAcknowledge';
@@ -27,7 +23,7 @@ function stopAt(place: StopPlace): () => Promise<void> {
   };
 }
 
-const ports = { clock: nodeClock, random: createNodeRandom(), network: createNodeNetwork(), disk: nodeDisk, process: createNodeProcess() };
+const ports = nodePorts();
 const hooks = { beforeWrite: stopAt('beforeWrite'), afterSync: stopAt('afterSync'), beforeAcknowledge: stopAt('beforeAcknowledge') };
 const engine = await openSharedEngine({ ports, directory, role, name, silenceMs: 800, deadlineMs: 10_000, journal: { hooks } });
 

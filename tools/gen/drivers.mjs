@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const kinds = ['state', 'pubsub', 'bindings', 'secretstores', 'configuration', 'lock', 'crypto', 'middleware'];
+const kinds = ['state', 'pubsub', 'bindings', 'secretstores', 'configuration', 'lock', 'crypto', 'middleware', 'nameresolution'];
 
 /** `{ folder, kind, types }` of one driver's index.ts; undefined when the folder holds no component driver (an engine, a resolver). */
 export function readDefinition(folder, source) {

@@ -6,11 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StartHost } from '../../host/host-api.ts';
 import type { Child, Ports } from '../../kernel/ports.ts';
-import { nodeClock } from '../../ports/node/clock.ts';
-import { nodeDisk } from '../../ports/node/disk.ts';
-import { createNodeNetwork } from '../../ports/node/network.ts';
+import { nodePorts } from '../../ports/node/index.ts';
 import { createNodeProcess } from '../../ports/node/process.ts';
-import { createNodeRandom } from '../../ports/node/random.ts';
 import { main } from '../main.ts';
 import { identify, RunRegistration, type RegisteredApp, type RunRecord } from '../run-registry.ts';
 
@@ -33,7 +30,7 @@ beforeEach(async () => {
     writeOut: (text: string) => void out.push(text),
     writeErr: (text: string) => void err.push(text),
   };
-  ports = { clock: nodeClock, random: createNodeRandom(), network: createNodeNetwork(), disk: nodeDisk, process };
+  ports = { ...nodePorts(), process };
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 

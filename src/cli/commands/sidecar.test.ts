@@ -4,10 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { HostOptions, RunningHost, StartHost } from '../../host/host-api.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Ports, ProcessSignal } from '../../kernel/ports.ts';
+import { nodePorts } from '../../ports/node/index.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
-import { createNodeNetwork } from '../../ports/node/network.ts';
 import { createNodeProcess } from '../../ports/node/process.ts';
-import { createNodeRandom } from '../../ports/node/random.ts';
 import { createMemoryDisk } from '../../testing/memory-disk.ts';
 import { main } from '../main.ts';
 
@@ -27,7 +26,7 @@ function sidecar(args: readonly string[], startHost: StartHost) {
     writeErr: (text: string) => void err.push(text),
   };
   const disk = createMemoryDisk();
-  const ports: Ports = { clock: nodeClock, random: createNodeRandom(), network: createNodeNetwork(), disk, process };
+  const ports: Ports = { ...nodePorts(), disk, process };
   const code = main(['sidecar', ...args], { ports, loadHost: async () => startHost, version: '9.9.9' });
   return { code, err, disk, signals };
 }

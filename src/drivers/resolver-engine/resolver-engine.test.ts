@@ -1,57 +1,62 @@
 import { describe, expect, it } from 'vitest';
-import { createFakeClock } from '../../testing/fake-clock.ts';
-import { silentLogger } from '../../kernel/log.ts';
+import type { Engine } from '../../contracts/engine.ts';
 import type { Endpoint } from '../../contracts/resolver.ts';
+import { silentLogger } from '../../kernel/log.ts';
+import { createFakeClock } from '../../testing/fake-clock.ts';
+import { resolverSuite } from '../../testing/resolver-suite.ts';
 import { createMemoryContents, createMemoryEngine } from '../engine-memory/memory-engine.ts';
 import { createEngineRegistry } from './engine-registry.ts';
 
-const endpoint = (instance: string): Endpoint => ({
-  appId: 'a',
-  namespace: 'n',
-  instance,
-  local: { path: `/${instance}` },
-});
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 function machine() {
   const clock = createFakeClock();
   const contents = createMemoryContents();
-  const registry = () => createEngineRegistry({ engine: createMemoryEngine({ clock, contents }), clock, log: silentLogger, ttlMs: 9_000 });
-  return { clock, registry };
+  const state = { failing: false };
+  const failing = <T>(call: () => Promise<T>): Promise<T> => (state.failing ? Promise.reject(new Error('the owner is gone')) : call());
+  const registry = () => {
+    const memory = createMemoryEngine({ clock, contents });
+    const engine: Engine = new Proxy(memory, {
+      get(target, member) {
+        if (member === 'range') return (request: Parameters<Engine['range']>[0]) => failing(() => target.range(request));
+        const value = Reflect.get(target, member) as unknown;
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    return createEngineRegistry({ engine, clock, log: silentLogger, ttlMs: 9_000 });
+  };
+  return { clock, registry, state };
 }
 
-describe('the registry over the engine', () => {
-  it('finds what another process announced, and tells when it leaves', async () => {
-    const { registry } = machine();
-    const [here, there] = [registry(), registry()];
-    expect(await here.resolve('a', 'n')).toEqual({ endpoints: [], source: 'engine' });
-    const leave = await there.announce(endpoint('one'));
-    expect(await here.resolve('a', 'n')).toEqual({ endpoints: [endpoint('one')], source: 'engine' });
-    expect((await here.resolve('a', 'other')).endpoints).toEqual([]);
-    expect(await here.list()).toHaveLength(1);
-    await leave();
-    await here.close();
-    expect((await registry().resolve('a', 'n')).endpoints).toEqual([]);
-  });
-
-  it('forgets an instance that stopped renewing within its time to live, and keeps one that lives', async () => {
-    const { clock, registry } = machine();
-    const [watcher, dying, living] = [registry(), registry(), registry()];
-    await dying.announce(endpoint('dying'));
-    await living.announce(endpoint('living'));
-    expect((await watcher.resolve('a', 'n')).endpoints).toHaveLength(2);
-    const changes: string[] = [];
-    watcher.onChange((appId) => changes.push(appId));
-    await dying.close();
-    for (let i = 0; i < 8; i++) {
-      clock.advance(3_000);
-      await settled();
-    }
-    expect((await watcher.resolve('a', 'n')).endpoints.map(({ instance }) => instance)).toEqual(['living']);
-    expect(changes).toContain('a');
-  });
+resolverSuite({
+  name: 'engine',
+  can: ['announce', 'namespaces', 'facts', 'list', 'stale'],
+  leaseMs: 18_000,
+  rig: async () => {
+    const { clock, registry, state } = machine();
+    return {
+      open: async () => registry(),
+      async pass(ms) {
+        clock.advance(ms);
+        await turn();
+      },
+      async fail() {
+        state.failing = true;
+        return async () => {
+          state.failing = false;
+        };
+      },
+      close: async () => {},
+    };
+  },
 });
 
-/** Lets the commits that a timer started come through. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
+describe('the registry over the engine', () => {
+  it('keeps the sockets of this machine, which other registries leave out', async () => {
+    const { registry } = machine();
+    const endpoint: Endpoint = { appId: 'a', namespace: 'n', instance: 'i', local: { path: '/i' } };
+    const [here, there] = [registry(), registry()];
+    await there.announce(endpoint);
+    expect((await here.resolve('a', 'n')).endpoints).toEqual([endpoint]);
+  });
+});

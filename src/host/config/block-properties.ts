@@ -20,4 +20,5 @@ export const blockProperties: Readonly<Record<DriverKind, readonly string[]>> = 
   lock: ['keyPrefix'],
   crypto: [],
   middleware: [],
+  nameresolution: [],
 };

@@ -28,7 +28,7 @@ export function serveCalls<Peer>(clock: Clock, arrivals: Arrivals<Peer>): (call:
     try {
       const call = readCallFields(incoming.fields);
       const arrival = arrivals(call, incoming.peer);
-      if (call.kind === 'grpc') serveGrpc(clock, incoming, { call, arrival });
+      if (call.kind === 'grpc') serveGrpc(incoming, { call, arrival });
       else serveInvoke(clock, incoming, { call, arrival });
     } catch (error) {
       incoming.body.discard();
@@ -76,13 +76,12 @@ function refuse({ stream }: MuxCall<unknown>, error: ProaError): void {
 }
 
 // gRPC's code is loaded with the first such call.
-function serveGrpc(clock: Clock, incoming: MuxCall<unknown>, { call, arrival }: Arrived): void {
+function serveGrpc(incoming: MuxCall<unknown>, { call, arrival }: Arrived): void {
   const headers = readHeaders(incoming.fields, { caller: arrival.caller, appId: call.appId });
   void Promise.all([import('../../wire/grpc/proxy.ts'), import('../../wire/mux/http2-stream.ts')]).then(
     ([{ proxyStream }, { acceptHttp2Stream }]) => {
       const { stream, attach } = acceptHttp2Stream(incoming);
       const proxied = proxyStream(stream, {
-        clock,
         headers,
         client: { raw: (_headers, handlers) => arrival.app.proxy(headers, arrival.caller, handlers) },
       });

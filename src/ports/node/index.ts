@@ -1,11 +1,13 @@
 import type { Ports } from '../../kernel/ports.ts';
 import { nodeClock } from './clock.ts';
+import { createNodeDatagrams } from './datagrams.ts';
 import { nodeDisk } from './disk.ts';
+import { createNodeDns } from './dns.ts';
 import { createNodeNetwork, type NodeNetworkOptions } from './network.ts';
 import { createNodeProcess } from './process.ts';
 import { createNodeRandom } from './random.ts';
 
-/** The real world: the machine's clock, random source, sockets, files and processes. */
+/** The real world: the machine's clock, random source, sockets, name servers, files and processes. */
 export function nodePorts(options: { readonly network?: NodeNetworkOptions } = {}): Ports {
   return {
     clock: nodeClock,
@@ -13,5 +15,7 @@ export function nodePorts(options: { readonly network?: NodeNetworkOptions } = {
     network: createNodeNetwork(options.network),
     disk: nodeDisk,
     process: createNodeProcess(),
+    dns: createNodeDns(),
+    datagrams: createNodeDatagrams(),
   };
 }

@@ -1,6 +1,7 @@
 import type { Disk, DiskFile, Ports, ProcessPort, Random } from '../../kernel/ports.ts';
 import { createSimulatedDisk, seededRandom, type SimulatedDisk } from './disk.ts';
 import { createSimulatedNetwork, type SimulatedNetwork } from './network.ts';
+import { createMemoryDatagrams, createMemoryDns, type MemoryDatagrams, type MemoryDns } from '../memory-names.ts';
 import { createSimulatedTime, type SimulatedTime } from './time.ts';
 
 export interface SimulatedMachineOptions {
@@ -34,6 +35,9 @@ export interface SimulatedMachine {
   readonly network: SimulatedNetwork;
   readonly disk: SimulatedDisk;
   readonly random: Pick<Random, 'u32'>;
+  /** The name servers and the datagrams that its processes see. */
+  readonly dns: MemoryDns;
+  readonly datagrams: MemoryDatagrams;
   /** Starts a process; a name is used once. */
   start(name: string): SimulatedProcess;
   /** Every process dies, and the disk forgets what was not synced. */
@@ -60,6 +64,7 @@ export function createSimulatedMachine(options: SimulatedMachineOptions): Simula
       return new Promise((resolve) => void hardware.timer(delayMs, resolve));
     },
   });
+  const [dns, datagrams] = [createMemoryDns(), createMemoryDatagrams()];
   const running = new Set<SimulatedProcess>();
   let pid = 100;
   const alive = (asked: number): boolean =>
@@ -69,8 +74,10 @@ export function createSimulatedMachine(options: SimulatedMachineOptions): Simula
     network,
     disk,
     random,
+    dns,
+    datagrams,
     start(name) {
-      const process = startProcess({ name, pid: pid++, seed: random.u32(), time, network, disk, options, alive });
+      const process = startProcess({ name, pid: pid++, seed: random.u32(), time, network, disk, options, alive, dns, datagrams });
       running.add(process);
       return process;
     },
@@ -92,9 +99,11 @@ interface Start {
   readonly disk: SimulatedDisk;
   readonly options: SimulatedMachineOptions;
   readonly alive: (pid: number) => boolean;
+  readonly dns: MemoryDns;
+  readonly datagrams: MemoryDatagrams;
 }
 
-function startProcess({ name, pid, seed, time, network, disk, options, alive }: Start): SimulatedProcess {
+function startProcess({ name, pid, seed, time, network, disk, options, alive, dns, datagrams }: Start): SimulatedProcess {
   let state: SimulatedProcess['state'] = 'running';
   let held: (() => void)[] = [];
   const gate = (): Promise<void> | undefined => (state === 'running' ? undefined : new Promise((resolve) => void held.push(resolve)));
@@ -110,6 +119,8 @@ function startProcess({ name, pid, seed, time, network, disk, options, alive }: 
       network: network.node(name),
       disk: gatedDisk(disk, gate, options.answerBeforeSync === true),
       process: processStub(name, pid, alive),
+      dns,
+      datagrams: datagrams.machine('10.0.0.1'),
     },
     kill() {
       state = 'dead';

@@ -38,6 +38,8 @@ async function rig(
   return { server, clock, errors, dial: () => network.connect(address) as MemoryConnection };
 }
 
+/** Connections that write nothing hear from the server once they are open. */
+const opened = (): Promise<void> => Promise.resolve();
 const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
 const statuses = (connection: MemoryConnection): string[] =>
   [...connection.received().matchAll(/^HTTP\/1\.1 (\d+)/gm)].map((match) => match[1] as string);
@@ -244,6 +246,7 @@ describe('limits on a fake clock', () => {
     const silent = dial();
     const slow = dial();
     const drip = dial();
+    await opened();
     slow.write('GET / HT');
     clock.advance(9_000);
     slow.write('TP/1.1\r\nHost: a\r\nx: ');
@@ -311,6 +314,7 @@ describe('limits on a fake clock', () => {
     const { dial, server } = await rig((_request, response) => response.send(200, []), { connectionsMax: 2 });
     const kept = [dial(), dial()];
     const third = dial();
+    await opened();
     expect([statuses(third), third.ended]).toEqual([['503'], true]);
     for (const connection of kept) connection.write(get('/'));
     expect(kept.map(statuses)).toEqual([['200'], ['200']]);

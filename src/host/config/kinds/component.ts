@@ -71,7 +71,7 @@ const kinds = [
   'middleware',
 ] as const satisfies readonly DriverKind[];
 /** Categories of Dapr that have no contract here. */
-const otherCategories = ['conversation', 'workflow', 'nameresolution', 'wasm'];
+const otherCategories = ['conversation', 'workflow', 'wasm'];
 
 /** Reads a Component. Undefined: it was wrong or is of a category that is not supported, and that is reported. */
 export function readComponent(node: YamlNode, reading: Reading): ComponentResource | undefined {
@@ -81,6 +81,12 @@ export function readComponent(node: YamlNode, reading: Reading): ComponentResour
   const typeAt = valueAt(node, 'spec', 'type')?.span ?? node.span;
   const category = spec.type.split('.')[0] as string;
   const kind = kinds.find((known) => known === category);
+  if (category === 'nameresolution') {
+    const message = `component "${written.metadata.name}": a resolver is no component`;
+    const help = 'name it in `spec.nameResolution` of the Configuration';
+    reading.problems.push({ severity: 'error', code: 'config.unknown-type', message, at: typeAt, help });
+    return undefined;
+  }
   if (kind === undefined) {
     if (otherCategories.includes(category)) {
       const message = `component "${written.metadata.name}": components of type ${category} are not supported yet`;

@@ -1,0 +1,133 @@
+import * as v from 'valibot';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Endpoint } from '../../contracts/resolver.ts';
+import { createHttpClient } from '../../host/http-client.ts';
+import { nodePorts } from '../../ports/node/index.ts';
+import { recordingLogger, testDriverContext } from '../../testing/driver-context.ts';
+import { resolverSuite } from '../../testing/resolver-suite.ts';
+import { findProgram, startProgram, type ServerProcess } from '../../testing/server-process.ts';
+import driver from './index.ts';
+
+const etcd = findProgram('etcd');
+if (etcd === undefined) console.log('skipped: etcd not found');
+
+const ports = nodePorts();
+const http = createHttpClient({ ports });
+afterAll(() => http.close());
+const lines: string[] = [];
+const context = testDriverContext({ clock: ports.clock, network: ports.network, http, log: recordingLogger(lines) });
+const open = (metadata: Record<string, string>) => driver.open(v.parse(driver.config, metadata), context);
+const wait = (ms: number) => new Promise<void>((resolve) => void ports.clock.timer(ms, resolve));
+const endpoint: Endpoint = { appId: 'a', namespace: 'n', instance: 'one', mesh: { host: '10.0.0.1', port: 1 } };
+
+describe.runIf(etcd !== undefined)('etcd, the real server', () => {
+  let server: ServerProcess;
+  let prefixes = 0;
+  const url = () => `http://127.0.0.1:${server.port}`;
+  beforeAll(async () => {
+    server = await startProgram({
+      command: etcd as string,
+      args: ({ directory, port, otherPort }) => [
+        '--data-dir',
+        `${directory}/data`,
+        '--listen-client-urls',
+        `http://127.0.0.1:${port}`,
+        '--advertise-client-urls',
+        `http://127.0.0.1:${port}`,
+        '--listen-peer-urls',
+        `http://127.0.0.1:${otherPort}`,
+        '--initial-advertise-peer-urls',
+        `http://127.0.0.1:${otherPort}`,
+        '--initial-cluster',
+        `default=http://127.0.0.1:${otherPort}`,
+        '--heartbeat-interval',
+        '20',
+        '--election-timeout',
+        '100',
+      ],
+      ready: async (port) => (await fetch(`http://127.0.0.1:${port}/health`)).ok,
+    });
+  }, 60_000);
+  afterAll(() => server.destroy());
+
+  resolverSuite({
+    name: 'etcd',
+    can: ['announce', 'namespaces', 'facts', 'list', 'stale'],
+    leaseMs: 5_000,
+    rig: async () => {
+      const prefix = `/suite/${prefixes++}`;
+      return {
+        open: () => open({ endpoints: url(), prefix, ttl: '2s' }),
+        pass: wait,
+        async fail() {
+          await server.stop();
+          return () => server.start();
+        },
+        close: async () => {},
+      };
+    },
+  });
+
+  it('goes on with the next member when one does not answer', async () => {
+    const registry = await open({ endpoints: `http://127.0.0.1:1,${url()}`, prefix: '/members' });
+    await registry.announce(endpoint);
+    expect((await registry.resolve('a', 'n')).endpoints).toEqual([endpoint]);
+    await registry.close();
+  });
+
+  it('leaves out what strangers wrote, and keeps names that would be paths apart', async () => {
+    const registry = await open({ endpoints: url(), prefix: '/strangers/' });
+    const put = (key: string, value: string) =>
+      fetch(`${url()}/v3/kv/put`, { method: 'POST', body: JSON.stringify({ key: btoa(key), value: btoa(value) }) });
+    await put('/strangers/n/a/x', 'no json');
+    await put('/strangers/n/a/y', JSON.stringify({ ...endpoint, http: { path: '/etc/socket' }, mesh: { host: 'h', port: 0 } }));
+    await put('/strangers/n/a/z', JSON.stringify({ ...endpoint, http: { path: '/etc/socket' } }));
+    await registry.announce({ ...endpoint, appId: 'a/b', namespace: 'n/../m' });
+    expect((await registry.resolve('a', 'n')).endpoints).toEqual([endpoint]);
+    expect((await registry.resolve('a/b', 'n/../m')).endpoints).toHaveLength(1);
+    expect((await registry.resolve('b', 'n/../m/a')).endpoints).toEqual([]);
+    await registry.close();
+  });
+
+  it('writes its keys again when the server has forgotten the lease', async () => {
+    const registry = await open({ endpoints: url(), prefix: '/forgotten', ttl: '2s' });
+    await registry.announce(endpoint);
+    const { leases } = (await (await fetch(`${url()}/v3/lease/leases`, { method: 'POST', body: '{}' })).json()) as {
+      leases: { ID: string }[];
+    };
+    for (const { ID } of leases) await fetch(`${url()}/v3/lease/revoke`, { method: 'POST', body: JSON.stringify({ ID }) });
+    expect(await registry.list()).toEqual([]);
+    await expect.poll(() => registry.list(), { timeout: 10_000 }).toHaveLength(1);
+    await registry.close();
+  });
+
+  it('answers with what the server said when it refuses', async () => {
+    const registry = await open({ endpoints: url(), username: 'u', password: 'canary' });
+    const failure = await registry.announce(endpoint).catch((error: unknown) => error as Error);
+    expect(String(failure)).toMatch(/refuses the user/);
+    expect(String(failure)).not.toContain('canary');
+    await registry.close();
+  });
+});
+
+describe('etcd, its configuration', () => {
+  it.each([
+    [{ endpoints: ' , ' }, /names no member/],
+    [{ endpoints: 'localhost:2379' }, /neither http nor https/],
+    [{ username: 'u' }, /need each other/],
+    [{ certificate: 'PEM' }, /need each other/],
+  ])('refuses %j', async (metadata: Record<string, string>, message) => {
+    await expect(open(metadata)).rejects.toMatchObject({
+      code: 'component.init-failed',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('tells that it cannot be asked when nobody listens', async () => {
+    const registry = await open({ endpoints: 'http://127.0.0.1:1' });
+    await expect(registry.resolve('a', 'n')).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(registry.announce({ appId: 'a', namespace: 'n', instance: 'i' })).rejects.toThrow('no address for other machines');
+    await registry.close();
+    expect(lines.some((line) => line.includes('the watch of etcd broke'))).toBe(true);
+  });
+});

@@ -1,0 +1,79 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A server program of one test file, with a directory and a port of its own. */
+export interface ServerProcess {
+  readonly port: number;
+  /** SIGKILL. */
+  stop(): Promise<void>;
+  /** Again, on the same port and directory. */
+  start(): Promise<void>;
+  /** Stops it and removes its directory. */
+  destroy(): Promise<void>;
+}
+
+export interface ServerProgram {
+  readonly command: string;
+  args(place: { readonly directory: string; readonly port: number; readonly otherPort: number }): readonly string[];
+  /** True when it answers. */
+  ready(port: number): Promise<boolean>;
+}
+
+/** The path of a program; undefined when it is not installed. */
+export function findProgram(name: string): string | undefined {
+  return (process.env['PATH'] ?? '')
+    .split(':')
+    .concat('/usr/bin', '/usr/sbin')
+    .map((directory) => join(directory, name))
+    .find((path) => existsSync(path));
+}
+
+/** Starts it and waits until it answers; fails when it ends before that, or after a minute. */
+export async function startProgram({ command, args, ready }: ServerProgram): Promise<ServerProcess> {
+  const directory = mkdtempSync(join(tmpdir(), 'proa-server-'));
+  const [port, otherPort] = [await freePort(), await freePort()];
+  let child: ChildProcess | undefined;
+  const start = async (): Promise<void> => {
+    const started = spawn(command, [...args({ directory, port, otherPort })], { cwd: directory, stdio: 'ignore' });
+    child = started;
+    for (let tries = 0; tries < 600; tries++) {
+      if (started.exitCode !== null) throw new Error(`${command} ended with ${started.exitCode}`);
+      if (await ready(port).catch(() => false)) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`${command} does not answer`);
+  };
+  const stop = async (): Promise<void> => {
+    const running = child;
+    child = undefined;
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
+    const ended = new Promise((resolve) => running.once('exit', resolve));
+    running.kill('SIGKILL');
+    await ended;
+  };
+  await start();
+  return {
+    port,
+    start,
+    stop,
+    async destroy() {
+      await stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
