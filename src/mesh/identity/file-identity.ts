@@ -93,11 +93,11 @@ class FileIdentity implements IdentitySource {
     const { log, ports } = this.#options;
     try {
       const next = await readFiles(this.#options);
-      this.#problem = '';
       if (this.#closed || same(next, this.#document)) {
         this.#warnBeforeExpiry(ports.clock.now());
         return;
       }
+      this.#problem = '';
       this.#document = next;
       log.info('the certificate files were renewed', {
         identity: spiffeId(this.identity),

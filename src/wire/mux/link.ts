@@ -87,7 +87,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
       end: () => this.#ended(),
       drain: () => this.#drained(),
       close: (error) => this.#gone(error),
-      open: () => this.#greet(),
+      ...(dialled ? { open: () => this.#greet() } : {}),
     };
     if (!dialled) this.#greet();
   }
@@ -137,8 +137,8 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
 
   /** Cuts the connection off. */
   destroy(error: ProaError): void {
-    this.connection.destroy();
     this.#shut(error);
+    this.connection.destroy();
   }
 
   // Timed
