@@ -7,7 +7,15 @@ import { issueLeaf, issueRoot } from '../../src/mesh/identity/certificate.ts';
 import { spiffeId } from '../../src/mesh/identity/spiffe-id.ts';
 import { createKeyPair, type KeyPair } from '../../src/mesh/identity/x509.ts';
 import { nodePorts } from '../../src/ports/node/index.ts';
-import { createMachine, eventually, startSidecar, type SidecarOptions, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
+import {
+  createMachine,
+  eventually,
+  freePort,
+  startSidecar,
+  type SidecarOptions,
+  type TestMachine,
+  type TestSidecar,
+} from '../compat/sidecar.ts';
 import { refereeClient, refereeServer, refereeService, refereeUnary } from '../fixtures/grpc-echo.ts';
 
 // Runtimes in processes of their own that reach each other over TCP and TLS with certificates, or by the socket of the machine: everything but who
@@ -265,6 +273,32 @@ describe('runtimes over TLS', () => {
     await eventually(() => running.calls > after + 50, 'calls go on');
     expect((await running.stop()).failures).toEqual([]);
     expect((await slow).status).toBe(200);
+  });
+
+  it('reach each other from machine to machine, each with an engine of its own, by a static list', async () => {
+    const [here, there] = [machine(), machine()];
+    const app = await httpApp('b');
+    closers.push(() => app.server.close());
+    const identities = join(here.directory, 'identities');
+    issuer(identities).write(['a', 'b']);
+    const port = await freePort();
+    const config = join(here.directory, 'discovery.yaml');
+    const nameResolution = { component: 'proa.static', configuration: { apps: { b: [`127.0.0.1:${port}`] } } };
+    writeFileSync(
+      config,
+      JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Configuration', metadata: { name: 'discovery' }, spec: { nameResolution } }),
+    );
+    await sidecar({
+      appId: 'b',
+      appPort: app.port,
+      machine: there,
+      flags: ['--dapr-internal-grpc-port', port, '--identity-dir', identities],
+    });
+    const caller = await sidecar({ appId: 'a', machine: here, flags: ['--config', config, '--identity-dir', identities] });
+    const answer = await caller.get('/v1.0/invoke/b/method/look');
+    expect(await answer.json()).toMatchObject({ headers: { 'dapr-caller-app-id': 'a', 'dapr-callee-app-id': 'b' } });
+    const other = await sidecar({ appId: 'a', machine: here, flags: ['--config', config] });
+    expect(await (await other.get('/v1.0/invoke/b/method/look')).text()).toContain('not issued by an authority that is trusted here');
   });
 
   it('take new certificates and a new authority from files, and lose no call', async () => {
