@@ -4,7 +4,6 @@ import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Address, Ports } from '../kernel/ports.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import { createHttpClient } from './http-client.ts';
@@ -18,8 +17,7 @@ import { HostedApp, loadOptions } from './hosted-app.ts';
 import { appendTo } from './log-file.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngine } from './machine-engine.ts';
-import { servePeers } from './peer-server.ts';
-import { listenLazily } from './lazy-listener.ts';
+import { openPeers } from './peers.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
 
@@ -66,7 +64,7 @@ class Host implements RunningHost {
     this.#drivers = await findDrivers(this.#options.ports, this.#log);
     const loaded = await this.#loadAll();
     const machine = await this.#openMachine();
-    const peers = await this.#openPeers(machine);
+    const peers = await openPeers(this.#options.ports, machine, this.#owner);
     for (const [i, spec] of this.#options.apps.entries()) {
       const app = new HostedApp({
         ...this.#options,
@@ -153,22 +151,6 @@ class Host implements RunningHost {
     return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers };
   }
 
-  async #openPeers(machine: Machine): Promise<{ http: Address; grpc: Address }> {
-    const { ports } = this.#options;
-    const id = `${ports.process.pid}-${ports.random.u32().toString(36)}`;
-    // Short, because a socket's path has at most 107 bytes; private, because whoever can connect is believed.
-    const directory = `${ports.process.temporaryDirectory()}/proa-peers-${await userName(ports)}`;
-    await ports.disk.makeDirectory(directory, 0o700);
-    const peers = { http: { path: `${directory}/${id}.http` }, grpc: { path: `${directory}/${id}.grpc` } };
-    const server = await servePeers(ports, peers.http, machine);
-    this.#owner.own('peers', () => server.close());
-    const grpc = await listenLazily(ports.network, peers.grpc, async () =>
-      (await import('./grpc-proxy.ts')).createGrpcPeerServer(ports, machine),
-    );
-    this.#owner.own('gRPC peers', () => grpc.drain());
-    return peers;
-  }
-
   // A sidecar's log is its standard output (or a file); `run` prints the lines of many apps itself.
   #writer(appId: string): (line: string) => void {
     const { ports, shared, events } = this.#options;
@@ -190,10 +172,4 @@ class Host implements RunningHost {
       write: this.#writer(appId),
     });
   }
-}
-
-function userName(ports: Ports): Promise<string> {
-  return Promise.resolve(
-    (ports.process.env('USER') ?? ports.process.env('LOGNAME') ?? 'me').replace(/[^A-Za-z0-9_-]/g, '').slice(0, 24) || 'me',
-  );
 }

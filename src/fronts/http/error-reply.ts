@@ -6,7 +6,11 @@ export function errorReply(error: ProaError, headers: readonly string[] = []): R
   const { spec } = error;
   const details = errorDetails(error);
   const document = { errorCode: spec.errorCode, message: error.message, ...(details.length > 0 ? { details } : {}) };
-  return { status: spec.http, headers: ['content-type', 'application/json', ...headers], body: JSON.stringify(document) };
+  return {
+    status: spec.http,
+    headers: ['content-type', 'application/json', 'x-proa-error', error.code, ...headers],
+    body: JSON.stringify(document),
+  };
 }
 
 const typeUrl = 'type.googleapis.com/google.rpc.';
