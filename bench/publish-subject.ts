@@ -9,7 +9,7 @@ import { EngineBroker } from '../src/drivers/pubsub-engine/broker.ts';
 import { engineBrokerConfig } from '../src/drivers/pubsub-engine/config.ts';
 import { createPubSubBlock } from '../src/blocks/pubsub/index.ts';
 import { createTemplates, wrapEvent } from '../src/blocks/pubsub/envelope.ts';
-import { isJson } from '../src/blocks/pubsub/json-scan.ts';
+import { isJson } from '../src/kernel/json-scan.ts';
 import { createCall, type Call } from '../src/kernel/call.ts';
 import { silentLogger } from '../src/kernel/log.ts';
 import type { Ports } from '../src/kernel/ports.ts';

@@ -40,7 +40,13 @@ const block = createInvokeBlock(
 );
 const router = createRouter(apiRoutes);
 const caller = { appId: 'bench', namespace: '' };
-const answerer = createAnswerer({ router, blocks: { invoke: block } as unknown as Blocks, caller, bodyBytesMax: 1e6, invocations: true });
+const answerer = createAnswerer({
+  blocks: { invoke: block } as unknown as Blocks,
+  caller,
+  bodyBytesMax: 1e6,
+  clock: ports.clock,
+  invocations: true,
+});
 const frontMetrics = createFrontMetrics(metrics);
 const headers = ['host', '127.0.0.1:3500', 'user-agent', 'bench', 'accept', '*/*'];
 const operation = { block: 'invoke', name: 'call', idempotent: false };

@@ -19,14 +19,19 @@ function buildLibrary() {
   return dropComments();
 }
 
-// Declarations keep their comments, which editors show; in the code they would only be weight to download.
+// Declarations keep their comments, which editors show; in the code they would only be weight to download, and in those of messages
+// they repeat the field's name.
 async function dropComments() {
   const dist = join(root, 'dist');
-  const files = readdirSync(dist, { recursive: true }).filter((file) => file.endsWith('.js') && !/^(bin|demo)\b/.test(file));
-  for (const file of files) {
+  const files = readdirSync(dist, { recursive: true }).filter((file) => !/^(bin|demo)\b/.test(file));
+  for (const file of files.filter((name) => name.endsWith('.js'))) {
     const path = join(dist, file);
     const { code } = await transform(readFileSync(path, 'utf8'), { format: 'esm', target: 'node20.19', legalComments: 'none' });
     writeFileSync(path, code);
+  }
+  for (const file of files.filter((name) => /^gen\b.*\.d\.ts$/.test(name))) {
+    const path = join(dist, file);
+    writeFileSync(path, readFileSync(path, 'utf8').replaceAll(/^\s*\/\*\*[\s\S]*?\*\/\n/gm, ''));
   }
 }
 

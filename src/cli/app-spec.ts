@@ -81,13 +81,18 @@ export function specFromFlags(id: string, values: FlagValues, system: ProcessPor
 }
 
 /** What flags say about the process as a whole. */
-export function settingsFromFlags(values: FlagValues, more: Pick<HostSettings, 'dataDirectory' | 'mode' | 'logFormat'>): HostSettings {
+export function settingsFromFlags(
+  values: FlagValues,
+  more: Pick<HostSettings, 'dataDirectory' | 'mode' | 'logFormat' | 'database'>,
+): HostSettings {
   const file = values['log-file'];
   const block = values['dapr-block-shutdown-duration'];
+  const identity = values['identity-dir'];
   return {
     ...more,
     logLevel: sure(values, 'log-level') as HostSettings['logLevel'],
     ...(file && { logFile: file }),
+    ...(identity && { identityDirectory: identity }),
     graceMs: sure(values, 'dapr-graceful-shutdown-seconds') * 1000,
     ...(block !== undefined && { blockShutdownMs: block }),
   };

@@ -5,7 +5,7 @@ import type { FlagName } from './flags.ts';
 export interface Command {
   readonly name: string;
   readonly aliases?: readonly string[];
-  readonly group: 'Start' | 'Look' | 'Poke' | 'Help';
+  readonly group: 'Start' | 'Look' | 'Poke' | 'Data' | 'Help';
   readonly summary: string;
   readonly usage: string;
   readonly examples: readonly string[];

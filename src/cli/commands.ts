@@ -10,6 +10,8 @@ const runFlags: readonly FlagName[] = [
   'restart',
   'no-restart',
   'data-dir',
+  'engine',
+  'identity-dir',
   'kubernetes',
   'runtime-path',
   ...sidecarFlags.filter((name) => !notOfRun.includes(name)),
@@ -38,7 +40,7 @@ export const commands: readonly Command[] = [
     summary: 'Start the sidecar of one application; takes every flag of daprd',
     usage: 'proa sidecar --app-id <id> [flags]',
     examples: ['proa sidecar --app-id orders --app-port 3000 --resources-path ./components'],
-    flags: ['data-dir', 'version', ...sidecarFlags],
+    flags: ['data-dir', 'engine', 'identity-dir', 'version', ...sidecarFlags],
     load: () => import('./commands/sidecar.ts'),
   },
   {
@@ -96,6 +98,19 @@ export const commands: readonly Command[] = [
     examples: ['proa publish -i orders --pubsub pubsub --topic placed --data \'{"id":1}\''],
     flags: ['publish-app-id', 'pubsub', 'topic', 'data', 'data-file', 'metadata', 'timeout'],
     load: () => import('./commands/publish.ts'),
+  },
+  {
+    name: 'engine',
+    group: 'Data',
+    summary: 'Back up, restore or move what is stored',
+    usage: 'proa engine <backup|restore|copy> [flags]',
+    examples: [
+      'proa engine backup --to backup-monday',
+      'proa engine restore --from backup-monday --data-dir data',
+      'proa engine copy --to postgres://proa@db.example/proa',
+    ],
+    flags: ['data-dir', 'from', 'to'],
+    load: () => import('./commands/engine.ts'),
   },
   {
     name: 'doctor',

@@ -152,7 +152,19 @@ export const flags = {
     doc: 'Where data is kept (default: .proa/data beside a run file, otherwise the state directory of this user)',
     value: 'dir',
   },
+  engine: {
+    type: 'text',
+    doc: 'Where embedded components keep their data: journal, a PostgreSQL URL without a password, or @file with a URL (also: PROA_ENGINE)',
+    value: 'url',
+  },
+  'identity-dir': {
+    type: 'text',
+    doc: 'Certificates of the applications from another issuer: tls.crt, tls.key and ca.crt, or a folder with these named as the application (default: an authority of our own)',
+    value: 'dir',
+  },
   // of the other commands
+  from: { type: 'text', doc: 'What to take: a backup, a data directory, a PostgreSQL URL, or @file with one', value: 'place' },
+  to: { type: 'text', doc: 'Where to put it: a directory, a PostgreSQL URL, or @file with one', value: 'place' },
   app: { type: 'text', doc: 'Only this application', value: 'id' },
   once: { type: 'flag', doc: 'Place a few orders, check that all are completed, and end' },
   all: { type: 'flag', doc: 'Every run of this machine' },

@@ -2,7 +2,7 @@ import type { Command } from './command.ts';
 import { flagOf, globalFlags, type FlagName } from './flags.ts';
 import type { Output } from './output.ts';
 
-const groups = ['Start', 'Look', 'Poke', 'Help'] as const;
+const groups = ['Start', 'Look', 'Poke', 'Data', 'Help'] as const;
 
 /** The help of the program. */
 export function programHelp(commands: readonly Command[], output: Output): string {

@@ -93,7 +93,7 @@ describe('the command line', () => {
     expect(await cli(['run'])).toMatchObject({ code: 2, err: expect.stringContaining('nothing to run') });
     const broken = createMemoryDisk({ '/p/proa.yaml': 'apps: { a: { ruun: x } }' });
     const failed = await cli(['run'], { disk: broken });
-    expect(failed).toMatchObject({ code: 2 });
+    expect(failed).toMatchObject({ code: 1 });
     expect(failed.err).toContain('did you mean `run`?');
   });
 

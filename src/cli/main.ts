@@ -68,7 +68,7 @@ async function execute(command: Command, context: CommandContext): Promise<numbe
       // Rendered problems stand by themselves.
       if (output.json) output.error(thrown.message);
       else context.ports.process.writeErr(`${thrown.message}\n`);
-      return exitCodes.usage;
+      return exitCodes.failed;
     }
     output.error(`${thrown.message} [${thrown.code}]`, thrown.hint);
     return exitCodes.failed;

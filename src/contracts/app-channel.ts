@@ -113,6 +113,8 @@ export interface AppChannel {
   /** One verdict per entry; a missing entry means retry. */
   bulkEvent(call: Call<AppBulkEvent>): Promise<ReadonlyMap<string, EventVerdict>>;
   binding(call: Call<BindingEvent & { readonly name: string; readonly route: string }>): Promise<AppBindingAnswer>;
+  /** What the runtime itself asks (config, subscriptions, bindings) fails with `cancelled` from now on: an app that is silent must not hold up a stop. */
+  giveUpQuestions(): void;
   configuration(call: Call<{ readonly store: string; readonly id: string; readonly items: ConfigurationItems }>): Promise<void>;
   close(): Promise<void>;
 }

@@ -19,7 +19,7 @@ const record = v.object({
 });
 
 /** How endpoints are written in registries of other systems: without the sockets of this machine. */
-export function encodeEndpoint({ http: _http, grpc: _grpc, ...shared }: Endpoint): string {
+export function encodeEndpoint({ local: _local, ...shared }: Endpoint): string {
   return JSON.stringify(shared);
 }
 

@@ -2,8 +2,14 @@ import { ProaError } from '../kernel/errors.ts';
 import type { Key } from '../kernel/tuple.ts';
 import { type Engine, engineLimits, type NewLogEntry, type Put } from './engine.ts';
 
+/** An engine that knows the names of its logs, which the contract itself cannot list. */
+export interface CopySource extends Engine {
+  /** Every log that has or had entries. */
+  logNames(): Promise<readonly Key[]>;
+}
+
 export interface CopyOptions {
-  /** Logs to copy: the contract cannot list them, their owners know their names. */
+  /** Logs to copy (see `CopySource`). */
   readonly logs?: readonly Key[];
   /** Called after each batch with what was copied so far. */
   progress?(copied: CopySummary): void;

@@ -15,6 +15,8 @@ export interface Engine {
   readonly kind: string;
   commit(commit: Commit): Promise<CommitResult>;
   get(key: Key): Promise<Entry | undefined>;
+  /** The entry when it can be answered without waiting, because its value is in memory. Undefined says nothing: ask `get`. */
+  peek?(key: Key): Entry | undefined;
   /** Many reads of one instant. */
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]>;
   range(query: RangeQuery): Promise<RangePage>;
@@ -48,6 +50,8 @@ export interface Commit {
   /** Half-open ranges; they are applied before `put`. */
   readonly deleteRange?: readonly { readonly from: Key; readonly to: Key }[];
   readonly append?: readonly Append[];
+  /** Nobody changes the bytes before the answer: an engine that may have to repeat the commit need not copy them. Without it the caller may reuse its buffers at once. */
+  readonly bytesGiven?: true;
 }
 
 /** `version` 0 means "absent"; `head` is the sequence of the last entry ever appended, 0 for none. */

@@ -3,17 +3,15 @@ import type { Address } from '../kernel/ports.ts';
 /** What the registry says about an endpoint: `draining` finishes what it has and takes nothing new. */
 export type EndpointHealth = 'healthy' | 'unhealthy' | 'draining';
 
-/** Where one instance of an app can be reached, and how. At least one of the three addresses is there. */
+/** Where one instance of an app can be reached, and how. At least one of the two addresses is there. */
 export interface Endpoint {
   readonly appId: string;
   readonly namespace: string;
   /** Unique per running instance. */
   readonly instance: string;
-  /** The peer socket of the runtime that hosts it, when that runs on this machine: speaks `wire/http1` there. */
-  readonly http?: Address;
-  /** The peer socket for gRPC, under the same condition. */
-  readonly grpc?: Address;
-  /** Where runtimes of other machines reach the one that hosts it. */
+  /** The socket of the runtime that hosts it, when that runs on this machine: speaks `wire/mux`, and believes who calls. */
+  readonly local?: Address;
+  /** Where runtimes of other machines reach the one that hosts it: `wire/mux` over TLS, each side with a certificate. */
   readonly mesh?: Address;
   /** Absent: healthy, as far as the registry knows. */
   readonly health?: EndpointHealth;

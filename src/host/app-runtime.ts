@@ -24,7 +24,7 @@ import type { DriverIndex } from './config/check-component.ts';
 import type { ComponentResource, LoadedResources } from './config/model.ts';
 import { resolveProperties, resolveValue, type ResolveContext } from './config/resolve-component.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
-import type { createProxyReceive, ProxyReceive } from './grpc-proxy.ts';
+import type { ProxyReceive } from './grpc-proxy.ts';
 import { createGovern } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import type { PolicyDocument } from '../mesh/policy/model.ts';
@@ -114,12 +114,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       components,
       state,
       registry,
-      proxy: lazyProxy({
-        govern: context.govern,
-        appId: spec.id,
-        namespace: spec.namespace,
-        channel: () => (channel?.protocol === 'grpc' ? (channel as GrpcAppChannel) : undefined),
-      }),
+      proxy: lazyProxy(context, () => channel),
       setChannel(next) {
         channel = next;
         state.channel = next;
@@ -193,10 +188,14 @@ function openRegistry(options: AppRuntimeOptions, components: ComponentManager):
 }
 
 // Loaded with the first proxied call, together with the rest of gRPC.
-function lazyProxy(parts: Parameters<typeof createProxyReceive>[0]): ProxyReceive {
+function lazyProxy({ govern, appId, namespace }: BlockContext, channel: () => AppChannel | undefined): ProxyReceive {
   let receive: Promise<ProxyReceive> | undefined;
+  const grpcChannel = (): GrpcAppChannel | undefined => {
+    const now = channel();
+    return now?.protocol === 'grpc' ? (now as GrpcAppChannel) : undefined;
+  };
   return async (headers, caller, handlers) => {
-    receive ??= import('./grpc-proxy.ts').then((loaded) => loaded.createProxyReceive(parts));
+    receive ??= import('./grpc-proxy.ts').then((loaded) => loaded.createProxyReceive({ govern, appId, namespace, channel: grpcChannel }));
     return (await receive)(headers, caller, handlers);
   };
 }

@@ -30,6 +30,8 @@ export function createFunctionChannel(app: App): AppChannel {
       app.configurationChanged(id, items);
       return Promise.resolve();
     },
+    // Questions are answered in the same turn: none is under way.
+    giveUpQuestions() {},
     close: () => Promise.resolve(),
   };
 }

@@ -36,6 +36,7 @@ export const roleOrder = [
   'rate-limit',
   'split',
   'retry',
+  'hedge',
   'breaker',
   'attempt',
   'concurrency',

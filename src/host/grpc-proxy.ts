@@ -6,15 +6,11 @@ import { emptyBody } from '../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
-import { createGrpcClient, type GrpcClient } from '../wire/grpc/client.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/http2/http2.ts';
 import { headerValue } from '../wire/grpc/metadata.ts';
 import { proxyStream } from '../wire/grpc/proxy.ts';
-import { createGrpcServer } from '../wire/grpc/server.ts';
-import { http2Transport } from '../wire/http2/transport.ts';
-import type { Address } from '../kernel/ports.ts';
-import type { ConnectionServer } from './lazy-listener.ts';
-import { elsewhere, type Machine } from './machine.ts';
+import { translated } from '../wire/http2/stable-headers.ts';
+import type { Machine } from './machine.ts';
 
 /** Opens a stream of a proxied call towards an app; fails when access control denies it or the app cannot be reached. */
 export type ProxyReceive = (headers: HeaderList, caller: Caller, handlers: Http2StreamHandlers) => Promise<Http2Stream>;
@@ -26,7 +22,6 @@ const stamped = new Set([
   'dapr-caller-app-id',
   'dapr-caller-namespace',
   'dapr-callee-app-id',
-  'x-proa-instance',
   'connection',
   'te',
 ]);
@@ -39,49 +34,107 @@ export function createProxyReceive(parts: {
   readonly channel: () => GrpcAppChannel | undefined;
 }): ProxyReceive {
   const { govern, appId, namespace, channel } = parts;
-  const admitted = new WeakMap<Call<InvokeRequest>, { headers: HeaderList; handlers: Http2StreamHandlers }>();
-  const opened = new WeakMap<InvokeResponse, Http2Stream>();
-  const service = govern<InvokeRequest, InvokeResponse>(
+  const service = govern<ProxyRequest, ProxyResponse>(
     { block: 'invoke', name: appId, operation: 'proxy', direction: 'inbound' },
-    async (call) => {
+    async ({ input }) => {
       const app = channel();
       if (app === undefined) throw new ProaError('invoke.unreachable', `app "${appId}" does not speak gRPC, or is not connected`);
-      const { headers, handlers } = admitted.get(call) as { headers: HeaderList; handlers: Http2StreamHandlers };
-      const response: InvokeResponse = { status: 200, headers: [], body: emptyBody };
-      opened.set(response, await app.client.raw(headers, handlers));
-      return response;
+      return { status: 200, headers: noHeaders, body: emptyBody, stream: await app.client.raw(input.wire, input.handlers) };
     },
   );
+  const stampsOf = perCaller((caller) => ['te', 'trailers', ...callerStamps(caller), 'dapr-callee-app-id', appId]);
   return async (headers, caller, handlers) => {
+    const watched = new WatchedStream(handlers);
     const path = headerValue(headers, ':path') ?? '';
-    const input = { appId, namespace, httpMethod: 'POST', path: path.slice(1), query: '', headers: [], body: emptyBody, replayable: false };
-    const call = createCall<InvokeRequest>(operation, input, { caller });
-    const restamped = [
-      ...withoutStamps(headers),
-      'te',
-      'trailers',
-      'dapr-caller-app-id',
-      caller.appId,
-      'dapr-caller-namespace',
-      caller.namespace,
-      'dapr-callee-app-id',
-      appId,
-    ];
-    const watched: Http2StreamHandlers = {
-      ...handlers,
-      close(code) {
-        call.end.fire({ ok: code === 0 });
-        handlers.close(code);
+    const call = createCall<ProxyRequest>(
+      operation,
+      {
+        appId,
+        namespace,
+        httpMethod: 'POST',
+        path: path.slice(1),
+        query: '',
+        headers: noHeaders,
+        body: emptyBody,
+        replayable: false,
+        wire: stampsOf(caller)(headers),
+        handlers: watched,
       },
-    };
-    admitted.set(call, { headers: restamped, handlers: watched });
-    return opened.get(await service(call)) as Http2Stream;
+      { caller },
+    );
+    watched.call = call;
+    return (await service(call)).stream;
   };
+}
+
+interface ProxyRequest extends InvokeRequest {
+  /** The request's headers as the app gets them. */
+  readonly wire: HeaderList;
+  readonly handlers: Http2StreamHandlers;
+}
+
+interface ProxyResponse extends InvokeResponse {
+  readonly stream: Http2Stream;
+}
+
+const noHeaders: readonly string[] = [];
+
+/** Ends the call with its stream. */
+class WatchedStream implements Http2StreamHandlers {
+  readonly #handlers: Http2StreamHandlers;
+  call: Call<ProxyRequest> | undefined = undefined;
+
+  constructor(handlers: Http2StreamHandlers) {
+    this.#handlers = handlers;
+  }
+
+  headers(headers: HeaderList): void {
+    this.#handlers.headers(headers);
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#handlers.data(chunk);
+  }
+
+  end(trailers: HeaderList): void {
+    this.#handlers.end(trailers);
+  }
+
+  drain(): void {
+    this.#handlers.drain();
+  }
+
+  close(code: number): void {
+    this.call?.end.fire({ ok: code === 0 });
+    this.#handlers.close(code);
+  }
+}
+
+const callersMax = 256;
+
+/** For each caller, the translation of headers that takes what a caller may not say of itself away and stamps `stamps`. */
+function perCaller(stamps: (caller: Caller) => readonly string[]): (caller: Caller) => (headers: HeaderList) => readonly string[] {
+  const made = new Map<string, (headers: HeaderList) => readonly string[]>();
+  return (caller) => {
+    const id = `${caller.namespace} ${caller.appId}`;
+    let found = made.get(id);
+    if (found === undefined) {
+      const stamp = stamps(caller);
+      found = translated((headers) => [...withoutStamps(headers), ...stamp]);
+      if (made.size >= callersMax) made.clear();
+      made.set(id, found);
+    }
+    return found;
+  };
+}
+
+function callerStamps({ appId, namespace }: Caller): readonly string[] {
+  return ['dapr-caller-app-id', appId, 'dapr-caller-namespace', namespace];
 }
 
 /** The calling side: an unknown service with the metadata `dapr-app-id` goes to that app (Dapr reference 7.7). */
 export function createProxy(
-  ports: Pick<Ports, 'clock' | 'random' | 'network' | 'process'>,
+  ports: Pick<Ports, 'clock' | 'random'>,
   machine: Machine,
   caller: Caller,
 ): (stream: Http2Stream, headers: HeaderList) => Http2StreamHandlers | undefined {
@@ -89,7 +142,6 @@ export function createProxy(
     const target = headerValue(headers, 'dapr-app-id') ?? headerValue(headers, 'dapr-callee-app-id');
     if (target === undefined || target === '') return undefined;
     return proxyStream(stream, {
-      clock: ports.clock,
       headers,
       client: {
         raw: async (_headers, handlers) => {
@@ -99,59 +151,12 @@ export function createProxy(
             throw new ProaError('invoke.unreachable', `no instance of app "${target}" is known in namespace "${caller.namespace}"`);
           const local = machine.local.get(endpoint.instance);
           if (local !== undefined) return local.proxy(headers, caller, handlers);
-          const peer = [
-            ...withoutStamps(headers),
-            'te',
-            'trailers',
-            'x-proa-instance',
-            endpoint.instance,
-            'dapr-caller-app-id',
-            caller.appId,
-            'dapr-caller-namespace',
-            caller.namespace,
-          ];
-          if (endpoint.grpc === undefined) throw elsewhere(endpoint);
-          return peerClient(ports, machine, endpoint.grpc).raw(peer, handlers);
+          const peers = await machine.peers.links();
+          return peers.grpc(endpoint, { headers: withoutStamps(headers).concat('te', 'trailers'), caller, handlers });
         },
       },
     });
   };
-}
-
-function peerClient(ports: Pick<Ports, 'clock' | 'random' | 'network' | 'process'>, machine: Machine, address: Address): GrpcClient {
-  const id = JSON.stringify(address);
-  let client = machine.grpcPeers.get(id);
-  if (client === undefined) {
-    client = createGrpcClient({ clock: ports.clock, random: ports.random, transport: http2Transport(ports), address });
-    machine.grpcPeers.set(id, client);
-  }
-  return client;
-}
-
-/** Takes proxied calls from other runtimes of this machine; like the HTTP peer socket it believes who calls. */
-export async function createGrpcPeerServer(
-  ports: Pick<Ports, 'clock' | 'network' | 'process'>,
-  machine: Machine,
-): Promise<ConnectionServer> {
-  const server = await createGrpcServer({
-    clock: ports.clock,
-    transport: http2Transport(ports),
-    methods: [],
-    onUnknown(stream, headers) {
-      const local = machine.local.get(headerValue(headers, 'x-proa-instance') ?? '');
-      if (local === undefined) throw new ProaError('invoke.unreachable', 'this runtime does not host that instance any more');
-      const caller = {
-        appId: headerValue(headers, 'dapr-caller-app-id') ?? '',
-        namespace: headerValue(headers, 'dapr-caller-namespace') ?? '',
-      };
-      return proxyStream(stream, {
-        clock: ports.clock,
-        headers,
-        client: { raw: (_headers, handlers) => local.proxy(headers, caller, handlers) },
-      });
-    },
-  });
-  return { accept: (connection, first) => server.accept(connection, first), drain: () => server.close(0) };
 }
 
 function withoutStamps(headers: HeaderList): string[] {

@@ -49,6 +49,10 @@ export interface AppSpec {
 export interface HostSettings {
   /** Where the engine keeps its data. */
   readonly dataDirectory: string;
+  /** URL of the PostgreSQL database that keeps what embedded components store; absent: the journal in `dataDirectory` does. */
+  readonly database?: string;
+  /** Where the certificates of the apps lie when somebody else issues them: `tls.crt`, `tls.key` and `ca.crt`, or a folder with these for each app. */
+  readonly identityDirectory?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'fatal';
   readonly logFormat: 'human' | 'logfmt' | 'json';
   /** Absent: standard output. */

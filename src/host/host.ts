@@ -1,5 +1,4 @@
 import type { Registry } from '../contracts/resolver.ts';
-import type { Engine } from '../contracts/engine.ts';
 import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
@@ -16,8 +15,9 @@ import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.t
 import { HostedApp, loadOptions } from './hosted-app.ts';
 import { appendTo } from './log-file.ts';
 import type { Machine } from './machine.ts';
-import { openMachineEngine } from './machine-engine.ts';
-import { openPeers } from './peers.ts';
+import { openMachineEngines } from './machine-engine.ts';
+import { createMachinePeers } from './machine-peers.ts';
+import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
 
@@ -64,14 +64,14 @@ class Host implements RunningHost {
     this.#drivers = await findDrivers(this.#options.ports, this.#log);
     const loaded = await this.#loadAll();
     const machine = await this.#openMachine();
-    const peers = await openPeers(this.#options.ports, machine, this.#owner);
+    const socket = await openPeerSocket(this.#options.ports, machine, this.#owner);
     for (const [i, spec] of this.#options.apps.entries()) {
       const app = new HostedApp({
         ...this.#options,
         log: this.#loggerOf(spec.id),
         spec,
         machine,
-        peers,
+        socket,
         resources: loaded[i] as LoadedResources,
         drivers: this.#drivers,
         shutdown: (force) => this.#shutdown(force),
@@ -128,27 +128,37 @@ class Host implements RunningHost {
   }
 
   async #load(spec: AppSpec): Promise<LoadedResources> {
-    const resources = await loadResources(loadOptions(this.#options.ports, spec, this.#drivers));
+    const resources = await loadResources(loadOptions(this.#options, spec, this.#drivers));
     if (resources.problems.length > 0) this.#options.events({ kind: 'problems', appId: spec.id, problems: resources.problems });
     return resources;
   }
 
   async #openMachine(): Promise<Machine> {
     const { ports, shared } = this.#options;
-    const engine: Engine = await openMachineEngine({
-      ports,
-      log: this.#log,
-      directory: shared.dataDirectory,
-      role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
-    });
-    this.#owner.own('engine', () => engine.close(), 10_000);
+    const engines = await openMachineEngines(
+      {
+        ports,
+        log: this.#log,
+        directory: shared.dataDirectory,
+        role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
+        ...(shared.database === undefined ? {} : { database: shared.database }),
+      },
+      this.#owner,
+    );
     const client: HttpClient = createHttpClient({ ports });
     this.#owner.own('connections', () => client.close());
-    const registry: Registry = createEngineRegistry({ engine, clock: ports.clock, log: this.#log });
+    const registry: Registry = createEngineRegistry({ engine: engines.local, clock: ports.clock, log: this.#log });
     this.#owner.own('registry', () => registry.close());
-    const grpcPeers: Machine['grpcPeers'] = new Map();
-    this.#owner.own('gRPC peers', () => grpcPeers.forEach((peer) => peer.close()));
-    return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers };
+    const { dataDirectory, identityDirectory } = shared;
+    const peers = createMachinePeers({
+      ports,
+      log: this.#log,
+      engine: engines.local,
+      dataDirectory,
+      ...(identityDirectory === undefined ? {} : { identityDirectory }),
+    });
+    this.#owner.own('connections to other runtimes', () => peers.close());
+    return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
   }
 
   // A sidecar's log is its standard output (or a file); `run` prints the lines of many apps itself.

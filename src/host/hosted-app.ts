@@ -1,6 +1,6 @@
 import { ProaError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Address, Ports } from '../kernel/ports.ts';
+import type { Address } from '../kernel/ports.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import { type ResourcesDiff, watchResources } from './config/watch-resources.ts';
@@ -10,8 +10,10 @@ import { openSidecar, type Sidecar } from './sidecar.ts';
 import { version } from './version.ts';
 
 /** What `loadResources` and `watchResources` need to know of an app. */
-export function loadOptions(ports: Ports, spec: AppSpec, drivers: DriverIndex) {
+export function loadOptions({ ports, apps, shared }: HostOptions, spec: AppSpec, drivers: DriverIndex) {
   return {
+    // A sidecar cannot know which apps others run.
+    ...(shared.mode === 'run' && { knownApps: apps.map(({ id }) => id) }),
     disk: ports.disk,
     paths: spec.resourcePaths,
     configPaths: spec.configPaths,
@@ -26,7 +28,8 @@ export interface HostedAppOptions extends HostOptions {
   readonly log: Logger;
   readonly spec: AppSpec;
   readonly machine: Machine;
-  readonly peers: { readonly http: Address; readonly grpc: Address };
+  /** Where runtimes of this machine reach the app. */
+  readonly socket: Address;
   readonly resources: LoadedResources;
   readonly drivers: DriverIndex;
   readonly shutdown: (force: boolean) => void;
@@ -133,7 +136,7 @@ export class HostedApp implements RunningApp {
   }
 
   async #open(resources: LoadedResources, spec: AppSpec): Promise<void> {
-    const { ports, log, machine, peers, shared, drivers, shutdown, events } = this.#options;
+    const { ports, log, machine, socket, shared, drivers, shutdown, events } = this.#options;
     const sidecar = await openSidecar({
       ports,
       log,
@@ -142,7 +145,7 @@ export class HostedApp implements RunningApp {
       resources,
       drivers,
       version,
-      peers,
+      socket,
       graceMs: shared.graceMs,
       shutdown,
       becameReady: () => {
@@ -163,7 +166,7 @@ export class HostedApp implements RunningApp {
     const { ports, events, resources, drivers } = this.#options;
     const { spec } = this;
     this.#watching = watchResources({
-      ...loadOptions(ports, spec, drivers),
+      ...loadOptions(this.#options, spec, drivers),
       clock: ports.clock,
       initial: resources,
       reconcileMs: spec.reconcileMs,

@@ -20,8 +20,9 @@ import { createHttpClient } from './http-client.ts';
 import { createInProcessOperations } from './in-process-operations.ts';
 import { outboundOf } from './outbound-client.ts';
 import type { Machine } from './machine.ts';
-import { openMachineEngine } from './machine-engine.ts';
-import { openPeers } from './peers.ts';
+import { openMachineEngines } from './machine-engine.ts';
+import { createMachinePeers } from './machine-peers.ts';
+import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { placementOf } from './placement.ts';
 import { version } from './version.ts';
@@ -32,6 +33,8 @@ export interface RuntimeOptions {
   readonly dataDirectory: string;
   /** The app's handlers; without them the runtime only calls. */
   readonly app?: App;
+  /** `postgres://user:password@host/database`: the database that keeps what embedded components store; absent: the engine in `dataDirectory`. */
+  readonly database?: string;
   /** Folders of component files. Kinds that they leave out get the embedded components `statestore`, `pubsub`, `lockstore`, `secretstore`. */
   readonly resources?: readonly string[];
   /** Configuration files, overlaid in order. */
@@ -82,7 +85,7 @@ async function openRuntime(options: Complete): Promise<Operations> {
 }
 
 async function open(options: Complete, owner: Owner): Promise<Operations> {
-  const { ports, log, appId, dataDirectory, namespace = 'default' } = options;
+  const { ports, log, appId, namespace = 'default' } = options;
   const spec = specOf(options, namespace);
   const drivers = await findDrivers(ports, log);
   const resources = await loadResources({
@@ -95,7 +98,8 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
     defaults: spec.defaults,
   });
   if (hasErrors(resources.problems)) throw new ProaError('config.invalid', resources.problems.map(renderProblem).join('\n\n'));
-  const machine = await openMachine({ ports, log, dataDirectory }, owner);
+  const machine = await openMachine(options, owner);
+  machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public');
   const metrics = createMetricsRegistry({ app_id: appId });
   const shutdown = (): void => {};
   const runtime = await createAppRuntime({ ports, log, metrics, tracer: noTracer, spec, machine, drivers, resources, version, shutdown });
@@ -116,7 +120,7 @@ interface Hosting {
 
 // Others reach the handlers as they reach the apps of any runtime: by a call in this process, or over the peer socket. There is no hop between.
 async function host(app: App, { ports, spec, machine, runtime, owner }: Hosting): Promise<void> {
-  const peers = await openPeers(ports, machine, owner);
+  const local = await openPeerSocket(ports, machine, owner);
   const instance = `${spec.id}-${ports.random.uuid()}`;
   machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
   owner.own('local calls', () => void machine.local.delete(instance));
@@ -127,18 +131,20 @@ async function host(app: App, { ports, spec, machine, runtime, owner }: Hosting)
   await runtime.blocks.bindings.start();
   owner.own('deliveries', () => runtime.blocks.pubsub.pause(graceMs), 2 * graceMs);
   const identity = { appId: spec.id, namespace: spec.namespace, instance };
-  owner.own('registry', await runtime.registry.announce({ ...identity, ...peers, ...placementOf(ports.process) }));
+  owner.own('registry', await runtime.registry.announce({ ...identity, local, ...placementOf(ports.process) }));
 }
 
-async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory'>, owner: Owner): Promise<Machine> {
+async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory' | 'database'>, owner: Owner): Promise<Machine> {
   const { ports, log } = from;
-  const engine = await openMachineEngine({ ports, log, directory: from.dataDirectory, role: 'sidecar' });
-  owner.own('engine', () => engine.close(), 2 * graceMs);
+  const database = from.database === undefined ? {} : { database: from.database };
+  const engines = await openMachineEngines({ ports, log, directory: from.dataDirectory, role: 'sidecar', ...database }, owner);
   const client = createHttpClient({ ports });
   owner.own('connections', () => client.close());
-  const registry = createEngineRegistry({ engine, clock: ports.clock, log });
+  const registry = createEngineRegistry({ engine: engines.local, clock: ports.clock, log });
   owner.own('registry', () => registry.close());
-  return { engine, registry, client, outbound: outboundOf(ports, client), local: new Map(), grpcPeers: new Map() };
+  const peers = createMachinePeers({ ports, log, engine: engines.local, dataDirectory: from.dataDirectory });
+  owner.own('connections to other runtimes', () => peers.close());
+  return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
 }
 
 function specOf({ appId, resources, configurations }: Complete, namespace: string): AppSpec {

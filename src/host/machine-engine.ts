@@ -1,7 +1,10 @@
 import type { Engine } from '../contracts/engine.ts';
+import type { Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
+import { describePlace, readEnginePlace } from './engine/engine-place.ts';
 import { openSharedEngine } from './engine/open-shared-engine.ts';
+import type { SharedEngine } from './engine/shared-engine.ts';
 
 export interface MachineEngineOptions {
   readonly ports: Ports;
@@ -9,12 +12,39 @@ export interface MachineEngineOptions {
   readonly directory: string;
   /** Who may own the journal: the host first, then sidecars. */
   readonly role: 'host' | 'sidecar';
+  /** URL of the database that keeps what the components store; absent: the journal does. */
+  readonly database?: string;
 }
 
-/** The engine of this machine: the journal in `directory`, owned by this process or reached through its owner. */
-export async function openMachineEngine({ ports, log, directory, role }: MachineEngineOptions): Promise<Engine> {
+export interface MachineEngines {
+  /** The journal in `directory`, owned by this process or reached through its owner. It knows who runs on this machine. */
+  readonly local: SharedEngine;
+  /** What embedded components store. */
+  readonly components: Engine;
+}
+
+const closeMs = 10_000;
+
+/**
+ * Opens the engines of this machine and has `owner` close them. The registry stays local also where a database keeps the data: the addresses in it
+ * are sockets of this machine. Fails as `openSharedEngine` and `openPostgresEngine` do.
+ */
+export async function openMachineEngines(options: MachineEngineOptions, owner: Owner): Promise<MachineEngines> {
+  const { ports, log, directory, role, database } = options;
   const startedMs = ports.clock.mono();
-  const engine = await openSharedEngine({ ports, directory, role, name: `${role}-${ports.process.pid}` });
-  log.debug('the engine is open', { directory, owner: engine.owner, took: Math.round(ports.clock.mono() - startedMs) });
-  return engine;
+  const local = await openSharedEngine({ ports, directory, role, name: `${role}-${ports.process.pid}` });
+  owner.own('engine', () => local.close(), closeMs);
+  log.debug('the engine is open', { directory, owner: local.owner, took: Math.round(ports.clock.mono() - startedMs) });
+  if (database === undefined) return { local, components: local };
+  const components = await openDatabaseEngine(ports, database);
+  owner.own('database engine', () => components.close(), closeMs);
+  log.info('components keep their data in a database', { engine: describePlace(readEnginePlace(database, '/')) });
+  return { local, components };
+}
+
+async function openDatabaseEngine(ports: Ports, url: string): Promise<Engine> {
+  const place = readEnginePlace(url, '/');
+  if (place.kind !== 'postgres') throw new TypeError('a database has a URL');
+  const { openPostgresEngine } = await import('../drivers/engine-postgres/engine-postgres.ts');
+  return openPostgresEngine({ ports, address: place.url, ...(place.schema === undefined ? {} : { schema: place.schema }) });
 }

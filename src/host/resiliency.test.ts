@@ -216,6 +216,7 @@ describe('Resiliency, compiled', () => {
     const { layers } = await governTarget({ yaml });
     expect(layers.map(({ role, parameters }) => [role, parameters?.['from'] ?? ''])).toEqual([
       ['metrics', ''],
+      ['deadline', 'built in'],
       ['retry', 'Resiliency "r", /r/all.yaml:6'],
       ['attempt', 'Resiliency "r", /r/all.yaml:6'],
     ]);

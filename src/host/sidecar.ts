@@ -18,7 +18,7 @@ import type { LoadedResources } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { middlewareOf } from './middleware-handlers.ts';
-import type { Machine } from './machine.ts';
+import type { LocalApp, Machine } from './machine.ts';
 import { placementOf } from './placement.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 
@@ -30,7 +30,8 @@ export interface SidecarOptions {
   readonly resources: LoadedResources;
   readonly drivers: DriverIndex;
   readonly version: string;
-  readonly peers: { readonly http: Address; readonly grpc: Address };
+  /** Where runtimes of this machine reach the app. */
+  readonly socket: Address;
   readonly graceMs: number;
   readonly shutdown: (force: boolean) => void;
   readonly becameReady: () => void;
@@ -67,13 +68,13 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, runtime, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    const leave = await runtime.registry.announce({
-      appId: spec.id,
-      namespace: spec.namespace,
-      instance,
-      ...options.peers,
+    const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, proxy: runtime.proxy }, owner);
+    const places = {
+      ...(spec.mtls ? {} : { local: options.socket }),
+      ...(mesh === undefined ? {} : { mesh }),
       ...placementOf(ports.process),
-    });
+    };
+    const leave = await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places });
     owner.own('registry', leave);
     runtime.state.listening = true;
     const app = new AppConnection(options, runtime, telemetry);
@@ -178,6 +179,7 @@ class AppConnection {
     const [lifecycle, channel] = [this.#lifecycle, this.#channel];
     this.#lifecycle = undefined;
     this.#channel = undefined;
+    channel?.giveUpQuestions();
     await lifecycle?.close();
     await channel?.close();
   }
@@ -298,6 +300,21 @@ async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, o
   );
   owner.own('metrics', () => server.close());
   return portOf(server.address);
+}
+
+/** Opens the app to runtimes of other machines when it is asked for; answers where they reach it. */
+async function openMesh(options: SidecarOptions, app: LocalApp, owner: Owner): Promise<Address | undefined> {
+  const { spec, machine, ports, resources } = options;
+  const caller = { appId: spec.id, namespace: spec.namespace };
+  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public');
+  if (!spec.mtls && spec.internalGrpcPort === 0 && spec.internalGrpcListenAddress === '') return undefined;
+  const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
+  const mesh = await machine.peers.mesh(caller);
+  const server = await listening(() => mesh.listen({ host, port: spec.internalGrpcPort }, app), spec.internalGrpcPort);
+  owner.own('mesh', () => server.drain(), options.graceMs);
+  const everywhere = host === '0.0.0.0' || host === '::';
+  const reached = ports.process.env('DAPR_HOST_IP') ?? (everywhere ? ports.process.hostName() : host);
+  return { host: reached, port: portOf(server.address) };
 }
 
 function addressesOf(spec: AppSpec, protocol: 'http' | 'grpc'): Address[] {

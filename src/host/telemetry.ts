@@ -116,6 +116,8 @@ function createExporters(options: AppTelemetryOptions): SpanExporter[] {
   if (tracing.zipkinEndpoint !== undefined)
     exporters.push(createSpanExporter({ ...shared, format: 'zipkin', url: tracing.zipkinEndpoint, headers: [] }));
   const otlp = otlpTarget(tracing, env);
+  if (otlp !== undefined && tracing.otel?.protocol === 'grpc')
+    log.warn('spans go over OTLP/HTTP, whatever spec.tracing.otel.protocol says; give the address and port of that', { address: otlp.url });
   if (otlp !== undefined) exporters.push(createSpanExporter({ ...shared, format: 'otlp', ...otlp }));
   return exporters;
 }

@@ -118,6 +118,11 @@ export const catalogue = {
     title: 'A runtime does not accept the certificate of another one',
     hint: 'both need certificates of one authority and trust domain that are valid now; compare the clocks of the two machines',
   }),
+  'identity.unavailable': spec('ERR_IDENTITY_UNAVAILABLE', 503, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'An app has no certificate for calls between machines',
+    retry: 'safe',
+  }),
   'driver.missing-package': spec('ERR_DRIVER_PACKAGE', 500, 'FAILED_PRECONDITION', {
     category: 'common',
     title: 'A package that this component needs is not installed',

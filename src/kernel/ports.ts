@@ -191,6 +191,8 @@ export interface SpawnOptions {
   readonly args: readonly string[];
   readonly cwd?: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The child reads what `Child.write` gives it; otherwise its input is empty. */
+  readonly input?: boolean;
   /** Every chunk that the child writes. */
   output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void;
 }
@@ -201,6 +203,9 @@ export interface Child {
   readonly exit: Promise<{ code: number | undefined; signal: string | undefined; error?: Error }>;
   /** Signals the child's whole process group. */
   kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void;
+  /** Gives text to a child that was started with `input`; nothing happens when it has ended. It ends our side when this process does. */
+  write(text: string): void;
+  endInput(): void;
   /** True while a process of the child's group runs, the child itself or one that it left behind. */
   groupAlive(): Promise<boolean>;
 }

@@ -8,14 +8,13 @@ it('is shown by nothing that prints, however deep it lies', () => {
   const secret = createSecret(canary);
   const prints = [
     String(secret),
-    `${secret}`,
     `a${secret as unknown as string}`,
     '' + (secret as unknown as string),
     JSON.stringify({ deep: [secret] }),
     inspect(secret),
     inspect({ deep: [new Map([['k', secret]])] }, { depth: 9, showHidden: true, getters: true }),
     format('%s %o %O %j', secret, secret, secret, secret),
-    inspect(new Error(`wrong: ${secret}`, { cause: secret })),
+    inspect(new Error(`wrong: ${String(secret)}`, { cause: secret })),
     JSON.stringify(Object.entries(secret)),
     JSON.stringify({ ...secret }),
   ];

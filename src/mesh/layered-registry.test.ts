@@ -69,7 +69,7 @@ describe('two registries as one', () => {
   });
 
   it('counts an endpoint once, with the sockets of this machine', async () => {
-    const own = endpoint('here', { http: { path: '/here' } });
+    const own = endpoint('here', { local: { path: '/here' } });
     await over(near).announce(own);
     await over(far).announce(endpoint('here'));
     await over(far).announce(endpoint('renamed', { mesh: { host: 'here', port: 1 } }));
@@ -97,7 +97,7 @@ describe('two registries as one', () => {
 
   it('keeps to itself what other machines cannot reach, and says so', async () => {
     await (
-      await layered.announce({ appId: 'a', namespace: 'n', instance: 'i', http: { path: '/i' } })
+      await layered.announce({ appId: 'a', namespace: 'n', instance: 'i', local: { path: '/i' } })
     )();
     expect(far.entries.size).toBe(0);
     expect(lines.some((line) => line.includes('not announced to wide'))).toBe(true);

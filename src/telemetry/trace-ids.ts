@@ -21,5 +21,5 @@ export function createTraceIds(random: Random): TraceIds {
 
 // Zero means "invalid" on the wire; it comes up once in 2^64 ids, and then any other id will do.
 function nonZero(id: string, zero: string): string {
-  return id === zero ? `${zero.slice(1)}1` : id;
+  return id.charCodeAt(0) === 48 && id === zero ? `${zero.slice(1)}1` : id;
 }

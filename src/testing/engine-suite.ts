@@ -74,6 +74,23 @@ function keysSuite(rig: () => EngineRig): void {
     expect([entry?.key, text(entry?.value), entry?.version]).toEqual(['a', '3', versions[2]]);
   });
 
+  it('peeks at what get answers, or at nothing', async () => {
+    const { engine } = rig();
+    const peek = (key: string) => engine.peek?.(key);
+    expect(peek('a')).toBeUndefined();
+    await done(engine, { put: [{ key: 'a', value: bytes('1') }] });
+    await done(engine, { put: [{ key: 'a', value: bytes('2'), expiresAtMs: engine.now() + 1_000 }] });
+    const read = await engine.get('a');
+    const seen = peek('a');
+    if (seen !== undefined) expect(seen).toEqual(read);
+    const unanswered = engine.commit({ delete: ['a'] });
+    // Not yet durable: it must not be seen as gone, nor may what is gone be seen later.
+    const meanwhile = peek('a');
+    if (meanwhile !== undefined) expect(meanwhile).toEqual(read);
+    await unanswered;
+    expect(peek('a')).toBeUndefined();
+  });
+
   it('keeps versions rising through deletes, ranges and a restart', async () => {
     const before = await done(rig().engine, { put: [{ key: 'a', value: bytes('1') }] });
     await done(rig().engine, { deleteRange: [{ from: '', to: '\xff' }] });

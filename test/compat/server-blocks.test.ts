@@ -1,5 +1,6 @@
 import { CommunicationProtocolEnum, DaprClient, DaprPubSubStatusEnum, DaprServer, HttpMethod } from '@dapr/dapr';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gaps, recordCalls, type Exceptions, type Matrix } from './sdk-matrix.ts';
 import { component, createMachine, eventually, freePort, startSidecar, type TestMachine, type TestSidecar } from './sidecar.ts';
 
 // The official SDK's server side: what it subscribes to, is bound to, and is invoked with, over both protocols.
@@ -8,10 +9,14 @@ const protocols = [
   ['grpc', CommunicationProtocolEnum.GRPC],
 ] as const;
 
+// What no test calls, with the reason.
+const notCalled: Exceptions = { actor: 'actors have an issue of their own' };
+
 describe.each(protocols)('the SDK server over %s', (appProtocol, communicationProtocol) => {
   let machine: TestMachine;
   let sidecar: TestSidecar;
   let server: DaprServer;
+  let matrix: Matrix<DaprServer>;
   let client: DaprClient;
   const events: { topic: string; data: unknown }[] = [];
   const attempts = new Map<string, number>();
@@ -38,6 +43,7 @@ describe.each(protocols)('the SDK server over %s', (appProtocol, communicationPr
       clientOptions: { daprHost: '127.0.0.1', daprPort, communicationProtocol },
     });
     client = new DaprClient({ daprHost: '127.0.0.1', daprPort, communicationProtocol });
+    matrix = recordCalls(server);
     await server.pubsub.subscribe('pubsub', 'plain', async (data: unknown) => void events.push({ topic: 'plain', data }));
     await server.pubsub.subscribeWithOptions('pubsub', 'flaky', {
       callback: async (data: { id: string }) => {
@@ -56,6 +62,13 @@ describe.each(protocols)('the SDK server over %s', (appProtocol, communicationPr
     await server.pubsub.subscribe('pubsub', 'routed', async (data: unknown) => void events.push({ topic: 'routed', data }), {
       default: '/routed-default',
       rules: [{ match: 'event.type == "special"', path: '/routed-special' }],
+    });
+    // Routes may be told apart from the subscription.
+    await server.pubsub.subscribe('pubsub', 'apart', async () => {}, '/apart-route');
+    server.pubsub.subscribeToRoute('pubsub', 'apart', '/apart-route', async (data: unknown) => void events.push({ topic: 'apart', data }));
+    await server.pubsub.subscribeBulk('pubsub', 'bulky', async (data: unknown) => void events.push({ topic: 'bulky', data }), {
+      maxMessagesCount: 10,
+      maxAwaitDurationMs: 50,
     });
     await server.binding.receive('tick', async () => void ticks++);
     await server.invoker.listen('hello', async ({ body, query }) => ({ body, query }), { method: HttpMethod.POST });
@@ -97,6 +110,13 @@ describe.each(protocols)('the SDK server over %s', (appProtocol, communicationPr
     await eventually(() => received('routed').length === 2, 'both events arrive');
   });
 
+  it('delivers to a route that was told apart, and in bulk', async () => {
+    await client.pubsub.publish('pubsub', 'apart', { a: 1 });
+    await client.pubsub.publishBulk('pubsub', 'bulky', [{ b: 1 }, { b: 2 }, { b: 3 }]);
+    await eventually(() => received('apart').length >= 1 && received('bulky').length === 3, 'all of them arrive');
+    expect(received('bulky')).toEqual(expect.arrayContaining([{ b: 1 }, { b: 2 }, { b: 3 }]));
+  });
+
   it('fires input bindings', () => eventually(() => ticks >= 2, 'the cron binding fires twice'));
 
   it('is invoked', async () => {
@@ -107,11 +127,19 @@ describe.each(protocols)('the SDK server over %s', (appProtocol, communicationPr
   it('reports its subscriptions', async () => {
     const metadata = (await (await sidecar.get('/v1.0/metadata')).json()) as { subscriptions: { topic: string }[] };
     expect(metadata.subscriptions.map((subscription) => subscription.topic).toSorted()).toEqual([
+      'apart',
+      'bulky',
       'dead',
       'flaky',
       'plain',
       'poison',
       'routed',
     ]);
+  });
+
+  it('was called in every way that it has', () => {
+    expect(Object.keys(server.pubsub.getSubscriptions())).toEqual(['pubsub']);
+    expect(matrix.all.length).toBeGreaterThan(7);
+    expect(gaps(matrix, notCalled)).toEqual({ missing: [], stale: [] });
   });
 });

@@ -198,7 +198,7 @@ describe('exit codes', () => {
   it('pass on the code of a single app, and tell configuration from failure at the start', async () => {
     const single = await proa(second, 'run', '--app-id', 'x', '--no-restart', '--', process.execPath, '-e', 'process.exit(9)');
     expect(single.code).toBe(9);
-    expect((await proa(directory, 'run')).code).toBe(2);
+    expect((await proa(directory, 'run')).code).toBe(1);
     mkdirSync(join(directory, 'broken'));
     writeFileSync(
       join(directory, 'broken', 'store.yaml'),

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +36,24 @@ describe('the built command', () => {
     const used = readdirSync(join(place, 'cache/proa-code'));
     expect(used.length).toBeLessThan(chunks.length / 2);
     expect(chunks.map((name) => readFileSync(join(place, 'bin/chunks', name), 'utf8')).join('')).not.toMatch(/require\("(yaml|valibot)/);
+  });
+
+  it('starts a sidecar without the modules that are dear to load', async () => {
+    const cache = join(place, 'start');
+    const flags = ['sidecar', '--app-id', 'idle', '--dapr-http-port', '0', '--dapr-grpc-port', '0', '--metrics-port', '0'];
+    const env = { PATH: process.env['PATH'] ?? '', XDG_CACHE_HOME: cache, PROA_STATE_DIR: join(place, 'state') };
+    const child = spawn(process.execPath, [program, ...flags], { cwd: place, env, stdio: ['ignore', 'pipe', 'inherit'] });
+    // It says something once it runs; when it has ended in order, its scripts are in the cache.
+    child.stdout.once('data', () => child.kill('SIGTERM'));
+    child.stdout.resume();
+    expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0);
+    const used = readdirSync(join(cache, 'proa-code')).map((name) => `${name.split('-')[0]}.cjs`);
+    expect(used.length).toBeLessThan(6);
+    const text = used.map((name) => readFileSync(join(place, 'bin/chunks', name), 'latin1')).join('');
+    const required = new Set([...text.matchAll(/require\("node:(\w+(?:\/\w+)?)"\)/g)].map(([, name]) => name));
+    const dear = ['crypto', 'http', 'http2', 'https', 'tls', 'child_process', 'cluster', 'worker_threads', 'inspector', 'sqlite'];
+    expect(required).toContain('net');
+    expect(dear.filter((name) => required.has(name))).toEqual([]);
   });
 
   it('keeps compiled code in a private directory, and survives a cache that is broken, unwritable or open to others', () => {

@@ -13,7 +13,6 @@ const onlyExplained = [
   'pubsub.not-configured',
   'pubsub.events-envelope',
   'configuration.unsubscribe',
-  'crypto.key',
   'actor.no-runtime',
 ];
 

@@ -89,7 +89,7 @@ function grpcPage() {
   return page(
     'gRPC API',
     'src/fronts/grpc/rows and Dapr’s .proto files',
-    `Service \`${Dapr.typeName}\`, with \`grpc.health.v1.Health\` and server reflection. Calls of other services go to the app that the metadata \`dapr-app-id\` names.`,
+    `Service \`${Dapr.typeName}\`, with \`grpc.health.v1.Health\` and server reflection. Calls of other services go to the app that the metadata \`dapr-app-id\` names. \`InvokeService\` is unary: the whole request and the whole answer stand in memory, up to \`--max-body-size\`; streams of any length go through the transparent proxy, or over HTTP. What a Configuration leaves out (\`spec.api\`) answers UNIMPLEMENTED.`,
     table(['rpc', 'kind', 'request', 'answer'], rows(here)),
     `## Not in this version\n\nThese answer \`UNIMPLEMENTED\`.\n\n${table(['rpc', 'kind', 'request', 'answer'], rows(missing))}`,
   );
@@ -195,12 +195,13 @@ function configurationPage() {
     ['Subscription', '`v1alpha1` and `v2alpha1`'],
     ['HTTPEndpoint', 'targets of service invocation outside, with headers and TLS'],
     ['Resiliency', 'timeouts, retries, circuit breakers for apps and components: [policies](policy.md); for actors: read and checked'],
+    ['Policy (`proa.dev/v1alpha1`)', 'what Resiliency lacks: [policies](policy.md)'],
   ];
   const rows = Object.entries(problemCodes).map(([code, { title, why, fix }]) => [`\`${code}\``, title, `${why} ${fix}`]);
   return page(
     'Configuration files',
     'src/host/config',
-    'YAML resources of `dapr.io`, from `--resources-path`, `--config`, or the folder that a run file names. All problems are reported at once, with file, line and column; `proa doctor` checks without starting.',
+    'YAML resources of `dapr.io` and `proa.dev`, from `--resources-path`, `--config`, or the folder that a run file names. All problems are reported at once, with file, line and column; `proa doctor` checks without starting.',
     table(['kind', 'what is read'], kinds),
     `## Problems\n\n${table(['code', 'what it is', 'why, and what to do'], rows)}`,
   );

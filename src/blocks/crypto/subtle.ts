@@ -1,4 +1,4 @@
-import { createPublicKey, type JsonWebKeyInput } from 'node:crypto';
+import type { JsonWebKeyInput } from 'node:crypto';
 import type { BlockContext } from '../../contracts/block-context.ts';
 import type { Component } from '../../contracts/component-set.ts';
 import type { SubtleKeys } from '../../contracts/crypto.ts';
@@ -6,6 +6,7 @@ import { governedServices } from '../../contracts/governed-services.ts';
 import { derive, type Call } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
+import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import type { Service } from '../../kernel/service.ts';
 import type { SubtleBlock } from './index.ts';
 
@@ -78,5 +79,9 @@ async function getKey(
   if (jwk === undefined) throw new ProaError('crypto.key', `failed to retrieve key ${keyName}: there is no public key of this name`);
   return format === 'json'
     ? JSON.stringify(jwk)
-    : String(createPublicKey({ key: jwk, format: 'jwk' } as JsonWebKeyInput).export({ type: 'spki', format: 'pem' }));
+    : String(
+        nodeCrypto()
+          .createPublicKey({ key: jwk, format: 'jwk' } as JsonWebKeyInput)
+          .export({ type: 'spki', format: 'pem' }),
+      );
 }

@@ -151,11 +151,9 @@ function sendTo(
 ): Promise<InvokeResponse> {
   const { input } = call;
   const self = endpoint.appId === context.appId && endpoint.namespace === context.namespace;
-  const headers = stampHeaders(input.headers, call.context, {
-    caller: call.caller,
-    calleeAppId: endpoint.appId,
-    ...(self ? {} : { forwarded: { address: dependencies.hostAddress, host: context.ports.process.hostName() } }),
-  });
+  const forwarded = self ? undefined : { address: dependencies.hostAddress, host: context.ports.process.hostName() };
+  const leftMs = call.deadlineMs === Infinity ? undefined : call.deadlineMs - context.ports.clock.mono();
+  const headers = stampHeaders(input.headers, call.context, { caller: call.caller, calleeAppId: endpoint.appId, leftMs, forwarded });
   const stamped: InvokeRequest = {
     appId: endpoint.appId,
     namespace: endpoint.namespace,

@@ -1,4 +1,5 @@
 import type { Caller } from '../../kernel/call.ts';
+import { formatTimeout, timeoutHeader } from '../../kernel/timeout-header.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { valueOf, type Context } from '../../kernel/context.ts';
 
@@ -6,8 +7,10 @@ import { valueOf, type Context } from '../../kernel/context.ts';
 export interface Stamp {
   readonly caller: Caller;
   readonly calleeAppId: string;
-  /** `X-Forwarded-*` and `Forwarded` are added when the call leaves this app. */
-  readonly forwarded?: { readonly address: string; readonly host: string };
+  /** Milliseconds left until the caller's deadline; undefined: it has none. */
+  readonly leftMs: number | undefined;
+  /** `X-Forwarded-*` and `Forwarded` are added when the call leaves this app; undefined when it does not. */
+  readonly forwarded: { readonly address: string; readonly host: string } | undefined;
 }
 
 // By length first: almost every header fails this one comparison.
@@ -25,6 +28,8 @@ function isStamped(name: string): boolean {
       return name === 'dapr-app-id' || name === 'traceparent';
     case 10:
       return name === 'tracestate';
+    case 12:
+      return name === timeoutHeader;
     case 14:
       return name === 'dapr-api-token';
     default:
@@ -50,6 +55,7 @@ export function stampHeaders(headers: readonly string[], context: Context, stamp
   const trace = valueOf(context, traceKey);
   if (trace.traceparent !== '') stamped.push('traceparent', trace.traceparent);
   if (trace.tracestate !== '') stamped.push('tracestate', trace.tracestate);
+  if (stamp.leftMs !== undefined) stamped.push(timeoutHeader, formatTimeout(stamp.leftMs));
   if (stamp.forwarded !== undefined) {
     const { address, host } = stamp.forwarded;
     const quoted = address.includes(':') ? `"[${address}]"` : address;

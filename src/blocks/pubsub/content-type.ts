@@ -12,6 +12,7 @@ export function mediaType(contentType: string): string {
  * Other JSON types than `application/json` are text to Dapr, and so they are here.
  */
 export function dataForm(contentType: string): DataForm {
+  if (contentType === 'application/json') return 'json';
   switch (mediaType(contentType)) {
     case 'application/json':
       return 'json';

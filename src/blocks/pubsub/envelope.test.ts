@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { noTrace } from '../../kernel/trace-context.ts';
 import { createTemplates, wrapEvent, type EnvelopeInput } from './envelope.ts';
-import { isJson, jsonMembers, stringMember } from './json-scan.ts';
+import { isJson, jsonMembers, stringMember } from '../../kernel/json-scan.ts';
 import { completeEvent } from './pass-through.ts';
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Metadata } from '../../contracts/state.ts';
 import type { TraceContext } from '../../kernel/trace-context.ts';
 import { dataForm, type DataForm } from './content-type.ts';
-import { isJson } from './json-scan.ts';
+import { isJson } from '../../kernel/json-scan.ts';
 
 /** What an event is wrapped with (Dapr reference 12.2). */
 export interface EnvelopeInput {
@@ -16,7 +16,7 @@ export interface EnvelopeInput {
   readonly time: string;
   readonly trace: TraceContext;
   /** RFC 3339; present when the broker does not expire messages itself. */
-  readonly expiration?: string;
+  readonly expiration?: string | undefined;
   /** Request metadata, searched for `cloudevent.*`. */
   readonly metadata: Metadata;
 }
@@ -34,14 +34,16 @@ interface Overrides {
 
 const overridable: ReadonlySet<string> = new Set(['id', 'source', 'type', 'subject', 'traceid', 'traceparent', 'tracestate']);
 const prefix = 'cloudevent.';
+const defaultType = 'com.dapr.event.sent';
 
-function overridesOf(metadata: Metadata): Overrides {
-  const overrides: Record<string, string> = {};
+/** Undefined when there are none, which is the rule. */
+function overridesOf(metadata: Metadata): Overrides | undefined {
+  let overrides: Record<string, string> | undefined;
   for (const key in metadata) {
     if (key.length <= prefix.length || key.slice(0, prefix.length).toLowerCase() !== prefix) continue;
     const name = key.slice(prefix.length).toLowerCase();
     const value = metadata[key];
-    if (overridable.has(name) && value !== undefined && value !== '') overrides[name] = value;
+    if (overridable.has(name) && value !== undefined && value !== '') (overrides ??= {})[name] = value;
   }
   return overrides;
 }
@@ -57,7 +59,12 @@ export function quoted(text: string): string {
 interface Head {
   readonly pubsub: string;
   readonly contentType: string;
-  readonly text: string;
+  readonly source: string;
+  readonly form: DataForm;
+  /** Up to the id. */
+  readonly start: string;
+  /** Between id and time, when nothing is overridden. */
+  readonly middle: string;
 }
 
 /** The parts of envelopes that repeat from event to event, rendered once per topic, pub/sub and content type. */
@@ -74,20 +81,23 @@ export function createTemplates(topicsMax = 1024): EnvelopeTemplates {
 /** Content types of one topic that are kept: publishers choose them freely. */
 const headsMax = 8;
 
-function headOf({ byTopic, topicsMax }: EnvelopeTemplates, { topic, pubsub, contentType }: EnvelopeInput): string {
+function headOf({ byTopic, topicsMax }: EnvelopeTemplates, { topic, pubsub, contentType, source }: EnvelopeInput): Head {
   const heads = byTopic.get(topic);
-  // Compared one by one: joining the three into a key would cost more than all the rest of the look-up.
-  if (heads !== undefined) for (const head of heads) if (head.pubsub === pubsub && head.contentType === contentType) return head.text;
-  const text =
+  // Compared one by one: joining them into a key would cost more than all the rest of the look-up.
+  if (heads !== undefined) {
+    for (const head of heads) if (head.pubsub === pubsub && head.contentType === contentType && head.source === source) return head;
+  }
+  const start =
     `{"datacontenttype":${quoted(contentType === '' ? 'text/plain' : contentType)},"pubsubname":${quoted(pubsub)},` +
-    `"specversion":"1.0","topic":${quoted(topic)}`;
-  const head = { pubsub, contentType, text };
+    `"specversion":"1.0","topic":${quoted(topic)},"id":`;
+  const middle = `,"source":${quoted(source)},"type":"${defaultType}","time":"`;
+  const head = { pubsub, contentType, source, form: dataForm(contentType), start, middle };
   if (heads !== undefined && heads.length < headsMax) heads.push(head);
   else {
     if (byTopic.size >= topicsMax) byTopic.clear();
     byTopic.set(topic, [head]);
   }
-  return text;
+  return head;
 }
 
 /**
@@ -95,15 +105,28 @@ function headOf({ byTopic, topicsMax }: EnvelopeTemplates, { topic, pubsub, cont
  * (numbers keep their digits); invalid JSON and text become a string; binary types, and text that is not UTF-8, become `data_base64`.
  */
 export function wrapEvent(templates: EnvelopeTemplates, input: EnvelopeInput): Buffer {
+  const head = headOf(templates, input);
   const overrides = overridesOf(input.metadata);
-  const traceparent = overrides.traceparent ?? overrides.traceid ?? input.trace.traceparent;
   const text =
-    `${headOf(templates, input)},"id":${quoted(overrides.id ?? input.id)},"source":${quoted(overrides.source ?? input.source)},` +
-    `"type":${quoted(overrides.type ?? 'com.dapr.event.sent')},"time":"${input.time}","traceid":${quoted(traceparent)},` +
-    `"traceparent":${quoted(traceparent)},"tracestate":${quoted(overrides.tracestate ?? input.trace.tracestate)}` +
-    (overrides.subject === undefined ? '' : `,"subject":${quoted(overrides.subject)}`) +
-    (input.expiration === undefined ? '' : `,"expiration":"${input.expiration}"`);
-  return appendData(text, input.data, dataForm(input.contentType));
+    (overrides === undefined
+      ? `${head.start}${quoted(input.id)}${head.middle}${input.time}"${traced(input.trace.traceparent, input.trace.tracestate)}`
+      : overridden(head, overrides, input)) + (input.expiration === undefined ? '' : `,"expiration":"${input.expiration}"`);
+  return appendData(text, input.data, head.form);
+}
+
+function overridden(head: Head, overrides: Overrides, { id, source, time, trace }: EnvelopeInput): string {
+  const traceparent = overrides.traceparent ?? overrides.traceid ?? trace.traceparent;
+  return (
+    `${head.start}${quoted(overrides.id ?? id)},"source":${quoted(overrides.source ?? source)},"type":${quoted(overrides.type ?? defaultType)},` +
+    `"time":"${time}"${traced(traceparent, overrides.tracestate ?? trace.tracestate)}` +
+    (overrides.subject === undefined ? '' : `,"subject":${quoted(overrides.subject)}`)
+  );
+}
+
+function traced(traceparent: string, tracestate: string): string {
+  if (traceparent === '' && tracestate === '') return ',"traceid":"","traceparent":"","tracestate":""';
+  const parent = quoted(traceparent);
+  return `,"traceid":${parent},"traceparent":${parent},"tracestate":${quoted(tracestate)}`;
 }
 
 /** Closes an event: `text` (ASCII, an object without its closing brace), and the data in the form that its type asks for. */

@@ -3,7 +3,7 @@ import type { Metadata } from '../../contracts/state.ts';
 import { isTraceparent, noTrace, type TraceContext } from '../../kernel/trace-context.ts';
 import { mediaType } from './content-type.ts';
 import { quoted } from './envelope.ts';
-import { jsonMembers, stringMember, type JsonMember } from './json-scan.ts';
+import { jsonMembers, stringMember, type JsonMember } from '../../kernel/json-scan.ts';
 
 /** An event as the app gets it, and what the runtime needs to know of it. */
 export interface IncomingEvent {

@@ -4,8 +4,9 @@ import { deserializeError } from './errors.ts';
 
 /** A value of request metadata by name, without regard to case; undefined when absent or empty. */
 export function metadataValue(metadata: Metadata, name: string): string | undefined {
-  const wanted = name.toLowerCase();
+  let wanted: string | undefined;
   for (const key in metadata) {
+    wanted ??= name.toLowerCase();
     if (key.length === wanted.length && key.toLowerCase() === wanted && metadata[key] !== '') return metadata[key];
   }
   return undefined;
@@ -34,6 +35,20 @@ export function ttlMs(metadata: Metadata): number | undefined {
   if (text === undefined) return undefined;
   const ms = parseDuration(text);
   return ms === undefined || ms <= 0 ? undefined : ms;
+}
+
+/** A clock's instants as Dapr writes them; events of one second share one text. */
+export function createSecondStamp(): (nowMs: number) => string {
+  let second = Number.NaN;
+  let text = '';
+  return (nowMs) => {
+    const now = Math.floor(nowMs / 1000);
+    if (now !== second) {
+      second = now;
+      text = rfc3339(nowMs);
+    }
+    return text;
+  };
 }
 
 /** Instants as Dapr writes them: RFC 3339 in whole seconds, UTC. */

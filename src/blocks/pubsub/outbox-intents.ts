@@ -7,7 +7,7 @@ import type { Logger } from '../../kernel/log.ts';
 import { logFields } from '../../kernel/names.ts';
 import type { Timer } from '../../kernel/ports.ts';
 import type { OutboxConsumer, OutboxRelaying } from './index.ts';
-import { jsonMembers, stringMember } from './json-scan.ts';
+import { jsonMembers, stringMember } from '../../kernel/json-scan.ts';
 import { internalTopic } from './outbox-publisher.ts';
 import { ended, type Publisher } from './publisher.ts';
 

@@ -1,6 +1,6 @@
 import type { TraceContext } from '../../kernel/trace-context.ts';
 import { quoted } from './envelope.ts';
-import { jsonMembers, stringMember, type JsonMember } from './json-scan.ts';
+import { jsonMembers, stringMember, type JsonMember } from '../../kernel/json-scan.ts';
 
 export interface PassThroughInput {
   readonly event: Uint8Array;
@@ -8,7 +8,7 @@ export interface PassThroughInput {
   readonly pubsub: string;
   readonly time: string;
   readonly trace: TraceContext;
-  readonly expiration?: string;
+  readonly expiration?: string | undefined;
 }
 
 /**

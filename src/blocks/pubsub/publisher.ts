@@ -14,7 +14,7 @@ import { dataForm } from './content-type.ts';
 import { createTemplates, wrapEvent } from './envelope.ts';
 import { cloudEventCreation, entriesInvalid, forbidden, nameEmpty, notFound, publishFailed, topicEmpty } from './errors.ts';
 import type { BulkPublishEntry, BulkPublishInput, FailedEntry, PublishInput } from './index.ts';
-import { requireRawPayload, rfc3339, ttlMs } from './metadata.ts';
+import { createSecondStamp, requireRawPayload, rfc3339, ttlMs } from './metadata.ts';
 import { completeEvent } from './pass-through.ts';
 import type { PubSubMetrics } from './pubsub-metrics.ts';
 import { topicScopes, type TopicScopes } from './topic-scopes.ts';
@@ -29,6 +29,7 @@ export class Publisher {
   readonly #brokers: ComponentSet<'pubsub'>;
   readonly #metrics: PubSubMetrics;
   readonly #templates = createTemplates();
+  readonly #stamp = createSecondStamp();
   readonly #scopes = new WeakMap<Broker, TopicScopes>();
   readonly #single: (component: Broker, operation: string) => Service<OutgoingMessage, void>;
   readonly #bulk: (component: Broker, operation: string) => Service<BulkAttempt, void>;
@@ -131,15 +132,16 @@ export class Publisher {
     const { appId, ports } = this.#context;
     const now = ports.clock.now();
     const ttl = ttlMs(metadata);
-    const brokerExpires = component.driver.capabilities.includes('MESSAGE_TTL');
-    const expiration = ttl === undefined || brokerExpires ? {} : { expiration: rfc3339(now + ttl) };
-    const common = { topic, pubsub, time: rfc3339(now), trace, ...expiration };
-    const sent = ttl !== undefined && brokerExpires ? { ...metadata, ttlInSeconds: String(Math.ceil(ttl / 1000)) } : metadata;
+    const brokerExpires = ttl !== undefined && component.driver.capabilities.includes('MESSAGE_TTL');
+    const expiration = ttl === undefined || brokerExpires ? undefined : rfc3339(now + ttl);
+    const sent = brokerExpires ? { ...metadata, ttlInSeconds: String(Math.ceil(ttl / 1000)) } : metadata;
+    const time = this.#stamp(now);
     if (dataForm(contentType) !== 'cloud-event') {
-      const event = wrapEvent(this.#templates, { ...common, id: ports.random.uuid(), source: appId, contentType, data, metadata });
+      const id = ports.random.uuid();
+      const event = wrapEvent(this.#templates, { id, source: appId, topic, pubsub, contentType, data, time, trace, expiration, metadata });
       return { topic, data: event, metadata: sent };
     }
-    const event = completeEvent({ ...common, event: data });
+    const event = completeEvent({ topic, pubsub, time, trace, expiration, event: data });
     if (event === undefined) throw cloudEventCreation(pubsub, appId, 'the event is not a JSON object');
     return { topic, data: event, metadata: sent };
   }

@@ -104,7 +104,7 @@ async function askApp(context: BlockContext, channel: AppChannel): Promise<reado
     try {
       return await channel.subscriptions(context.appId);
     } catch (error) {
-      if (attempt === askRetries) {
+      if (attempt === askRetries || ProaError.from(error).code === 'cancelled') {
         context.log.scoped('proa.pubsub').warn('the app did not answer', { [logFields.error]: String(error) });
         return undefined;
       }

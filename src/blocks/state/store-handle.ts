@@ -105,14 +105,18 @@ export function createStoreHandle(component: Component<'state'>, context: BlockC
 
 /** Reads one value; the hot path of the block. The key was checked before. */
 function reader({ driver, prefix, cipher, store }: RequestContext): Service<GetInput, StateValue | undefined> {
-  return async ({ input }: Call<GetInput>) => {
+  return ({ input }: Call<GetInput>) => {
     const { key, consistency, metadata } = input;
     const stored = prefix + key;
-    try {
-      const found = await driver.get(consistency ? { key: stored, consistency, metadata } : { key: stored, metadata });
-      return cipher === undefined || found === undefined ? found : { ...found, data: cipher.decrypt(stored, found.data) };
-    } catch (cause) {
+    const wrong = (cause: unknown): never => {
       throw failed(cause, 'state.get', (reason) => `fail to get ${key} from state store ${store}: ${reason}`);
+    };
+    try {
+      const found = driver.get(consistency ? { key: stored, consistency, metadata } : { key: stored, metadata });
+      if (cipher === undefined) return found.catch(wrong);
+      return found.then((value) => (value === undefined ? value : { ...value, data: cipher.decrypt(stored, value.data) })).catch(wrong);
+    } catch (cause) {
+      return Promise.reject(cause as Error).catch(wrong);
     }
   };
 }

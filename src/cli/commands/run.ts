@@ -1,6 +1,7 @@
 import { dataDirectory } from '../directories.ts';
 import { settingsFromFlags } from '../app-spec.ts';
 import type { CommandContext } from '../context.ts';
+import { databaseSetting } from '../engine-setting.ts';
 import { UsageError } from '../parse-args.ts';
 import { RunConsole } from '../run/console.ts';
 import { withFreePorts } from '../run/free-ports.ts';
@@ -22,8 +23,10 @@ async function runOnce(context: CommandContext): Promise<number> {
     ports.clock,
     plan.apps.map(({ name }) => name),
   );
+  const database = await databaseSetting(ports, args.values.engine);
   const settings = settingsFromFlags(args.values, {
     mode: 'run',
+    ...(database !== undefined && { database }),
     dataDirectory: dataDirectory(ports.process, args.values['data-dir'], plan.fromFile ? plan.project : undefined),
     logFormat: args.values['log-as-json'] === true || output.json ? 'json' : 'human',
   });

@@ -1,6 +1,7 @@
 import { sidecarSpec } from '../sidecar-spec.ts';
 import { dataDirectory } from '../directories.ts';
 import { settingsFromFlags } from '../app-spec.ts';
+import { databaseSetting } from '../engine-setting.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { isProaError } from '../../kernel/errors.ts';
 import { renderProblem } from '../../host/config/problem.ts';
@@ -18,8 +19,10 @@ export async function run(context: CommandContext): Promise<number> {
   }
   if (values.wait === true) return waitForSidecar(ports, values, output);
   const spec = sidecarSpec(values, ports.process);
+  const database = await databaseSetting(ports, values.engine);
   const settings = settingsFromFlags(values, {
     mode: 'sidecar',
+    ...(database !== undefined && { database }),
     dataDirectory: dataDirectory(ports.process, values['data-dir'], undefined),
     logFormat: values['log-as-json'] === true ? 'json' : 'logfmt',
   });

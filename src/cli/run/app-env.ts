@@ -30,7 +30,9 @@ export interface AppEnvOptions {
  * A PORT of the run file stays; one of the parent does not, because several apps would share it.
  */
 export function appEnvironment({ app, runtime, appPort, replica, fromFiles, inherited }: AppEnvOptions): Record<string, string> {
-  const given = { ...inherited, ...fromFiles, ...app.env };
+  // The database's password is the runtime's: whoever has it passes every scope.
+  const { PROA_ENGINE: _engine, ...passedOn } = inherited;
+  const given = { ...passedOn, ...fromFiles, ...app.env };
   const endpoint = `http://127.0.0.1:${runtime.httpPort}`;
   return {
     ...given,

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HostOptions, RunningApp, RunningHost } from '../../host/host-api.ts';
-import type { Ports, ProcessPort, ProcessSignal } from '../../kernel/ports.ts';
+import type { Clock, Ports, ProcessPort, ProcessSignal } from '../../kernel/ports.ts';
+import { nodeClock } from '../../ports/node/clock.ts';
 import { nodePorts } from '../../ports/node/index.ts';
 import { createNodeProcess } from '../../ports/node/process.ts';
 import { main } from '../main.ts';
@@ -69,7 +70,7 @@ class Run {
   readonly ports: Ports;
   readonly code: Promise<number>;
 
-  constructor(directory: string, args: readonly string[]) {
+  constructor(directory: string, args: readonly string[], clock: Clock = nodeClock) {
     const real = createNodeProcess();
     const system: ProcessPort = {
       ...real,
@@ -85,7 +86,7 @@ class Run {
           .filter(Boolean)
           .forEach((line) => this.#take(JSON.parse(line) as Event)),
     };
-    this.ports = { ...nodePorts(), process: system };
+    this.ports = { ...nodePorts(), clock, process: system };
     const loadHost = async () => recordingHost(this.told);
     this.code = main(['run', '--json', ...args], { ports: this.ports, loadHost, version: '0' });
   }
@@ -195,6 +196,28 @@ describe('proa run', () => {
     const run = new Run(directory, ['--restart', 'always', '--', 'no-such-command-here']);
     expect(await run.code).toBe(127);
     expect(run.told).toContain('stop');
+  });
+
+  it('tells why an app that others wait for is not ready, and starts them', async () => {
+    const silent = `setTimeout(() => {}, 60_000)`;
+    await writeFile(
+      join(directory, 'proa.yaml'),
+      `apps:
+  front: { run: [${JSON.stringify(node)}, -e, "console.log('front runs')"], waits: [back], restart: never }
+  back: { run: [${JSON.stringify(node)}, -e, ${JSON.stringify(silent)}], restart: never }
+`,
+    );
+    // The minute that a run waits passes quickly.
+    const hurried: Clock = {
+      ...nodeClock,
+      timer: (delayMs, done, background) => nodeClock.timer(delayMs === 60_000 ? 300 : delayMs, done, background),
+    };
+    const run = new Run(directory, ['-f', '.'], hurried);
+    const told = await run.next(({ type, line }) => type === 'log' && line?.includes('not ready') === true);
+    expect(told).toMatchObject({ app: 'back', line: expect.stringContaining('not ready after 60 s: it never listened on a port') });
+    await run.next(({ type, line }) => type === 'output' && line === 'front runs');
+    run.signal('SIGTERM');
+    expect(await run.code).toBe(0);
   });
 
   it('runs several apps of a file: order by waits, replicas with ports of their own, one exit code', async () => {

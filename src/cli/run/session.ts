@@ -8,6 +8,7 @@ import { watchForPort } from './app-port.ts';
 import { AppProcess, exitCodeOf, type AppExit } from './app-process.ts';
 import type { RunEvent } from './console.ts';
 import { LogFile } from './log-file.ts';
+import { OrphanGuard } from './orphan-guard.ts';
 import type { PlannedApp, RunPlan } from './plan.ts';
 
 /** Apps get this long after SIGTERM; then their process groups are killed. */
@@ -39,6 +40,7 @@ interface Served {
 export class RunSession {
   readonly #options: SessionOptions;
   readonly #registration: RunRegistration;
+  readonly #guard: OrphanGuard;
   readonly #startedAtMs: number;
   #served: readonly Served[] = [];
   #host: RunningHost | undefined;
@@ -51,6 +53,7 @@ export class RunSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#registration = new RunRegistration(options.ports);
+    this.#guard = new OrphanGuard(options.ports);
     this.#startedAtMs = options.ports.clock.now();
   }
 
@@ -194,9 +197,21 @@ export class RunSession {
       cancel = () => timer.cancel();
     });
     await Promise.race([allReady, tooLong]);
+    if (missing()) this.#tellWhatIsMissing(ids);
     this.#readyWaiters.delete(check);
     cancel();
     return this.#stopping === undefined;
+  }
+
+  /** Whoever waits is started in any case: the apps may need each other in ways that nobody wrote down. */
+  #tellWhatIsMissing(ids: readonly string[]): void {
+    if (this.#stopping !== undefined) return;
+    for (const { planned, connected, pid } of this.#served) {
+      if (!ids.includes(planned.app.id) || this.#ready.has(planned.app.id)) continue;
+      const why = pid === undefined ? 'it does not run' : connected ? 'it does not answer on its port' : 'it never listened on a port';
+      const line = `not ready after ${waitMaxMs / 1000} s: ${why}; the apps that wait for it are started now`;
+      this.#options.console.emit({ type: 'log', app: planned.name, level: 'warn', line });
+    }
   }
 
   async #startApp(served: Served): Promise<AppExit> {
@@ -238,6 +253,7 @@ export class RunSession {
     const { planned, runtime } = served;
     const command = planned.app.command as readonly string[];
     served.pid = pid;
+    this.#guard.watch(pid);
     console.emit({ type: 'started', app: planned.name, pid, command });
     runtime.putMetadata('cliPID', String(ports.process.pid));
     runtime.putMetadata('appPID', String(pid));
@@ -266,6 +282,7 @@ export class RunSession {
 
   #ended(served: Served, exit: AppExit, more: { lastErrors: readonly string[]; restartInMs?: number }): void {
     served.stopSearch();
+    if (served.pid !== undefined) this.#guard.forget(served.pid);
     served.pid = undefined;
     void served.runtime.disconnect().catch(() => {});
     this.#options.console.emit({
@@ -310,6 +327,7 @@ export class RunSession {
     const running = this.#served.filter(({ pid }) => pid !== undefined);
     if (running.length > 0) this.#options.console.emit({ type: 'stopping', reason });
     await Promise.all(this.#served.map(async ({ process }) => process?.stop(stopGraceMs)));
+    this.#guard.close();
     await this.#host?.stop(reason);
     await Promise.all(this.#served.map(async ({ log }) => log?.close()));
     await this.#registration.remove();

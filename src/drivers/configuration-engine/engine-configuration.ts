@@ -1,6 +1,7 @@
 import type { ConfigurationItem, ConfigurationItems, ConfigurationStore } from '../../contracts/configuration.ts';
 import { watchConfiguration } from '../../contracts/configuration-watch.ts';
 import type { Commit, Engine, Entry } from '../../contracts/engine.ts';
+import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import type { Metadata } from '../../contracts/state.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
@@ -47,7 +48,7 @@ export function createEngineConfiguration({ engine, clock, log, namespace, space
   const commit = async (request: Commit): Promise<void> => {
     const result = await engine.commit(request);
     if (result.status === 'unknown') {
-      throw new ProaError('engine.outcome-unknown', 'the configuration may or may not have been written', { cause: result.cause });
+      throw outcomeUnknown('the configuration may or may not have been written', result.cause);
     }
   };
   const stops = new Set<() => Promise<void>>();

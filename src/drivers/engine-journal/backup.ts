@@ -1,3 +1,4 @@
+import type { BackupSummary } from '../../contracts/engine-backup.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Disk } from '../../kernel/ports.ts';
 import { crc32 } from './crc32.ts';
@@ -17,14 +18,6 @@ interface Manifest {
   readonly format: number;
   readonly timeMs: number;
   readonly files: readonly BackedUpFile[];
-}
-
-/** What a backup holds. */
-export interface BackupSummary {
-  readonly files: number;
-  readonly bytes: number;
-  /** The engine's time of the last commit that is in it, at least. */
-  readonly timeMs: number;
 }
 
 /**

@@ -8,13 +8,18 @@ const native = (zlib as { crc32?: Crc }).crc32;
 /** CRC-32 (IEEE, as in zlib) of the bytes as a signed 32-bit number, so that it stays a small integer in memory. `seed` continues one. */
 export const crc32: Crc = native === undefined ? tableCrc32 : (bytes, seed = 0) => native(bytes, seed >>> 0) | 0;
 
+/** Of a part of the bytes. Short parts are summed here: a view of them, and the way into native code, cost more. */
+export function crc32Between(bytes: Uint8Array, from: number, to: number): number {
+  return to - from > 96 ? crc32(bytes.subarray(from, to)) : tableCrc32(bytes, 0, from, to);
+}
+
 let table: Int32Array | undefined;
 
 /** The same without native help. */
-export function tableCrc32(bytes: Uint8Array, seed = 0): number {
-  table ??= makeTable();
+export function tableCrc32(bytes: Uint8Array, seed = 0, from = 0, to = bytes.length): number {
+  const entries = (table ??= makeTable());
   let crc = ~seed;
-  for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ (table[(crc ^ (bytes[i] as number)) & 255] as number);
+  for (let i = from; i < to; i++) crc = (crc >>> 8) ^ (entries[(crc ^ (bytes[i] as number)) & 255] as number);
   return ~crc;
 }
 

@@ -14,6 +14,9 @@ export interface JournalHooks {
   readonly beforeAcknowledge?: () => Promise<void>;
 }
 
+/** Nobody holds the owner. Groups overlap only then: a hook sees one group at a time. */
+export const noHooks: JournalHooks = {};
+
 export interface GroupWriterOptions {
   readonly clock: Clock;
   readonly state: JournalState;
@@ -23,21 +26,27 @@ export interface GroupWriterOptions {
   readonly highWater: HighWater;
   readonly hooks: JournalHooks;
   readonly queuedBytesMax: number;
+  /** A group of this size goes ahead of its turn, when the one before it had it too. */
+  readonly overlapBytes: number;
   /** Called after a group was applied, before its commits are answered. */
   applied(group: Group): void;
 }
 
+const sparesMax = 3;
 /** How often a full disk is tried again. */
 const retryFullMs = 500;
 
 /**
  * Group commit without timers: what arrives during a write becomes the next group. One group is one durable write. It is acknowledged
- * after the write, when no newer epoch exists.
+ * after the write, when no newer epoch exists. Under load a group that has become large is written while the one before it still is, so
+ * that neither the disk nor this thread waits for the other; it is acknowledged after that one, or fails with it.
  */
 export class GroupWriter {
   readonly #options: GroupWriterOptions;
   #open: Group;
-  #spare: GroupBuffer | undefined;
+  readonly #spares: GroupBuffer[] = [];
+  /** A group whose write was begun before its turn. */
+  #ahead: { readonly group: Group; readonly written: Promise<void> } | undefined;
   #running: Promise<void> | undefined;
   #scheduled = false;
   #full: { readonly error: ProaError; readonly sinceMono: number } | undefined;
@@ -73,6 +82,18 @@ export class GroupWriter {
     return this.#open;
   }
 
+  /** A record was added to the group: it may be large enough to go ahead. */
+  filled(group: Group): void {
+    const { writer, hooks, overlapBytes } = this.#options;
+    if (!group.overlaps || group.buffer.length < overlapBytes || this.#running === undefined || this.#ahead !== undefined) return;
+    if (hooks !== noHooks || this.#failure !== undefined || writer.isFull(group.buffer.length)) return;
+    this.#open = this.#following(group);
+    const written = writer.write(group.buffer.bytes);
+    // Looked at when its turn comes.
+    written.catch(() => {});
+    this.#ahead = { group, written };
+  }
+
   /** Waits until everything queued is answered, then refuses more. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -94,44 +115,50 @@ export class GroupWriter {
       this.#scheduled = false;
       this.#running = this.#flushAll().finally(() => {
         this.#running = undefined;
-        if (this.#open.records > 0) this.#schedule();
+        if (this.#ahead !== undefined || this.#open.records > 0) this.#schedule();
       });
     });
   }
 
   async #flushAll(): Promise<void> {
-    while (this.#open.buffer.length > 0 && this.#failure === undefined) {
-      await this.#flush(this.#open);
+    while ((this.#ahead !== undefined || this.#open.buffer.length > 0) && this.#failure === undefined) {
+      const ahead = this.#ahead;
+      this.#ahead = undefined;
+      await this.#flush(ahead?.group ?? this.#open, ahead?.written);
     }
-    if (this.#failure !== undefined) this.#failOpen({ error: this.#failure, mayHaveHappened: false });
+    if (this.#failure === undefined) return;
+    await this.#failAhead(this.#failure);
+    this.#failOpen({ error: this.#failure, mayHaveHappened: false });
   }
 
-  async #flush(group: Group): Promise<void> {
+  async #flush(group: Group, begun: Promise<void> | undefined): Promise<void> {
     const { writer, hooks, ownership } = this.#options;
-    let writing = false;
     try {
-      if (hooks.beforeWrite !== undefined) await hooks.beforeWrite();
-      if (this.#full !== undefined || writer.isFull(group.buffer.length)) await this.#roll(group);
-      // From here on nobody joins this group.
-      this.#open = new Group(group.number + 1, this.#takeSpare());
-      writing = true;
-      await writer.write(group.buffer.bytes);
+      if (begun === undefined) {
+        if (hooks.beforeWrite !== undefined) await hooks.beforeWrite();
+        if (this.#full !== undefined || writer.isFull(group.buffer.length)) await this.#roll(group);
+        // From here on nobody joins this group.
+        this.#open = this.#following(group);
+      }
+      const written = begun ?? writer.write(group.buffer.bytes);
+      this.filled(this.#open);
+      await written;
       if (hooks.afterSync !== undefined) await hooks.afterSync();
       // Whoever claims an epoch after this look finds the written bytes.
       ownership.check();
     } catch (error) {
-      return this.#failed(group, error, writing);
+      return this.#failed(group, error);
     }
     this.#full = undefined;
     this.#durable(group, group.buffer.length);
     if (hooks.beforeAcknowledge !== undefined && !(await this.#mayAcknowledge(group, hooks.beforeAcknowledge))) return;
     group.settle(undefined);
-    this.#spare = group.buffer;
+    if (this.#spares.length < sparesMax) this.#spares.push(group.buffer);
   }
 
   #roll(group: Group): Promise<void> {
     const { writer, state } = this.#options;
-    return writer.roll({ sequence: group.sequence, group: group.number, timeMs: Math.max(state.timeMs, group.timeMs) });
+    return writer.roll({ sequence: group.sequence, group: group.number, timeMs: Math.max(state.timeMs, group.nowMs) });
   }
 
   #durable(group: Group, length: number): void {
@@ -140,10 +167,10 @@ export class GroupWriter {
     const base = segment.bytes;
     state.recent.add(segment, base, group.buffer.bytes);
     writer.advance(length);
-    for (const operation of group.operations) state.apply(operation, segment, base, group.timeMs);
+    for (const operation of group.operations) state.apply(operation, segment, base, group.nowMs);
     state.sequence = group.sequence + group.records - 1;
     state.group = group.number;
-    state.timeMs = Math.max(state.timeMs, group.timeMs);
+    state.timeMs = Math.max(state.timeMs, group.nowMs);
     pending.settle(group);
     this.commits += group.changes;
     this.syncs++;
@@ -163,32 +190,45 @@ export class GroupWriter {
     }
   }
 
-  #failed(group: Group, error: unknown, mayHaveHappened: boolean): void {
+  async #failed(group: Group, error: unknown): Promise<void> {
     const { pending, clock } = this.#options;
+    const mayHaveHappened = group !== this.#open;
     const { code } = error as { code?: string };
     const full = code === 'ENOSPC' || code === 'EDQUOT';
     const failure = failureOf(error);
     if (full) this.#full = { error: failure, sinceMono: clock.mono() };
     else this.#failure ??= failure;
+    // Nothing may be under way when somebody hears of it, and writes again.
+    await this.#ahead?.written.catch(() => {});
     // What was queued behind it was judged on what did not happen.
     pending.clear();
     group.settle({ error: failure, mayHaveHappened });
-    if (group === this.#open) this.#open = new Group(group.number + 1, this.#takeSpare());
+    await this.#failAhead(failure);
+    if (group === this.#open) this.#open = this.#following(group);
     else this.#failOpen({ error: failure, mayHaveHappened: false });
+  }
+
+  async #failAhead(error: ProaError): Promise<void> {
+    const ahead = this.#ahead;
+    if (ahead === undefined) return;
+    await ahead.written.catch(() => {});
+    this.#ahead = undefined;
+    ahead.group.settle({ error, mayHaveHappened: true });
   }
 
   #failOpen(failure: GroupFailure): void {
     const open = this.#open;
     this.#options.pending.clear();
-    this.#open = new Group(open.number + 1, this.#takeSpare());
+    this.#open = this.#following(open);
     open.settle(failure);
   }
 
-  #takeSpare(): GroupBuffer {
-    const spare = this.#spare ?? new GroupBuffer();
-    this.#spare = undefined;
-    spare.reset();
-    return spare;
+  /** The group that takes what comes when nobody joins `group` any more. */
+  #following(group: Group): Group {
+    const buffer = this.#spares.pop() ?? new GroupBuffer();
+    buffer.reset();
+    if (group.buffer.length < this.#options.overlapBytes) return new Group(group.number + 1, buffer);
+    return new Group(this.#options.state.group + 1, buffer, true);
   }
 }
 

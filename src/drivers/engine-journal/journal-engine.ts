@@ -1,15 +1,18 @@
 import { checkCommit, checkKey } from '../../contracts/engine-checks.ts';
+import type { CopySource } from '../../contracts/engine-copy.ts';
 import type { HintBoard } from '../../contracts/engine-hints.ts';
 import {
+  type Append,
   type Commit,
   type CommitResult,
-  type Engine,
+  type Condition,
   engineLimits,
   type EngineStats,
   type Entry,
   type Lease,
   type LeaseHeld,
   type LogPage,
+  type Put,
   type RangePage,
   type RangeQuery,
 } from '../../contracts/engine.ts';
@@ -50,7 +53,7 @@ export interface JournalParts {
 }
 
 /** The engine on a journal that this process owns. */
-export interface JournalEngine extends Engine {
+export interface JournalEngine extends CopySource {
   readonly directory: string;
   /** The epoch of ownership: later owners have higher ones. */
   readonly epoch: number;
@@ -103,6 +106,10 @@ class OwnedJournal implements JournalEngine {
   get(key: Key): Promise<Entry | undefined> {
     if (this.#readable) return this.#parts.reads.get(key);
     return this.#checked(() => this.#parts.reads.get(key));
+  }
+
+  peek(key: Key): Entry | undefined {
+    return this.#readable ? this.#parts.reads.peek(key) : undefined;
   }
 
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
@@ -188,6 +195,10 @@ class OwnedJournal implements JournalEngine {
     };
   }
 
+  logNames(): Promise<readonly Key[]> {
+    return Promise.resolve([...this.#parts.state.logs.keys()]);
+  }
+
   snapshot(): Promise<void> {
     return this.#parts.housekeeping.snapshotNow();
   }
@@ -241,8 +252,8 @@ class OwnedJournal implements JournalEngine {
 
   #writeLease(name: Key, lease: { readonly owner: string; readonly epoch: number }, ttlMs: number): Promise<void> {
     const { pending, recorder } = this.#parts;
-    return recorder.record((group, nowMs) => {
-      const row = { owner: lease.owner, epoch: lease.epoch, expiresAtMs: ttlMs > 0 ? nowMs + ttlMs : 0 };
+    return recorder.record((group) => {
+      const row = { owner: lease.owner, epoch: lease.epoch, expiresAtMs: ttlMs > 0 ? group.nowMs + ttlMs : 0 };
       group.buffer.lease(name, row.owner, row);
       pending.queue({ kind: 'lease', name, row }, group);
     });
@@ -264,23 +275,30 @@ class OwnedJournal implements JournalEngine {
   }
 
   #judge(commit: Commit): Promise<CommitResult> {
-    const { pending } = this.#parts;
-    const conditions = commit.if ?? [];
-    const nowMs = this.now();
-    let restsOn: Group | undefined;
-    for (let i = 0; i < conditions.length; i++) {
-      const { value, group } = pending.holds(conditions[i] as (typeof conditions)[number], nowMs);
-      if (group !== undefined && (restsOn === undefined || group.number > restsOn.number)) restsOn = group;
-      if (value) continue;
-      const conflict: KeptResult = { status: 'conflict', failed: i };
+    const { failed, restsOn } = commit.if === undefined ? unconditional : this.#examine(commit.if);
+    if (failed !== undefined) {
+      const conflict: KeptResult = { status: 'conflict', failed };
       if (commit.id !== undefined) return this.#write({ id: commit.id }, conflict);
       return this.#after(restsOn, resultOf(conflict));
     }
-    const writes =
-      (commit.put?.length ?? 0) + (commit.delete?.length ?? 0) + (commit.deleteRange?.length ?? 0) + (commit.append?.length ?? 0);
-    if (writes === 0 && commit.id === undefined) return this.#after(restsOn, { status: 'done', versions: [], sequences: [] });
-    this.#checkIndex(commit);
+    const { put = none, append = none } = commit;
+    const writes = put.length + append.length + (commit.delete?.length ?? 0) + (commit.deleteRange?.length ?? 0);
+    if (writes === 0 && commit.id === undefined) return this.#after(restsOn, { status: 'done', versions: none, sequences: none });
+    if (put.length > 0 || append.length > 0) this.#checkIndex(put, append.length);
     return this.#write(commit, undefined);
+  }
+
+  /** The first condition that does not hold, and the youngest queued group on which the answer rests. */
+  #examine(conditions: readonly Condition[]): Examined {
+    const { pending } = this.#parts;
+    const nowMs = this.now();
+    let restsOn: Group | undefined;
+    for (let i = 0; i < conditions.length; i++) {
+      const { value, group } = pending.holds(conditions[i] as Condition, nowMs);
+      if (group !== undefined && (restsOn === undefined || group.number > restsOn.number)) restsOn = group;
+      if (!value) return { failed: i, restsOn };
+    }
+    return { failed: undefined, restsOn };
   }
 
   /** Answers when the group on which the answer rests is durable. */
@@ -289,12 +307,10 @@ class OwnedJournal implements JournalEngine {
     return new Promise((resolve) => group.waiters.push((failure) => resolve(failure === undefined ? result : unknown(failure.error))));
   }
 
-  #checkIndex(commit: Commit): void {
+  #checkIndex(puts: readonly Put[], appends: number): void {
     const { state, indexBytesMax } = this.#parts;
-    const puts = commit.put ?? [];
-    const appends = commit.append?.length ?? 0;
-    if (puts.length === 0 && appends === 0) return;
-    const keyBytes = puts.reduce((sum, put) => sum + put.key.length, 0);
+    let keyBytes = 0;
+    for (const put of puts) keyBytes += put.key.length;
     if (state.indexBytes + state.costOf(puts.length, appends, keyBytes) <= indexBytesMax) return;
     throw new ProaError('engine.limit', `the index has reached its limit of ${indexBytesMax} bytes (${state.keys.size} keys)`, {
       hint: 'delete keys, raise indexBytesMax, or move to the PostgreSQL engine',
@@ -302,18 +318,20 @@ class OwnedJournal implements JournalEngine {
   }
 
   #write(commit: Commit, conflict: KeptResult | undefined): Promise<CommitResult> {
-    return this.#parts.recorder.commit((group, nowMs) => {
-      const kept = conflict ?? this.#fill(commit, group, nowMs);
-      if (commit.id !== undefined) {
-        group.buffer.id(commit.id, kept);
-        this.#parts.pending.queue({ kind: 'id', id: commit.id, result: kept }, group);
-      }
-      return resultOf(kept);
-    });
+    const { recorder, pending } = this.#parts;
+    const group = recorder.begin();
+    const kept = conflict ?? this.#fill(commit, group);
+    if (commit.id !== undefined) {
+      group.buffer.id(commit.id, kept);
+      pending.queue({ kind: 'id', id: commit.id, result: kept }, group);
+    }
+    recorder.end(group);
+    const result = resultOf(kept);
+    return new Promise((resolve, reject) => group.commits.push({ result, resolve, reject }));
   }
 
-  #fill(commit: Commit, group: Group, nowMs: number): KeptResult {
-    const { pending } = this.#parts;
+  #fill(commit: Commit, group: Group): KeptResult {
+    const { pending, state } = this.#parts;
     group.changes++;
     for (const { from, to } of commit.deleteRange ?? none) {
       if (!pending.mayHold(from, to)) continue;
@@ -324,11 +342,11 @@ class OwnedJournal implements JournalEngine {
       group.buffer.delete(key);
       pending.queue({ kind: 'delete', key }, group);
     }
-    const firstVersion = this.#nextVersion;
+    const firstVersion = state.lastVersion + 1;
     for (const { key, value, expiresAtMs } of commit.put ?? none) {
       const expires = expiresAtMs === undefined ? 0 : Math.max(expiresAtMs, 1);
       const entry = new KeyEntry({
-        version: this.#nextVersion++,
+        version: ++state.lastVersion,
         expiresAtMs: expires,
         length: value.length,
         crc: crc32(value),
@@ -337,26 +355,31 @@ class OwnedJournal implements JournalEngine {
       group.buffer.put(key, entry, value);
       pending.queue({ kind: 'put', key, entry, moved: false }, group);
     }
-    const sequences = (commit.append ?? none).map(({ log, entries }) => {
+    const sequences = commit.append === undefined ? none : this.#append(commit.append, group);
+    return { status: 'done', firstVersion, puts: commit.put?.length ?? 0, sequences };
+  }
+
+  /** The first sequence of each append. */
+  #append(appends: readonly Append[], group: Group): number[] {
+    const { pending } = this.#parts;
+    return appends.map(({ log, entries }) => {
       const first = pending.log(log).value.head + 1;
       if (entries.length === 0) return first;
-      const data = encodeBlock(entries, nowMs);
+      const data = encodeBlock(entries, group.nowMs, group.buffer.room);
       const block = { first, count: entries.length, bytes: data.length, crc: crc32(data), offset: 0 };
       group.buffer.append(log, block, data);
       pending.queue({ kind: 'append', log, block, moved: false }, group);
       return first;
     });
-    return { status: 'done', firstVersion, puts: commit.put?.length ?? 0, sequences };
-  }
-
-  get #nextVersion(): number {
-    return this.#parts.state.lastVersion + 1;
-  }
-
-  set #nextVersion(next: number) {
-    this.#parts.state.lastVersion = next - 1;
   }
 }
+
+interface Examined {
+  readonly failed: number | undefined;
+  readonly restsOn: Group | undefined;
+}
+
+const unconditional: Examined = { failed: undefined, restsOn: undefined };
 
 const none: readonly never[] = [];
 

@@ -97,6 +97,11 @@ function nothing(): Acknowledged {
   return { keys: new Map(), logHead: 0, logMaybe: 0 };
 }
 
+/** Small groups wait for each other, or each is written while the one before it is. */
+function overlapping(seed: number): JournalOptions {
+  return seed % 2 === 0 ? small : { ...small, overlapBytes: 1 };
+}
+
 /** A journal that crashes three times at a random call of the disk; what it lost of what it had acknowledged. */
 async function crashScenario(seed: number, more: Partial<SimulatedDiskOptions> = {}): Promise<string[]> {
   const random = seededRandom(seed);
@@ -115,7 +120,7 @@ async function crashScenario(seed: number, more: Partial<SimulatedDiskOptions> =
       if (call.n >= crashAt) crash();
     };
     disk.options = { ...disk.options, delay };
-    const engine = await journal(disk, small, quickClock()).catch(() => undefined);
+    const engine = await journal(disk, overlapping(seed), quickClock()).catch(() => undefined);
     if (engine !== undefined) {
       await work(engine, random, seen, 80);
       crash();
@@ -201,7 +206,7 @@ describe('journal: damage', () => {
         const disk = simulated(n);
         const seen = nothing();
         disk.options = { ...disk.options, fault: (call: DiskCall) => (call.n === n ? code : undefined) };
-        const engine = await journal(disk).catch((error: unknown) => {
+        const engine = await journal(disk, overlapping(n)).catch((error: unknown) => {
           if (!isProaError(error)) throw error;
         });
         if (engine !== undefined) await work(engine, seededRandom(n), seen, 15);
@@ -325,7 +330,12 @@ describe('journal: ownership', () => {
       await sleeping;
       const next = await journal(disk, small, clock);
       expect(next.epoch).toBeGreaterThan(old.epoch);
-      const before = await next.get('a');
+      // The same bytes; whether they are a Buffer depends on where they lay.
+      const seen = async () => {
+        const entry = await next.get('a');
+        return [entry?.version, Buffer.from(entry?.value ?? []).toString()];
+      };
+      const before = await seen();
       clock.advance(5_000);
       wake();
       expect((await late).status).toBe('unknown');
@@ -333,7 +343,7 @@ describe('journal: ownership', () => {
       await expect(old.get('a')).rejects.toMatchObject({ code: 'engine.unavailable' });
       await old.close();
       // The late commit is there or not, but the new owner does not change its mind; a repeat of the id settles it.
-      expect(await next.get('a')).toEqual(before);
+      expect(await seen()).toEqual(before);
       expect((await next.commit({ id: 'late', put: [{ key: 'a', value: valueOf('a', 2) }] })).status).toBe('done');
       await next.close();
       const third = await journal(disk, small, clock);

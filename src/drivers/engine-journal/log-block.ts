@@ -4,9 +4,11 @@ const hasKey = 1;
 const hasDedupe = 2;
 const hasAttributes = 4;
 
-/** Entries of one append as bytes: time, then per entry flags, texts with their lengths, data. Copies everything. */
-export function encodeBlock(entries: readonly NewLogEntry[], timeMs: number): Buffer {
-  const bytes = Buffer.allocUnsafe(entries.reduce((size, entry) => size + boundOf(entry), 8));
+/** Entries of one append as bytes: time, then per entry flags, texts with their lengths, data. Copies everything into what `room` gives for that many bytes. */
+export function encodeBlock(entries: readonly NewLogEntry[], timeMs: number, room: (bytes: number) => Buffer): Buffer {
+  let bound = 8;
+  for (const entry of entries) bound += boundOf(entry);
+  const bytes = room(bound);
   let at = bytes.writeDoubleLE(timeMs, 0);
   const writeText = (text: string): void => {
     const length = bytes.write(text, at + 4, 'utf8');

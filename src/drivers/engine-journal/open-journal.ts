@@ -2,7 +2,7 @@ import { HintBoard } from '../../contracts/engine-hints.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Disk } from '../../kernel/ports.ts';
 import { parseListing } from './format.ts';
-import { GroupWriter, type JournalHooks } from './group-writer.ts';
+import { GroupWriter, type JournalHooks, noHooks } from './group-writer.ts';
 import { HighWater } from './high-water.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { createJournalEngine, type JournalEngine } from './journal-engine.ts';
@@ -30,6 +30,8 @@ export interface JournalOptions {
   readonly snapshotEveryBytes?: number;
   /** Bytes that may wait for the disk; beyond them commits fail with `overloaded`. Default 32 MB. */
   readonly queuedBytesMax?: number;
+  /** Groups of at least this size are written while the group before them still is. Default 96 KB. */
+  readonly overlapBytes?: number;
   /** Places where a test may hold the owner. */
   readonly hooks?: JournalHooks;
 }
@@ -120,8 +122,9 @@ function assemble(opened: Opened): { engine: JournalEngine; clean(): Promise<voi
     housekeeping.look(group.buffer.length);
   };
   const queuedBytesMax = options.queuedBytesMax ?? 32 * 1024 * 1024;
-  const hooks = options.hooks ?? {};
-  const groups = new GroupWriter({ clock, state, pending, writer, ownership, highWater, hooks, queuedBytesMax, applied });
+  const overlapBytes = options.overlapBytes ?? 96 * 1024;
+  const hooks = options.hooks ?? noHooks;
+  const groups = new GroupWriter({ clock, state, pending, writer, ownership, highWater, hooks, queuedBytesMax, overlapBytes, applied });
   const recorder = new Recorder(groups, now);
   const indexes = new LogIndexes({ disk, clock }, directory, state);
   const mover = new Mover({ state, segments, indexes, recorder, clock });

@@ -60,7 +60,11 @@ export type Operation =
 /** The answer that a repeat gets. */
 export function resultOf(kept: KeptResult): CommitResult {
   if (kept.status === 'conflict') return { status: 'conflict', failed: kept.failed };
-  const versions: number[] = [];
-  for (let i = 0; i < kept.puts; i++) versions.push(kept.firstVersion + i);
-  return { status: 'done', versions, sequences: kept.sequences };
+  return { status: 'done', versions: versionsFrom(kept.firstVersion, kept.puts), sequences: kept.sequences };
+}
+
+function versionsFrom(first: number, count: number): readonly number[] {
+  // Most commits put one key; an array that is grown by `push` begins with room for many.
+  if (count === 1) return [first];
+  return Array.from({ length: count }, (_, i) => first + i);
 }

@@ -23,21 +23,26 @@ export interface WaitingCommit {
 
 /** Commits that become durable together: one write. */
 export class Group {
+  /** Above the number of some group that was durable when this one was written: recovery tells damage from a torn end by it. */
   readonly number: number;
+  /** It may be written while the group before it is: its number does not say that that one is durable. */
+  readonly overlaps: boolean;
   readonly buffer: GroupBuffer;
   readonly operations: Operation[] = [];
   readonly overlay: Overlay;
   readonly commits: WaitingCommit[] = [];
   readonly waiters: Waiter[] = [];
-  timeMs = 0;
+  /** The engine's time of the record that was begun last; it never goes back. */
+  nowMs = 0;
   /** Commits that changed something. */
   changes = 0;
   records = 0;
   /** Of its first record. */
   sequence = 0;
 
-  constructor(number: number, buffer: GroupBuffer) {
+  constructor(number: number, buffer: GroupBuffer, overlaps = false) {
     this.number = number;
+    this.overlaps = overlaps;
     this.buffer = buffer;
     this.overlay = new Overlay(this.operations);
   }

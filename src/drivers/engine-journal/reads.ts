@@ -40,6 +40,14 @@ export class JournalReads {
     return this.#entry(key, found);
   }
 
+  /** As `get`, for a value that is in the cache; undefined for any other. */
+  peek(key: Key): Entry | undefined {
+    const found = this.#visible(key);
+    if (found?.value === undefined) return undefined;
+    found.hot = true;
+    return entryOf(key, found, found.value);
+  }
+
   /** All of one instant: the entries are taken before the first value is read. */
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
     return Promise.all(keys.map((key) => this.get(key)));

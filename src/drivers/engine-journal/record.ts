@@ -1,4 +1,4 @@
-import { crc32 } from './crc32.ts';
+import { crc32, crc32Between } from './crc32.ts';
 import { type Block, KeyEntry, type KeptResult, type Operation } from './operations.ts';
 
 /*
@@ -30,14 +30,21 @@ export interface RecordHead {
   readonly timeMs: number;
 }
 
+const startBytes = 64 * 1024;
+
 /** Records of one group, back to back in one growing buffer. */
 export class GroupBuffer {
-  #bytes = Buffer.allocUnsafeSlow(64 * 1024);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(startBytes);
+  #view = viewOf(this.#bytes);
+  readonly #staging = Buffer.allocUnsafeSlow(startBytes);
+  #staged = 0;
   #recordAt = 0;
-  #data: Uint8Array[] = [];
-  #dataBytes = 0;
+  /** What comes behind the head of the record: places in use stay allocated from record to record. */
+  readonly #data: (Uint8Array | undefined)[] = [];
   /** Told at the end of the record where their data lie. */
-  #targets: { offset: number }[] = [];
+  readonly #targets: ({ offset: number } | undefined)[] = [];
+  #dataCount = 0;
+  #dataBytes = 0;
   length = 0;
 
   get bytes(): Uint8Array {
@@ -47,15 +54,22 @@ export class GroupBuffer {
   /** Makes the buffer empty; its memory is kept unless it has grown large. */
   reset(): void {
     this.length = 0;
-    if (this.#bytes.length > 1024 * 1024) this.#bytes = Buffer.allocUnsafeSlow(64 * 1024);
+    if (this.#bytes.length > 1024 * 1024) this.#use(Buffer.allocUnsafeSlow(startBytes));
   }
+
+  /** Memory for data of the open record, valid until the next `begin`. */
+  readonly room = (count: number): Buffer => {
+    if (this.#staged + count > this.#staging.length) return Buffer.allocUnsafe(count);
+    this.#staged += count;
+    return this.#staging.subarray(this.#staged - count, this.#staged);
+  };
 
   begin(): void {
     this.#recordAt = this.length;
     this.#reserve(prologueBytes);
     this.length += prologueBytes;
-    this.#data = [];
-    this.#targets = [];
+    this.#staged = 0;
+    this.#dataCount = 0;
     this.#dataBytes = 0;
   }
 
@@ -64,8 +78,7 @@ export class GroupBuffer {
     this.#code(moved ? movedPut : put, key);
     this.#double(entry.version);
     this.#double(entry.expiresAtMs);
-    this.#dataOf(value, entry.crc);
-    this.#targets.push(entry);
+    this.#dataOf(value, entry.crc, entry);
   }
 
   delete(key: string): void {
@@ -81,8 +94,7 @@ export class GroupBuffer {
     this.#code(moved ? movedAppend : append, log);
     this.#double(block.first);
     this.#double(block.count);
-    this.#dataOf(bytes, block.crc);
-    this.#targets.push(block);
+    this.#dataOf(bytes, block.crc, block);
   }
 
   trim(log: string, first: number): void {
@@ -98,7 +110,7 @@ export class GroupBuffer {
   }
 
   id(id: string, result: KeptResult): void {
-    this.#reserve(1);
+    this.#reserve(5 + 3 * id.length);
     this.#bytes[this.length++] = result.status === 'done' ? idDone : idConflict;
     this.#text(id, 'utf8');
     if (result.status === 'conflict') return this.#double(result.failed);
@@ -110,47 +122,63 @@ export class GroupBuffer {
 
   /** Ends the record: entries and blocks get their offsets, relative to the group. */
   end(sequence: number, group: number, timeMs: number): void {
-    const bytes = this.#bytes;
     const at = this.#recordAt;
     const dataAt = this.length;
-    bytes.writeUInt32LE(magic, at);
-    bytes.writeUInt32LE(dataAt - at, at + 8);
-    bytes.writeUInt32LE(this.#dataBytes, at + 12);
-    bytes.writeDoubleLE(sequence, at + 16);
-    bytes.writeDoubleLE(group, at + 24);
-    bytes.writeDoubleLE(timeMs, at + 32);
-    bytes.writeInt32LE(crc32(bytes.subarray(at + 8, dataAt)), at + 4);
     this.#reserve(this.#dataBytes);
-    this.#data.forEach((chunk, i) => {
-      (this.#targets[i] as { offset: number }).offset = this.length;
-      this.#bytes.set(chunk, this.length);
-      this.length += chunk.length;
-    });
+    const view = this.#view;
+    view.setUint32(at, magic, true);
+    view.setUint32(at + 8, dataAt - at, true);
+    view.setUint32(at + 12, this.#dataBytes, true);
+    view.setFloat64(at + 16, sequence, true);
+    view.setFloat64(at + 24, group, true);
+    view.setFloat64(at + 32, timeMs, true);
+    view.setInt32(at + 4, crc32Between(this.#bytes, at + 8, dataAt), true);
+    for (let i = 0; i < this.#dataCount; i++) this.#place(i);
+  }
+
+  #place(i: number): void {
+    const chunk = this.#data[i] as Uint8Array;
+    (this.#targets[i] as { offset: number }).offset = this.length;
+    this.#bytes.set(chunk, this.length);
+    this.length += chunk.length;
+    // Nothing is held for longer than it must be: a value may be large.
+    this.#data[i] = undefined;
+    this.#targets[i] = undefined;
   }
 
   #code(code: number, key: string): void {
-    this.#reserve(1);
+    this.#reserve(5 + key.length);
     this.#bytes[this.length++] = code;
     this.#text(key, 'latin1');
   }
 
   #text(text: string, encoding: 'latin1' | 'utf8'): void {
     this.#reserve(4 + 3 * text.length);
-    const length = this.#bytes.write(text, this.length + 4, encoding);
-    this.#bytes.writeUInt32LE(length, this.length);
+    const length = encoding === 'latin1' ? this.#latin1(text, this.length + 4) : this.#bytes.write(text, this.length + 4, 'utf8');
+    this.#view.setUint32(this.length, length, true);
     this.length += 4 + length;
+  }
+
+  /** Short keys are written here: the way into native code costs more. */
+  #latin1(text: string, at: number): number {
+    if (text.length > 32) return this.#bytes.write(text, at, 'latin1');
+    for (let i = 0; i < text.length; i++) this.#bytes[at + i] = text.charCodeAt(i);
+    return text.length;
   }
 
   #double(value: number): void {
     this.#reserve(8);
-    this.length = this.#bytes.writeDoubleLE(value, this.length);
+    this.#view.setFloat64(this.length, value, true);
+    this.length += 8;
   }
 
-  #dataOf(bytes: Uint8Array, crc: number): void {
+  #dataOf(bytes: Uint8Array, crc: number, target: { offset: number }): void {
     this.#reserve(8);
-    this.length = this.#bytes.writeUInt32LE(bytes.length, this.length);
-    this.length = this.#bytes.writeInt32LE(crc, this.length);
-    this.#data.push(bytes);
+    this.#view.setUint32(this.length, bytes.length, true);
+    this.#view.setInt32(this.length + 4, crc, true);
+    this.length += 8;
+    this.#data[this.#dataCount] = bytes;
+    this.#targets[this.#dataCount++] = target;
     this.#dataBytes += bytes.length;
   }
 
@@ -159,8 +187,17 @@ export class GroupBuffer {
     if (needed <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
     this.#bytes.copy(larger, 0, 0, this.length);
-    this.#bytes = larger;
+    this.#use(larger);
   }
+
+  #use(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#view = viewOf(bytes);
+  }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** The head of the record at `at`; undefined when there is none, or a damaged or incomplete one. */

@@ -36,10 +36,10 @@ export class SegmentWriter {
   #file: DiskFile;
   #nextNumber: number;
   #zeroed: number;
+  /** Behind the last write that was begun, durable or not. */
+  #end: number;
   #ahead = aheadBytesMin;
   #zeroing: Promise<void> | undefined;
-  /** How far records were written, durable or not. */
-  #writtenBytes = segmentStart;
 
   private constructor(options: SegmentWriterOptions, segment: Segment, file: DiskFile) {
     this.#options = options;
@@ -47,6 +47,7 @@ export class SegmentWriter {
     this.#file = file;
     this.#nextNumber = segment.number + 1;
     this.#zeroed = segmentStart;
+    this.#end = segment.bytes;
   }
 
   /** Begins a segment behind `before`; afterwards what lies behind the seal of `before` is void. */
@@ -61,10 +62,10 @@ export class SegmentWriter {
 
   /** True when `length` more bytes do not fit into the segment. */
   isFull(length: number): boolean {
-    return this.#segment.bytes > segmentStart && this.#segment.bytes + length > this.#options.segmentBytesMax;
+    return this.#end > segmentStart && this.#end + length > this.#options.segmentBytesMax;
   }
 
-  /** Seals the segment at its valid length and begins the next one. After a failure it can be tried again. */
+  /** Seals the segment at its valid length and begins the next one; nothing may be under way. After a failure it can be tried again. */
   async roll(at: Continuation): Promise<void> {
     const sealed = this.#segment;
     await this.#zeroing;
@@ -75,22 +76,23 @@ export class SegmentWriter {
     this.#segment = segment;
     this.#file = file;
     this.#zeroed = segmentStart;
-    this.#writtenBytes = segmentStart;
+    this.#end = segment.bytes;
   }
 
-  /** Writes at the end, without moving it; durable when it resolves. */
+  /** Writes behind everything that was begun before; durable when it resolves. The segment grows by `advance`, in the same order. */
   async write(bytes: Uint8Array): Promise<void> {
-    const end = this.#segment.bytes + bytes.length;
+    const at = this.#end;
+    const end = at + bytes.length;
+    this.#end = end;
     if (end > this.#zeroed) {
       // Zeros under way must not land on what is written now.
-      await this.#zeroing;
+      if (this.#zeroing !== undefined) await this.#zeroing;
       this.#zeroed = Math.max(this.#zeroed, end);
     }
-    this.#writtenBytes = Math.max(this.#writtenBytes, end);
-    await this.#file.write([bytes], this.#segment.bytes);
+    await this.#file.write([bytes], at);
   }
 
-  /** What was written is durable: the end moves behind it. */
+  /** The oldest write that was begun is durable: the segment ends behind it. */
   advance(length: number): void {
     this.#segment.bytes += length;
     if (length <= zeroGroupMax && this.#zeroing === undefined && this.#zeroed - this.#segment.bytes < this.#ahead / 2) {
@@ -103,12 +105,13 @@ export class SegmentWriter {
     await this.#zeroing;
     const { bytes } = this.#segment;
     // It only saves space, and the next start a look through them.
-    if (this.#writtenBytes === bytes && this.#zeroed > bytes) await this.#file.truncate(bytes).catch(() => {});
+    if (this.#end === bytes && this.#zeroed > bytes) await this.#file.truncate(bytes).catch(() => {});
     await this.#file.close();
   }
 
   async #zeroAhead(): Promise<void> {
-    const from = this.#zeroed;
+    // Nor on what is being written.
+    const from = Math.max(this.#zeroed, this.#end);
     const length = Math.min(this.#ahead, this.#options.segmentBytesMax - from);
     this.#ahead = Math.min(this.#ahead * 2, aheadBytesMax);
     if (length <= 0) return;

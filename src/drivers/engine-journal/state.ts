@@ -128,11 +128,10 @@ export class JournalState {
   }
 
   #put(key: Key, entry: KeyEntry, place: { segment: Segment; base: number; moved: boolean }): void {
-    const before = this.keys.get(key);
-    if (place.moved && (before === undefined || before.version !== entry.version)) return;
+    if (place.moved && this.keys.get(key)?.version !== entry.version) return;
     entry.segment = place.segment;
     entry.offset += place.base;
-    this.keys.set(key, entry);
+    const before = this.#exchange(key, entry);
     if (before !== undefined) {
       this.#count(key, before, -1);
       if (place.moved && before.value !== undefined) this.cache.add(entry, before.value);
@@ -141,6 +140,17 @@ export class JournalState {
     this.#count(key, entry, 1);
     if (entry.version > this.lastVersion) this.lastVersion = entry.version;
     if (entry.expiresAtMs > 0 && !place.moved) this.#expires(key, entry.expiresAtMs);
+  }
+
+  /** Enters a key; answers what it held. One way down the tree for a new key, two for a known one. */
+  #exchange(key: Key, entry: KeyEntry): KeyEntry | undefined {
+    if (this.keys.set(key, entry, false)) return undefined;
+    let before: KeyEntry | undefined;
+    this.keys.editRange(key, key, true, (_key, held) => {
+      before = held;
+      return { value: entry };
+    });
+    return before;
   }
 
   #delete(key: Key): void {

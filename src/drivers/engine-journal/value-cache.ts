@@ -10,7 +10,7 @@ export class ValueCache {
   readonly #bytesMax: number;
   #ring: KeyEntry[] = [];
   #next = 0;
-  #slab = new Uint8Array(0);
+  #slab = Buffer.alloc(0);
   #slabUsed = slabBytes;
   bytes = 0;
 
@@ -41,7 +41,8 @@ export class ValueCache {
   #copy(value: Uint8Array): Uint8Array {
     if (value.length > slabValueMax) return new Uint8Array(value);
     if (this.#slabUsed + value.length > slabBytes) {
-      this.#slab = new Uint8Array(slabBytes);
+      // A Buffer, because its views can be turned into text without another view.
+      this.#slab = Buffer.alloc(slabBytes);
       this.#slabUsed = 0;
     }
     const copy = this.#slab.subarray(this.#slabUsed, this.#slabUsed + value.length);

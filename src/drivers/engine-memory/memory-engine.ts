@@ -106,6 +106,10 @@ class SpecifiedEngine implements MemoryEngine {
     return this.#visible(key);
   }
 
+  peek(key: Key): Entry | undefined {
+    return this.#ended ? undefined : this.#visible(key);
+  }
+
   async getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
     this.#mustRun();
     return keys.map((key) => this.#visible(key));

@@ -1,15 +1,5 @@
-import type {
-  Commit,
-  CommitResult,
-  Engine,
-  EngineStats,
-  Entry,
-  Lease,
-  LeaseHeld,
-  LogPage,
-  RangePage,
-  RangeQuery,
-} from '../../contracts/engine.ts';
+import type { Commit, CommitResult, EngineStats, Entry, Lease, LeaseHeld, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
+import type { CopySource } from '../../contracts/engine-copy.ts';
 import { createRemoteClock } from '../../contracts/engine-clock.ts';
 import { HintBoard } from '../../contracts/engine-hints.ts';
 import { checkCommit } from '../../contracts/engine-checks.ts';
@@ -44,7 +34,7 @@ export interface PostgresEngineOptions {
  * The engine on PostgreSQL 12 or newer, shared by any number of machines. Creates its schema on first use. Fails with
  * `driver.missing-package`, `engine.unavailable` (no connection, no right to create) or `engine.format` (a newer Proa wrote it).
  */
-export async function openPostgresEngine(options: PostgresEngineOptions): Promise<Engine> {
+export async function openPostgresEngine(options: PostgresEngineOptions): Promise<CopySource> {
   const schema = plainIdentifier(options.schema ?? 'proa');
   if (schema === undefined) {
     throw new ProaError('config.invalid', `"${options.schema}" cannot be the name of a PostgreSQL schema`, {
@@ -89,7 +79,7 @@ async function storedVersion(database: Database, schema: string): Promise<number
   return (result.rows[0] as [number])[0];
 }
 
-class PostgresEngine implements Engine {
+class PostgresEngine implements CopySource {
   readonly kind = 'postgres';
   readonly #options: PostgresEngineOptions;
   readonly #database: Database;
@@ -147,6 +137,10 @@ class PostgresEngine implements Engine {
 
   readLog(log: Key, after: number, limit?: number): Promise<LogPage> {
     return this.#reads.readLog(log, after, limit);
+  }
+
+  logNames(): Promise<readonly Key[]> {
+    return this.#reads.logNames();
   }
 
   async trim(log: Key, upTo: number): Promise<void> {

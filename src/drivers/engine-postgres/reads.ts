@@ -15,6 +15,7 @@ export interface Reads {
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]>;
   range(query: RangeQuery): Promise<RangePage>;
   readLog(log: Key, after: number, limit?: number): Promise<LogPage>;
+  logNames(): Promise<Key[]>;
 }
 
 /** Reads over a database. Statements that a broken connection took with it are repeated. */
@@ -57,6 +58,10 @@ export function createReads(database: Database, clock: Clock, schema: string): R
       const rows = await read(sql, [keyBytes(log), after, Math.min(Math.max(limit, 1), logLimitMax)]);
       const entries = rows.filter((row) => row[2] !== null).map(toLogEntry);
       return { entries, first: Number(rows[0]?.[0] ?? 1), head: Number(rows[0]?.[1] ?? 0) };
+    },
+    async logNames() {
+      const rows = await read(`select log from ${schema}.logs where head > 0 order by log`, []);
+      return rows.map(([log]) => (log as Buffer).toString('latin1'));
     },
   };
 }

@@ -1,15 +1,5 @@
-import type {
-  Commit,
-  CommitResult,
-  Engine,
-  EngineStats,
-  Entry,
-  Lease,
-  LeaseHeld,
-  LogPage,
-  RangePage,
-  RangeQuery,
-} from '../../contracts/engine.ts';
+import type { BackupSource, BackupSummary } from '../../contracts/engine-backup.ts';
+import type { Commit, CommitResult, EngineStats, Entry, Lease, LeaseHeld, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
 import { checkCommit } from '../../contracts/engine-checks.ts';
 import { createRemoteClock } from '../../contracts/engine-clock.ts';
 import { HintBoard } from '../../contracts/engine-hints.ts';
@@ -39,7 +29,7 @@ export interface ConnectEngineOptions {
 }
 
 /** The engine of another process, over one connection. */
-export interface RemoteEngine extends Engine {
+export interface RemoteEngine extends BackupSource {
   /** Resolves, with the reason, when the connection is over. Then commits under way answer `unknown`, all else fails with `engine.unavailable`. */
   readonly lost: Promise<Error>;
 }
@@ -173,6 +163,10 @@ class SocketEngine implements RemoteEngine {
       w.number(0);
     };
     return this.#request(requestType.releaseLease, write, nothing);
+  }
+
+  backup(to: string): Promise<BackupSummary> {
+    return this.#request(requestType.backup, (w) => void w.text(to), message.readBackup);
   }
 
   now(): number {

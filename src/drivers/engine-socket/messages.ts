@@ -13,6 +13,7 @@ import {
   type RangePage,
   type RangeQuery,
 } from '../../contracts/engine.ts';
+import type { BackupSummary } from '../../contracts/engine-backup.ts';
 import type { ErrorCode } from '../../kernel/catalogue.ts';
 import { catalogue } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
@@ -37,6 +38,7 @@ export const requestType = {
   watch: 11,
   unwatch: 12,
   stats: 13,
+  backup: 14,
 } as const;
 
 /** Types of frames from the owner. Each but `hint` and `bye` begins with the engine's time and carries the request's id. */
@@ -237,6 +239,14 @@ export function writeStats(w: ByteWriter, stats: EngineStats): void {
 export function readStats(r: ByteReader): EngineStats {
   const numbers = Object.fromEntries(statNumbers.map((name) => [name, r.number()])) as Record<(typeof statNumbers)[number], number>;
   return { ...numbers, readOnly: r.u8() === 1 };
+}
+
+export function writeBackup(w: ByteWriter, { files, bytes, timeMs }: BackupSummary): void {
+  w.number(files).number(bytes).number(timeMs);
+}
+
+export function readBackup(r: ByteReader): BackupSummary {
+  return { files: r.number(), bytes: r.number(), timeMs: r.number() };
 }
 
 export function writeError(w: ByteWriter, error: ProaError): void {

@@ -9,6 +9,8 @@ export interface Scope {
   /** The same for everything from `from` up to, not including, `to`. */
   range(from: Key, to: Key): void;
   commit(commit: Commit): void;
+  /** Throws `engine.denied` for a client with bounds. */
+  everything(): void;
 }
 
 /** The scope of a hello; no prefixes given means no bounds. */
@@ -22,6 +24,9 @@ export function createScope(client: string, prefixes: readonly Key[] | undefined
     },
     range(from, to) {
       if (prefixes !== undefined && !prefixes.some((prefix) => from >= prefix && to <= prefixEnd(prefix))) deny(from);
+    },
+    everything() {
+      if (prefixes !== undefined) throw new ProaError('engine.denied', `"${client}" may not copy what lies outside of its scope`);
     },
     commit(commit) {
       if (prefixes === undefined) return;

@@ -1,3 +1,4 @@
+import { canBackUp } from '../../contracts/engine-backup.ts';
 import type { Engine } from '../../contracts/engine.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Connection, Listener, Network } from '../../kernel/ports.ts';
@@ -208,6 +209,15 @@ class EngineClient {
         this.#watches.get(watch)?.();
         this.#watches.delete(watch);
         return () => Promise.resolve(() => {});
+      }
+      case requestType.backup: {
+        scope.everything();
+        const to = r.text();
+        return async (engine) => {
+          if (!canBackUp(engine)) throw new ProaError('config.invalid', `an engine of the kind ${engine.kind} makes no backups`);
+          const summary = await engine.backup(to);
+          return (w) => message.writeBackup(w, summary);
+        };
       }
       case requestType.stats:
         return (engine) => Promise.resolve((w) => message.writeStats(w, engine.stats()));

@@ -1,4 +1,5 @@
 import type { Commit, CommitResult, Engine } from '../../contracts/engine.ts';
+import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import { type LockStore, unlockStatus } from '../../contracts/lock.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Random } from '../../kernel/ports.ts';
@@ -28,7 +29,7 @@ export function createEngineLocks({ engine, random, namespace, space }: EngineLo
       if (result.status !== 'unknown') return result;
       cause = result.cause;
     }
-    throw new ProaError('engine.outcome-unknown', 'the lock may or may not have changed hands', { cause });
+    throw outcomeUnknown('the lock may or may not have changed hands', cause);
   };
   return {
     async tryLock(resource, owner, expirySeconds) {

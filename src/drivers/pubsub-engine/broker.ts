@@ -1,9 +1,10 @@
-import { engineLimits, type Append, type Engine, type NewLogEntry } from '../../contracts/engine.ts';
+import { engineLimits, type Append, type CommitResult, type Engine, type NewLogEntry } from '../../contracts/engine.ts';
 import type { Consumer, OutgoingMessage, PubSub, PubSubCapability, SubscribeRequest, Subscription } from '../../contracts/pubsub.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import type { Clock, Random } from '../../kernel/ports.ts';
+import type { Key } from '../../kernel/tuple.ts';
 import type { EngineBrokerConfig } from './config.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { busKeys, type BusKeys } from './keys.ts';
@@ -39,7 +40,8 @@ export class EngineBroker implements PubSub {
   readonly #liveness: Liveness;
   readonly #housekeeping: Housekeeping;
   readonly #subscriptions = new Set<GroupSubscription>();
-  readonly #topics = new Set<string>();
+  /** Those that are registered, with their logs. */
+  readonly #topics = new Map<string, Key>();
   #members = 0;
   #closed = false;
 
@@ -60,8 +62,15 @@ export class EngineBroker implements PubSub {
     });
   }
 
-  async publish(message: OutgoingMessage): Promise<void> {
-    await this.#append(message.topic, [await this.#entryOf(message)], message.dedupe);
+  publish(message: OutgoingMessage): Promise<void> {
+    const { topic, dedupe } = message;
+    try {
+      const entry = this.#entryOf(message);
+      if (entry instanceof Promise) return entry.then((uploaded) => this.#append(topic, [uploaded], dedupe));
+      return this.#append(topic, [entry], dedupe);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async publishMany(messages: readonly OutgoingMessage[]): Promise<(Error | undefined)[]> {
@@ -181,18 +190,27 @@ export class EngineBroker implements PubSub {
   }
 
   /** Appends in one commit. A repeat with the same `dedupe` within 10 minutes changes nothing (the engine keeps commit ids that long). */
-  async #append(topic: string, entries: readonly NewLogEntry[], dedupe?: string): Promise<void> {
+  #append(topic: string, entries: readonly NewLogEntry[], dedupe?: string): Promise<void> {
     const { engine } = this.#context;
-    const known = this.#topics.has(topic);
-    const result = await engine.commit({
-      append: [{ log: this.#keys.log(topic), entries }],
-      ...(known ? {} : { put: [{ key: this.#keys.topic(topic), value: new Uint8Array(0) }] }),
-      ...(dedupe === undefined ? {} : { id: commitId(topic, dedupe) }),
-    });
-    if (result.status === 'done') {
-      if (!known) this.#remember(topic);
-      return;
+    const known = this.#topics.get(topic);
+    const append = [{ log: known ?? this.#keys.log(topic), entries }];
+    if (known !== undefined && dedupe === undefined) {
+      return engine.commit({ append, bytesGiven: true }).then((result) => this.#appended(topic, result));
     }
+    const commit = {
+      append,
+      bytesGiven: true,
+      ...(known === undefined && { put: [{ key: this.#keys.topic(topic), value: new Uint8Array(0) }] }),
+      ...(dedupe !== undefined && { id: commitId(topic, dedupe) }),
+    } as const;
+    return engine.commit(commit).then((result) => {
+      this.#appended(topic, result);
+      if (known === undefined) this.#remember(topic);
+    });
+  }
+
+  #appended(topic: string, result: CommitResult): void {
+    if (result.status === 'done') return;
     const cause = result.status === 'unknown' ? result.cause : undefined;
     throw new ProaError('engine.outcome-unknown', `whether the event was appended to topic ${topic} is not known`, { cause });
   }
@@ -209,11 +227,11 @@ export class EngineBroker implements PubSub {
 
   #remember(topic: string): void {
     if (this.#topics.size >= topicsKnownMax) this.#topics.clear();
-    this.#topics.add(topic);
+    this.#topics.set(topic, this.#keys.log(topic));
     this.#housekeeping.start();
   }
 
-  async #entryOf(message: OutgoingMessage): Promise<NewLogEntry> {
+  #entryOf(message: OutgoingMessage): NewLogEntry | Promise<NewLogEntry> {
     return message.data.length <= partBytes ? toEntry(message, this.#context.engine.now()) : this.#upload(message);
   }
 

@@ -54,7 +54,7 @@ resolverSuite({
 describe('the registry over the engine', () => {
   it('keeps the sockets of this machine, which other registries leave out', async () => {
     const { registry } = machine();
-    const endpoint: Endpoint = { appId: 'a', namespace: 'n', instance: 'i', http: { path: '/i.h' }, grpc: { path: '/i.g' } };
+    const endpoint: Endpoint = { appId: 'a', namespace: 'n', instance: 'i', local: { path: '/i' } };
     const [here, there] = [registry(), registry()];
     await there.announce(endpoint);
     expect((await here.resolve('a', 'n')).endpoints).toEqual([endpoint]);

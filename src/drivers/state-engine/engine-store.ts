@@ -1,5 +1,6 @@
 import type { Append, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
 import { engineLimits } from '../../contracts/engine.ts';
+import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import {
   type BulkOutcome,
   EtagError,
@@ -69,9 +70,16 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   return {
     capabilities: engineCapabilities,
     transactionOperationsMax,
-    async get({ key }) {
-      const entry = await engine.get(layout.record(key));
-      return entry === undefined ? undefined : read(key, entry);
+    get({ key }) {
+      try {
+        const record = layout.record(key);
+        const entry = engine.peek?.(record);
+        const value = entry === undefined ? undefined : inlineValue(entry);
+        if (value !== undefined) return Promise.resolve(value);
+        return engine.get(record).then((found) => (found === undefined ? undefined : read(key, found)));
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
     },
     set,
     delete: remove,
@@ -123,6 +131,12 @@ async function readEntry(key: string, first: Entry, { engine, large }: Parts): P
   throw new ProaError('overloaded', `the value of '${key}' was replaced ${readTries} times while it was read`);
 }
 
+/** The value of an entry that holds all of it; undefined for one that lies in chunks. */
+function inlineValue(entry: Entry): StateValue | undefined {
+  const record = decodeRecord(entry.value);
+  return record.kind === 'inline' ? valueOf(entry, record.data, record.contentType) : undefined;
+}
+
 function valueOf(entry: Entry, data: Uint8Array, contentType: string | undefined): StateValue {
   const etag = String(entry.version);
   if (contentType === undefined && entry.expiresAtMs === undefined) return { data, etag };
@@ -158,7 +172,7 @@ async function writeAll(operations: readonly StateOperation[], parts: Parts): Pr
     const result = await parts.engine.commit(parts.appends === undefined ? commit : { ...commit, append: parts.appends });
     if (result.status === 'done') return;
     if (result.status === 'unknown') {
-      throw new ProaError('engine.outcome-unknown', 'the state may or may not have been written', { cause: result.cause });
+      throw outcomeUnknown('the state may or may not have been written', result.cause);
     }
     await Promise.all(staged.map(({ key, manifest }) => parts.large.drop(key, manifest)));
     if (result.failed < etags) throw new EtagError('mismatch');

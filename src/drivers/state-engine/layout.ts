@@ -1,5 +1,6 @@
 import { engineLimits } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import { type Key, prefixEnd, tuple, untuple } from '../../kernel/tuple.ts';
 
 /** A half-open range of engine keys. */
@@ -50,13 +51,14 @@ export function createLayout(namespace: string, space: string): Layout {
   // From the tag of a text to the next tag: `prefixEnd` would reach into keys that continue this one with a zero byte.
   const allChunks = (key: string): KeyRange => ({ from: `${chunkBase(key)}\x02`, to: `${chunkBase(key)}\x03` });
   const elements = (base: Key, key: Key) => untuple(key.slice(base.length));
+  const encodedRecords = new TextMemo((key): Key => {
+    const encoded = tuple(key);
+    if (encoded.length > keyCharsMax)
+      throw new ProaError('engine.limit', `the state key has ${encoded.length - 2} bytes; this store takes ${keyCharsMax - 2}`);
+    return records + encoded;
+  });
   return {
-    record(key) {
-      const encoded = tuple(key);
-      if (encoded.length > keyCharsMax)
-        throw new ProaError('engine.limit', `the state key has ${encoded.length - 2} bytes; this store takes ${keyCharsMax - 2}`);
-      return records + encoded;
-    },
+    record: (key) => encodedRecords.of(key),
     stateKey: (record) => String(elements(records, record)[0]),
     records: (prefix) => startingWith(records, prefix),
     chunk: (key, write, index) => chunkBase(key) + tuple(write, index),

@@ -1,4 +1,5 @@
 import type { Engine } from '../../contracts/engine.ts';
+import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import type { StateStore } from '../../contracts/state.ts';
 import { matchQuery, type QueryMatch, queryPage } from '../../contracts/state-query.ts';
 import { ProaError } from '../../kernel/errors.ts';
@@ -45,8 +46,7 @@ export function createScans(
       let count = 0;
       for await (const entry of entriesOf(engine, range, true)) count += entry === undefined ? 0 : 1;
       const result = await engine.commit({ deleteRange: [range, layout.chunksWith(prefix)] });
-      if (result.status === 'unknown')
-        throw new ProaError('engine.outcome-unknown', 'the keys may or may not have been deleted', { cause: result.cause });
+      if (result.status === 'unknown') throw outcomeUnknown('the keys may or may not have been deleted', result.cause);
       return count;
     },
   };

@@ -1,5 +1,6 @@
 import { derive, type Call, type Outcome } from '../../kernel/call.ts';
-import { contextKey, withValue } from '../../kernel/context.ts';
+import { attemptKey } from '../../kernel/attempt.ts';
+import { withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Filter, Service } from '../../kernel/service.ts';
@@ -31,9 +32,6 @@ export interface RetryOptions<In, Out> {
   /** Told of every repetition. */
   readonly repeated?: () => void;
 }
-
-/** Which attempt a call is: 0 for the first. Balancers look at it to go elsewhere. */
-export const attemptKey = contextKey<number>('attempt', 0);
 
 /**
  * Repeats failed calls within deadline, budget and number. What an attempt took (permits, places) is given back before the next one; an answer that

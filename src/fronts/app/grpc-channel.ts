@@ -8,6 +8,7 @@ import {
 } from '../../gen/dapr/proto/runtime/v1/appcallback_pb.ts';
 import { bytesBody, collect } from '../../kernel/body.ts';
 import type { Call } from '../../kernel/call.ts';
+import { CancelScope } from '../../kernel/cancel.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
@@ -18,8 +19,10 @@ import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { codecOf, createGrpcClient, type GrpcClient, type MethodCodec } from '../../wire/grpc/client.ts';
 import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
+import { methodPath } from '../../wire/grpc/method.ts';
 import { ownCode, remoteStatusOf } from '../../wire/grpc/status.ts';
 import { http2Transport } from '../../wire/http2/transport.ts';
+import { decodeInvokeResponse, encodeInvokeRequest } from '../grpc/hot-messages.ts';
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
 import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
 import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
@@ -41,7 +44,7 @@ export interface GrpcAppChannel extends AppChannel {
 
 const callback = AppCallback.method;
 const codecs = {
-  onInvoke: codecOf(callback.onInvoke),
+  onInvoke: { path: methodPath(callback.onInvoke), encode: encodeInvokeRequest, decode: decodeInvokeResponse },
   subscriptions: codecOf(callback.listTopicSubscriptions),
   event: codecOf(callback.onTopicEvent),
   bulkEvent: codecOf(callback.onBulkTopicEvent),
@@ -74,6 +77,7 @@ class GrpcCallbackChannel implements GrpcAppChannel {
   readonly #options: GrpcChannelOptions;
   readonly #permits: Permits;
   readonly #token: readonly string[];
+  readonly #questions = new CancelScope();
 
   constructor(options: GrpcChannelOptions) {
     const { ports, address, messageBytesMax, tls } = options;
@@ -163,13 +167,17 @@ class GrpcCallbackChannel implements GrpcAppChannel {
     return Promise.reject(new ProaError('unimplemented', 'gRPC apps get configuration updates on the stream that they opened'));
   }
 
+  giveUpQuestions(): void {
+    this.#questions.cancel(new ProaError('cancelled', 'the runtime lets go of the app'));
+  }
+
   close(): Promise<void> {
     this.client.close();
     return Promise.resolve();
   }
 
   #within(timeoutMs: number): ClientCallOptions {
-    return { deadlineMs: this.#options.ports.clock.mono() + timeoutMs, metadata: this.#token };
+    return { deadlineMs: this.#options.ports.clock.mono() + timeoutMs, metadata: this.#token, cancel: this.#questions };
   }
 
   #ask<I, O>(codec: MethodCodec<I, O>, request: I, call: Call<unknown>, metadata: readonly string[] = []): Promise<O> {

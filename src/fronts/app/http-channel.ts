@@ -10,12 +10,13 @@ import type {
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
 import { bytesBody, collect, emptyBody, type Body } from '../../kernel/body.ts';
 import { createCall, type Call } from '../../kernel/call.ts';
-import { neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
+import { CancelScope, neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Clock, Network } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import type { HttpMetrics } from '../http/front-metrics.ts';
@@ -68,7 +69,6 @@ export function createHttpChannel(options: HttpChannelOptions): AppChannel {
 }
 
 const pipelineOperation = { block: 'http', name: 'app-pipeline', idempotent: false } as const;
-const noCaller = { body: emptyBody, cancel: neverCancelled } as const;
 
 class HttpAppChannel implements AppChannel {
   readonly protocol = 'http';
@@ -77,6 +77,8 @@ class HttpAppChannel implements AppChannel {
   readonly #permits: Permits;
   readonly #fixed: readonly string[];
   readonly #through: AppService | undefined;
+  readonly #questions = new CancelScope();
+  readonly #encoded = new TextMemo((path) => `/${encodeMethodPath(path)}`);
 
   constructor(options: HttpChannelOptions) {
     this.#options = options;
@@ -108,7 +110,14 @@ class HttpAppChannel implements AppChannel {
     const startedMs = ports.clock.mono();
     let status = 0;
     try {
-      const answer = await this.#transmit({ ...noCaller, method: 'GET', target: path, headers: [], timeoutMs });
+      const answer = await this.#transmit({
+        method: 'GET',
+        target: path,
+        headers: [],
+        body: emptyBody,
+        cancel: this.#questions,
+        timeoutMs,
+      });
       await collect(answer.body, answerBytesMax);
       ({ status } = answer);
     } catch {
@@ -120,8 +129,9 @@ class HttpAppChannel implements AppChannel {
 
   async config(appId: string): Promise<AppConfig | undefined> {
     const answer = await this.#ask({
-      ...noCaller,
       method: 'GET',
+      body: emptyBody,
+      cancel: this.#questions,
       target: '/dapr/config',
       headers: ['dapr-app-id', appId],
       timeoutMs: 10_000,
@@ -134,8 +144,9 @@ class HttpAppChannel implements AppChannel {
 
   async subscriptions(appId: string): Promise<readonly SubscriptionSpec[]> {
     const answer = await this.#ask({
-      ...noCaller,
       method: 'GET',
+      body: emptyBody,
+      cancel: this.#questions,
       target: '/dapr/subscribe',
       headers: ['dapr-app-id', appId],
       timeoutMs: 10_000,
@@ -144,7 +155,7 @@ class HttpAppChannel implements AppChannel {
   }
 
   inputBindings(routes: ReadonlyMap<string, string>, timeoutMs: number): Promise<ReadonlySet<string>> {
-    return probeBindings((exchange) => this.#ask(exchange), routes, timeoutMs);
+    return probeBindings((exchange) => this.#ask({ ...exchange, cancel: this.#questions }), routes, timeoutMs);
   }
 
   async event(call: Call<AppEvent>): Promise<EventVerdict> {
@@ -185,6 +196,10 @@ class HttpAppChannel implements AppChannel {
     }
   }
 
+  giveUpQuestions(): void {
+    this.#questions.cancel(new ProaError('cancelled', 'the runtime lets go of the app'));
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }
@@ -192,7 +207,8 @@ class HttpAppChannel implements AppChannel {
   #invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
     const { httpMethod, path, query, headers, body } = call.input;
     call.end.listen(this.#permits.release);
-    const target = query === '' ? `/${encodeMethodPath(path)}` : `/${encodeMethodPath(path)}?${query}`;
+    const encoded = this.#encoded.of(path);
+    const target = query === '' ? encoded : `${encoded}?${query}`;
     return this.#send({ method: httpMethod, target, headers, body, cancel: call.cancel });
   }
 

@@ -14,6 +14,15 @@ import { implement, type Handlers, type Method } from '../../wire/grpc/method.ts
 import { reflectionMethods } from '../../wire/grpc/reflection.ts';
 import { createGrpcServer, type GrpcServerOptions } from '../../wire/grpc/server.ts';
 import { http2Transport } from '../../wire/http2/transport.ts';
+import {
+  decodeGetStateRequest,
+  decodeInvokeServiceRequest,
+  decodePublishEventRequest,
+  decodeSaveStateRequest,
+  encodeEmpty,
+  encodeGetStateResponse,
+  encodeInvokeResponse,
+} from './hot-messages.ts';
 import type { GrpcFrontContext } from './row.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
@@ -87,6 +96,14 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
   return { accept: (connection, first) => server.accept(connection, first), drain: () => server.close() };
 }
 
+// The busiest calls; protobuf-es costs more than everything else of them together.
+const handMade = {
+  invokeService: { decode: decodeInvokeServiceRequest, encode: encodeInvokeResponse },
+  publishEvent: { decode: decodePublishEventRequest, encode: encodeEmpty },
+  getState: { decode: decodeGetStateRequest, encode: encodeGetStateResponse },
+  saveState: { decode: decodeSaveStateRequest, encode: encodeEmpty },
+};
+
 function daprMethods(options: GrpcFrontOptions): Method[] {
   const series = new Map<string, { completed: { add(count: number): void }; latency: { record(value: number): void } }>();
   const front: GrpcFrontContext = {
@@ -119,7 +136,7 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...subtleCryptoRows(front),
     ...runtimeRows(front),
   };
-  return implement(Dapr, rows);
+  return implement(Dapr, rows, handMade);
 }
 
 // Which group of `spec.api` a method belongs to (Dapr reference 7.7); methods that are in none are always allowed.

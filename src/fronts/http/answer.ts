@@ -1,37 +1,25 @@
-import type { Blocks } from '../../blocks/runtime/index.ts';
 import type { InvokeRequest } from '../../blocks/invoke/index.ts';
-import type { Body } from '../../kernel/body.ts';
-import { createCall, type Caller } from '../../kernel/call.ts';
-import type { CancelScope } from '../../kernel/cancel.ts';
+import { createCall } from '../../kernel/call.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { deadlineOf, timeoutHeader } from '../../kernel/timeout-header.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
-import { traceKey, type TraceContext } from '../../kernel/trace-context.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
+import { traceKey } from '../../kernel/trace-context.ts';
 import { forwardHeaders } from '../../wire/http1/forward-headers.ts';
-import { dispatch, type Dispatched } from './dispatch.ts';
+import { dispatch, type Dispatchable, type Dispatched, type DispatchOptions } from './dispatch.ts';
 import { errorReply } from './error-reply.ts';
-import { invokeTarget } from './invoke-target.ts';
-import { Query } from './query.ts';
-import type { Match, Router } from './router.ts';
+import { invokeTarget, isNamedByHeader } from './invoke-target.ts';
+import type { Match } from './router.ts';
 
 /** A request of the API, on its way to a row of the table or to another app. */
-export interface FrontRequest {
-  readonly method: string;
+export interface FrontRequest extends Dispatchable {
   /** Without the query; `//` is not folded yet. */
   readonly path: string;
-  readonly query: string;
   readonly headers: readonly string[];
-  header(name: string): string | undefined;
-  readonly body: Body;
-  readonly trace: TraceContext;
-  readonly cancel: CancelScope;
 }
 
-export interface AnswererOptions {
-  readonly router: Router;
-  readonly blocks: Blocks;
-  readonly caller: Caller;
-  readonly bodyBytesMax: number;
+export interface AnswererOptions extends DispatchOptions {
   /** False on the public listener, and when `spec.api` does not allow invocations: unknown paths are then just unknown. */
   readonly invocations: boolean;
 }
@@ -47,40 +35,49 @@ const badEscape: Dispatched = {
 export function createAnswerer(
   options: AnswererOptions,
 ): (request: FrontRequest, match: Match | 'bad-escape' | undefined) => Promise<Dispatched> {
-  const { blocks, caller, bodyBytesMax } = options;
+  const ofPath = new TextMemo((path) => destinationOf(foldSlashes(path), noHeaders));
   return (request, match) => {
     if (match === 'bad-escape') {
       request.body.discard();
       return Promise.resolve(badEscape);
     }
-    if (match === undefined) return invoke(options, request);
-    return dispatch(blocks, {
-      match,
-      method: request.method,
-      query: new Query(request.query),
-      header: (name) => request.header(name),
-      body: request.body,
-      bodyBytesMax,
-      caller,
-      trace: request.trace,
-      cancel: request.cancel,
-    });
+    if (match !== undefined) return dispatch(options, request, match);
+    if (!options.invocations) return refused(request, noAppId());
+    const destination = isNamedByHeader(request) ? destinationOf(foldSlashes(request.path), request) : ofPath.of(request.path);
+    return 'appId' in destination ? invoke(options, request, destination) : refused(request, destination.refusal());
   };
 }
 
-function invoke(options: AnswererOptions, request: FrontRequest): Promise<Dispatched> {
-  const target = options.invocations ? invokeTarget(foldSlashes(request.path), request) : undefined;
-  if (target === undefined) {
-    return refused(request, new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id'));
+/** The app and the canonical method of an invocation, or why there is none. */
+type Destination = { readonly appId: string; readonly path: string } | { readonly refusal: () => ProaError };
+
+const noHeaders = { header: () => undefined };
+
+function destinationOf(path: string, request: Pick<FrontRequest, 'header'>): Destination {
+  const target = invokeTarget(path, request);
+  if (target === undefined) return { refusal: noAppId };
+  const { appId, rawMethod } = target;
+  const method = canonicalMethod(rawMethod);
+  if ('path' in method) return { appId, path: method.path };
+  return { refusal: () => new ProaError('invoke.bad-method', `failed to invoke, id: ${appId}, err: ${method.error}`) };
+}
+
+function noAppId(): ProaError {
+  return new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id');
+}
+
+function invoke(options: AnswererOptions, request: FrontRequest, { appId, path }: { appId: string; path: string }): Promise<Dispatched> {
+  let deadlineMs: number;
+  try {
+    deadlineMs = deadlineOf(request.header(timeoutHeader), options.clock);
+  } catch (thrown) {
+    return refused(request, ProaError.from(thrown));
   }
-  const method = canonicalMethod(target.rawMethod);
-  if ('error' in method)
-    return refused(request, new ProaError('invoke.bad-method', `failed to invoke, id: ${target.appId}, err: ${method.error}`));
   const input: InvokeRequest = {
-    appId: target.appId,
+    appId,
     namespace: options.caller.namespace,
     httpMethod: request.method,
-    path: method.path,
+    path,
     query: request.query,
     headers: forwardHeaders(request.headers),
     body: request.body,
@@ -89,6 +86,7 @@ function invoke(options: AnswererOptions, request: FrontRequest): Promise<Dispat
   const call = createCall(invokeOperation, input, {
     caller: options.caller,
     cancel: request.cancel,
+    deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
   return options.blocks.invoke.call(call).then(

@@ -3,26 +3,15 @@ import { createCall, type Call, type Caller } from '../../kernel/call.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import { deadlineOf, timeoutHeader } from '../../kernel/timeout-header.ts';
 import { traceKey, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Blocks } from '../../blocks/runtime/index.ts';
 import { errorReply } from './error-reply.ts';
-import type { Query } from './query.ts';
+import { Query } from './query.ts';
 import type { Reply } from './reply.ts';
 import type { Route, RouteRequest } from './route.ts';
 import type { Match } from './router.ts';
-
-/** A routed request with everything that the rows may look at. */
-export interface Dispatch {
-  readonly match: Match;
-  readonly method: string;
-  readonly query: Query;
-  readonly header: (name: string) => string | undefined;
-  readonly body: Body;
-  readonly bodyBytesMax: number;
-  readonly caller: Caller;
-  readonly trace: TraceContext;
-  readonly cancel: CancelScope;
-}
 
 /** What became of it: the reply, the call (still to be ended by whoever writes the reply), and the error behind the reply. */
 export interface Dispatched {
@@ -31,58 +20,111 @@ export interface Dispatched {
   readonly error: ProaError | undefined;
 }
 
+/** What every request of a listener is dispatched with. */
+export interface DispatchOptions {
+  readonly blocks: Blocks;
+  readonly caller: Caller;
+  readonly bodyBytesMax: number;
+  readonly clock: Clock;
+}
+
+/** What is dispatched, as the listener or a middleware gives it. */
+export interface Dispatchable {
+  readonly method: string;
+  readonly query: string;
+  header(name: string): string | undefined;
+  readonly body: Body;
+  readonly trace: TraceContext;
+  readonly cancel: CancelScope;
+}
+
 /** Decodes, calls the block's service, encodes. Never rejects: every failure becomes its error document. */
-export function dispatch(blocks: Blocks, request: Dispatch): Promise<Dispatched> {
-  const row = request.match.route as unknown as Route<unknown, unknown>;
+export function dispatch(options: DispatchOptions, request: Dispatchable, match: Match): Promise<Dispatched> {
+  const row = match.route as unknown as Row;
   let decoded: unknown;
   try {
-    decoded = row.decode(routeRequest(request));
+    decoded = row.decode(new RoutedRequest(request, match, options.bodyBytesMax));
   } catch (thrown) {
     return Promise.resolve(failed(row, request, thrown, undefined));
   }
   if (decoded instanceof Promise) {
     return decoded.then(
-      (input: unknown) => run(blocks, row, request, input),
+      (input: unknown) => run(options, row, request, input),
       (thrown: unknown) => failed(row, request, thrown, undefined),
     );
   }
-  return run(blocks, row, request, decoded);
+  return run(options, row, request, decoded);
 }
 
-function run(blocks: Blocks, row: Route<unknown, unknown>, request: Dispatch, input: unknown): Promise<Dispatched> {
+type Row = Route<unknown, unknown>;
+
+function run(options: DispatchOptions, row: Row, request: Dispatchable, input: unknown): Promise<Dispatched> {
+  let deadlineMs: number;
+  try {
+    deadlineMs = deadlineOf(request.header(timeoutHeader), options.clock);
+  } catch (thrown) {
+    return Promise.resolve(failed(row, request, thrown, undefined));
+  }
   const call = createCall(row.operation, input, {
-    caller: request.caller,
+    caller: options.caller,
     cancel: request.cancel,
+    deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
   return row
-    .service(blocks)(call)
-    .then((output) => ({ reply: row.encode(output, input), call, error: undefined }))
-    .catch((thrown: unknown) => failed(row, request, thrown, call));
+    .service(options.blocks)(call)
+    .then(
+      (output): Dispatched => {
+        try {
+          return { reply: row.encode(output, input), call, error: undefined };
+        } catch (thrown) {
+          return failed(row, request, thrown, call);
+        }
+      },
+      (thrown: unknown) => failed(row, request, thrown, call),
+    );
 }
 
-function failed(row: Route<unknown, unknown>, request: Dispatch, thrown: unknown, call: Call<unknown> | undefined): Dispatched {
+function failed(row: Row, request: Dispatchable, thrown: unknown, call: Call<unknown> | undefined): Dispatched {
   request.body.discard();
   const error = ProaError.from(thrown);
   return { reply: row.failed?.(error) ?? errorReply(error), call, error };
 }
 
-function routeRequest(request: Dispatch): RouteRequest {
-  const bytes = (): Promise<Uint8Array> =>
-    request.body === emptyBody
-      ? Promise.resolve(new Uint8Array(0))
-      : collect(request.body, request.bodyBytesMax).catch((thrown: unknown) => {
-          const detail =
-            thrown instanceof BodyTooLarge ? `the body is larger than ${thrown.bytesMax} bytes (--max-body-size)` : String(thrown);
-          throw new ProaError('body-read', `failed to read request body: ${detail}`, { cause: thrown });
-        });
-  return {
-    method: request.method,
-    params: request.match.params,
-    query: request.query,
-    header: request.header,
-    body: request.body,
-    bytes,
-    text: () => bytes().then((read) => Buffer.from(read.buffer, read.byteOffset, read.byteLength).toString('utf8')),
-  };
+/** A request as the rows see it. */
+class RoutedRequest implements RouteRequest {
+  readonly method: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Query;
+  readonly body: Body;
+  readonly #request: Dispatchable;
+  readonly #bodyBytesMax: number;
+
+  constructor(request: Dispatchable, match: Match, bodyBytesMax: number) {
+    this.method = request.method;
+    this.params = match.params;
+    this.query = new Query(request.query);
+    this.body = request.body;
+    this.#request = request;
+    this.#bodyBytesMax = bodyBytesMax;
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.header(name);
+  }
+
+  async bytes(): Promise<Uint8Array> {
+    if (this.body === emptyBody) return new Uint8Array(0);
+    try {
+      return await collect(this.body, this.#bodyBytesMax);
+    } catch (thrown) {
+      const detail = thrown instanceof BodyTooLarge ? `the body is larger than ${thrown.bytesMax} bytes (--max-body-size)` : String(thrown);
+      throw new ProaError('body-read', `failed to read request body: ${detail}`, { cause: thrown });
+    }
+  }
+
+  async text(): Promise<string> {
+    const read = await this.bytes();
+    return Buffer.from(read.buffer, read.byteOffset, read.byteLength).toString('utf8');
+  }
 }

@@ -1,5 +1,6 @@
 import type { Counter, FrontMetricsSource, Histogram } from '../../blocks/runtime/index.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import { createPathLabel, httpMetricsDefaults, type HttpMetricsOptions } from './path-label.ts';
 
 /** One request with its answer. Sizes are those of the bodies; undefined where a body did not announce its length. */
@@ -27,6 +28,8 @@ interface Names {
   readonly requestBytesLabelled: boolean;
   readonly responseBytes: string;
 }
+
+type ByMethod = Map<string, (Series | undefined)[]>;
 
 interface Series {
   readonly count: Counter;
@@ -66,9 +69,10 @@ export function createAppCallMetrics(metrics: FrontMetricsSource, options?: Http
 
 function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: HttpMetricsOptions = httpMetricsDefaults): HttpMetrics {
   // Status codes of one method and path; joining the three into one key would cost more than the counting.
-  const byPath = new Map<string, Map<string, (Series | undefined)[]>>();
+  const byPath = new Map<string, ByMethod>();
   const labelOf = createPathLabel(options);
   const responseSizes = metrics.histogram(names.responseBytes, {});
+  const recent = new TextMemo((path): { series: ByMethod | undefined } => ({ series: byPath.get(path) }));
   const resolve = (method: string, path: string, status: number): Series => {
     const verb = known.has(method) ? method : 'UNKNOWN';
     const labels = {
@@ -98,7 +102,8 @@ function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: H
   };
   return {
     record({ method, path, status, tookMs, requestBytes, responseBytes }) {
-      const series = byPath.get(path)?.get(method)?.[status - 100] ?? remember(method, path, status);
+      const last = recent.of(path);
+      const series = (last.series ??= byPath.get(path))?.get(method)?.[status - 100] ?? remember(method, path, status);
       series.count.add(1);
       series.responses?.add(1);
       series.latency.record(tookMs);

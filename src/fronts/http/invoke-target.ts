@@ -21,6 +21,11 @@ export function invokeTarget(path: string, request: { header(name: string): stri
   return targetOfPath(path);
 }
 
+/** True when a header of the request names the app, so that its path does not. */
+export function isNamedByHeader(request: { header(name: string): string | undefined }): boolean {
+  return request.header('dapr-app-id') !== undefined || request.header('authorization') !== undefined;
+}
+
 function targetOfPath(path: string): InvokeTarget | undefined {
   if (!path.startsWith(prefix)) return undefined;
   const at = path.indexOf(separator, prefix.length);

@@ -70,7 +70,7 @@ function moreSpecific(a: Pattern, b: Pattern): number {
 }
 
 /** The path as a label: ids cut out, at most three segments of state and secrets (Dapr reference 14.2). */
-export function pathLabel(path: string): string {
+function pathLabel(path: string): string {
   const segments = path.split('/', 5);
   const block = segments[2];
   if (block === 'state' || block === 'secrets' || block === 'bindings' || block === 'configuration') return segments.slice(0, 4).join('/');

@@ -1,3 +1,4 @@
+import { TextMemo } from '../../kernel/text-memo.ts';
 import { unescapeQuery } from './query.ts';
 import type { Route } from './route.ts';
 
@@ -31,11 +32,20 @@ export interface Router {
 export function createRouter(routes: readonly Route[]): Router {
   const root: Node = { fixed: new Map() };
   for (const route of routes) add(root, route);
+  const search = (method: string, path: string): Routed => {
+    const folded = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
+    const end = folded.length > 1 && folded.charCodeAt(folded.length - 1) === slash ? folded.length - 1 : folded.length;
+    return find(root, { path: folded, end, method, values: [] }, 1);
+  };
+  const recent = new TextMemo<{ method: string; found: Routed }>(() => ({ method: '', found: undefined }));
   return {
     match(method, path) {
-      const folded = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
-      const end = folded.length > 1 && folded.charCodeAt(folded.length - 1) === slash ? folded.length - 1 : folded.length;
-      return find(root, { path: folded, end, method, values: [] }, 1);
+      const last = recent.of(path);
+      if (last.method !== method) {
+        last.method = method;
+        last.found = search(method, path);
+      }
+      return last.found;
     },
   };
 }

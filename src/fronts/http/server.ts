@@ -56,15 +56,16 @@ type Answerer = (request: FrontRequest, match: Match | 'bad-escape' | undefined)
 export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> {
   const router = createRouter(options.routes);
   const answerer = createAnswerer({
-    router,
     blocks: options.blocks,
     caller: options.caller,
     bodyBytesMax: options.bodyBytesMax,
+    clock: options.ports.clock,
     invocations: options.invocations,
   });
   const answer: Answerer = options.pipeline === undefined ? answerer : options.pipeline.around(answerer, router);
   const shared: ExchangeShared = { options, metrics: createFrontMetrics(options.metrics, options.httpMetrics), answer };
   const tokenFits = createTokenCheck(options.apiTokens);
+  const guarded = options.apiTokens.length > 0;
   const cors = createCors(options.allowedOrigins);
 
   return serveHttp1({
@@ -76,12 +77,12 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
     onError: (error) => options.log.error('a request handler failed', { error: String(error) }),
     handler(request, response) {
       const origin = request.header('origin');
-      const preflight = origin === undefined ? undefined : cors.preflight(request.method, (name) => request.header(name));
+      const preflight = origin === undefined ? undefined : cors.preflight(request);
       if (preflight !== undefined) return response.send(204, preflight);
       // No row lives below this prefix, so the commonest call skips the tree.
       const match = request.path.startsWith('/v1.0/invoke/') ? undefined : router.match(request.method, request.path);
       const health = typeof match === 'object' && match.route.group === 'healthz';
-      if (!health && !tokenFits(request.header('dapr-api-token'))) {
+      if (guarded && !health && !tokenFits(request.header('dapr-api-token'))) {
         request.body.discard();
         return response.send(401, ['content-type', 'text/plain'], 'invalid api token');
       }
@@ -117,30 +118,43 @@ interface ExchangeParts {
  * what the response tells of its end, so that a request costs one object here.
  */
 class Exchange implements FrontRequest, AnswerEnd {
-  readonly method: string;
-  readonly path: string;
-  readonly query: string;
-  readonly headers: readonly string[];
-  readonly body: Body;
-  readonly trace: TraceContext;
-  readonly cancel: CancelScope;
   readonly #shared: ExchangeShared;
   readonly #parts: ExchangeParts;
   readonly #startedMs: number;
   #dispatched: Dispatched | undefined = undefined;
 
   constructor(shared: ExchangeShared, parts: ExchangeParts) {
-    const { request } = parts;
-    this.method = request.method;
-    this.path = request.path;
-    this.query = request.query ?? '';
-    this.headers = request.headers;
-    this.body = request.body;
-    this.trace = parts.span?.trace ?? noTrace;
-    this.cancel = request.cancel;
     this.#shared = shared;
     this.#parts = parts;
     this.#startedMs = shared.options.ports.clock.mono();
+  }
+
+  get method(): string {
+    return this.#parts.request.method;
+  }
+
+  get path(): string {
+    return this.#parts.request.path;
+  }
+
+  get query(): string {
+    return this.#parts.request.query ?? '';
+  }
+
+  get headers(): readonly string[] {
+    return this.#parts.request.headers;
+  }
+
+  get body(): Body {
+    return this.#parts.request.body;
+  }
+
+  get trace(): TraceContext {
+    return this.#parts.span?.trace ?? noTrace;
+  }
+
+  get cancel(): CancelScope {
+    return this.#parts.request.cancel;
   }
 
   header(name: string): string | undefined {

@@ -7,12 +7,15 @@ import { readComponent } from './kinds/component.ts';
 import { defaultConfiguration, readConfiguration } from './kinds/configuration.ts';
 import { readHttpEndpoint } from './kinds/http-endpoint.ts';
 import { checkPolicyNames, checkTargets, compileTrips, readResiliency } from './kinds/resiliency.ts';
+import { checkConflicts, checkKnown, checkKnownTargets } from './kinds/policy/conflicts.ts';
+import { readPolicy } from './kinds/policy/policy.ts';
 import { readSubscription } from './kinds/subscription.ts';
 import type { ComponentResource, LoadedResources, ResourceHead, RuntimeConfiguration } from './model.ts';
 import { checkNameResolution, nameResolutionOf } from './name-resolution.ts';
 import { sortProblems, type Problem } from './problem.ts';
 import { readDocuments, readFolder } from './read-files.ts';
 import type { Reading } from './shape.ts';
+import type { Span } from './source.ts';
 import { overlay, valueAt, type YamlNode } from './yaml.ts';
 
 export interface LoadOptions {
@@ -26,6 +29,8 @@ export interface LoadOptions {
   readonly namespace?: string;
   readonly drivers: DriverIndex;
   readonly defaults?: DefaultsMode;
+  /** Apps that policies may name; absent: apps come and go, so none is called unknown. */
+  readonly knownApps?: readonly string[];
 }
 
 interface Found {
@@ -51,6 +56,7 @@ function classify(node: YamlNode, problems: Problem[]): Found | undefined {
     problems.push({ severity: 'warning', code: 'config.ignored', message: 'a document without apiVersion and kind is ignored', at });
     return undefined;
   }
+  if (apiVersion.startsWith('proa.dev/')) return classifyOwn({ node, kind, apiVersion, at }, problems);
   if (!apiVersion.startsWith('dapr.io/')) {
     problems.push({ severity: 'warning', code: 'config.ignored', message: `a resource of ${apiVersion} is ignored`, at });
     return undefined;
@@ -80,6 +86,16 @@ function classify(node: YamlNode, problems: Problem[]): Found | undefined {
     return undefined;
   }
   return { node, kind };
+}
+
+/** Proa's own kinds. */
+function classifyOwn(found: Found & { readonly apiVersion: string; readonly at: Span }, problems: Problem[]): Found | undefined {
+  const { node, kind, apiVersion, at } = found;
+  if (kind === 'Policy' && apiVersion === 'proa.dev/v1alpha1') return { node, kind };
+  const message = kind === 'Policy' ? `Policy has no apiVersion ${apiVersion}` : `unknown kind ${kind} of ${apiVersion}`;
+  const place = kind === 'Policy' ? (valueAt(node, 'apiVersion')?.span ?? at) : at;
+  problems.push({ severity: 'error', code: 'config.unknown-kind', message, at: place, notes: ['known: Policy of proa.dev/v1alpha1'] });
+  return undefined;
 }
 
 class Loading {
@@ -148,18 +164,26 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
   checkPolicyNames(resiliencies, loading.reading());
   checkTargets(resiliencies, loading.reading());
   const trips = await compileTrips(resiliencies, loading.reading());
+  const httpEndpoints = loading.ofKind(found, 'HTTPEndpoint', readHttpEndpoint).map(({ resource }) => resource);
+  const policies = loading.ofKind(found, 'Policy', readPolicy).filter(({ resource }) => loading.inScope(resource));
+  const { rules, builtIn } = resiliencyRules(resiliencies.map(({ resource }) => resource));
+  checkConflicts({ policies, others: rules }, loading.reading());
+  const known = {
+    ...(options.knownApps !== undefined && { apps: options.knownApps }),
+    components: [...written, ...defaults].map(({ name }) => name),
+    endpoints: httpEndpoints.map(({ name }) => name),
+  };
+  checkKnown(policies, known, loading.reading());
+  checkKnownTargets(resiliencies, known, loading.reading());
   const resources = {
     components: await checkAll(components, configuration, loading),
     subscriptions: loading
       .ofKind(found, 'Subscription', readSubscription)
       .map(({ resource }) => resource)
       .filter(loading.inScope),
-    httpEndpoints: loading
-      .ofKind(found, 'HTTPEndpoint', readHttpEndpoint)
-      .map(({ resource }) => resource)
-      .filter(loading.inScope),
+    httpEndpoints: httpEndpoints.filter(loading.inScope),
     resiliencies: resiliencies.map(({ resource }) => resource),
-    policies: { ...resiliencyRules(resiliencies.map(({ resource }) => resource)), trips },
+    policies: { rules: [...policies.map(({ resource }) => resource.rule), ...rules], builtIn, trips },
     configuration,
     ...(await nameResolution(configuration, loading)),
   };

@@ -1,7 +1,7 @@
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 import type { DriverKind } from '../../contracts/driver.ts';
 import type { AccessControl, SecretScope } from '../../contracts/resources.ts';
-import type { PolicyDocument } from '../../mesh/policy/model.ts';
+import type { PolicyDocument, PolicyRule } from '../../mesh/policy/model.ts';
 import type { ResiliencySpec } from '../../mesh/policy/resiliency.ts';
 import type { Problem } from './problem.ts';
 import type { Span } from './source.ts';
@@ -56,6 +56,11 @@ export interface HttpEndpointResource extends ResourceHead {
 
 export interface ResiliencyResource extends ResourceHead, ResiliencySpec {
   readonly name: string;
+}
+
+/** A Policy of `proa.dev`: one rule. */
+export interface PolicyResource extends ResourceHead {
+  readonly rule: PolicyRule;
 }
 
 export interface PipelineHandler {

@@ -1,4 +1,5 @@
-import type { Engine } from '../../contracts/engine.ts';
+import type { BackupSource } from '../../contracts/engine-backup.ts';
+import { backupJournal } from '../../drivers/engine-journal/backup.ts';
 import { parseListing } from '../../drivers/engine-journal/format.ts';
 import { type JournalOptions, openJournalEngine } from '../../drivers/engine-journal/open-journal.ts';
 import type { Clock, Disk } from '../../kernel/ports.ts';
@@ -16,7 +17,7 @@ export function createJournalStore(
   };
   return {
     epoch,
-    async open(seen, claimed): Promise<Engine | undefined> {
+    async open(seen, claimed): Promise<BackupSource | undefined> {
       let mine = seen;
       const claim = {
         after: seen,
@@ -26,7 +27,8 @@ export function createJournalStore(
         },
       };
       try {
-        return await openJournalEngine({ ports, directory, options, claim });
+        const engine = await openJournalEngine({ ports, directory, options, claim });
+        return Object.assign(engine, { backup: (to: string) => backupJournal(engine, ports.disk, to) });
       } catch (error) {
         // Whatever went wrong, it is the business of whoever claimed a later epoch: files change under a reader that was replaced.
         if ((await epoch()) > mine) return undefined;

@@ -1,15 +1,5 @@
-import type {
-  Commit,
-  CommitResult,
-  Engine,
-  EngineStats,
-  Entry,
-  Lease,
-  LeaseHeld,
-  LogPage,
-  RangePage,
-  RangeQuery,
-} from '../../contracts/engine.ts';
+import { type BackupSource, type BackupSummary, canBackUp } from '../../contracts/engine-backup.ts';
+import type { Commit, CommitResult, EngineStats, Entry, Lease, LeaseHeld, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
 import { checkCommit } from '../../contracts/engine-checks.ts';
 import { HintBoard } from '../../contracts/engine-hints.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
@@ -22,7 +12,7 @@ export interface SharedEngineOptions extends SeatOptions {
 }
 
 /** An engine of which this process is the owner or a client; which of the two changes as owners come and go. */
-export interface SharedEngine extends Engine {
+export interface SharedEngine extends BackupSource {
   /** True while this process owns the store. */
   readonly owner: boolean;
   /** The epoch of the current owner; 0 while there is none. */
@@ -73,11 +63,30 @@ class SeatedEngine implements SharedEngine {
     this.#take(await findSeat(this.#options, undefined));
   }
 
-  async commit(given: Commit): Promise<CommitResult> {
-    checkCommit(given);
-    const kept = copyOf(given);
-    let { id } = given;
-    let unknown: CommitResult | undefined;
+  commit(given: Commit): Promise<CommitResult> {
+    const kept = given.bytesGiven === true ? given : copyOf(given);
+    const seat = this.#seat;
+    if (seat?.owner !== true || seat.admit() !== undefined) return this.#commitPersistently(kept, undefined);
+    return seat.engine.commit(kept).then(
+      (result) => (result.status === 'unknown' ? this.#doubted(seat, kept, result) : result),
+      (error: unknown) => {
+        if (!isUnavailable(error)) throw error;
+        seat.doubt(error);
+        return this.#commitPersistently(kept, undefined);
+      },
+    );
+  }
+
+  /** The owner lost its store while it wrote. With an id the next owner can tell what became of it. */
+  #doubted(seat: Seat, commit: Commit, result: CommitResult & { readonly status: 'unknown' }): CommitResult | Promise<CommitResult> {
+    seat.doubt(result.cause);
+    return commit.id === undefined ? result : this.#commitPersistently(commit, result);
+  }
+
+  async #commitPersistently(kept: Commit, before: CommitResult | undefined): Promise<CommitResult> {
+    checkCommit(kept);
+    let { id } = kept;
+    let unknown = before;
     try {
       return await this.#persist(async (seat) => {
         // The owner's process needs no id: its store answers itself. A client's commit may have to be repeated to another owner.
@@ -85,18 +94,30 @@ class SeatedEngine implements SharedEngine {
         const result = await seat.engine.commit(id === undefined ? kept : { ...kept, id });
         if (result.status !== 'unknown') return result;
         unknown = result;
+        // A full disk: this owner lives, reads on, and writes again when there is room; any other would meet the same disk.
+        if (isReadOnly(result.cause)) return result;
         if (id !== undefined) throw lostSeat(result.cause);
         seat.doubt(result.cause);
         return result;
       });
     } catch (error) {
-      if (unknown !== undefined && isUnavailable(error)) return unknown;
+      if (unknown !== undefined && (isUnavailable(error) || isReadOnly(error))) return unknown;
       throw error;
     }
   }
 
   get(key: Key): Promise<Entry | undefined> {
     return this.#persist((seat) => seat.engine.get(key));
+  }
+
+  peek(key: Key): Entry | undefined {
+    const seat = this.#closed ? undefined : this.#seat;
+    if (seat?.engine.peek === undefined) return undefined;
+    const doubt = seat.admit();
+    if (doubt === undefined) return seat.engine.peek(key);
+    // Whoever asks with `get` then waits for it and learns how it ended.
+    doubt.catch(() => {});
+    return undefined;
   }
 
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
@@ -125,6 +146,14 @@ class SeatedEngine implements SharedEngine {
 
   releaseLease(lease: Lease): Promise<void> {
     return this.#persist((seat) => seat.engine.releaseLease(lease));
+  }
+
+  async backup(to: string): Promise<BackupSummary> {
+    const seat = this.#mustHaveSeat();
+    await seat.admit();
+    if (!canBackUp(seat.engine)) throw new ProaError('config.invalid', `an engine of the kind ${seat.engine.kind} makes no backups`);
+    // Not repeated elsewhere: what an owner left behind when it went away is half a backup, and the directory is not empty any more.
+    return seat.engine.backup(to);
   }
 
   now(): number {
@@ -271,6 +300,10 @@ function isUnavailable(error: unknown): boolean {
   return isProaError(error) && error.code === 'engine.unavailable';
 }
 
+function isReadOnly(error: unknown): boolean {
+  return isProaError(error) && error.code === 'engine.read-only';
+}
+
 function lostSeat(cause: unknown): ProaError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new ProaError('engine.unavailable', `the engine of this machine has no owner: ${why}`, { cause });
@@ -280,9 +313,13 @@ function lostSeat(cause: unknown): ProaError {
 function copyOf(commit: Commit): Commit {
   return {
     ...commit,
-    ...(commit.put && { put: commit.put.map((put) => ({ ...put, value: put.value.slice() })) }),
+    // Not `slice`: of a Buffer it is a view.
+    ...(commit.put && { put: commit.put.map((put) => ({ ...put, value: Buffer.from(put.value) })) }),
     ...(commit.append && {
-      append: commit.append.map(({ log, entries }) => ({ log, entries: entries.map((entry) => ({ ...entry, data: entry.data.slice() })) })),
+      append: commit.append.map(({ log, entries }) => ({
+        log,
+        entries: entries.map((entry) => ({ ...entry, data: Buffer.from(entry.data) })),
+      })),
     }),
   };
 }

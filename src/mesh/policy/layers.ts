@@ -2,6 +2,9 @@ import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.
 import type { Target } from '../../contracts/governance.ts';
 import type { Metrics } from '../../contracts/metrics.ts';
 import { attemptTimeout } from '../../filters/attempt/attempt-timeout.ts';
+import { deadline } from '../../filters/deadline/deadline.ts';
+import { hedge } from '../../filters/hedge/hedge.ts';
+import { isIdempotent } from './idempotent.ts';
 import type { Breaker } from '../../filters/breaker/breaker.ts';
 import { breakerPair } from '../../filters/breaker/breaker-pair.ts';
 import { createCountingBreaker } from '../../filters/breaker/counting-breaker.ts';
@@ -45,6 +48,10 @@ export function describeTarget({ block, name, operation }: Target): string {
 export function policyLayers(parts: LayerParts, effective: Effective, options: { readonly named: boolean }): Layer[] {
   const layers: Layer[] = [];
   const { target } = parts;
+  // Deadlines come from callers: what brokers and bindings deliver has none, unless a policy sets one.
+  if (target.block === 'invoke' || target.direction === 'outbound' || effective.deadline !== undefined)
+    layers.push(deadlineLayer(parts, effective.deadline));
+  if (effective.hedge !== undefined) layers.push(hedgeLayer(parts, effective.hedge));
   if (effective.retry !== undefined) layers.push(retryLayer(parts, effective.retry.value, effective.retry));
   else if (target.block === 'invoke' && target.direction === 'outbound' && !options.named)
     layers.push(retryLayer(parts, parts.epoch.document.builtIn.serviceRetries, undefined));
@@ -170,6 +177,53 @@ function countingBreaker(parts: LayerParts, settings: CountingBreakerSettings, e
   const trips = trip === undefined ? defaultTrip : (parts.epoch.document.trips.get(trip) ?? defaultTrip);
   const changed = breakerGauge(parts, entry.rule);
   return () => createCountingBreaker({ requestsMax, intervalMs, openMs, trips, changed });
+}
+
+function deadlineLayer(parts: LayerParts, entry: Entry<'deadline'> | undefined): Layer {
+  const { clock, target } = parts;
+  const withinMs = entry?.value.withinMs;
+  return {
+    role: 'deadline',
+    why: 'one budget of time over all attempts; what has none left is refused before work begins',
+    parameters: { within: withinMs === undefined ? 'as the caller says' : formatDuration(withinMs), ...fromOf(entry, 'deadline') },
+    filter: layerFilter(
+      deadline<unknown, unknown>({
+        clock,
+        target: describeTarget(target),
+        ...(withinMs !== undefined && { withinMs }),
+        ...(target.block === 'invoke' && { drop: (answer: unknown) => dropAnswer(answer as InvokeResponse) }),
+      }),
+    ),
+  };
+}
+
+function hedgeLayer(parts: LayerParts, entry: Entry<'hedge'>): Layer {
+  const { clock, states } = parts;
+  const { afterMs, attemptsMax, budget } = entry.value;
+  const isBad = failureOfAnswer(clock);
+  return {
+    role: 'hedge',
+    why: 'inside retries: a slow attempt gets a second one beside it',
+    parameters: {
+      after: formatDuration(afterMs),
+      maxAttempts: attemptsMax,
+      budget: `${budget.ratio * 100} % + ${budget.perSecond}/s`,
+      ...fromOf(entry, 'hedge'),
+    },
+    filter: layerFilter(
+      hedge<InvokeRequest, InvokeResponse>({
+        clock,
+        afterMs,
+        attemptsMax,
+        mayHedge: isIdempotent,
+        repeatable: repeatableInvoke,
+        isBad: (answer) => answer.status >= 500 && isBad(answer) !== undefined,
+        drop: dropAnswer,
+        budget: states.of(stateKey(parts, entry, 'hedge'), budget, () => createRetryBudget(budget)),
+        hedged: activations(parts, 'hedge', entry.rule),
+      }),
+    ),
+  };
 }
 
 function timeoutLayer(parts: LayerParts, entry: Entry<'timeout'>): Layer {

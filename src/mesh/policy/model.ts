@@ -47,7 +47,7 @@ export interface RetrySettings {
   readonly httpCodes?: string;
   readonly grpcCodes?: string;
   /** Absent: not budgeted. */
-  readonly budget?: { readonly ratio: number; readonly perSecond: number };
+  readonly budget?: BudgetSettings;
   /** The longest wait that the other side may ask for. Absent: not looked at. */
   readonly pushbackMaxMs?: number;
 }
@@ -63,8 +63,21 @@ export interface CountingBreakerSettings {
   readonly cacheSize: number;
 }
 
+export interface BudgetSettings {
+  readonly ratio: number;
+  readonly perSecond: number;
+}
+
+export interface HedgeSettings {
+  readonly afterMs: number;
+  readonly attemptsMax: number;
+  readonly budget: BudgetSettings;
+}
+
 /** Every class of policy and its parameters. A rule sets some of them. */
 export interface Settings {
+  readonly deadline?: { readonly withinMs: number };
+  readonly hedge?: HedgeSettings;
   readonly timeout?: { readonly timeoutMs: number };
   readonly retry?: RetrySettings;
   readonly breaker?: CountingBreakerSettings;

@@ -45,7 +45,13 @@ export const nodeDisk: Disk = {
   exists: (file) => fs.statSync(file, { throwIfNoEntry: false }) !== undefined,
   list: (directory) => fs.promises.readdir(directory),
   async makeDirectory(directory, mode = 0o700) {
-    await fs.promises.mkdir(directory, { recursive: true, mode });
+    try {
+      await fs.promises.mkdir(directory, { recursive: true, mode });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // Making parents hides why one cannot be made, a read-only file system for instance: made alone it says so.
+      await makeFirstMissing(directory, mode);
+    }
   },
   rename: (from, to) => fs.promises.rename(from, to),
   remove: (file) => fs.promises.rm(file),
@@ -155,6 +161,13 @@ function behind(chunks: readonly Uint8Array[], written: number): Uint8Array[] {
     }
   }
   return rest;
+}
+
+/** Makes directories one by one from the first that is missing. */
+async function makeFirstMissing(directory: string, mode: number): Promise<void> {
+  const parent = path.dirname(directory);
+  if (parent !== directory && (await stat(parent)) === undefined) await makeFirstMissing(parent, mode);
+  await fs.promises.mkdir(directory, mode);
 }
 
 let temporaries = 0;

@@ -104,3 +104,75 @@ describe('node network', () => {
     expect(error).toMatchObject({ code: 'ECONNREFUSED' });
   });
 });
+
+describe.each([false, true])('what is written in one turn (data events: %s)', (forceDataEvents) => {
+  const text = (bytes: Buffer[]): string => Buffer.concat(bytes).toString('latin1');
+
+  /** Lets `write` use the accepted end; answers what the connecting end received until it was closed, and in how many pieces. */
+  async function written(write: (connection: Connection) => void): Promise<{ received: string; pieces: number }> {
+    const network = createNodeNetwork({ forceDataEvents });
+    const listener = await network.listen(loopback, (connection) => {
+      connection.handlers = handlers({ data: () => write(connection) });
+    });
+    const pieces: Buffer[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const connection = network.connect(listener.address);
+      connection.handlers = handlers({
+        open: () => connection.write('go'),
+        data: (chunk) => pieces.push(Buffer.from(chunk)),
+        end: () => connection.end(),
+        close: (error) => (error === undefined ? resolve() : reject(error)),
+      });
+    });
+    await listener.close();
+    return { received: text(pieces), pieces: pieces.length };
+  }
+
+  it('leaves in its order, in one piece', async () => {
+    const result = await written((connection) => {
+      for (const word of ['one ', 'two ', 'three']) connection.write(word);
+      connection.end();
+    });
+    expect(result).toEqual({ received: 'one two three', pieces: 1 });
+  });
+
+  it('keeps the order of text and bytes, corked or not', async () => {
+    const { received } = await written((connection) => {
+      connection.write('a');
+      connection.write(Buffer.from('b'));
+      connection.write('c');
+      connection.cork();
+      connection.write('d');
+      connection.write(Buffer.from('e'));
+      connection.write('f');
+      connection.uncork();
+      connection.write('g');
+      connection.end();
+    });
+    expect(received).toBe('abcdefg');
+  });
+
+  it('is refused beyond the queue and asked for again when it has left', async () => {
+    const events: string[] = [];
+    const { received } = await written((connection) => {
+      connection.handlers = handlers({
+        drain() {
+          events.push('drain');
+          connection.end();
+        },
+      });
+      const answers = [connection.write('x'.repeat(10)), connection.write('y'.repeat(64 * 1024))];
+      events.push(answers.join(' '));
+    });
+    expect(events).toEqual(['true false', 'drain']);
+    expect(received).toHaveLength(10 + 64 * 1024);
+  });
+
+  it('is dropped when the connection is destroyed in the same turn', async () => {
+    const { received } = await written((connection) => {
+      connection.write('never sent');
+      connection.destroy();
+    });
+    expect(received).toBe('');
+  });
+});

@@ -24,7 +24,8 @@ export interface NodeNetwork extends Network {
 
 /** The system's TCP (without Nagle's delay) and Unix sockets (mode 0600). */
 export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork {
-  const reads = new SharedReads();
+  const writes = new TurnWrites();
+  const reads = new SharedReads(writes);
   let acceptedReads: AcceptedReads = options.forceDataEvents === true ? 'data-events' : 'shared-buffer';
   return {
     get acceptedReads() {
@@ -34,7 +35,7 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
       const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
         const rewrapped = acceptedReads === 'shared-buffer' ? reads.rewrap(socket) : undefined;
         if (rewrapped === undefined) acceptedReads = 'data-events';
-        const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address));
+        const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), writes);
         if (rewrapped === undefined) socket.on('data', (chunk: Buffer) => connection.handlers.data(chunk));
         else rewrapped.remote = peerOf(rewrapped.socket, address);
         accept(connection);
@@ -55,14 +56,19 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
 
 /** The shared buffer and the sockets that read into it. */
 class SharedReads {
+  readonly #writes: TurnWrites;
   readonly #buffer = Buffer.allocUnsafeSlow(readBufferBytes);
   // Small reads repeat the same few lengths, so their views are kept instead of made anew.
   readonly #views: (Buffer | undefined)[] = Array.from({ length: keptViewBytesMax + 1 }, () => undefined);
 
+  constructor(writes: TurnWrites) {
+    this.#writes = writes;
+  }
+
   connect(address: Address, remote: string): NodeConnection {
     const late = new LateConnection();
     const socket = net.connect({ ...pinnedTarget(address), noDelay: true, ...this.#options(late) } as net.NetConnectOpts);
-    const connection = new NodeConnection(socket, remote);
+    const connection = new NodeConnection(socket, remote, this.#writes);
     late.connection = connection;
     socket.once('connect', () => connection.handlers.open?.());
     return connection;
@@ -77,7 +83,11 @@ class SharedReads {
     // Without its handle the first wrapper closes nothing; it only gives back its place in the server's count.
     accepted.destroy();
     const late = new LateConnection();
-    const connection = new NodeConnection(new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts), '');
+    const connection = new NodeConnection(
+      new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts),
+      '',
+      this.#writes,
+    );
     late.connection = connection;
     return connection;
   }
@@ -101,15 +111,38 @@ class LateConnection {
   connection: NodeConnection | undefined = undefined;
 }
 
+/**
+ * What connections have written in this turn of the event loop; it leaves when every socket of the turn was read. Answering each request before the next
+ * one is read wakes the peer once per message when it is faster than we are, and waking it costs more than the message.
+ */
+class TurnWrites {
+  #waiting: NodeConnection[] = [];
+  readonly #flush = (): void => {
+    const leaving = this.#waiting;
+    this.#waiting = [];
+    for (const connection of leaving) connection.flush();
+  };
+
+  add(connection: NodeConnection): void {
+    if (this.#waiting.push(connection) === 1) setImmediate(this.#flush);
+  }
+}
+
 class NodeConnection implements Connection {
   readonly socket: net.Socket;
+  readonly #writes: TurnWrites;
   remote: string;
   handlers: ConnectionHandlers = silent;
   #error: Error | undefined = undefined;
+  /** Text of this turn. */
+  #queued = '';
+  /** `write` answered false because of what is queued here, of which the socket knows nothing. */
+  #refused = false;
 
-  constructor(socket: net.Socket, remote: string) {
+  constructor(socket: net.Socket, remote: string, writes: TurnWrites) {
     this.socket = socket;
     this.remote = remote;
+    this.#writes = writes;
     socket.on('error', (error: Error) => {
       this.#error = error;
     });
@@ -119,7 +152,29 @@ class NodeConnection implements Connection {
   }
 
   write(data: string | Uint8Array): boolean {
-    return typeof data === 'string' ? this.socket.write(data, 'latin1') : this.socket.write(data);
+    if (typeof data !== 'string') {
+      this.flush();
+      return this.socket.write(data);
+    }
+    if (this.#queued === '') {
+      this.#queued = data;
+      this.#writes.add(this);
+    } else this.#queued += data;
+    if (this.#queued.length + this.socket.writableLength < writeQueueBytes) return true;
+    this.#refused = true;
+    return false;
+  }
+
+  /** Hands the text of this turn to the socket. */
+  flush(): void {
+    const text = this.#queued;
+    if (text === '') return;
+    this.#queued = '';
+    const refused = this.#refused;
+    this.#refused = false;
+    if (this.socket.destroyed) return;
+    // When the socket is full too, it says itself when it has drained.
+    if (this.socket.write(text, 'latin1') && refused) this.handlers.drain();
   }
 
   cork(): void {
@@ -139,6 +194,7 @@ class NodeConnection implements Connection {
   }
 
   end(): void {
+    this.flush();
     this.socket.end();
   }
 

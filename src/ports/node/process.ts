@@ -53,8 +53,10 @@ function spawn(options: SpawnOptions): Child {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: options.env,
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.input === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
+  // A child that has ended reads no more.
+  child.stdin?.on('error', () => {});
   child.stdout?.on('data', (chunk: Buffer) => options.output('stdout', chunk));
   child.stderr?.on('data', (chunk: Buffer) => options.output('stderr', chunk));
   const pid = child.pid ?? 0;
@@ -81,6 +83,8 @@ function spawn(options: SpawnOptions): Child {
         if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
       }
     },
+    write: (text) => void child.stdin?.write(text),
+    endInput: () => void child.stdin?.end(),
     groupAlive: () => groupAlive(pid),
   };
 }

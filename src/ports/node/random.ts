@@ -31,6 +31,8 @@ export function createNodeRandom(): Random {
     digitsUsed += count;
     return digits.slice(at, at + count);
   };
+  let uuids = '';
+  let uuidsUsed = 0;
   return {
     hex,
     u32: () => pool.readUInt32LE(take(4)),
@@ -40,14 +42,34 @@ export function createNodeRandom(): Random {
       return Uint8Array.prototype.slice.call(pool, at, at + count);
     },
     uuid() {
-      const at = take(16);
-      pool[at + 6] = ((pool[at + 6] as number) & 0x0f) | 0x40;
-      pool[at + 8] = ((pool[at + 8] as number) & 0x3f) | 0x80;
-      const hex = pool.toString('hex', at, at + 16);
-      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+      if (uuidsUsed === uuids.length) {
+        uuids = uuidsOf(fill(Buffer.allocUnsafe(uuidsBytes)));
+        uuidsUsed = 0;
+      }
+      uuidsUsed += uuidChars;
+      return uuids.slice(uuidsUsed - uuidChars, uuidsUsed);
     },
   };
 }
+
+const uuidsBytes = 1024;
+const uuidChars = 36;
+
+/** Version 4 UUIDs, one behind the other, from 16 random bytes each. */
+function uuidsOf(bytes: Buffer): string {
+  const text = Buffer.allocUnsafe((bytes.length / 16) * uuidChars);
+  let at = 0;
+  bytes.forEach((byte, i) => {
+    const place = i % 16;
+    const value = place === 6 ? (byte & 0x0f) | 0x40 : place === 8 ? (byte & 0x3f) | 0x80 : byte;
+    if (place === 4 || place === 6 || place === 8 || place === 10) text[at++] = 0x2d;
+    text[at++] = hexDigits[value >> 4] as number;
+    text[at++] = hexDigits[value & 15] as number;
+  });
+  return text.toString('latin1');
+}
+
+const hexDigits = Buffer.from('0123456789abcdef');
 
 /**
  * Fills buffers from the kernel's generator. Read as a device it needs no crypto module, which a start would have to load for its first id;

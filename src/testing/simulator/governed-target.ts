@@ -4,7 +4,7 @@ import { noMetrics } from '../../contracts/metrics.ts';
 import { createGovern, layersFor, type GovernOptions } from '../../host/govern.ts';
 import { loadResources } from '../../host/config/load-resources.ts';
 import type { LoadedResources } from '../../host/config/model.ts';
-import { renderProblem } from '../../host/config/problem.ts';
+import { problemsToError, renderProblem } from '../../host/config/problem.ts';
 import { emptyBody, type Body } from '../../kernel/body.ts';
 import { createCall, type Call, type Priority } from '../../kernel/call.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
@@ -83,6 +83,8 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 export async function governTarget(options: GovernedOptions): Promise<GovernedTarget> {
   const clock = createFakeClock();
   const loaded = await loadYaml(options.yaml);
+  const error = problemsToError(loaded.problems);
+  if (error !== undefined) throw error;
   const book = new PolicyBook(loaded.policies);
   const target: Target = { block: 'invoke', name: 'orders', operation: 'call', direction: 'outbound', ...options.target };
   const parts: GovernOptions = {

@@ -1,10 +1,11 @@
 import type { Cancellation } from '../../kernel/cancel.ts';
+import { formatTimeout } from '../../kernel/timeout-header.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import { Deframer } from './framing.ts';
 import { http2Codes, type HeaderList, type Http2Session, type Http2Stream, type Http2StreamHandlers } from '../http2/http2.ts';
-import { SendQueue } from './message-writer.ts';
-import { applicationMetadata, formatTimeout, headerValue } from './metadata.ts';
+import { callEnded, SendQueue } from './message-writer.ts';
+import { applicationMetadata, headerValue } from './metadata.ts';
 import { fromGrpcStatus, grpcStatus, readStatus, statusOfHttp, statusOfReset, type GrpcStatus } from './status.ts';
 
 /** What a caller may say about a call. */
@@ -121,11 +122,7 @@ export class GrpcClientCall implements Http2StreamHandlers {
     this.#responseHeaders = headers;
     if (this.#done || headerValue(headers, ':status') !== '200' || headerValue(headers, 'grpc-status') !== undefined) return;
     const encoding = headerValue(headers, 'grpc-encoding') ?? 'identity';
-    this.#deframer = new Deframer({
-      bytesMax: this.#parts.messageBytesMax,
-      gzip: encoding === 'gzip',
-      message: (bytes) => this.#parts.sink.message(bytes),
-    });
+    this.#deframer = new Deframer(this.#parts.sink, { bytesMax: this.#parts.messageBytesMax, gzip: encoding === 'gzip' });
     this.#parts.options.onHeaders?.(applicationMetadata(headers));
   }
 
@@ -177,7 +174,7 @@ export class GrpcClientCall implements Http2StreamHandlers {
     this.#done = true;
     this.#timer?.cancel();
     this.#unlink?.();
-    this.out.fail(error ?? new ProaError('cancelled', `${this.#parts.path} has ended`));
+    this.out.fail(error ?? callEnded);
     this.#parts.sink.end(error);
   }
 

@@ -14,6 +14,7 @@ import {
   type Http2Transport,
   type KeepAlive,
 } from '../http2/http2.ts';
+import { translated } from '../http2/stable-headers.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { MessageWriter } from './message-writer.ts';
 import { methodPath } from './method.ts';
@@ -90,6 +91,7 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
   const callsMax = options.callsMax ?? 1000;
   const authority = 'path' in address ? 'localhost' : addressText(address);
   const scheme = options.tls === undefined ? 'http' : 'https';
+  const readdressed = translated((headers) => readdress(headers, { scheme, authority }));
   let calls = 0;
 
   const open = (path: string, callOptions: ClientCallOptions, sink: CallSink): GrpcClientCall => {
@@ -117,7 +119,7 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
     stream: (method, callOptions = {}) => openStream({ open, channel }, method, callOptions),
     async raw(headers, handlers) {
       const session = await channel.session();
-      return session.request(readdress(headers, { scheme, authority }), handlers);
+      return session.request(readdressed(headers), handlers);
     },
     async connect() {
       await channel.session();

@@ -2,18 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { catalogue, type ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { formatTimeout, parseTimeout } from '../../kernel/timeout-header.ts';
 import { grpcCodeOf, grpcCodes, grpcFromHttp, grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
 import { Deframer, frame } from './framing.ts';
-import {
-  applicationMetadata,
-  binaryText,
-  binaryValues,
-  checkMetadata,
-  decodeMessage,
-  encodeMessage,
-  formatTimeout,
-  parseTimeout,
-} from './metadata.ts';
+import { applicationMetadata, binaryText, binaryValues, checkMetadata, decodeMessage, encodeMessage } from './metadata.ts';
 import { fromGrpcStatus, readStatus, remoteStatusOf, statusOfHttp, statusOfReset, statusTrailers, toGrpcStatus } from './status.ts';
 
 describe('framing', () => {
@@ -25,7 +17,7 @@ describe('framing', () => {
         (messages, cuts) => {
           const bytes = Buffer.concat(messages.map(frame));
           const got: Uint8Array[] = [];
-          const deframer = new Deframer({ bytesMax: 300, gzip: false, message: (message) => got.push(message) });
+          const deframer = new Deframer({ message: (message) => got.push(message) }, { bytesMax: 300, gzip: false });
           for (let at = 0, i = 0; at < bytes.length; i++) {
             const size = cuts[i % cuts.length] as number;
             const chunk = Buffer.from(bytes.subarray(at, at + size));
@@ -45,7 +37,7 @@ describe('framing', () => {
 
   it('refuses a large message at its prefix, and grows for one that is allowed', () => {
     const got: number[] = [];
-    const deframer = new Deframer({ bytesMax: 1_000_000, gzip: false, message: (message) => got.push(message.length) });
+    const deframer = new Deframer({ message: (message) => got.push(message.length) }, { bytesMax: 1_000_000, gzip: false });
     const large = frame(new Uint8Array(1_000_000));
     for (let at = 0; at < large.length; at += 16_384) deframer.push(large.subarray(at, at + 16_384));
     expect(got).toEqual([1_000_000]);
@@ -55,7 +47,7 @@ describe('framing', () => {
   it('throws nothing but errors with a code on arbitrary bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, gzip) => {
-        const deframer = new Deframer({ bytesMax: 100, gzip, message() {} });
+        const deframer = new Deframer({ message() {} }, { bytesMax: 100, gzip });
         try {
           deframer.push(bytes);
         } catch (error) {

@@ -11,6 +11,9 @@ export interface MessageWriter<T> {
   write(message: T): Promise<void>;
 }
 
+/** Why a write after a proper end fails. One object for all calls: an error's stack costs more than a call. */
+export const callEnded = new ProaError('cancelled', 'the call has ended');
+
 const ready = Promise.resolve();
 // One large message is always accepted; beyond it, so much may wait for a slow peer.
 const queueBytesMax = 4 * 1024 * 1024;

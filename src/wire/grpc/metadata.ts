@@ -39,25 +39,6 @@ export function checkMetadata(name: string, value: string): void {
   if (!/^[\x20-\x7e]*$/.test(value)) throw new ProaError('bad-request', `metadata ${name} holds characters that are not printable ASCII`);
 }
 
-const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 0.001, n: 0.000_001 };
-
-/** Milliseconds of a `grpc-timeout` header. Fails with `bad-request` when it is malformed. */
-export function parseTimeout(text: string): number {
-  const match = /^(\d{1,8})([HMSmun])$/.exec(text);
-  if (match === null) throw new ProaError('bad-request', `malformed grpc-timeout: ${JSON.stringify(text.slice(0, 40))}`);
-  return Number(match[1]) * (unitMs[match[2] as string] as number);
-}
-
-const digitsMax = 99_999_999;
-
-/** A `grpc-timeout` header. It has at most eight digits: long times lose precision and never become shorter. */
-export function formatTimeout(timeoutMs: number): string {
-  const us = Math.max(1, Math.ceil(timeoutMs * 1000));
-  if (us <= digitsMax) return `${us}u`;
-  const ms = Math.ceil(timeoutMs);
-  return ms <= digitsMax ? `${ms}m` : `${Math.min(digitsMax, Math.ceil(timeoutMs / 1000))}S`;
-}
-
 /** `grpc-message` on the wire: printable ASCII but `%`, the rest percent-encoded UTF-8. */
 export function encodeMessage(text: string): string {
   return /^[\x20-\x24\x26-\x7e]*$/.test(text)

@@ -70,8 +70,18 @@ export function methodPath(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
-/** Rows for a server from a generated service and its handlers. */
-export function implement<S extends DescService>(service: S, handlers: Handlers<S>): Method[] {
+/** How messages of a method are read and written by hand. */
+export interface HandMadeCodec {
+  decode(bytes: Uint8Array): unknown;
+  encode(message: never): Uint8Array;
+}
+
+/** Rows for a server from a generated service and its handlers; `handMade` are codecs that replace generated ones. */
+export function implement<S extends DescService>(
+  service: S,
+  handlers: Handlers<S>,
+  handMade: { readonly [K in keyof S['method']]?: HandMadeCodec } = {},
+): Method[] {
   const methods: Method[] = [];
   for (const method of service.methods) {
     const handle = (handlers as Readonly<Record<string, unknown>>)[method.localName];
@@ -83,6 +93,7 @@ export function implement<S extends DescService>(service: S, handlers: Handlers<
       kind: method.methodKind,
       decode: (bytes: Uint8Array) => fromBinary(input, bytes),
       encode: (message: unknown) => toBinary(output, create(output, message as MessageInitShape<typeof output>)),
+      ...(handMade as Readonly<Record<string, HandMadeCodec>>)[method.localName],
       handle,
     } as Method);
   }

@@ -37,7 +37,7 @@ async function rig(targetPort: number) {
       const passed: string[] = [];
       for (let i = 0; i < headers.length; i += 2)
         if (!dropped.has(headers[i] as string)) passed.push(headers[i] as string, headers[i + 1] as string);
-      return proxyStream(stream, { clock: nodeClock, client: target, headers: passed, onEnd: (status) => ends.push(status) });
+      return proxyStream(stream, { client: target, headers: passed, onEnd: (status) => ends.push(status) });
     },
   });
   const client = refereeClient((server.address as { port: number }).port, { 'grpc.max_receive_message_length': -1 });

@@ -1,12 +1,10 @@
 import { ProaError } from '../../kernel/errors.ts';
-import type { Clock } from '../../kernel/ports.ts';
 import type { GrpcClient } from './client.ts';
 import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../http2/http2.ts';
 import { headerValue } from './metadata.ts';
 import { grpcStatus, readStatus, statusOfReset, statusTrailers, toGrpcStatus, type GrpcStatus } from './status.ts';
 
 export interface ProxyOptions {
-  readonly clock: Clock;
   readonly client: Pick<GrpcClient, 'raw'>;
   /** What the target gets: the caller's headers, after what must not pass was taken out. */
   readonly headers: HeaderList;
@@ -19,84 +17,123 @@ export interface ProxyOptions {
  * cancellation go through. What cannot be delivered is answered with the status of the reason. Returns the caller's side.
  */
 export function proxyStream(down: Http2Stream, options: ProxyOptions): Http2StreamHandlers {
-  const proxy = new Proxying(down, options);
-  // Nothing is read from the caller before there is somewhere to put it.
-  down.pause();
-  options.client.raw(options.headers, proxy.target).then(
-    (up) => proxy.opened(up),
-    (error: unknown) => proxy.refuse(toGrpcStatus(error)),
+  const proxying = new Proxying(down, options);
+  options.client.raw(options.headers, new TargetSide(proxying)).then(
+    (up) => proxying.opened(up),
+    (error: unknown) => proxying.refuse(toGrpcStatus(error)),
   );
-  return proxy.caller;
+  return proxying;
 }
 
-class Proxying {
-  readonly #down: Http2Stream;
+// What a caller may send before the target is reached; more waits in its window.
+const earlyBytesMax = 16 * 1024;
+
+/** The call, and as handlers the caller's side of it. */
+class Proxying implements Http2StreamHandlers {
+  readonly down: Http2Stream;
   readonly #options: ProxyOptions;
-  #up: Http2Stream | undefined;
-  #headersSent = false;
-  #answered = false;
+  up: Http2Stream | undefined = undefined;
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+  #ended = false;
+  headersSent = false;
+  answered = false;
   #callerGone = false;
 
   constructor(down: Http2Stream, options: ProxyOptions) {
-    this.#down = down;
+    this.down = down;
     this.#options = options;
   }
 
-  readonly caller: Http2StreamHandlers = {
-    headers() {},
-    data: (chunk) => {
-      if (this.#up?.write(chunk) === false) this.#down.pause();
-    },
-    end: () => this.#up?.end(),
-    drain: () => this.#up?.resume(),
-    close: () => {
-      this.#callerGone = true;
-      if (this.#answered) return;
-      this.#up?.reset(http2Codes.cancel);
-      this.#ended(grpcStatus('CANCELLED', 'the caller gave up'));
-    },
-  };
+  headers(): void {}
 
-  readonly target: Http2StreamHandlers = {
-    headers: (headers) => {
-      this.#headersSent = true;
-      const status = readStatus(headers);
-      // An answer that is only a status ends with its headers.
-      this.#down.sendHeaders(headers, status !== undefined);
-      if (status !== undefined) this.#ended(status);
-    },
-    data: (chunk) => {
-      if (!this.#down.write(chunk)) this.#up?.pause();
-    },
-    end: (trailers) => {
-      if (this.#answered) return;
-      this.#down.end(trailers);
-      this.#ended(readStatus(trailers) ?? grpcStatus('UNKNOWN', 'the target sent no status'));
-    },
-    drain: () => this.#down.resume(),
-    close: (code) => {
-      if (!this.#answered) this.refuse(statusOfReset(code));
-    },
-  };
+  data(chunk: Uint8Array): void {
+    if (this.up === undefined) {
+      this.#early.push(Buffer.from(chunk));
+      this.#earlyBytes += chunk.length;
+      if (this.#earlyBytes > earlyBytesMax) this.down.pause();
+    } else if (!this.up.write(chunk)) this.down.pause();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.up?.end();
+  }
+
+  drain(): void {
+    this.up?.resume();
+  }
+
+  close(): void {
+    this.#callerGone = true;
+    if (this.answered) return;
+    this.up?.reset(http2Codes.cancel);
+    this.answer(() => grpcStatus('CANCELLED', 'the caller gave up'));
+  }
 
   opened(up: Http2Stream): void {
-    this.#up = up;
-    if (this.#callerGone) up.reset(http2Codes.cancel);
-    else this.#down.resume();
+    this.up = up;
+    if (this.#callerGone) {
+      up.reset(http2Codes.cancel);
+      return;
+    }
+    let room = true;
+    for (const chunk of this.#early) room = up.write(chunk);
+    this.#early = [];
+    if (this.#ended) up.end();
+    else if (room) this.down.resume();
+    else this.down.pause();
   }
 
   refuse(status: GrpcStatus): void {
-    if (this.#answered) return;
+    if (this.answered) return;
     const trailers = statusTrailers(status);
-    if (this.#headersSent) this.#down.end(trailers);
-    else this.#down.sendHeaders([':status', '200', 'content-type', 'application/grpc', ...trailers], true);
-    this.#ended(status);
+    if (this.headersSent) this.down.end(trailers);
+    else this.down.sendHeaders([':status', '200', 'content-type', 'application/grpc', ...trailers], true);
+    this.answer(() => status);
   }
 
-  #ended(status: GrpcStatus): void {
-    if (this.#answered) return;
-    this.#answered = true;
-    this.#options.onEnd?.(status);
+  /** The call has ended; what its status was is worked out for those who ask. */
+  answer(status: () => GrpcStatus): void {
+    if (this.answered) return;
+    this.answered = true;
+    this.#options.onEnd?.(status());
+  }
+}
+
+class TargetSide implements Http2StreamHandlers {
+  readonly #call: Proxying;
+
+  constructor(call: Proxying) {
+    this.#call = call;
+  }
+
+  headers(headers: HeaderList): void {
+    const call = this.#call;
+    call.headersSent = true;
+    // An answer that is only a status ends with its headers.
+    const whole = headerValue(headers, 'grpc-status') !== undefined;
+    call.down.sendHeaders(headers, whole);
+    if (whole) call.answer(() => readStatus(headers) as GrpcStatus);
+  }
+
+  data(chunk: Uint8Array): void {
+    if (!this.#call.down.write(chunk)) this.#call.up?.pause();
+  }
+
+  end(trailers: HeaderList): void {
+    const call = this.#call;
+    if (call.answered) return;
+    call.down.end(trailers);
+    call.answer(() => readStatus(trailers) ?? grpcStatus('UNKNOWN', 'the target sent no status'));
+  }
+
+  drain(): void {
+    this.#call.down.resume();
+  }
+
+  close(code: number): void {
+    if (!this.#call.answered) this.#call.refuse(statusOfReset(code));
   }
 }
 

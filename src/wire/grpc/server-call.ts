@@ -3,9 +3,11 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import { Deframer } from './framing.ts';
 import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../http2/http2.ts';
+import { stableHeaders } from '../http2/stable-headers.ts';
 import { MessageQueue } from './message-queue.ts';
-import { SendQueue } from './message-writer.ts';
-import { checkMetadata, headerValue, parseTimeout } from './metadata.ts';
+import { parseTimeout } from '../../kernel/timeout-header.ts';
+import { callEnded, SendQueue } from './message-writer.ts';
+import { checkMetadata, headerValue } from './metadata.ts';
 import type { Method, ServerCall } from './method.ts';
 import { grpcStatus, statusTrailers, toGrpcStatus, type GrpcStatus } from './status.ts';
 
@@ -19,6 +21,12 @@ export interface CallContext {
   failed?(path: string, error: ProaError): void;
 }
 
+// What nearly all answers begin and end with is encoded once.
+const plainType = 'application/grpc';
+const plainHeaders = stableHeaders([':status', '200', 'content-type', plainType]);
+const okTrailers = stableHeaders(['grpc-status', '0']);
+const none: HeaderList = [];
+
 // Longer ones never fire: a timer of Node holds 24 days.
 const timerMsMax = 2 ** 31 - 1;
 
@@ -31,8 +39,8 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
   readonly #method: Method;
   readonly #context: CallContext;
   readonly #out = new SendQueue();
-  readonly #responseHeaders: string[];
-  readonly #trailers: string[] = [];
+  #responseHeaders: HeaderList;
+  #trailers: HeaderList = none;
   #deadlineMs = Infinity;
   #deframer: Deframer | undefined;
   #queue: MessageQueue<unknown> | undefined;
@@ -48,7 +56,8 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
     this.path = from.method.path;
     this.#context = from.context;
     this.#out.open(stream);
-    this.#responseHeaders = [':status', '200', 'content-type', headerValue(metadata, 'content-type') ?? 'application/grpc'];
+    const contentType = headerValue(metadata, 'content-type') ?? plainType;
+    this.#responseHeaders = contentType === plainType ? plainHeaders : [':status', '200', 'content-type', contentType];
   }
 
   get remote(): string {
@@ -62,11 +71,7 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
   /** Reads what the headers say and starts the handlers that take a stream. */
   start(): void {
     try {
-      this.#deframer = new Deframer({
-        bytesMax: this.#context.messageBytesMax,
-        gzip: this.#gzip(),
-        message: (bytes) => this.#received(this.#method.decode(bytes)),
-      });
+      this.#deframer = new Deframer(this, { bytesMax: this.#context.messageBytesMax, gzip: this.#gzip() });
       this.#startTimer();
       this.#context.before?.(this);
     } catch (error) {
@@ -84,12 +89,12 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
   setHeader(name: string, value: string): void {
     if (this.#headersSent) throw new ProaError('internal', `response header ${name} comes after the headers were sent`);
     checkMetadata(name, value);
-    this.#responseHeaders.push(name, value);
+    this.#responseHeaders = [...this.#responseHeaders, name, value];
   }
 
   setTrailer(name: string, value: string): void {
     checkMetadata(name, value);
-    this.#trailers.push(name, value);
+    this.#trailers = [...this.#trailers, name, value];
   }
 
   sendHeaders(): void {
@@ -139,7 +144,9 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
     this.cancel.cancel(reason);
   }
 
-  #received(message: unknown): void {
+  /** A message of the request, from the deframer. */
+  message(bytes: Uint8Array): void {
+    const message = this.#method.decode(bytes);
     if (this.#queue !== undefined) this.#queue.push(message);
     else if (this.#single === undefined) this.#single = { message };
     else throw new ProaError('internal', `${this.path} takes one request message, more came`);
@@ -198,8 +205,9 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
       this.#fail(new ProaError('internal', `the answer of ${this.path} cannot be encoded`, { cause: error }));
       return;
     }
-    this.#finish(grpcStatus('OK'));
-    this.#conclude(new ProaError('cancelled', 'the call has ended'));
+    if (this.#trailers === none && this.#headersSent) this.#stream.end(okTrailers);
+    else this.#finish(grpcStatus('OK'));
+    this.#conclude(callEnded);
   }
 
   #fail(thrown: unknown): void {

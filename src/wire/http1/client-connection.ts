@@ -5,10 +5,11 @@ import { emptyFraming, Http1ClientResponse, requestHead, type CallCarrier, type 
 import type { Http1ClientLimits } from './client-limits.ts';
 import { faults } from './fault.ts';
 import { hasBareLineFeed, headEnd } from './head-end.ts';
+import type { HeadMemo } from './head-memo.ts';
 import { IncomingBody, type BodyOwner, type Framing } from './incoming-body.ts';
 import { Inflow } from './inflow.ts';
 import { OutgoingBody, type OutgoingOwner } from './outgoing-body.ts';
-import { parseResponseHead } from './response-head.ts';
+import { judgeResponse, parseResponseFields, parseStatusLine } from './response-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
 import type { HeaderWriter } from './write-head.ts';
 
@@ -19,6 +20,7 @@ export interface PoolShared {
   /** The value of the Host header when the request has none. */
   readonly authority: string;
   readonly writer: HeaderWriter;
+  readonly memo: HeadMemo;
   /** The connection can carry the next call. */
   free(connection: ClientConnection): void;
   /** The connection is gone. `retry` is a call that got no byte of an answer from a kept connection and may be sent again. */
@@ -207,21 +209,15 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
   /** Parses one head; true when there may be another one behind it. */
   #takeHead(): boolean {
     const inflow = this.#inflow;
-    const { bytes, at, end } = inflow;
     const { limits, authority } = this.#shared;
-    if (at === end) return false;
-    const stop = headEnd(bytes, at, end);
-    if (stop === -1 || stop - at > limits.headerBytesMax) {
-      if (hasBareLineFeed(bytes, at, end)) this.#refuse(faults.bareLineFeed.reason);
-      else if (end - at > limits.headerBytesMax) this.#refuse('the head is too large');
-      return false;
-    }
+    if (inflow.waiting === 0) return false;
     const response = new Http1ClientResponse();
-    const fault = parseResponseHead(bytes, { start: at, end: stop }, limits, response);
-    if (fault !== undefined) {
-      this.#refuse(fault.reason);
+    const stop = this.#readHead(response);
+    if (typeof stop === 'string') {
+      this.#refuse(stop);
       return false;
     }
+    if (stop === -1) return false;
     inflow.at = stop;
     if (response.status >= 200) {
       this.#answer(response);
@@ -230,6 +226,25 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     if (response.status === 101) this.#refuse('the protocol was switched unasked');
     else if (++this.#interim > limits.interimMax) this.#refuse(`${authority} sends interim answers without end`);
     return true;
+  }
+
+  /** Reads the head that begins the inflow: where it ends, -1 when that is not there yet, or what is wrong. */
+  #readHead(response: Http1ClientResponse): number | string {
+    const { bytes, at, end } = this.#inflow;
+    const { limits, memo } = this.#shared;
+    const line = parseStatusLine(bytes, { start: at, end }, response);
+    const known = line === -1 ? -1 : memo.match(bytes, { at: line, end }, response);
+    const stop = known === -1 ? headEnd(bytes, at, end) : known;
+    if (stop === -1 || stop - at > limits.headerBytesMax) {
+      if (hasBareLineFeed(bytes, at, end)) return faults.bareLineFeed.reason;
+      return end - at > limits.headerBytesMax ? 'the head is too large' : -1;
+    }
+    if (line === -1) return faults.statusLine.reason;
+    if (known !== -1) return judgeResponse(response)?.reason ?? known;
+    const fault = parseResponseFields(bytes, { start: line, end: stop }, limits, response);
+    if (fault !== undefined) return fault.reason;
+    memo.keep(bytes, { at: line, stop, end }, response);
+    return stop;
   }
 
   #answer(response: Http1ClientResponse): void {

@@ -32,10 +32,48 @@ const space = 32;
 const slash = 47;
 
 /**
- * Parses `bytes[start, end)`, a whole request head whose first CR LF CR LF is at its end. Returns what is wrong, or undefined;
- * then `into` is filled and its framing is unambiguous.
+ * Parses the request line at `start` of `bytes[start, end)`: the index behind it, or what is wrong with it. What `end` cuts off is wrong too, so the
+ * verdict counts only when the head is whole; a line that is right stays right.
  */
-export function parseRequestHead(
+export function parseRequestLine(
+  bytes: Buffer,
+  range: { start: number; end: number },
+  limits: RequestHeadLimits,
+  into: RequestHead,
+): number | Fault {
+  const { start: base, end } = range;
+  let p = base;
+  while (p < end && nameClass[bytes[p] as number] !== 0) p++;
+  if (p === base || p >= end || bytes[p] !== space) return faults.requestLine;
+  const nameEnd = p;
+  const targetAt = ++p;
+  let question = -1;
+  for (; p < end; p++) {
+    const kind = targetClass[bytes[p] as number] as number;
+    if (kind === 0) break;
+    if (kind === 2 && question === -1) question = p;
+  }
+  if (p >= end || bytes[p] !== space) return p === targetAt ? faults.requestLine : faults.target;
+  const line = bytes.toString('latin1', base, p);
+  into.target = line.slice(targetAt - base, p - base);
+  const lineEnd = p + 11;
+  into.version = lineEnd <= end ? versionAt(bytes, p + 1) : 0;
+  if (into.version === 0) return faults.version;
+  if (lineEnd - base > limits.requestLineBytesMax) return faults.requestLineMax;
+  const name = line.slice(0, nameEnd - base);
+  const method = methods.get(name);
+  if (method === undefined) return name === 'CONNECT' || name === 'TRACE' ? faults.methodRefused : faults.methodUnknown;
+  into.method = method;
+  if (question === -1) into.path = into.target;
+  else {
+    into.path = line.slice(targetAt - base, question - base);
+    into.query = line.slice(question + 1 - base, p - base);
+  }
+  return lineEnd;
+}
+
+/** Parses `bytes[start, end)`, a whole header section whose empty line is at its end. Returns what is wrong, or undefined. */
+export function parseRequestFields(
   bytes: Buffer,
   range: { start: number; end: number },
   limits: RequestHeadLimits,
@@ -43,32 +81,7 @@ export function parseRequestHead(
 ): Fault | undefined {
   const { start, end } = range;
   const text = bytes.toString('latin1', start, end);
-  let p = start;
-  while (nameClass[bytes[p] as number] !== 0) p++;
-  if (p === start || bytes[p] !== space) return faults.requestLine;
-  const name = text.slice(0, p - start);
-  const method = methods.get(name);
-  const targetAt = ++p;
-  let question = -1;
-  for (let kind = targetClass[bytes[p] as number] as number; kind !== 0; kind = targetClass[bytes[p] as number] as number) {
-    if (kind === 2 && question === -1) question = p;
-    p++;
-  }
-  if (bytes[p] !== space) return p === targetAt ? faults.requestLine : faults.target;
-  into.target = text.slice(targetAt - start, p - start);
-  into.version = versionAt(bytes, p + 1);
-  if (into.version === 0) return faults.version;
-  const lineEnd = p + 11;
-  if (lineEnd - start > limits.requestLineBytesMax) return faults.requestLineMax;
-  if (method === undefined) return name === 'CONNECT' || name === 'TRACE' ? faults.methodRefused : faults.methodUnknown;
-  into.method = method;
-  if (question === -1) into.path = into.target;
-  else {
-    into.path = text.slice(targetAt - start, question - start);
-    into.query = text.slice(question + 1 - start, p - start);
-  }
-  const wrong = parseFields({ bytes, text, base: start, end }, lineEnd, limits, into);
-  return wrong ?? judge(into, bytes[targetAt] as number);
+  return parseFields({ bytes, text, base: start, end }, start, limits, into) ?? judgeRequest(into);
 }
 
 /** `HTTP/1.0 CR LF` or `HTTP/1.1 CR LF` at `at`: 10 or 11, else 0. */
@@ -81,8 +94,8 @@ function versionAt(bytes: Uint8Array, at: number): number {
   return minor === 49 ? 11 : minor === 48 ? 10 : 0;
 }
 
-/** What must hold across the lines. */
-function judge(head: RequestHead, firstOfTarget: number): Fault | undefined {
+/** What must hold across the lines of a request; without a fault its framing is unambiguous. */
+export function judgeRequest(head: RequestHead): Fault | undefined {
   if (head.chunked) {
     if (head.contentLength !== -1) return faults.lengthAndEncoding;
     if (head.version === 10) return faults.encodingVersion;
@@ -92,7 +105,7 @@ function judge(head: RequestHead, firstOfTarget: number): Fault | undefined {
     if (head.version === 11) return faults.hostMissing;
   } else if (!validHost(host)) return faults.host;
   if (head.expect !== undefined && head.expect !== '100-continue') return faults.expectation;
-  if (firstOfTarget === slash) return undefined;
+  if (head.target.charCodeAt(0) === slash) return undefined;
   if (head.target === '*') return head.method === 'OPTIONS' ? undefined : faults.target;
   return absoluteForm(head);
 }

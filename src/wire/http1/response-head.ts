@@ -10,27 +10,36 @@ export interface ResponseHead extends Fields {
 }
 
 /**
- * Parses `bytes[start, end)`, a whole response head whose first CR LF CR LF is at its end. Returns what is wrong, or undefined.
- * A missing reason phrase is accepted with or without its space; everything else is as strict as for requests.
+ * Parses the status line at `start` of `bytes[start, end)`: the index behind it; -1 when it is not one, or cut off by `end`. A missing reason phrase is
+ * accepted with or without its space; everything else is as strict as for requests.
  */
-export function parseResponseHead(
+export function parseStatusLine(bytes: Buffer, range: { start: number; end: number }, into: ResponseHead): number {
+  const { start, end } = range;
+  if (end - start < 14) return -1;
+  into.version = versionAt(bytes, start);
+  const status = digit(bytes, start + 9) * 100 + digit(bytes, start + 10) * 10 + digit(bytes, start + 11);
+  // A wrong digit makes the sum not a number.
+  if (into.version === 0 || !(status >= 100 && status <= 599)) return -1;
+  into.status = status;
+  let p = start + 12;
+  if (bytes[p] === 32) while (p < end && valueClass[bytes[p] as number] !== 0) p++;
+  return p + 2 <= end && bytes[p] === 13 && bytes[p + 1] === 10 ? p + 2 : -1;
+}
+
+/** Parses `bytes[start, end)`, a whole header section whose empty line is at its end. Returns what is wrong, or undefined. */
+export function parseResponseFields(
   bytes: Buffer,
   range: { start: number; end: number },
   limits: FieldLimits,
   into: ResponseHead,
 ): Fault | undefined {
   const { start, end } = range;
-  into.version = versionAt(bytes, start);
-  const status = digit(bytes, start + 9) * 100 + digit(bytes, start + 10) * 10 + digit(bytes, start + 11);
-  // A wrong digit makes the sum not a number.
-  if (into.version === 0 || !(status >= 100 && status <= 599)) return faults.statusLine;
-  into.status = status;
-  let p = start + 12;
-  if (bytes[p] === 32) while (valueClass[bytes[p] as number] !== 0) p++;
-  if (bytes[p] !== 13 || bytes[p + 1] !== 10) return faults.statusLine;
   const text = bytes.toString('latin1', start, end);
-  const wrong = parseFields({ bytes, text, base: start, end }, p + 2, limits, into);
-  if (wrong !== undefined) return wrong;
+  return parseFields({ bytes, text, base: start, end }, start, limits, into) ?? judgeResponse(into);
+}
+
+/** What must hold across the lines of a response; without a fault its framing is unambiguous. */
+export function judgeResponse(into: ResponseHead): Fault | undefined {
   if (into.chunked && into.contentLength !== -1) return faults.lengthAndEncoding;
   if (into.chunked && into.version === 10) return faults.encodingVersion;
   return undefined;

@@ -1,7 +1,7 @@
 import type { Body } from '../../kernel/body.ts';
 import { latin1 } from './latin1.ts';
 import { OutgoingBody, type OutgoingFraming } from './outgoing-body.ts';
-import { headerLine, statusLine, utf8AsLatin1, type HeaderWriter } from './write-head.ts';
+import { statusLine, utf8AsLatin1, type HeaderWriter } from './write-head.ts';
 import type { Connection } from '../../kernel/ports.ts';
 
 /** What a response needs to know of its connection. */
@@ -129,7 +129,7 @@ export class Http1Response {
 
   /** A header of whatever is sent, behind those that are given with it. Fails as `send` does. */
   also(name: string, value: string): void {
-    this.#also += headerLine(name, value);
+    this.#also += this.#owner.writer.line(name, value);
   }
 
   /** For the connection only: the client reads again. */

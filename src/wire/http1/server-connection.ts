@@ -3,9 +3,10 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
 import { faults, type Fault } from './fault.ts';
 import { hasBareLineFeed, headEnd } from './head-end.ts';
+import type { HeadMemo } from './head-memo.ts';
 import { IncomingBody, type BodyOwner } from './incoming-body.ts';
 import { Inflow } from './inflow.ts';
-import { parseRequestHead } from './request-head.ts';
+import { judgeRequest, parseRequestFields, parseRequestLine } from './request-head.ts';
 import { Http1Request } from './request.ts';
 import { Http1Response, type ResponseOwner } from './response.ts';
 import type { Http1ServerLimits } from './server-limits.ts';
@@ -17,6 +18,7 @@ export interface ServerShared {
   readonly limits: Http1ServerLimits;
   readonly sweep: Sweep;
   readonly writer: HeaderWriter;
+  readonly memo: HeadMemo;
   readonly handler: (request: Http1Request, response: Http1Response) => void;
   readonly onHttp2Preface: ((connection: Connection, firstBytes: Uint8Array) => void) | undefined;
   /** Something that the handler threw. */
@@ -204,15 +206,38 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     }
     const start = inflow.at;
     if (start === end) return false;
-    const stop = headEnd(bytes, start, end);
-    if (stop === -1 || stop - start > limits.headerBytesMax) return this.#headIncomplete(start);
-    if (this.#first && bytes[start] === 0x50 && bytes[start + 1] === 0x52 && this.#isHttp2(start)) return false;
     const request = new Http1Request(this.connection.remote);
-    const fault = parseRequestHead(bytes, { start, end: stop }, limits, request);
-    if (fault !== undefined) return this.#refuse(hasBareLineFeed(bytes, start, stop) ? faults.bareLineFeed : fault);
+    const line = parseRequestLine(bytes, { start, end }, limits, request);
+    if (typeof line !== 'number') return this.#refuseLine(start, line);
+    const stop = this.#takeFields(line, request);
+    if (typeof stop !== 'number') return this.#refuse(stop);
+    if (stop === -1 || stop - start > limits.headerBytesMax) return this.#headIncomplete(start);
     inflow.at = stop;
     this.#begin(request);
     return true;
+  }
+
+  /** The line at `start` is wrong, unless more of it has to come. */
+  #refuseLine(start: number, fault: Fault): boolean {
+    const { bytes, end } = this.#inflow;
+    const stop = headEnd(bytes, start, end);
+    if (stop === -1 || stop - start > this.#shared.limits.headerBytesMax) return this.#headIncomplete(start);
+    if (this.#first && bytes[start] === 0x50 && bytes[start + 1] === 0x52 && this.#isHttp2(start)) return false;
+    return this.#refuse(hasBareLineFeed(bytes, start, stop) ? faults.bareLineFeed : fault);
+  }
+
+  /** Reads the header section at `at`: where it ends, -1 when that is not there yet, or what is wrong. */
+  #takeFields(at: number, request: Http1Request): number | Fault {
+    const { bytes, end } = this.#inflow;
+    const { limits, memo } = this.#shared;
+    const known = memo.match(bytes, { at, end }, request);
+    if (known !== -1) return judgeRequest(request) ?? known;
+    const stop = headEnd(bytes, at - 2, end);
+    if (stop === -1 || stop - this.#inflow.at > limits.headerBytesMax) return -1;
+    const fault = parseRequestFields(bytes, { start: at, end: stop }, limits, request);
+    if (fault !== undefined) return hasBareLineFeed(bytes, at, stop) ? faults.bareLineFeed : fault;
+    memo.keep(bytes, { at, stop, end }, request);
+    return stop;
   }
 
   /** Waits for the rest of a head, unless it is wrong or too large already. The verdict does not depend on how bytes were split. */

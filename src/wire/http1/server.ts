@@ -1,5 +1,6 @@
 import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts';
 import { faults } from './fault.ts';
+import { HeadMemo } from './head-memo.ts';
 import type { Http1Request } from './request.ts';
 import type { Http1Response } from './response.ts';
 import { refusal, ServerConnection, type ServerShared } from './server-connection.ts';
@@ -42,6 +43,7 @@ export async function serveHttp1(options: Http1ServerOptions): Promise<Http1Serv
     limits,
     sweep,
     writer: new HeaderWriter(),
+    memo: new HeadMemo(),
     handler: options.handler,
     onHttp2Preface: options.onHttp2Preface,
     onError: options.onError ?? (() => {}),

@@ -33,11 +33,15 @@ export function headerLines(headers: readonly string[]): string {
   return lines;
 }
 
-/** One header as a line; empty for those that the codec writes itself. Fails as `headerLines` does. */
-export function headerLine(name: string, value: string): string {
+function headerLine(name: string, value: string): string {
   if (ownedByCodec(name)) return '';
   if (name.length === 0 || wrongInName.test(name))
     throw new ProaError('bad-request', `the header name ${JSON.stringify(name.slice(0, 64))} is not valid`);
+  return checkedLine(name, value);
+}
+
+// The name is known to be good.
+function checkedLine(name: string, value: string): string {
   if (wrongInValue.test(value))
     throw new ProaError('bad-request', `the value of the header "${name}" holds a character that is not allowed`);
   return name + ': ' + value + '\r\n';
@@ -51,10 +55,11 @@ const keptCharsMax = 256;
  * stood in the same place of the last list is written again without being checked and joined again.
  */
 export class HeaderWriter {
-  readonly #names: string[] = [];
-  readonly #values: string[] = [];
+  /** Only names that were found valid; undefined is none, and matches none. */
+  readonly #names: (string | undefined)[] = Array.from({ length: placesMax + 1 }, () => undefined);
+  readonly #values: string[] = this.#names.map(() => '');
   /** Undefined for what was seen once: a value that changes every time is not worth a copy. */
-  readonly #lines: (string | undefined)[] = [];
+  readonly #lines: (string | undefined)[] = this.#names.map(() => undefined);
   /** Whether the list that was written last held these headers. */
   hasHost = false;
   hasDate = false;
@@ -77,23 +82,30 @@ export class HeaderWriter {
     else if (same(name, 'date')) this.hasDate = true;
   }
 
+  /** One header beside a list; it has a place of its own. */
+  line(name: string, value: string): string {
+    return this.#line(placesMax, name, value);
+  }
+
   #line(place: number, name: string, value: string): string {
-    if (place >= placesMax) return headerLine(name, value);
-    const seen = this.#values[place] === value && this.#names[place] === name;
-    if (seen) {
-      const known = this.#lines[place];
-      if (known !== undefined) return known;
+    if (place > placesMax) return headerLine(name, value);
+    if (this.#names[place] !== name) return this.#first(place, name, value);
+    if (this.#values[place] !== value) {
+      this.#keep(place, name, value);
+      return ownedByCodec(name) ? '' : checkedLine(name, value);
     }
+    return (this.#lines[place] ??= flat(headerLine(name, value)));
+  }
+
+  #first(place: number, name: string, value: string): string {
     const line = headerLine(name, value);
-    if (seen) this.#lines[place] = flat(line);
-    else this.#see(place, name, value);
+    this.#keep(place, name, value);
     return line;
   }
 
-  #see(place: number, name: string, value: string): void {
+  #keep(place: number, name: string, value: string): void {
     const kept = name.length + value.length <= keptCharsMax;
-    // No header has an empty name: such a place matches nothing.
-    this.#names[place] = kept ? name : '';
+    this.#names[place] = kept ? name : undefined;
     this.#values[place] = kept ? value : '';
     this.#lines[place] = undefined;
   }

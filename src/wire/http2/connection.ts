@@ -338,6 +338,7 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
     this.#scheduled = false;
     this.streams.runLater();
     if (this.#state === 'closed') return;
+    if (this.flow.ready && !this.out.closed) this.flow.pumpAll();
     this.#flush();
     if (this.#state === 'leaving' && this.streams.count === 0) this.#finish();
   }
@@ -356,6 +357,8 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
   #flush(): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.out.flush();
+    // What waited only for this flush goes with the next.
+    if (!this.out.closed && this.flow.ready) this.schedule();
     if (this.out.blocked && this.#deadlines.write === Infinity) this.#deadlines.write = this.nowMs + this.limits.writeTimeoutMs;
   }
 

@@ -24,12 +24,20 @@ export class Slabs {
   }
 }
 
-/** Frames of one connection on their way out: gathered until `flush`, so that a turn of the event loop makes one write. */
+// So much is gathered before data has to wait for a flush.
+const gatheredBytesMax = 256 * 1024;
+
+/**
+ * Frames of one connection on their way out: gathered until `flush`, so that a turn of the event loop makes one write. Nothing else writes.
+ */
 export class Outflow {
   readonly #connection: Connection;
   readonly #slabs: Slabs;
   #slab: Slab | undefined = undefined;
   #from = 0;
+  #full: Buffer[] = [];
+  #fullBytes = 0;
+  #flushing = false;
   // Where the DATA frame begins that was written last, while nothing came after it.
   #openDataAt = -1;
   #openDataStream = 0;
@@ -45,6 +53,11 @@ export class Outflow {
 
   get pending(): boolean {
     return this.#slab !== undefined;
+  }
+
+  /** Takes no data now: the peer has to read, or what was gathered has to leave. */
+  get closed(): boolean {
+    return this.blocked || this.#fullBytes > gatheredBytesMax;
   }
 
   /** A header block, cut into frames. `prefix` is a byte before it; negative for none. */
@@ -120,15 +133,35 @@ export class Outflow {
 
   /** Writes what was gathered. */
   flush(): void {
-    const slab = this.#slab;
-    if (slab === undefined) return;
-    // The memory is handed back first: a connection in memory may answer within the write.
-    this.#slab = undefined;
-    this.#openDataAt = -1;
-    const bytes = slab.bytes.subarray(this.#from, slab.at);
-    this.#slabs.giveBack(slab);
+    // A connection in memory may answer within a write; what that adds goes behind what is being written.
+    if (this.#flushing) return;
+    this.#flushing = true;
+    while (this.#slab !== undefined) {
+      this.#openDataAt = -1;
+      const last = this.#handBack(this.#slab);
+      this.#slab = undefined;
+      if (this.#fullBytes > 0) this.#writeFull();
+      this.#write(last);
+    }
+    this.#flushing = false;
+  }
+
+  #writeFull(): void {
+    const parts = this.#full;
+    this.#full = [];
+    this.#fullBytes = 0;
+    for (const part of parts) this.#write(part);
+  }
+
+  #write(bytes: Buffer): void {
     if (this.blocked) this.backlogBytes += bytes.length;
     if (!this.#connection.write(bytes)) this.blocked = true;
+  }
+
+  #handBack(slab: Slab): Buffer {
+    const bytes = slab.bytes.subarray(this.#from, slab.at);
+    this.#slabs.giveBack(slab);
+    return bytes;
   }
 
   drained(): void {
@@ -156,7 +189,12 @@ export class Outflow {
   }
 
   #room(length: number): Slab {
-    if (this.#slab !== undefined && this.#slab.bytes.length - this.#slab.at < length) this.flush();
+    if (this.#slab !== undefined && this.#slab.bytes.length - this.#slab.at < length) {
+      const full = this.#handBack(this.#slab);
+      this.#full.push(full);
+      this.#fullBytes += full.length;
+      this.#slab = undefined;
+    }
     let slab = this.#slab;
     if (slab === undefined) {
       slab = this.#slabs.take();

@@ -2,7 +2,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts';
 import { Sweep } from '../http1/sweep.ts';
 import { Http2Connection, type ConnectionShared, type ConnectionUser } from './connection.ts';
-import type { Http2ConnectOptions, Http2ServeOptions, Http2Server, Http2Session, Http2Transport } from './http2.ts';
+import type { ClientTls, Http2ConnectOptions, Http2ServeOptions, Http2Server, Http2Session, Http2Transport } from './http2.ts';
 import { Slabs } from './outflow.ts';
 import { deaf } from './stream.ts';
 
@@ -79,56 +79,50 @@ async function serve({ clock, network }: OwnHttp2Options, slabs: Slabs, options:
 
 const deafConnection = { data() {}, end() {}, drain() {}, close() {} };
 
-function connect(
+async function connect(
   { clock, network }: OwnHttp2Options,
-  kept: { slabs: Slabs; sweep: Sweep },
+  kept: { readonly slabs: Slabs; readonly sweep: Sweep },
   options: Http2ConnectOptions,
 ): Promise<Http2Session> {
-  return dial(network, options).then(
-    (socket) =>
-      new Promise<Http2Session>((resolve, reject) => {
-        let session: Http2Session | undefined;
-        kept.sweep.refresh();
-        const connection = new Http2Connection(
-          socket,
-          { clock, ...kept, limits: options.limits, keepAlive: options.keepAlive },
-          {
-            role: 'client',
-            stream: () => deaf,
-            streamOpened() {},
-            streamClosed() {},
-            settled() {
-              timer.cancel();
-              session = sessionOf(connection);
-              resolve(session);
-            },
-            closed(error) {
-              timer.cancel();
-              if (session === undefined) reject(error ?? new ProaError('unavailable', 'the peer closed the connection'));
-              else options.closed();
-            },
-          },
-        );
-        const timer = clock.timer(options.timeoutMs, () =>
-          connection.destroy(new ProaError('unavailable', `no HTTP/2 connection within ${options.timeoutMs} ms`)),
-        );
-        socket.handlers = connection;
-        connection.start();
-      }),
-  );
+  const { address, tls } = options;
+  const secured = tls === undefined ? network : await tlsNetwork(address, tls);
+  return new Promise<Http2Session>((resolve, reject) => {
+    let session: Http2Session | undefined;
+    kept.sweep.refresh();
+    const user: ConnectionUser = {
+      role: 'client',
+      stream: () => deaf,
+      streamOpened() {},
+      streamClosed() {},
+      settled() {
+        timer.cancel();
+        session = sessionOf(connection);
+        resolve(session);
+      },
+      closed(error) {
+        timer.cancel();
+        if (session === undefined) reject(error ?? new ProaError('unavailable', 'the peer closed the connection'));
+        else options.closed();
+      },
+    };
+    const socket = secured.connect(address);
+    const connection = new Http2Connection(socket, { clock, ...kept, limits: options.limits, keepAlive: options.keepAlive }, user);
+    const timer = clock.timer(options.timeoutMs, () =>
+      connection.destroy(new ProaError('unavailable', `no HTTP/2 connection within ${options.timeoutMs} ms`)),
+    );
+    socket.handlers = connection;
+    connection.start();
+  });
 }
 
-async function dial(network: Network, { address, tls }: Http2ConnectOptions): Promise<Connection> {
-  if (tls === undefined) return network.connect(address);
+async function tlsNetwork(address: Address, { ca, insecure, serverName }: ClientTls): Promise<Network> {
   const { createTlsNetwork } = await import('../tls/network.ts');
-  const { ca, insecure, serverName } = tls;
-  const secure = createTlsNetwork({
+  return createTlsNetwork({
     serverName: serverName ?? hostOf(address),
     alpn: 'h2',
     ...(insecure === undefined ? {} : { insecure }),
     ...(ca === undefined ? {} : { rootCa: ca }),
   });
-  return secure.connect(address);
 }
 
 function hostOf(address: Address): string {

@@ -19,6 +19,7 @@ export class SendFlow {
   readonly #hooks: SendFlowHooks;
   readonly #waiting = new Set<OwnStream>();
   #window = defaultWindowBytes;
+  #heldBack = false;
   /** What the peer gives a new stream. */
   streamWindow = defaultWindowBytes;
   /** Bytes that wait, of all streams. */
@@ -36,10 +37,18 @@ export class SendFlow {
     return this.#waiting;
   }
 
+  /** Something waits that was held back by what was gathered already, not by a window. */
+  get ready(): boolean {
+    if (this.#heldBack)
+      for (const stream of this.#waiting) if (stream.queuedBytes === 0 || (this.#window > 0 && stream.sendWindow > 0)) return true;
+    return false;
+  }
+
   /** False when the stream has to wait for room before it writes more. */
   write(stream: OwnStream, data: Uint8Array): boolean {
     const at = stream.queuedBytes === 0 && stream.id !== 0 ? this.#emit(stream, data) : 0;
-    if (at === data.length && !this.#out.blocked) return true;
+    if (at === data.length && !this.#out.closed) return true;
+    if (this.#out.closed) this.#heldBack = true;
     if (at < data.length) {
       stream.enqueue(data, at);
       this.queuedBytes += data.length - at;
@@ -58,17 +67,22 @@ export class SendFlow {
   /** Lets one stream send what it may. */
   pump(stream: OwnStream): void {
     while (this.#frame(stream));
-    if (!stream.gone && stream.queuedBytes === 0 && !this.#out.blocked) this.#empty(stream);
+    if (this.#out.closed) this.#heldBack = true;
+    if (!stream.gone && stream.queuedBytes === 0 && !this.#out.closed) this.#empty(stream);
   }
 
   /** Lets all send what they may, in turns. */
   pumpAll(): void {
+    this.#heldBack = false;
     for (let progress = true; progress;) {
       progress = false;
       for (const stream of [...this.#waiting]) {
-        if (this.#out.blocked) return;
+        if (this.#out.closed) {
+          this.#heldBack = true;
+          return;
+        }
         if (this.#frame(stream)) progress = true;
-        if (!stream.gone && stream.queuedBytes === 0 && !this.#out.blocked && this.#waiting.has(stream)) this.#empty(stream);
+        if (!stream.gone && stream.queuedBytes === 0 && !this.#out.closed && this.#waiting.has(stream)) this.#empty(stream);
       }
     }
   }
@@ -93,7 +107,7 @@ export class SendFlow {
   /** Sends as much of `data` as goes; answers where it stopped. */
   #emit(stream: OwnStream, data: Uint8Array): number {
     let at = 0;
-    while (at < data.length && !this.#out.blocked) {
+    while (at < data.length && !this.#out.closed) {
       const count = Math.min(data.length - at, frameBytesMax, this.#window, stream.sendWindow);
       if (count <= 0) break;
       this.#send(stream, { data, at, count });
@@ -106,7 +120,7 @@ export class SendFlow {
   #frame(stream: OwnStream): boolean {
     const { queue } = stream;
     const data = queue?.[0];
-    if (queue === undefined || data === undefined || stream.gone || this.#out.blocked) return false;
+    if (queue === undefined || data === undefined || stream.gone || this.#out.closed) return false;
     const count = Math.min(data.length, frameBytesMax, this.#window, stream.sendWindow);
     if (count <= 0) return false;
     this.#send(stream, { data, at: 0, count });
@@ -120,9 +134,9 @@ export class SendFlow {
   }
 
   #send(stream: OwnStream, { data, at, count }: { data: Uint8Array; at: number; count: number }): void {
-    this.#out.data(stream.id, data, at, at + count);
     this.#window -= count;
     stream.sendWindow -= count;
+    this.#out.data(stream.id, data, at, at + count);
     this.#guard.sent();
   }
 }

@@ -218,7 +218,7 @@ describe('a peer that is silent', () => {
 
   it('is asked, and then given up: half-open TCP, a machine without power', async () => {
     let aborted: ProaError | undefined;
-    const { connect, clock, server } = await serving((call) => call.onAbort((error) => (aborted = error)));
+    const { connect, clock, server } = await serving((call) => call.cancel.onCancel((error) => (aborted = error as ProaError)));
     const connection = await connect();
     connection.write(hello);
     connection.write(headFrame(1, ['GET'], { flags: endFlag }));
@@ -234,7 +234,7 @@ describe('a peer that is silent', () => {
 
   it('in the middle of a frame is named so when it vanishes', async () => {
     let aborted: ProaError | undefined;
-    const { connect } = await serving((call) => call.onAbort((error) => (aborted = error)));
+    const { connect } = await serving((call) => call.cancel.onCancel((error) => (aborted = error as ProaError)));
     const connection = await connect();
     connection.write(hello);
     connection.write(headFrame(1, ['POST']));

@@ -1,5 +1,5 @@
 import type { Body } from '../../kernel/body.ts';
-import type { Cancellation } from '../../kernel/cancel.ts';
+import type { Cancellable, Cancellation } from '../../kernel/cancel.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Network, Random } from '../../kernel/ports.ts';
 import { Sweep, type Timed } from '../http1/sweep.ts';
@@ -9,7 +9,7 @@ import { Slabs } from './slabs.ts';
 import type { Incoming, MuxStream, StreamHandlers } from './stream.ts';
 
 export interface MuxClientOptions {
-  readonly network: Network;
+  readonly network: Pick<Network, 'connect'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly address: Address;
@@ -56,10 +56,9 @@ const backoffMinMs = 20;
 const backoffMaxMs = 1_000;
 
 /** A call on its way: waiting for a connection, or on a stream. */
-class Call implements StreamHandlers, Timed {
+class Call implements StreamHandlers, Cancellable, Timed {
   readonly request: MuxRequest;
   readonly #handlers: MuxHandlers;
-  #unlink: (() => void) | undefined = undefined;
   stream: MuxStream | undefined = undefined;
   settled = false;
   dueMs: number;
@@ -69,7 +68,7 @@ class Call implements StreamHandlers, Timed {
     this.request = request;
     this.#handlers = handlers;
     this.dueMs = request.deadlineMs ?? Infinity;
-    if (request.cancel !== undefined) this.#unlink = request.cancel.onCancel((reason) => this.#cancel(reason));
+    request.cancel?.guard(this);
   }
 
   expire(): void {
@@ -91,12 +90,10 @@ class Call implements StreamHandlers, Timed {
   }
 
   done(): void {
-    const unlink = this.#unlink;
-    this.#unlink = undefined;
-    unlink?.();
+    this.request.cancel?.release(this);
   }
 
-  #cancel(reason: unknown): void {
+  cancel(reason: unknown): void {
     const error = isProaError(reason) ? reason : new ProaError('cancelled', 'the call was cancelled', { cause: reason });
     if (this.stream === undefined) this.fail(error);
     else this.stream.reset(error);

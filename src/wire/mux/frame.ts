@@ -83,3 +83,11 @@ export function codePayload(code: number, reason: string, lastStream?: number): 
   payload.set(text, at + 2);
   return payload;
 }
+
+/** A whole `goaway` frame, for a peer that is turned away before there is a connection to speak of. */
+export function goawayBytes(code: keyof typeof closeCodes, reason: string): Buffer {
+  const payload = codePayload(closeCodes[code], reason, 0);
+  const header = Buffer.alloc(frameHeaderBytes);
+  writeFrameHeader(header, 0, payload.length, { type: frameType.goaway, flags: 0, stream: 0 });
+  return Buffer.concat([header, payload]);
+}

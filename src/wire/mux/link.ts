@@ -398,6 +398,9 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
   }
 
   #gone(error: Error | undefined): void {
+    // The network has refused the peer's certificate.
+    if ((error as { code?: string } | undefined)?.code === 'EPROOF')
+      return this.#shut(new ProaError('peer.identity', `the certificate of ${this.remote} is refused: ${(error as Error).message}`));
     const why = (error as { code?: string } | undefined)?.code ?? error?.message ?? 'closed by the peer';
     this.#shut(
       this.#peer === undefined

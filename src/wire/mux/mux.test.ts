@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { bytesBody, collect, emptyBody, type Body, type Flow, type Sink } from '../../kernel/body.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
+import type { ProaError } from '../../kernel/errors.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createMemoryNetwork } from '../../testing/memory-network.ts';
 import { nodePorts } from '../../ports/node/index.ts';
@@ -155,7 +156,7 @@ describe('a call over the mux', () => {
 
   it('ends for both when the caller cancels', async () => {
     let aborted: unknown;
-    const { client } = await rig((call) => call.onAbort((error) => (aborted = error.code)));
+    const { client } = await rig((call) => call.cancel.onCancel((error) => (aborted = (error as ProaError).code)));
     const cancel = new CancelScope();
     const asked = client.request({ fields: ['GET'], body: emptyBody, cancel });
     asked.catch(() => {});
@@ -169,7 +170,7 @@ describe('a call over the mux', () => {
     let aborted: unknown;
     const { client, clock } = await rig((call) => {
       expect(call.timeoutMs).toBe(1000);
-      call.onAbort((error) => (aborted = error.code));
+      call.cancel.onCancel((error) => (aborted = (error as ProaError).code));
     });
     const asked = client.request({ fields: ['GET'], body: emptyBody, deadlineMs: clock.mono() + 1000 });
     asked.catch(() => {});

@@ -1,3 +1,4 @@
+import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts';
 import { Sweep } from '../http1/sweep.ts';
@@ -11,14 +12,12 @@ import type { Incoming, MuxStream } from './stream.ts';
 export interface MuxCall<Peer> extends Incoming {
   readonly stream: MuxStream;
   readonly peer: Peer;
-  /** Calls once when the caller gives up, its deadline passes or the connection breaks before the answer was sent. One listener. */
-  onAbort(listener: (error: ProaError) => void): void;
+  /** Cancelled when the caller gives up, its deadline passes or the connection breaks before the answer was sent. */
+  readonly cancel: CancelScope;
 }
 
 export interface MuxServerOptions<Peer, C extends Connection> {
-  readonly network: { listen(address: Address, accept: (connection: C) => void): ReturnType<Network['listen']> };
   readonly clock: Clock;
-  readonly address: Address;
   readonly limits?: Partial<MuxLimits>;
   /** Who is at the other end of a connection; asked once. */
   identify(connection: C): Peer;
@@ -28,19 +27,53 @@ export interface MuxServerOptions<Peer, C extends Connection> {
   onBroken?(remote: string, error: ProaError): void;
 }
 
-export interface MuxServer {
-  readonly address: Address;
+/** A server without a listener of its own. */
+export interface MuxAcceptor<C extends Connection> {
   readonly connections: number;
   /** Calls under way. */
   readonly calls: number;
-  /** Stops accepting, tells every peer to go elsewhere, lets what runs end; resolves when every connection is closed. */
+  /** Serves a connection; `first` are bytes that were read from it already. */
+  accept(connection: C, first?: Uint8Array): void;
+  /** Tells every peer to go elsewhere and lets what runs end; resolves when every connection is closed. */
   drain(): Promise<void>;
-  /** Stops accepting and cuts every connection off. */
+  /** Cuts every connection off. */
   close(): Promise<void>;
 }
 
-/** Serves the mux at an address. Fails with the system's error when it cannot listen. */
-export async function serveMux<Peer, C extends Connection>(options: MuxServerOptions<Peer, C>): Promise<MuxServer> {
+export interface MuxServer extends Omit<MuxAcceptor<Connection>, 'accept'> {
+  readonly address: Address;
+}
+
+export interface MuxListenOptions<Peer, C extends Connection> extends MuxServerOptions<Peer, C> {
+  readonly network: { listen(address: Address, accept: (connection: C) => void): ReturnType<Network['listen']> };
+  readonly address: Address;
+}
+
+/** Serves the mux at an address; draining and closing it stop accepting first. Fails with the system's error when it cannot listen. */
+export async function serveMux<Peer, C extends Connection>(options: MuxListenOptions<Peer, C>): Promise<MuxServer> {
+  const acceptor = createMuxAcceptor(options);
+  const listener = await options.network.listen(options.address, (connection) => acceptor.accept(connection));
+  return {
+    address: listener.address,
+    get connections() {
+      return acceptor.connections;
+    },
+    get calls() {
+      return acceptor.calls;
+    },
+    async drain() {
+      await listener.close();
+      await acceptor.drain();
+    },
+    async close() {
+      await listener.close();
+      await acceptor.close();
+    },
+  };
+}
+
+/** Serves the mux on connections that somebody else accepted. */
+export function createMuxAcceptor<Peer, C extends Connection>(options: MuxServerOptions<Peer, C>): MuxAcceptor<C> {
   const { clock, handler, onBroken } = options;
   const limits = { ...muxServerLimitDefaults, ...options.limits };
   const shared: LinkShared = { clock, limits, sweep: new Sweep(clock), slabs: new Slabs() };
@@ -58,16 +91,12 @@ export async function serveMux<Peer, C extends Connection>(options: MuxServerOpt
       if (links.size === 0) for (const waiter of waiters.splice(0)) waiter();
     },
   };
-  const listener = await options.network.listen(options.address, (connection) => {
-    const link = new Link(connection, false, shared, user);
-    links.set(link, options.identify(connection));
-    if (draining) link.leave();
-    else if (links.size > limits.connectionsMax)
-      link.fail(new ProaError('overloaded', `more than ${limits.connectionsMax} peers are connected`), closeCodes.limit);
-  });
-  const empty = (): Promise<void> => new Promise((resolve) => (links.size === 0 ? resolve() : waiters.push(resolve)));
+  const stop = async (each: (link: Link) => void): Promise<void> => {
+    draining = true;
+    for (const link of [...links.keys()]) each(link);
+    if (links.size > 0) await new Promise<void>((resolve) => void waiters.push(resolve));
+  };
   return {
-    address: listener.address,
     get connections() {
       return links.size;
     },
@@ -76,18 +105,16 @@ export async function serveMux<Peer, C extends Connection>(options: MuxServerOpt
       for (const link of links.keys()) calls += link.streams.size;
       return calls;
     },
-    async drain() {
-      draining = true;
-      await listener.close();
-      for (const link of [...links.keys()]) link.leave();
-      await empty();
+    accept(connection, first) {
+      const link = new Link(connection, false, shared, user);
+      links.set(link, options.identify(connection));
+      if (draining) link.leave();
+      else if (links.size > limits.connectionsMax)
+        link.fail(new ProaError('overloaded', `more than ${limits.connectionsMax} peers are connected`), closeCodes.limit);
+      else if (first !== undefined && first.length > 0) connection.handlers.data(first);
     },
-    async close() {
-      draining = true;
-      await listener.close();
-      for (const link of [...links.keys()]) link.destroy(new ProaError('unavailable', 'the server was closed'));
-      await empty();
-    },
+    drain: () => stop((link) => link.leave()),
+    close: () => stop((link) => link.destroy(new ProaError('unavailable', 'the server was closed'))),
   };
 }
 
@@ -97,20 +124,14 @@ class ServedCall<Peer> implements MuxCall<Peer> {
   fields: readonly string[] = [];
   timeoutMs: number | undefined = undefined;
   body!: Incoming['body'];
+  readonly cancel: CancelScope = new CancelScope();
   readonly #handler: (call: MuxCall<Peer>) => void;
-  #abort: ((error: ProaError) => void) | undefined = undefined;
-  #error: ProaError | undefined = undefined;
 
   constructor(stream: MuxStream, peer: Peer, handler: (call: MuxCall<Peer>) => void) {
     this.stream = stream;
     this.peer = peer;
     this.#handler = handler;
     stream.handlers = this;
-  }
-
-  onAbort(listener: (error: ProaError) => void): void {
-    if (this.#error !== undefined) listener(this.#error);
-    else this.#abort = listener;
   }
 
   // StreamHandlers
@@ -127,9 +148,6 @@ class ServedCall<Peer> implements MuxCall<Peer> {
   }
 
   fail(error: ProaError): void {
-    this.#error = error;
-    const listener = this.#abort;
-    this.#abort = undefined;
-    listener?.(error);
+    this.cancel.cancel(error);
   }
 }

@@ -1,5 +1,5 @@
 import type { Http2Server as NodeServer, ServerHttp2Session } from 'node:http2';
-import type { Socket } from 'node:net';
+import { Server as ListeningServer, type Socket } from 'node:net';
 import type { Address, Clock, Connection } from '../../kernel/ports.ts';
 import { connectionDuplex } from './connection-duplex.ts';
 import { http2Codes, type Http2Limits, type Http2ServeOptions, type Http2Server } from '../http2/http2.ts';
@@ -51,7 +51,7 @@ export async function serveNodeHttp2(clock: Clock, options: Http2ServeOptions): 
     drain: () => drain(serving, server),
     destroy() {
       serving.draining = true;
-      if (server.listening) server.close();
+      stopListening(server);
       for (const session of serving.sessions) breakSession(session, http2Codes.cancel);
     },
   };
@@ -121,10 +121,15 @@ function listen(server: NodeServer, address: Address): Promise<Address> {
   });
 }
 
+// From Node 24 on, the HTTP/2 server's own `close` also closes its sessions, and requests that are on their way would be refused.
+function stopListening(server: NodeServer): void {
+  if (server.listening) ListeningServer.prototype.close.call(server);
+}
+
 function drain(serving: Serving, server: NodeServer): Promise<void> {
   serving.draining = true;
   const closed = new Promise<void>((resolve) => {
-    if (server.listening) server.close();
+    stopListening(server);
     for (const session of serving.sessions) {
       // Requests that are on their way while the peer learns of it are still served: the connection closes one round trip later.
       session.goaway(http2Codes.noError, lastStreamIdMax);

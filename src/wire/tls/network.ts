@@ -1,6 +1,7 @@
 import tls from 'node:tls';
-import type { Address, Connection, ConnectionHandlers, Network } from '../../kernel/ports.ts';
+import type { Address, Connection, Network } from '../../kernel/ports.ts';
 import { pinnedTarget } from '../../ports/node/pinned-target.ts';
+import { TlsConnection } from './connection.ts';
 
 /** How a server is verified, and how we show who we are. Certificates and keys are PEM. */
 export interface TlsOptions {
@@ -19,70 +20,26 @@ export interface TlsOptions {
 export function createTlsNetwork(options: TlsOptions): Network {
   return {
     listen: () => Promise.reject(new Error('a TLS client network does not listen')),
-    connect: (address) => new TlsConnection(address, options),
+    connect: (address) => connect(address, options),
     resolve: () => Promise.reject(new Error('a TLS client network does not resolve')),
   };
 }
 
-const silent: ConnectionHandlers = { data() {}, end() {}, drain() {}, close() {} };
-
-class TlsConnection implements Connection {
-  readonly remote: string;
-  handlers: ConnectionHandlers = silent;
-  readonly #socket: tls.TLSSocket;
-  #error: Error | undefined = undefined;
-
-  constructor(address: Address, options: TlsOptions) {
-    this.remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
-    const { serverName, insecure, rootCa, certificate, privateKey } = options;
-    const socket = tls.connect({
-      ...pinnedTarget(address),
-      minVersion: 'TLSv1.2',
-      ALPNProtocols: [options.alpn ?? 'http/1.1'],
-      rejectUnauthorized: insecure !== true,
-      // An IP address is no server name (RFC 6066, section 3).
-      ...(/^[\d.]+$|:/.test(serverName) ? {} : { servername: serverName }),
-      ...(rootCa === undefined ? {} : { ca: rootCa }),
-      ...(certificate === undefined ? {} : { cert: certificate }),
-      ...(privateKey === undefined ? {} : { key: privateKey }),
-    });
-    this.#socket = socket;
-    socket.setNoDelay(true);
-    socket.on('secureConnect', () => this.handlers.open?.());
-    socket.on('data', (chunk: Buffer) => this.handlers.data(chunk));
-    socket.on('end', () => this.handlers.end());
-    socket.on('drain', () => this.handlers.drain());
-    socket.on('error', (error) => {
-      this.#error = error;
-    });
-    socket.on('close', () => this.handlers.close(this.#error));
-  }
-
-  write(data: string | Uint8Array): boolean {
-    return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
-  }
-
-  cork(): void {
-    this.#socket.cork();
-  }
-
-  uncork(): void {
-    this.#socket.uncork();
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  end(): void {
-    this.#socket.end();
-  }
-
-  destroy(error?: Error): void {
-    this.#socket.destroy(error);
-  }
+function connect(address: Address, options: TlsOptions): Connection {
+  const { serverName, insecure, rootCa, certificate, privateKey } = options;
+  const socket = tls.connect({
+    ...pinnedTarget(address),
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: [options.alpn ?? 'http/1.1'],
+    rejectUnauthorized: insecure !== true,
+    // An IP address is no server name (RFC 6066, section 3).
+    ...(/^[\d.]+$|:/.test(serverName) ? {} : { servername: serverName }),
+    ...(rootCa === undefined ? {} : { ca: rootCa }),
+    ...(certificate === undefined ? {} : { cert: certificate }),
+    ...(privateKey === undefined ? {} : { key: privateKey }),
+  });
+  socket.setNoDelay(true);
+  const connection = new TlsConnection(socket, 'path' in address ? address.path : `${address.host}:${address.port}`);
+  socket.on('secureConnect', () => connection.handlers.open?.());
+  return connection;
 }

@@ -17,18 +17,16 @@ export const stateRoutes: readonly Route[] = [
     group,
     operation: { block: group, name: 'get', idempotent: true },
     decode(request) {
-      const consistency = consistencyOf(request.query.get('consistency'));
-      return {
-        store: param(request, 'store'),
-        key: param(request, 'key'),
-        ...(consistency === undefined ? {} : { consistency }),
-        metadata: request.query.metadata(),
-      };
+      const { query } = request;
+      const consistency = consistencyOf(query.get('consistency'));
+      const wanted = { store: param(request, 'store'), key: param(request, 'key'), metadata: query.metadata() };
+      return consistency === undefined ? wanted : { ...wanted, consistency };
     },
     service: (blocks) => blocks.state.get,
     encode(value): Reply {
       if (value === undefined) return noContent;
-      const headers = ['content-type', value.contentType ?? 'application/json', ...metadataHeaders(value.metadata)];
+      const headers = ['content-type', value.contentType ?? 'application/json'];
+      if (value.metadata !== undefined) headers.push(...metadataHeaders(value.metadata));
       if (value.etag !== '') headers.push('etag', value.etag);
       return { status: value.data.length === 0 ? 204 : 200, headers, body: value.data };
     },

@@ -11,6 +11,7 @@ let directory: string;
 let app: Server;
 let host: RunningHost;
 let events: HostEvent[];
+let timeouts: (string | undefined)[];
 
 const policies = (pace: number, breaker: boolean): string =>
   [
@@ -36,10 +37,13 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'proa-policies-'));
   mkdirSync(join(directory, 'resources'));
   events = [];
+  timeouts = [];
   const failed = new Set<string>();
   // The first attempt of every tenth call fails: only a retry hides it.
   app = createServer((request, response) => {
     request.resume();
+    timeouts.push(request.headers['grpc-timeout'] as string | undefined);
+    if (request.url === '/silent') return;
     const id = String(request.headers['x-id'] ?? '');
     const fails = id.endsWith('0') && !failed.has(id);
     failed.add(id);
@@ -85,6 +89,33 @@ afterEach(async () => {
   await host.stop('end of the test');
   await new Promise((resolve) => app.close(resolve));
   rmSync(directory, { recursive: true, force: true });
+});
+
+describe('deadlines', () => {
+  const call = (method: string, timeout: string): Promise<Response> =>
+    fetch(`http://127.0.0.1:${host.apps[0]?.httpPort}/v1.0/invoke/app/method/${method}`, { headers: { 'grpc-timeout': timeout } });
+
+  it('travel on as the time that is left, and end a call that is too slow', async () => {
+    timeouts = [];
+    expect((await call('x', '4S')).status).toBe(200);
+    expect(timeouts).toHaveLength(1);
+    const left = Number(/^(\d+)u$/.exec(timeouts[0] as string)?.[1]);
+    expect(left).toBeLessThan(4_000_000);
+    expect(left).toBeGreaterThan(0);
+    const late = await call('silent', '60m');
+    expect(late.status).toBe(504);
+    expect(await late.json()).toMatchObject({ errorCode: 'ERR_DEADLINE_EXCEEDED' });
+  });
+
+  it('are refused when they are none, and when they have passed, without a call', async () => {
+    timeouts = [];
+    const bad = await call('x', 'soon');
+    expect([bad.status, await bad.json()]).toEqual([400, { errorCode: 'ERR_BAD_REQUEST', message: 'malformed grpc-timeout: "soon"' }]);
+    expect((await call('x', '0m')).status).toBe(504);
+    expect(timeouts).toEqual([]);
+    const state = await fetch(`http://127.0.0.1:${host.apps[0]?.httpPort}/v1.0/metadata`, { headers: { 'grpc-timeout': '1x' } });
+    expect(state.status).toBe(400);
+  });
 });
 
 describe('a reload of policies under load', { timeout: 60_000 }, () => {

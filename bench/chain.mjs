@@ -1,0 +1,155 @@
+// Two hops with TLS in between: client - Proa - mTLS - Proa - app against client - nginx - mTLS - nginx - app; both sidecars of a chain on one core.
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { join } from 'node:path';
+import { accepts, cpuUs, directory, freePort, interleaved, median, ratioOf, startNginx, startProa, which } from './harness.mjs';
+
+const body = '{"id":12345,"name":"a small answer","items":[1,2,3],"ok":true}..';
+
+export async function run() {
+  if (which('nginx') === undefined || which('wrk') === undefined || which('openssl') === undefined)
+    return { skipped: 'nginx, wrk or openssl is not installed' };
+  const app = await startApp();
+  const nginx = await startNginxChain(app);
+  const proa = await startProaChain(app);
+  const shot = (chain, connections) => () => wrkLatency(chain.url, { pids: chain.pids, connections });
+  const direct = { url: `http://127.0.0.1:${app}/`, pids: [] };
+  const many = await interleaved({ 'nginx - mTLS - nginx, 32 connections': shot(nginx, 32), 'proa - mTLS - proa, 32 connections': shot(proa, 32) });
+  const shots = { direct: [], nginx: [], proa: [] };
+  for (let round = 0; round <= 5; round++) {
+    for (const [name, chain] of Object.entries({ direct, nginx, proa })) {
+      const result = wrkLatency(chain.url, { pids: chain.pids, connections: 1 });
+      if (round > 0) shots[name].push(result);
+    }
+  }
+  const of = (name, field) => median(shots[name].map((result) => result[field]));
+  const one = ['nginx', 'proa'].map((name) => ({
+    name: `${name} - mTLS - ${name}, 1 connection`,
+    rate: of(name, 'rate'),
+    cpu: of(name, 'cpu'),
+    errors: shots[name].find((result) => result.errors)?.errors,
+  }));
+  const paced = { direct: [], proa: [], nginx: [] };
+  for (let round = 0; round <= 3; round++) {
+    for (const [name, chain] of Object.entries({ direct, nginx, proa })) {
+      const result = await openLoop(chain.url, 1_000, 3_000);
+      if (round > 0) paced[name].push(result);
+    }
+  }
+  const at = (name, field) => median(paced[name].map((result) => result[field]));
+  return {
+    conditions: 'GET, 64-byte answers; both sidecars of a chain on one core, wrk and the app on the other; mTLS with P-256 certificates, TLS 1.3',
+    rows: [...many, ...one],
+    ratios: [ratioOf(many, 'throughput / nginx chain, 32 connections', ['proa - mTLS - proa, 32 connections', 'nginx - mTLS - nginx, 32 connections'], 1.5)],
+    figures: [
+      { name: 'p50 / nginx chain, 1 connection', value: of('proa', 'p50Us') / of('nginx', 'p50Us'), atMost: 1.25 },
+      { name: 'p99 / nginx chain, 1 connection', value: of('proa', 'p99Us') / of('nginx', 'p99Us'), atMost: 2 },
+      { name: 'p50 added at 1,000 requests/s, ms', value: (at('proa', 'p50Us') - at('direct', 'p50Us')) / 1000, atMost: 0.4 },
+      { name: 'p99 at 1,000 requests/s over the direct p99, ms', value: (at('proa', 'p99Us') - at('direct', 'p99Us')) / 1000, atMost: 1 },
+      { name: 'p50 added by the nginx chain at 1,000 requests/s, ms', value: (at('nginx', 'p50Us') - at('direct', 'p50Us')) / 1000 },
+      { name: 'p99 of the nginx chain over the direct p99, ms', value: (at('nginx', 'p99Us') - at('direct', 'p99Us')) / 1000 },
+    ],
+  };
+}
+
+async function startApp() {
+  const port = await freePort();
+  await startNginx('app', `server { listen 127.0.0.1:${port}; location / { default_type application/json; return 200 '${body}'; } }`, 1);
+  await accepts(port);
+  return port;
+}
+
+async function startNginxChain(app) {
+  const [front, back] = [await freePort(), await freePort()];
+  const ssl = (...args) => execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' });
+  ssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'ca.key', '-out', 'ca.crt', '-days', '2', '-subj', '/CN=ca');
+  for (const name of ['a', 'b']) {
+    ssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+    ssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-out', `${name}.crt`);
+  }
+  const shared = (name) =>
+    `${name}_certificate ${directory}/${name === 'ssl' ? 'b' : 'a'}.crt; ${name}_certificate_key ${directory}/${name === 'ssl' ? 'b' : 'a'}.key; ${name}_protocols TLSv1.3;`;
+  const keep = 'proxy_http_version 1.1; proxy_set_header Connection "";';
+  const b = await startNginx(
+    'back',
+    `upstream app { server 127.0.0.1:${app}; keepalive 128; }
+     server { listen 127.0.0.1:${back} ssl; ${shared('ssl')} ssl_client_certificate ${directory}/ca.crt; ssl_verify_client on;
+       location / { proxy_pass http://app; ${keep} } }`,
+    0,
+  );
+  const a = await startNginx(
+    'front',
+    `upstream back { server 127.0.0.1:${back}; keepalive 128; }
+     server { listen 127.0.0.1:${front}; location / { proxy_pass https://back; ${shared('proxy_ssl')} proxy_ssl_trusted_certificate ${directory}/ca.crt;
+       proxy_ssl_verify on; proxy_ssl_name b; proxy_ssl_session_reuse on; ${keep} } }`,
+    0,
+  );
+  for (const port of [back, front]) await accepts(port);
+  return { url: `http://127.0.0.1:${front}/`, pids: [a.pid, b.pid] };
+}
+
+async function startProaChain(app) {
+  const data = join(directory, 'chain');
+  const b = await startProa(['--app-id', 'called', '--app-port', String(app), '--enable-mtls'], { core: 0, data });
+  const a = await startProa(['--app-id', 'calling', '--enable-mtls'], { core: 0, data });
+  const url = `http://127.0.0.1:${a.http}/v1.0/invoke/called/method/x`;
+  for (let i = 0; ; i++) {
+    const answer = await fetch(url);
+    const text = await answer.text();
+    if (answer.status === 200 && text === body) break;
+    if (i > 20) throw new Error(`the chain does not work: ${answer.status} ${text}\n${a.child.printed}\n${b.child.printed}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return { url, pids: [a.child.pid, b.child.pid] };
+}
+
+/** wrk from core 1, with the latencies of single requests. */
+function wrkLatency(url, { pids, connections, seconds = 2 }) {
+  const before = pids.reduce((sum, pid) => sum + cpuUs(pid), 0);
+  const script = join(directory, 'latency.lua');
+  writeFileSync(
+    script,
+    `done = function(summary, latency) io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), summary.errors.status + summary.errors.read + summary.errors.write + summary.errors.timeout + summary.errors.connect)) end`,
+  );
+  const text = execFileSync('taskset', ['-c', '1', 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, url]).toString();
+  const [requests, durationUs, p50Us, p99Us, errors] = /RESULT (\d+) (\d+) (\d+) (\d+) (\d+)/.exec(text).slice(1).map(Number);
+  const cpu = (pids.reduce((sum, pid) => sum + cpuUs(pid), 0) - before) / requests;
+  return { rate: (requests / durationUs) * 1e6, cpu, p50Us, p99Us, ...(errors > 0 && { errors }) };
+}
+
+/** Requests at a fixed rate, whatever became of the ones before; latency from when each was due. */
+async function openLoop(url, perSecond, durationMs) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+  const latencies = [];
+  let pending = 0;
+  const send = (dueUs) => {
+    pending++;
+    http
+      .get(url, { agent }, (response) => {
+        response.resume();
+        response.on('end', () => {
+          latencies.push(Number(process.hrtime.bigint()) / 1000 - dueUs);
+          pending--;
+        });
+      })
+      .on('error', () => pending--);
+  };
+  const startUs = Number(process.hrtime.bigint()) / 1000;
+  const stepUs = 1e6 / perSecond;
+  let sent = 0;
+  await new Promise((resolve) => {
+    const tick = () => {
+      const nowUs = Number(process.hrtime.bigint()) / 1000 - startUs;
+      if (nowUs >= durationMs * 1000) return void resolve();
+      if (sent * stepUs <= nowUs) send(startUs + sent++ * stepUs);
+      setImmediate(tick);
+    };
+    tick();
+  });
+  while (pending > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  agent.destroy();
+  // The first fifth warms connections up.
+  const sorted = latencies.slice(Math.floor(latencies.length / 5)).toSorted((a, b) => a - b);
+  return { p50Us: sorted[Math.floor(sorted.length * 0.5)], p99Us: sorted[Math.floor(sorted.length * 0.99)] };
+}

@@ -1,0 +1,91 @@
+import { resolve } from 'node:path';
+import { backupData, copyData, restoreData } from '../../host/engine-tools.ts';
+import { describePlace, readEnginePlace } from '../../host/engine/engine-place.ts';
+import type { CommandContext } from '../context.ts';
+import { exitCodes } from '../context.ts';
+import { dataDirectory } from '../directories.ts';
+import { engineText } from '../engine-setting.ts';
+import { UsageError } from '../parse-args.ts';
+
+const progressEveryMs = 1_000;
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+async function backup({ ports, args, output }: CommandContext): Promise<void> {
+  const { values } = args;
+  if (values.to === undefined) throw new UsageError('where to?', 'proa engine backup --to <empty directory>');
+  const from = dataDirectory(ports.process, values['data-dir'], undefined);
+  const to = resolve(ports.process.cwd(), values.to);
+  output.say(`backing up ${from}`);
+  const watch = watchSize(ports, output, to);
+  try {
+    const summary = await backupData(ports, from, to);
+    if (output.json) output.value({ from, to, ...summary });
+    else output.line(`${summary.files} files, ${megabytes(summary.bytes)} in ${to}`);
+  } finally {
+    watch.stop();
+  }
+}
+
+/** The copy is made by whichever process owns the data; what can be seen of it from here is the directory that fills. */
+function watchSize(ports: CommandContext['ports'], output: CommandContext['output'], directory: string): { stop(): void } {
+  let stopped = false;
+  const look = async (): Promise<void> => {
+    const names = await ports.disk.list(directory).catch(() => []);
+    const files = await Promise.all(names.map((name) => ports.disk.stat(`${directory}/${name}`)));
+    if (stopped) return;
+    output.say(`  ${megabytes(files.reduce((sum, file) => sum + (file?.sizeBytes ?? 0), 0))}`);
+    timer = ports.clock.timer(progressEveryMs, () => void look(), true);
+  };
+  let timer = ports.clock.timer(progressEveryMs, () => void look(), true);
+  return {
+    stop() {
+      stopped = true;
+      timer.cancel();
+    },
+  };
+}
+
+async function restore({ ports, args, output }: CommandContext): Promise<void> {
+  const { values } = args;
+  if (values.from === undefined) throw new UsageError('from where?', 'proa engine restore --from <backup>');
+  const from = resolve(ports.process.cwd(), values.from);
+  const to = dataDirectory(ports.process, values['data-dir'], undefined);
+  output.say(`restoring into ${to}`);
+  const summary = await restoreData(ports, from, to);
+  if (output.json) output.value({ from, to, ...summary });
+  else output.line(`${summary.files} files, ${megabytes(summary.bytes)} in ${to}, as of ${new Date(summary.timeMs).toISOString()}`);
+}
+
+async function copy({ ports, args, output }: CommandContext): Promise<void> {
+  const { values } = args;
+  if (values.to === undefined) throw new UsageError('where to?', 'proa engine copy --to postgres://user@host/database');
+  const cwd = ports.process.cwd();
+  const own = dataDirectory(ports.process, values['data-dir'], undefined);
+  const from = readEnginePlace(values.from === undefined ? own : await engineText(ports, 'from', values.from), cwd);
+  const to = readEnginePlace(await engineText(ports, 'to', values.to), cwd);
+  const [fromText, toText] = [describePlace(from), describePlace(to)];
+  output.say(`copying ${fromText} to ${toText}`);
+  let toldMs = ports.clock.mono();
+  const copied = await copyData(ports, { from, to }, ({ keys, entries }) => {
+    if (ports.clock.mono() - toldMs < progressEveryMs) return;
+    toldMs = ports.clock.mono();
+    output.say(`  ${keys} keys, ${entries} log entries`);
+  });
+  if (output.json) output.value({ from: fromText, to: toText, ...copied });
+  else output.line(`${copied.keys} keys and ${copied.entries} log entries are in ${toText}`);
+}
+
+const actions = { backup, restore, copy };
+
+/** `proa engine backup|restore|copy`: what is stored, as a whole. */
+export async function run(context: CommandContext): Promise<number> {
+  const [name, ...more] = context.args.positionals;
+  if (name === undefined || !Object.hasOwn(actions, name) || more.length > 0) {
+    throw new UsageError('backup, restore or copy?', 'proa help engine');
+  }
+  await actions[name as keyof typeof actions](context);
+  return exitCodes.ok;
+}

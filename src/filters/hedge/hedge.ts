@@ -1,0 +1,153 @@
+import { CallEnd, derive, type Call, type Outcome } from '../../kernel/call.ts';
+import { CancelScope } from '../../kernel/cancel.ts';
+import { attemptKey } from '../../kernel/attempt.ts';
+import { withValue } from '../../kernel/context.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Clock, Timer } from '../../kernel/ports.ts';
+import type { Filter, Service } from '../../kernel/service.ts';
+
+export interface HedgeOptions<In, Out> {
+  readonly clock: Clock;
+  /** How long an attempt may be silent before another one starts beside it. */
+  readonly afterMs: number;
+  /** All attempts of a call, the first one included. */
+  readonly attemptsMax: number;
+  /** Whether a call may run twice at all. */
+  readonly mayHedge: (call: Call<In>) => boolean;
+  readonly repeatable: (call: Call<In>) => { readonly first: In; readonly again: () => In | undefined } | undefined;
+  /** True for an answer that another attempt might better. */
+  readonly isBad: (output: Out) => boolean;
+  readonly drop: (output: Out) => void;
+  readonly budget: { deposit(nowMs: number): void; withdraw(nowMs: number): boolean };
+  readonly hedged?: () => void;
+}
+
+/**
+ * Sends a slow call a second time and takes the first good answer ("The tail at scale", 2013); the others are cancelled. Each attempt has an end of its own,
+ * so that what it took is given back when it loses. Attempts beyond the first are paid from the retry budget.
+ */
+export function hedge<In, Out>(options: HedgeOptions<In, Out>): Filter<In, Out> {
+  return (next) => (call) => {
+    if (!options.mayHedge(call)) return next(call);
+    const repeatable = options.repeatable(call);
+    if (repeatable === undefined) return next(call);
+    options.budget.deposit(options.clock.mono());
+    return new Promise<Out>((resolve, reject) => {
+      new Race(options, { next, call, again: repeatable.again, resolve, reject }).start(repeatable.first);
+    });
+  };
+}
+
+interface Parts<In, Out> {
+  readonly next: Service<In, Out>;
+  readonly call: Call<In>;
+  readonly again: () => In | undefined;
+  readonly resolve: (output: Out) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Attempt {
+  readonly scope: CancelScope;
+  readonly end: CallEnd;
+}
+
+/** The attempts of one call. */
+class Race<In, Out> {
+  readonly #options: HedgeOptions<In, Out>;
+  readonly #parts: Parts<In, Out>;
+  readonly #running = new Set<Attempt>();
+  readonly #unlink: () => void;
+  #timer: Timer | undefined;
+  #started = 0;
+  #over = false;
+  #exhausted = false;
+
+  constructor(options: HedgeOptions<In, Out>, parts: Parts<In, Out>) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#unlink = parts.call.cancel.onCancel((reason) => this.#cancel(reason));
+  }
+
+  start(input: In): void {
+    const { call, next } = this.#parts;
+    const attempt: Attempt = { scope: new CancelScope(), end: new CallEnd() };
+    this.#running.add(attempt);
+    const context = this.#started === 0 ? call.context : withValue(call.context, attemptKey, this.#started);
+    this.#started++;
+    this.#arm();
+    next(derive(call, { input, context, cancel: attempt.scope, end: attempt.end })).then(
+      (output) => this.#answered(attempt, output),
+      (thrown: unknown) => this.#failed(attempt, ProaError.from(thrown)),
+    );
+  }
+
+  #arm(): void {
+    const { clock, afterMs, attemptsMax } = this.#options;
+    this.#timer?.cancel();
+    this.#timer = this.#started < attemptsMax && !this.#exhausted ? clock.timer(afterMs, () => this.#another()) : undefined;
+  }
+
+  /** Starts one more attempt when number, body and budget allow it. */
+  #another(): boolean {
+    const { clock, attemptsMax, budget, hedged } = this.#options;
+    if (this.#over || this.#started >= attemptsMax || this.#exhausted || this.#parts.call.cancel.cancelled) return false;
+    const input = this.#parts.again();
+    if (input === undefined || !budget.withdraw(clock.mono())) {
+      this.#exhausted = true;
+      return false;
+    }
+    hedged?.();
+    this.start(input);
+    return true;
+  }
+
+  #answered(attempt: Attempt, output: Out): void {
+    if (this.#over) return this.#options.drop(output);
+    if (!this.#options.isBad(output)) return this.#win(attempt, () => this.#parts.resolve(output));
+    this.#running.delete(attempt);
+    if (this.#running.size > 0 || this.#another()) {
+      this.#lose(attempt, { ok: false });
+      this.#options.drop(output);
+      return undefined;
+    }
+    return this.#win(attempt, () => this.#parts.resolve(output));
+  }
+
+  #failed(attempt: Attempt, error: ProaError): void {
+    this.#lose(attempt, { ok: false, error });
+    if (this.#over || this.#running.size > 0) return;
+    if (error.spec.retry !== 'never' && this.#another()) return;
+    this.#finish();
+    this.#parts.reject(error);
+  }
+
+  #lose(attempt: Attempt, outcome: Outcome): void {
+    this.#running.delete(attempt);
+    attempt.end.fire(outcome);
+  }
+
+  #win(attempt: Attempt, answer: () => void): void {
+    this.#running.delete(attempt);
+    this.#finish();
+    const lost = new ProaError('cancelled', 'another attempt of the same call answered first');
+    this.#cancel(lost);
+    const { call } = this.#parts;
+    call.end.listen((outcome) => attempt.end.fire(outcome));
+    const unlink = call.cancel.onCancel((reason) => attempt.scope.cancel(reason));
+    call.end.listen(unlink);
+    answer();
+  }
+
+  #cancel(reason: unknown): void {
+    for (const attempt of this.#running) {
+      attempt.scope.cancel(reason);
+      this.#lose(attempt, { ok: false, error: reason });
+    }
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#timer?.cancel();
+    this.#unlink();
+  }
+}

@@ -1,0 +1,91 @@
+import type { BackupSummary } from '../contracts/engine-backup.ts';
+import { copyEngine, type CopySource, type CopySummary } from '../contracts/engine-copy.ts';
+import { restoreJournal } from '../drivers/engine-journal/backup.ts';
+import { openJournalEngine } from '../drivers/engine-journal/open-journal.ts';
+import { openPostgresEngine } from '../drivers/engine-postgres/engine-postgres.ts';
+import { ProaError } from '../kernel/errors.ts';
+import type { Ports } from '../kernel/ports.ts';
+import { describePlace, type EnginePlace } from './engine/engine-place.ts';
+import { openSharedEngine } from './engine/open-shared-engine.ts';
+
+const journalOf = (directory: string): string => `${directory}/journal`;
+
+/**
+ * Backs up the data directory `from` into the empty directory `to`, both absolute. While something runs on it, its owner makes the copy and goes on
+ * serving. Fails with `config.invalid` when there are no data or `to` is not empty.
+ */
+export async function backupData(ports: Ports, from: string, to: string): Promise<BackupSummary> {
+  await mustHoldData(ports, from);
+  const engine = await openSharedEngine({ ports, directory: from, role: 'client', name: `backup-${ports.process.pid}` });
+  try {
+    return await engine.backup(to);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Makes the data directory `to` from a backup. Fails with `config.invalid` when it holds data, and `engine.corrupt` when the backup is damaged. */
+export async function restoreData(ports: Ports, from: string, to: string): Promise<BackupSummary> {
+  await ports.disk.makeDirectory(to, 0o700);
+  return restoreJournal(ports.disk, from, journalOf(to));
+}
+
+/**
+ * Copies everything from one engine into another, empty one; nobody may use either meanwhile, which is checked for journals. Fails with
+ * `config.invalid` when the source is in use or has no data, or the target is not empty; the source stays as it is in any case.
+ */
+export async function copyData(
+  ports: Ports,
+  places: { readonly from: EnginePlace; readonly to: EnginePlace },
+  progress: (copied: CopySummary) => void,
+): Promise<CopySummary> {
+  const { from, to } = places;
+  if (from.kind === 'journal') await mustHoldData(ports, from.directory);
+  if (describePlace(from) === describePlace(to)) throw new ProaError('config.invalid', 'source and target are the same engine');
+  const source = await openAlone(ports, from);
+  try {
+    const target = await openAlone(ports, to);
+    try {
+      await mustBeEmpty(target, to);
+      return await copyEngine(source, target, { logs: await source.logNames(), progress });
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+/** Opens an engine that this process does not share. A journal whose owner lives is refused rather than taken over. */
+async function openAlone(ports: Ports, place: EnginePlace): Promise<CopySource> {
+  if (place.kind === 'postgres') {
+    return openPostgresEngine({ ports, address: place.url, ...(place.schema === undefined ? {} : { schema: place.schema }) });
+  }
+  const { directory } = place;
+  const probe = await openSharedEngine({ ports, directory, role: 'client', name: `copy-${ports.process.pid}` });
+  const { owner } = probe;
+  await probe.close();
+  if (!owner) {
+    throw new ProaError('config.invalid', `the data in ${directory} are in use`, {
+      hint: '`proa list` shows what runs; `proa stop --all` ends it',
+    });
+  }
+  // Without a socket: whoever starts meanwhile takes over and ends the copy with an error, instead of writing behind its back.
+  return openJournalEngine({ ports, directory: journalOf(directory) });
+}
+
+async function mustHoldData({ disk }: Ports, directory: string): Promise<void> {
+  if ((await disk.stat(journalOf(directory)))?.kind === 'directory') return;
+  throw new ProaError('config.invalid', `${directory} holds no data of Proa`, {
+    hint: 'name the data directory with --data-dir or --from',
+  });
+}
+
+async function mustBeEmpty(engine: CopySource, place: EnginePlace): Promise<void> {
+  const { entries } = await engine.range({ from: '', to: '\xff'.repeat(16), limit: 1, keysOnly: true });
+  if (entries.length === 0 && (await engine.logNames()).length === 0) return;
+  const where = describePlace(place);
+  throw new ProaError('config.invalid', `the engine to copy into is not empty: ${where}`, {
+    hint: place.kind === 'journal' ? 'name a new directory' : 'name another schema: postgres://.../database?schema=name',
+  });
+}

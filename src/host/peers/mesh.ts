@@ -1,0 +1,90 @@
+import type { Engine } from '../../contracts/engine.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Logger } from '../../kernel/log.ts';
+import type { Address, Ports } from '../../kernel/ports.ts';
+import { openFileIdentity } from '../../mesh/identity/file-identity.ts';
+import type { IdentitySource } from '../../mesh/identity/identity-source.ts';
+import { openIssuedIdentity } from '../../mesh/identity/issued-identity.ts';
+import type { AppIdentity } from '../../mesh/identity/spiffe-id.ts';
+import { verifyPeer } from '../../mesh/identity/verify-peer.ts';
+import { goawayBytes } from '../../wire/mux/frame.ts';
+import { protocolName } from '../../wire/mux/hello.ts';
+import { serveMux, type MuxServer } from '../../wire/mux/server.ts';
+import { createMutualTlsNetwork, type MutualTlsNetwork } from '../../wire/tls/mutual-network.ts';
+import type { LocalApp } from '../machine.ts';
+import { serveCalls } from './serve-calls.ts';
+
+export interface MeshOptions {
+  readonly ports: Ports;
+  readonly log: Logger;
+  readonly engine: Engine;
+  readonly identity: AppIdentity;
+  /** Where `tls.crt`, `tls.key` and `ca.crt` lie, perhaps in a folder named as the app. Absent: the engine's authority issues. */
+  readonly identityDirectory?: string;
+}
+
+/** One app's place in the mesh: its identity, and networks that show and demand certificates. */
+export interface Mesh {
+  readonly source: IdentitySource;
+  /** Connections to the given app and nobody else. */
+  networkTo(app: Pick<AppIdentity, 'namespace' | 'appId'>): MutualTlsNetwork<AppIdentity>;
+  /** Serves calls of other machines for the app. */
+  listen(address: Address, app: LocalApp): Promise<MuxServer>;
+  close(): void;
+}
+
+const handshakeTimeoutMs = 5_000;
+
+/** Opens an app's identity. Fails with `identity.unavailable`, or `config.invalid` when its files cannot be used. */
+export async function openMesh(options: MeshOptions): Promise<Mesh> {
+  const { ports, identity } = options;
+  const log = options.log.scoped('proa.mesh');
+  const source = await openSource({ ...options, log });
+  const networks = new Set<MutualTlsNetwork<AppIdentity>>();
+  source.onChange(() => networks.forEach((network) => network.renewed()));
+  const networkTo = (app?: Pick<AppIdentity, 'namespace' | 'appId'>): MutualTlsNetwork<AppIdentity> => {
+    const network = createMutualTlsNetwork<AppIdentity>({
+      identity: () => source.current(),
+      verify(shown) {
+        const verdict = verifyPeer(shown, {
+          trustDomain: identity.trustDomain,
+          nowMs: ports.clock.now(),
+          ...(app === undefined ? {} : { app }),
+        });
+        return 'refused' in verdict ? verdict : { peer: verdict };
+      },
+      protocol: protocolName,
+      refusal: (reason) => goawayBytes('identity', reason),
+      onRefused: (remote, reason) => log.warn('a connection between runtimes was refused', { remote, reason }),
+      handshakeTimeoutMs,
+    });
+    networks.add(network);
+    return network;
+  };
+  return {
+    source,
+    networkTo,
+    listen: (address, app) =>
+      serveMux({
+        network: networkTo(),
+        clock: ports.clock,
+        address,
+        identify: ({ peer }) => peer,
+        handler: serveCalls(ports.clock, (call, peer: AppIdentity) => {
+          if (call.appId !== identity.appId || call.namespace !== identity.namespace)
+            throw new ProaError('invoke.unreachable', `this is the runtime of "${identity.appId}", not of "${call.appId}"`);
+          return { app, caller: { appId: peer.appId, namespace: peer.namespace } };
+        }),
+        onBroken: (remote, error) => log.warn('a runtime broke the protocol', { remote, error: error.message }),
+      }),
+    close: () => source.close(),
+  };
+}
+
+async function openSource({ ports, log, engine, identity, identityDirectory }: MeshOptions): Promise<IdentitySource> {
+  if (identityDirectory === undefined) return openIssuedIdentity({ ports, log, engine, identity });
+  const own = `${identityDirectory}/${identity.appId}`;
+  const directory = (await ports.disk.stat(own)) === undefined ? identityDirectory : own;
+  const files = { certificate: `${directory}/tls.crt`, privateKey: `${directory}/tls.key`, roots: `${directory}/ca.crt` };
+  return openFileIdentity({ ports, log, identity, files });
+}

@@ -1,0 +1,126 @@
+import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+import type { Endpoint } from '../../contracts/resolver.ts';
+import type { Call, Caller } from '../../kernel/call.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Address, Ports } from '../../kernel/ports.ts';
+import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../../wire/http2/http2.ts';
+import { createMuxClient, type MuxClient } from '../../wire/mux/client.ts';
+import { callFields, invokeFields, readAnswer } from './call-fields.ts';
+import type { Mesh } from './mesh.ts';
+
+export interface PeerLinksOptions {
+  readonly ports: Pick<Ports, 'network' | 'clock' | 'random'>;
+  /** The place in the mesh of an app of this process; opened when it first calls another machine. */
+  mesh(caller: Caller): Promise<Mesh>;
+}
+
+/** A gRPC call that is passed on to another runtime. */
+export interface PassedCall {
+  readonly headers: HeaderList;
+  readonly caller: Caller;
+  readonly handlers: Http2StreamHandlers;
+}
+
+/** The connections of this process to other runtimes. */
+export interface PeerLinks {
+  invoke(endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse>;
+  grpc(endpoint: Endpoint, call: PassedCall): Promise<Http2Stream>;
+  close(): Promise<void>;
+}
+
+/** Peers with a connection at once; of more, one without calls is closed. */
+const peersMax = 4096;
+
+/** Opens connections as they are needed: over the socket of this machine without TLS, to other machines as the calling app, with its certificate. */
+export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
+  const clients = new Map<string, MuxClient | Promise<MuxClient>>();
+  const { ports } = options;
+  let closed = false;
+
+  const keep = (id: string, client: MuxClient | Promise<MuxClient>): typeof client => {
+    if (clients.size >= peersMax) makeRoom(clients);
+    clients.set(id, client);
+    return client;
+  };
+  const local = (address: Address & { path: string }): MuxClient => {
+    const id = `local ${address.path}`;
+    return (clients.get(id) ?? keep(id, createMuxClient({ ...ports, address }))) as MuxClient;
+  };
+  const remote = (endpoint: Endpoint & { mesh: Address }, caller: Caller): MuxClient | Promise<MuxClient> => {
+    const { mesh: address, appId, namespace } = endpoint;
+    const at = 'path' in address ? address.path : `${address.host} ${address.port}`;
+    const id = `${caller.namespace}/${caller.appId} ${namespace}/${appId} ${at}`;
+    const known = clients.get(id);
+    if (known !== undefined) return known;
+    const opening = options.mesh(caller).then((mesh) => {
+      if (closed) throw new ProaError('unavailable', 'this runtime stops');
+      const client = createMuxClient({ ...ports, network: mesh.networkTo({ appId, namespace }), address });
+      mesh.source.onChange(() => client.renew());
+      clients.set(id, client);
+      return client;
+    });
+    opening.catch(() => clients.delete(id));
+    return keep(id, opening);
+  };
+  const linkTo = (endpoint: Endpoint, caller: Caller): MuxClient | Promise<MuxClient> => {
+    if (endpoint.local !== undefined && 'path' in endpoint.local) return local(endpoint.local);
+    if (endpoint.mesh !== undefined) return remote(endpoint as Endpoint & { mesh: Address }, caller);
+    throw new ProaError('invoke.unreachable', `the registry gives no address for app "${endpoint.appId}"`);
+  };
+  return {
+    invoke(endpoint, call) {
+      const link = linkTo(endpoint, call.caller);
+      return link instanceof Promise ? link.then((opened) => invokeOver(opened, endpoint, call)) : invokeOver(link, endpoint, call);
+    },
+    async grpc(endpoint, { headers, caller, handlers }) {
+      const [link, { openHttp2Stream }] = [await linkTo(endpoint, caller), await import('../../wire/mux/http2-stream.ts')];
+      const { appId, namespace, instance } = endpoint;
+      return openHttp2Stream(
+        link,
+        callFields({ kind: 'grpc', appId, namespace, instance, caller, method: 'POST', path: '', query: '' }, headers),
+        handlers,
+      );
+    },
+    async close() {
+      closed = true;
+      for (const client of clients.values()) (await client).close();
+    },
+  };
+}
+
+function makeRoom(clients: Map<string, MuxClient | Promise<MuxClient>>): void {
+  for (const [id, client] of clients) {
+    if (client instanceof Promise || client.counts.calls + client.counts.waiting > 0) continue;
+    client.close();
+    clients.delete(id);
+    return;
+  }
+  throw new ProaError('overloaded', `connections to ${clients.size} runtimes are in use`);
+}
+
+function invokeOver(client: MuxClient, endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> {
+  const { input, cancel, deadlineMs, caller } = call;
+  return new Promise((resolve, reject) => {
+    client.call(
+      { fields: invokeFields(input, caller, endpoint.instance), body: input.body, cancel, deadlineMs },
+      {
+        head(message) {
+          try {
+            resolve(readAnswer(message.fields, message.body));
+          } catch (error) {
+            reject(error);
+          }
+        },
+        fail(error) {
+          reject(error.code === 'unavailable' ? unreachable(endpoint, error) : error);
+        },
+      },
+    );
+  });
+}
+
+function unreachable(endpoint: Endpoint, error: ProaError): ProaError {
+  return new ProaError('invoke.unreachable', `the runtime of app "${endpoint.appId}" cannot be reached: ${error.message}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,33 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { TextMemo } from './text-memo.ts';
+
+describe('TextMemo', () => {
+  it('answers what was made, for any texts in any order', () => {
+    const text = fc.oneof(fc.constantFrom('', 'a', 'b', 'ab', 'ba', 'aab', 'x'.repeat(256), 'x'.repeat(257)), fc.string());
+    fc.assert(
+      fc.property(fc.array(text, { maxLength: 60 }), (texts) => {
+        const memo = new TextMemo((given) => `made of ${given}`);
+        for (const given of [...texts, ...texts]) expect(memo.of(given)).toBe(`made of ${given}`);
+      }),
+    );
+  });
+
+  it('makes a repeated text once, a long one every time', () => {
+    const made: number[] = [];
+    const memo = new TextMemo((given) => made.push(given.length));
+    for (const given of ['abc', 'abc', 'y'.repeat(300), 'y'.repeat(300)]) memo.of(given);
+    expect(made).toEqual([3, 300, 300]);
+  });
+
+  it('remembers no failure', () => {
+    let failing = true;
+    const memo = new TextMemo((given) => {
+      if (failing) throw new Error('not now');
+      return given;
+    });
+    expect(() => memo.of('a')).toThrow('not now');
+    failing = false;
+    expect(memo.of('a')).toBe('a');
+  });
+});
