@@ -110,8 +110,7 @@ export function createApp(options: AppOptions = {}): App {
       return app;
     },
     implement(contract, methods) {
-      for (const [name, method] of Object.entries(contract.methods ?? {}))
-        app.handle(name, implemented(contract.app, name, method, methods));
+      for (const name of Object.keys(contract.methods ?? {})) app.handle(name, implemented(contract, name, methods));
       return app;
     },
     on: (event, handler, options) => app.subscribe(event.pubsub, event.topic, checkedHandler(event, handler as never), options),
@@ -131,12 +130,9 @@ export function createApp(options: AppOptions = {}): App {
   return app;
 }
 
-function implemented<C extends AnyContract>(
-  app: string,
-  name: string,
-  method: NonNullable<AnyContract['methods']>[string],
-  methods: Implementation<C, AppRequest>,
-): Handler {
+function implemented<C extends AnyContract>(contract: C, name: string, methods: Implementation<C, AppRequest>): Handler {
+  const { app, methods: described = {} } = contract;
+  const method = described[name] ?? {};
   const handler = (methods as Readonly<Record<string, ((input: unknown, request: AppRequest) => unknown) | undefined>>)[name];
   if (handler === undefined) throw new ProaError('config.invalid', `method ${name} of the contract of "${app}" has no handler`);
   return async (request) => {

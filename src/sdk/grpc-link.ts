@@ -22,7 +22,7 @@ export interface GrpcLink {
   stream<I, O>(codec: MethodCodec<I, O>, asking: Asking): Promise<ClientStream<I, O>>;
   readonly clock: Ports['clock'];
   /** What ends with the link, such as streams that are open. */
-  own(close: () => Promise<void> | void): () => void;
+  own(close: () => Promise<void>): () => void;
   close(): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ export function createGrpcLink({ ports, address, apiToken, messageBytesMax }: Gr
   const { clock, random } = ports;
   const client = createGrpcClient({ clock, random, transport: http2Transport(ports), address, messageBytesMax });
   const token = apiToken === undefined || apiToken === '' ? [] : ['dapr-api-token', apiToken];
-  const owned = new Set<() => Promise<void> | void>();
+  const owned = new Set<() => Promise<void>>();
   const options = ({ cancel, deadlineMs, traceparent }: Asking, { metadata = [], ...hooks }: Hooks): ClientCallOptions => ({
     cancel,
     ...(deadlineMs !== Infinity && { deadlineMs }),

@@ -69,7 +69,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
     },
     async putMetadata(key, value, asking) {
       const target = `/v1.0/metadata/${part(key)}`;
-      await exchange.must(
+      exchange.must(
         await exchange.send({ method: 'PUT', target, headers: ['content-type', 'text/plain'], body: Buffer.from(value) }, asking),
       );
     },

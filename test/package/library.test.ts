@@ -47,6 +47,8 @@ describe('the package', () => {
       'dist/bin/proa.cjs',
       'dist/index.js',
       'dist/index.d.ts',
+      'dist/sdk.js',
+      'dist/sdk.d.ts',
       'dist/testing/index.d.ts',
       'dist/demo/proa.yaml',
       'LICENSE',
