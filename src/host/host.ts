@@ -3,7 +3,7 @@ import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Address, Listener, Ports } from '../kernel/ports.ts';
+import type { Address, Listener } from '../kernel/ports.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import { createHttpClient } from './http-client.ts';
@@ -19,7 +19,7 @@ import { appendTo } from './log-file.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
-import { listenLazily } from './lazy-listener.ts';
+import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
 import { unsubscribeHere } from './workers/across-processes.ts';
@@ -83,8 +83,9 @@ class Host implements WorkerHost {
     this.#drivers = await findDrivers(this.#options.ports, this.#log);
     const loaded = await this.#loadAll();
     if (this.#kept !== undefined) await this.#preparePool(loaded);
+    await this.#openProfiles();
     const machine = await this.#openMachine();
-    const socket = await this.#openSocket(machine);
+    const socket = await openPeerSocket(this.#options.ports, machine, { owner: this.#owner, announced: this.#role.announced?.socket });
     this.#socket = socket;
     for (const [i, spec] of this.#options.apps.entries()) {
       const app = new HostedApp({
@@ -204,6 +205,17 @@ class Host implements WorkerHost {
     return resources;
   }
 
+  /** One port for all apps: a profile is of the process. */
+  async #openProfiles(): Promise<void> {
+    const { ports, apps } = this.#options;
+    const port = apps.find(({ profilePort }) => profilePort !== undefined)?.profilePort;
+    if (port === undefined || ports.process.profiler === undefined) return;
+    const { serveProfiles } = await import('./profiles.ts');
+    const server = await serveProfiles(ports, ports.process.profiler, port);
+    this.#owner.own('profiles', () => server.close());
+    this.#log.info('profiles are served', { port: 'port' in server.address ? server.address.port : port });
+  }
+
   async #openMachine(): Promise<Machine> {
     const { ports, shared } = this.#options;
     const engines = await openMachineEngines(
@@ -230,24 +242,6 @@ class Host implements WorkerHost {
     });
     this.#owner.own('connections to other runtimes', () => peers.close());
     return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
-  }
-
-  /** The socket of this machine: whoever can open it is of the same user, and believed. */
-  async #openSocket(machine: Machine): Promise<Address> {
-    const { ports } = this.#options;
-    const { clock } = ports;
-    const id = `${ports.process.pid}-${ports.random.u32().toString(36)}`;
-    // Short, because a socket's path has at most 107 bytes; private, because whoever can connect is believed.
-    const directory = `${ports.process.temporaryDirectory()}/proa-peers-${await userName(ports)}`;
-    await ports.disk.makeDirectory(directory, 0o700);
-    const address = this.#role.announced?.socket ?? { path: `${directory}/${id}.mux` };
-    const server = await listenLazily(ports.network, address, async () => {
-      const [{ createMuxAcceptor }, calls] = [await import('../wire/mux/server.ts'), await import('./peers/serve-calls.ts')];
-      const handler = calls.serveCalls(clock, calls.arrivalsOfMachine(machine));
-      return createMuxAcceptor({ clock, identify: () => undefined, handler });
-    });
-    this.#owner.own('peers', () => server.drain());
-    return address;
   }
 
   // A sidecar's log is its standard output (or a file); `run` prints the lines of many apps itself.
@@ -278,10 +272,4 @@ class Host implements WorkerHost {
 /** The app's spec with the ports that it got. */
 function boundSpec({ spec, httpPort, grpcPort }: HostedApp): AppSpec {
   return { ...spec, httpPort, grpcPort };
-}
-
-function userName(ports: Ports): Promise<string> {
-  return Promise.resolve(
-    (ports.process.env('USER') ?? ports.process.env('LOGNAME') ?? 'me').replace(/[^A-Za-z0-9_-]/g, '').slice(0, 24) || 'me',
-  );
 }

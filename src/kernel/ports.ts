@@ -62,7 +62,7 @@ export interface Connection {
   readonly remote: string;
   /** Set before the first event of the connection; may be exchanged later. */
   handlers: ConnectionHandlers;
-  /** A string is latin1: one byte per character. Bytes are given away: they may leave later. Returns false when the peer reads slower than we write: wait for `drain`. */
+  /** A string is latin1: one byte per character. Bytes are given away: they may leave later, and text leaves when the sockets of this turn were read. Returns false when the peer reads slower than we write: wait for `drain`. */
   write(data: string | Uint8Array): boolean;
   /** Several writes between `cork` and `uncork` leave in one system call. */
   cork(): void;
@@ -216,32 +216,46 @@ export interface SharedListener {
   accept(accept: (connection: Connection) => void): Listener;
 }
 
-/** What arrives from the process at the other end of a link: plain data, and with it perhaps a socket to accept on. */
-export type LinkReceiver = (message: unknown, shared: SharedListener | undefined) => void;
+/** What arrives from the process at the other end of a link: plain data. */
+export type LinkReceiver = (message: unknown) => void;
 
 /** Another process of ours that runs the same program, and a link to it. Messages are plain data; they arrive in order. */
 export interface WorkerProcess extends Pick<Child, 'pid' | 'exit' | 'kill'> {
-  /** With a listener of this process, that one is shared. Messages to a process that has ended are dropped. */
-  send(message: unknown, listener?: Listener): void;
+  /** Messages to a process that has ended are dropped. */
+  send(message: unknown): void;
 }
 
 export interface ForkOptions {
   /** Arguments of the program. */
   readonly args: readonly string[];
+  /** Open listeners of this process that the other one shares: it finds them in its `ParentLink`. */
+  readonly listeners: readonly Listener[];
   output: SpawnOptions['output'];
   readonly received: LinkReceiver;
 }
 
 /** The link of a worker to the process that forked it. */
 export interface ParentLink {
+  /** Sockets of the parent. Each may be accepted on once. */
+  readonly sockets: readonly SharedListener[];
   send(message: unknown): void;
   /** `gone` is called when the parent has ended. */
   listen(received: LinkReceiver, gone: () => void): void;
 }
 
+/** Profiles of this process, in the formats of V8. */
+export interface Profiler {
+  /** Samples for so long; the JSON of a `.cpuprofile`. */
+  cpuProfile(durationMs: number): Promise<string>;
+  /** The text of a `.heapsnapshot` in parts; nothing else runs meanwhile. */
+  heapSnapshot(chunk: (part: string) => void): Promise<void>;
+}
+
 export type ProcessSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
 export interface ProcessPort {
+  /** How long the event loop of this thread was idle and active so far, in milliseconds. */
+  loopTimes(): { readonly idleMs: number; readonly activeMs: number };
   readonly pid: number;
   readonly platform: string;
   readonly nodeVersion: string;
@@ -254,6 +268,8 @@ export interface ProcessPort {
   memoryBytes(): { rss: number; heapUsed: number };
   /** CPU time used so far, user and system, in microseconds. */
   cpuUs(): number;
+  /** Absent where there is nothing to profile. */
+  readonly profiler?: Profiler;
   spawn(options: SpawnOptions): Child;
   /** Starts this program once more, linked to this process. */
   fork(options: ForkOptions): WorkerProcess;

@@ -39,7 +39,6 @@ export interface WorkerPoolOptions {
 export interface WorkerStart {
   readonly apps: readonly AppSpec[];
   readonly shared: HostSettings;
-  readonly sockets: number;
   /** The socket of this machine, and the name of each app's runtime behind it. */
   readonly socket: Address;
   readonly instances: readonly string[];
@@ -60,10 +59,11 @@ interface Worker {
   readonly child: WorkerProcess;
   readonly link: Link;
   readonly holders: readonly Holder[];
-  stopping: boolean;
+  state: 'starting' | 'serving' | 'stopping';
 }
 
 const startMs = 30_000;
+const firstTries = 3;
 const backOffMs = { least: 100, most: 5_000 } as const;
 const expositionMs = 1_000;
 const additive = new Set<string>([metricNames.residentMemory]);
@@ -92,10 +92,19 @@ export class WorkerPool implements ProcessRole {
     });
   }
 
-  /** Resolves when every worker serves. Fails when one cannot start. */
+  /** Resolves when every worker serves. Fails when one cannot be started after some tries. */
   async start(): Promise<void> {
     this.#stopped = false;
-    await Promise.all(Array.from({ length: this.#options.count }, () => this.#startOne()));
+    const start = async (): Promise<void> => {
+      for (let tries = 1; !this.#stopped; tries++) {
+        try {
+          return await this.#startOne();
+        } catch (error) {
+          if (tries === firstTries) throw error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: this.#options.count }, start));
   }
 
   /** Resolves when no worker lives any more: they drain, and are killed after the grace time. */
@@ -141,7 +150,7 @@ export class WorkerPool implements ProcessRole {
 
   /** What answers; who does not is left out and said in the log. */
   async #askAll(name: keyof Parcels, input: unknown, timeoutMs?: number, except?: Worker): Promise<unknown[]> {
-    const asked = this.#workers.filter((worker) => worker !== except && !worker.stopping);
+    const asked = this.#workers.filter((worker) => worker !== except && worker.state === 'serving');
     const answers = await Promise.allSettled(asked.map(({ link }) => link.ask(name, input, timeoutMs)));
     return answers.flatMap((answer) => {
       if (answer.status === 'fulfilled') return [answer.value];
@@ -153,30 +162,31 @@ export class WorkerPool implements ProcessRole {
   async #startOne(): Promise<void> {
     const { clock, process, log, shared } = this.#options;
     const { apps: served, socket } = this.#options.served();
+    const listeners = [socket, ...served.flatMap((each) => each.listeners)];
     const child = process.fork({
       args: ['worker'],
+      listeners,
       output: (_stream, chunk) => this.#options.line(undefined, Buffer.from(chunk).toString()),
       received: (message) => link.received(message),
     });
     const holders = this.#banks.map((_bank, app) => this.#holderOf(app, () => link));
-    const worker: Worker = { child, holders, stopping: false, link: undefined as unknown as Link };
+    const worker: Worker = { child, holders, state: 'starting', link: undefined as unknown as Link };
     const link = createLink({ clock, send: (message) => child.send(message), answers: this.#answers(worker) });
     (worker as { link: Link }).link = link;
     void child.exit.then(({ code, signal }) => this.#ended(worker, signal ?? code));
-    const listeners = [socket, ...served.flatMap((each) => each.listeners)];
-    for (const listener of listeners) child.send({ kind: 'socket' }, listener);
     const apps = served.map(({ spec, appPort }) => (appPort === undefined ? spec : { ...spec, appPort }));
     this.#workers.push(worker);
     try {
       const instances = served.map(({ instance }) => instance);
-      const start: WorkerStart = { apps, shared, sockets: listeners.length, socket: socket.address, instances };
+      const start: WorkerStart = { apps, shared, socket: socket.address, instances };
       await link.ask('start', start, startMs);
     } catch (error) {
       await this.#stopOne(worker);
       throw new ProaError('internal', `a worker could not start: ${ProaError.from(error).message}`, { cause: error });
     }
+    worker.state = 'serving';
     this.#delayMs = backOffMs.least;
-    log.debug('a worker serves', { pid: child.pid });
+    log.info('a worker serves', { pid: child.pid });
   }
 
   #holderOf(app: number, link: () => Link): Holder {
@@ -219,7 +229,7 @@ export class WorkerPool implements ProcessRole {
   }
 
   async #stopOne(worker: Worker): Promise<void> {
-    worker.stopping = true;
+    worker.state = 'stopping';
     const { clock, shared } = this.#options;
     worker.link.ask('stop', undefined, shared.graceMs + 10_000).catch(() => {});
     const kill = clock.timer(shared.graceMs + 12_000, () => worker.child.kill('SIGKILL'), true);
@@ -232,7 +242,8 @@ export class WorkerPool implements ProcessRole {
     worker.link.close();
     this.#workers = this.#workers.filter((each) => each !== worker);
     worker.holders.forEach((holder, app) => this.#banks[app]?.gone(holder));
-    if (worker.stopping || this.#stopped) return;
+    // One that has never served is the matter of whoever starts it.
+    if (worker.state !== 'serving' || this.#stopped) return;
     log.error('a worker has ended; another one is started', { pid: worker.child.pid, how: how ?? 'unknown' });
     const delayMs = this.#delayMs;
     this.#delayMs = Math.min(backOffMs.most, delayMs * 2);

@@ -21,7 +21,6 @@ export interface WorkerHost extends RunningHost {
 export async function runWorker(ports: Ports, startHost: StartWorker): Promise<number> {
   const parent = ports.process.parent();
   if (parent === undefined) throw new ProaError('config.invalid', 'a worker is started by its host, not by hand');
-  const sockets: SharedListener[] = [];
   const state: WorkerState = { host: undefined, permits: [] };
   return new Promise((resolve) => {
     const end = async (): Promise<void> => {
@@ -34,20 +33,12 @@ export async function runWorker(ports: Ports, startHost: StartWorker): Promise<n
       answers: {
         ...answersOf(state),
         start: async (input) => {
-          const start = input as WorkerStart;
-          if (sockets.length !== start.sockets) throw new Error(`${sockets.length} of ${start.sockets} sockets have arrived`);
-          await begin({ ports, start, sockets, state, startHost, link });
+          await begin({ ports, start: input as WorkerStart, sockets: parent.sockets, state, startHost, link });
         },
         stop: () => void end(),
       },
     });
-    parent.listen(
-      (message, shared) => {
-        if (shared === undefined) link.received(message);
-        else sockets.push(shared);
-      },
-      () => void end(),
-    );
+    parent.listen(link.received, () => void end());
     // A terminal tells the whole group; a worker waits until its host says so.
     ports.process.onSignal('SIGINT', () => {});
     ports.process.onSignal('SIGHUP', () => {});

@@ -20,17 +20,18 @@ export interface NodeNetworkOptions {
 export interface NodeNetwork extends Network {
   /** What accepted connections use; it falls back for good when a socket without a usable handle is seen. */
   readonly acceptedReads: AcceptedReads;
-  /** A socket that came from another process, and what it is bound to. */
-  adopt(handle: net.Server, address: Address): SharedListener;
+  /** A listening socket that this process inherited as an open file, and what it is bound to. */
+  adopt(fd: number, address: Address): SharedListener;
 }
 
 const servers = new WeakMap<Listener, net.Server>();
 
-/** The server behind a listener of this process. Fails with an Error for any other. */
-export function serverOf(listener: Listener): net.Server {
-  const server = servers.get(listener);
-  if (server === undefined) throw new Error('a socket that is not of this process cannot be shared');
-  return server;
+/** The open file behind a listener of this process, for children that inherit it. Fails with an Error for any other, and where Node has none. */
+export function fdOf(listener: Listener): number {
+  const server = servers.get(listener) as unknown as { _handle?: { fd?: number } | null } | undefined;
+  const fd = server?._handle?.fd;
+  if (fd === undefined || fd < 0) throw new Error('this socket cannot be shared with another process');
+  return fd;
 }
 
 /** The system's TCP (without Nagle's delay) and Unix sockets (mode 0600). */
@@ -53,10 +54,10 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
       return acceptedReads;
     },
     listen: (address, accept) => bind(serverFor(address, accept), address),
-    adopt: (handle, address) => ({
+    adopt: (fd, address) => ({
       address,
       accept(accept) {
-        const server = serverFor(address, accept).listen(handle);
+        const server = serverFor(address, accept).listen({ fd });
         server.on('error', () => {});
         return { address, close: () => closeServer(server) };
       },

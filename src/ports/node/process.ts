@@ -4,6 +4,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { homedir, hostname, tmpdir } from 'node:os';
 import type { Child, ProcessPort, SpawnOptions } from '../../kernel/ports.ts';
 import { createNodeNetwork, type NodeNetwork } from './network.ts';
+import { nodeProfiler } from './profiler.ts';
 import { createWorkers } from './workers.ts';
 
 /** The system's processes. Children get a process group of their own, so that a signal reaches what they started too. */
@@ -19,6 +20,10 @@ export function createNodeProcess(network: NodeNetwork = createNodeNetwork()): P
     homeDirectory: homedir,
     temporaryDirectory: tmpdir,
     hostName: hostname,
+    loopTimes() {
+      const { idle, active } = performance.eventLoopUtilization();
+      return { idleMs: idle, activeMs: active };
+    },
     memoryBytes() {
       const { rss, heapUsed } = process.memoryUsage();
       return { rss, heapUsed };
@@ -27,6 +32,7 @@ export function createNodeProcess(network: NodeNetwork = createNodeNetwork()): P
       const { user, system } = process.cpuUsage();
       return user + system;
     },
+    profiler: nodeProfiler,
     spawn,
     alive,
     startTicks,

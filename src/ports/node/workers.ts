@@ -1,32 +1,25 @@
-import type { ChildProcess, SendHandle } from 'node:child_process';
-import type net from 'node:net';
-import type { Address, ForkOptions, LinkReceiver, ParentLink, SharedListener, WorkerProcess } from '../../kernel/ports.ts';
-import { serverOf, type NodeNetwork } from './network.ts';
+import type { ChildProcess } from 'node:child_process';
+import type { Address, ForkOptions, ParentLink, WorkerProcess } from '../../kernel/ports.ts';
+import { fdOf, type NodeNetwork } from './network.ts';
 
-/** A message as it goes over the link; the address tells what the socket that comes with it is bound to. */
-interface Parcel {
-  readonly message: unknown;
-  readonly address?: Address;
-}
+/** Tells a worker what the sockets are bound to that it inherits; they follow standard input, output, error and the link. */
+const socketsVariable = 'PROA_WORKER_SOCKETS';
+const firstSocketFd = 4;
 
 /** Processes of the same program that share sockets with this one, over Node's channel between parent and child. */
 export function createWorkers(network: NodeNetwork): { fork(options: ForkOptions): WorkerProcess; parent(): ParentLink | undefined } {
-  const open = (parcel: unknown, handle: unknown, received: LinkReceiver): void => {
-    const { message, address } = parcel as Parcel;
-    const shared: SharedListener | undefined =
-      address === undefined || handle === undefined ? undefined : network.adopt(handle as net.Server, address);
-    received(message, shared);
-  };
   return {
-    fork: (options) => forked(options, open),
+    fork: forked,
     parent() {
       if (process.send === undefined) return undefined;
+      const addresses = JSON.parse(process.env[socketsVariable] ?? '[]') as Address[];
       return {
+        sockets: addresses.map((address, i) => network.adopt(firstSocketFd + i, address)),
         send(message) {
-          if (process.connected) process.send?.({ message } satisfies Parcel, undefined, undefined, () => {});
+          if (process.connected) process.send?.(message, undefined, undefined, () => {});
         },
         listen(received, gone) {
-          process.on('message', (parcel, handle) => open(parcel, handle, received));
+          process.on('message', received);
           process.on('disconnect', gone);
         },
       };
@@ -34,15 +27,17 @@ export function createWorkers(network: NodeNetwork): { fork(options: ForkOptions
   };
 }
 
-type Open = (parcel: unknown, handle: unknown, received: LinkReceiver) => void;
-
-function forked(options: ForkOptions, open: Open): WorkerProcess {
+// Sockets are inherited, not sent over the link: a server that Node makes of one that was sent would accept at once, before anybody serves.
+function forked(options: ForkOptions): WorkerProcess {
   // Loaded on first use: a runtime without workers does not pay for the module.
   const { fork } = process.getBuiltinModule('node:child_process');
-  const child: ChildProcess = fork(process.argv[1] as string, [...options.args], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const child: ChildProcess = fork(process.argv[1] as string, [...options.args], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...options.listeners.map(fdOf)],
+    env: { ...process.env, [socketsVariable]: JSON.stringify(options.listeners.map(({ address }) => address)) },
+  });
   child.stdout?.on('data', (chunk: Buffer) => options.output('stdout', chunk));
   child.stderr?.on('data', (chunk: Buffer) => options.output('stderr', chunk));
-  child.on('message', (parcel, handle) => open(parcel, handle, options.received));
+  child.on('message', options.received);
   const exit = new Promise<Awaited<WorkerProcess['exit']>>((resolve) => {
     child.on('error', (error) => {
       if (child.pid === undefined) resolve({ code: undefined, signal: undefined, error });
@@ -53,11 +48,8 @@ function forked(options: ForkOptions, open: Open): WorkerProcess {
     pid: child.pid ?? 0,
     exit,
     kill: (signal) => void child.kill(signal),
-    send(message, listener) {
-      if (!child.connected) return;
-      const parcel: Parcel = listener === undefined ? { message } : { message, address: listener.address };
-      const handle: SendHandle | undefined = listener === undefined ? undefined : serverOf(listener);
-      child.send(parcel as object, handle, undefined, () => {});
+    send(message) {
+      if (child.connected) child.send(message as object, () => {});
     },
   };
 }
