@@ -71,16 +71,13 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   return {
     capabilities: engineCapabilities,
     transactionOperationsMax,
-    get({ key }) {
-      try {
-        const record = layout.record(key);
-        const entry = engine.peek?.(record);
-        const value = entry === undefined ? undefined : inlineValue(entry);
-        if (value !== undefined) return Promise.resolve(value);
-        return engine.get(record).then((found) => (found === undefined ? undefined : read(key, found)));
-      } catch (error) {
-        return Promise.reject(error as Error);
-      }
+    async get({ key }) {
+      const entry = await engine.get(layout.record(key));
+      return entry === undefined ? undefined : read(key, entry);
+    },
+    peek(key) {
+      const entry = engine.peek?.(layout.record(key));
+      return entry === undefined ? undefined : inlineValue(entry);
     },
     set,
     delete: remove,

@@ -20,6 +20,11 @@ export interface Dispatched {
   readonly error: ProaError | undefined;
 }
 
+/** Told once what became of a request, perhaps before the call that asked returns. A callback, because a promise more per request shows. */
+export interface DispatchedTo {
+  dispatched(result: Dispatched): void;
+}
+
 /** What every request of a listener is dispatched with. */
 export interface DispatchOptions {
   readonly blocks: Blocks;
@@ -38,32 +43,33 @@ export interface Dispatchable {
   readonly cancel: CancelScope;
 }
 
-/** Decodes, calls the block's service, encodes. Never rejects: every failure becomes its error document. */
-export function dispatch(options: DispatchOptions, request: Dispatchable, match: Match): Promise<Dispatched> {
+/** Decodes, calls the block's service, encodes. Every failure becomes its error document. */
+export function dispatch(options: DispatchOptions, request: Dispatchable, { match, to }: { match: Match; to: DispatchedTo }): void {
   const row = match.route as unknown as Row;
   let decoded: unknown;
   try {
     decoded = row.decode(new RoutedRequest(request, match, options.bodyBytesMax));
   } catch (thrown) {
-    return Promise.resolve(failed(row, request, thrown, undefined));
+    to.dispatched(failed(row, request, thrown, undefined));
+    return;
   }
   if (decoded instanceof Promise) {
-    return decoded.then(
-      (input: unknown) => run(options, row, request, input),
-      (thrown: unknown) => failed(row, request, thrown, undefined),
+    decoded.then(
+      (input: unknown) => run(options, row, request, { input, to }),
+      (thrown: unknown) => to.dispatched(failed(row, request, thrown, undefined)),
     );
-  }
-  return run(options, row, request, decoded);
+  } else run(options, row, request, { input: decoded, to });
 }
 
 type Row = Route<unknown, unknown>;
 
-function run(options: DispatchOptions, row: Row, request: Dispatchable, input: unknown): Promise<Dispatched> {
+function run(options: DispatchOptions, row: Row, request: Dispatchable, { input, to }: { input: unknown; to: DispatchedTo }): void {
   let deadlineMs: number;
   try {
     deadlineMs = deadlineOf(request.header(timeoutHeader), options.clock);
   } catch (thrown) {
-    return Promise.resolve(failed(row, request, thrown, undefined));
+    to.dispatched(failed(row, request, thrown, undefined));
+    return;
   }
   const call = createCall(row.operation, input, {
     caller: options.caller,
@@ -71,17 +77,19 @@ function run(options: DispatchOptions, row: Row, request: Dispatchable, input: u
     deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
-  return row
+  row
     .service(options.blocks)(call)
     .then(
-      (output): Dispatched => {
+      (output) => {
+        let result: Dispatched;
         try {
-          return { reply: row.encode(output, input), call, error: undefined };
+          result = { reply: row.encode(output, input), call, error: undefined };
         } catch (thrown) {
-          return failed(row, request, thrown, call);
+          result = failed(row, request, thrown, call);
         }
+        to.dispatched(result);
       },
-      (thrown: unknown) => failed(row, request, thrown, call),
+      (thrown: unknown) => to.dispatched(failed(row, request, thrown, call)),
     );
 }
 

@@ -96,7 +96,6 @@ class SeatedEngine implements SharedEngine {
         const result = await seat.engine.commit(id === undefined ? kept : { ...kept, id });
         if (result.status !== 'unknown') return result;
         unknown = result;
-        // A full disk: this owner lives, reads on, and writes again when there is room; any other would meet the same disk.
         if (isReadOnly(result.cause)) return result;
         if (id !== undefined) throw lostSeat(result.cause);
         seat.doubt(result.cause);
