@@ -10,6 +10,7 @@ import { createEngineStore } from '../src/drivers/state-engine/engine-store.ts';
 import { createHttpChannel } from '../src/fronts/app/http-channel.ts';
 import { apiRoutes } from '../src/fronts/http/routes/all.ts';
 import { serveHttpFront } from '../src/fronts/http/server.ts';
+import { EndpointGroup } from '../src/mesh/balance/endpoint-group.ts';
 import { createGovern } from '../src/host/govern.ts';
 import { createHttpClient } from '../src/host/http-client.ts';
 import { createPeerTransport, type LocalApp, type Machine } from '../src/host/machine.ts';
@@ -130,14 +131,23 @@ async function codec(): ReturnType<typeof measure> {
 }
 
 const metrics = createMetricsRegistry({ app_id: 'bench' });
-const tracer = createTracer({ clock: ports.clock, random: ports.random, samplingRate: 0.01, export() {} });
-const govern = createGovern({
+const tracer = createTracer({
   clock: ports.clock,
   random: ports.random,
+  samplingRate: 0.01,
+  export() {},
+});
+const govern = createGovern({
+  clock: ports.clock,
   metrics,
+  random: ports.random,
+  process: ports.process,
+  http: { request: () => Promise.reject(new Error('not used here')), close: () => Promise.resolve() },
+  log: silentLogger,
+  invoke: () => Promise.reject(new Error('not used here')),
+  book: new PolicyBook(),
   namespace: '',
   accessControl: () => undefined,
-  book: new PolicyBook(),
 });
 const context = { ports, log: silentLogger, metrics, appId: 'bench', namespace: '', govern };
 const caller = { appId: 'bench', namespace: '' };
@@ -181,6 +191,7 @@ async function invoke(): ReturnType<typeof measure> {
       onChange: () => () => {},
       close: () => Promise.resolve(),
     },
+    balance: (appId) => new EndpointGroup({ clock: ports.clock, random: ports.random, appId, zone: '' }),
     peers: createPeerTransport(machine),
     external: { send: () => Promise.reject(new Error('none')) },
     channel: () => channel,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { directory, measured } from './harness.mjs';
 
 export async function run() {
-  const { stack, front } = await measured('bench/stack-subject.ts', 0);
+  const { stack, calling, called, front } = await measured('bench/stack-subject.ts', 0);
   const { wrapUs, scanUs, publishUs } = await measured('bench/publish-subject.ts', 0);
   const path = async (kind, ...fresh) =>
     (await measured('bench/path-subject.ts', 0, [kind, join(directory, `path-${kind}${fresh.length}`), ...fresh])).us;
@@ -11,6 +11,8 @@ export async function run() {
     conditions: 'one core; metrics on, traces propagated, 1 % sampled; events of 379 bytes, 64 publishers, memory engine',
     figures: [
       { name: 'default stack of an invocation (µs)', value: stack, atMost: 2 },
+      { name: 'stack with every policy class, calling side (µs)', value: calling, atMost: 5 },
+      { name: 'stack with every policy class, called side (µs)', value: called, atMost: 5 },
       { name: 'HTTP front and invocation block, sockets and codec left out (µs)', value: front },
       { name: 'codec as a proxy, without the kernel (µs)', value: await path('codec') },
       { name: 'the same when no head repeats another (µs)', value: await path('codec', 'fresh') },

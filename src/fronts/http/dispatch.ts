@@ -1,4 +1,4 @@
-import { collect, emptyBody, BodyTooLarge, type Body } from '../../kernel/body.ts';
+import { collectSoon, emptyBody, BodyTooLarge, type Body } from '../../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../../kernel/call.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
@@ -10,7 +10,7 @@ import type { Blocks } from '../../blocks/runtime/index.ts';
 import { errorReply } from './error-reply.ts';
 import { Query } from './query.ts';
 import type { Reply } from './reply.ts';
-import type { Route, RouteRequest } from './route.ts';
+import { whenRead, type Route, type RouteRequest } from './route.ts';
 import type { Match } from './router.ts';
 
 /** What became of it: the reply, the call (still to be ended by whoever writes the reply), and the error behind the reply. */
@@ -121,18 +121,28 @@ class RoutedRequest implements RouteRequest {
     return this.#request.header(name);
   }
 
-  async bytes(): Promise<Uint8Array> {
-    if (this.body === emptyBody) return new Uint8Array(0);
+  bytes(): Uint8Array | Promise<Uint8Array> {
+    if (this.body === emptyBody) return noBytes;
     try {
-      return await collect(this.body, this.#bodyBytesMax);
+      const read = collectSoon(this.body, this.#bodyBytesMax);
+      return read instanceof Promise ? read.catch(unreadable) : read;
     } catch (thrown) {
-      const detail = thrown instanceof BodyTooLarge ? `the body is larger than ${thrown.bytesMax} bytes (--max-body-size)` : String(thrown);
-      throw new ProaError('body-read', `failed to read request body: ${detail}`, { cause: thrown });
+      return unreadable(thrown);
     }
   }
 
-  async text(): Promise<string> {
-    const read = await this.bytes();
-    return Buffer.from(read.buffer, read.byteOffset, read.byteLength).toString('utf8');
+  text(): string | Promise<string> {
+    return whenRead(this.bytes(), utf8);
   }
+}
+
+const noBytes = new Uint8Array(0);
+
+function utf8(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
+
+function unreadable(thrown: unknown): never {
+  const detail = thrown instanceof BodyTooLarge ? `the body is larger than ${thrown.bytesMax} bytes (--max-body-size)` : String(thrown);
+  throw new ProaError('body-read', `failed to read request body: ${detail}`, { cause: thrown });
 }
