@@ -3,6 +3,7 @@ import { metadataRoutes, healthRoutes } from '../fronts/http/routes/runtime.ts';
 import { createPipeline, type Pipeline } from '../fronts/http/pipeline.ts';
 import { apiRoutes, allowedRoutes } from '../fronts/http/routes/all.ts';
 import { serveHttpFront, type HttpFrontOptions } from '../fronts/http/server.ts';
+import { wheelClock } from '../kernel/timer-wheel.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
@@ -62,7 +63,12 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   const telemetry = await createAppTelemetry({ ...options, configuration: options.resources.configuration });
   owner.own('telemetry', () => telemetry.close());
   try {
-    const runtime = await createAppRuntime({ ...options, metrics: telemetry.metrics, tracer: telemetry.tracer });
+    const runtime = await createAppRuntime({
+      ...options,
+      callClock: wheelClock(ports.clock),
+      metrics: telemetry.metrics,
+      tracer: telemetry.tracer,
+    });
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
     const instance = `${spec.id}-${ports.random.uuid()}`;
     machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
