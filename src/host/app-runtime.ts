@@ -89,6 +89,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       random: ports.random,
       process: ports.process,
       http: options.machine.outbound,
+      engine: options.machine.engine,
       log: log.scoped('proa.policy'),
       invoke: (call) => invokeApp(call),
       book,
