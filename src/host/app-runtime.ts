@@ -16,6 +16,7 @@ import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
+import { labelNames, metricNames } from '../kernel/names.ts';
 import type { Clock, Ports } from '../kernel/ports.ts';
 import { createSecret, reveal } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
@@ -74,6 +75,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   const { ports, log, metrics, spec, resources } = options;
   const owner = new Owner(ports.clock);
   const book = new PolicyBook(resources.policies);
+  for (const { name } of resources.resiliencies)
+    metrics.counter(metricNames.resiliencyLoaded, { [labelNames.name]: name, [labelNames.namespace]: spec.namespace }).add(1);
   let channel: AppChannel | undefined;
   // The block needs the stacks first.
   let invokeApp: Blocks['invoke']['call'];
