@@ -106,28 +106,10 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
   if (error !== undefined) throw error;
   const book = new PolicyBook(loaded.policies);
   const target: Target = { block: 'invoke', name: 'orders', operation: 'call', direction: 'outbound', ...options.target };
-  const parts: GovernOptions = {
-    clock,
-    random: randomOf(options.drawn ?? [0.5]),
-    metrics: noMetrics,
-    namespace: '',
-    process: { loopTimes: () => loop },
-    engine: options.engine ?? noEngine,
-    http: options.http ?? {
-      request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
-      close: () => Promise.resolve(),
-    },
-    log: { ...silentLogger, warn: (message, fields) => note(`warning: ${message}: ${String(fields?.['why'])}`) },
-    invoke: (call) => {
-      options.invoked?.(call);
-      return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
-    },
-    accessControl: () => undefined,
-    book,
-  };
   const loop = { idleMs: 0, activeMs: 0 };
   const lines: string[] = [];
   const note = (text: string): void => void lines.push(`${String(Math.round(clock.mono())).padStart(6)} ${text}`);
+  const parts = partsOf(options, { clock, book, loop, note });
   let attempts = 0;
   const service = createGovern(parts)<InvokeRequest, InvokeResponse>(target, (call) => {
     const number = ++attempts;
@@ -151,19 +133,7 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
         ...(given.priority !== undefined && { priority: given.priority }),
         ...(given.deadlineMs !== undefined && { deadlineMs: clock.mono() + given.deadlineMs }),
       });
-      const done = service(call).then(
-        (answer) => {
-          note(`${name}: ${answer.status}`);
-          call.end.fire({ ok: answer.status < 500, status: answer.status });
-          return String(answer.status);
-        },
-        (thrown: unknown) => {
-          const error = ProaError.from(thrown);
-          note(`${name}: ${error.code}`);
-          call.end.fire({ ok: false, error });
-          return error.code;
-        },
-      );
+      const done = ending(call, service(call), (text) => note(`${name}: ${text}`));
       return { done, cancel: () => scope.cancel(new ProaError('cancelled', 'the caller gave up')) };
     },
     async answer(given = {}) {
@@ -187,6 +157,52 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
     },
     transcript: () => lines.join('\n'),
   };
+}
+
+interface Surroundings {
+  readonly clock: FakeClock;
+  readonly book: PolicyBook;
+  readonly loop: { readonly idleMs: number; readonly activeMs: number };
+  readonly note: (text: string) => void;
+}
+
+function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surroundings): GovernOptions {
+  return {
+    clock,
+    random: randomOf(options.drawn ?? [0.5]),
+    metrics: noMetrics,
+    namespace: '',
+    process: { loopTimes: () => loop },
+    engine: options.engine ?? noEngine,
+    http: options.http ?? {
+      request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
+      close: () => Promise.resolve(),
+    },
+    log: { ...silentLogger, warn: (message, fields) => note(`warning: ${message}: ${String(fields?.['why'])}`) },
+    invoke: (call) => {
+      options.invoked?.(call);
+      return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
+    },
+    accessControl: () => undefined,
+    book,
+  };
+}
+
+/** Ends a call as whoever made it would, and tells how it ended. */
+function ending(call: Call<InvokeRequest>, answer: Promise<InvokeResponse>, tell: (text: string) => void): Promise<string> {
+  return answer.then(
+    ({ status }) => {
+      tell(String(status));
+      call.end.fire({ ok: status < 500, status });
+      return String(status);
+    },
+    (thrown: unknown) => {
+      const error = ProaError.from(thrown);
+      tell(error.code);
+      call.end.fire({ ok: false, error });
+      return error.code;
+    },
+  );
 }
 
 function requestOf({ method = 'GET', path = 'x', headers = [], body = emptyBody }: CallOptions): InvokeRequest {
