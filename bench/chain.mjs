@@ -181,7 +181,10 @@ async function openLoop(url, perSecond, durationMs) {
   await new Promise((resolve) => {
     const tick = () => {
       const nowUs = Number(process.hrtime.bigint()) / 1000 - startUs;
-      if (nowUs >= durationMs * 1000) return void resolve();
+      if (nowUs >= durationMs * 1000) {
+        resolve();
+        return;
+      }
       if (sent * stepUs <= nowUs) send(startUs + sent++ * stepUs);
       setImmediate(tick);
     };

@@ -1,5 +1,6 @@
 // The default stack of an invocation without any socket: everything between the parsed request and the app channel, and back.
 import { createAnswerer } from '../src/fronts/http/answer.ts';
+import type { Dispatched } from '../src/fronts/http/dispatch.ts';
 import { createRouter } from '../src/fronts/http/router.ts';
 import { apiRoutes } from '../src/fronts/http/routes/all.ts';
 import { createFrontMetrics } from '../src/fronts/http/front-metrics.ts';
@@ -128,10 +129,10 @@ async function wholeFront(count: number): Promise<void> {
     const started = ports.clock.mono();
     const match = router.match('GET', path);
     const cancel = new CancelScope();
-    const dispatched = await answerer(
-      { method: 'GET', path, query: '', headers, header: () => undefined, body: emptyBody, trace: span.trace, cancel },
-      match,
-    );
+    const dispatched = await new Promise<Dispatched>((resolve) => {
+      const request = { method: 'GET', path, query: '', headers, header: () => undefined, body: emptyBody, trace: span.trace, cancel };
+      answerer(request, match, { dispatched: resolve });
+    });
     dispatched.call?.end.fire({ ok: true, status: 200 });
     span.end(true, 200);
     frontMetrics.record({ method: 'GET', path, status: 200, tookMs: ports.clock.mono() - started, requestBytes: 0, responseBytes: 0 });

@@ -11,6 +11,7 @@ import type { Address, Ports } from '../kernel/ports.ts';
 import { createSecret, type Secret } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { serveHttp1 } from '../wire/http1/server.ts';
+import { http2Codec } from '../wire/http2/codec-setting.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { followApp, type AppLifecycle } from './app-lifecycle.ts';
 import { openAppChannel } from './app-channels.ts';
@@ -198,6 +199,8 @@ async function openFronts(
   owner: Owner,
 ): Promise<{ httpPort: number; grpcPort: number }> {
   const { spec, ports, log } = options;
+  // A mistake in the setting is told now, not to the first caller.
+  http2Codec(ports.process);
   const configuration = options.resources.configuration;
   const apiTokens = tokensOf(ports.process.env('DAPR_API_TOKEN'));
   refuseOpenWithoutToken(spec.listenAddresses, apiTokens);
