@@ -34,12 +34,14 @@ export interface Mesh {
 }
 
 const handshakeTimeoutMs = 5_000;
+const readBufferBytes = 64 * 1024;
 
 /** Opens an app's identity. Fails with `identity.unavailable`, or `config.invalid` when its files cannot be used. */
 export async function openMesh(options: MeshOptions): Promise<Mesh> {
   const { ports, identity } = options;
   const log = options.log.scoped('proa.mesh');
   const source = await openSource({ ...options, log });
+  const readBuffer = Buffer.allocUnsafeSlow(readBufferBytes);
   const networks = new Set<MutualTlsNetwork<AppIdentity>>();
   source.onChange(() => networks.forEach((network) => network.renewed()));
   const networkTo = (app?: Pick<AppIdentity, 'namespace' | 'appId'>): MutualTlsNetwork<AppIdentity> => {
@@ -57,6 +59,7 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
       refusal: (reason) => goawayBytes('identity', reason),
       onRefused: (remote, reason) => log.warn('a connection between runtimes was refused', { remote, reason }),
       handshakeTimeoutMs,
+      readBuffer,
     });
     networks.add(network);
     return network;
