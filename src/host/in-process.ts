@@ -101,7 +101,20 @@ async function open(options: Complete, owner: Owner) {
   const machine = await openMachine(options, owner);
   const metrics = createMetricsRegistry({ app_id: appId });
   const shutdown = (): void => {};
-  const runtime = await createAppRuntime({ ports, log, metrics, tracer: noTracer, spec, machine, drivers, resources, version, shutdown });
+  const runtime = await createAppRuntime({
+    // A wheel would let the process end while a call waits.
+    callClock: ports.clock,
+    ports,
+    log,
+    metrics,
+    tracer: noTracer,
+    spec,
+    machine,
+    drivers,
+    resources,
+    version,
+    shutdown,
+  });
   owner.own('runtime', () => runtime.close(graceMs), 2 * graceMs);
   return { blocks: runtime.blocks, caller: { appId, namespace } };
 }
