@@ -22,7 +22,7 @@ module.exports = {
     only('fronts', '^src/fronts/(http|grpc|app)/', ['^src/(kernel|wire|gen|fronts)/', '^src/blocks/[^/]+/index\\.ts$'], 'fronts translate'),
     only('front-admin', '^src/fronts/admin/', ['^src/(kernel|wire|gen|fronts|contracts|telemetry|mesh)/', '^src/blocks/[^/]+/index\\.ts$'], 'the admin front sees more'),
     only('sdk', to('sdk'), ['^src/(kernel|sdk|wire|gen)/', '^src/blocks/[^/]+/index\\.ts$'], 'the SDK'),
-    { name: 'host-is-the-root', comment: 'only cli, the root index and the simulator import host', severity: 'error', from: { path: '^src/', pathNot: ['^src/(host|cli)/', '^src/index\\.ts$', '^src/testing/simulator', '\\.test\\.ts$'] }, to: { path: '^src/host/' } },
+    { name: 'host-is-the-root', comment: 'only cli, the root index and the simulator import host', severity: 'error', from: { path: '^src/', pathNot: ['^src/(host|cli)/', '^src/(index|sdk)\\.ts$', '^src/testing/simulator', '\\.test\\.ts$'] }, to: { path: '^src/host/' } },
     only('cli', to('cli'), ['^src/(kernel|host|sdk|wire|cli|ports)/'], 'cli imports host, sdk, wire'),
     only('testing', '^src/testing/(?!simulator)', ['^src/(kernel|contracts|testing)/'], 'testing imports kernel and contracts'),
     { name: 'testing-not-shipped-inside', severity: 'error', from: { path: '^src/', pathNot: ['^src/testing/', '\\.test\\.ts$'] }, to: { path: '^src/testing/' } },

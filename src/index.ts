@@ -3,7 +3,7 @@
  * nothing of this: they talk to their runtime over HTTP or gRPC, with any of Dapr's SDKs.
  */
 export { createRuntime } from './host/in-process.ts';
-export type { ReceivedEvent, Runtime, RuntimeOptions } from './host/in-process.ts';
+export type { Runtime, RuntimeOptions } from './host/in-process.ts';
 export { startHost } from './host/index.ts';
 export type { AppProtocol, AppSpec, HostEvent, HostOptions, HostSettings, RunningApp, RunningHost, StartHost } from './host/index.ts';
 export { nodePorts } from './ports/node/index.ts';

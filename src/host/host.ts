@@ -3,7 +3,6 @@ import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Address, Ports } from '../kernel/ports.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import { createHttpClient } from './http-client.ts';
@@ -18,7 +17,7 @@ import { appendTo } from './log-file.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
-import { listenLazily } from './lazy-listener.ts';
+import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
 
@@ -66,7 +65,7 @@ class Host implements RunningHost {
     const loaded = await this.#loadAll();
     await this.#openProfiles();
     const machine = await this.#openMachine();
-    const socket = await this.#openSocket(machine);
+    const socket = await openPeerSocket(this.#options.ports, machine, this.#owner);
     for (const [i, spec] of this.#options.apps.entries()) {
       const app = new HostedApp({
         ...this.#options,
@@ -174,24 +173,6 @@ class Host implements RunningHost {
     return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
   }
 
-  /** The socket of this machine: whoever can open it is of the same user, and believed. */
-  async #openSocket(machine: Machine): Promise<Address> {
-    const { ports } = this.#options;
-    const { clock } = ports;
-    const id = `${ports.process.pid}-${ports.random.u32().toString(36)}`;
-    // Short, because a socket's path has at most 107 bytes; private, because whoever can connect is believed.
-    const directory = `${ports.process.temporaryDirectory()}/proa-peers-${await userName(ports)}`;
-    await ports.disk.makeDirectory(directory, 0o700);
-    const address = { path: `${directory}/${id}.mux` };
-    const server = await listenLazily(ports.network, address, async () => {
-      const [{ createMuxAcceptor }, calls] = [await import('../wire/mux/server.ts'), await import('./peers/serve-calls.ts')];
-      const handler = calls.serveCalls(clock, calls.arrivalsOfMachine(machine));
-      return createMuxAcceptor({ clock, identify: () => undefined, handler });
-    });
-    this.#owner.own('peers', () => server.drain());
-    return address;
-  }
-
   // A sidecar's log is its standard output (or a file); `run` prints the lines of many apps itself.
   #writer(appId: string): (line: string) => void {
     const { ports, shared, events } = this.#options;
@@ -213,10 +194,4 @@ class Host implements RunningHost {
       write: this.#writer(appId),
     });
   }
-}
-
-function userName(ports: Ports): Promise<string> {
-  return Promise.resolve(
-    (ports.process.env('USER') ?? ports.process.env('LOGNAME') ?? 'me').replace(/[^A-Za-z0-9_-]/g, '').slice(0, 24) || 'me',
-  );
 }

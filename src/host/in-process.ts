@@ -1,97 +1,97 @@
-import type { AppEvent, InvokeRequest } from '../contracts/app-channel.ts';
 import { noTracer } from '../contracts/tracer.ts';
 import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
-import { bytesBody, collect, emptyBody } from '../kernel/body.ts';
-import { createCall, type Call } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { Owner } from '../kernel/lifecycle.ts';
 import { limits } from '../kernel/limits.ts';
 import { silentLogger, type Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
-import type { Service } from '../kernel/service.ts';
 import { nodePorts } from '../ports/node/index.ts';
+import type { App } from '../sdk/app.ts';
+import { createClient, type Client } from '../sdk/client.ts';
+import type { Operations } from '../sdk/operations.ts';
+import { createLogger } from '../telemetry/log-lines.ts';
 import { createMetricsRegistry } from '../telemetry/metrics-registry.ts';
-import { createAppRuntime } from './app-runtime.ts';
+import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { loadResources } from './config/load-resources.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
+import { createFunctionChannel } from './function-channel.ts';
 import type { AppSpec } from './host-api.ts';
 import { createHttpClient } from './http-client.ts';
+import { createInProcessOperations } from './in-process-operations.ts';
 import { outboundOf } from './outbound-client.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
+import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
+import { placementOf } from './placement.ts';
 import { version } from './version.ts';
 
 export interface RuntimeOptions {
   readonly appId: string;
-  /** Where the engine keeps its data; runtimes and hosts of one user that name the same directory share it. */
+  /** Where the engine keeps its data; runtimes and hosts of one user that name the same directory share it, and their apps can call each other. */
   readonly dataDirectory: string;
+  /** The app's handlers; without them the runtime only calls. */
+  readonly app?: App;
   /** `postgres://user:password@host/database`: the database that keeps what embedded components store; absent: the engine in `dataDirectory`. */
   readonly database?: string;
   /** Folders of component files. Kinds that they leave out get the embedded components `statestore`, `pubsub`, `lockstore`, `secretstore`. */
   readonly resources?: readonly string[];
+  /** Configuration files, overlaid in order. */
+  readonly configurations?: readonly string[];
   readonly namespace?: string;
   readonly log?: Logger;
   readonly ports?: Ports;
 }
 
-/** A CloudEvent as subscribers see it; `data` is JSON when its content type says so. */
-export interface ReceivedEvent {
-  readonly id: string;
-  readonly topic: string;
-  readonly data: unknown;
-}
-
-/**
- * The building blocks of one app as functions in its own process: no sockets, no listeners. Values are JSON. Failures are `ProaError`s with a code
- * of the catalogue. Other apps of the machine can be called from here, but not call in: that takes `proa run`.
- */
-export interface Runtime {
-  /** Undefined: there is no such key. */
-  getState(store: string, key: string): Promise<{ readonly value: unknown; readonly etag: string } | undefined>;
-  /** With an etag the write fails with `state.save-etag-mismatch` when somebody has written since. */
-  setState(store: string, key: string, item: { readonly value: unknown; readonly etag?: string }): Promise<void>;
-  deleteState(store: string, key: string): Promise<void>;
-  /** Resolves when the broker has the event durably. */
-  publish(pubsub: string, topic: string, data: unknown): Promise<void>;
-  /** A handler that fails gets the event again. The answer ends the subscription, waiting for events under way. */
-  subscribe(pubsub: string, topic: string, handler: (event: ReceivedEvent) => Promise<void> | void): Promise<() => Promise<void>>;
-  /** POST with `data` as JSON, GET without. */
-  invoke(appId: string, method: string, data?: unknown): Promise<{ readonly status: number; readonly body: unknown }>;
-  getSecret(store: string, name: string): Promise<Readonly<Record<string, string>> | undefined>;
-  /** False: somebody else holds it. */
-  tryLock(store: string, lock: { readonly resourceId: string; readonly owner: string; readonly expirySeconds: number }): Promise<boolean>;
-  /** False: it was not held by that owner. */
-  unlock(store: string, lock: { readonly resourceId: string; readonly owner: string }): Promise<boolean>;
-  close(): Promise<void>;
-}
+/** The building blocks of one app as functions in its own process. `close` ends the runtime: it takes nothing new and lets what runs finish. */
+export type Runtime = Client;
 
 const graceMs = 5_000;
-const noMetadata: Readonly<Record<string, string>> = {};
 
 /** Opens the runtime of one app in this process. Fails with `config.invalid` and every problem of the files; leaves nothing open then. */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const ports = options.ports ?? nodePorts();
-  const owner = new Owner(ports.clock);
+  const operations = await openRuntime({ ...options, ports, log: options.log ?? silentLogger });
+  return createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations });
+}
+
+/** The same for `serve` of the SDK; warnings go to standard error. */
+export function openInProcess(options: Omit<RuntimeOptions, 'log' | 'ports'> & { readonly ports: Ports }): Promise<Operations> {
+  const { ports, appId } = options;
+  const log = createLogger({
+    clock: ports.clock,
+    format: 'human',
+    embedded: true,
+    level: 'warning',
+    appId,
+    instance: ports.process.hostName(),
+    version,
+    write: (line) => ports.process.writeErr(line),
+  });
+  return openRuntime({ ...options, log });
+}
+
+type Complete = RuntimeOptions & Required<Pick<RuntimeOptions, 'ports' | 'log'>>;
+
+async function openRuntime(options: Complete): Promise<Operations> {
+  const owner = new Owner(options.ports.clock);
   try {
-    const opened = await open({ ...options, ports, log: options.log ?? silentLogger, namespace: options.namespace ?? 'default' }, owner);
-    return functionsOver(opened, owner);
+    return await open(options, owner);
   } catch (error) {
     await owner.close();
     throw error;
   }
 }
 
-type Complete = RuntimeOptions & Required<Pick<RuntimeOptions, 'ports' | 'log' | 'namespace'>>;
-
-async function open(options: Complete, owner: Owner) {
-  const { ports, log, appId, namespace } = options;
-  const spec = specOf(options);
+async function open(options: Complete, owner: Owner): Promise<Operations> {
+  const { ports, log, appId, namespace = 'default' } = options;
+  const spec = specOf(options, namespace);
   const drivers = await findDrivers(ports, log);
   const resources = await loadResources({
     disk: ports.disk,
     paths: spec.resourcePaths,
+    configPaths: spec.configPaths,
     appId,
     namespace,
     drivers,
@@ -99,6 +99,7 @@ async function open(options: Complete, owner: Owner) {
   });
   if (hasErrors(resources.problems)) throw new ProaError('config.invalid', resources.problems.map(renderProblem).join('\n\n'));
   const machine = await openMachine(options, owner);
+  machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public');
   const metrics = createMetricsRegistry({ app_id: appId });
   const shutdown = (): void => {};
   const runtime = await createAppRuntime({
@@ -116,7 +117,34 @@ async function open(options: Complete, owner: Owner) {
     shutdown,
   });
   owner.own('runtime', () => runtime.close(graceMs), 2 * graceMs);
-  return { blocks: runtime.blocks, caller: { appId, namespace } };
+  if (options.app !== undefined) await host(options.app, { ports, spec, machine, runtime, owner });
+  return createInProcessOperations(runtime.blocks, { appId, namespace }, async () => {
+    await owner.close();
+  });
+}
+
+interface Hosting {
+  readonly ports: Ports;
+  readonly spec: AppSpec;
+  readonly machine: Machine;
+  readonly runtime: AppRuntime;
+  readonly owner: Owner;
+}
+
+// Others reach the handlers as they reach the apps of any runtime: by a call in this process, or over the peer socket. There is no hop between.
+async function host(app: App, { ports, spec, machine, runtime, owner }: Hosting): Promise<void> {
+  const local = await openPeerSocket(ports, machine, owner);
+  const instance = `${spec.id}-${ports.random.uuid()}`;
+  machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
+  owner.own('local calls', () => void machine.local.delete(instance));
+  runtime.setChannel(createFunctionChannel(app));
+  runtime.state.appReady = true;
+  runtime.state.listening = true;
+  await runtime.blocks.pubsub.start();
+  await runtime.blocks.bindings.start();
+  owner.own('deliveries', () => runtime.blocks.pubsub.pause(graceMs), 2 * graceMs);
+  const identity = { appId: spec.id, namespace: spec.namespace, instance };
+  owner.own('registry', await runtime.registry.announce({ ...identity, local, ...placementOf(ports.process) }));
 }
 
 async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory' | 'database'>, owner: Owner): Promise<Machine> {
@@ -132,7 +160,7 @@ async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory
   return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
 }
 
-function specOf({ appId, namespace, resources }: Complete): AppSpec {
+function specOf({ appId, resources, configurations }: Complete, namespace: string): AppSpec {
   return {
     id: appId,
     namespace,
@@ -150,98 +178,10 @@ function specOf({ appId, namespace, resources }: Complete): AppSpec {
     bodyBytesMax: limits.bodyBytes,
     headerBytesMax: limits.headerBytes,
     resourcePaths: resources ?? [],
-    configPaths: [],
+    configPaths: configurations ?? [],
     defaults: 'missing-kinds',
     reconcileMs: 60_000,
     mtls: false,
     controlPlaneTrustDomain: 'localhost',
   };
-}
-
-function functionsOver({ blocks, caller }: Awaited<ReturnType<typeof open>>, owner: Owner): Runtime {
-  // One call from start to end.
-  const ask = async <In, Out>(service: Service<In, Out>, operation: readonly [block: string, name: string], input: In): Promise<Out> => {
-    const call = createCall({ block: operation[0], name: operation[1], idempotent: false }, input, { caller });
-    try {
-      const output = await service(call);
-      const status = (output as { readonly status?: number } | undefined)?.status;
-      call.end.fire(typeof status === 'number' ? { ok: status < 500, status } : { ok: true });
-      return output;
-    } catch (error) {
-      call.end.fire({ ok: false, error });
-      throw error;
-    }
-  };
-  const metadata = noMetadata;
-  return {
-    async getState(store, key) {
-      const found = await ask(blocks.state.get, ['state', 'get'], { store, key, metadata });
-      return found === undefined ? undefined : { value: parsed(found.data), etag: found.etag };
-    },
-    setState: (store, key, { value, etag }) =>
-      ask(blocks.state.save, ['state', 'set'], {
-        store,
-        items: [
-          { key, value: json(value), metadata, ...(etag !== undefined && { etag, options: { concurrency: 'first-write' as const } }) },
-        ],
-      }),
-    deleteState: (store, key) => ask(blocks.state.delete, ['state', 'delete'], { store, item: { key, metadata } }),
-    publish: (pubsub, topic, data) =>
-      ask(blocks.pubsub.publish, ['pubsub', 'publish'], { pubsub, topic, data: json(data), contentType: 'application/json', metadata }),
-    async subscribe(pubsub, topic, handler) {
-      const spec = { pubsub, topic, metadata, rules: [], defaultPath: '/', kind: 'STREAMING' } as const;
-      const end = await blocks.pubsub.subscribeStream(spec, { event: (call) => deliver(call, handler) });
-      return () => end(graceMs);
-    },
-    async invoke(appId, method, data) {
-      return readAnswer(await ask(blocks.invoke.call, ['invoke', 'call'], requestOf({ appId, namespace: caller.namespace }, method, data)));
-    },
-    getSecret: (store, name) => ask(blocks.secrets.get, ['secrets', 'get'], { store, name, metadata }),
-    async tryLock(store, { resourceId, owner: lockOwner, expirySeconds }) {
-      return (await ask(blocks.lock.tryLock, ['lock', 'try_lock'], { store, resourceId, lockOwner, expirySeconds })).success;
-    },
-    async unlock(store, { resourceId, owner: lockOwner }) {
-      return (await ask(blocks.lock.unlock, ['lock', 'unlock'], { store, resourceId, lockOwner })) === 0;
-    },
-    async close() {
-      await owner.close();
-    },
-  };
-}
-
-async function deliver({ input }: Call<AppEvent>, handler: (event: ReceivedEvent) => Promise<void> | void) {
-  const event = parsed(input.cloudEvent) as { readonly id: string; readonly data?: unknown };
-  try {
-    await handler({ id: event.id, topic: input.topic, data: event.data });
-    return { status: 'success' } as const;
-  } catch (error) {
-    return { status: 'retry', error: String(error) } as const;
-  }
-}
-
-function requestOf(target: Pick<InvokeRequest, 'appId' | 'namespace'>, method: string, data: unknown): InvokeRequest {
-  const [path = '', query = ''] = method.replace(/^\/+/, '').split('?', 2);
-  const body = data === undefined ? emptyBody : bytesBody(json(data));
-  const headers = data === undefined ? [] : ['content-type', 'application/json'];
-  return { ...target, httpMethod: data === undefined ? 'GET' : 'POST', path, query, headers, body, replayable: true };
-}
-
-async function readAnswer({ status, body }: { readonly status: number; readonly body: InvokeRequest['body'] }) {
-  return { status, body: parsed(await collect(body, limits.bodyBytes)) };
-}
-
-function json(value: unknown): Uint8Array {
-  // Of what JSON does not know, nothing is left.
-  return Buffer.from((JSON.stringify(value) as string | undefined) ?? '', 'utf8');
-}
-
-// What is no JSON stays text.
-function parsed(bytes: Uint8Array): unknown {
-  if (bytes.length === 0) return undefined;
-  const text = new TextDecoder().decode(bytes);
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
-  }
 }

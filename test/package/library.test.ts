@@ -47,6 +47,8 @@ describe('the package', () => {
       'dist/bin/proa.cjs',
       'dist/index.js',
       'dist/index.d.ts',
+      'dist/sdk.js',
+      'dist/sdk.d.ts',
       'dist/testing/index.d.ts',
       'dist/demo/proa.yaml',
       'LICENSE',
@@ -65,8 +67,8 @@ describe('the package', () => {
       join(place, 'use.mjs'),
       `import { createRuntime, version } from 'proa';
        const runtime = await createRuntime({ appId: 'a', dataDirectory: './data' });
-       await runtime.setState('statestore', 'k', { value: 1 });
-       console.log(version, (await runtime.getState('statestore', 'k')).value);
+       await runtime.state.set('statestore', 'k', 1);
+       console.log(version, (await runtime.state.get('statestore', 'k')).value);
        await runtime.close();`,
     );
     const used = spawnSync(process.execPath, ['use.mjs'], { cwd: place, encoding: 'utf8' });

@@ -13,13 +13,14 @@ import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
+import { problemText, problemType } from '../../kernel/problem.ts';
 import { grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { codecOf, createGrpcClient, type GrpcClient, type MethodCodec } from '../../wire/grpc/client.ts';
 import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
 import { methodPath } from '../../wire/grpc/method.ts';
-import { remoteStatusOf } from '../../wire/grpc/status.ts';
+import { ownCode, remoteStatusOf } from '../../wire/grpc/status.ts';
 import { http2Transport } from '../../wire/http2/transport.ts';
 import { decodeInvokeResponse, encodeInvokeRequest } from '../grpc/hot-messages.ts';
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
@@ -225,6 +226,8 @@ async function invoke(client: GrpcClient, call: Call<InvokeRequest>, token: read
     if (status === undefined || status.code === 'OK') throw thrown;
     // The app answered with an error: over HTTP its status is mapped and the body is the gRPC status as JSON (Dapr reference 6.5).
     const code = grpcNumber(status.code);
+    const problem = ownCode(status) === undefined ? undefined : problemAnswer(ProaError.from(thrown), withoutType(headers));
+    if (problem !== undefined) return { ...problem, grpc: { code, message: status.message } };
     const body = Buffer.from(JSON.stringify({ code, message: status.message }));
     return {
       status: httpFromGrpc(status.code),
@@ -233,6 +236,11 @@ async function invoke(client: GrpcClient, call: Call<InvokeRequest>, token: read
       grpc: { code, message: status.message },
     };
   }
+}
+
+// An app of ours says more than a status: over HTTP it is the document that an HTTP app would have sent.
+function problemAnswer(error: ProaError, headers: readonly string[]): Pick<InvokeResponse, 'status' | 'headers' | 'body'> {
+  return { status: error.spec.http, headers: ['content-type', problemType, ...headers], body: bytesBody(Buffer.from(problemText(error))) };
 }
 
 function withoutType(headers: readonly string[]): string[] {

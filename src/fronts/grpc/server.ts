@@ -7,7 +7,7 @@ import type { Logger } from '../../kernel/log.ts';
 import { metricNames } from '../../kernel/names.ts';
 import type { Connection, Ports } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
-import { createTokenCheck } from '../http/api-token.ts';
+import { createTokenCheck } from '../../kernel/token-check.ts';
 import { createHealth } from '../../wire/grpc/health.ts';
 import { headerValue } from '../../wire/grpc/metadata.ts';
 import { implement, type Handlers, type Method } from '../../wire/grpc/method.ts';

@@ -8,7 +8,7 @@ export function errorReply(error: ProaError, headers: readonly string[] = []): R
   const document = { errorCode: spec.errorCode, message: error.message, ...(details.length > 0 ? { details } : {}) };
   return {
     status: spec.http,
-    headers: ['content-type', 'application/json', ...headers, ...retryAfter(error)],
+    headers: ['content-type', 'application/json', 'x-proa-error', error.code, ...headers, ...retryAfter(error)],
     body: JSON.stringify(document),
   };
 }

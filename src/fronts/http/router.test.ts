@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createSecret } from '../../kernel/secret.ts';
-import { createTokenCheck } from './api-token.ts';
+import { createTokenCheck } from '../../kernel/token-check.ts';
 import { isBaggage } from './baggage.ts';
 import { invokeTarget } from './invoke-target.ts';
 import { Query } from './query.ts';

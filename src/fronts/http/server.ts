@@ -12,7 +12,7 @@ import type { Http1Request } from '../../wire/http1/request.ts';
 import type { AnswerEnd, Http1Response } from '../../wire/http1/response.ts';
 import { serveHttp1, type Http1Server } from '../../wire/http1/server.ts';
 import { createAnswerer, type Answerer, type FrontRequest } from './answer.ts';
-import { createTokenCheck } from './api-token.ts';
+import { createTokenCheck } from '../../kernel/token-check.ts';
 import { isBaggage } from './baggage.ts';
 import { createCors } from './cors.ts';
 import type { Dispatched, DispatchedTo } from './dispatch.ts';

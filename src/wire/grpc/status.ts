@@ -35,11 +35,13 @@ export function remoteStatusOf(error: unknown): GrpcStatus | undefined {
 }
 
 const domain = 'dapr.io';
+// Beside what Dapr's clients read: the code itself, for those that know it.
+const codeHeader = 'x-proa-error';
 
 /** The status of an error, with details of those errors that have any (Dapr reference 8.1). Foreign errors become INTERNAL. */
 export function toGrpcStatus(thrown: unknown): GrpcStatus {
   const error = ProaError.from(thrown);
-  return grpcStatus(error.spec.grpc, error.message, { details: detailsOf(error) });
+  return grpcStatus(error.spec.grpc, error.message, { details: detailsOf(error), metadata: [codeHeader, error.code] });
 }
 
 function detailsOf(error: ProaError): Any[] {
@@ -98,12 +100,18 @@ const detailTypes = createRegistry(ErrorInfoSchema, ResourceInfoSchema, BadReque
  */
 export function fromGrpcStatus(status: GrpcStatus): ProaError {
   const details = readDetails(status.details);
-  const known = details?.reason === undefined ? undefined : codeOfReason.get(`${details.reason} ${status.code}`);
+  const known = ownCode(status) ?? (details?.reason === undefined ? undefined : codeOfReason.get(`${details.reason} ${status.code}`));
   const code = known ?? (status.code === 'OK' ? 'internal' : codeOfGrpc[status.code]);
   return new ProaError(code, status.message === '' ? status.code : status.message, {
     cause: status,
     ...(details === undefined ? undefined : { details }),
   });
+}
+
+/** The code of the catalogue that a runtime or app of ours states, when it fits the status. */
+export function ownCode({ code, metadata }: GrpcStatus): ErrorCode | undefined {
+  const stated = headerValue(metadata, codeHeader) ?? '';
+  return Object.hasOwn(catalogue, stated) && catalogue[stated as ErrorCode].grpc === code ? (stated as ErrorCode) : undefined;
 }
 
 function readDetails(details: readonly Any[]): ErrorDetails | undefined {

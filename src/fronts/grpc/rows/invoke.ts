@@ -4,6 +4,7 @@ import type { InvokeServiceRequest } from '../../../gen/dapr/proto/runtime/v1/in
 import { bytesBody, collect } from '../../../kernel/body.ts';
 import { ProaError } from '../../../kernel/errors.ts';
 import { canonicalMethod } from '../../../kernel/method-path.ts';
+import { problemType, readProblem } from '../../../kernel/problem.ts';
 import { grpcCodeOf, grpcFromHttp } from '../../../kernel/status.ts';
 import { fromGrpcStatus, grpcStatus } from '../../../wire/grpc/status.ts';
 import type { Handlers, ServerCall } from '../../../wire/grpc/method.ts';
@@ -23,6 +24,8 @@ export function invokeRows(front: GrpcFrontContext, messageBytesMax: number): Ha
       const { answer, bytes } = await runService(front, call, { operation, service, input: invokeRequest(front, request, call), statusOf });
       for (let i = 0, metadata = metadataOfHttp(answer.headers); i < metadata.length; i += 2)
         call.setHeader(metadata[i] as string, metadata[i + 1] as string);
+      const problem = problemOf(answer, bytes);
+      if (problem !== undefined) throw problem;
       const status = answer.grpc;
       if (status !== undefined && status.code !== 0) throw fromGrpcStatus(grpcStatus(grpcCodeOf(status.code), status.message));
       call.setHeader('dapr-http-status', String(answer.status));
@@ -54,6 +57,12 @@ function invokeRequest(front: GrpcFrontContext, request: InvokeServiceRequest, c
 
 async function whole(answer: InvokeResponse, bytesMax: number): Promise<{ answer: InvokeResponse; bytes: Uint8Array }> {
   return { answer, bytes: await collect(answer.body, bytesMax) };
+}
+
+// A problem document of ours is its error again, with code and details.
+function problemOf(answer: InvokeResponse, bytes: Uint8Array): ProaError | undefined {
+  if (answer.status < 400 || headerOf(answer.headers, 'content-type')?.startsWith(problemType) !== true) return undefined;
+  return readProblem(Buffer.from(bytes).toString('utf8'));
 }
 
 // With it goes an ErrorInfo: the reason is the status text, the message is cut at 63 characters (Dapr reference 6.3).

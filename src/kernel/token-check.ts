@@ -1,5 +1,5 @@
-import { nodeCrypto } from '../../kernel/node-crypto.ts';
-import type { Secret } from '../../kernel/secret.ts';
+import { nodeCrypto } from './node-crypto.ts';
+import type { Secret } from './secret.ts';
 
 /** Compares a presented token with the configured ones in constant time: both sides are hashed first, so lengths do not show (T7). */
 export function createTokenCheck(tokens: readonly Secret[]): (presented: string | undefined) => boolean {

@@ -1,0 +1,91 @@
+import type { Blocks } from '../blocks/runtime/index.ts';
+import { bytesBody, collect, emptyBody } from '../kernel/body.ts';
+import { createCall, type Caller } from '../kernel/call.ts';
+import { CancelScope } from '../kernel/cancel.ts';
+import { emptyContext, withValue } from '../kernel/context.ts';
+import { limits } from '../kernel/limits.ts';
+import type { Service } from '../kernel/service.ts';
+import { isTraceparent, noTrace, traceKey } from '../kernel/trace-context.ts';
+import type { Asking, Operations } from '../sdk/operations.ts';
+
+const graceMs = 5_000;
+
+/** The blocks of this process as the operations of an app: each question is one call, from start to end. */
+export function createInProcessOperations(blocks: Blocks, caller: Caller, close: () => Promise<void>): Operations {
+  const { state, pubsub, secrets, configuration, lock, crypto, runtime } = blocks;
+  const ask =
+    <In, Out>(block: string, name: string, service: Service<In, Out>) =>
+    (input: In, asking: Asking): Promise<Out> =>
+      run(caller, { block, name, service, input }, asking);
+  const invoke = ask('invoke', 'call', blocks.invoke.call);
+  const encrypt = ask('crypto', 'encrypt', crypto.encrypt);
+  const decrypt = ask('crypto', 'decrypt', crypto.decrypt);
+  const subscribe = ask('configuration', 'subscribe', configuration.subscribe);
+  const unsubscribe = ask('configuration', 'unsubscribe', configuration.unsubscribe);
+  return {
+    state: {
+      get: ask('state', 'get', state.get),
+      bulkGet: ask('state', 'bulk_get', state.bulkGet),
+      save: ask('state', 'set', state.save),
+      delete: ask('state', 'delete', state.delete),
+      bulkDelete: ask('state', 'bulk_delete', state.bulkDelete),
+      transact: ask('state', 'transaction', state.transact),
+      query: ask('state', 'query', state.query),
+    },
+    publish: ask('pubsub', 'publish', pubsub.publish),
+    bulkPublish: ask('pubsub', 'bulk_publish', pubsub.bulkPublish),
+    async subscribe(spec, receive) {
+      const end = await pubsub.subscribeStream(spec, { event: ({ input }) => receive(input) });
+      return () => end(graceMs);
+    },
+    async invoke(call, asking) {
+      const body = call.body.length === 0 ? emptyBody : bytesBody(call.body);
+      const answer = await invoke({ ...call, namespace: caller.namespace, body, replayable: true }, asking);
+      return { status: answer.status, headers: answer.headers, body: await collect(answer.body, limits.bodyBytes) };
+    },
+    bindings: ask('bindings', 'invoke', blocks.bindings.invoke),
+    secrets: { get: ask('secrets', 'get', secrets.get), bulkGet: ask('secrets', 'bulk_get', secrets.bulkGet) },
+    configuration: {
+      get: ask('configuration', 'get', configuration.get),
+      async subscribe(query, changed) {
+        const id = await subscribe({ ...query, push: (_id, items) => changed(items) }, untimed());
+        return async () => {
+          await unsubscribe({ store: query.store, id }, untimed());
+        };
+      },
+    },
+    lock: { tryLock: ask('lock', 'try_lock', lock.tryLock), unlock: ask('lock', 'unlock', lock.unlock) },
+    crypto: {
+      encrypt: async ({ data, ...rest }, asking) => collect(await encrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
+      decrypt: async ({ data, ...rest }, asking) => collect(await decrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
+    },
+    metadata: () => Promise.resolve(runtime.metadata()),
+    putMetadata: (key, value) => Promise.resolve(runtime.putMetadata(key, value)),
+    close,
+  };
+}
+
+function untimed(): Asking {
+  return { cancel: new CancelScope(), deadlineMs: Infinity, traceparent: '' };
+}
+
+interface Asked<In, Out> {
+  readonly block: string;
+  readonly name: string;
+  readonly service: Service<In, Out>;
+  readonly input: In;
+}
+
+async function run<In, Out>(caller: Caller, { block, name, service, input }: Asked<In, Out>, asking: Asking): Promise<Out> {
+  const { cancel, deadlineMs, traceparent } = asking;
+  const context = isTraceparent(traceparent) ? withValue(emptyContext, traceKey, { ...noTrace, traceparent }) : emptyContext;
+  const call = createCall({ block, name, idempotent: false }, input, { caller, cancel, deadlineMs, context });
+  try {
+    const output = await service(call);
+    call.end.fire({ ok: true });
+    return output;
+  } catch (error) {
+    call.end.fire({ ok: false, error });
+    throw error;
+  }
+}

@@ -1,0 +1,26 @@
+import type { Owner } from '../../kernel/lifecycle.ts';
+import type { Address, Ports } from '../../kernel/ports.ts';
+import { listenLazily } from '../lazy-listener.ts';
+import type { Machine } from '../machine.ts';
+
+/** The socket under which other runtimes of this machine reach the apps of this process: whoever can open it is of the same user, and believed. */
+export async function openPeerSocket(ports: Ports, machine: Machine, owner: Owner): Promise<Address> {
+  const { clock } = ports;
+  const id = `${ports.process.pid}-${ports.random.u32().toString(36)}`;
+  // Short, because a socket's path has at most 107 bytes; private, because whoever can connect is believed.
+  const directory = `${ports.process.temporaryDirectory()}/proa-peers-${userName(ports)}`;
+  await ports.disk.makeDirectory(directory, 0o700);
+  const address = { path: `${directory}/${id}.mux` };
+  const server = await listenLazily(ports.network, address, async () => {
+    const [{ createMuxAcceptor }, calls] = [await import('../../wire/mux/server.ts'), await import('./serve-calls.ts')];
+    const handler = calls.serveCalls(clock, calls.arrivalsOfMachine(machine));
+    return createMuxAcceptor({ clock, identify: () => undefined, handler });
+  });
+  owner.own('peers', () => server.drain());
+  return address;
+}
+
+function userName(ports: Ports): string {
+  const name = ports.process.env('USER') ?? ports.process.env('LOGNAME') ?? 'me';
+  return name.replace(/[^A-Za-z0-9_-]/g, '').slice(0, 24) || 'me';
+}

@@ -1,0 +1,53 @@
+/**
+ * `proa/sdk`: what an application imports. The same source runs beside a sidecar, over HTTP or gRPC, and with its runtime in its own process; options or the
+ * environment decide which.
+ */
+import { nodePorts } from './ports/node/index.ts';
+import type { App } from './sdk/app.ts';
+import { serveApp, type RunningApp, type ServeOptions } from './sdk/serve.ts';
+
+export { createApp } from './sdk/app.ts';
+export type { App, AppOptions, BindingInput, BulkHandler, BulkOptions, Handler, SubscriptionOptions } from './sdk/app.ts';
+export type { CallOptions } from './sdk/asking.ts';
+export type { BindingAnswer, BulkEvent, Client, Lock, PublishOptions, SubscribeOptions } from './sdk/client.ts';
+export { defineContract } from './sdk/contract.ts';
+export type {
+  AnyContract,
+  EventContract,
+  Implementation,
+  InputOf,
+  MethodContract,
+  OutputOf,
+  StandardSchema,
+  TypedClient,
+} from './sdk/contract.ts';
+export type { EventAnswer, EventHandler, TopicEvent } from './sdk/event.ts';
+export type { InvokeOptions } from './sdk/invoke.ts';
+export type { AppMetadata, InvocationAnswer } from './sdk/operations.ts';
+export type { Mode } from './sdk/place.ts';
+export { reply } from './sdk/request.ts';
+export type { AppRequest, Reply } from './sdk/request.ts';
+export type { RunningApp, ServeOptions } from './sdk/serve.ts';
+export type { StateChange, StateClient, StateEntry, WriteOptions } from './sdk/state.ts';
+export { isProaError, ProaError } from './kernel/errors.ts';
+export type { ErrorCode } from './kernel/catalogue.ts';
+
+/** Runs an app in the mode that options or environment name. Fails with `config.invalid` for settings that cannot be. */
+export function serve(app: App, options: ServeOptions = {}): Promise<RunningApp> {
+  return serveApp(app, options, parts());
+}
+
+/** The building blocks without an app: for programs that only call. */
+export function connect(options: Omit<ServeOptions, 'port' | 'listen'> = {}): Promise<RunningApp> {
+  return serveApp(undefined, options, parts());
+}
+
+// The embedded runtime is loaded only by the mode that needs it.
+function parts() {
+  const ports = nodePorts();
+  return {
+    ports,
+    openInProcess: async (options: Parameters<Parameters<typeof serveApp>[2]['openInProcess']>[0]) =>
+      (await import('./host/in-process.ts')).openInProcess(options),
+  };
+}

@@ -1,0 +1,220 @@
+import type { AppBindingAnswer } from '../blocks/invoke/index.ts';
+import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../blocks/pubsub/index.ts';
+import type { ConfigurationItems } from '../blocks/configuration/index.ts';
+import { ProaError } from '../kernel/errors.ts';
+import { checked, type AnyContract, type EventContract, type Implementation, type OutputOf } from './contract.ts';
+import { readEvent, verdictOf, type EventAnswer, type EventHandler, type TopicEvent } from './event.ts';
+import { fromJson, toJson } from './json.ts';
+import type { InvocationAnswer } from './operations.ts';
+import { fetchOf } from './app-http.ts';
+import { answerOf, failureAnswer, requestOf, type AppRequest, type Received } from './request.ts';
+import { PathTable } from './path-table.ts';
+import { SubscriptionTable } from './subscription-table.ts';
+import { checkedHandler } from './typed-client.ts';
+
+type Metadata = Readonly<Record<string, string>>;
+export type Handler = (request: AppRequest) => unknown;
+
+export interface SubscriptionOptions {
+  /** A CEL expression over the event: this handler gets what it matches; rules are tried in the order in which they were added. */
+  readonly match?: string;
+  readonly metadata?: Metadata;
+  readonly deadLetterTopic?: string;
+}
+
+export interface BulkOptions extends Omit<SubscriptionOptions, 'match'> {
+  /** Default 100. */
+  readonly maxMessages?: number;
+  /** Default one second. */
+  readonly maxAwaitMs?: number;
+}
+
+/** Events of one bulk; `entryId` is under what the answer names them. */
+export type BulkHandler = (
+  events: readonly (TopicEvent & { readonly entryId: string })[],
+) => Promise<Readonly<Record<string, EventAnswer>> | void> | Readonly<Record<string, EventAnswer>> | void;
+
+export interface BindingInput {
+  readonly name: string;
+  /** JSON as a value, else text. */
+  readonly data: unknown;
+  readonly metadata: Metadata;
+}
+
+/** What is asked of an app, whichever way the question came. */
+export interface AppCore {
+  subscriptions(): readonly SubscriptionSpec[];
+  bindings(): readonly string[];
+  receive(received: Received): Promise<InvocationAnswer>;
+  event(event: AppEvent): Promise<EventVerdict>;
+  /** One verdict per entry. */
+  bulkEvent(bulk: AppBulkEvent): Promise<ReadonlyMap<string, EventVerdict>>;
+  /** Fails when the handler does, and with `not-found` for a binding that has none. */
+  binding(name: string, data: Uint8Array, metadata: Metadata): Promise<AppBindingAnswer>;
+  configurationChanged(id: string, items: ConfigurationItems): void;
+  /** Hears of changes under a subscription's id, those that came before it listened included. */
+  onConfiguration(id: string, changed: (items: ConfigurationItems) => void): () => void;
+}
+
+/** An app as functions: what others invoke, the events that it takes, the bindings that it reads. The same source runs in every mode. */
+export interface App extends AppCore {
+  /** `path` is what others invoke, with placeholders: `orders/{id}`. What the handler answers is JSON; what it throws as a ProaError reaches the caller as one. */
+  handle(path: string, handler: Handler, options?: { readonly httpMethods?: readonly string[] }): App;
+  /** The app as a `fetch` handler, for whatever can host one: Hono and Next as it is, Express, Fastify and Nest by an adapter. */
+  fetch(request: Request): Promise<Response>;
+  /** What no handler takes goes here: the `fetch` of a Hono, Next or other handler. */
+  fallback(fetch: (request: Request) => Promise<Response> | Response): App;
+  subscribe<T = unknown>(pubsub: string, topic: string, handler: EventHandler<T>, options?: SubscriptionOptions): App;
+  subscribeBulk(pubsub: string, topic: string, handler: BulkHandler, options?: BulkOptions): App;
+  /** Takes the events of an input binding. */
+  onBinding(name: string, handler: (input: BindingInput) => unknown): App;
+  /** Every method of a contract, its inputs and answers checked. */
+  implement<C extends AnyContract>(contract: C, methods: Implementation<C, AppRequest>): App;
+  /** The events of a contract's topic; what does not fit is dropped. */
+  on<E extends EventContract>(event: E, handler: EventHandler<OutputOf<E['data']>>, options?: SubscriptionOptions): App;
+}
+
+export interface AppOptions {
+  /** `APP_API_TOKEN`, for apps that something else hosts: what comes by `fetch` without it is refused. */
+  readonly appToken?: string;
+}
+
+/** An app without handlers. Adding two for the same thing is an error at once. */
+export function createApp(options: AppOptions = {}): App {
+  const paths = new PathTable<Handler>();
+  const topics = new SubscriptionTable();
+  const bindings = new Map<string, (input: BindingInput) => unknown>();
+  const configuration = configurationListeners();
+  let other: ((request: Request) => Promise<Response> | Response) | undefined;
+  const app: App = {
+    handle(path, handler, { httpMethods } = {}) {
+      paths.add(path, handler, httpMethods);
+      return app;
+    },
+    fetch: (request) => fetchOf(app, options)(request),
+    fallback(fetch) {
+      other = fetch;
+      return app;
+    },
+    subscribe(pubsub, topic, handler, options = {}) {
+      topics.add({ pubsub, topic, options, handler: handler as EventHandler });
+      return app;
+    },
+    subscribeBulk(pubsub, topic, handler, options = {}) {
+      topics.addBulk({ pubsub, topic, options, handler });
+      return app;
+    },
+    onBinding(name, handler) {
+      if (bindings.has(name)) throw new ProaError('config.invalid', `binding "${name}" has two handlers`);
+      bindings.set(name, handler);
+      return app;
+    },
+    implement(contract, methods) {
+      for (const name of Object.keys(contract.methods ?? {})) app.handle(name, implemented(contract, name, methods));
+      return app;
+    },
+    on: (event, handler, options) => app.subscribe(event.pubsub, event.topic, checkedHandler(event, handler as never), options),
+    subscriptions: () => topics.specs(),
+    bindings: () => [...bindings.keys()],
+    receive: (received) => receive(received, paths, other),
+    event: (event) => deliver(topics, event),
+    bulkEvent: (bulk) => deliverBulk(topics, bulk),
+    async binding(name, data, metadata) {
+      const handler = bindings.get(name);
+      if (handler === undefined) throw new ProaError('not-found', `no handler takes the binding "${name}"`);
+      const answer: unknown = await handler({ name, data: fromJson(data), metadata });
+      return answer === undefined ? {} : { data: toJson(answer, `the answer to binding "${name}"`, 'malformed-response') };
+    },
+    ...configuration,
+  };
+  return app;
+}
+
+function implemented<C extends AnyContract>(contract: C, name: string, methods: Implementation<C, AppRequest>): Handler {
+  const { app, methods: described = {} } = contract;
+  const method = described[name] ?? {};
+  const handler = (methods as Readonly<Record<string, ((input: unknown, request: AppRequest) => unknown) | undefined>>)[name];
+  if (handler === undefined) throw new ProaError('config.invalid', `method ${name} of the contract of "${app}" has no handler`);
+  return async (request) => {
+    const input = await checked(method.input, request.data, { what: `the input of ${app}.${name}`, code: 'bad-request' });
+    const answer = await handler(input, request);
+    // Not the caller's fault, and not told in detail: the contract is this app's own.
+    return checked(method.output, answer, { what: `the answer of ${app}.${name}`, code: 'malformed-response' });
+  };
+}
+
+async function receive(
+  received: Received,
+  paths: PathTable<Handler>,
+  other: ((request: Request) => Promise<Response> | Response) | undefined,
+): Promise<InvocationAnswer> {
+  const found = paths.find(received.path, received.httpMethod);
+  const request = requestOf(received, found?.params ?? {});
+  try {
+    if (found !== undefined) return await answerOf(await found.value(request));
+    if (other !== undefined) return await answerOf(await other(fetchRequest(received)));
+    throw new ProaError('not-found', `this app has no method ${received.path}`);
+  } catch (error) {
+    return failureAnswer(error, request.traceparent);
+  }
+}
+
+function fetchRequest({ path, query, httpMethod, headers, body, cancel }: Received): Request {
+  const pairs: [string, string][] = [];
+  for (let i = 0; i < headers.length; i += 2)
+    if (headers[i] !== 'content-length') pairs.push([headers[i] as string, headers[i + 1] as string]);
+  const url = `http://app/${path.split('/').map(encodeURIComponent).join('/')}${query === '' ? '' : `?${query}`}`;
+  const bodiless = body.length === 0 || httpMethod === 'GET' || httpMethod === 'HEAD';
+  return new Request(url, {
+    method: httpMethod,
+    headers: pairs,
+    ...(bodiless ? {} : { body: Uint8Array.from(body) }),
+    ...(cancel !== undefined && { signal: cancel.signal() }),
+  });
+}
+
+function deliver(topics: SubscriptionTable, event: AppEvent): Promise<EventVerdict> {
+  const handler = topics.handlerAt(event.path);
+  if (handler === undefined) return Promise.resolve({ status: 'drop', error: `no handler takes ${event.path}` });
+  return verdictOf(() => handler(readEvent(event)));
+}
+
+async function deliverBulk(topics: SubscriptionTable, bulk: AppBulkEvent): Promise<ReadonlyMap<string, EventVerdict>> {
+  const handler = topics.bulkAt(bulk.path);
+  const { pubsub, topic, path } = bulk;
+  const events = bulk.entries.map(({ entryId, event, contentType, metadata }) => {
+    const raw = contentType === 'application/octet-stream';
+    const read = readEvent({ path, pubsub, topic, metadata, cloudEvent: raw ? new Uint8Array(0) : event });
+    return { ...read, ...(raw && { data: event, contentType }), entryId };
+  });
+  let answers: Readonly<Record<string, EventAnswer>> | void;
+  try {
+    answers = handler === undefined ? Object.fromEntries(events.map(({ entryId }) => [entryId, 'drop' as const])) : await handler(events);
+  } catch (error) {
+    const failed = await verdictOf(() => Promise.reject(error as Error));
+    return new Map(events.map(({ entryId }) => [entryId, failed]));
+  }
+  const verdicts = events.map(async ({ entryId }) => [entryId, await verdictOf(() => answers?.[entryId])] as const);
+  return new Map(await Promise.all(verdicts));
+}
+
+const earlyMax = 100;
+
+// Over HTTP a change can arrive before the answer that tells its subscription's id.
+function configurationListeners(): Pick<AppCore, 'configurationChanged' | 'onConfiguration'> {
+  const listeners = new Map<string, (items: ConfigurationItems) => void>();
+  const early = new Map<string, ConfigurationItems[]>();
+  return {
+    configurationChanged(id, items) {
+      const listener = listeners.get(id);
+      if (listener !== undefined) listener(items);
+      else if (early.has(id) || early.size < earlyMax) early.set(id, [...(early.get(id) ?? []), items].slice(-earlyMax));
+    },
+    onConfiguration(id, changed) {
+      listeners.set(id, changed);
+      for (const items of early.get(id) ?? []) changed(items);
+      early.delete(id);
+      return () => listeners.delete(id);
+    },
+  };
+}

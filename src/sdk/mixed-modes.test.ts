@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createMachine, type Machine } from '../../test/fixtures/sdk-modes.ts';
+import { ProaError } from '../kernel/errors.ts';
+import { createApp } from './app.ts';
+import type { Mode } from './place.ts';
+import type { RunningApp } from './serve.ts';
+
+const modes: readonly Mode[] = ['in-process', 'http', 'grpc'];
+const nameOf = (mode: Mode) => `app-${mode}`;
+
+describe('apps of different modes on one machine', { timeout: 30_000 }, () => {
+  let machine: Machine;
+  const running = new Map<Mode, RunningApp>();
+  const got: string[] = [];
+
+  beforeAll(async () => {
+    machine = createMachine();
+    for (const mode of modes) {
+      const app = createApp()
+        .handle('who', ({ caller, data }) => ({ me: nameOf(mode), caller, data }))
+        .handle('refuse', () => {
+          throw new ProaError('permission-denied', 'not for you', { details: { reason: 'NOT_YOURS' } });
+        })
+        .subscribe('pubsub', 'news', ({ data }) => void got.push(`${mode}: ${String(data)}`));
+      running.set(mode, await machine.serve(nameOf(mode), mode, app));
+    }
+  }, 60_000);
+  afterAll(() => machine.close(), 30_000);
+
+  const pairs = modes.flatMap((from) => modes.map((to) => [from, to] as const));
+  it.each(pairs)('%s calls %s, and its errors come as errors', async (from, to) => {
+    const client = running.get(from)?.client;
+    expect(await client?.invoke(nameOf(to), 'who', { n: 1 })).toEqual({ me: nameOf(to), caller: nameOf(from), data: { n: 1 } });
+    await expect(client?.invoke(nameOf(to), 'refuse')).rejects.toMatchObject({
+      code: 'permission-denied',
+      message: 'not for you',
+      details: { reason: 'NOT_YOURS' },
+    });
+  });
+
+  it('all get an event, once each', async () => {
+    await running.get('in-process')?.client.publish('pubsub', 'news', 'hello');
+    await expect.poll(() => got.toSorted(), { timeout: 15_000 }).toEqual(['grpc: hello', 'http: hello', 'in-process: hello']);
+  });
+
+  it('cannot be called any more once they are closed', async () => {
+    await running.get('in-process')?.close();
+    await expect(running.get('http')?.client.invoke(nameOf('in-process'), 'who')).rejects.toBeInstanceOf(ProaError);
+  });
+});

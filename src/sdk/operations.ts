@@ -1,0 +1,76 @@
+import type { BindingsBlock } from '../blocks/bindings/index.ts';
+import type { ConfigurationBlock, ConfigurationItems, ConfigurationQuery } from '../blocks/configuration/index.ts';
+import type { EncryptOptions } from '../blocks/crypto/index.ts';
+import type { LockBlock } from '../blocks/lock/index.ts';
+import type { AppEvent, EventVerdict, PubSubBlock, SubscriptionSpec } from '../blocks/pubsub/index.ts';
+import type { RuntimeMetadata } from '../blocks/runtime/index.ts';
+import type { SecretsBlock } from '../blocks/secrets/index.ts';
+import type { StateBlock } from '../blocks/state/index.ts';
+import type { Cancellation } from '../kernel/cancel.ts';
+import type { Service } from '../kernel/service.ts';
+
+/** How long a question may take, who may give it up, and which trace it belongs to. */
+export interface Asking {
+  readonly cancel: Cancellation;
+  /** A `clock.mono()` instant; `Infinity` without a deadline. */
+  readonly deadlineMs: number;
+  /** The W3C `traceparent` of the caller; empty: none. */
+  readonly traceparent: string;
+}
+
+type Ask<S> = S extends Service<infer In, infer Out> ? (input: In, asking: Asking) => Promise<Out> : never;
+
+/** A call to another app, its body whole. */
+export interface Invocation {
+  readonly appId: string;
+  /** Decoded, without a leading slash. */
+  readonly path: string;
+  readonly httpMethod: string;
+  /** Without the question mark. */
+  readonly query: string;
+  /** Flat pairs, names in lower case. */
+  readonly headers: readonly string[];
+  readonly body: Uint8Array;
+}
+
+export interface InvocationAnswer {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly body: Uint8Array;
+}
+
+/** What `GET /v1.0/metadata` tells that all ways of asking share. */
+export type AppMetadata = Pick<RuntimeMetadata, 'id' | 'runtimeVersion' | 'components' | 'extended' | 'subscriptions'>;
+
+/**
+ * Everything that an app asks of its runtime, in the words of the blocks: over HTTP, over gRPC, or as function calls in one process. Failures are
+ * `ProaError`s with the same code whichever way they came.
+ */
+export interface Operations {
+  readonly state: { readonly [Name in Exclude<keyof StateBlock, 'close'>]: Ask<StateBlock[Name]> };
+  readonly publish: Ask<PubSubBlock['publish']>;
+  readonly bulkPublish: Ask<PubSubBlock['bulkPublish']>;
+  /** A streaming subscription; resolves when it stands. The answer ends it. */
+  subscribe(spec: SubscriptionSpec, receive: (event: AppEvent) => Promise<EventVerdict>): Promise<() => Promise<void>>;
+  invoke(call: Invocation, asking: Asking): Promise<InvocationAnswer>;
+  readonly bindings: Ask<BindingsBlock['invoke']>;
+  readonly secrets: { readonly [Name in keyof SecretsBlock]: Ask<SecretsBlock[Name]> };
+  readonly configuration: {
+    readonly get: Ask<ConfigurationBlock['get']>;
+    subscribe(query: ConfigurationQuery, changed: (items: ConfigurationItems) => void): Promise<() => Promise<void>>;
+  };
+  readonly lock: { readonly [Name in keyof LockBlock]: Ask<LockBlock[Name]> };
+  readonly crypto: {
+    encrypt(
+      input: { readonly provider: string; readonly options: EncryptOptions; readonly data: Uint8Array },
+      asking: Asking,
+    ): Promise<Uint8Array>;
+    decrypt(
+      input: { readonly provider: string; readonly keyName?: string; readonly data: Uint8Array },
+      asking: Asking,
+    ): Promise<Uint8Array>;
+  };
+  metadata(asking: Asking): Promise<AppMetadata>;
+  putMetadata(key: string, value: string, asking: Asking): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,107 @@
+import { neverCancelled, type Cancellation } from '../kernel/cancel.ts';
+import { ProaError } from '../kernel/errors.ts';
+import { problemText, problemType } from '../kernel/problem.ts';
+import { fromJson, toJson } from './json.ts';
+import type { InvocationAnswer } from './operations.ts';
+
+/** A call as it arrived for the app. */
+export interface Received {
+  /** Decoded, without a leading slash. */
+  readonly path: string;
+  readonly httpMethod: string;
+  readonly query: string;
+  readonly headers: readonly string[];
+  readonly body: Uint8Array;
+  readonly cancel?: Cancellation;
+}
+
+/** A call as handlers see it. */
+export interface AppRequest extends Omit<Received, 'query' | 'cancel'> {
+  /** What the placeholders of the handler's path stand for. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The first value of a header, its name in any case. */
+  header(name: string): string | undefined;
+  /** The body as JSON; text when it is none, undefined when it is empty. */
+  readonly data: unknown;
+  /** The app that calls, as its runtime says; empty when there is none. */
+  readonly caller: string;
+  /** For calls that this one makes. */
+  readonly traceparent: string;
+  /** Aborts when the caller gave up. Made when it is asked for. */
+  signal(): AbortSignal;
+}
+
+const replyBrand = Symbol.for('proa.sdk.reply');
+
+/** An answer with a status and headers of its own. */
+export interface Reply {
+  readonly status: number;
+  readonly data: unknown;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly [replyBrand]: true;
+}
+
+/** Makes one. */
+export function reply(status: number, data?: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
+  return { status, data, headers, [replyBrand]: true };
+}
+
+/** What a handler gets of a call. */
+export function requestOf(received: Received, params: Readonly<Record<string, string>>): AppRequest {
+  const { cancel = neverCancelled, query, ...rest } = received;
+  const header = (name: string): string | undefined => {
+    const wanted = name.toLowerCase();
+    const at = rest.headers.findIndex((key, i) => i % 2 === 0 && key === wanted);
+    return at < 0 ? undefined : rest.headers[at + 1];
+  };
+  let parsed: { readonly value: unknown } | undefined;
+  return {
+    ...rest,
+    params,
+    query: new URLSearchParams(query),
+    header,
+    get data() {
+      parsed ??= { value: fromJson(rest.body) };
+      return parsed.value;
+    },
+    caller: header('dapr-caller-app-id') ?? '',
+    traceparent: header('traceparent') ?? '',
+    signal: () => cancel.signal(),
+  };
+}
+
+/** What a handler's answer is on the wire: nothing is 204, bytes and Responses go as they are, everything else as JSON. */
+export async function answerOf(result: unknown): Promise<InvocationAnswer> {
+  if (result === undefined) return { status: 204, headers: [], body: new Uint8Array(0) };
+  if (isReply(result)) {
+    const { body, headers } = await answerOf(result.data);
+    const own = Object.entries(result.headers).flatMap(([name, value]) => [name.toLowerCase(), value]);
+    const kept = own.includes('content-type') ? [] : headers;
+    return { status: result.status, headers: [...kept, ...own], body };
+  }
+  if (result instanceof Response) {
+    return { status: result.status, headers: [...result.headers].flat(), body: new Uint8Array(await result.arrayBuffer()) };
+  }
+  if (result instanceof Uint8Array) return { status: 200, headers: ['content-type', 'application/octet-stream'], body: result };
+  return {
+    status: 200,
+    headers: ['content-type', 'application/json'],
+    body: toJson(result, 'the answer of a handler', 'malformed-response'),
+  };
+}
+
+/** A failure as a problem document; what is no ProaError is `internal`, and its text stays here. */
+export function failureAnswer(thrown: unknown, traceparent: string): InvocationAnswer {
+  const known = ProaError.from(thrown);
+  const error = known.code === 'internal' && known !== thrown ? new ProaError('internal', 'the handler failed') : known;
+  return {
+    status: error.spec.http,
+    headers: ['content-type', problemType],
+    body: Buffer.from(problemText(error, traceparent.split('-')[1] ?? '')),
+  };
+}
+
+function isReply(value: unknown): value is Reply {
+  return typeof value === 'object' && value !== null && replyBrand in value;
+}

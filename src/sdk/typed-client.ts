@@ -1,0 +1,42 @@
+import type { Client } from './client.ts';
+import { checked, type AnyContract, type EventContract, type TypedClient } from './contract.ts';
+import type { TopicEvent } from './event.ts';
+
+/** The functions of a contract over a client. */
+export function typedClient<C extends AnyContract>(contract: C, client: Client): TypedClient<C> {
+  const { app, methods = {}, events = {} } = contract;
+  const call = mapped(methods, (method, name) => async (input: unknown, options = {}) => {
+    const what = `the input of ${app}.${name}`;
+    const sent = await checked(method.input, input, { what, code: 'bad-request' });
+    const answer = await client.invoke(app, name, sent ?? null, options);
+    return checked(method.output, answer, { what: `the answer of ${app}.${name}`, code: 'malformed-response' });
+  });
+  const publish = mapped(events, ({ pubsub, topic, data }) => async (value: unknown, options = {}) => {
+    await client.publish(pubsub, topic, await checked(data, value, { what: `an event of ${topic}`, code: 'bad-request' }), options);
+  });
+  const subscribe = mapped(
+    events,
+    (event) =>
+      (handler: (event: TopicEvent) => unknown, options = {}) =>
+        client.subscribe(event.pubsub, event.topic, checkedHandler(event, handler), options),
+  );
+  return { call, publish, subscribe } as unknown as TypedClient<C>;
+}
+
+/** A handler that sees only what fits; what does not is dropped. */
+export function checkedHandler(contract: EventContract, handler: (event: TopicEvent) => unknown) {
+  return async (event: TopicEvent) => {
+    const what = `an event of ${contract.topic}`;
+    let data: unknown;
+    try {
+      data = await checked(contract.data, event.data, { what, code: 'bad-request' });
+    } catch {
+      return 'drop' as const;
+    }
+    return (await handler({ ...event, data })) as undefined;
+  };
+}
+
+function mapped<T, R>(record: Readonly<Record<string, T>>, make: (value: T, name: string) => R): Record<string, R> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, make(value, name)]));
+}
