@@ -15,7 +15,10 @@ export async function run() {
   const proa = await startProaChain(app);
   const shot = (chain, connections) => () => wrkLatency(chain.url, { pids: chain.pids, connections });
   const direct = { url: `http://127.0.0.1:${app}/`, pids: [] };
-  const many = await interleaved({ 'nginx - mTLS - nginx, 32 connections': shot(nginx, 32), 'proa - mTLS - proa, 32 connections': shot(proa, 32) });
+  const many = await interleaved({
+    'nginx - mTLS - nginx, 32 connections': shot(nginx, 32),
+    'proa - mTLS - proa, 32 connections': shot(proa, 32),
+  });
   const shots = { direct: [], nginx: [], proa: [] };
   for (let round = 0; round <= 5; round++) {
     for (const [name, chain] of Object.entries({ direct, nginx, proa })) {
@@ -39,9 +42,17 @@ export async function run() {
   }
   const at = (name, field) => median(paced[name].map((result) => result[field]));
   return {
-    conditions: 'GET, 64-byte answers; both sidecars of a chain on one core, wrk and the app on the other; mTLS with P-256 certificates, TLS 1.3',
+    conditions:
+      'GET, 64-byte answers; both sidecars of a chain on one core, wrk and the app on the other; mTLS with P-256 certificates, TLS 1.3',
     rows: [...many, ...one],
-    ratios: [ratioOf(many, 'throughput / nginx chain, 32 connections', ['proa - mTLS - proa, 32 connections', 'nginx - mTLS - nginx, 32 connections'], 1.5)],
+    ratios: [
+      ratioOf(
+        many,
+        'throughput / nginx chain, 32 connections',
+        ['proa - mTLS - proa, 32 connections', 'nginx - mTLS - nginx, 32 connections'],
+        1.5,
+      ),
+    ],
     figures: [
       { name: 'p50 / nginx chain, 1 connection', value: of('proa', 'p50Us') / of('nginx', 'p50Us'), atMost: 1.25 },
       { name: 'p99 / nginx chain, 1 connection', value: of('proa', 'p99Us') / of('nginx', 'p99Us'), atMost: 2 },
@@ -63,9 +74,38 @@ async function startApp() {
 async function startNginxChain(app) {
   const [front, back] = [await freePort(), await freePort()];
   const ssl = (...args) => execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' });
-  ssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'ca.key', '-out', 'ca.crt', '-days', '2', '-subj', '/CN=ca');
+  ssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.crt',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=ca',
+  );
   for (const name of ['a', 'b']) {
-    ssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
+    ssl(
+      'req',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.csr`,
+      '-subj',
+      `/CN=${name}`,
+    );
     ssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-out', `${name}.crt`);
   }
   const shared = (name) =>
@@ -141,7 +181,10 @@ async function openLoop(url, perSecond, durationMs) {
   await new Promise((resolve) => {
     const tick = () => {
       const nowUs = Number(process.hrtime.bigint()) / 1000 - startUs;
-      if (nowUs >= durationMs * 1000) return void resolve();
+      if (nowUs >= durationMs * 1000) {
+        resolve();
+        return;
+      }
       if (sent * stepUs <= nowUs) send(startUs + sent++ * stepUs);
       setImmediate(tick);
     };

@@ -7,6 +7,8 @@ import { Redis } from 'ioredis';
 import { connect } from 'nats';
 import { accepts, bundle, cpuUs, directory, freePort, interleaved, ratioOf, start, startProa, which, wrk } from './harness.mjs';
 
+const pinned = process.env.BENCH_PINNED !== undefined;
+const [serverCore, clientCore] = pinned ? [0, 1] : [undefined, undefined];
 const producers = 128;
 const seconds = 2;
 const data = { text: 'x'.repeat(1000) };
@@ -40,13 +42,13 @@ function script(name, path, body) {
 export async function run() {
   const absent = ['nats-server', 'redis-server', 'wrk'].filter((name) => which(name) === undefined);
   if (absent.length > 0) return { skipped: `${absent.join(', ')} not installed` };
-  // The clients that run here stay off the servers' core, with all threads.
-  execFileSync('taskset', ['-acp', '1', String(process.pid)]);
+  // As everybody runs them: nobody is pinned, so that a server's threads and the disk's work find a core. `pinned` for one core each.
+  if (pinned) execFileSync('taskset', ['-acp', '1', String(process.pid)]);
   const [natsPort, redisPort] = [await freePort(), await freePort()];
   const config = join(directory, 'nats.conf');
   // JetStream syncs every two minutes unless told otherwise; here it acknowledges what is on disk, as Proa does.
   writeFileSync(config, `listen: 127.0.0.1:${natsPort}\njetstream { store_dir: "${directory}/nats", sync_interval: always }\n`);
-  let natsServer = start(which('nats-server'), ['-c', config], { core: 0 });
+  let natsServer = start(which('nats-server'), ['-c', config], { core: serverCore });
   const redisServer = start(
     which('redis-server'),
     [
@@ -63,7 +65,7 @@ export async function run() {
       '--save',
       '',
     ],
-    { core: 0 },
+    { core: serverCore },
   );
   await accepts(redisPort);
   const natsAlways = await accepts(natsPort).then(
@@ -74,11 +76,11 @@ export async function run() {
   if (!natsAlways || natsServer.exitCode !== null) {
     // Older servers do not know `always`: the shortest interval they take is the nearest thing, and still weaker than Proa's promise.
     writeFileSync(config, `listen: 127.0.0.1:${natsPort}\njetstream { store_dir: "${directory}/nats" }\n`);
-    natsServer = start(which('nats-server'), ['-c', config], { core: 0 });
+    natsServer = start(which('nats-server'), ['-c', config], { core: serverCore });
     await accepts(natsPort);
     note = 'this nats-server has no sync_interval: always, so JetStream acknowledges before its fsync (weaker than what Proa promises)';
   }
-  const proa = await startProa(['--app-id', 'bench'], { core: 0 });
+  const proa = await startProa(['--app-id', 'bench'], { core: serverCore });
   const connection = await connect({ servers: `127.0.0.1:${natsPort}` });
   await (await connection.jetstreamManager()).streams.add({ name: 'bench', subjects: ['bench'], max_bytes: 1e9 });
   const jetstream = connection.jetstream();
@@ -96,17 +98,17 @@ export async function run() {
   const inProcess = await startPublisher(join(directory, 'in-process'));
   const rows = await interleaved({
     'NATS JetStream publish': () => measured(natsServer.pid, () => jetstream.publish('bench', bytes)),
-    'proa publish over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: publish }),
+    'proa publish over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: publish, core: clientCore }),
     'proa publish in process': () => measured(process.pid, () => inProcess.publish(data)),
     'Redis SET, appendfsync always': () => measured(redisServer.pid, (i) => redis.set(`k${i}`, payload)),
-    'proa state save over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: save }),
+    'proa state save over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: save, core: clientCore }),
   });
   await inProcess.close();
   await connection.close();
   redis.disconnect();
-  execFileSync('taskset', ['-acp', '0,1', String(process.pid)]);
+  if (pinned) execFileSync('taskset', ['-acp', '0,1', String(process.pid)]);
   return {
-    conditions: `${producers} producers, 1 KB, servers on one core, clients on the other and the publisher in process on the other; ${note}`,
+    conditions: `${producers} producers, 1 KB, ${pinned ? 'servers on one core, clients and the publisher in process on the other' : 'two cores, nobody pinned'}; ${note}`,
     rows,
     ratios: [
       ratioOf(rows, 'publish over HTTP / JetStream', ['proa publish over HTTP', 'NATS JetStream publish'], 1.5),

@@ -1,4 +1,4 @@
-// What a call costs between two sockets, without the kernel: the codec alone as a proxy, a proxied invocation, a state read.
+// What a call costs between two sockets, without the kernel: `codec` (alone, as a proxy), `invoke` (through the whole runtime) or `state`; then a directory.
 import { PolicyBook } from '../src/mesh/policy/book.ts';
 import { createSecret } from '../src/kernel/secret.ts';
 import { createInvokeBlock } from '../src/blocks/invoke/index.ts';
@@ -10,6 +10,7 @@ import { createEngineStore } from '../src/drivers/state-engine/engine-store.ts';
 import { createHttpChannel } from '../src/fronts/app/http-channel.ts';
 import { apiRoutes } from '../src/fronts/http/routes/all.ts';
 import { serveHttpFront } from '../src/fronts/http/server.ts';
+import { EndpointGroup } from '../src/mesh/balance/endpoint-group.ts';
 import { createGovern } from '../src/host/govern.ts';
 import { createHttpClient } from '../src/host/http-client.ts';
 import { createPeerTransport, type LocalApp, type Machine } from '../src/host/machine.ts';
@@ -61,44 +62,46 @@ const network: Network = {
 const real = nodePorts();
 const ports = { ...real, network };
 const body = '{"id":12345,"name":"a small answer","items":[1,2,3],"ok":true}..';
-const answer = Buffer.from(
-  `HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 28 Nov 2026 11:28:21 GMT\r\nContent-Type: application/json\r\nContent-Length: 64\r\nConnection: keep-alive\r\n\r\n${body}`,
+// With a fourth argument every message carries another id, so that nothing of a head repeats the one before.
+const ids = process.argv[4] === undefined ? [''] : Array.from({ length: 1024 }, (_, i) => `X-Request-Id: ${1e9 + i}\r\n`);
+const answers = ids.map((id) =>
+  Buffer.from(
+    `HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 28 Nov 2026 11:28:21 GMT\r\nContent-Type: application/json\r\n${id}Content-Length: 64\r\nConnection: keep-alive\r\n\r\n${body}`,
+  ),
 );
-const request = (path: string): Buffer => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:3500\r\n\r\n`);
+const requests = (path: string): Buffer[] => ids.map((id) => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:3500\r\n${id}\r\n`));
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const connections = 32;
 
 /** Microseconds of an exchange: 32 connections at once, median of several rounds. */
-async function measure(accept: (connection: Connection) => void, bytes: Buffer): Promise<{ us: number; answer: string; bytes: number }> {
+async function measure(accept: (connection: Connection) => void, sent: readonly Buffer[]): Promise<{ us: number }> {
   const clients = Array.from({ length: connections }, () => new Wire());
   for (const client of clients) accept(client);
+  let next = 0;
   const run = async (turns: number): Promise<void> => {
     for (let i = 0; i < turns; i++) {
-      for (const client of clients) client.handlers.data(bytes);
+      for (const client of clients) client.handlers.data(sent[next++ % sent.length] as Buffer);
       await turn();
       for (const wire of upstream) {
         if (wire.writes === 0) continue;
         wire.writes = 0;
-        wire.handlers.data(answer);
+        wire.handlers.data(answers[next++ % answers.length] as Buffer);
       }
       await turn();
     }
   };
   await run(4_000);
   const rounds: number[] = [];
-  let allocated = 0;
   for (let i = 0; i < 9; i++) {
     const before = process.cpuUsage();
     await run(1_000);
     const used = process.cpuUsage(before);
     rounds.push((used.user + used.system) / (1_000 * connections));
   }
-  (globalThis as { gc?: () => void }).gc?.();
-  const heap = process.memoryUsage().heapUsed;
-  await run(20);
-  allocated = (process.memoryUsage().heapUsed - heap) / (20 * connections);
+  const answered = String((clients[0] as Wire).last);
+  if (!answered.startsWith('HTTP/1.1 200 ')) throw new Error(`unexpected answer: ${answered}`);
   for (const client of clients) client.handlers.close(undefined);
-  return { us: rounds.toSorted((a, b) => a - b)[4] as number, answer: String((clients[0] as Wire).last), bytes: allocated };
+  return { us: rounds.toSorted((a, b) => a - b)[4] as number };
 }
 
 async function codec(): ReturnType<typeof measure> {
@@ -124,18 +127,27 @@ async function codec(): ReturnType<typeof measure> {
       );
     },
   });
-  return measure(accepting.at(-1) as (connection: Connection) => void, request('/x'));
+  return measure(accepting.at(-1) as (connection: Connection) => void, requests('/x'));
 }
 
 const metrics = createMetricsRegistry({ app_id: 'bench' });
-const tracer = createTracer({ clock: ports.clock, random: ports.random, samplingRate: 0.01, export() {} });
-const govern = createGovern({
+const tracer = createTracer({
   clock: ports.clock,
   random: ports.random,
+  samplingRate: 0.01,
+  export() {},
+});
+const govern = createGovern({
+  clock: ports.clock,
   metrics,
+  random: ports.random,
+  process: ports.process,
+  http: { request: () => Promise.reject(new Error('not used here')), close: () => Promise.resolve() },
+  log: silentLogger,
+  invoke: () => Promise.reject(new Error('not used here')),
+  book: new PolicyBook(),
   namespace: '',
   accessControl: () => undefined,
-  book: new PolicyBook(),
 });
 const context = { ports, log: silentLogger, metrics, appId: 'bench', namespace: '', govern };
 const caller = { appId: 'bench', namespace: '' };
@@ -158,6 +170,8 @@ async function front(blocks: Partial<Blocks>): Promise<void> {
   });
 }
 
+const noEndpoints = new Map<string, never>();
+
 async function invoke(): ReturnType<typeof measure> {
   const endpoint = { appId: 'bench', namespace: '', instance: 'i', http: { path: '' }, grpc: { path: '' } };
   const client = createHttpClient({ ports });
@@ -177,15 +191,16 @@ async function invoke(): ReturnType<typeof measure> {
       onChange: () => () => {},
       close: () => Promise.resolve(),
     },
+    balance: (appId) => new EndpointGroup({ clock: ports.clock, random: ports.random, appId, zone: '' }),
     peers: createPeerTransport(machine),
     external: { send: () => Promise.reject(new Error('none')) },
     channel: () => channel,
-    httpEndpoints: () => new Map(),
+    httpEndpoints: () => noEndpoints,
     hostAddress: '127.0.0.1',
   });
   local.set('i', { invoke: block } as LocalApp);
   await front({ invoke: block });
-  return measure(accepting.at(-1) as (connection: Connection) => void, request('/v1.0/invoke/bench/method/x'));
+  return measure(accepting.at(-1) as (connection: Connection) => void, requests('/v1.0/invoke/bench/method/x'));
 }
 
 async function state(): ReturnType<typeof measure> {
@@ -198,7 +213,7 @@ async function state(): ReturnType<typeof measure> {
   const block = createStateBlock(context, { stores });
   await driver.set({ key: 'bench||k', data: Buffer.from(body.slice(0, -2)) });
   await front({ state: block });
-  return measure(accepting.at(-1) as (connection: Connection) => void, request('/v1.0/state/statestore/k'));
+  return measure(accepting.at(-1) as (connection: Connection) => void, requests('/v1.0/state/statestore/k'));
 }
 
 const kinds = { codec, invoke, state };

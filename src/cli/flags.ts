@@ -130,7 +130,7 @@ export const flags = {
   'enable-metrics': { type: 'flag', fallback: 'true', doc: 'Serve Prometheus metrics' },
   'metrics-port': { type: 'number', short: 'M', fallback: '9090', doc: 'Port of the metrics', value: 'port' },
   'metrics-listen-address': { type: 'text', doc: 'Address of the metrics (default: loopback)', value: 'address' },
-  'enable-profiling': { type: 'flag', doc: 'Serve profiles' },
+  'enable-profiling': { type: 'flag', doc: 'Serve CPU profiles and heap snapshots of the runtime on loopback' },
   'profile-port': { type: 'number', fallback: '7777', doc: 'Port of the profiles', value: 'port' },
   // daprd's commands that are flags
   'build-info': { type: 'flag', doc: 'Print what was built' },

@@ -74,6 +74,38 @@ describe('the command line', () => {
     expect(await cli(['explain', 'config.unknwn-key'])).toMatchObject({ code: 4, err: expect.stringContaining('config.unknown-key') });
   });
 
+  it('explains what a call passes between two apps, from the resources alone', async () => {
+    const policy = 'apiVersion: proa.dev/v1alpha1\nkind: Policy\nmetadata: { name: p }\nspec: { target: { app: orders }, timeout: 2s }\n';
+    const disk = createMemoryDisk({ '/p/r/p.yaml': policy });
+    const told = await cli(['explain', 'orders', 'post', '/orders/17', '--app-id', 'web', '--resources-path', 'r'], { disk });
+    expect(told).toMatchObject({ code: 0, err: '' });
+    expect(told.out).toContain('POST /orders/17 from web to orders');
+    expect(told.out).toMatch(/attempt +bounds each attempt by itself\n +timeout: 2s\n +from: Policy "p", \/p\/r\/p.yaml:4/);
+    expect(JSON.parse((await cli(['explain', 'orders', '/x', '--resources-path', 'r', '--json'], { disk })).out)).toMatchObject({
+      callee: [{ role: 'metrics' }, { role: 'deadline' }],
+    });
+    expect(await cli(['explain', 'orders', '/x', '--resources-path', 'none'], { disk })).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('config.file'),
+    });
+    expect(await cli(['explain', 'orders', 'GET', '/x', 'y'], { disk })).toMatchObject({ code: 2 });
+  });
+
+  it('translates rules of Sentinel', async () => {
+    const disk = createMemoryDisk({ '/p/rules.json': '[{"resource":"/a","grade":1,"count":5,"colour":1}]', '/p/bad.json': '{' });
+    const told = await cli(['policy', 'import', 'sentinel', 'rules.json', '--app-id', 'orders'], { disk });
+    expect(told.out).toContain('    - requests: 5');
+    expect(told).toMatchObject({ code: 0, err: expect.stringContaining('/a: unknown field colour') });
+    expect(await cli(['policy', 'import', 'sentinel', 'bad.json', '--app-id', 'orders'], { disk })).toMatchObject({ code: 3 });
+    expect(await cli(['policy', 'import', 'sentinel', 'none.json', '--app-id', 'orders'], { disk })).toMatchObject({ code: 4 });
+    for (const args of [
+      ['import', 'sentinel', 'rules.json'],
+      ['import', 'envoy', 'x'],
+      ['import', 'sentinel', 'rules.json', 'flows', '--app-id', 'a'],
+    ])
+      expect(await cli(['policy', ...args], { disk })).toMatchObject({ code: 2 });
+  });
+
   it('prints completion scripts with every command and flag', async () => {
     for (const shell of ['bash', 'zsh', 'fish']) {
       const { out } = await cli(['completion', shell]);

@@ -112,6 +112,8 @@ export interface StateStore {
   /** The most operations of one transaction; undefined: no limit. */
   readonly transactionOperationsMax?: number;
   get(request: StateGet): Promise<StateValue | undefined>;
+  /** The value of a stored key when it can be answered without waiting; undefined says nothing: ask `get`. It throws what `get` fails with, or nothing. */
+  peek?(key: string): StateValue | undefined;
   set(request: StateSet): Promise<void>;
   delete(request: StateDelete): Promise<void>;
   /** In request order; a missing key has neither value nor error. `parallelism` is the caller's wish for stores that read key by key. */

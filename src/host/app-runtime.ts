@@ -16,7 +16,7 @@ import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Ports } from '../kernel/ports.ts';
+import type { Clock, Ports } from '../kernel/ports.ts';
 import { createSecret, reveal } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createComponentManager, type ComponentManager } from './component-manager.ts';
@@ -28,6 +28,7 @@ import type { ProxyReceive } from './grpc-proxy.ts';
 import { createGovern } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import type { PolicyDocument } from '../mesh/policy/model.ts';
+import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
 import { PolicyBook } from '../mesh/policy/book.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
 import { observedResolver } from '../mesh/observed-resolver.ts';
@@ -37,6 +38,8 @@ import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
 
 export interface AppRuntimeOptions {
   readonly ports: Ports;
+  /** Timers of calls, which hardly ever fire. */
+  readonly callClock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
   readonly tracer: Tracer;
@@ -72,6 +75,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   const owner = new Owner(ports.clock);
   const book = new PolicyBook(resources.policies);
   let channel: AppChannel | undefined;
+  // The block needs the stacks first.
+  let invokeApp: Blocks['invoke']['call'];
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
   const context: BlockContext = {
     ports,
@@ -80,8 +85,12 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     appId: spec.id,
     namespace: spec.namespace,
     govern: createGovern({
-      clock: ports.clock,
+      clock: options.callClock,
       random: ports.random,
+      process: ports.process,
+      http: options.machine.outbound,
+      log: log.scoped('proa.policy'),
+      invoke: (call) => invokeApp(call),
       book,
       metrics,
       namespace: spec.namespace,
@@ -106,6 +115,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       channel: () => channel,
       declared: () => declared,
     });
+    invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
     await outbox.start();
@@ -231,6 +241,13 @@ function createBlocks(parts: BlockParts): Blocks {
   return {
     invoke: createInvokeBlock(context, {
       resolver: observedResolver(registry, options.metrics),
+      balance: (appId) =>
+        new EndpointGroup({
+          clock: context.ports.clock,
+          random: context.ports.random,
+          appId,
+          zone: options.ports.process.env('PROA_ZONE') ?? '',
+        }),
       peers: createPeerTransport(machine),
       external: createExternalTransport(machine.outbound),
       channel,

@@ -1,13 +1,15 @@
 import type { Govern, Target } from '../contracts/governance.ts';
-import type { InvokeRequest } from '../contracts/app-channel.ts';
+import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { AccessControl } from '../contracts/resources.ts';
+import type { HttpClient } from '../contracts/http-client.ts';
+import type { Logger } from '../kernel/log.ts';
 import type { Metrics } from '../contracts/metrics.ts';
 import { accessControl } from '../filters/authorise/access-control.ts';
 import { componentMetrics } from '../filters/metrics/component-metrics.ts';
 import { inboundInvocationMetrics, outboundInvocationMetrics } from '../filters/metrics/invocation-metrics.ts';
 import { metricNames } from '../kernel/names.ts';
 import type { Call } from '../kernel/call.ts';
-import type { Clock, Random } from '../kernel/ports.ts';
+import type { Clock, ProcessPort, Random } from '../kernel/ports.ts';
 import type { Service } from '../kernel/service.ts';
 import { createStack, type Layer, type SettleAt } from '../kernel/stack.ts';
 import type { PolicyBook, PolicyEpoch } from '../mesh/policy/book.ts';
@@ -22,6 +24,11 @@ export interface GovernOptions {
   readonly namespace: string;
   readonly accessControl: () => AccessControl | undefined;
   readonly book: PolicyBook;
+  readonly http: HttpClient;
+  readonly log: Logger;
+  readonly process: Pick<ProcessPort, 'loopTimes'>;
+  /** Calls an app through its own stack. */
+  readonly invoke: Service<InvokeRequest, InvokeResponse>;
 }
 
 type Role = (typeof roleOrder)[number];
@@ -30,10 +37,16 @@ type Role = (typeof roleOrder)[number];
 export const roleOrder = [
   'trace',
   'metrics',
+  'meter',
   'deadline',
   'authorise',
+  'access',
+  'fallback',
   'fault',
-  'rate-limit',
+  'system',
+  'admission',
+  'limit',
+  'mirror',
   'split',
   'retry',
   'hedge',
@@ -73,11 +86,17 @@ function compile<In, Out>(options: GovernOptions, target: Target, service: Servi
   return selecting(rules.matchers, stackOf);
 }
 
+/** Which rules match: bit i for the i-th. */
+function maskOf(matchers: readonly Matcher[], call: Call<InvokeRequest>): number {
+  let mask = 0;
+  for (let i = 0; i < matchers.length; i++) if ((matchers[i] as Matcher)(call)) mask |= 1 << i;
+  return mask;
+}
+
 function selecting<In, Out>(matchers: readonly Matcher[], stackOf: (mask: number) => Service<In, Out>): Service<In, Out> {
   const stacks = new Map<number, Service<In, Out>>();
   return (call) => {
-    let mask = 0;
-    for (let i = 0; i < matchers.length; i++) if ((matchers[i] as Matcher)(call as unknown as Call<InvokeRequest>)) mask |= 1 << i;
+    const mask = maskOf(matchers, call as unknown as Call<InvokeRequest>);
     let stack = stacks.get(mask);
     if (stack === undefined) stacks.set(mask, (stack = stackOf(mask)));
     return stack(call);
@@ -93,15 +112,36 @@ interface Compiling {
 
 function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compiling): readonly Layer[] {
   const { clock, random, metrics, namespace, book } = options;
-  const parts = { clock, random, metrics, namespace, states: book.states, epoch, target };
-  const layers = [...ownLayers(options, target), ...policyLayers(parts, rules?.effective(mask) ?? {}, { named: rules?.named ?? false })];
+  const parts = {
+    clock,
+    random,
+    metrics,
+    namespace,
+    states: book.states,
+    epoch,
+    target,
+    process: options.process,
+    invoke: options.invoke,
+    http: options.http,
+    log: options.log,
+  };
+  const layers = [
+    ...ownLayers(options, target),
+    ...policyLayers(parts, rules?.effective(mask) ?? {}, {
+      named: rules?.named ?? false,
+      related: rules?.related ?? [],
+      access: rules?.access(mask),
+    }),
+  ];
   return layers.toSorted((a, b) => roleOrder.indexOf(a.role as Role) - roleOrder.indexOf(b.role as Role));
 }
 
-/** The layers that a target passes, for `explain`: those of a call that meets exactly the rules of `mask`. */
-export function layersFor(options: GovernOptions, target: Target, mask = 0): readonly Layer[] {
+/** The layers that a call to a target passes, outermost first, for `explain`; without a call, those of one that no match fits. */
+export function layersFor(options: GovernOptions, target: Target, call?: Call<InvokeRequest>): readonly Layer[] {
   const { epoch } = options.book;
-  return layersOf(options, { target, epoch, rules: rulesFor(epoch.document.rules, target), mask });
+  const rules = rulesFor(epoch.document.rules, target);
+  const mask = call === undefined || rules === undefined ? 0 : maskOf(rules.matchers, call);
+  return layersOf(options, { target, epoch, rules, mask });
 }
 
 function ownLayers(options: GovernOptions, target: Target): readonly Layer[] {

@@ -63,7 +63,11 @@ export function createProxyReceive(parts: {
       { caller },
     );
     watched.call = call;
-    return (await service(call)).stream;
+    const answer = await service(call);
+    if (answer.stream !== undefined) return answer.stream;
+    // A fault or a fallback: what it says in HTTP terms cannot take the place of a stream.
+    call.end.fire({ ok: false, status: answer.status });
+    throw new ProaError('unavailable', `a policy answered with status ${answer.status} in place of app "${appId}"`);
   };
 }
 
@@ -74,7 +78,8 @@ interface ProxyRequest extends InvokeRequest {
 }
 
 interface ProxyResponse extends InvokeResponse {
-  readonly stream: Http2Stream;
+  /** Absent when a policy answered in place of the app. */
+  readonly stream?: Http2Stream;
 }
 
 const noHeaders: readonly string[] = [];

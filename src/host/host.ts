@@ -63,6 +63,7 @@ class Host implements RunningHost {
   async start(): Promise<void> {
     this.#drivers = await findDrivers(this.#options.ports, this.#log);
     const loaded = await this.#loadAll();
+    await this.#openProfiles();
     const machine = await this.#openMachine();
     const socket = await openPeerSocket(this.#options.ports, machine, this.#owner);
     for (const [i, spec] of this.#options.apps.entries()) {
@@ -131,6 +132,17 @@ class Host implements RunningHost {
     const resources = await loadResources(loadOptions(this.#options, spec, this.#drivers));
     if (resources.problems.length > 0) this.#options.events({ kind: 'problems', appId: spec.id, problems: resources.problems });
     return resources;
+  }
+
+  /** One port for all apps: a profile is of the process. */
+  async #openProfiles(): Promise<void> {
+    const { ports, apps } = this.#options;
+    const port = apps.find(({ profilePort }) => profilePort !== undefined)?.profilePort;
+    if (port === undefined || ports.process.profiler === undefined) return;
+    const { serveProfiles } = await import('./profiles.ts');
+    const server = await serveProfiles(ports, ports.process.profiler, port);
+    this.#owner.own('profiles', () => server.close());
+    this.#log.info('profiles are served', { port: 'port' in server.address ? server.address.port : port });
   }
 
   async #openMachine(): Promise<Machine> {

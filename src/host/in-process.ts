@@ -102,7 +102,20 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
   machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public');
   const metrics = createMetricsRegistry({ app_id: appId });
   const shutdown = (): void => {};
-  const runtime = await createAppRuntime({ ports, log, metrics, tracer: noTracer, spec, machine, drivers, resources, version, shutdown });
+  const runtime = await createAppRuntime({
+    // A wheel would let the process end while a call waits.
+    callClock: ports.clock,
+    ports,
+    log,
+    metrics,
+    tracer: noTracer,
+    spec,
+    machine,
+    drivers,
+    resources,
+    version,
+    shutdown,
+  });
   owner.own('runtime', () => runtime.close(graceMs), 2 * graceMs);
   if (options.app !== undefined) await host(options.app, { ports, spec, machine, runtime, owner });
   return createInProcessOperations(runtime.blocks, { appId, namespace }, async () => {

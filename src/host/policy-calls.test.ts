@@ -134,6 +134,61 @@ describe('a Policy, compiled', () => {
   });
 });
 
+describe('guards of a target', () => {
+  it('breaks per target, by slow calls, and comes back over a ramp', async () => {
+    const yaml = orders('breaker: { per: target, slowRatio: 0.5, slow: 100ms, minRequests: 4, consecutive: 0, open: 1s, ramp: 2s }');
+    let slow = true;
+    const target = await governTarget({ yaml, answer: () => ({ afterMs: slow ? 200 : 10 }) });
+    for (let i = 0; i < 4; i++) target.call();
+    await target.pass(250);
+    expect(await target.call().done).toBe('circuit-open');
+    await target.pass(1_000);
+    slow = false;
+    for (let i = 0; i < 30; i++) {
+      target.call();
+      await target.pass(100);
+    }
+    expect(target.lines.at(-1)).toContain('200');
+    const { layers } = target;
+    expect(layers.map(({ role }) => role)).toEqual(['metrics', 'deadline', 'retry', 'breaker']);
+    expect(layers[3]?.parameters).toMatchObject({ trip: '50 % slower than 100ms', per: 'target', from: 'Policy "p", /r/all.yaml:4' });
+  });
+
+  it('has places for so many attempts, and a queue with an end', async () => {
+    const yaml = orders('bulkhead: { maxConcurrent: 1, maxQueue: 1, maxWait: 150ms }');
+    const target = await governTarget({ yaml, answer: () => ({ afterMs: 100 }) });
+    target.call();
+    target.call();
+    target.call();
+    await target.pass(400);
+    expect(target.transcript()).toMatchInlineSnapshot(`
+      "     0 attempt 1
+           0 call 3: overloaded
+         100 call 1: 200
+         100 attempt 2
+         200 call 2: 200"
+    `);
+  });
+
+  it('gives the place of an attempt back before the next one: retries cannot lock themselves out', async () => {
+    const yaml = orders('bulkhead: { maxConcurrent: 1 }, retry: { maxRetries: 2 }');
+    const target = await governTarget({ yaml, answer: ({ number }) => ({ status: number < 3 ? 503 : 200 }) });
+    target.call();
+    await target.pass(300);
+    expect(target.lines.at(-1)).toContain('call 1: 200');
+  });
+
+  it('puts the breakers of endpoints into balancing', async () => {
+    const { layers } = await governTarget({
+      yaml: orders('breaker: { errorRatio: 0.5 }, balance: { policy: ring-hash, key: { cookie: session } }'),
+    });
+    expect(layers.at(-1)).toMatchObject({
+      role: 'balance',
+      parameters: { policy: 'ring-hash', key: 'cookie session', breakerPerEndpoint: '5 failures in a row or 50 % failures' },
+    });
+  });
+});
+
 describe('hedging', () => {
   const yaml = orders('hedge: { after: 50ms, maxAttempts: 3 }');
 
@@ -217,6 +272,14 @@ describe('a Policy, read', () => {
     ['{ target: { app: orders }, retry: { backoff: { initial: 2s, max: 1s } } }', /max must not be less than initial/],
     ['{ target: { app: orders }, retry: { budget: { percent: 101 } } }', /must be a number from 0 to 100/],
     ['{ target: { app: orders }, hedge: { maxAttempts: 9 } }', /whole number from 2 to 5/],
+    ['{ target: { app: orders }, breaker: { consecutive: 0 } }', /spec.breaker can never open/],
+    ['{ target: { app: orders }, breaker: { open: 5s, maxOpen: 1s } }', /maxOpen must not be less than open/],
+    ['{ target: { app: orders }, bulkhead: { maxConcurrent: 0 } }', /whole number from 1 to/],
+    ['{ target: { app: orders }, balance: { policy: maglev } }', /maglev needs a key/],
+    ['{ target: { app: orders }, balance: { key: { header: a } } }', /key belongs to ring-hash and maglev/],
+    ['{ target: { app: orders }, balance: { policy: maglev, key: { header: a, path: true } } }', /needs one of header, cookie/],
+    ['{ target: { app: orders }, balance: { policy: robin } }', /must be one of p2c-ewma, round-robin/],
+    ['{ target: { component: s }, balance: {} }', /spec.balance does not act at this target/],
     ['{ target: { app: orders }, timeuot: 1s }', /unknown key `timeuot` \(did you mean `timeout`\?\)/],
   ])('%s is refused', async (spec, expected) => {
     const found = await messages(policy('p', spec));

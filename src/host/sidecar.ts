@@ -3,6 +3,7 @@ import { metadataRoutes, healthRoutes } from '../fronts/http/routes/runtime.ts';
 import { createPipeline, type Pipeline } from '../fronts/http/pipeline.ts';
 import { apiRoutes, allowedRoutes } from '../fronts/http/routes/all.ts';
 import { serveHttpFront, type HttpFrontOptions } from '../fronts/http/server.ts';
+import { wheelClock } from '../kernel/timer-wheel.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
@@ -10,6 +11,7 @@ import type { Address, Ports } from '../kernel/ports.ts';
 import { createSecret, type Secret } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { serveHttp1 } from '../wire/http1/server.ts';
+import { http2Codec } from '../wire/http2/codec-setting.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { followApp, type AppLifecycle } from './app-lifecycle.ts';
 import { openAppChannel } from './app-channels.ts';
@@ -61,7 +63,12 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   const telemetry = await createAppTelemetry({ ...options, configuration: options.resources.configuration });
   owner.own('telemetry', () => telemetry.close());
   try {
-    const runtime = await createAppRuntime({ ...options, metrics: telemetry.metrics, tracer: telemetry.tracer });
+    const runtime = await createAppRuntime({
+      ...options,
+      callClock: wheelClock(ports.clock),
+      metrics: telemetry.metrics,
+      tracer: telemetry.tracer,
+    });
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
     const instance = `${spec.id}-${ports.random.uuid()}`;
     machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
@@ -192,6 +199,8 @@ async function openFronts(
   owner: Owner,
 ): Promise<{ httpPort: number; grpcPort: number }> {
   const { spec, ports, log } = options;
+  // A mistake in the setting is told now, not to the first caller.
+  http2Codec(ports.process);
   const configuration = options.resources.configuration;
   const apiTokens = tokensOf(ports.process.env('DAPR_API_TOKEN'));
   refuseOpenWithoutToken(spec.listenAddresses, apiTokens);

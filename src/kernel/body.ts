@@ -103,37 +103,63 @@ export class BodyTooLarge extends Error {
 }
 
 /** Reads a whole body into one buffer of its own. Fails with `BodyTooLarge` beyond `bytesMax`, at the first byte too many. */
-export function collect(body: Body, bytesMax: number): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    if (body.length !== undefined && body.length > bytesMax) {
-      body.discard(new BodyTooLarge(bytesMax));
-      reject(new BodyTooLarge(bytesMax));
-      return;
-    }
-    const parts: Uint8Array[] = [];
-    let size = 0;
-    let flow: Flow;
-    let over = false;
-    body.pipe({
-      open(opened) {
-        flow = opened;
-        flow.credit(Number.MAX_SAFE_INTEGER);
-      },
-      chunk(chunk) {
-        if (over) return;
-        size += chunk.length;
-        if (size > bytesMax) {
-          over = true;
-          reject(new BodyTooLarge(bytesMax));
-          flow.cancel(new BodyTooLarge(bytesMax));
-          return;
-        }
-        parts.push(Buffer.from(chunk));
-      },
-      end() {
-        if (!over) resolve(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts, size));
-      },
-      fail: reject,
-    });
-  });
+export async function collect(body: Body, bytesMax: number): Promise<Uint8Array> {
+  return collectSoon(body, bytesMax);
+}
+
+/** The same, at once when all of the body is there already: then it also throws at once. */
+export function collectSoon(body: Body, bytesMax: number): Uint8Array | Promise<Uint8Array> {
+  if (body.length !== undefined && body.length > bytesMax) {
+    const error = new BodyTooLarge(bytesMax);
+    body.discard(error);
+    throw error;
+  }
+  const collector = new Collector(bytesMax);
+  body.pipe(collector);
+  return collector.outcome();
+}
+
+class Collector implements Sink {
+  readonly #bytesMax: number;
+  readonly #parts: Uint8Array[] = [];
+  #size = 0;
+  #flow: Flow | undefined;
+  #whole: Uint8Array | undefined;
+  #error: { readonly thrown: unknown } | undefined;
+  #waiting: { resolve(bytes: Uint8Array): void; reject(error: unknown): void } | undefined;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  outcome(): Uint8Array | Promise<Uint8Array> {
+    if (this.#error !== undefined) throw this.#error.thrown;
+    if (this.#whole !== undefined) return this.#whole;
+    return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }));
+  }
+
+  open(flow: Flow): void {
+    this.#flow = flow;
+    flow.credit(Number.MAX_SAFE_INTEGER);
+  }
+
+  chunk(chunk: Uint8Array): void {
+    if (this.#error !== undefined) return;
+    this.#size += chunk.length;
+    if (this.#size <= this.#bytesMax) return void this.#parts.push(Buffer.from(chunk));
+    const error = new BodyTooLarge(this.#bytesMax);
+    this.fail(error);
+    this.#flow?.cancel(error);
+  }
+
+  end(): void {
+    if (this.#error !== undefined) return;
+    this.#whole = this.#parts.length === 1 ? (this.#parts[0] as Uint8Array) : Buffer.concat(this.#parts, this.#size);
+    this.#waiting?.resolve(this.#whole);
+  }
+
+  fail(error: unknown): void {
+    this.#error = { thrown: error };
+    this.#waiting?.reject(error);
+  }
 }

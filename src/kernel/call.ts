@@ -25,6 +25,8 @@ export interface Outcome {
   readonly ok: boolean;
   readonly status?: number;
   readonly error?: unknown;
+  /** How long the other side asked to be left alone. */
+  readonly retryAfterMs?: number;
 }
 
 /** An immutable request. Layers that change something make a new one with `derive`; most only look. */

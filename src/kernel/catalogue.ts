@@ -62,6 +62,13 @@ export const catalogue = {
     retry: 'unknown',
   }),
   overloaded: spec('ERR_OVERLOADED', 429, 'RESOURCE_EXHAUSTED', { category: 'common', title: 'A limit is reached', retry: 'safe' }),
+  // RESOURCE_EXHAUSTED and not UNAVAILABLE: retries must not come back to a runtime that sheds load.
+  shed: spec('ERR_SHED', 503, 'RESOURCE_EXHAUSTED', {
+    category: 'common',
+    title: 'The runtime sheds load',
+    retry: 'safe',
+    hint: 'more calls arrive than the app can answer in time; come again later, or raise the priority of what matters',
+  }),
   unavailable: spec('ERR_UNAVAILABLE', 503, 'UNAVAILABLE', { category: 'common', title: 'The target cannot be reached', retry: 'safe' }),
   'circuit-open': spec('ERR_CIRCUIT_OPEN', 503, 'UNAVAILABLE', {
     category: 'common',

@@ -28,17 +28,17 @@ export function expiring<In, Out>(next: Service<In, Out>, call: Call<In>, expiry
       reject(error);
       scope.cancel(error);
     });
-    const unlink = call.cancel.onCancel((reason) => scope.cancel(reason));
+    call.cancel.guard(scope);
     next(derive(call, { cancel: scope, deadlineMs: expiry.deadlineMs })).then(
       (output) => {
         timer.cancel();
         if (over) expiry.drop?.(output);
+        // The scope stays guarded: a caller that goes away while the answer streams must stop the source. It goes with its call.
         else resolve(output);
-        call.end.listen(unlink);
       },
       (thrown: unknown) => {
         timer.cancel();
-        unlink();
+        call.cancel.release(scope);
         if (!over) reject(thrown as Error);
       },
     );

@@ -27,20 +27,44 @@ export function isJson(bytes: Uint8Array): boolean {
 
 /** The members of a JSON object in their order; undefined when the bytes are not exactly one valid object in UTF-8. */
 export function jsonMembers(bytes: Uint8Array): JsonMember[] | undefined {
-  let at = skipSpace(bytes, 0);
-  if (bytes[at] !== openBrace || !isUtf8(bytes)) return undefined;
   const members: JsonMember[] = [];
+  const end = membersEnd(bytes, skipSpace(bytes, 0), { members, levels: depthMax });
+  return end >= 0 && skipSpace(bytes, end) === bytes.length && isUtf8(bytes) ? members : undefined;
+}
+
+/** The members of each object of a JSON array; undefined when the bytes are not exactly one valid array of objects in UTF-8, nested at most `levels` deep. */
+export function jsonObjects(bytes: Uint8Array, levels: number): JsonMember[][] | undefined {
+  let at = skipSpace(bytes, 0);
+  if (bytes[at] !== openBracket || !isUtf8(bytes)) return undefined;
+  const objects: JsonMember[][] = [];
   at = skipSpace(bytes, at + 1);
-  if (bytes[at] === closeBrace) return skipSpace(bytes, at + 1) === bytes.length ? members : undefined;
+  if (bytes[at] === closeBracket) return skipSpace(bytes, at + 1) === bytes.length ? objects : undefined;
+  for (;;) {
+    const members: JsonMember[] = [];
+    const end = membersEnd(bytes, at, { members, levels: levels - 2 });
+    if (end < 0) return undefined;
+    objects.push(members);
+    at = skipSpace(bytes, end);
+    if (bytes[at] === closeBracket) return skipSpace(bytes, at + 1) === bytes.length ? objects : undefined;
+    if (bytes[at] !== comma) return undefined;
+    at = skipSpace(bytes, at + 1);
+  }
+}
+
+/** Adds the members of the object that begins at `from`, their values nested at most `levels` deep; the index behind it, -1 when it is not valid. */
+function membersEnd(bytes: Uint8Array, from: number, into: { readonly members: JsonMember[]; readonly levels: number }): number {
+  if (bytes[from] !== openBrace) return -1;
+  let at = skipSpace(bytes, from + 1);
+  if (bytes[at] === closeBrace) return at + 1;
   for (;;) {
     const nameEnd = bytes[at] === quote ? stringEnd(bytes, at) : -1;
-    const from = nameEnd < 0 ? -1 : afterColon(bytes, nameEnd);
-    const to = from < 0 ? -1 : valueEnd(bytes, from);
-    if (to < 0) return undefined;
-    members.push({ name: stringAt(bytes, at, nameEnd), from, to });
+    const begin = nameEnd < 0 ? -1 : afterColon(bytes, nameEnd);
+    const to = begin < 0 ? -1 : valueEnd(bytes, begin, into.levels);
+    if (to < 0) return -1;
+    into.members.push({ name: stringAt(bytes, at, nameEnd), from: begin, to });
     at = skipSpace(bytes, to);
-    if (bytes[at] === closeBrace) return skipSpace(bytes, at + 1) === bytes.length ? members : undefined;
-    if (bytes[at] !== comma) return undefined;
+    if (bytes[at] === closeBrace) return at + 1;
+    if (bytes[at] !== comma) return -1;
     at = skipSpace(bytes, at + 1);
   }
 }
@@ -74,16 +98,17 @@ function afterKey(bytes: Uint8Array, at: number): number {
 }
 
 /** The index behind the value that begins at `from`; -1 when it is not valid. Iterative: depth costs no stack. */
-function valueEnd(bytes: Uint8Array, from: number): number {
+function valueEnd(bytes: Uint8Array, from: number, levels = depthMax): number {
   const open: number[] = [];
   let at = from;
   for (;;) {
     const c = bytes[at];
     if (c === openBrace || c === openBracket) {
       const close = c === openBrace ? closeBrace : closeBracket;
+      if (open.length >= levels) return -1;
       at = skipSpace(bytes, at + 1);
       if (bytes[at] !== close) {
-        if (open.push(close) > depthMax) return -1;
+        open.push(close);
         if (c === openBrace) at = afterKey(bytes, at);
         if (at < 0) return -1;
         continue;

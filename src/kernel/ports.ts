@@ -62,7 +62,7 @@ export interface Connection {
   readonly remote: string;
   /** Set before the first event of the connection; may be exchanged later. */
   handlers: ConnectionHandlers;
-  /** A string is latin1: one byte per character. Bytes are given away: they may leave later. Returns false when the peer reads slower than we write: wait for `drain`. */
+  /** A string is latin1: one byte per character. Bytes are given away: they may leave later, and text leaves when the sockets of this turn were read. Returns false when the peer reads slower than we write: wait for `drain`. */
   write(data: string | Uint8Array): boolean;
   /** Several writes between `cork` and `uncork` leave in one system call. */
   cork(): void;
@@ -210,9 +210,19 @@ export interface Child {
   groupAlive(): Promise<boolean>;
 }
 
+/** Profiles of this process, in the formats of V8. */
+export interface Profiler {
+  /** Samples for so long; the JSON of a `.cpuprofile`. */
+  cpuProfile(durationMs: number): Promise<string>;
+  /** The text of a `.heapsnapshot` in parts; nothing else runs meanwhile. */
+  heapSnapshot(chunk: (part: string) => void): Promise<void>;
+}
+
 export type ProcessSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
 export interface ProcessPort {
+  /** How long the event loop of this thread was idle and active so far, in milliseconds. */
+  loopTimes(): { readonly idleMs: number; readonly activeMs: number };
   readonly pid: number;
   readonly platform: string;
   readonly nodeVersion: string;
@@ -225,6 +235,8 @@ export interface ProcessPort {
   memoryBytes(): { rss: number; heapUsed: number };
   /** CPU time used so far, user and system, in microseconds. */
   cpuUs(): number;
+  /** Absent where there is nothing to profile. */
+  readonly profiler?: Profiler;
   spawn(options: SpawnOptions): Child;
   /** True when a process with this id exists. */
   alive(pid: number): boolean;

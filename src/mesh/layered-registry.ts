@@ -72,7 +72,9 @@ export function createLayeredRegistry({ local, wide, wideName, clock, log }: Lay
         log.warn(`not announced to ${wideName}: this runtime takes no calls from other machines`, { app: endpoint.appId });
         return leave;
       }
-      const leaveWide = announceUntilItWorks(wide, endpoint, { clock, log, wideName });
+      // The socket of this machine is nothing to others.
+      const { local: _socket, ...reachable } = endpoint;
+      const leaveWide = announceUntilItWorks(wide, reachable, { clock, log, wideName });
       return async () => {
         await leaveWide();
         await leave();

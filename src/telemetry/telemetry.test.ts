@@ -88,4 +88,19 @@ describe('tracing', () => {
     expect(spans).toHaveLength(1);
     expect(spans[0]).toMatchObject({ parentSpanId: 'b7ad6b7169203331', ok: true, traceState: 'a=b' });
   });
+
+  it('starts every trace with ids of its own, and says in them whether it is sampled', () => {
+    const random = createNodeRandom();
+    for (const samplingRate of [0, 1]) {
+      const spans: FinishedSpan[] = [];
+      const tracer = createTracer({ clock: nodeClock, random, samplingRate, export: (span) => spans.push(span) });
+      const made = Array.from({ length: 300 }, () => tracer.start('server', 'x', noTrace));
+      const parents = made.map((span) => span.trace.traceparent);
+      expect(parents.every((text) => isTraceparent(text) && text.endsWith(`-0${samplingRate}`))).toBe(true);
+      expect(new Set(parents.map((text) => text.slice(3, 35))).size).toBe(300);
+      expect(new Set(parents.map((text) => text.slice(36, 52))).size).toBe(300);
+      for (const span of made) span.end(true);
+      expect(spans.map((span) => `00-${span.traceId}-${span.spanId}-01`)).toEqual(samplingRate === 0 ? [] : parents);
+    }
+  });
 });

@@ -33,14 +33,11 @@ export function createTracer(options: TracingOptions): Tracer {
     start(kind, name, parent) {
       const root = parent.traceparent === '';
       const sampled = root ? options.random.u32() < threshold : isSampled(parent.traceparent);
-      const traceId = root ? ids.traceId() : parent.traceparent.slice(3, 35);
-      const spanId = ids.spanId();
-      const trace: TraceContext = {
-        traceparent: `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`,
-        tracestate: parent.tracestate,
-        baggage: parent.baggage,
-      };
+      const made = root ? ids.root() : `${parent.traceparent.slice(0, 36)}${ids.spanId()}-00`;
+      const traceparent = sampled ? `${made.slice(0, 53)}01` : made;
+      const trace: TraceContext = { traceparent, tracestate: parent.tracestate, baggage: parent.baggage };
       if (!sampled) return new UnsampledSpan(trace);
+      const [traceId, spanId] = [made.slice(3, 35), made.slice(36, 52)];
       return recordedSpan(options, { kind, name, trace, traceId, spanId, parentSpanId: root ? '' : parent.traceparent.slice(36, 52) });
     },
   };

@@ -60,6 +60,19 @@ export function stateSuite(options: StateSuiteOptions): void {
       expect(await read('k')).toBe('before');
     });
 
+    it('peeks at what get answers, or at nothing', async () => {
+      const peek = (key: string) => store.peek?.(key);
+      for (const data of [bytes('one'), new Uint8Array(0), new Uint8Array(options.largeBytes ?? 1_049_600).fill(7)]) {
+        await store.set({ key: 'k', data, contentType: 'text/x' });
+        const read = await store.get({ key: 'k' });
+        const seen = peek('k');
+        if (seen !== undefined) expect(seen).toEqual(read);
+      }
+      await store.delete({ key: 'k' });
+      expect(peek('k')).toBeUndefined();
+      expect(peek('never')).toBeUndefined();
+    });
+
     it('keeps keys apart, whatever is in them', async () => {
       const keys = ['a', 'a||b', 'a||b||c', 'A', 'ä', 'a%', 'a_', "a'", 'a"', 'a\\', ' a', '__proto__', 'constructor', '€uro/😀', 'a/../b'];
       for (const key of keys) await store.set({ key, data: bytes(`value of ${key}`) });

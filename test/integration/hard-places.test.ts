@@ -164,7 +164,8 @@ describe.skipIf(tmpfsMissing())('a disk that fills', () => {
     expect(refused.status).toBeGreaterThanOrEqual(500);
     expect(refused.text).toMatch(/ERR_[A-Z_]+/);
     expect(refused.text).toMatch(/disk is full|no space/i);
-    expect((await sidecar.call('/v1.0/state/statestore/k0')).status).toBe(200);
+    const read = await sidecar.call('/v1.0/state/statestore/k0');
+    expect([read.status, await read.text()]).toEqual([200, expect.stringContaining('"n":0')]);
     expect((await sidecar.call('/v1.0/healthz')).status).toBe(204);
 
     rmSync(filler);

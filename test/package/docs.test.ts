@@ -115,6 +115,22 @@ describe('the documents', () => {
 
   it.each(withRuns)('%s works as it is written', (page) => follow(page), 60_000);
 
+  it('run every snippet, or say why one is only for reading', () => {
+    const unmarked = pages().flatMap((page) => {
+      const lines = readFileSync(join(root, page), 'utf8').split('\n');
+      let inside = false;
+      return lines.flatMap((line, i) => {
+        if (!line.startsWith('```')) return [];
+        inside = !inside;
+        // Drawings and shapes of output are texts.
+        if (!inside || line === '```text') return [];
+        const above = lines.slice(0, i).findLast((earlier) => earlier.trim() !== '') ?? '';
+        return /^<!-- (?:file: |run|output|read: ).* -->$|^<!-- (?:run|output) -->$/.test(above) ? [] : [`${page}:${i + 1}`];
+      });
+    });
+    expect(unmarked).toEqual([]);
+  });
+
   it('link to files that exist', () => {
     const broken: string[] = [];
     for (const page of [...pages(), ...readdirSync(join(root, 'docs/reference')).map((name) => join('docs/reference', name))]) {

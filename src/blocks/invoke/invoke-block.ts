@@ -1,6 +1,7 @@
 import type { BlockContext } from '../../contracts/block-context.ts';
 import type { AppChannel, InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
-import { eligible, type Endpoint, type Resolver } from '../../contracts/resolver.ts';
+import type { BalanceTarget, EndpointBalancer } from '../../contracts/balancing.ts';
+import type { Endpoint, Resolver } from '../../contracts/resolver.ts';
 import type { HttpEndpoint } from '../../contracts/resources.ts';
 import type { ExternalTransport, PeerTransport } from '../../contracts/transport.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
@@ -11,6 +12,7 @@ import { stampHeaders } from './stamp-headers.ts';
 
 export interface InvokeDependencies {
   readonly resolver: Resolver;
+  readonly balance: BalanceTarget;
   readonly peers: PeerTransport;
   readonly external: ExternalTransport;
   /** The own app; undefined when none is connected. */
@@ -29,7 +31,7 @@ const targetsMax = 10_000;
 /** Builds the block. One stack is compiled per target app and kept; a call looks up one map and, when the target is known, is sent in the same turn. */
 export function createInvokeBlock(context: BlockContext, dependencies: InvokeDependencies): InvokeBlock {
   const targets = new Map<string, InvokeService>();
-  const places = new Places(dependencies.resolver);
+  const places = new Places(dependencies);
   const received = context.govern(
     { block: 'invoke', name: context.appId, operation: 'receive', direction: 'inbound' },
     receive(context, dependencies),
@@ -66,43 +68,52 @@ function receive(context: BlockContext, dependencies: InvokeDependencies): Invok
   };
 }
 
-/** The instances of an app, and whose turn it is: round robin; peak-EWMA and the other balancers belong to the mesh. */
+/** The instances of an app. What was learnt about them outlives a change of their list. */
 interface Instances {
-  readonly list: readonly Endpoint[];
-  next: number;
+  readonly balancer: EndpointBalancer;
+  /** False: the list has changed since it was asked for. */
+  current: boolean;
 }
 
-/** Where apps are, as of the last question; forgotten when the resolver says that a name's endpoints are others now. */
+/** Where apps are, as of the last question; asked again when the resolver says that a name's endpoints are others now. */
 class Places {
   readonly #known = new Map<string, Instances>();
-  readonly #resolver: Resolver;
+  readonly #dependencies: Pick<InvokeDependencies, 'resolver' | 'balance'>;
   readonly #stop: () => void;
   /** Rises with every change: what was remembered under a lower one has to be asked for again. */
   changes = 0;
 
-  constructor(resolver: Resolver) {
-    this.#resolver = resolver;
-    this.#stop = resolver.onChange((appId, namespace) => {
+  constructor(dependencies: Pick<InvokeDependencies, 'resolver' | 'balance'>) {
+    this.#dependencies = dependencies;
+    this.#stop = dependencies.resolver.onChange((appId, namespace) => {
       this.changes++;
-      this.#known.delete(`${namespace}\0${appId}`);
+      const instances = this.#known.get(`${namespace}\0${appId}`);
+      if (instances !== undefined) instances.current = false;
     });
   }
 
-  known(name: string, namespace: string): Instances | undefined {
-    return this.#known.get(`${namespace}\0${name}`);
+  known(name: string, namespace: string): EndpointBalancer | undefined {
+    const instances = this.#known.get(`${namespace}\0${name}`);
+    return instances?.current === true ? instances.balancer : undefined;
   }
 
   /** Fails with `invoke.failed` when there are none. */
-  async find(name: string, namespace: string): Promise<Instances> {
-    const list = eligible((await this.#resolver.resolve(name, namespace)).endpoints);
-    if (list.length === 0) {
+  async find(name: string, namespace: string): Promise<EndpointBalancer> {
+    const { resolver, balance } = this.#dependencies;
+    const { endpoints } = await resolver.resolve(name, namespace);
+    const key = `${namespace}\0${name}`;
+    if (endpoints.length === 0) {
+      this.#known.delete(key);
       throw new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {
         hint: 'is it running? `proa list` shows the apps that are',
       });
     }
-    const found = { list, next: 0 };
-    this.#known.set(`${namespace}\0${name}`, found);
-    return found;
+    const instances = this.#known.get(key) ?? { balancer: balance(name, namespace), current: true };
+    instances.current = true;
+    instances.balancer.update(endpoints);
+    if (this.#known.size >= targetsMax) this.#known.delete(this.#known.keys().next().value as string);
+    this.#known.set(key, instances);
+    return instances.balancer;
   }
 
   close(): void {
@@ -110,30 +121,25 @@ class Places {
   }
 }
 
-function pick(instances: Instances): Endpoint {
-  const { list, next } = instances;
-  instances.next = next + 1 < list.length ? next + 1 : 0;
-  return list[next] as Endpoint;
-}
-
 // What a call does not change (where the target is, which text names it) is found once per target and change, not once per call.
 function send(context: BlockContext, dependencies: InvokeDependencies, target: { appId: string; places: Places }): InvokeService {
   const { appId, places } = target;
   const [name, namespace] = splitAppId(appId, context.namespace);
-  let instances: Instances | undefined;
+  const to = (endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> => sendTo(context, dependencies, call, endpoint);
+  let balancer: EndpointBalancer | undefined;
   let seenChanges = -1;
   return (call) => {
     const external = externalTarget(appId, dependencies.httpEndpoints());
     if (external !== undefined) return failing(appId, dependencies.external.send(external, call));
-    if (instances === undefined || seenChanges !== places.changes) {
+    if (balancer === undefined || seenChanges !== places.changes) {
       seenChanges = places.changes;
-      instances = places.known(name, namespace);
+      balancer = places.known(name, namespace);
     }
-    if (instances !== undefined) return failing(appId, sendTo(context, dependencies, call, pick(instances)));
+    if (balancer !== undefined) return failing(appId, balancer.send(call, to));
     return failing(
       appId,
       places.find(name, namespace).then(
-        (found) => sendTo(context, dependencies, call, pick(found)),
+        (found) => found.send(call, to),
         (error: unknown) => {
           call.input.body.discard();
           throw error;
@@ -167,13 +173,14 @@ function sendTo(
   return dependencies.peers.send(endpoint, withInput(call, stamped));
 }
 
-// Dapr's text around every failed invocation; denials keep their own.
+// What says more than that the invocation failed: refusals, limits, time.
+const passing: ReadonlySet<string> = new Set(['invoke.denied', 'cancelled', 'deadline-exceeded', 'circuit-open', 'overloaded', 'shed']);
+
+// Dapr's text around every failed invocation.
 function failing(appId: string, answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
   return answer.catch((thrown: unknown) => {
     const error = ProaError.from(thrown, 'invoke.failed');
-    if (isProaError(thrown) && (error.code === 'invoke.denied' || error.spec.errorCode !== 'ERR_DIRECT_INVOKE')) {
-      if (error.code === 'invoke.denied' || error.code === 'cancelled' || error.code === 'deadline-exceeded') throw error;
-    }
+    if (isProaError(thrown) && passing.has(error.code)) throw error;
     const code =
       error.code === 'unavailable' ? 'invoke.unreachable' : error.spec.errorCode === 'ERR_DIRECT_INVOKE' ? error.code : 'invoke.failed';
     throw new ProaError(code, `failed to invoke, id: ${appId}, err: ${error.message}`, {

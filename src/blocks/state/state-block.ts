@@ -23,12 +23,14 @@ export function createStateBlock(context: BlockContext, deps: StateDeps): StateB
   return {
     get(call) {
       const { store, key, consistency } = call.input;
-      return attempt(() => {
+      try {
         const handle = handles.of(store);
         checkKey(store, key);
         checkConsistency(consistency);
         return handle.get(call);
-      });
+      } catch (cause) {
+        return Promise.reject(ProaError.from(cause));
+      }
     },
     bulkGet: async (call) => bulkGet(handles.of(call.input.store), call),
     async save(call) {
@@ -77,15 +79,6 @@ function createHandles(context: BlockContext, stores: ComponentSet<'state'>): { 
       compiled.clear();
     },
   };
-}
-
-/** Turns what is thrown before the first wait into a rejection: services answer with promises, always. */
-function attempt<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return run();
-  } catch (cause) {
-    return Promise.reject(ProaError.from(cause));
-  }
 }
 
 async function bulkGet(handle: StoreHandle, call: Parameters<StateBlock['bulkGet']>[0]): ReturnType<StateBlock['bulkGet']> {

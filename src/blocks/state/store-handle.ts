@@ -13,7 +13,6 @@ import type {
 } from '../../contracts/state.ts';
 import type { Append } from '../../contracts/engine.ts';
 import type { OutboxTarget } from '../../contracts/outbox.ts';
-import type { Call } from '../../kernel/call.ts';
 import { isProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
 import { createStateCipher } from './encryption.ts';
@@ -104,21 +103,29 @@ export function createStoreHandle(component: Component<'state'>, context: BlockC
 }
 
 /** Reads one value; the hot path of the block. The key was checked before. */
-function reader({ driver, prefix, cipher, store }: RequestContext): Service<GetInput, StateValue | undefined> {
-  return ({ input }: Call<GetInput>) => {
-    const { key, consistency, metadata } = input;
-    const stored = prefix + key;
-    const wrong = (cause: unknown): never => {
-      throw failed(cause, 'state.get', (reason) => `fail to get ${key} from state store ${store}: ${reason}`);
-    };
+function reader(shared: RequestContext): Service<GetInput, StateValue | undefined> {
+  const { driver, prefix, cipher } = shared;
+  if (driver.peek === undefined || cipher !== undefined) return ({ input }) => read(shared, input);
+  return ({ input }) => {
     try {
-      const found = driver.get(consistency ? { key: stored, consistency, metadata } : { key: stored, metadata });
-      if (cipher === undefined) return found.catch(wrong);
-      return found.then((value) => (value === undefined ? value : { ...value, data: cipher.decrypt(stored, value.data) })).catch(wrong);
-    } catch (cause) {
-      return Promise.reject(cause as Error).catch(wrong);
+      const seen = driver.peek?.(prefix + input.key);
+      if (seen !== undefined) return Promise.resolve(seen);
+    } catch {
+      // The same happens again below, where it becomes the error that it is.
     }
+    return read(shared, input);
   };
+}
+
+async function read({ driver, prefix, cipher, store }: RequestContext, input: GetInput): Promise<StateValue | undefined> {
+  const { key, consistency, metadata } = input;
+  const stored = prefix + key;
+  try {
+    const found = await driver.get(consistency ? { key: stored, consistency, metadata } : { key: stored, metadata });
+    return cipher === undefined || found === undefined ? found : { ...found, data: cipher.decrypt(stored, found.data) };
+  } catch (cause) {
+    throw failed(cause, 'state.get', (reason) => `fail to get ${key} from state store ${store}: ${reason}`);
+  }
 }
 
 function transactor({ driver }: RequestContext): Service<TransactInput, void> {

@@ -45,6 +45,8 @@ export class GroupWriter {
   readonly #options: GroupWriterOptions;
   #open: Group;
   readonly #spares: GroupBuffer[] = [];
+  /** The open group has its turn, but is not written yet: it cannot go ahead of itself. */
+  #preparing = false;
   /** A group whose write was begun before its turn. */
   #ahead: { readonly group: Group; readonly written: Promise<void> } | undefined;
   #running: Promise<void> | undefined;
@@ -86,7 +88,7 @@ export class GroupWriter {
   filled(group: Group): void {
     const { writer, hooks, overlapBytes } = this.#options;
     if (!group.overlaps || group.buffer.length < overlapBytes || this.#running === undefined || this.#ahead !== undefined) return;
-    if (hooks !== noHooks || this.#failure !== undefined || writer.isFull(group.buffer.length)) return;
+    if (hooks !== noHooks || this.readOnly || this.#preparing || writer.isFull(group.buffer.length)) return;
     this.#open = this.#following(group);
     const written = writer.write(group.buffer.bytes);
     // Looked at when its turn comes.
@@ -125,6 +127,8 @@ export class GroupWriter {
       const ahead = this.#ahead;
       this.#ahead = undefined;
       await this.#flush(ahead?.group ?? this.#open, ahead?.written);
+      // Whoever was just answered, and whoever's request lies in a socket by now, can join the next group.
+      if (this.#ahead === undefined) await new Promise<void>((resolve) => this.#options.clock.soon(resolve));
     }
     if (this.#failure === undefined) return;
     await this.#failAhead(this.#failure);
@@ -132,15 +136,9 @@ export class GroupWriter {
   }
 
   async #flush(group: Group, begun: Promise<void> | undefined): Promise<void> {
-    const { writer, hooks, ownership } = this.#options;
+    const { hooks, ownership } = this.#options;
     try {
-      if (begun === undefined) {
-        if (hooks.beforeWrite !== undefined) await hooks.beforeWrite();
-        if (this.#full !== undefined || writer.isFull(group.buffer.length)) await this.#roll(group);
-        // From here on nobody joins this group.
-        this.#open = this.#following(group);
-      }
-      const written = begun ?? writer.write(group.buffer.bytes);
+      const written = begun ?? this.#begin(group);
       this.filled(this.#open);
       await written;
       if (hooks.afterSync !== undefined) await hooks.afterSync();
@@ -154,6 +152,27 @@ export class GroupWriter {
     if (hooks.beforeAcknowledge !== undefined && !(await this.#mayAcknowledge(group, hooks.beforeAcknowledge))) return;
     group.settle(undefined);
     if (this.#spares.length < sparesMax) this.#spares.push(group.buffer);
+  }
+
+  #begin(group: Group): Promise<void> {
+    const { writer, hooks } = this.#options;
+    if (hooks.beforeWrite !== undefined || this.#full !== undefined || writer.isFull(group.buffer.length)) return this.#prepared(group);
+    this.#open = this.#following(group);
+    return writer.write(group.buffer.bytes);
+  }
+
+  /** Commits join the group until its write begins, and no other group may be written before. */
+  async #prepared(group: Group): Promise<void> {
+    const { writer, hooks } = this.#options;
+    this.#preparing = true;
+    try {
+      if (hooks.beforeWrite !== undefined) await hooks.beforeWrite();
+      if (this.#full !== undefined || writer.isFull(group.buffer.length)) await this.#roll(group);
+    } finally {
+      this.#preparing = false;
+    }
+    this.#open = this.#following(group);
+    return writer.write(group.buffer.bytes);
   }
 
   #roll(group: Group): Promise<void> {

@@ -40,12 +40,13 @@ export class JournalReads {
     return this.#entry(key, found);
   }
 
-  /** As `get`, for a value that is in the cache; undefined for any other. */
+  /** As `get`, for a value that is in memory; undefined for any other. */
   peek(key: Key): Entry | undefined {
     const found = this.#visible(key);
-    if (found?.value === undefined) return undefined;
-    found.hot = true;
-    return entryOf(key, found, found.value);
+    if (found === undefined) return undefined;
+    if (found.value !== undefined) found.hot = true;
+    const value = found.value ?? this.#recent(found);
+    return value === undefined ? undefined : entryOf(key, found, value);
   }
 
   /** All of one instant: the entries are taken before the first value is read. */

@@ -18,6 +18,8 @@ export class Segment {
   pins = 0;
   removed = false;
   handle: Promise<DiskFile> | undefined;
+  /** The same once it is open. */
+  file: DiskFile | undefined;
 
   constructor(directory: string, place: { number: number; epoch: number; bytes: number; sealed: boolean }) {
     this.number = place.number;
@@ -55,17 +57,26 @@ export class Segments {
   }
 
   /** Reads exactly `length` bytes, or fails with `engine.corrupt` when the file is shorter. */
-  async read(segment: Segment, offset: number, length: number): Promise<Uint8Array> {
+  read(segment: Segment, offset: number, length: number): Promise<Uint8Array> {
     segment.pins++;
-    try {
-      const handle = await this.#handle(segment);
-      const bytes = await handle.read(offset, length);
-      if (bytes.length === length) return bytes;
-      throw new ProaError('engine.corrupt', `${segment.path} ends at ${offset + bytes.length}, but data lie up to ${offset + length}`);
-    } finally {
-      segment.pins--;
-      if (segment.removed && segment.pins === 0) await this.#shut(segment);
-    }
+    const handle = this.#handle(segment);
+    const { file } = segment;
+    const reading = file === undefined ? handle.then((opened) => opened.read(offset, length)) : file.read(offset, length);
+    return reading.then(
+      (bytes) => {
+        this.#unpin(segment);
+        if (bytes.length === length) return bytes;
+        throw new ProaError('engine.corrupt', `${segment.path} ends at ${offset + bytes.length}, but data lie up to ${offset + length}`);
+      },
+      (error: unknown) => {
+        this.#unpin(segment);
+        throw error;
+      },
+    );
+  }
+
+  #unpin(segment: Segment): void {
+    if (--segment.pins === 0 && segment.removed) void this.#shut(segment);
   }
 
   /** Forgets a segment and removes its file; reads under way finish first. */
@@ -89,13 +100,19 @@ export class Segments {
       if (other.pins === 0) void this.#shut(other);
     }
     const handle = this.#disk.open(segment.path, 'read');
-    handle.catch(() => (segment.handle = undefined));
+    handle.then(
+      (file) => {
+        if (segment.handle === handle) segment.file = file;
+      },
+      () => (segment.handle = undefined),
+    );
     return (segment.handle = handle);
   }
 
   async #shut(segment: Segment): Promise<void> {
     const { handle } = segment;
     segment.handle = undefined;
+    segment.file = undefined;
     this.#open.delete(segment);
     // A handle that could not be opened needs no closing.
     await handle?.then((file) => file.close()).catch(() => {});

@@ -2,11 +2,11 @@ import type { JSONWebKeySet } from 'jose';
 import type { InferOutput } from 'valibot';
 import { ProaError } from '../../kernel/errors.ts';
 import type { DriverContext } from '../../contracts/driver.ts';
+import { fetchIssuerKeys, type IssuerKeys } from '../../contracts/issuer-keys.ts';
 import { firstHeader } from '../../contracts/header-pairs.ts';
 import type { HttpMiddleware } from '../../contracts/middleware.ts';
 import { plainResponse } from '../../contracts/plain-response.ts';
 import type { config } from './config.ts';
-import { fetchIssuerKeys, type IssuerKeys } from './issuer-keys.ts';
 
 const tokenCharsMax = 16 * 1024;
 const skewSeconds = 300;
@@ -22,7 +22,12 @@ export async function openBearer(options: InferOutput<typeof config>, context: D
   try {
     if (issuer === '') throw new Error("metadata property 'issuer' is required");
     if (audience === '') throw new Error("metadata property 'audience' is required");
-    keys = await fetchIssuerKeys(issuer, options.jwksURL, context);
+    keys = await fetchIssuerKeys(issuer, options.jwksURL, {
+      clock: context.ports.clock,
+      http: context.http,
+      log: context.log,
+      name: context.name,
+    });
   } catch (cause) {
     throw new ProaError('component.init-failed', `middleware ${context.name}: ${(cause as Error).message}`, { cause });
   }

@@ -1,4 +1,4 @@
-import type { Append, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
+import type { Append, Commit, CommitResult, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
 import { engineLimits } from '../../contracts/engine.ts';
 import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import {
@@ -62,7 +62,8 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   const read: ReadEntry = (key, entry) => readEntry(key, entry, { engine, layout, large });
   const write = (operations: readonly StateOperation[], appends?: readonly Append[]): Promise<void> =>
     writeAll(operations, { engine, layout, large, ...(appends !== undefined && { appends }) });
-  const set = (request: StateSet): Promise<void> => write([{ kind: 'upsert', ...request }]);
+  const set = (request: StateSet): Promise<void> =>
+    request.data.length <= inlineBytesMax ? setInline(request, engine, layout) : write([{ kind: 'upsert', ...request }]);
   const remove = (request: StateDelete): Promise<void> => write([{ kind: 'delete', ...request }]);
   const sweeping = large
     .sweep()
@@ -70,16 +71,13 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   return {
     capabilities: engineCapabilities,
     transactionOperationsMax,
-    get({ key }) {
-      try {
-        const record = layout.record(key);
-        const entry = engine.peek?.(record);
-        const value = entry === undefined ? undefined : inlineValue(entry);
-        if (value !== undefined) return Promise.resolve(value);
-        return engine.get(record).then((found) => (found === undefined ? undefined : read(key, found)));
-      } catch (error) {
-        return Promise.reject(error as Error);
-      }
+    async get({ key }) {
+      const entry = await engine.get(layout.record(key));
+      return entry === undefined ? undefined : read(key, entry);
+    },
+    peek(key) {
+      const entry = engine.peek?.(layout.record(key));
+      return entry === undefined ? undefined : inlineValue(entry);
     },
     set,
     delete: remove,
@@ -169,15 +167,32 @@ async function writeAll(operations: readonly StateOperation[], parts: Parts): Pr
       else await addLarge(operation, parts, draft);
     }
     const { staged, ...commit } = draft;
-    const result = await parts.engine.commit(parts.appends === undefined ? commit : { ...commit, append: parts.appends });
+    const result = known(await parts.engine.commit(parts.appends === undefined ? commit : { ...commit, append: parts.appends }));
     if (result.status === 'done') return;
-    if (result.status === 'unknown') {
-      throw outcomeUnknown('the state may or may not have been written', result.cause);
-    }
     await Promise.all(staged.map(({ key, manifest }) => parts.large.drop(key, manifest)));
     if (result.failed < etags) throw new EtagError('mismatch');
   }
   throw new ProaError('overloaded', `a large value was displaced ${stageTries} times by other writes of its key`);
+}
+
+/** Written or not. Fails with `engine.outcome-unknown` when nobody can say. */
+function known(result: CommitResult): Exclude<CommitResult, { readonly status: 'unknown' }> {
+  if (result.status !== 'unknown') return result;
+  throw outcomeUnknown('the state may or may not have been written', result.cause);
+}
+
+/** What nearly every write is: one value that fits into its record. */
+async function setInline(request: StateSet, engine: Engine, layout: Layout): Promise<void> {
+  const { key, data, contentType, ttlSeconds } = request;
+  const record = layout.record(key);
+  const value = inlineRecord(data, contentType);
+  const expiry = expiresAt(engine, ttlSeconds);
+  const put = [expiry === undefined ? { key: record, value } : { key: record, value, expiresAtMs: expiry.expiresAtMs }];
+  const deleteRange = [layout.chunks(key)];
+  const condition = conditionOf('upsert', request, record);
+  const commit: Commit =
+    condition === undefined ? { put, deleteRange, bytesGiven: true } : { put, deleteRange, bytesGiven: true, if: [condition] };
+  if (known(await engine.commit(commit)).status === 'conflict') throw new EtagError('mismatch');
 }
 
 /** Later operations on a key replace earlier ones of the same transaction. */
@@ -185,13 +200,18 @@ function lastOfEachKey(operations: readonly StateOperation[]): Iterable<StateOpe
   return operations.length === 1 ? operations : new Map(operations.map((operation) => [operation.key, operation])).values();
 }
 
-function addCondition({ kind, key, etag, concurrency }: StateOperation, layout: Layout, draft: Draft): void {
+function addCondition(operation: StateOperation, layout: Layout, draft: Draft): void {
+  const condition = conditionOf(operation.kind, operation, layout.record(operation.key));
+  if (condition !== undefined) draft.if.push(condition);
+}
+
+/** What must hold for a write: the etag that it names, or absence for the first of several writers. */
+function conditionOf(kind: StateOperation['kind'], { etag, concurrency }: StateDelete, record: Key): Condition | undefined {
   if (etag !== undefined) {
     if (!/^[1-9]\d{0,15}$/.test(etag)) throw new EtagError('invalid', `'${etag.slice(0, 64)}' is not an etag of this store`);
-    draft.if.push({ kind: 'version', key: layout.record(key), version: Number(etag) });
-  } else if (kind === 'upsert' && concurrency === 'first-write') {
-    draft.if.push({ kind: 'version', key: layout.record(key), version: 0 });
+    return { kind: 'version', key: record, version: Number(etag) };
   }
+  return kind === 'upsert' && concurrency === 'first-write' ? { kind: 'version', key: record, version: 0 } : undefined;
 }
 
 function addDelete({ key }: StateDelete, layout: Layout, draft: Draft): void {

@@ -49,8 +49,8 @@ function encode(kind: number, contentType: string | undefined, rest: Uint8Array)
   if (length > contentTypeBytesMax) {
     throw new ProaError('engine.limit', `a content type has at most ${contentTypeBytesMax} bytes, not ${length}`);
   }
-  // Not from the pool: the engine may keep the record for long, and would keep the whole pool with it.
-  const record = Buffer.allocUnsafeSlow(headBytes + length + rest.length);
+  // From the pool: every engine copies what it keeps.
+  const record = Buffer.allocUnsafe(headBytes + length + rest.length);
   record[0] = kind;
   record[1] = length >> 8;
   record[2] = length & 255;

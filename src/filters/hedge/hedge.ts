@@ -1,5 +1,5 @@
 import { CallEnd, derive, type Call, type Outcome } from '../../kernel/call.ts';
-import { CancelScope } from '../../kernel/cancel.ts';
+import { CancelScope, type Cancellable } from '../../kernel/cancel.ts';
 import { attemptKey } from '../../kernel/attempt.ts';
 import { withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
@@ -52,11 +52,10 @@ interface Attempt {
 }
 
 /** The attempts of one call. */
-class Race<In, Out> {
+class Race<In, Out> implements Cancellable {
   readonly #options: HedgeOptions<In, Out>;
   readonly #parts: Parts<In, Out>;
   readonly #running = new Set<Attempt>();
-  readonly #unlink: () => void;
   #timer: Timer | undefined;
   #started = 0;
   #over = false;
@@ -65,7 +64,7 @@ class Race<In, Out> {
   constructor(options: HedgeOptions<In, Out>, parts: Parts<In, Out>) {
     this.#options = options;
     this.#parts = parts;
-    this.#unlink = parts.call.cancel.onCancel((reason) => this.#cancel(reason));
+    parts.call.cancel.guard(this);
   }
 
   start(input: In): void {
@@ -130,15 +129,15 @@ class Race<In, Out> {
     this.#running.delete(attempt);
     this.#finish();
     const lost = new ProaError('cancelled', 'another attempt of the same call answered first');
-    this.#cancel(lost);
+    this.cancel(lost);
     const { call } = this.#parts;
     call.end.listen((outcome) => attempt.end.fire(outcome));
-    const unlink = call.cancel.onCancel((reason) => attempt.scope.cancel(reason));
-    call.end.listen(unlink);
+    call.cancel.guard(attempt.scope);
     answer();
   }
 
-  #cancel(reason: unknown): void {
+  /** The caller went away, or an attempt won: what still runs is given up. */
+  cancel(reason: unknown): void {
     for (const attempt of this.#running) {
       attempt.scope.cancel(reason);
       this.#lose(attempt, { ok: false, error: reason });
@@ -148,6 +147,6 @@ class Race<In, Out> {
   #finish(): void {
     this.#over = true;
     this.#timer?.cancel();
-    this.#unlink();
+    this.#parts.call.cancel.release(this);
   }
 }

@@ -120,8 +120,11 @@ class Attempts<In, Out> {
   }
 }
 
-function outcomeOf({ error, code }: Failure): Outcome {
-  const status = code !== undefined && code >= 100 ? { status: code } : {};
+function outcomeOf({ error, code, retryAfterMs }: Failure): Outcome {
+  const status = {
+    ...(code !== undefined && code >= 100 && { status: code }),
+    ...(retryAfterMs !== undefined && retryAfterMs >= 0 && { retryAfterMs }),
+  };
   return error === undefined ? { ok: false, ...status, error: undefined } : { ok: false, ...status, error };
 }
 

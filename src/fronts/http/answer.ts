@@ -7,7 +7,7 @@ import { canonicalMethod } from '../../kernel/method-path.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { forwardHeaders } from '../../wire/http1/forward-headers.ts';
-import { dispatch, type Dispatchable, type Dispatched, type DispatchOptions } from './dispatch.ts';
+import { dispatch, type Dispatchable, type Dispatched, type DispatchedTo, type DispatchOptions } from './dispatch.ts';
 import { errorReply } from './error-reply.ts';
 import { invokeTarget, isNamedByHeader } from './invoke-target.ts';
 import type { Match } from './router.ts';
@@ -31,25 +31,31 @@ const badEscape: Dispatched = {
   error: undefined,
 };
 
-/** Answers requests: by the row that matches, else as an invocation (Dapr reference 2, 3). Never rejects. */
-export function createAnswerer(
-  options: AnswererOptions,
-): (request: FrontRequest, match: Match | 'bad-escape' | undefined) => Promise<Dispatched> {
+/** Answers a request: by the row that matches, else as an invocation (Dapr reference 2, 3). Every failure is an answer too. */
+export type Answerer = (request: FrontRequest, match: Match | 'bad-escape' | undefined, to: DispatchedTo) => void;
+
+export function createAnswerer(options: AnswererOptions): Answerer {
   const ofPath = new TextMemo((path) => destinationOf(foldSlashes(path), noHeaders));
-  return (request, match) => {
+  return (request, match, to) => {
     if (match === 'bad-escape') {
       request.body.discard();
-      return Promise.resolve(badEscape);
+      return to.dispatched(badEscape);
     }
-    if (match !== undefined) return dispatch(options, request, match);
-    if (!options.invocations) return refused(request, noAppId());
+    if (match !== undefined) return dispatch(options, request, { match, to });
+    if (!options.invocations) return to.dispatched(refused(request, noAppId()));
     const destination = isNamedByHeader(request) ? destinationOf(foldSlashes(request.path), request) : ofPath.of(request.path);
-    return 'appId' in destination ? invoke(options, request, destination) : refused(request, destination.refusal());
+    if ('appId' in destination) return invoke(options, request, { destination, to });
+    return to.dispatched(refused(request, destination.refusal()));
   };
 }
 
+interface Reached {
+  readonly appId: string;
+  readonly path: string;
+}
+
 /** The app and the canonical method of an invocation, or why there is none. */
-type Destination = { readonly appId: string; readonly path: string } | { readonly refusal: () => ProaError };
+type Destination = Reached | { readonly refusal: () => ProaError };
 
 const noHeaders = { header: () => undefined };
 
@@ -66,12 +72,14 @@ function noAppId(): ProaError {
   return new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id');
 }
 
-function invoke(options: AnswererOptions, request: FrontRequest, { appId, path }: { appId: string; path: string }): Promise<Dispatched> {
+function invoke(options: AnswererOptions, request: FrontRequest, { destination, to }: { destination: Reached; to: DispatchedTo }): void {
+  const { appId, path } = destination;
   let deadlineMs: number;
   try {
     deadlineMs = deadlineOf(request.header(timeoutHeader), options.clock);
   } catch (thrown) {
-    return refused(request, ProaError.from(thrown));
+    to.dispatched(refused(request, ProaError.from(thrown)));
+    return;
   }
   const input: InvokeRequest = {
     appId,
@@ -89,22 +97,23 @@ function invoke(options: AnswererOptions, request: FrontRequest, { appId, path }
     deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
-  return options.blocks.invoke.call(call).then(
-    (answer): Dispatched => ({
-      reply: { status: answer.status, headers: forwardHeaders(answer.headers), stream: answer.body },
-      call,
-      error: undefined,
-    }),
-    (thrown: unknown): Dispatched => {
+  options.blocks.invoke.call(call).then(
+    (answer) =>
+      to.dispatched({
+        reply: { status: answer.status, headers: forwardHeaders(answer.headers), stream: answer.body },
+        call,
+        error: undefined,
+      }),
+    (thrown: unknown) => {
       const error = ProaError.from(thrown, 'invoke.failed');
-      return { reply: errorReply(error), call, error };
+      to.dispatched({ reply: errorReply(error), call, error });
     },
   );
 }
 
-function refused(request: FrontRequest, error: ProaError): Promise<Dispatched> {
+function refused(request: FrontRequest, error: ProaError): Dispatched {
   request.body.discard();
-  return Promise.resolve({ reply: errorReply(error), call: undefined, error });
+  return { reply: errorReply(error), call: undefined, error };
 }
 
 function foldSlashes(path: string): string {

@@ -1,4 +1,4 @@
-import { collect, emptyBody, BodyTooLarge, type Body } from '../../kernel/body.ts';
+import { collectSoon, emptyBody, BodyTooLarge, type Body } from '../../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../../kernel/call.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
@@ -10,7 +10,7 @@ import type { Blocks } from '../../blocks/runtime/index.ts';
 import { errorReply } from './error-reply.ts';
 import { Query } from './query.ts';
 import type { Reply } from './reply.ts';
-import type { Route, RouteRequest } from './route.ts';
+import { whenRead, type Route, type RouteRequest } from './route.ts';
 import type { Match } from './router.ts';
 
 /** What became of it: the reply, the call (still to be ended by whoever writes the reply), and the error behind the reply. */
@@ -18,6 +18,11 @@ export interface Dispatched {
   readonly reply: Reply;
   readonly call: Call<unknown> | undefined;
   readonly error: ProaError | undefined;
+}
+
+/** Told once what became of a request, perhaps before the call that asked returns. A callback, because a promise more per request shows. */
+export interface DispatchedTo {
+  dispatched(result: Dispatched): void;
 }
 
 /** What every request of a listener is dispatched with. */
@@ -38,32 +43,33 @@ export interface Dispatchable {
   readonly cancel: CancelScope;
 }
 
-/** Decodes, calls the block's service, encodes. Never rejects: every failure becomes its error document. */
-export function dispatch(options: DispatchOptions, request: Dispatchable, match: Match): Promise<Dispatched> {
+/** Decodes, calls the block's service, encodes. Every failure becomes its error document. */
+export function dispatch(options: DispatchOptions, request: Dispatchable, { match, to }: { match: Match; to: DispatchedTo }): void {
   const row = match.route as unknown as Row;
   let decoded: unknown;
   try {
     decoded = row.decode(new RoutedRequest(request, match, options.bodyBytesMax));
   } catch (thrown) {
-    return Promise.resolve(failed(row, request, thrown, undefined));
+    to.dispatched(failed(row, request, thrown, undefined));
+    return;
   }
   if (decoded instanceof Promise) {
-    return decoded.then(
-      (input: unknown) => run(options, row, request, input),
-      (thrown: unknown) => failed(row, request, thrown, undefined),
+    decoded.then(
+      (input: unknown) => run(options, row, request, { input, to }),
+      (thrown: unknown) => to.dispatched(failed(row, request, thrown, undefined)),
     );
-  }
-  return run(options, row, request, decoded);
+  } else run(options, row, request, { input: decoded, to });
 }
 
 type Row = Route<unknown, unknown>;
 
-function run(options: DispatchOptions, row: Row, request: Dispatchable, input: unknown): Promise<Dispatched> {
+function run(options: DispatchOptions, row: Row, request: Dispatchable, { input, to }: { input: unknown; to: DispatchedTo }): void {
   let deadlineMs: number;
   try {
     deadlineMs = deadlineOf(request.header(timeoutHeader), options.clock);
   } catch (thrown) {
-    return Promise.resolve(failed(row, request, thrown, undefined));
+    to.dispatched(failed(row, request, thrown, undefined));
+    return;
   }
   const call = createCall(row.operation, input, {
     caller: options.caller,
@@ -71,17 +77,19 @@ function run(options: DispatchOptions, row: Row, request: Dispatchable, input: u
     deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
-  return row
+  row
     .service(options.blocks)(call)
     .then(
-      (output): Dispatched => {
+      (output) => {
+        let result: Dispatched;
         try {
-          return { reply: row.encode(output, input), call, error: undefined };
+          result = { reply: row.encode(output, input), call, error: undefined };
         } catch (thrown) {
-          return failed(row, request, thrown, call);
+          result = failed(row, request, thrown, call);
         }
+        to.dispatched(result);
       },
-      (thrown: unknown) => failed(row, request, thrown, call),
+      (thrown: unknown) => to.dispatched(failed(row, request, thrown, call)),
     );
 }
 
@@ -113,18 +121,28 @@ class RoutedRequest implements RouteRequest {
     return this.#request.header(name);
   }
 
-  async bytes(): Promise<Uint8Array> {
-    if (this.body === emptyBody) return new Uint8Array(0);
+  bytes(): Uint8Array | Promise<Uint8Array> {
+    if (this.body === emptyBody) return noBytes;
     try {
-      return await collect(this.body, this.#bodyBytesMax);
+      const read = collectSoon(this.body, this.#bodyBytesMax);
+      return read instanceof Promise ? read.catch(unreadable) : read;
     } catch (thrown) {
-      const detail = thrown instanceof BodyTooLarge ? `the body is larger than ${thrown.bytesMax} bytes (--max-body-size)` : String(thrown);
-      throw new ProaError('body-read', `failed to read request body: ${detail}`, { cause: thrown });
+      return unreadable(thrown);
     }
   }
 
-  async text(): Promise<string> {
-    const read = await this.bytes();
-    return Buffer.from(read.buffer, read.byteOffset, read.byteLength).toString('utf8');
+  text(): string | Promise<string> {
+    return whenRead(this.bytes(), utf8);
   }
+}
+
+const noBytes = new Uint8Array(0);
+
+function utf8(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
+
+function unreadable(thrown: unknown): never {
+  const detail = thrown instanceof BodyTooLarge ? `the body is larger than ${thrown.bytesMax} bytes (--max-body-size)` : String(thrown);
+  throw new ProaError('body-read', `failed to read request body: ${detail}`, { cause: thrown });
 }

@@ -8,9 +8,15 @@ export function errorReply(error: ProaError, headers: readonly string[] = []): R
   const document = { errorCode: spec.errorCode, message: error.message, ...(details.length > 0 ? { details } : {}) };
   return {
     status: spec.http,
-    headers: ['content-type', 'application/json', 'x-proa-error', error.code, ...headers],
+    headers: ['content-type', 'application/json', 'x-proa-error', error.code, ...headers, ...retryAfter(error)],
     body: JSON.stringify(document),
   };
+}
+
+/** When a limit knows when to come again, the header says so in whole seconds. */
+function retryAfter(error: ProaError): string[] {
+  const ms = Number(error.details?.metadata?.['retryAfterMs']);
+  return Number.isFinite(ms) ? ['retry-after', String(Math.max(1, Math.ceil(ms / 1_000)))] : [];
 }
 
 const typeUrl = 'type.googleapis.com/google.rpc.';

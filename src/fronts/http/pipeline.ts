@@ -3,12 +3,10 @@ import { bytesBody } from '../../kernel/body.ts';
 import { createCall, type Call } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
-import type { FrontRequest } from './answer.ts';
+import type { Answerer, FrontRequest } from './answer.ts';
 import type { Dispatched } from './dispatch.ts';
 import { errorReply } from './error-reply.ts';
-import type { Match, Router } from './router.ts';
-
-type Answerer = (request: FrontRequest, match: Match | 'bad-escape' | undefined) => Promise<Dispatched>;
+import type { Router } from './router.ts';
 
 /** `httpPipeline`: middleware around everything that the listener answers, in the order of the Configuration. */
 export interface Pipeline {
@@ -19,11 +17,12 @@ const operation = { block: 'http', name: 'pipeline', idempotent: false } as cons
 
 export function createPipeline(handlers: readonly HttpMiddleware[]): Pipeline {
   return {
-    around: (answer, router) => (request) => {
+    around: (answer, router) => (request, _match, to) => {
       // What the innermost service saw; middleware that answers by itself leaves it unset.
       let inner: Dispatched | undefined;
       const innermost: Service<HttpRequest, HttpResponse> = async (call) => {
-        inner = await answer(frontRequest(request, call), router.match(call.input.method, pathOf(call.input.target)));
+        const match = router.match(call.input.method, pathOf(call.input.target));
+        inner = await new Promise<Dispatched>((dispatched) => answer(frontRequest(request, call), match, { dispatched }));
         const { status, headers, body, stream } = inner.reply;
         return {
           status,
@@ -34,11 +33,11 @@ export function createPipeline(handlers: readonly HttpMiddleware[]): Pipeline {
       const outermost = handlers.reduceRight((next, handler) => handler.filter(next), innermost);
       const target = request.query === '' ? request.path : `${request.path}?${request.query}`;
       const input: HttpRequest = { method: request.method, target, headers: request.headers, body: request.body, remote: '' };
-      return outermost(createCall(operation, input, { cancel: request.cancel })).then(
-        ({ status, headers, body }): Dispatched => ({ reply: { status, headers, stream: body }, call: inner?.call, error: inner?.error }),
-        (thrown: unknown): Dispatched => {
+      outermost(createCall(operation, input, { cancel: request.cancel })).then(
+        ({ status, headers, body }) => to.dispatched({ reply: { status, headers, stream: body }, call: inner?.call, error: inner?.error }),
+        (thrown: unknown) => {
           const error = ProaError.from(thrown);
-          return { reply: errorReply(error), call: inner?.call, error };
+          to.dispatched({ reply: errorReply(error), call: inner?.call, error });
         },
       );
     },

@@ -13,10 +13,10 @@ export interface RouteRequest {
   readonly query: Query;
   /** The first value of a header; names in lower case. */
   header(name: string): string | undefined;
-  /** The whole body; fails with `body-read` beyond the limit. */
-  bytes(): Promise<Uint8Array>;
+  /** The whole body, at once when it is there; fails with `body-read` beyond the limit. */
+  bytes(): Uint8Array | Promise<Uint8Array>;
   /** The whole body as UTF-8. */
-  text(): Promise<string>;
+  text(): string | Promise<string>;
   readonly body: Body;
 }
 
@@ -35,6 +35,11 @@ export interface Route<In = never, Out = unknown> {
   encode(output: Out, input: In): Reply;
   /** Replaces the usual error document. */
   failed?(error: ProaError): Reply;
+}
+
+/** What `use` makes of what was read, at once when it is there. */
+export function whenRead<Read, Result>(read: Read | Promise<Read>, use: (read: Read) => Result): Result | Promise<Result> {
+  return read instanceof Promise ? read.then(use) : use(read);
 }
 
 /** Gives a row its types and then forgets them: the table holds rows of every shape. */

@@ -11,11 +11,11 @@ import { isTraceparent, type TraceContext } from '../../kernel/trace-context.ts'
 import type { Http1Request } from '../../wire/http1/request.ts';
 import type { AnswerEnd, Http1Response } from '../../wire/http1/response.ts';
 import { serveHttp1, type Http1Server } from '../../wire/http1/server.ts';
-import { createAnswerer, type FrontRequest } from './answer.ts';
+import { createAnswerer, type Answerer, type FrontRequest } from './answer.ts';
 import { createTokenCheck } from '../../kernel/token-check.ts';
 import { isBaggage } from './baggage.ts';
 import { createCors } from './cors.ts';
-import type { Dispatched } from './dispatch.ts';
+import type { Dispatched, DispatchedTo } from './dispatch.ts';
 import { createFrontMetrics, type HttpMetrics } from './front-metrics.ts';
 import type { HttpMetricsOptions } from './path-label.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -49,8 +49,6 @@ export interface HttpFrontOptions {
   readonly apiLog?: (call: { method: string; path: string; name: string; status: number; tookMs: number; userAgent: string }) => void;
   readonly onHttp2Preface?: (connection: Connection, firstBytes: Uint8Array) => void;
 }
-
-type Answerer = (request: FrontRequest, match: Match | 'bad-escape' | undefined) => Promise<Dispatched>;
 
 /** Serves the HTTP API of one app on one address. Fails when the address cannot be bound. */
 export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> {
@@ -117,7 +115,7 @@ interface ExchangeParts {
  * One request from its head to its last byte: the only place that ends its call, its span and its measurement. It is also what the answerer reads and
  * what the response tells of its end, so that a request costs one object here.
  */
-class Exchange implements FrontRequest, AnswerEnd {
+class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
   readonly #shared: ExchangeShared;
   readonly #parts: ExchangeParts;
   readonly #startedMs: number;
@@ -162,16 +160,10 @@ class Exchange implements FrontRequest, AnswerEnd {
   }
 
   run(): void {
-    this.#shared.answer(this, this.#parts.match).then(
-      (dispatched) => this.#write(dispatched),
-      (error: unknown) => {
-        this.#shared.options.log.error('a request could not be answered', { error: String(error) });
-        this.#parts.response.send(500, []);
-      },
-    );
+    this.#shared.answer(this, this.#parts.match, this);
   }
 
-  #write(dispatched: Dispatched): void {
+  dispatched(dispatched: Dispatched): void {
     const { response } = this.#parts;
     const { reply, error } = dispatched;
     this.#dispatched = dispatched;

@@ -263,6 +263,22 @@ describe('shared engine', () => {
     await close();
   });
 
+  it('repeats a commit of its own process at the next seat with the bytes that were given, whatever became of the buffers', async () => {
+    const { open, memory, close } = machine();
+    const engine = await open('owner', 'host');
+    expect(engine.owner).toBe(true);
+    const value = Buffer.from('before');
+    const data = Buffer.from('before');
+    memory.crash();
+    const committing = done(engine, { put: [{ key: 'a', value }], append: [{ log: 'l', entries: [{ data }] }] });
+    value.fill(120);
+    data.fill(120);
+    await committing;
+    expect([text((await engine.get('a'))?.value), await readAll(engine)]).toEqual(['before', ['before']]);
+    expect(memory.epoch()).toBe(2);
+    await close();
+  });
+
   it('gives up at its deadline when nobody can open the store, and closes at any time', async () => {
     const { network } = machine();
     const meeting = await openMeetingPlace({ disk: createMemoryDisk(), random, process: processStub }, '/data');

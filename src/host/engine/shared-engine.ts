@@ -66,7 +66,7 @@ class SeatedEngine implements SharedEngine {
   commit(given: Commit): Promise<CommitResult> {
     const kept = given.bytesGiven === true ? given : copyOf(given);
     const seat = this.#seat;
-    if (seat?.owner !== true || seat.admit() !== undefined) return this.#commitPersistently(kept, undefined);
+    if (seat?.owner !== true || !admitted(seat)) return this.#commitPersistently(kept, undefined);
     return seat.engine.commit(kept).then(
       (result) => (result.status === 'unknown' ? this.#doubted(seat, kept, result) : result),
       (error: unknown) => {
@@ -79,6 +79,8 @@ class SeatedEngine implements SharedEngine {
 
   /** The owner lost its store while it wrote. With an id the next owner can tell what became of it. */
   #doubted(seat: Seat, commit: Commit, result: CommitResult & { readonly status: 'unknown' }): CommitResult | Promise<CommitResult> {
+    // A full disk: this owner lives, reads on, and writes again when there is room; any other would meet the same disk.
+    if (isReadOnly(result.cause)) return result;
     seat.doubt(result.cause);
     return commit.id === undefined ? result : this.#commitPersistently(commit, result);
   }
@@ -94,7 +96,6 @@ class SeatedEngine implements SharedEngine {
         const result = await seat.engine.commit(id === undefined ? kept : { ...kept, id });
         if (result.status !== 'unknown') return result;
         unknown = result;
-        // A full disk: this owner lives, reads on, and writes again when there is room; any other would meet the same disk.
         if (isReadOnly(result.cause)) return result;
         if (id !== undefined) throw lostSeat(result.cause);
         seat.doubt(result.cause);
@@ -113,11 +114,7 @@ class SeatedEngine implements SharedEngine {
   peek(key: Key): Entry | undefined {
     const seat = this.#closed ? undefined : this.#seat;
     if (seat?.engine.peek === undefined) return undefined;
-    const doubt = seat.admit();
-    if (doubt === undefined) return seat.engine.peek(key);
-    // Whoever asks with `get` then waits for it and learns how it ended.
-    doubt.catch(() => {});
-    return undefined;
+    return admitted(seat) ? seat.engine.peek(key) : undefined;
   }
 
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
@@ -295,6 +292,13 @@ const noStats: EngineStats = {
   quarantined: 0,
   readOnly: false,
 };
+
+/** Whether the seat serves without a look first. Whoever asks again with patience waits for that look and learns how it ended. */
+function admitted(seat: Seat): boolean {
+  const doubt = seat.admit();
+  doubt?.catch(() => {});
+  return doubt === undefined;
+}
 
 function isUnavailable(error: unknown): boolean {
   return isProaError(error) && error.code === 'engine.unavailable';

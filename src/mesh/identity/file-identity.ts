@@ -22,7 +22,7 @@ export interface FileIdentityOptions {
   readonly files: IdentityFiles;
 }
 
-const pollMs = 30_000;
+const pollMs = 5_000;
 const settleMs = 200;
 const fileBytesMax = 1024 * 1024;
 
@@ -93,13 +93,16 @@ class FileIdentity implements IdentitySource {
     const { log, ports } = this.#options;
     try {
       const next = await readFiles(this.#options);
-      this.#problem = '';
       if (this.#closed || same(next, this.#document)) {
         this.#warnBeforeExpiry(ports.clock.now());
         return;
       }
+      this.#problem = '';
       this.#document = next;
-      log.info('the certificate files were renewed', { app_id: this.identity.appId, expires: new Date(next.notAfterMs).toISOString() });
+      log.info('the certificate files were renewed', {
+        identity: spiffeId(this.identity),
+        expires: new Date(next.notAfterMs).toISOString(),
+      });
       for (const listener of [...this.#listeners]) listener();
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
@@ -113,7 +116,7 @@ class FileIdentity implements IdentitySource {
     const leftMs = this.#document.notAfterMs - nowMs;
     const problem = leftMs <= 0 ? 'has expired' : leftMs < 3_600_000 ? 'expires within the hour' : '';
     if (problem !== '' && problem !== this.#problem)
-      this.#options.log.warn(`the certificate ${problem} and its file was not renewed`, { app_id: this.identity.appId });
+      this.#options.log.warn(`the certificate ${problem} and its file was not renewed`, { identity: spiffeId(this.identity) });
     this.#problem = problem;
   }
 }

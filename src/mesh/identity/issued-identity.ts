@@ -97,7 +97,7 @@ class IssuedIdentity implements IdentitySource {
       if (this.#closed) return;
       const leftMs = this.current().notAfterMs - ports.clock.now();
       const reason = error instanceof Error ? error.message : String(error);
-      const fields = { app_id: this.identity.appId, expires_in_s: Math.round(leftMs / 1000), error: reason };
+      const fields = { identity: spiffeId(this.identity), expires_in_s: Math.round(leftMs / 1000), error: reason };
       if (leftMs > 0) log.warn('the certificate cannot be renewed', fields);
       else log.error('the certificate has expired and cannot be renewed', fields);
       this.#later(retryMs);

@@ -4,7 +4,7 @@ import type { Logger } from '../../kernel/log.ts';
 import type { Clock, Disk, Random } from '../../kernel/ports.ts';
 import { prefixEnd, tuple, untuple, type Key } from '../../kernel/tuple.ts';
 import { createAuthority, type Authority } from './authority.ts';
-import type { AppIdentity } from './spiffe-id.ts';
+import { spiffeId, type AppIdentity } from './spiffe-id.ts';
 import type { IdentityTimings } from './timings.ts';
 
 /** Below this the signing requests stand that wait for an answer; an app's own below its namespace and id, which a scoped client cannot leave. */
@@ -73,7 +73,7 @@ export function createSigningDesk(options: SigningDeskOptions): SigningDesk {
     }
     const asker = { trustDomain, namespace, appId };
     const issued = await authority(trustDomain).issue(request, asker);
-    if (typeof issued === 'string') log.warn('a signing request was refused', { app_id: appId, reason: issued });
+    if (typeof issued === 'string') log.warn('a signing request was refused', { identity: spiffeId(asker), reason: issued });
     const value: SigningAnswer = typeof issued === 'string' ? { refused: issued } : issued;
     const put = { key: answerKey(asker, id), value: Buffer.from(JSON.stringify(value)), expiresAtMs: engine.now() + askTtlMs };
     await engine.commit({ if: [{ kind: 'exists', key }], put: [put], delete: [key] });

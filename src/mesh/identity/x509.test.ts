@@ -190,7 +190,9 @@ describe('signing requests', () => {
       { numRuns: 2_000 },
     );
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void expect(readSigningRequest(bytes)).toEqual(expect.any(String))),
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        expect(readSigningRequest(bytes)).toEqual(expect.any(String));
+      }),
     );
   });
 });

@@ -21,7 +21,22 @@ function labelsOf({ namespace, target }: Parts, policy: string, rule: PolicyRule
 }
 
 /** Counts how often a policy acted (reference 14.2). The series is made when it first does. */
-export function activations(parts: Parts, policy: 'retry' | 'hedge' | 'timeout' | 'circuitbreaker', rule: PolicyRule): () => void {
+export function activations(
+  parts: Parts,
+  policy:
+    | 'retry'
+    | 'hedge'
+    | 'timeout'
+    | 'circuitbreaker'
+    | 'limit'
+    | 'system'
+    | 'fallback'
+    | 'admission'
+    | 'fault'
+    | 'authorise'
+    | 'mirror',
+  rule: PolicyRule,
+): () => void {
   let counter: Counter | undefined;
   return () => {
     counter ??= parts.metrics.counter(metricNames.resiliencyActivations, labelsOf(parts, policy, rule));

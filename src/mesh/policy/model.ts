@@ -1,3 +1,7 @@
+import type { BalanceSettings } from '../balance/plan.ts';
+import type { Priority } from '../../kernel/call.ts';
+import type { AdmissionSettings, AuthoriseSettings, FaultSettings, MirrorSettings, SplitSettings } from './access-model.ts';
+import type { FallbackSettings, LimitSettings, SystemSettings } from './flow-model.ts';
 import type { Trips } from './trip.ts';
 
 /** Where a rule applies. `app: '*'` and `component: '*'` mean all; what is named wins over what is not. */
@@ -59,8 +63,32 @@ export interface CountingBreakerSettings {
   readonly openMs: number;
   /** CEL; absent: more than five failures in a row. */
   readonly trip?: string;
-  /** Breakers kept per target: calls to apps have one per method. */
+  /** Calls to apps have a breaker per method. */
+  readonly per: 'method' | 'target';
+  /** Breakers kept per target at most. */
   readonly cacheSize: number;
+}
+
+export interface WindowBreakerSettings {
+  readonly kind: 'window';
+  /** Whose failures count together; `endpoint`: each instance of the app has a breaker of its own, and balancing goes around the open ones. */
+  readonly per: 'endpoint' | 'target' | 'method';
+  readonly cacheSize: number;
+  readonly consecutive: number;
+  readonly errorRatio: number;
+  readonly slowRatio: number;
+  readonly slowMs: number;
+  readonly requestsMin: number;
+  readonly windowMs: number;
+  readonly openMs: number;
+  readonly openMaxMs: number;
+  readonly rampMs: number;
+}
+
+export interface BulkheadSettings {
+  readonly concurrencyMax: number;
+  readonly queueMax: number;
+  readonly waitMaxMs: number;
 }
 
 export interface BudgetSettings {
@@ -80,7 +108,18 @@ export interface Settings {
   readonly hedge?: HedgeSettings;
   readonly timeout?: { readonly timeoutMs: number };
   readonly retry?: RetrySettings;
-  readonly breaker?: CountingBreakerSettings;
+  readonly breaker?: CountingBreakerSettings | WindowBreakerSettings;
+  readonly bulkhead?: BulkheadSettings;
+  readonly balance?: BalanceSettings;
+  readonly admission?: AdmissionSettings;
+  readonly priority?: Priority;
+  readonly fault?: FaultSettings;
+  readonly authorise?: AuthoriseSettings;
+  readonly split?: SplitSettings;
+  readonly mirror?: MirrorSettings;
+  readonly limits?: readonly LimitSettings[];
+  readonly system?: SystemSettings;
+  readonly fallback?: FallbackSettings;
 }
 
 export type PolicyClass = keyof Settings;

@@ -73,6 +73,7 @@ function retryOf(policy: RetryPolicy): RetrySettings {
 function breakerOf(policy: BreakerPolicy, cacheSize: number): CountingBreakerSettings {
   return {
     kind: 'counting',
+    per: 'method',
     requestsMax: Math.max(1, policy.maxRequests),
     intervalMs: policy.intervalMs,
     openMs: policy.timeoutMs,

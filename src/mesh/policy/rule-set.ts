@@ -7,12 +7,32 @@ export type Effective = {
   readonly [C in PolicyClass]?: { readonly value: NonNullable<Settings[C]>; readonly rule: PolicyRule; readonly key: string };
 };
 
+/** The rules of authorisation that match a call, and what holds where none does. */
+export interface Access {
+  readonly grants: readonly { readonly value: NonNullable<Settings['authorise']>; readonly rule: PolicyRule }[];
+  /** Some rule of the target, matching or not, is in force; some is on trial. */
+  readonly enforced: boolean;
+  readonly onTrial: boolean;
+  /** One of the rules, to name in metrics. */
+  readonly any: PolicyRule | undefined;
+}
+
+/** A path, and the window over which its calls count. */
+export interface Related {
+  readonly path: string;
+  readonly perMs: number;
+}
+
 /** The rules of one target, most special first. */
 export interface TargetRules {
   /** True when a rule names the target (Dapr's built-in retries then give way). */
   readonly named: boolean;
   /** Tests of the rules that do not apply to every call; the i-th decides bit i of a mask. */
   readonly matchers: readonly Matcher[];
+  /** Paths whose calls are counted, because limits of other calls look at them. */
+  readonly related: readonly Related[];
+  /** Who may call, when exactly the rules of the mask match; undefined: no rule is about that. */
+  access(mask: number): Access | undefined;
   /** What applies when exactly the rules of the mask match. */
   effective(mask: number): Effective;
 }
@@ -51,6 +71,25 @@ function rankOf({ target, match, rank }: PolicyRule): number {
   return (rank === 'default' ? -2e9 : open ? 0 : 2e9) + matchRank(match);
 }
 
+function accessOf(matching: readonly PolicyRule[], all: readonly PolicyRule[]): Access | undefined {
+  const concerned = all.filter(({ settings }) => settings.authorise !== undefined);
+  if (concerned.length === 0) return undefined;
+  return {
+    grants: matching.flatMap((rule) => (rule.settings.authorise === undefined ? [] : [{ value: rule.settings.authorise, rule }])),
+    enforced: concerned.some(({ settings }) => settings.authorise?.dryRun === false),
+    onTrial: concerned.some(({ settings }) => settings.authorise?.dryRun === true),
+    any: concerned[0],
+  };
+}
+
+function relatedOf(rules: readonly PolicyRule[]): Related[] {
+  const found = new Map<string, Related>();
+  for (const { settings } of rules)
+    for (const { whileBusy, perMs } of settings.limits ?? [])
+      if (whileBusy !== undefined) found.set(`${whileBusy} ${perMs}`, { path: whileBusy, perMs });
+  return [...found.values()];
+}
+
 /** The rules that concern a target; undefined when none does. */
 export function rulesFor(rules: readonly PolicyRule[], target: Target): TargetRules | undefined {
   const found = rules.filter((rule) => concerns(rule, target));
@@ -65,6 +104,12 @@ export function rulesFor(rules: readonly PolicyRule[], target: Target): TargetRu
   return {
     named,
     matchers,
+    related: relatedOf(sorted),
+    access: (mask) =>
+      accessOf(
+        sorted.filter((_rule, i) => (bits[i] as number) < 0 || (mask & (1 << (bits[i] as number))) !== 0),
+        sorted,
+      ),
     effective(mask) {
       const effective: Record<string, unknown> = {};
       sorted.forEach((rule, i) => {

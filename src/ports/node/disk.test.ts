@@ -35,6 +35,16 @@ function diskSuite(name: string, open: () => Promise<{ disk: Disk; root: string;
       await file.close();
     });
 
+    it('writes durably, and says at once what exists', async () => {
+      const { disk, root } = under;
+      expect(disk.exists(`${root}/d`)).toBe(false);
+      const file = await disk.open(`${root}/d`, 'exclusive-durable');
+      expect(await codeOf(disk.open(`${root}/d`, 'exclusive-durable'))).toBe('EEXIST');
+      await Promise.all([file.write([Buffer.from('one '), Buffer.from('two')], 0), file.write([Buffer.from(' three')], 7)]);
+      await file.close();
+      expect([disk.exists(`${root}/d`), disk.exists(root), text(await disk.readFile(`${root}/d`))]).toEqual([true, true, 'one two three']);
+    });
+
     it('fails with the codes of the system', async () => {
       const { disk, root } = under;
       expect(await codeOf(disk.open(`${root}/none`, 'read'))).toBe('ENOENT');
@@ -98,6 +108,18 @@ describe('simulated disk: crashes', () => {
       seen.add(content as string);
     }
     expect(seen.size).toBeGreaterThan(4);
+  });
+
+  it('keeps what was written to a durable file, without a sync', async () => {
+    const disk = createSimulatedDisk({ random: seededRandom(1), unsynced: 'nothing' });
+    await disk.makeDirectory('/d');
+    const [durable, other] = [await disk.open('/d/durable', 'exclusive-durable'), await disk.open('/d/other', 'exclusive')];
+    await disk.syncDirectory('/d');
+    await durable.write([Buffer.from('kept')], 0);
+    await other.write([Buffer.from('lost')], 0);
+    disk.crash();
+    disk.restart();
+    expect([text(await disk.readFile('/d/durable')), text(await disk.readFile('/d/other'))]).toEqual(['kept', '']);
   });
 
   it('can lose everything unsynced, and everything when syncing is off', async () => {

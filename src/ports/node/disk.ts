@@ -96,10 +96,22 @@ class NodeFile implements DiskFile {
     }
   }
 
-  async read(position: number, length: number): Promise<Uint8Array> {
-    const buffer = Buffer.allocUnsafeSlow(length);
-    let filled = 0;
-    while (filled < length) {
+  /** Nearly always one call fills the buffer: then one promise is all that it takes. */
+  read(position: number, length: number): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      const buffer = Buffer.allocUnsafeSlow(length);
+      fs.read(this.#fd, buffer, 0, length, position, (error, count) => {
+        if (error !== null) reject(error);
+        else if (count === length) resolve(buffer);
+        else this.#readOn(buffer, count, position).then(resolve, reject);
+      });
+    });
+  }
+
+  async #readOn(buffer: Buffer, begun: number, position: number): Promise<Uint8Array> {
+    const { length } = buffer;
+    let filled = begun;
+    while (begun > 0 && filled < length) {
       const count = await this.#readSome(buffer, filled, position + filled);
       if (count === 0) break;
       filled += count;

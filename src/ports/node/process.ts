@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { homedir, hostname, tmpdir } from 'node:os';
 import type { Child, ProcessPort, SpawnOptions } from '../../kernel/ports.ts';
+import { nodeProfiler } from './profiler.ts';
 
 /** The system's processes. Children get a process group of their own, so that a signal reaches what they started too. */
 export function createNodeProcess(): ProcessPort {
@@ -16,6 +17,10 @@ export function createNodeProcess(): ProcessPort {
     homeDirectory: homedir,
     temporaryDirectory: tmpdir,
     hostName: hostname,
+    loopTimes() {
+      const { idle, active } = performance.eventLoopUtilization();
+      return { idleMs: idle, activeMs: active };
+    },
     memoryBytes() {
       const { rss, heapUsed } = process.memoryUsage();
       return { rss, heapUsed };
@@ -24,6 +29,7 @@ export function createNodeProcess(): ProcessPort {
       const { user, system } = process.cpuUsage();
       return user + system;
     },
+    profiler: nodeProfiler,
     spawn,
     alive,
     startTicks,

@@ -1,11 +1,13 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import type { Target } from '../../contracts/governance.ts';
+import type { HttpClient } from '../../contracts/http-client.ts';
+import { silentLogger } from '../../kernel/log.ts';
 import { noMetrics } from '../../contracts/metrics.ts';
 import { createGovern, layersFor, type GovernOptions } from '../../host/govern.ts';
 import { loadResources } from '../../host/config/load-resources.ts';
 import type { LoadedResources } from '../../host/config/model.ts';
 import { problemsToError, renderProblem } from '../../host/config/problem.ts';
-import { emptyBody, type Body } from '../../kernel/body.ts';
+import { collect, emptyBody, type Body } from '../../kernel/body.ts';
 import { createCall, type Call, type Priority } from '../../kernel/call.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
@@ -20,6 +22,7 @@ export interface Scripted {
   /** Default 200. */
   readonly status?: number;
   readonly headers?: readonly string[];
+  readonly body?: Body;
   readonly error?: ProaError;
   /** How long it takes; default: answers at once. */
   readonly afterMs?: number;
@@ -43,6 +46,10 @@ export interface GovernedOptions {
   readonly yaml: string;
   readonly target?: Partial<Target>;
   readonly answer?: (attempt: { readonly number: number; readonly atMs: number; readonly call: Call<InvokeRequest> }) => Scripted;
+  /** Told of calls that policies make of other apps. */
+  readonly invoked?: (call: Call<InvokeRequest>) => void;
+  /** For keys of token issuers. */
+  readonly http?: HttpClient;
   /** What the random port draws, over and over, as fractions; default: 0.5. */
   readonly drawn?: readonly number[];
 }
@@ -51,10 +58,14 @@ export interface GovernedOptions {
 export interface GovernedTarget {
   readonly clock: FakeClock;
   readonly lines: string[];
+  /** What the event loop is said to have done so far; tests change it. */
+  readonly loop: { idleMs: number; activeMs: number };
   readonly layers: readonly Layer[];
   readonly problems: readonly string[];
   /** Begins a call; how it ends stands in the transcript. */
   call(options?: CallOptions): { readonly done: Promise<string>; cancel(): void };
+  /** A call whose answer is read; fails when the call does. */
+  answer(options?: CallOptions): Promise<{ readonly status: number; readonly headers: readonly string[]; readonly text: string }>;
   /** Lets time pass in steps, with the work of each step done before the next. */
   pass(ms: number, stepMs?: number): Promise<void>;
   /** Other resources are in effect from now on. */
@@ -92,9 +103,20 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
     random: randomOf(options.drawn ?? [0.5]),
     metrics: noMetrics,
     namespace: '',
+    process: { loopTimes: () => loop },
+    http: options.http ?? {
+      request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
+      close: () => Promise.resolve(),
+    },
+    log: { ...silentLogger, warn: (message, fields) => note(`warning: ${message}: ${String(fields?.['why'])}`) },
+    invoke: (call) => {
+      options.invoked?.(call);
+      return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
+    },
     accessControl: () => undefined,
     book,
   };
+  const loop = { idleMs: 0, activeMs: 0 };
   const lines: string[] = [];
   const note = (text: string): void => void lines.push(`${String(Math.round(clock.mono())).padStart(6)} ${text}`);
   let attempts = 0;
@@ -108,6 +130,7 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
   return {
     clock,
     lines,
+    loop,
     layers: layersFor(parts, target),
     problems: loaded.problems.map(renderProblem),
     call(given = {}) {
@@ -134,6 +157,15 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
       );
       return { done, cancel: () => scope.cancel(new ProaError('cancelled', 'the caller gave up')) };
     },
+    async answer(given = {}) {
+      const call = createCall({ block: target.block, name: target.operation, idempotent: false }, requestOf(given), {
+        caller: { appId: given.caller ?? 'web', namespace: '' },
+      });
+      const { status, headers, body } = await service(call);
+      const text = Buffer.from(await collect(body, 1e6)).toString('utf8');
+      call.end.fire({ ok: status < 500, status });
+      return { status, headers, text };
+    },
     async pass(ms, stepMs = 10) {
       await turn();
       for (let passed = 0; passed < ms; passed += stepMs) {
@@ -157,8 +189,8 @@ function answerOf(
   scripted: Scripted,
   attempt: { readonly call: Call<InvokeRequest>; readonly note: (text: string) => void; readonly number: number },
 ): Promise<InvokeResponse> {
-  const { status = 200, headers = [], error, afterMs = 0, silent } = scripted;
-  const answer: InvokeResponse = { status, headers, body: emptyBody };
+  const { status = 200, headers = [], body = emptyBody, error, afterMs = 0, silent } = scripted;
+  const answer: InvokeResponse = { status, headers, body };
   return new Promise((resolve, reject) => {
     let over = false;
     const finish = (): void => {

@@ -173,6 +173,7 @@ function processStub(name: string, pid: number, alive: (pid: number) => boolean)
     temporaryDirectory: () => '/tmp',
     hostName: () => 'machine',
     memoryBytes: () => ({ rss: 0, heapUsed: 0 }),
+    loopTimes: () => ({ idleMs: 1, activeMs: 0 }),
     cpuUs: () => 0,
   };
   return new Proxy(known, {

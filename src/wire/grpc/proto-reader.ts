@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-export const wireTypes = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
+const wireTypes = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
 
 const groupsMax = 64;
 const asciiCharsMax = 48;

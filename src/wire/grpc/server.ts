@@ -54,6 +54,7 @@ export async function createGrpcServer(options: GrpcServerOptions): Promise<Grpc
     ...(options.address === undefined ? undefined : { address: options.address }),
     limits: { ...defaultHttp2Limits, ...options.limits },
     keepAlive: options.keepAlive ?? serverKeepAlive,
+    failed: (error) => options.failed?.('', ProaError.from(error)),
     stream: (stream, headers) => dispatch(stream, headers, { methods, context, options }),
   });
   return {

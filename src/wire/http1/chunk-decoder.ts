@@ -28,7 +28,7 @@ export class ChunkDecoder {
   dataBytes = 0;
   fault: Fault | undefined = undefined;
   /** The trailers, flat, once `done`; undefined when there are none. */
-  trailers: string[] | undefined = undefined;
+  trailers: readonly string[] | undefined = undefined;
 
   constructor(limits: ChunkLimits) {
     this.#limits = limits;

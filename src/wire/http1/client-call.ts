@@ -21,11 +21,13 @@ export interface Http1ClientRequest {
   readonly idempotent?: boolean;
 }
 
+const noHeaders: readonly string[] = [];
+
 /** The answer. Its body must be piped or discarded; piped inside `head` it is delivered without a copy. */
 export class Http1ClientResponse implements ResponseHead {
   status = 0;
   version = 11;
-  headers: string[] = [];
+  headers: readonly string[] = noHeaders;
   contentLength = -1;
   chunked = false;
   close = false;

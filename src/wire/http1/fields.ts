@@ -4,8 +4,8 @@ import { commonName } from './header-names.ts';
 
 /** What the header section says, names in lower case; the framing rules judge `contentLength` and `chunked` afterwards. */
 export interface Fields {
-  /** Flat: name, value, name, value ... in the order of the message. */
-  headers: string[];
+  /** Flat: name, value, name, value ... in the order of the message. Messages with the same headers may share the list. */
+  headers: readonly string[];
   /** -1 when absent. */
   contentLength: number;
   chunked: boolean;
@@ -42,7 +42,8 @@ const colon = 58;
  */
 export function parseFields(section: Section, start: number, limits: FieldLimits, into: Fields): Fault | undefined {
   const { bytes, text, base } = section;
-  const { headers } = into;
+  const headers: string[] = [];
+  into.headers = headers;
   const last = section.end - 2;
   const entriesMax = limits.headersMax * 2;
   let at = start;

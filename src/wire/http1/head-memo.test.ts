@@ -14,7 +14,7 @@ function keep(memo: HeadMemo, section: string, known: Partial<Fields>): void {
   memo.keep(bytes, { at: 0, stop: bytes.length, end: bytes.length }, { ...fields(), ...known });
 }
 
-function match(memo: HeadMemo, text: string): { stop: number; headers: string[] } {
+function match(memo: HeadMemo, text: string): { stop: number; headers: readonly string[] } {
   const bytes = Buffer.from(text, 'latin1');
   const into = fields();
   return { stop: memo.match(bytes, { at: 0, end: bytes.length }, into), headers: into.headers };

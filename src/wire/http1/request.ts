@@ -2,6 +2,8 @@ import { emptyBody, type Body } from '../../kernel/body.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
 import type { RequestHead } from './request-head.ts';
 
+const noHeaders: readonly string[] = [];
+
 /** A request as the handler sees it. Everything but the body is complete when the handler is called. */
 export class Http1Request implements RequestHead {
   method = '';
@@ -9,7 +11,7 @@ export class Http1Request implements RequestHead {
   path = '';
   query: string | undefined = undefined;
   version = 11;
-  headers: string[] = [];
+  headers: readonly string[] = noHeaders;
   contentLength = -1;
   chunked = false;
   close = false;

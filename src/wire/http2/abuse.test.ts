@@ -338,6 +338,27 @@ describe('time', () => {
 });
 
 describe('connections', () => {
+  it('are lost to a handler that throws, others are not', async () => {
+    const rig = await serverRig({
+      answer(stream, { headers: list }) {
+        if (list.includes('boom')) throw new Error('a bug of a handler');
+        stream.sendHeaders([':status', '200']);
+        stream.write(Buffer.from('hello'));
+        stream.end();
+      },
+    });
+    const [bad, good] = [rig.peer(), rig.peer()];
+    bad.send(openPost(1), headers(3, [...getHead, 'x', 'boom']));
+    await turns();
+    expect(bad.goaway).toBe(codes.internalError);
+    expect(rig.failures).toMatchObject([{ message: 'a bug of a handler' }]);
+    expect(rig.seen.map((stream) => stream.closed)).toEqual([codes.lost, codes.lost]);
+    good.send(headers(1));
+    await turns();
+    expect(good.body(1)).toBe('hello');
+    await alive(rig);
+  });
+
   it('beyond the limit are closed at once', async () => {
     const rig = await serverRig({ limits: { connectionsMax: 2 } });
     const peers = [rig.peer(), rig.peer(), rig.silent()];

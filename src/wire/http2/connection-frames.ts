@@ -123,17 +123,19 @@ export class ConnectionFrames implements FrameHandler {
     const { streams, flow, out } = this.#context;
     const flood = this.#spend();
     if (flood !== undefined) return flood;
+    let difference = 0;
     if (this.#newStreamWindow >= 0) {
-      const difference = this.#newStreamWindow - flow.streamWindow;
+      difference = this.#newStreamWindow - flow.streamWindow;
       flow.streamWindow = this.#newStreamWindow;
       this.#newStreamWindow = -1;
       for (const stream of streams.open.values()) {
         stream.sendWindow += difference;
         if (stream.sendWindow > windowBytesMax) return faults.windowMax;
       }
-      if (difference > 0) flow.pumpAll();
     }
+    // The acknowledgement goes before what the settings allow (section 6.5.3).
     out.settingsAck();
+    if (difference > 0) flow.pumpAll();
     streams.startWaiting();
     this.#context.settled();
     this.#context.wrote(false);

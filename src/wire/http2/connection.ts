@@ -8,7 +8,8 @@ import { http2Faults as faults, type Http2Fault } from './fault.ts';
 import { FrameReader, type Bytes } from './frame-reader.ts';
 import { clientPreface, settingIds, streamIdMax } from './frames.ts';
 import { http2Codes, type HeaderList, type Http2Limits, type Http2StreamHandlers, type KeepAlive } from './http2.ts';
-import { Outflow, type Slabs } from './outflow.ts';
+import type { Slabs } from '../mux/slabs.ts';
+import { Outflow } from './outflow.ts';
 import { PeerGuard } from './peer-guard.ts';
 import { ReceiveFlow } from './receive-flow.ts';
 import { SendFlow } from './send-flow.ts';
@@ -33,6 +34,8 @@ export interface ConnectionUser {
   streamClosed(): void;
   /** The peer has shown that it speaks HTTP/2. */
   settled(): void;
+  /** Something that handlers threw. */
+  failed(error: unknown): void;
   /** The last event; `error` says why when it was no orderly end. */
   closed(error: Error | undefined): void;
 }
@@ -71,6 +74,10 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
   readonly #reader: FrameReader;
   readonly #deadlines = new Deadlines();
   readonly #turn = (): void => this.#endTurn();
+  readonly #work = (): void => {
+    this.streams.runLater();
+    if (this.flow.ready && !this.out.closed) this.flow.pumpAll();
+  };
   #state: State = 'open';
   #prefaceLeft: number;
   #settled = false;
@@ -149,11 +156,7 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
     const inflow = this.#inflow;
     inflow.push(chunk);
     if (this.#prefaceLeft > 0 && !this.#takePreface()) return;
-    this.#reading = true;
-    this.#frames.holdEnds = this.#reader.resetAhead(inflow.bytes, inflow.at, inflow.end);
-    inflow.at = this.#reader.read(inflow.bytes, inflow.at, inflow.end);
-    this.#frames.readEnds();
-    this.#reading = false;
+    this.#read();
     if (this.#reader.fault !== undefined) {
       this.#fail(this.#reader.fault);
       return;
@@ -162,6 +165,21 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
     if (!this.#reader.inBlock) this.#deadlines.block = Infinity;
     else if (this.#deadlines.block === Infinity) this.#deadlines.block = this.nowMs + this.limits.headersTimeoutMs;
     this.#wroteInRead();
+  }
+
+  #read(): void {
+    const inflow = this.#inflow;
+    this.#reading = true;
+    try {
+      this.#frames.holdEnds = this.#reader.resetAhead(inflow.bytes, inflow.at, inflow.end);
+      inflow.at = this.#reader.read(inflow.bytes, inflow.at, inflow.end);
+      this.#frames.readEnds();
+    } catch (error) {
+      // Half of a frame may have been acted on: what the connection is in is not known any more.
+      this.#user.failed(error);
+      this.#reader.fault = faults.internal;
+    }
+    this.#reading = false;
   }
 
   end(): void {
@@ -177,7 +195,7 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
       this.#paused = false;
       this.#connection.resume();
     }
-    this.flow.pumpAll();
+    this.#guarded(() => this.flow.pumpAll());
     this.#flush();
   }
 
@@ -336,11 +354,19 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
 
   #endTurn(): void {
     this.#scheduled = false;
-    this.streams.runLater();
+    this.#guarded(this.#work);
     if (this.#state === 'closed') return;
-    if (this.flow.ready && !this.out.closed) this.flow.pumpAll();
     this.#flush();
     if (this.#state === 'leaving' && this.streams.count === 0) this.#finish();
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#user.failed(error);
+      this.#fail(faults.internal);
+    }
   }
 
   #wroteInRead(): void {

@@ -43,5 +43,6 @@ export const http2Faults = {
   pingTimeout: fault('noError', 'PING was not answered in time'),
   stalled: fault('cancel', 'an answer was not taken in time'),
   flood: fault('enhanceYourCalm', 'too many frames that carry nothing'),
+  internal: fault('internalError', 'this side failed'),
   idsUsedUp: fault('noError', 'the connection has no more stream ids'),
 } as const satisfies Record<string, Http2Fault>;

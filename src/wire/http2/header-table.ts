@@ -52,14 +52,6 @@ export class DynamicTable {
     this.#entries = Array.from({ length: Math.max(1, Math.ceil(bytesMax / entryOverheadBytes)) }, () => undefined);
   }
 
-  get count(): number {
-    return this.#count;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** The entry at an index from 0; undefined when there is none. */
   entry(index: number): TableEntry | undefined {
     if (index >= this.#count) return undefined;

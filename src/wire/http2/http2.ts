@@ -128,6 +128,8 @@ export interface Http2ServeOptions {
   readonly keepAlive: KeepAlive;
   /** Called for each request; the handlers that it returns get the stream's events. */
   stream(stream: Http2Stream, headers: HeaderList): Http2StreamHandlers;
+  /** Something that handlers threw; their connection is lost (INTERNAL_ERROR), the others are not. */
+  failed?(error: unknown): void;
 }
 
 export interface ClientTls {

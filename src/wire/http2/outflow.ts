@@ -1,28 +1,6 @@
 import type { Connection } from '../../kernel/ports.ts';
+import type { Slab, Slabs } from '../mux/slabs.ts';
 import { frameBytesMax, frameFlags as flags, frameHeaderBytes, frameTypes as types } from './frames.ts';
-
-const slabBytes = 64 * 1024;
-// A slab with less room than this is not worth keeping.
-const roomBytesMin = 2 * 1024;
-
-interface Slab {
-  readonly bytes: Buffer;
-  at: number;
-}
-
-/** Memory for what is written, lent to one connection at a time. No byte of a slab is used twice, since the system may take what was written later. */
-export class Slabs {
-  readonly #free: Slab[] = [];
-
-  take(): Slab {
-    return this.#free.pop() ?? { bytes: Buffer.allocUnsafeSlow(slabBytes), at: 0 };
-  }
-
-  /** Takes back the rest of a slab for the next writer. */
-  giveBack(slab: Slab): void {
-    if (slab.bytes.length - slab.at >= roomBytesMin && this.#free.length < 64) this.#free.push(slab);
-  }
-}
 
 // So much is gathered before data has to wait for a flush.
 const gatheredBytesMax = 256 * 1024;
@@ -69,20 +47,20 @@ export class Outflow {
     const flag = (endStream ? flags.endStream : 0) | (whole ? flags.endHeaders : 0);
     const slab = this.#begin({ length: take + extra, type: types.headers, flag, streamId });
     if (extra === 1) slab.bytes[slab.at++] = prefix;
-    put(slab, block, 0, take);
+    put(slab, whole ? block : block.subarray(0, take));
     for (let at = take; at < block.length; at += frameBytesMax) {
       const to = Math.min(block.length, at + frameBytesMax);
       const flag2 = to === block.length ? flags.endHeaders : 0;
-      put(this.#begin({ length: to - at, type: types.continuation, flag: flag2, streamId }), block, at, to);
+      put(this.#begin({ length: to - at, type: types.continuation, flag: flag2, streamId }), block.subarray(at, to));
     }
   }
 
-  /** One DATA frame with `data[from, to)`, at most `frameBytesMax`. */
-  data(streamId: number, data: Uint8Array, from: number, to: number): void {
-    const slab = this.#begin({ length: to - from, type: types.data, flag: 0, streamId });
+  /** One DATA frame; `data` is at most `frameBytesMax`. */
+  data(streamId: number, data: Uint8Array): void {
+    const slab = this.#begin({ length: data.length, type: types.data, flag: 0, streamId });
     this.#openDataAt = slab.at - frameHeaderBytes;
     this.#openDataStream = streamId;
-    put(slab, data, from, to);
+    put(slab, data);
   }
 
   /** Ends our side of a stream without trailers: on the DATA frame before, when that has not left yet. */
@@ -115,7 +93,7 @@ export class Outflow {
   }
 
   ping(payload: Uint8Array, ack: boolean): void {
-    put(this.#begin({ length: 8, type: types.ping, flag: ack ? flags.ack : 0, streamId: 0 }), payload, 0, 8);
+    put(this.#begin({ length: 8, type: types.ping, flag: ack ? flags.ack : 0, streamId: 0 }), payload);
   }
 
   goaway(lastStreamId: number, code: number, reason: string): void {
@@ -160,7 +138,7 @@ export class Outflow {
 
   #handBack(slab: Slab): Buffer {
     const bytes = slab.bytes.subarray(this.#from, slab.at);
-    this.#slabs.giveBack(slab);
+    this.#slabs.give(slab);
     return bytes;
   }
 
@@ -197,12 +175,7 @@ export class Outflow {
     }
     let slab = this.#slab;
     if (slab === undefined) {
-      slab = this.#slabs.take();
-      if (slab.bytes.length - slab.at < length) {
-        const small = slab;
-        slab = { bytes: Buffer.allocUnsafeSlow(slabBytes), at: 0 };
-        this.#slabs.giveBack(small);
-      }
+      slab = this.#slabs.take(length);
       this.#slab = slab;
       this.#from = slab.at;
     }
@@ -216,11 +189,11 @@ export class Outflow {
 
 const shortBytes = 32;
 
-function put(slab: Slab, data: Uint8Array, from: number, to: number): void {
+function put(slab: Slab, data: Uint8Array): void {
   const { bytes } = slab;
-  const length = to - from;
+  const { length } = data;
   // A native copy has a price of its own that a few bytes are not worth.
-  if (length <= shortBytes) for (let i = 0; i < length; i++) bytes[slab.at + i] = data[from + i] as number;
-  else bytes.set(from === 0 && to === data.length ? data : data.subarray(from, to), slab.at);
+  if (length <= shortBytes) for (let i = 0; i < length; i++) bytes[slab.at + i] = data[i] as number;
+  else bytes.set(data, slab.at);
   slab.at += length;
 }

@@ -3,7 +3,7 @@ import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts'
 import { Sweep } from '../http1/sweep.ts';
 import { Http2Connection, type ConnectionShared, type ConnectionUser } from './connection.ts';
 import type { ClientTls, Http2ConnectOptions, Http2ServeOptions, Http2Server, Http2Session, Http2Transport } from './http2.ts';
-import { Slabs } from './outflow.ts';
+import { Slabs } from '../mux/slabs.ts';
 import { deaf } from './stream.ts';
 
 export interface OwnHttp2Options {
@@ -37,6 +37,7 @@ async function serve({ clock, network }: OwnHttp2Options, slabs: Slabs, options:
       streams--;
     },
     settled() {},
+    failed: (error) => options.failed?.(error),
     closed() {
       if (sweep.size === 0) for (const waiter of waiters.splice(0)) waiter();
     },
@@ -99,6 +100,7 @@ async function connect(
         session = sessionOf(connection);
         resolve(session);
       },
+      failed() {},
       closed(error) {
         timer.cancel();
         if (session === undefined) reject(error ?? new ProaError('unavailable', 'the peer closed the connection'));

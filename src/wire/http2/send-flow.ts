@@ -136,7 +136,7 @@ export class SendFlow {
   #send(stream: OwnStream, { data, at, count }: { data: Uint8Array; at: number; count: number }): void {
     this.#window -= count;
     stream.sendWindow -= count;
-    this.#out.data(stream.id, data, at, at + count);
+    this.#out.data(stream.id, count === data.length ? data : data.subarray(at, at + count));
     this.#guard.sent();
   }
 }

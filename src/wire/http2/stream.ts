@@ -10,7 +10,7 @@ export interface StreamOwner {
   resumed(stream: OwnStream): void;
 }
 
-export const noTrailers: HeaderList = [];
+const noTrailers: HeaderList = [];
 
 /** Handlers of a stream whose user is not known yet, or has heard its last event. */
 export const deaf: Http2StreamHandlers = { headers() {}, data() {}, end() {}, drain() {}, close() {} };

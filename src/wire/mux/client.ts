@@ -142,7 +142,7 @@ class Peer implements MuxClient, LinkUser {
     if (connecting === undefined) return;
     this.#connecting = undefined;
     connecting.destroy(new ProaError('unavailable', 'the certificate was renewed'));
-    if (this.#waiting.length > 0) this.#connect();
+    this.#connectForWaiting();
   }
 
   async drain(): Promise<void> {
@@ -167,6 +167,7 @@ class Peer implements MuxClient, LinkUser {
     this.#backoffMs = 0;
     this.#usable.push(link);
     this.room(link);
+    this.#connectForWaiting();
   }
 
   room(link: Link): void {
@@ -179,12 +180,13 @@ class Peer implements MuxClient, LinkUser {
 
   leaving(link: Link): void {
     this.#usable = this.#usable.filter((usable) => usable !== link);
+    this.#connectForWaiting();
   }
 
   closed(link: Link, error: ProaError): void {
     this.#links.delete(link);
-    this.leaving(link);
     if (this.#connecting === link) this.#failed(error);
+    this.leaving(link);
     if (this.#links.size === 0) this.#drained?.();
   }
 
@@ -208,7 +210,12 @@ class Peer implements MuxClient, LinkUser {
       );
     this.#waiting.push(call);
     if (call.dueMs !== Infinity) sweep.add(call);
-    if (this.#connecting === undefined && this.#usable.length < limits.connectionsMax) this.#connect();
+    this.#connectForWaiting();
+  }
+
+  #connectForWaiting(): void {
+    if (this.#waiting.length === 0 || this.#connecting !== undefined || this.#closed) return;
+    if (this.#usable.length < this.#shared.limits.connectionsMax) this.#connect();
   }
 
   #connect(): void {

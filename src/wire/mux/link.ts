@@ -11,6 +11,7 @@ import { Outbox } from './outbox.ts';
 import { errorOfGoaway, errorOfReset } from './reasons.ts';
 import type { Slabs } from './slabs.ts';
 import { MuxStream, type StreamLink } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 import { Vitals } from './vitals.ts';
 
 /** What the connections of one client or server share. */
@@ -48,7 +49,7 @@ const lingerMs = 1_000;
 export class Link implements FrameSink, StreamLink, WriterLink, Timed {
   readonly connection: Connection;
   readonly remote: string;
-  readonly streams = new Map<number, MuxStream>();
+  readonly streams: StreamTable = new StreamTable();
   readonly out: FrameWriter;
   readonly #outbox: Outbox;
   readonly #shared: LinkShared;
@@ -86,7 +87,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
       end: () => this.#ended(),
       drain: () => this.#drained(),
       close: (error) => this.#gone(error),
-      open: () => this.#greet(),
+      ...(dialled ? { open: () => this.#greet() } : {}),
     };
     if (!dialled) this.#greet();
   }
@@ -104,7 +105,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
   /** Opens a stream (only while `hasRoom`). */
   openStream(): MuxStream {
     const stream = new MuxStream(++this.#lastStream, this, true);
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     this.#vitals.busy();
     return stream;
   }
@@ -136,8 +137,8 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
 
   /** Cuts the connection off. */
   destroy(error: ProaError): void {
-    this.connection.destroy();
     this.#shut(error);
+    this.connection.destroy();
   }
 
   // Timed
@@ -205,7 +206,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
   }
 
   release(stream: MuxStream): void {
-    this.streams.delete(stream.id);
+    this.streams.delete(stream);
     this.#shared.sweep.remove(stream);
   }
 
@@ -289,6 +290,10 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
       if (this.#dialled && id > this.#lastStream) this.breach(`a head for the stream ${id}, which was never opened`);
       return undefined;
     }
+    if (id !== this.#lastStream + 1) {
+      this.breach(`the stream ${id} does not follow ${this.#lastStream}`);
+      return undefined;
+    }
     this.#lastStream = id;
     if (this.#leaving === 'last') return undefined;
     const stream = new MuxStream(id, this, false);
@@ -296,7 +301,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
       this.out.reset(id, closeCodes.refused, `more than ${this.#shared.limits.streamsMax} calls at once`);
       return undefined;
     }
-    this.streams.set(id, stream);
+    this.streams.add(stream);
     this.#user.opened(stream, this);
     return stream;
   }
@@ -353,7 +358,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
     const first = this.#leaving === 'no';
     this.#leaving = 'last';
     if (first) this.#user.leaving(this);
-    for (const stream of [...this.streams.values()])
+    for (const stream of this.streams.all())
       if (stream.id > last) stream.close(new ProaError('unavailable', `${this.remote} stops and did not begin the call`));
     this.#closeIfLeft();
   }
@@ -388,7 +393,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
     this.#outbox.drained();
     this.#vitals.drained();
     // In turn: one that fills the connection again must not keep the others from ever sending.
-    const streams = [...this.streams.values()];
+    const streams = this.streams.all();
     for (let i = 0; i < streams.length && !this.#outbox.blocked; i++) streams[(i + this.#turn) % streams.length]?.drain();
     this.#turn++;
     if (this.#paused && !this.#outbox.blocked) {
@@ -424,8 +429,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
     this.#reader.stop();
     this.#shared.sweep.remove(this);
     this.#outbox.clear();
-    for (const stream of [...this.streams.values()]) stream.close(error);
-    this.streams.clear();
+    for (const stream of this.streams.all()) stream.close(error);
     this.#user.closed(this, error);
   }
 }

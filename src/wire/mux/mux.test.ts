@@ -154,6 +154,47 @@ describe('a call over the mux', () => {
     expect(request.credit).toBe(4096 + 2048);
   });
 
+  it('goes on after a source that delivers more than it has credit for, as those of a shared read buffer do', async () => {
+    const { client } = await rig((call) => call.stream.send(['200'], call.body), {
+      server: { windowBytes: 2048, windowBytesMax: 4096 },
+      client: { windowBytes: 2048 },
+    });
+    const total = 1_000_000;
+    let left = total;
+    let credit = 0;
+    let running = false;
+    const eager: Body = {
+      length: total,
+      pipe(sink) {
+        const run = (): void => {
+          if (running) return;
+          running = true;
+          while (credit > 0 && left > 0) {
+            const chunk = Buffer.alloc(Math.min(left, 64 * 1024), 'z');
+            left -= chunk.length;
+            credit -= chunk.length;
+            sink.chunk(chunk);
+          }
+          running = false;
+          if (left === 0) {
+            left = -1;
+            sink.end();
+          }
+        };
+        sink.open({
+          credit(bytes) {
+            credit += bytes;
+            run();
+          },
+          cancel() {},
+        });
+      },
+      discard() {},
+    };
+    const answer = await client.request({ fields: ['POST'], body: eager });
+    expect((await collect(answer.body, total)).length).toBe(total);
+  });
+
   it('ends for both when the caller cancels', async () => {
     let aborted: unknown;
     const { client } = await rig((call) => call.cancel.onCancel((error) => (aborted = (error as ProaError).code)));

@@ -41,13 +41,13 @@ export class OutgoingBody implements Sink {
 
   chunk(chunk: Uint8Array): void {
     if (this.finished || chunk.length === 0) return;
-    // A source may push what nobody asked for.
-    this.#credited = Math.max(0, this.#credited - chunk.length);
+    // Below zero when the source pushed more than it had credit for: it has to get that much more before it goes on.
+    this.#credited -= chunk.length;
     if (this.#waiting.length === 0 && chunk.length <= this.#window && this.#owner.writable) {
       this.#window -= chunk.length;
       this.#owner.sendData(chunk);
-      this.pump();
     } else this.#waiting.push(Uint8Array.prototype.slice.call(chunk));
+    this.pump();
   }
 
   end(trailers?: readonly string[]): void {

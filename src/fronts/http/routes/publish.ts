@@ -3,7 +3,7 @@ import { ProaError } from '../../../kernel/errors.ts';
 import { JsonFields } from '../json-fields.ts';
 import { arrayElements } from '../json-members.ts';
 import { noContent, type Reply } from '../reply.ts';
-import { route, type Route } from '../route.ts';
+import { route, type Route, whenRead } from '../route.ts';
 import { param } from './state.ts';
 
 const methods = ['POST', 'PUT'] as const;
@@ -17,13 +17,14 @@ export const publishRoutes: readonly Route[] = [
     name: 'PublishEvent',
     group,
     operation: { block: 'pubsub', name: 'publish', idempotent: false },
-    decode: async (request) => ({
-      pubsub: param(request, 'pubsub'),
-      topic: param(request, 'topic'),
-      data: await request.bytes(),
-      contentType: request.header('content-type') ?? '',
-      metadata: request.query.metadata(),
-    }),
+    decode: (request) =>
+      whenRead(request.bytes(), (data) => ({
+        pubsub: param(request, 'pubsub'),
+        topic: param(request, 'topic'),
+        data,
+        contentType: request.header('content-type') ?? '',
+        metadata: request.query.metadata(),
+      })),
     service: (blocks) => blocks.pubsub.publish,
     encode: () => noContent,
   }),

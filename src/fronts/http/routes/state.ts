@@ -2,8 +2,9 @@ import type { BulkStateItem, DeleteItem, SaveItem, StateOptions, TransactionItem
 import { ProaError } from '../../../kernel/errors.ts';
 import { arrayElements, malformed } from '../json-members.ts';
 import { JsonFields } from '../json-fields.ts';
+import { plainItems } from '../plain-items.ts';
 import { jsonTextReply, metadataHeaders, noContent, type Reply } from '../reply.ts';
-import { route, type Route, type RouteRequest } from '../route.ts';
+import { route, type Route, type RouteRequest, whenRead } from '../route.ts';
 
 const group = 'state';
 const write = ['POST', 'PUT'] as const;
@@ -37,13 +38,8 @@ export const stateRoutes: readonly Route[] = [
     name: 'SaveState',
     group,
     operation: { block: group, name: 'set', idempotent: false },
-    async decode(request) {
-      const shared = request.query.metadata();
-      return {
-        store: param(request, 'store'),
-        items: arrayElements(await request.text()).map((raw) => saveItem(new JsonFields(raw), shared)),
-      };
-    },
+    decode: (request) =>
+      whenRead(request.bytes(), (bytes) => ({ store: param(request, 'store'), items: saveItems(bytes, request.query.metadata()) })),
     service: (blocks) => blocks.state.save,
     encode: () => noContent,
   }),
@@ -139,6 +135,10 @@ export function texts(raw: string, name: string): string[] {
 /** Bytes as text; the bytes are UTF-8. */
 export function utf8(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
+
+function saveItems(bytes: Uint8Array, shared: Readonly<Record<string, string>>): SaveItem[] {
+  return plainItems(bytes, shared) ?? arrayElements(utf8(bytes)).map((raw) => saveItem(new JsonFields(raw), shared));
 }
 
 function saveItem(fields: JsonFields, shared: Readonly<Record<string, string>>): SaveItem {

@@ -4,6 +4,9 @@ import { filledText, object, optional, required, withDefault, word, wrongValue, 
 import { originOf } from '../../source.ts';
 import { valueAt, type YamlNode } from '../../yaml.ts';
 import { headFields, headOf } from '../head.ts';
+import { admission, authorise, fault, mirror, priority, split } from './access.ts';
+import { fallback, limits, system } from './flow.ts';
+import { balance, breaker, bulkhead } from './guards.ts';
 import { match } from './match.ts';
 import { hedge, retry } from './retries.ts';
 import { positiveDuration } from './values.ts';
@@ -32,6 +35,18 @@ const classes: { readonly [C in PolicyClass]?: ClassReader<C> } = {
   timeout: { read: within((timeoutMs) => ({ timeoutMs })), sides: calling },
   retry: { read: retry, sides: calling },
   hedge: { read: hedge, sides: ['caller'] },
+  balance: { read: balance, sides: ['caller'] },
+  breaker: { read: breaker, sides: calling },
+  bulkhead: { read: bulkhead, sides: everywhere },
+  admission: { read: admission, sides: ['callee'] },
+  priority: { read: priority, sides: ['callee'] },
+  fault: { read: fault, sides: everywhere },
+  authorise: { read: authorise, sides: ['callee'] },
+  split: { read: split, sides: ['caller'] },
+  mirror: { read: mirror, sides: ['caller'] },
+  limits: { read: limits, sides: ['caller', 'callee'] },
+  system: { read: system, sides: ['callee'] },
+  fallback: { read: fallback, sides: ['caller', 'callee'] },
 };
 const names = Object.keys(classes) as PolicyClass[];
 

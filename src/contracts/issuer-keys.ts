@@ -1,6 +1,8 @@
 import type { JSONWebKeySet } from 'jose';
-import type { DriverContext } from '../../contracts/driver.ts';
-import { fetchJson } from '../../contracts/fetch-bytes.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Clock } from '../kernel/ports.ts';
+import { fetchJson } from './fetch-bytes.ts';
+import type { HttpClient } from './http-client.ts';
 
 const timeoutMs = 30_000;
 const documentBytesMax = 1024 * 1024;
@@ -8,6 +10,15 @@ const refreshMs = 10 * 60_000;
 // A token with a key that is not known yet may come from a rotation, or from anybody: look, but not at everybody's command.
 const lookAgainMs = 60_000;
 
+/** What keys are fetched with; `name` is who asks, for the log. */
+export interface IssuerKeysContext {
+  readonly clock: Clock;
+  readonly http: HttpClient;
+  readonly log: Logger;
+  readonly name: string;
+}
+
+/** The published keys of an issuer of tokens, kept fresh. */
 export interface IssuerKeys {
   current(): JSONWebKeySet;
   /** Starts a refresh in the background when the keys have reached their age. */
@@ -17,8 +28,8 @@ export interface IssuerKeys {
 }
 
 /** The keys of an issuer, from `jwksURL` or found through `<issuer>/.well-known/openid-configuration`. Fails when they cannot be had. */
-export async function fetchIssuerKeys(issuer: string, jwksUrl: string, context: DriverContext): Promise<IssuerKeys> {
-  const { clock } = context.ports;
+export async function fetchIssuerKeys(issuer: string, jwksUrl: string, context: IssuerKeysContext): Promise<IssuerKeys> {
+  const { clock } = context;
   const get = (url: string) => fetchJson({ http: context.http, clock, url, timeoutMs, bytesMax: documentBytesMax });
   const url = jwksUrl === '' ? await discover(issuer, get) : jwksUrl;
   const load = async (): Promise<JSONWebKeySet> => {

@@ -1,0 +1,25 @@
+import type { Limiter } from './limiter.ts';
+
+/** One limiter per key, at most `keysMax`; the one used longest ago gives way, so that an attacker's keys cost no memory. */
+export interface KeyedLimiter {
+  take(key: string, nowMs: number): number;
+}
+
+export function createKeyedLimiter(keysMax: number, make: (key: string) => Limiter): KeyedLimiter {
+  const limiters = new Map<string, Limiter>();
+  let last = '';
+  return {
+    take(key, nowMs) {
+      let limiter = limiters.get(key);
+      if (limiter === undefined) {
+        if (limiters.size >= keysMax) limiters.delete(limiters.keys().next().value as string);
+        limiters.set(key, (limiter = make(key)));
+      } else if (key !== last) {
+        limiters.delete(key);
+        limiters.set(key, limiter);
+      }
+      last = key;
+      return limiter.take(nowMs);
+    },
+  };
+}

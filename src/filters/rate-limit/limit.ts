@@ -1,0 +1,62 @@
+import type { Call } from '../../kernel/call.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import type { Filter } from '../../kernel/service.ts';
+
+/** One limit that a call has to pass. */
+export interface Check {
+  /** What it limits, for the message. */
+  readonly text: string;
+  /** As `Limiter.take`; 0 also for calls that it does not concern. */
+  take(call: Call<unknown>, nowMs: number): number;
+  /** Gives back what `take` took, for limits of calls under way. */
+  readonly release?: (call: Call<unknown>) => void;
+}
+
+export interface LimitOptions {
+  readonly clock: Clock;
+  readonly checks: readonly Check[];
+  /** What is guarded, for the message. */
+  readonly target: string;
+  readonly refused?: () => void;
+}
+
+/** Passes calls that all limits let through, now or after a wait; refuses others with `overloaded` and says when to come again. */
+export function limit<In, Out>(options: LimitOptions): Filter<In, Out> {
+  const { clock, checks, target, refused } = options;
+  return (next) => (call) => {
+    const nowMs = clock.mono();
+    let waitMs = 0;
+    for (let i = 0; i < checks.length; i++) {
+      const check = checks[i] as Check;
+      const answer = check.take(call, nowMs);
+      if (answer < 0 || nowMs + answer >= call.deadlineMs) {
+        // What other limits gave before goes back at the end of the call, which is near; rates are used up.
+        refused?.();
+        return Promise.reject(tooMuch(`${target}: ${check.text}`, answer));
+      }
+      const { release } = check;
+      if (release !== undefined) call.end.listen(() => release(call));
+      if (answer > waitMs) waitMs = answer;
+    }
+    return waitMs === 0 ? next(call) : later(clock, waitMs, call).then(() => next(call));
+  };
+}
+
+function tooMuch(text: string, answer: number): ProaError {
+  const retryAfterMs = Math.max(1, Math.ceil(Math.abs(answer)));
+  return new ProaError('overloaded', `${text} is reached`, { details: { metadata: { retryAfterMs: String(retryAfterMs) } } });
+}
+
+function later(clock: Clock, waitMs: number, call: Call<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.timer(waitMs, () => {
+      unlink();
+      resolve();
+    });
+    const unlink = call.cancel.onCancel((reason) => {
+      timer.cancel();
+      reject(new ProaError('cancelled', 'the caller gave up while it waited for its turn', { cause: reason }));
+    });
+  });
+}

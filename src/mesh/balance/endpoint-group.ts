@@ -1,0 +1,181 @@
+import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+import { balancePlanKey, versionKey, type EndpointBalancer } from '../../contracts/balancing.ts';
+import { eligible, type Endpoint } from '../../contracts/resolver.ts';
+import { verdictOf } from '../../filters/breaker/breaker-pair.ts';
+import { attemptKey } from '../../kernel/attempt.ts';
+import type { Call, Outcome } from '../../kernel/call.ts';
+import { valueOf } from '../../kernel/context.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Clock, Random } from '../../kernel/ports.ts';
+import { Member, type AttemptEnd } from './member.ts';
+import { judge } from './outliers.ts';
+import { defaultPlan, type BalancePlan } from './plan.ts';
+import { createStrategy, type Strategy } from './strategies.ts';
+
+export interface EndpointGroupOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly appId: string;
+  /** The zone of this runtime; empty: unknown. */
+  readonly zone: string;
+}
+
+type To = Parameters<EndpointBalancer['send']>[1];
+
+/** A repetition avoids endpoints that failed within this time. */
+const recentlyMs = 10_000;
+
+interface Remembered {
+  readonly strategy: Strategy;
+  /** The members of the version that is asked for; all when none has it. */
+  all: readonly Member[];
+  /** Who may be picked, until `validUntilMs` or until somebody is ejected. */
+  usable: readonly Member[];
+  version: number;
+  validUntilMs: number;
+}
+
+/** The endpoints of one app with what is known about each. */
+export class EndpointGroup implements EndpointBalancer {
+  readonly #options: EndpointGroupOptions;
+  readonly #plans = new WeakMap<BalancePlan, Map<string, Remembered>>();
+  #members: readonly Member[] = [];
+  #version = 0;
+
+  constructor(options: EndpointGroupOptions) {
+    this.#options = options;
+  }
+
+  update(endpoints: readonly Endpoint[]): void {
+    const known = new Map(this.#members.map((member) => [member.endpoint.instance, member]));
+    const first = this.#members.length === 0;
+    const nowMs = this.#options.clock.mono();
+    this.#members = eligible(endpoints).map((endpoint) => {
+      const member = known.get(endpoint.instance);
+      // Those of the first answer may have run for long: only later ones start slowly.
+      if (member === undefined) return new Member(endpoint, first ? -Infinity : nowMs);
+      member.endpoint = endpoint;
+      return member;
+    });
+    this.#version++;
+  }
+
+  /** What is known now, for whoever shows it. */
+  members(): readonly Member[] {
+    return this.#members;
+  }
+
+  send(call: Call<InvokeRequest>, to: To): Promise<InvokeResponse> {
+    const plan = (valueOf(call.context, balancePlanKey) as BalancePlan | undefined) ?? defaultPlan;
+    const [only] = this.#members;
+    // Nothing to choose and nothing to guard: most apps of a developer have one instance.
+    if (this.#members.length === 1 && plan.breakers === undefined) return to((only as Member).endpoint, call);
+    if (only === undefined)
+      return Promise.reject(new ProaError('invoke.unreachable', `no instance of app "${this.#options.appId}" is left`));
+    const nowMs = this.#options.clock.mono();
+    const remembered = this.#remembered(plan, valueOf(call.context, versionKey), nowMs);
+    const member = this.#pick(remembered, call, nowMs);
+    if (plan.breakers === undefined) return this.#track({ call, plan, member, token: 0, nowMs }, to);
+    return this.#sendGuarded({ call, plan, nowMs, all: remembered.all }, member, to);
+  }
+
+  #pick(remembered: Remembered, call: Call<InvokeRequest>, nowMs: number): Member {
+    const { usable } = remembered;
+    if (usable.length === 1) return usable[0] as Member;
+    const step = valueOf(call.context, attemptKey);
+    const member = remembered.strategy(usable, { call, nowMs, step });
+    if (step === 0 || nowMs - member.lastBadMs > recentlyMs) return member;
+    return this.#firstFrom(usable, (other) => nowMs - other.lastBadMs > recentlyMs) ?? member;
+  }
+
+  /** Asks the breakers, beginning with that of the member that balancing prefers. */
+  #sendGuarded(
+    at: { call: Call<InvokeRequest>; plan: BalancePlan; nowMs: number; all: readonly Member[] },
+    preferred: Member,
+    to: To,
+  ): Promise<InvokeResponse> {
+    const { plan, nowMs, all } = at;
+    const { key, make } = plan.breakers as NonNullable<BalancePlan['breakers']>;
+    let token = preferred.breaker(key, make).enter(nowMs);
+    if (token >= 0) return this.#track({ ...at, member: preferred, token }, to);
+    const other = this.#firstFrom(this.#members, (member) => member !== preferred && (token = member.breaker(key, make).enter(nowMs)) >= 0);
+    if (other !== undefined) return this.#track({ ...at, member: other, token }, to);
+    const count = all.length;
+    const what = count === 1 ? 'its only instance' : `all of its ${count} instances`;
+    return Promise.reject(new ProaError('circuit-open', `app "${this.#options.appId}": the circuit breakers of ${what} are open`));
+  }
+
+  #firstFrom(members: readonly Member[], fits: (member: Member) => boolean): Member | undefined {
+    const start = this.#options.random.u32() % members.length;
+    for (let i = 0; i < members.length; i++) {
+      const member = members[(start + i) % members.length] as Member;
+      if (fits(member)) return member;
+    }
+    return undefined;
+  }
+
+  #track(
+    attempt: { call: Call<InvokeRequest>; plan: BalancePlan; member: Member; token: number; nowMs: number },
+    to: To,
+  ): Promise<InvokeResponse> {
+    const { call, plan, member, token, nowMs } = attempt;
+    member.inFlight++;
+    call.end.listen((outcome) => this.#ended({ plan, member, token, nowMs }, outcome));
+    return to(member.endpoint, call);
+  }
+
+  #ended(
+    { plan, member, token, nowMs: begunMs }: { plan: BalancePlan; member: Member; token: number; nowMs: number },
+    outcome: Outcome,
+  ): void {
+    member.inFlight--;
+    const nowMs = this.#options.clock.mono();
+    const tookMs = nowMs - begunMs;
+    const end = endOf(outcome);
+    member.measured(nowMs, tookMs, end);
+    if (outcome.retryAfterMs !== undefined && end === 'overloaded') member.pushedBack(nowMs, outcome.retryAfterMs);
+    if (judge(member, this.#members, end, { nowMs, settings: plan.settings.outlier })) this.#version++;
+    if (plan.breakers === undefined) return;
+    const { key, make, badFrom } = plan.breakers;
+    member.breaker(key, make).leave(token, verdictOf(outcome, badFrom), nowMs, tookMs);
+  }
+
+  #remembered(plan: BalancePlan, version: string, nowMs: number): Remembered {
+    let versions = this.#plans.get(plan);
+    if (versions === undefined) this.#plans.set(plan, (versions = new Map()));
+    let remembered = versions.get(version);
+    if (remembered === undefined) {
+      remembered = { strategy: createStrategy(plan.settings, this.#options.random), all: [], usable: [], version: -1, validUntilMs: 0 };
+      versions.set(version, remembered);
+    }
+    if (remembered.version !== this.#version || nowMs >= remembered.validUntilMs) {
+      const own = version === '' ? this.#members : this.#members.filter(({ endpoint }) => endpoint.version === version);
+      const all = own.length > 0 ? own : this.#members;
+      remembered.all = all;
+      remembered.version = this.#version;
+      remembered.validUntilMs = all.reduce(
+        (until, { ejectedUntilMs }) => (ejectedUntilMs > nowMs ? Math.min(until, ejectedUntilMs) : until),
+        Infinity,
+      );
+      remembered.usable = this.#usable(all, plan, nowMs);
+    }
+    return remembered;
+  }
+
+  /** Neither ejected nor, while enough of the own zone is left, far away. */
+  #usable(members: readonly Member[], { settings }: BalancePlan, nowMs: number): readonly Member[] {
+    const inside = members.filter(({ ejectedUntilMs }) => nowMs >= ejectedUntilMs);
+    const usable = inside.length < members.length * settings.panicShare ? members : inside;
+    const { zone } = this.#options;
+    if (zone === '' || settings.zoneShareMin === 0) return usable;
+    const near = usable.filter(({ endpoint }) => endpoint.zone === zone);
+    const all = members.filter(({ endpoint }) => endpoint.zone === zone);
+    return near.length > 0 && near.length >= all.length * settings.zoneShareMin ? near : usable;
+  }
+}
+
+function endOf(outcome: Outcome): AttemptEnd {
+  const { status, error } = outcome;
+  if (status === 429 || (error !== undefined && ProaError.from(error).spec.grpc === 'RESOURCE_EXHAUSTED')) return 'overloaded';
+  return verdictOf(outcome, 500);
+}

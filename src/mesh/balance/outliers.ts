@@ -1,0 +1,44 @@
+import type { AttemptEnd, Member } from './member.ts';
+import type { OutlierSettings } from './plan.ts';
+
+/** Counts how an attempt ended and ejects the endpoint when it failed too often. True: who is usable has changed. */
+export function judge(
+  member: Member,
+  members: readonly Member[],
+  end: AttemptEnd,
+  at: { readonly nowMs: number; readonly settings: OutlierSettings },
+): boolean {
+  const { nowMs, settings } = at;
+  if (end === 'ignored') return false;
+  if (nowMs >= member.intervalEndsMs) {
+    member.intervalEndsMs = nowMs + settings.intervalMs;
+    member.good = member.bad = 0;
+    // A quiet interval pays one ejection back.
+    if (member.ejections > 0 && nowMs > member.ejectedUntilMs + settings.intervalMs) member.ejections--;
+  }
+  if (end === 'good') {
+    member.good++;
+    member.failures = 0;
+    return false;
+  }
+  member.bad++;
+  member.failures++;
+  member.lastBadMs = nowMs;
+  if (nowMs < member.ejectedUntilMs || !tooBad(member, settings) || !mayEject(members, nowMs, settings)) return false;
+  member.ejections++;
+  member.failures = 0;
+  member.ejectedUntilMs = nowMs + Math.min(settings.ejectionMaxMs, settings.ejectionMs * member.ejections);
+  return true;
+}
+
+function tooBad(member: Member, settings: OutlierSettings): boolean {
+  if (settings.consecutive > 0 && member.failures >= settings.consecutive) return true;
+  const calls = member.good + member.bad;
+  return settings.failureRatio > 0 && calls >= settings.requestsMin && member.bad / calls >= settings.failureRatio;
+}
+
+function mayEject(members: readonly Member[], nowMs: number, { ejectedShareMax }: OutlierSettings): boolean {
+  let ejected = 0;
+  for (const member of members) if (nowMs < member.ejectedUntilMs) ejected++;
+  return ejected + 1 <= members.length * ejectedShareMax;
+}

@@ -1,0 +1,204 @@
+import type { InvokeRequest } from '../../contracts/app-channel.ts';
+import { fallback } from '../../filters/fallback/fallback.ts';
+import { createKeyedLimiter } from '../../filters/rate-limit/keyed-limiter.ts';
+import { limit, type Check } from '../../filters/rate-limit/limit.ts';
+import { createPacer, createWarmUpLimiter, createWindowLimiter, type Limiter } from '../../filters/rate-limit/limiter.ts';
+import { createMeter, type Meter } from '../../filters/rate-limit/meter.ts';
+import { systemGuard } from '../../filters/system/system-guard.ts';
+import type { Call } from '../../kernel/call.ts';
+import { formatDuration } from '../../kernel/duration.ts';
+import { layerFilter, type Layer } from '../../kernel/stack.ts';
+import { activations } from './activations.ts';
+import type { LimitKey, LimitSettings } from './flow-model.ts';
+import { describeTarget, fromOf, stateKey, type Entry, type LayerParts } from './layer-parts.ts';
+import { cookieOf, headerOf } from './match.ts';
+import { compileTemplate } from './path-template.ts';
+import type { Related } from './rule-set.ts';
+
+function meterOf({ states, target }: LayerParts, { path, perMs }: Related): Meter {
+  return states.of(`meter | ${target.direction} ${target.name} | ${path}`, perMs, () => createMeter(perMs));
+}
+
+/** Counts the calls of paths at which limits of other calls look; it stands in every stack of the target. */
+export function meterLayer(parts: LayerParts, related: readonly Related[]): Layer {
+  const { clock } = parts;
+  const meters = related.map((each) => ({ fits: compileTemplate(each.path), meter: meterOf(parts, each) }));
+  return {
+    role: 'meter',
+    why: 'limits of other calls look at these',
+    parameters: { paths: related.map(({ path }) => path).join(', ') },
+    pair: {
+      admit(call) {
+        const { path } = (call as Call<InvokeRequest>).input;
+        for (const { fits, meter } of meters) if (fits(path)) meter.add(clock.mono());
+      },
+    },
+  };
+}
+
+/** Limits of rates and of calls under way. */
+export function limitLayer(parts: LayerParts, entry: Entry<'limits'>): Layer {
+  const { clock, states, target } = parts;
+  const checks = entry.value.map((settings, i) =>
+    settings.whileBusy === undefined
+      ? states.of(`${stateKey(parts, entry, 'limits')} ${i}`, settings, () => checkOf(settings))
+      : relationOf(settings, meterOf(parts, { path: settings.whileBusy, perMs: settings.perMs })),
+  );
+  return {
+    role: 'limit',
+    why: 'refuses before any work, and outside of retries: a refused call is not repeated here',
+    parameters: { limits: entry.value.map(textOf).join('; '), ...fromOf(entry, 'limits') },
+    filter: layerFilter(limit({ clock, checks, target: describeTarget(target), refused: activations(parts, 'limit', entry.rule) })),
+  };
+}
+
+function textOf(settings: LimitSettings): string {
+  const { requests, perMs, concurrent, mode, by, callers, whileBusy } = settings;
+  const what = concurrent === undefined ? `${requests ?? 0} calls per ${formatDuration(perMs)}` : `${concurrent} calls at once`;
+  const keyed = by === undefined ? '' : ` per ${'name' in by ? `${by.from} ${by.name}` : by.from}`;
+  return `${what}${keyed}${callers === undefined ? '' : ` of ${callers.join(', ')}`}${mode === 'reject' ? '' : `, ${mode}`}${whileBusy === undefined ? '' : `, of ${whileBusy}`}`;
+}
+
+function concerns({ callers, exceptCallers }: LimitSettings): (call: Call<unknown>) => boolean {
+  if (callers !== undefined) {
+    const set = new Set(callers);
+    return (call) => set.has(call.caller.appId);
+  }
+  const except = new Set(exceptCallers ?? []);
+  return except.size === 0 ? () => true : (call) => !except.has(call.caller.appId);
+}
+
+function relationOf(settings: LimitSettings, meter: Meter): Check {
+  const applies = concerns(settings);
+  const { requests = 0 } = settings;
+  return {
+    text: `the limit of ${textOf(settings)}`,
+    take: (call, nowMs) => (applies(call) && meter.sum(nowMs) + 1 > requests ? -Math.max(1, meter.untilNextMs(nowMs)) : 0),
+  };
+}
+
+function checkOf(settings: LimitSettings): Check {
+  const applies = concerns(settings);
+  const text = `the limit of ${textOf(settings)}`;
+  if (settings.concurrent !== undefined) return concurrencyCheck(settings, applies, text);
+  const { by, keysMax, items } = settings;
+  if (by === undefined) {
+    const limiter = limiterOf(settings, settings.requests ?? 0);
+    return { text, take: (call, nowMs) => (applies(call) ? limiter.take(nowMs) : 0) };
+  }
+  const own = new Map(items.map(({ value, limit: allowed }) => [value, allowed]));
+  const limiters = createKeyedLimiter(keysMax, (key) => limiterOf(settings, own.get(key) ?? settings.requests ?? 0));
+  return {
+    text,
+    take(call, nowMs) {
+      const key = applies(call) ? keyOf(by, call as Call<InvokeRequest>) : undefined;
+      return key === undefined ? 0 : limiters.take(key, nowMs);
+    },
+  };
+}
+
+function limiterOf({ mode, perMs, waitMaxMs, warmUpMs, coldFactor }: LimitSettings, requests: number): Limiter {
+  // Nothing may pass at all: the other kinds divide by the rate.
+  if (requests === 0) return { take: () => -perMs };
+  if (mode === 'reject') return createWindowLimiter({ requests, perMs });
+  if (mode === 'queue') return createPacer({ requests, perMs, waitMaxMs });
+  return createWarmUpLimiter({ requests, perMs, periodMs: warmUpMs, coldFactor, ...(mode === 'warm-up-queue' && { waitMaxMs }) });
+}
+
+function concurrencyCheck(settings: LimitSettings, applies: (call: Call<unknown>) => boolean, text: string): Check {
+  const { by, concurrent = 0, items } = settings;
+  const own = new Map(items.map(({ value, limit: allowed }) => [value, allowed]));
+  // Only keys with calls under way are remembered, so their number is that of the calls.
+  const underWay = new Map<string, number>();
+  const keyFor = (call: Call<unknown>): string | undefined =>
+    applies(call) ? (by === undefined ? '' : keyOf(by, call as Call<InvokeRequest>)) : undefined;
+  return {
+    text,
+    take(call) {
+      const key = keyFor(call);
+      if (key === undefined) return 0;
+      const now = underWay.get(key) ?? 0;
+      if (now + 1 > (own.get(key) ?? concurrent)) return -1_000;
+      underWay.set(key, now + 1);
+      return 0;
+    },
+    release(call) {
+      const key = keyFor(call);
+      if (key === undefined) return;
+      const left = (underWay.get(key) ?? 1) - 1;
+      if (left > 0) underWay.set(key, left);
+      else underWay.delete(key);
+    },
+  };
+}
+
+function keyOf(by: LimitKey, { input, caller }: Call<InvokeRequest>): string | undefined {
+  switch (by.from) {
+    case 'header':
+      return headerOf(input.headers, by.name);
+    case 'cookie':
+      return cookieOf(input.headers, by.name);
+    case 'query':
+      return queryOf(input.query, by.name);
+    case 'caller':
+      return caller.appId;
+    case 'path':
+      return input.path;
+  }
+}
+
+function queryOf(query: string, name: string): string | undefined {
+  for (let at = 0; at < query.length;) {
+    let end = query.indexOf('&', at);
+    if (end < 0) end = query.length;
+    if (query.startsWith(name, at) && query.charCodeAt(at + name.length) === 61) return query.slice(at + name.length + 1, end);
+    at = end + 1;
+  }
+  return undefined;
+}
+
+/** Protection of the process as a whole. */
+export function systemLayer(parts: LayerParts, entry: Entry<'system'>): Layer {
+  const { clock, process } = parts;
+  const settings = entry.value;
+  return {
+    role: 'system',
+    why: 'before limits of single targets: it is about the process',
+    parameters: {
+      ...(settings.utilisationMax < 1 && { maxUtilisation: settings.utilisationMax }),
+      ...(settings.requestsMax !== Infinity && { maxRequests: settings.requestsMax }),
+      ...(settings.concurrentMax !== Infinity && { maxConcurrent: settings.concurrentMax }),
+      ...(settings.averageMaxMs !== Infinity && { maxAverage: formatDuration(settings.averageMaxMs) }),
+      ...fromOf(entry, 'system'),
+    },
+    pair: parts.states.of(stateKey(parts, entry, 'system'), settings, () =>
+      systemGuard({ clock, process, ...settings, refused: activations(parts, 'system', entry.rule) }),
+    ),
+  };
+}
+
+/** What answers when the target does not. */
+export function fallbackLayer(parts: LayerParts, entry: Entry<'fallback'>): Layer {
+  const { on, answer } = entry.value;
+  const shown =
+    answer.kind === 'answer'
+      ? `status ${answer.status}`
+      : answer.kind === 'app'
+        ? `app ${answer.app}`
+        : `last good answer, at most ${formatDuration(answer.ageMaxMs)} old`;
+  const filter = parts.states.of(stateKey(parts, entry, 'fallback'), entry.value, () =>
+    fallback({
+      clock: parts.clock,
+      on: new Set(on),
+      answer: answer.kind === 'answer' ? { ...answer, body: Buffer.from(answer.body) } : answer,
+      invoke: parts.invoke,
+      used: activations(parts, 'fallback', entry.rule),
+    }),
+  );
+  return {
+    role: 'fallback',
+    why: 'around everything that may refuse or fail, inside authorisation',
+    parameters: { answer: shown, on: on.join(', '), ...fromOf(entry, 'fallback') },
+    filter: layerFilter(filter),
+  };
+}

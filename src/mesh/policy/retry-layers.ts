@@ -1,0 +1,119 @@
+import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+import { hedge } from '../../filters/hedge/hedge.ts';
+import { constantBackoff, exponentialBackoff } from '../../filters/retry/backoff.ts';
+import { createRetryBudget } from '../../filters/retry/budget.ts';
+import { retry, type RetryOptions } from '../../filters/retry/retry.ts';
+import type { Call } from '../../kernel/call.ts';
+import { formatDuration } from '../../kernel/duration.ts';
+import { replayBody } from '../../kernel/replay-body.ts';
+import { layerFilter, type Layer } from '../../kernel/stack.ts';
+import { activations } from './activations.ts';
+import { dropAnswer, failureOfAnswer } from './answers.ts';
+import { isIdempotent } from './idempotent.ts';
+import { callsApp, fromOf, stateKey, type Entry, type LayerParts } from './layer-parts.ts';
+import type { RetrySettings } from './model.ts';
+import { retryRule } from './retry-rules.ts';
+
+/** Repetitions of a target; without an entry those that are built in. */
+export function retryLayer(parts: LayerParts, settings: RetrySettings, entry: Entry<'retry'> | undefined): Layer {
+  const { clock, random, states } = parts;
+  const { backoff, budget, pushbackMaxMs } = settings;
+  const isInvoke = callsApp(parts);
+  const options: RetryOptions<unknown, unknown> = {
+    clock,
+    retriesMax: settings.retriesMax,
+    elapsedMaxMs: settings.elapsedMaxMs,
+    delayMs: backoff.kind === 'constant' ? constantBackoff(backoff.delayMs) : exponentialBackoff({ random, ...backoff }),
+    matches: retryRule(settings),
+    coded: isInvoke,
+    repeatable: isInvoke ? (repeatableInvoke as RetryOptions<unknown, unknown>['repeatable']) : repeatableValue,
+    ...(pushbackMaxMs !== undefined && { pushbackMaxMs }),
+    ...(budget !== undefined && { budget: states.of(stateKey(parts, entry, 'retry'), budget, () => createRetryBudget(budget)) }),
+    ...(entry !== undefined && { repeated: activations(parts, 'retry', entry.rule) }),
+    // The built-in retries repeat only what never arrived: whatever an app answers passes.
+    ...(isInvoke &&
+      settings.when !== 'absent' && {
+        failureOf: failureOfAnswer(clock) as (output: unknown) => ReturnType<ReturnType<typeof failureOfAnswer>>,
+        drop: dropAnswer as (output: unknown) => void,
+      }),
+  };
+  return {
+    role: 'retry',
+    why:
+      entry === undefined
+        ? 'an app that just starts or moves is not there for a moment'
+        : 'repeats single attempts, each with its own breaker and timeout',
+    parameters: { ...retryParameters(settings), ...fromOf(entry, 'retry') },
+    filter: layerFilter(retry(options)),
+  };
+}
+
+function retryParameters(settings: RetrySettings): Record<string, unknown> {
+  const { backoff, retriesMax, when, httpCodes, grpcCodes, budget } = settings;
+  return {
+    retries: retriesMax === Infinity ? 'unlimited' : retriesMax,
+    delay:
+      backoff.kind === 'constant'
+        ? formatDuration(backoff.delayMs)
+        : `${formatDuration(backoff.initialMs)} x ${backoff.factor} up to ${formatDuration(backoff.maxMs)}, jitter ${backoff.jitter}`,
+    on:
+      when === 'absent'
+        ? 'UNAVAILABLE, UNAUTHENTICATED; never a streamed body'
+        : when === 'dapr'
+          ? 'every failure'
+          : 'what may be repeated safely',
+    ...(httpCodes !== undefined && { httpStatusCodes: httpCodes }),
+    ...(grpcCodes !== undefined && { gRPCStatusCodes: grpcCodes }),
+    ...(budget !== undefined && { budget: `${budget.ratio * 100} % + ${budget.perSecond}/s` }),
+  };
+}
+
+/** Second attempts beside slow ones. */
+export function hedgeLayer(parts: LayerParts, entry: Entry<'hedge'>): Layer {
+  const { clock, states } = parts;
+  const { afterMs, attemptsMax, budget } = entry.value;
+  const isBad = failureOfAnswer(clock);
+  return {
+    role: 'hedge',
+    why: 'inside retries: a slow attempt gets a second one beside it',
+    parameters: {
+      after: formatDuration(afterMs),
+      maxAttempts: attemptsMax,
+      budget: `${budget.ratio * 100} % + ${budget.perSecond}/s`,
+      ...fromOf(entry, 'hedge'),
+    },
+    filter: layerFilter(
+      hedge<InvokeRequest, InvokeResponse>({
+        clock,
+        afterMs,
+        attemptsMax,
+        mayHedge: isIdempotent,
+        repeatable: repeatableInvoke,
+        isBad: (answer) => answer.status >= 500 && isBad(answer) !== undefined,
+        drop: dropAnswer,
+        budget: states.of(stateKey(parts, entry, 'hedge'), budget, () => createRetryBudget(budget)),
+        hedged: activations(parts, 'hedge', entry.rule),
+      }),
+    ),
+  };
+}
+
+/** Calls of apps can be repeated when their body is known to be small (`limits.replayBytes`); it is kept while it is sent. */
+function repeatableInvoke(call: Call<InvokeRequest>): { first: InvokeRequest; again: () => InvokeRequest | undefined } | undefined {
+  const { input } = call;
+  if (!input.replayable) return undefined;
+  if (input.body.replayable === true) return { first: input, again: () => input };
+  const body = replayBody(input.body);
+  if (body === undefined) return undefined;
+  return {
+    first: { ...input, body },
+    again() {
+      const next = body.again();
+      return next === undefined ? undefined : { ...input, body: next };
+    },
+  };
+}
+
+function repeatableValue(call: Call<unknown>): { first: unknown; again: () => unknown } {
+  return { first: call.input, again: () => call.input };
+}
