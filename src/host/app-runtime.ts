@@ -84,18 +84,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     metrics,
     appId: spec.id,
     namespace: spec.namespace,
-    govern: createGovern({
-      clock: options.callClock,
-      random: ports.random,
-      process: ports.process,
-      http: options.machine.outbound,
-      log: log.scoped('proa.policy'),
-      invoke: (call) => invokeApp(call),
-      book,
-      metrics,
-      namespace: spec.namespace,
-      accessControl: () => resources.configuration.accessControl,
-    }),
+    govern: governOf(options, book, (call) => invokeApp(call)),
   };
   const components = openComponents(options, context);
   owner.own('components', () => components.close(), 10_000);
@@ -143,6 +132,23 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     await owner.close();
     throw error;
   }
+}
+
+/** The stacks of this app's calls; `invoke` runs what policies call another app for. */
+function governOf(options: AppRuntimeOptions, book: PolicyBook, invoke: Blocks['invoke']['call']): BlockContext['govern'] {
+  const { ports, log, metrics, spec, resources } = options;
+  return createGovern({
+    clock: options.callClock,
+    random: ports.random,
+    process: ports.process,
+    http: options.machine.outbound,
+    log: log.scoped('proa.policy'),
+    invoke,
+    book,
+    metrics,
+    namespace: spec.namespace,
+    accessControl: () => resources.configuration.accessControl,
+  });
 }
 
 async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {
