@@ -72,9 +72,7 @@ export function createLayeredRegistry({ local, wide, wideName, clock, log }: Lay
         log.warn(`not announced to ${wideName}: this runtime takes no calls from other machines`, { app: endpoint.appId });
         return leave;
       }
-      // The socket of this machine is nothing to others.
-      const { local: _socket, ...reachable } = endpoint;
-      const leaveWide = announceUntilItWorks(wide, reachable, { clock, log, wideName });
+      const leaveWide = announceUntilItWorks(wide, reachable(endpoint), { clock, log, wideName });
       return async () => {
         await leaveWide();
         await leave();
@@ -128,4 +126,9 @@ function union(near: readonly Endpoint[], far: readonly Endpoint[]): readonly En
   const places = new Set(near.map(placeOf));
   const more = far.filter((endpoint) => !instances.has(endpoint.instance) && !places.has(placeOf(endpoint) ?? ''));
   return more.length === 0 ? near : [...near, ...more];
+}
+
+/** The socket of this machine is nothing to others. */
+function reachable({ local: _socket, ...others }: Endpoint): Endpoint {
+  return others;
 }
