@@ -144,6 +144,7 @@ const govern = createGovern({
   process: ports.process,
   http: { request: () => Promise.reject(new Error('not used here')), close: () => Promise.resolve() },
   log: silentLogger,
+  engine: { now: () => 0, get: () => Promise.reject(new Error('not used here')), commit: () => Promise.reject(new Error('not used here')) },
   invoke: () => Promise.reject(new Error('not used here')),
   book: new PolicyBook(),
   namespace: '',

@@ -48,6 +48,8 @@ export interface GovernedOptions {
   readonly answer?: (attempt: { readonly number: number; readonly atMs: number; readonly call: Call<InvokeRequest> }) => Scripted;
   /** Told of calls that policies make of other apps. */
   readonly invoked?: (call: Call<InvokeRequest>) => void;
+  /** For shared quotas. */
+  readonly engine?: GovernOptions['engine'];
   /** For keys of token issuers. */
   readonly http?: HttpClient;
   /** What the random port draws, over and over, as fractions; default: 0.5. */
@@ -78,6 +80,12 @@ export function loadYaml(yaml: string): Promise<LoadedResources> {
   return loadResources({ disk: createMemoryDisk({ '/r/all.yaml': yaml }), paths: ['/r'], appId: 'web', drivers: {} });
 }
 
+const noEngine: GovernOptions['engine'] = {
+  now: () => 0,
+  get: () => Promise.reject(new ProaError('engine.unavailable', 'no engine here')),
+  commit: () => Promise.reject(new ProaError('engine.unavailable', 'no engine here')),
+};
+
 function randomOf(drawn: readonly number[]): Random {
   let at = 0;
   return {
@@ -104,6 +112,7 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
     metrics: noMetrics,
     namespace: '',
     process: { loopTimes: () => loop },
+    engine: options.engine ?? noEngine,
     http: options.http ?? {
       request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
       close: () => Promise.resolve(),
