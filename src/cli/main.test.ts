@@ -42,7 +42,7 @@ describe('the command line', () => {
   it('helps without arguments, per command, and suggests on typing errors', async () => {
     const help = await cli([]);
     expect(help.code).toBe(0);
-    for (const { name } of commands) expect(help.out).toContain(name);
+    for (const { name, hidden } of commands) expect(help.out.includes(`  ${name} `)).toBe(hidden !== true);
     const run = await cli(['run', '--help']);
     expect(run.out).toMatch(/-p, --app-port <port> +The port/);
     expect(run.out).toContain('proa run -f .');
@@ -109,7 +109,8 @@ describe('the command line', () => {
   it('prints completion scripts with every command and flag', async () => {
     for (const shell of ['bash', 'zsh', 'fish']) {
       const { out } = await cli(['completion', shell]);
-      for (const { name } of commands) expect(out).toContain(name);
+      for (const { name, hidden } of commands) if (hidden !== true) expect(out).toContain(name);
+      expect(out).not.toContain('worker)');
       expect(out).toMatch(/enable-app-health-check/);
     }
     expect((await cli(['completion', 'tcsh'])).code).toBe(2);
