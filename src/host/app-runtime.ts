@@ -71,32 +71,14 @@ export interface AppRuntime {
 
 /** Opens the components and builds the blocks over them. Fails with the first component that cannot be opened. */
 export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppRuntime> {
-  const { ports, log, metrics, spec, resources } = options;
+  const { ports, log, resources } = options;
   const owner = new Owner(ports.clock);
   const book = new PolicyBook(resources.policies);
   let channel: AppChannel | undefined;
   // The block needs the stacks first.
   let invokeApp: Blocks['invoke']['call'];
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
-  const context: BlockContext = {
-    ports,
-    log,
-    metrics,
-    appId: spec.id,
-    namespace: spec.namespace,
-    govern: createGovern({
-      clock: options.callClock,
-      random: ports.random,
-      process: ports.process,
-      http: options.machine.outbound,
-      log: log.scoped('proa.policy'),
-      invoke: (call) => invokeApp(call),
-      book,
-      metrics,
-      namespace: spec.namespace,
-      accessControl: () => resources.configuration.accessControl,
-    }),
-  };
+  const context = contextOf(options, book, (call) => invokeApp(call));
   const components = openComponents(options, context);
   owner.own('components', () => components.close(), 10_000);
   try {
@@ -143,6 +125,23 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     await owner.close();
     throw error;
   }
+}
+
+function contextOf(options: AppRuntimeOptions, book: PolicyBook, invoke: Blocks['invoke']['call']): BlockContext {
+  const { ports, log, metrics, spec, resources } = options;
+  const govern = createGovern({
+    clock: options.callClock,
+    random: ports.random,
+    process: ports.process,
+    http: options.machine.outbound,
+    log: log.scoped('proa.policy'),
+    invoke,
+    book,
+    metrics,
+    namespace: spec.namespace,
+    accessControl: () => resources.configuration.accessControl,
+  });
+  return { ports, log, metrics, appId: spec.id, namespace: spec.namespace, govern };
 }
 
 async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {

@@ -7,6 +7,8 @@ import { nodeProfiler } from './profiler.ts';
 
 /** The system's processes. Children get a process group of their own, so that a signal reaches what they started too. */
 export function createNodeProcess(): ProcessPort {
+  // Asked for by every call that leaves; it is a system call.
+  let host: string | undefined;
   return {
     pid: process.pid,
     platform: process.platform,
@@ -16,7 +18,7 @@ export function createNodeProcess(): ProcessPort {
     cwd: () => process.cwd(),
     homeDirectory: homedir,
     temporaryDirectory: tmpdir,
-    hostName: hostname,
+    hostName: () => (host ??= hostname()),
     loopTimes() {
       const { idle, active } = performance.eventLoopUtilization();
       return { idleMs: idle, activeMs: active };
