@@ -38,6 +38,7 @@ const shared = {
   process: ports.process,
   http: { request: () => Promise.reject(new Error('not used here')), close: () => Promise.resolve() },
   log: silentLogger,
+  engine: { now: () => 0, get: () => Promise.reject(new Error('not used here')), commit: () => Promise.reject(new Error('not used here')) },
   invoke: () => Promise.resolve(answer),
   metrics,
   namespace: '',

@@ -16,6 +16,7 @@ import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
+import { labelNames, metricNames } from '../kernel/names.ts';
 import type { Clock, Ports } from '../kernel/ports.ts';
 import { createSecret, reveal } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
@@ -78,7 +79,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   // The block needs the stacks first.
   let invokeApp: Blocks['invoke']['call'];
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
-  const context = contextOf(options, book, (call) => invokeApp(call));
+  const context = createContext(options, book, (call) => invokeApp(call));
   const components = openComponents(options, context);
   owner.own('components', () => components.close(), 10_000);
   try {
@@ -127,21 +128,25 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   }
 }
 
-function contextOf(options: AppRuntimeOptions, book: PolicyBook, invoke: Blocks['invoke']['call']): BlockContext {
-  const { ports, log, metrics, spec, resources } = options;
+function createContext(options: AppRuntimeOptions, book: PolicyBook, invoke: Blocks['invoke']['call']): BlockContext {
+  const { ports, log, metrics, spec, machine, resources } = options;
+  const { id: appId, namespace } = spec;
+  for (const { name } of resources.resiliencies)
+    metrics.counter(metricNames.resiliencyLoaded, { [labelNames.name]: name, [labelNames.namespace]: namespace }).add(1);
   const govern = createGovern({
     clock: options.callClock,
     random: ports.random,
     process: ports.process,
-    http: options.machine.outbound,
+    http: machine.outbound,
+    engine: machine.engine,
     log: log.scoped('proa.policy'),
     invoke,
     book,
     metrics,
-    namespace: spec.namespace,
+    namespace,
     accessControl: () => resources.configuration.accessControl,
   });
-  return { ports, log, metrics, appId: spec.id, namespace: spec.namespace, govern };
+  return { ports, log, metrics, appId, namespace, govern };
 }
 
 async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {

@@ -39,10 +39,10 @@ describe('the explanation of a call', () => {
 
   it('depends on who calls and what', async () => {
     const { caller, callee } = await explain('other', 'read');
-    expect(caller.map(({ role, parameters }) => `${role} ${String(parameters['retries'] ?? '')}`.trim())).toEqual([
-      'metrics',
-      'deadline',
-      'retry 3',
+    expect(caller.map(({ role, parameters }) => [role, parameters['retries']])).toEqual([
+      ['metrics', undefined],
+      ['deadline', undefined],
+      ['retry', 3],
     ]);
     expect(callee[2]?.parameters).toMatchObject({ rules: 'none matches', otherwise: 'denied' });
   });

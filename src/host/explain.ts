@@ -1,4 +1,4 @@
-import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
+import type { InvokeRequest } from '../contracts/app-channel.ts';
 import { noMetrics } from '../contracts/metrics.ts';
 import { driverIndex } from '../gen/drivers.ts';
 import { emptyBody } from '../kernel/body.ts';
@@ -68,6 +68,7 @@ export async function explainCall(options: ExplainOptions): Promise<ExplainedCal
       namespace,
       accessControl: () => resources.configuration.accessControl,
       book: new PolicyBook(resources.policies),
+      engine: { now: () => 0, get: nothing, commit: nothing },
       http: { request: nothing, close: () => Promise.resolve() },
       invoke: nothing,
     };
@@ -84,6 +85,6 @@ export async function explainCall(options: ExplainOptions): Promise<ExplainedCal
   };
 }
 
-function nothing(): Promise<InvokeResponse> {
+function nothing(): Promise<never> {
   return Promise.reject(new ProaError('internal', 'an explained call is not made'));
 }

@@ -1,6 +1,7 @@
 import type { Govern, Target } from '../contracts/governance.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { AccessControl } from '../contracts/resources.ts';
+import type { Engine } from '../contracts/engine.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Metrics } from '../contracts/metrics.ts';
@@ -24,6 +25,8 @@ export interface GovernOptions {
   readonly namespace: string;
   readonly accessControl: () => AccessControl | undefined;
   readonly book: PolicyBook;
+  /** Where shared quotas are kept. */
+  readonly engine: Pick<Engine, 'get' | 'commit' | 'now'>;
   readonly http: HttpClient;
   readonly log: Logger;
   readonly process: Pick<ProcessPort, 'loopTimes'>;
@@ -123,6 +126,7 @@ function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compil
     process: options.process,
     invoke: options.invoke,
     http: options.http,
+    engine: options.engine,
     log: options.log,
   };
   const layers = [

@@ -146,15 +146,15 @@ describe('rules of Sentinel', () => {
 
   it('names what it cannot say: unknown fields, regular expressions, names that are no paths, cluster thresholds', async () => {
     const { specs: found, notes } = await specs([
-      { resource: '/x', grade: 1, count: 1, colour: 'red', clusterMode: true, clusterConfig: { thresholdType: 1 } },
+      { resource: '/x', grade: 1, count: 1, colour: 'red', clusterMode: true, clusterConfig: { thresholdType: 1, flowId: 7 } },
       { resource: '/y.*', grade: 1, count: 1, regex: true },
       { resource: 'com.shop.Orders:get', grade: 1, count: 1 },
       { resource: '/z' },
     ]);
     expect(found).toHaveLength(2);
+    expect(found[0]).toMatchObject({ limits: [{ requests: 1, quota: 'sentinel-7' }] });
     expect(notes).toEqual([
       '/x: unknown field colour',
-      '/x: the threshold of the whole cluster (clusterMode) is counted per runtime: divide it by their number',
       '/y.*: regular expressions over resources are not imported: write a policy with a path template',
       'com.shop.Orders:get: the resource is no path; its policy is for the method /com.shop.Orders%3Aget',
       '/z: its kind cannot be told from its fields: give it',

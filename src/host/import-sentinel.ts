@@ -169,7 +169,7 @@ class Importing {
       limit['callers'] = [text(rule['refResource'])];
       this.#note(name, `the entrance ${text(rule['refResource'])} (strategy 2) is taken as the calling app`);
     }
-    this.#cluster(rule, name);
+    this.#cluster(rule, name, limit);
     this.#limit(this.#spec(name, 'callee'), limit);
   }
 
@@ -181,16 +181,16 @@ class Importing {
     return { exceptCallers: [...new Set(named.map((each) => each.trim()))].filter((each) => !['', 'default', 'other'].includes(each)) };
   }
 
-  #cluster(rule: Json, name: string): void {
+  /** A threshold of the whole cluster becomes a shared quota, where the limit is a plain rate. */
+  #cluster(rule: Json, name: string, limit: Spec): void {
     if (rule['clusterMode'] !== true) return;
     const config = (rule['clusterConfig'] ?? {}) as Json;
-    const global = number(config['thresholdType'], 0) === 1;
-    this.#note(
-      name,
-      global
-        ? 'the threshold of the whole cluster (clusterMode) is counted per runtime: divide it by their number'
-        : 'clusterMode with an average threshold is the same as a limit per runtime',
-    );
+    if (number(config['thresholdType'], 0) !== 1)
+      return this.#note(name, 'clusterMode with an average threshold is the same as a limit per runtime');
+    const plain =
+      limit['requests'] !== undefined && limit['mode'] === undefined && limit['by'] === undefined && limit['whileBusy'] === undefined;
+    if (plain) limit['quota'] = `sentinel-${text(config['flowId']) || name}`;
+    else this.#note(name, 'the threshold of the whole cluster (clusterMode) is counted per runtime: divide it by their number');
   }
 
   #degrade({ rule, name }: About): void {
@@ -264,7 +264,7 @@ class Importing {
       name,
       `argument ${index} has no name: put the header, cookie or query parameter that carries it in place of \`query: arg${index}\``,
     );
-    this.#cluster(rule, name);
+    this.#cluster(rule, name, limit);
     this.#limit(this.#spec(name, 'callee'), limit);
   }
 

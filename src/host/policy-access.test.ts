@@ -258,6 +258,11 @@ describe('progressive delivery', () => {
 });
 
 describe('access and delivery, read', () => {
+  it('warns about a priority that nothing looks at', async () => {
+    expect((await loadYaml(own('priority: critical'))).problems).toMatchObject([{ severity: 'warning', code: 'config.ignored' }]);
+    expect((await loadYaml(own('priority: critical') + own('admission: {}', '', 'q'))).problems).toEqual([]);
+  });
+
   it.each([
     [own('admission: { initial: 5 }'), /min, initial and max must be in this order/],
     [own('admission: { shares: { default: 0.2 } }'), /shares must fall from critical over default to sheddable/],

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { bytesBody, collect } from '../kernel/body.ts';
+import { createMemoryEngine } from '../drivers/engine-memory/memory-engine.ts';
+import { createFakeClock } from '../testing/fake-clock.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { governTarget, loadYaml, type GovernedOptions, type GovernedTarget } from '../testing/simulator/governed-target.ts';
 
@@ -88,6 +90,16 @@ describe('limits', () => {
     expect(await target.call({ caller: 'bad' }).done).toBe('overloaded');
     expect([await target.call({ caller: 'x' }).done, await target.call({ caller: 'x' }).done]).toEqual(['200', 'overloaded']);
     expect([await target.call({ caller: 'good' }).done, await target.call({ caller: 'good' }).done]).toEqual(['200', '200']);
+  });
+
+  it('count over all runtimes of an engine', async () => {
+    const engine = createMemoryEngine({ clock: createFakeClock() });
+    const settings = 'limits: [{ requests: 3, per: 1m, quota: shared }]';
+    const [one, other] = [await governed(settings, { engine }), await governed(settings, { engine })];
+    const ends: string[] = [];
+    for (let i = 0; i < 3; i++) ends.push(await one.call().done, await other.call().done);
+    expect(ends.filter((end) => end === '200')).toHaveLength(3);
+    expect(ends.filter((end) => end === 'overloaded')).toHaveLength(3);
   });
 
   it('keep their counts through a reload of something else', async () => {
@@ -192,6 +204,7 @@ describe('flow control, read', () => {
     ['limits: [{ requests: 1, by: { header: a, path: true } }]', /needs one of header, cookie, query/],
     ['limits: [{ requests: 1, callers: [a], exceptCallers: [b] }]', /has callers and exceptCallers/],
     ['limits: [{ requests: 1, mode: queue, whileBusy: /x }]', /whileBusy is a plain rate/],
+    ['limits: [{ requests: 1, quota: q, mode: queue }]', /with a quota is a plain rate/],
     ['limits: [{ requests: 1, coldFactor: 1 }]', /must be a number from 1.1 to 100/],
     ['system: {}', /sets no limit/],
     ['fallback: {}', /needs one of answer, cached, app/],

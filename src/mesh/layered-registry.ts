@@ -85,7 +85,7 @@ async function announceBoth(endpoint: Endpoint, { local, wide, ...rest }: Layere
     rest.log.warn(`not announced to ${rest.wideName}: this runtime takes no calls from other machines`, { app: endpoint.appId });
     return leave;
   }
-  const leaveWide = announceUntilItWorks(wide, endpoint, rest);
+  const leaveWide = announceUntilItWorks(wide, reachable(endpoint), rest);
   return async () => {
     await leaveWide();
     await leave();
@@ -128,4 +128,9 @@ function union(near: readonly Endpoint[], far: readonly Endpoint[]): readonly En
   const places = new Set(near.map(placeOf));
   const more = far.filter((endpoint) => !instances.has(endpoint.instance) && !places.has(placeOf(endpoint) ?? ''));
   return more.length === 0 ? near : [...near, ...more];
+}
+
+/** The socket of this machine is nothing to others. */
+function reachable({ local: _socket, ...others }: Endpoint): Endpoint {
+  return others;
 }

@@ -29,14 +29,20 @@ export function breakerPair({ clock, breakerOf, target, badFrom, timed = false }
       const nowMs = clock.mono();
       const entered = admitted as number | { readonly token: number; readonly nowMs: number };
       const breaker = breakerOf(call);
-      if (typeof entered === 'number') breaker.leave(entered, verdictOf(outcome, badFrom), nowMs, 0);
-      else breaker.leave(entered.token, verdictOf(outcome, badFrom), nowMs, nowMs - entered.nowMs);
+      const verdict = verdictOf(outcome, badFrom);
+      if (typeof entered === 'number') breaker.leave(entered, verdict, nowMs);
+      else breaker.leave(entered.token, paced(verdict, nowMs - entered.nowMs, breaker), nowMs);
     },
   };
 }
 
+/** A good end that came too late is a slow one. */
+export function paced(verdict: Verdict, tookMs: number, { slowMs }: Breaker): Verdict {
+  return verdict === 'good' && tookMs > slowMs ? 'slow' : verdict;
+}
+
 /** What an outcome says about the target: an abandoned call says nothing. */
-export function verdictOf(outcome: Outcome, badFrom: number): Verdict {
+export function verdictOf(outcome: Outcome, badFrom: number): Exclude<Verdict, 'slow'> {
   const { ok, status, error } = outcome;
   if (status !== undefined && error === undefined) return status >= badFrom || status < 200 ? 'bad' : 'good';
   if (ok) return 'good';

@@ -8,7 +8,7 @@ export interface Check {
   /** What it limits, for the message. */
   readonly text: string;
   /** As `Limiter.take`; 0 also for calls that it does not concern. */
-  take(call: Call<unknown>, nowMs: number): number;
+  take(call: Call<unknown>, nowMs: number): number | Promise<number>;
   /** Gives back what `take` took, for limits of calls under way. */
   readonly release?: (call: Call<unknown>) => void;
 }
@@ -24,22 +24,29 @@ export interface LimitOptions {
 /** Passes calls that all limits let through, now or after a wait; refuses others with `overloaded` and says when to come again. */
 export function limit<In, Out>(options: LimitOptions): Filter<In, Out> {
   const { clock, checks, target, refused } = options;
-  return (next) => (call) => {
-    const nowMs = clock.mono();
-    let waitMs = 0;
-    for (let i = 0; i < checks.length; i++) {
-      const check = checks[i] as Check;
-      const answer = check.take(call, nowMs);
-      if (answer < 0 || nowMs + answer >= call.deadlineMs) {
-        // What other limits gave before goes back at the end of the call, which is near; rates are used up.
-        refused?.();
-        return Promise.reject(tooMuch(`${target}: ${check.text}`, answer));
+  const refuse = (check: Check, answer: number): Promise<never> => {
+    // What other limits gave before goes back at the end of the call, which is near; rates are used up.
+    refused?.();
+    return Promise.reject(tooMuch(`${target}: ${check.text}`, answer));
+  };
+  return (next) => {
+    const from = (call: Call<In>, start: number, waited: number): Promise<Out> => {
+      const nowMs = clock.mono();
+      let waitMs = waited;
+      for (let i = start; i < checks.length; i++) {
+        const check = checks[i] as Check;
+        const answer = check.take(call, nowMs);
+        // Hardly ever: a shared quota leases its next portion.
+        if (typeof answer !== 'number')
+          return answer.then((told) => (told < 0 ? refuse(check, told) : from(call, i + 1, Math.max(waitMs, told))));
+        if (answer < 0 || nowMs + answer >= call.deadlineMs) return refuse(check, answer);
+        const { release } = check;
+        if (release !== undefined) call.end.listen(() => release(call));
+        if (answer > waitMs) waitMs = answer;
       }
-      const { release } = check;
-      if (release !== undefined) call.end.listen(() => release(call));
-      if (answer > waitMs) waitMs = answer;
-    }
-    return waitMs === 0 ? next(call) : later(clock, waitMs, call).then(() => next(call));
+      return waitMs === 0 ? next(call) : later(clock, waitMs, call).then(() => next(call));
+    };
+    return (call) => from(call, 0, 0);
   };
 }
 

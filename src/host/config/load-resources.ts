@@ -7,7 +7,7 @@ import { readComponent } from './kinds/component.ts';
 import { defaultConfiguration, readConfiguration } from './kinds/configuration.ts';
 import { readHttpEndpoint } from './kinds/http-endpoint.ts';
 import { checkPolicyNames, checkTargets, compileTrips, readResiliency } from './kinds/resiliency.ts';
-import { checkConflicts, checkKnown, checkKnownTargets } from './kinds/policy/conflicts.ts';
+import { checkConflicts, checkKnown, checkKnownTargets, checkPriorities } from './kinds/policy/conflicts.ts';
 import { readPolicy } from './kinds/policy/policy.ts';
 import { readSubscription } from './kinds/subscription.ts';
 import type { ComponentResource, LoadedResources, ResourceHead, RuntimeConfiguration } from './model.ts';
@@ -173,6 +173,7 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
     components: [...written, ...defaults].map(({ name }) => name),
     endpoints: httpEndpoints.map(({ name }) => name),
   };
+  checkPriorities(policies, loading.reading());
   checkKnown(policies, known, loading.reading());
   checkKnownTargets(resiliencies, known, loading.reading());
   const resources = {

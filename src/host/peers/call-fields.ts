@@ -98,9 +98,11 @@ export function answerFields({ status, headers, grpc, trailers }: InvokeResponse
   return fields;
 }
 
-/** A failure of the runtime in place of an app's answer. */
+/** A failure of the runtime in place of an app's answer: code, message, and milliseconds until the caller may come again when there is a limit. */
 export function failureFields(error: ProaError): string[] {
-  return [`!${error.code}`, encodeText(error.message)];
+  const retryAfterMs = error.details?.metadata?.['retryAfterMs'];
+  const fields = [`!${error.code}`, encodeText(error.message)];
+  return retryAfterMs === undefined ? fields : [...fields, retryAfterMs];
 }
 
 /** Reads an answer. Throws the error that the peer's runtime met, and `peer.protocol` for what is no answer. */
@@ -109,7 +111,9 @@ export function readAnswer(fields: readonly string[], body: Body): InvokeRespons
   if (first.charCodeAt(0) === 33) {
     body.discard();
     const code = first.slice(1);
-    throw new ProaError(Object.hasOwn(catalogue, code) ? (code as ErrorCode) : 'invoke.failed', decodeText(fields[1] ?? ''));
+    const retryAfterMs = fields[2];
+    const details = retryAfterMs !== undefined && /^\d{1,9}$/.test(retryAfterMs) ? { details: { metadata: { retryAfterMs } } } : {};
+    throw new ProaError(Object.hasOwn(catalogue, code) ? (code as ErrorCode) : 'invoke.failed', decodeText(fields[1] ?? ''), details);
   }
   const status = Number(first);
   if (!(status >= 200 && status <= 599) || fields.length % 2 !== 1) {

@@ -1,7 +1,7 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import { balancePlanKey, versionKey, type EndpointBalancer } from '../../contracts/balancing.ts';
 import { eligible, type Endpoint } from '../../contracts/resolver.ts';
-import { verdictOf } from '../../filters/breaker/breaker-pair.ts';
+import { paced, verdictOf } from '../../filters/breaker/breaker-pair.ts';
 import { attemptKey } from '../../kernel/attempt.ts';
 import type { Call, Outcome } from '../../kernel/call.ts';
 import { valueOf } from '../../kernel/context.ts';
@@ -134,10 +134,11 @@ export class EndpointGroup implements EndpointBalancer {
     const end = endOf(outcome);
     member.measured(nowMs, tookMs, end);
     if (outcome.retryAfterMs !== undefined && end === 'overloaded') member.pushedBack(nowMs, outcome.retryAfterMs);
-    if (judge(member, this.#members, end, { nowMs, settings: plan.settings.outlier })) this.#version++;
+    if (judge(member, end, { members: this.#members, nowMs, settings: plan.settings.outlier })) this.#version++;
     if (plan.breakers === undefined) return;
     const { key, make, badFrom } = plan.breakers;
-    member.breaker(key, make).leave(token, verdictOf(outcome, badFrom), nowMs, tookMs);
+    const breaker = member.breaker(key, make);
+    breaker.leave(token, paced(verdictOf(outcome, badFrom), tookMs, breaker), nowMs);
   }
 
   #remembered(plan: BalancePlan, version: string, nowMs: number): Remembered {

@@ -4,6 +4,7 @@ import { createKeyedLimiter } from '../../filters/rate-limit/keyed-limiter.ts';
 import { limit, type Check } from '../../filters/rate-limit/limit.ts';
 import { createPacer, createWarmUpLimiter, createWindowLimiter, type Limiter } from '../../filters/rate-limit/limiter.ts';
 import { createMeter, type Meter } from '../../filters/rate-limit/meter.ts';
+import { createSharedQuota } from '../../filters/rate-limit/shared-quota.ts';
 import { systemGuard } from '../../filters/system/system-guard.ts';
 import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
@@ -41,7 +42,7 @@ export function limitLayer(parts: LayerParts, entry: Entry<'limits'>): Layer {
   const { clock, states, target } = parts;
   const checks = entry.value.map((settings, i) =>
     settings.whileBusy === undefined
-      ? states.of(`${stateKey(parts, entry, 'limits')} ${i}`, settings, () => checkOf(settings))
+      ? states.of(`${stateKey(parts, entry, 'limits')} ${i}`, settings, () => checkOf(parts, settings))
       : relationOf(settings, meterOf(parts, { path: settings.whileBusy, perMs: settings.perMs })),
   );
   return {
@@ -56,7 +57,7 @@ function textOf(settings: LimitSettings): string {
   const { requests, perMs, concurrent, mode, by, callers, whileBusy } = settings;
   const what = concurrent === undefined ? `${requests ?? 0} calls per ${formatDuration(perMs)}` : `${concurrent} calls at once`;
   const keyed = by === undefined ? '' : ` per ${'name' in by ? `${by.from} ${by.name}` : by.from}`;
-  return `${what}${keyed}${callers === undefined ? '' : ` of ${callers.join(', ')}`}${mode === 'reject' ? '' : `, ${mode}`}${whileBusy === undefined ? '' : `, of ${whileBusy}`}`;
+  return `${what}${keyed}${callers === undefined ? '' : ` of ${callers.join(', ')}`}${mode === 'reject' ? '' : `, ${mode}`}${settings.quota === undefined ? '' : `, shared as ${settings.quota}`}${whileBusy === undefined ? '' : `, of ${whileBusy}`}`;
 }
 
 function concerns({ callers, exceptCallers }: LimitSettings): (call: Call<unknown>) => boolean {
@@ -77,10 +78,11 @@ function relationOf(settings: LimitSettings, meter: Meter): Check {
   };
 }
 
-function checkOf(settings: LimitSettings): Check {
+function checkOf(parts: LayerParts, settings: LimitSettings): Check {
   const applies = concerns(settings);
   const text = `the limit of ${textOf(settings)}`;
   if (settings.concurrent !== undefined) return concurrencyCheck(settings, applies, text);
+  if (settings.quota !== undefined) return quotaCheck(parts, settings, { applies, text, name: settings.quota });
   const { by, keysMax, items } = settings;
   if (by === undefined) {
     const limiter = limiterOf(settings, settings.requests ?? 0);
@@ -95,6 +97,22 @@ function checkOf(settings: LimitSettings): Check {
       return key === undefined ? 0 : limiters.take(key, nowMs);
     },
   };
+}
+
+function quotaCheck(
+  { clock, engine, log }: LayerParts,
+  { requests = 0, perMs }: LimitSettings,
+  { applies, text, name }: { readonly applies: (call: Call<unknown>) => boolean; readonly text: string; readonly name: string },
+): Check {
+  const quota = createSharedQuota({
+    clock,
+    engine,
+    name,
+    requests,
+    perMs,
+    lost: (error) => log.warn('a shared quota is counted by this runtime alone for a while', { quota: name, error: String(error) }),
+  });
+  return { text, take: (call, nowMs) => (applies(call) ? quota.take(nowMs) : 0) };
 }
 
 function limiterOf({ mode, perMs, waitMaxMs, warmUpMs, coldFactor }: LimitSettings, requests: number): Limiter {

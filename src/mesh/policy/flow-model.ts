@@ -16,6 +16,8 @@ export interface LimitSettings {
   readonly coldFactor: number;
   /** Absent: all calls count together. */
   readonly by?: LimitKey;
+  /** The rate is that of all runtimes of one engine which use this name. */
+  readonly quota?: string;
   /** The most keys that are remembered. */
   readonly keysMax: number;
   /** Values of the key with a limit of their own. */

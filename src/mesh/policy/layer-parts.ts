@@ -1,3 +1,4 @@
+import type { Engine } from '../../contracts/engine.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Target } from '../../contracts/governance.ts';
@@ -19,6 +20,8 @@ export interface LayerParts {
   readonly states: PolicyStates;
   readonly epoch: PolicyEpoch;
   readonly target: Target;
+  /** Where shared quotas are kept. */
+  readonly engine: Pick<Engine, 'get' | 'commit' | 'now'>;
   readonly http: HttpClient;
   readonly log: Logger;
   readonly process: Pick<ProcessPort, 'loopTimes'>;

@@ -48,6 +48,8 @@ export interface GovernedOptions {
   readonly answer?: (attempt: { readonly number: number; readonly atMs: number; readonly call: Call<InvokeRequest> }) => Scripted;
   /** Told of calls that policies make of other apps. */
   readonly invoked?: (call: Call<InvokeRequest>) => void;
+  /** For shared quotas. */
+  readonly engine?: GovernOptions['engine'];
   /** For keys of token issuers. */
   readonly http?: HttpClient;
   /** What the random port draws, over and over, as fractions; default: 0.5. */
@@ -78,6 +80,12 @@ export function loadYaml(yaml: string): Promise<LoadedResources> {
   return loadResources({ disk: createMemoryDisk({ '/r/all.yaml': yaml }), paths: ['/r'], appId: 'web', drivers: {} });
 }
 
+const noEngine: GovernOptions['engine'] = {
+  now: () => 0,
+  get: () => Promise.reject(new ProaError('engine.unavailable', 'no engine here')),
+  commit: () => Promise.reject(new ProaError('engine.unavailable', 'no engine here')),
+};
+
 function randomOf(drawn: readonly number[]): Random {
   let at = 0;
   return {
@@ -98,27 +106,10 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
   if (error !== undefined) throw error;
   const book = new PolicyBook(loaded.policies);
   const target: Target = { block: 'invoke', name: 'orders', operation: 'call', direction: 'outbound', ...options.target };
-  const parts: GovernOptions = {
-    clock,
-    random: randomOf(options.drawn ?? [0.5]),
-    metrics: noMetrics,
-    namespace: '',
-    process: { loopTimes: () => loop },
-    http: options.http ?? {
-      request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
-      close: () => Promise.resolve(),
-    },
-    log: { ...silentLogger, warn: (message, fields) => note(`warning: ${message}: ${String(fields?.['why'])}`) },
-    invoke: (call) => {
-      options.invoked?.(call);
-      return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
-    },
-    accessControl: () => undefined,
-    book,
-  };
   const loop = { idleMs: 0, activeMs: 0 };
   const lines: string[] = [];
   const note = (text: string): void => void lines.push(`${String(Math.round(clock.mono())).padStart(6)} ${text}`);
+  const parts = partsOf(options, { clock, book, loop, note });
   let attempts = 0;
   const service = createGovern(parts)<InvokeRequest, InvokeResponse>(target, (call) => {
     const number = ++attempts;
@@ -142,19 +133,7 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
         ...(given.priority !== undefined && { priority: given.priority }),
         ...(given.deadlineMs !== undefined && { deadlineMs: clock.mono() + given.deadlineMs }),
       });
-      const done = service(call).then(
-        (answer) => {
-          note(`${name}: ${answer.status}`);
-          call.end.fire({ ok: answer.status < 500, status: answer.status });
-          return String(answer.status);
-        },
-        (thrown: unknown) => {
-          const error = ProaError.from(thrown);
-          note(`${name}: ${error.code}`);
-          call.end.fire({ ok: false, error });
-          return error.code;
-        },
-      );
+      const done = ending(call, service(call), (text) => note(`${name}: ${text}`));
       return { done, cancel: () => scope.cancel(new ProaError('cancelled', 'the caller gave up')) };
     },
     async answer(given = {}) {
@@ -178,6 +157,52 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
     },
     transcript: () => lines.join('\n'),
   };
+}
+
+interface Surroundings {
+  readonly clock: FakeClock;
+  readonly book: PolicyBook;
+  readonly loop: { readonly idleMs: number; readonly activeMs: number };
+  readonly note: (text: string) => void;
+}
+
+function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surroundings): GovernOptions {
+  return {
+    clock,
+    random: randomOf(options.drawn ?? [0.5]),
+    metrics: noMetrics,
+    namespace: '',
+    process: { loopTimes: () => loop },
+    engine: options.engine ?? noEngine,
+    http: options.http ?? {
+      request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
+      close: () => Promise.resolve(),
+    },
+    log: { ...silentLogger, warn: (message, fields) => note(`warning: ${message}: ${String(fields?.['why'])}`) },
+    invoke: (call) => {
+      options.invoked?.(call);
+      return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
+    },
+    accessControl: () => undefined,
+    book,
+  };
+}
+
+/** Ends a call as whoever made it would, and tells how it ended. */
+function ending(call: Call<InvokeRequest>, answer: Promise<InvokeResponse>, tell: (text: string) => void): Promise<string> {
+  return answer.then(
+    ({ status }) => {
+      tell(String(status));
+      call.end.fire({ ok: status < 500, status });
+      return String(status);
+    },
+    (thrown: unknown) => {
+      const error = ProaError.from(thrown);
+      tell(error.code);
+      call.end.fire({ ok: false, error });
+      return error.code;
+    },
+  );
 }
 
 function requestOf({ method = 'GET', path = 'x', headers = [], body = emptyBody }: CallOptions): InvokeRequest {

@@ -53,6 +53,26 @@ function countMatch({ resource, node }: ReadPolicies['policies'][number], matche
   });
 }
 
+/** Warns about priorities that nothing looks at: they order the admission of the same app. */
+export function checkPriorities(policies: ReadPolicies['policies'], reading: Reading): void {
+  const admitted = new Set(
+    policies.flatMap(({ resource: { rule } }) =>
+      rule.settings.admission !== undefined && rule.target.kind === 'app' ? [rule.target.app] : [],
+    ),
+  );
+  for (const { resource, node } of policies) {
+    const { target, settings } = resource.rule;
+    if (settings.priority === undefined || target.kind !== 'app' || admitted.has(target.app) || admitted.has('*') || target.app === '*')
+      continue;
+    reading.problems.push({
+      severity: 'warning',
+      code: 'config.ignored',
+      message: `Policy "${resource.name}": \`priority\` has no effect, because no policy of app "${target.app}" sets \`admission\``,
+      at: valueAt(node, 'spec', 'priority')?.span ?? node.span,
+    });
+  }
+}
+
 export interface KnownTargets {
   /** Absent: apps may come and go, so nothing can be said. */
   readonly apps?: readonly string[];

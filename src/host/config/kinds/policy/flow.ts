@@ -52,6 +52,7 @@ const limitShape = object({
   warmUp: withDefault(positiveDuration, 10_000),
   coldFactor: withDefault(fraction(1.1, 100), 3),
   by: optional(limitKey),
+  quota: optional(filledText),
   maxKeys: withDefault(whole(1, 100_000), 4_000),
   items: withDefault(list(object({ value: required(text), limit: required(whole(0, 1_000_000_000)) })), []),
   callers: optional(list(filledText)),
@@ -74,7 +75,9 @@ const oneLimit: Reader<LimitSettings> = (node, path, reading) => {
             ? 'has callers and exceptCallers'
             : whileBusy !== undefined && (requests === undefined || mode !== 'reject' || by !== undefined)
               ? 'with whileBusy is a plain rate: no mode, key or concurrent'
-              : undefined;
+              : written.quota !== undefined && (requests === undefined || mode !== 'reject' || by !== undefined || whileBusy !== undefined)
+                ? 'with a quota is a plain rate: no mode, key, whileBusy or concurrent'
+                : undefined;
   if (why !== undefined) return wrongValue(reading, node.span, `${path} ${why}`);
   return {
     ...(requests !== undefined && { requests }),
@@ -85,6 +88,7 @@ const oneLimit: Reader<LimitSettings> = (node, path, reading) => {
     warmUpMs: written.warmUp,
     coldFactor: written.coldFactor,
     ...(by !== undefined && { by }),
+    ...(written.quota !== undefined && { quota: written.quota }),
     keysMax: written.maxKeys,
     items,
     ...(callers !== undefined && { callers }),

@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest';
+import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+import { ungoverned, type Govern } from '../../contracts/governance.ts';
+import { noMetrics } from '../../contracts/metrics.ts';
+import type { Endpoint } from '../../contracts/resolver.ts';
+import { retry } from '../../filters/retry/retry.ts';
+import { emptyBody } from '../../kernel/body.ts';
+import { createCall, type Call } from '../../kernel/call.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import { silentLogger } from '../../kernel/log.ts';
+import { EndpointGroup } from '../../mesh/balance/endpoint-group.ts';
+import { nodePorts } from '../../ports/node/index.ts';
+import { createInvokeBlock } from './invoke-block.ts';
+
+const at = (instance: string): Endpoint => ({ appId: 'orders', namespace: '', instance, local: { path: instance } });
+
+function rig(govern: Govern, send: (instance: string, call: Call<InvokeRequest>) => Promise<InvokeResponse>) {
+  const ports = nodePorts();
+  let endpoints = [at('a'), at('b')];
+  let changed: (appId: string, namespace: string) => void = () => {};
+  let asked = 0;
+  const block = createInvokeBlock(
+    { ports, log: silentLogger, metrics: noMetrics, appId: 'web', namespace: '', govern },
+    {
+      resolver: {
+        resolve: () => {
+          asked++;
+          return Promise.resolve({ endpoints, source: 'test' });
+        },
+        onChange: (listener) => {
+          changed = listener;
+          return () => {};
+        },
+        close: () => Promise.resolve(),
+      },
+      balance: (appId) => new EndpointGroup({ clock: ports.clock, random: ports.random, appId, zone: '' }),
+      peers: { send: (endpoint, call) => send(endpoint.instance, call) },
+      external: { send: () => Promise.reject(new Error('not used here')) },
+      channel: () => undefined,
+      httpEndpoints: () => new Map(),
+      hostAddress: '127.0.0.1',
+    },
+  );
+  const call = async (deadlineMs = Infinity): Promise<number | string> => {
+    const input: InvokeRequest = {
+      appId: 'orders',
+      namespace: '',
+      httpMethod: 'GET',
+      path: 'x',
+      query: '',
+      headers: [],
+      body: emptyBody,
+      replayable: true,
+    };
+    const made = createCall({ block: 'invoke', name: 'call', idempotent: true }, input, { deadlineMs });
+    try {
+      const { status } = await block.call(made);
+      made.end.fire({ ok: status < 500, status });
+      return status;
+    } catch (thrown) {
+      made.end.fire({ ok: false, error: thrown });
+      return ProaError.from(thrown).code;
+    }
+  };
+  return {
+    call,
+    asked: () => asked,
+    become(instances: readonly string[]) {
+      endpoints = instances.map(at);
+      changed('orders', '');
+    },
+  };
+}
+
+const ok: InvokeResponse = { status: 200, headers: [], body: emptyBody };
+
+describe('the invocation block', () => {
+  it('balances over the instances, asks for them once, and follows their changes', async () => {
+    const seen = new Map<string, number>();
+    const { call, asked, become } = rig(ungoverned, (instance) => {
+      seen.set(instance, (seen.get(instance) ?? 0) + 1);
+      return Promise.resolve(ok);
+    });
+    for (let i = 0; i < 200; i++) expect(await call()).toBe(200);
+    expect([...seen.keys()].toSorted()).toEqual(['a', 'b']);
+    expect(asked()).toBe(1);
+    become(['c']);
+    seen.clear();
+    for (let i = 0; i < 10; i++) await call();
+    expect([...seen]).toEqual([['c', 10]]);
+    expect(asked()).toBe(2);
+    become([]);
+    expect(await call()).toBe('invoke.failed');
+  });
+
+  it('sends a repetition to another instance and hardly any call to a dead one', async () => {
+    const { clock } = nodePorts();
+    const repeated: Govern = (_target, service) =>
+      retry<never, never>({
+        clock,
+        retriesMax: 1,
+        elapsedMaxMs: Infinity,
+        delayMs: () => 0,
+        matches: () => true,
+        coded: true,
+        repeatable: (call) => ({ first: call.input, again: () => call.input }),
+      })(service as never) as never;
+    let dead = 0;
+    const { call } = rig(repeated, (instance) => {
+      if (instance !== 'a') return Promise.resolve(ok);
+      dead++;
+      return Promise.reject(new ProaError('unavailable', 'refused'));
+    });
+    for (let i = 0; i < 300; i++) expect(await call()).toBe(200);
+    // Retry amplification with one endpoint dead stays far below a fifth.
+    expect(dead).toBeLessThan(30);
+  });
+
+  it('tells the callee how much time is left, and lets limits and refusals of the callee through as they are', async () => {
+    const { clock } = nodePorts();
+    let timeout = '';
+    const codes = ['overloaded', 'shed', 'circuit-open', 'invoke.denied', 'deadline-exceeded'] as const;
+    let next = 0;
+    const { call } = rig(ungoverned, (_instance, { input }) => {
+      timeout = input.headers[input.headers.indexOf('grpc-timeout') + 1] as string;
+      const code = codes[next++];
+      return code === undefined
+        ? Promise.reject(new Error('odd'))
+        : Promise.reject(new ProaError(code, 'x', { details: { metadata: { retryAfterMs: '5' } } }));
+    });
+    for (const code of codes) expect(await call(clock.mono() + 2_000)).toBe(code);
+    expect(Number(timeout.replace('u', ''))).toBeLessThanOrEqual(2_000_000);
+    expect(await call()).toBe('invoke.failed');
+  });
+});
