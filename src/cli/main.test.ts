@@ -80,7 +80,9 @@ describe('the command line', () => {
     const told = await cli(['explain', 'orders', 'post', '/orders/17', '--app-id', 'web', '--resources-path', 'r'], { disk });
     expect(told).toMatchObject({ code: 0, err: '' });
     expect(told.out).toContain('POST /orders/17 from web to orders');
-    expect(told.out).toMatch(/attempt +bounds each attempt by itself\n +timeout: 2s\n +from: Policy "p", \/p\/r\/p.yaml:4/);
+    expect(told.out).toMatch(
+      /attempt +bounds each attempt by itself\n +timeout: 2s {2}\(\/p\/r\/p.yaml:4\)\n +from: Policy "p", \/p\/r\/p.yaml:4/,
+    );
     expect(JSON.parse((await cli(['explain', 'orders', '/x', '--resources-path', 'r', '--json'], { disk })).out)).toMatchObject({
       callee: [{ role: 'metrics' }, { role: 'deadline' }],
     });
@@ -222,7 +224,7 @@ describe('flags', () => {
   it('makes the spec of an app as daprd understands its flags', () => {
     const system = { ...createNodeProcess(), env: () => undefined, cwd: () => '/w' };
     const spec = (...args: string[]) => sidecarSpec(parseArgs(args, { accepts: sidecarFlags }).values, system);
-    expect(spec('--app-id', 'a')).toEqual(specFromFlags('a', {}, system));
+    expect(spec('--app-id', 'a')).toEqual({ ...specFromFlags('a', {}, system), origins: { 'app-id': { from: 'flag', name: 'app-id' } } });
     expect(spec('--app-id', 'a')).toMatchObject({
       namespace: 'default',
       httpPort: 3500,

@@ -1,3 +1,4 @@
+import { noRecords } from '../../contracts/decisions.ts';
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import type { Target } from '../../contracts/governance.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
@@ -184,6 +185,9 @@ function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surround
       return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
     },
     accessControl: () => undefined,
+    origins: new Map(),
+    appId: 'target',
+    records: noRecords,
     book,
   };
 }
