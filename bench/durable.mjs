@@ -7,7 +7,8 @@ import { Redis } from 'ioredis';
 import { connect } from 'nats';
 import { accepts, bundle, cpuUs, directory, freePort, interleaved, ratioOf, start, startProa, which, wrk } from './harness.mjs';
 
-const pinned = process.env.BENCH_PINNED !== undefined;
+// Servers on one core, clients on the other: neither gets in the other's way. BENCH_UNPINNED lets all of them run where they like.
+const pinned = process.env.BENCH_UNPINNED === undefined;
 const [serverCore, clientCore] = pinned ? [0, 1] : [undefined, undefined];
 const producers = 128;
 const seconds = 2;
@@ -42,7 +43,7 @@ function script(name, path, body) {
 export async function run() {
   const absent = ['nats-server', 'redis-server', 'wrk'].filter((name) => which(name) === undefined);
   if (absent.length > 0) return { skipped: `${absent.join(', ')} not installed` };
-  // As everybody runs them: nobody is pinned, so that a server's threads and the disk's work find a core. `pinned` for one core each.
+  // The clients that run here stay off the servers' core, with all threads.
   if (pinned) execFileSync('taskset', ['-acp', '1', String(process.pid)]);
   const [natsPort, redisPort] = [await freePort(), await freePort()];
   const config = join(directory, 'nats.conf');

@@ -99,7 +99,9 @@ export function wrk(url, { pid, seconds = 2, connections = 32, headers = [], scr
     ...(script ? ['-s', script] : []),
     url,
   ];
-  const text = (core === undefined ? execFileSync('wrk', args) : execFileSync('taskset', ['-c', String(core), 'wrk', ...args])).toString();
+  const text = (
+    core === undefined ? execFileSync('wrk', args) : execFileSync('taskset', ['-c', `${Number(core)}`, 'wrk', ...args])
+  ).toString();
   const requests = Number(/(\d+) requests in/.exec(text)[1]);
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)[1]);
   const errors = /Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? /Socket errors: (.*)/.exec(text)?.[1];

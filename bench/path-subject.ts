@@ -1,5 +1,6 @@
 // What a call costs between two sockets, without the kernel: `codec` (alone, as a proxy), `invoke` (through the whole runtime) or `state`; then a directory.
 import { PolicyBook } from '../src/mesh/policy/book.ts';
+import { createPermits } from '../src/fronts/app/permits.ts';
 import { createSecret } from '../src/kernel/secret.ts';
 import { createInvokeBlock } from '../src/blocks/invoke/index.ts';
 import type { Blocks } from '../src/blocks/runtime/index.ts';
@@ -185,7 +186,7 @@ async function invoke(): ReturnType<typeof measure> {
     client,
     address: { host: '127.0.0.1', port: 2 },
     appToken: createSecret(''),
-    maxConcurrency: 0,
+    permits: createPermits(0),
     answerBytesMax: 4 * 1024 * 1024,
   });
   const local = new Map<string, LocalApp>();

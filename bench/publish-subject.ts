@@ -33,8 +33,9 @@ function best(work: () => unknown): number {
 function wrapUs(): number {
   const templates = createTemplates();
   const input = { source: 'app', topic: 'orders', pubsub: 'pubsub', contentType: 'application/json', data, trace: noTrace, metadata: {} };
-  const id = '9f1c6d0e-6b1f-4a7f-9d9e-1c2b3a4d5e6f';
-  return best(() => wrapEvent(templates, { ...input, id, time: '2026-01-02T03:04:05Z' }));
+  // Made once: spreading an object costs three times as much as the envelope.
+  const event = { ...input, id: '9f1c6d0e-6b1f-4a7f-9d9e-1c2b3a4d5e6f', time: '2026-01-02T03:04:05Z' };
+  return best(() => wrapEvent(templates, event));
 }
 
 /** CPU microseconds per event from `publish` to the app's acknowledgement, over the memory engine, with `inFlight` publishers. */

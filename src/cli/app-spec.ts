@@ -144,6 +144,8 @@ function originsOfRunFile({ origins }: RunApp): Record<string, Origin> {
   return found;
 }
 
+const workersMax = 64;
+
 /** What flags say about the process as a whole. */
 export function settingsFromFlags(
   values: FlagValues,
@@ -151,6 +153,9 @@ export function settingsFromFlags(
 ): HostSettings {
   const file = values['log-file'];
   const block = values['dapr-block-shutdown-duration'];
+  const { workers } = values;
+  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= workersMax))
+    throw new UsageError(`--workers must be a whole number from 1 to ${workersMax}`);
   const identity = values['identity-dir'];
   return {
     ...more,
@@ -158,6 +163,7 @@ export function settingsFromFlags(
     ...(file && { logFile: file }),
     ...(identity && { identityDirectory: identity }),
     graceMs: sure(values, 'dapr-graceful-shutdown-seconds') * 1000,
+    ...(workers !== undefined && { workers }),
     ...(block !== undefined && { blockShutdownMs: block }),
   };
 }

@@ -162,6 +162,11 @@ export const flags = {
     doc: 'Certificates of the applications from another issuer: tls.crt, tls.key and ca.crt, or a folder with these named as the application (default: an authority of our own)',
     value: 'dir',
   },
+  workers: {
+    type: 'number',
+    doc: 'Processes that serve the APIs of the applications together, to use several cores (default: 1)',
+    value: 'count',
+  },
   // of the other commands
   from: { type: 'text', doc: 'What to take: a backup, a data directory, a PostgreSQL URL, or @file with one', value: 'place' },
   to: { type: 'text', doc: 'Where to put it: a directory, a PostgreSQL URL, or @file with one', value: 'place' },

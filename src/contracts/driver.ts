@@ -56,6 +56,8 @@ export interface DriverDefinition<Kind extends DriverKind = DriverKind, Schema e
   readonly config: Schema;
   /** Properties that the schema does not name are handed over too when true (free-form metadata). */
   readonly openProperties?: boolean;
+  /** What it holds lives in the memory of one process; a host with several workers refuses it. */
+  readonly perProcess?: true;
   open(config: InferOutput<Schema>, context: DriverContext): Promise<DriverKinds[Kind]>;
 }
 

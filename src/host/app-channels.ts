@@ -3,6 +3,7 @@ import type { HttpClient } from '../contracts/http-client.ts';
 import type { ComponentSet } from '../contracts/component-set.ts';
 import type { Metrics } from '../contracts/metrics.ts';
 import { createAppPipeline } from '../fronts/app/app-pipeline.ts';
+import { createPermits, type Permits } from '../fronts/app/permits.ts';
 import { createHttpChannel, type AppMetrics } from '../fronts/app/http-channel.ts';
 import { createAppCallMetrics } from '../fronts/http/front-metrics.ts';
 import { labelNames, metricNames } from '../kernel/names.ts';
@@ -20,6 +21,8 @@ export interface OpenChannelOptions {
   readonly metrics: Metrics;
   readonly configuration: RuntimeConfiguration;
   readonly middleware: ComponentSet<'middleware'>;
+  /** Places in the app that other processes share; absent: `appMaxConcurrency` is this process's alone. */
+  readonly permits?: Permits;
 }
 
 /** The channel that the app's protocol needs; gRPC's code is loaded only for gRPC apps. */
@@ -28,7 +31,7 @@ export async function openAppChannel(options: OpenChannelOptions): Promise<AppCh
   const address = { host: spec.appChannelAddress, port: appPort };
   const token = ports.process.env('APP_API_TOKEN') ?? '';
   const appToken = token === '' ? {} : { appToken: createSecret(token) };
-  const maxConcurrency = spec.appMaxConcurrency ?? -1;
+  const permits = options.permits ?? createPermits(spec.appMaxConcurrency ?? -1);
   if (spec.appProtocol === 'grpc' || spec.appProtocol === 'grpcs') {
     const { createGrpcChannel } = await import('../fronts/app/grpc-channel.ts');
     return createGrpcChannel({
@@ -36,7 +39,7 @@ export async function openAppChannel(options: OpenChannelOptions): Promise<AppCh
       address,
       tls: spec.appProtocol === 'grpcs',
       ...appToken,
-      maxConcurrency,
+      permits,
       messageBytesMax: spec.bodyBytesMax,
     });
   }
@@ -47,7 +50,7 @@ export async function openAppChannel(options: OpenChannelOptions): Promise<AppCh
     // Apps of this machine use certificates of their own making: who listens on loopback is known already.
     ...(spec.appProtocol === 'https' ? { tls: { serverName: spec.appChannelAddress, insecure: true } } : {}),
     ...appToken,
-    maxConcurrency,
+    permits,
     answerBytesMax: spec.bodyBytesMax,
     metrics: appMetrics(options),
     ...pipelineOf(options),

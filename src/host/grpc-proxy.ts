@@ -54,7 +54,8 @@ export function createProxyReceive(parts: {
         httpMethod: 'POST',
         path: path.slice(1),
         query: '',
-        headers: noHeaders,
+        // For matches and tokens of policies; what goes to the app is `wire`.
+        headers,
         body: emptyBody,
         replayable: false,
         wire: stampsOf(caller)(headers),

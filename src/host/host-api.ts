@@ -56,6 +56,8 @@ export interface HostSettings {
   readonly database?: string;
   /** Where the certificates of the apps lie when somebody else issues them: `tls.crt`, `tls.key` and `ca.crt`, or a folder with these for each app. */
   readonly identityDirectory?: string;
+  /** Processes that serve the apps' APIs together, this one included. Absent: 1. */
+  readonly workers?: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'fatal';
   readonly logFormat: 'human' | 'logfmt' | 'json';
   /** Absent: standard output. */

@@ -3,6 +3,7 @@ import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
+import type { Address, Listener } from '../kernel/ports.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import { createHttpClient } from './http-client.ts';
@@ -13,6 +14,7 @@ import type { LoadedResources } from './config/model.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
 import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.ts';
 import { HostedApp, loadOptions } from './hosted-app.ts';
+import { apiAddresses } from './sidecar.ts';
 import { appendTo } from './log-file.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngines } from './machine-engine.ts';
@@ -20,10 +22,20 @@ import { createMachinePeers } from './machine-peers.ts';
 import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
+import { unsubscribeHere } from './workers/across-processes.ts';
+import { createKeepingNetwork, type KeepingNetwork } from './workers/inherited-network.ts';
+import type { ServedApp, WorkerPool } from './workers/pool.ts';
+import { onlyProcess, type ProcessRole } from './workers/role.ts';
+import type { WorkerHost } from './workers/worker.ts';
 
 /** Starts the runtimes of all apps in this process (see `StartHost`). */
-export async function startHost(options: HostOptions): Promise<RunningHost> {
-  const host = new Host(options);
+export function startHost(options: HostOptions): Promise<RunningHost> {
+  return startInRole(options, onlyProcess);
+}
+
+/** Starts them as one process of several; `role` is what it has to do with the others. */
+export async function startInRole(options: HostOptions, role: ProcessRole): Promise<WorkerHost> {
+  const host = new Host(options, role);
   try {
     await host.start();
   } catch (error) {
@@ -33,7 +45,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   return host;
 }
 
-class Host implements RunningHost {
+class Host implements WorkerHost {
   readonly #options: HostOptions;
   readonly #log: Logger;
   readonly #owner: Owner;
@@ -42,9 +54,16 @@ class Host implements RunningHost {
   #finish: (code: number) => void = () => {};
   #stopping: Promise<void> | undefined;
   #drivers: DriverIndex = {};
+  #role: ProcessRole;
+  #pool: WorkerPool | undefined;
+  #socket: Address | undefined;
+  readonly #kept: KeepingNetwork | undefined;
 
-  constructor(options: HostOptions) {
-    this.#options = options;
+  constructor(options: HostOptions, role: ProcessRole) {
+    const workers = role.first ? (options.shared.workers ?? 1) : 1;
+    this.#kept = workers > 1 ? createKeepingNetwork(options.ports.network) : undefined;
+    this.#options = this.#kept === undefined ? options : { ...options, ports: { ...options.ports, network: this.#kept } };
+    this.#role = role;
     this.#log = this.#loggerOf(options.apps.length === 1 ? (options.apps[0]?.id ?? '') : 'proa');
     this.#owner = new Owner(options.ports.clock);
     this.#finished = new Promise((resolve) => {
@@ -63,9 +82,11 @@ class Host implements RunningHost {
   async start(): Promise<void> {
     this.#drivers = await findDrivers(this.#options.ports, this.#log);
     const loaded = await this.#loadAll();
+    if (this.#kept !== undefined) await this.#preparePool(loaded);
     await this.#openProfiles();
     const machine = await this.#openMachine();
-    const socket = await openPeerSocket(this.#options.ports, machine, this.#owner);
+    const socket = await openPeerSocket(this.#options.ports, machine, { owner: this.#owner, announced: this.#role.announced?.socket });
+    this.#socket = socket;
     for (const [i, spec] of this.#options.apps.entries()) {
       const app = new HostedApp({
         ...this.#options,
@@ -76,11 +97,26 @@ class Host implements RunningHost {
         resources: loaded[i] as LoadedResources,
         drivers: this.#drivers,
         shutdown: (force) => this.#shutdown(force),
+        place: i,
+        role: this.#role,
       });
       this.#apps.push(app);
       this.#owner.own(`app ${spec.id}`, () => app.close(), this.#options.shared.graceMs + 10_000);
       await app.open();
     }
+    const pool = this.#pool;
+    if (pool === undefined) return;
+    this.#owner.own('workers', () => pool.stop(), this.#options.shared.graceMs + 15_000);
+    await pool.start();
+  }
+
+  expositionOf(app: number, format: 'prometheus' | 'openmetrics'): string {
+    return this.#apps[app]?.sidecar?.exposition(format) ?? '';
+  }
+
+  async unsubscribe(app: number, store: string, id: string): Promise<boolean> {
+    const blocks = this.#apps[app]?.sidecar?.runtime.blocks;
+    return blocks !== undefined && unsubscribeHere(blocks, store, id);
   }
 
   stop(reason: string): Promise<void> {
@@ -112,9 +148,44 @@ class Host implements RunningHost {
 
   // The answer must reach the client first.
   #shutdown(force: boolean): void {
+    if (this.#role.shutdown(force)) return;
     const { clock } = this.#options.ports;
     if (force) clock.timer(100, () => this.#finish(1));
     else clock.timer(10, () => void this.stop('POST /v1.0/shutdown'));
+  }
+
+  async #preparePool(loaded: readonly LoadedResources[]): Promise<void> {
+    const { ports, shared, apps } = this.#options;
+    const [{ WorkerPool: Pool }, { refuseUnshareable }] = [await import('./workers/pool.ts'), await import('./workers/unshareable.ts')];
+    await refuseUnshareable(loaded, this.#drivers);
+    this.#pool = new Pool({
+      clock: ports.clock,
+      process: ports.process,
+      log: this.#log,
+      count: (shared.workers ?? 1) - 1,
+      shared,
+      apps,
+      served: () => this.#served(),
+      putMetadata: (app, key, value) => this.#apps[app]?.sidecar?.runtime.blocks.runtime.putMetadata(key, value),
+      unsubscribe: (app, store, id) => this.unsubscribe(app, store, id),
+      shutdown: (force) => this.#shutdown(force),
+      line: (appId, line) => (appId === undefined ? ports.process.writeErr(line) : this.#writer(appId)(line)),
+    });
+    this.#role = this.#pool;
+  }
+
+  #served(): { apps: ServedApp[]; socket: Listener } {
+    const socket = this.#socket === undefined ? undefined : this.#kept?.listenerAt(this.#socket);
+    if (socket === undefined) throw new ProaError('internal', 'the socket of this machine is closed');
+    const apps = this.#apps.map((app) => {
+      const instance = app.sidecar?.instance ?? '';
+      return { spec: boundSpec(app), listeners: this.#listenersOf(app), appPort: app.appPort, instance };
+    });
+    return { apps, socket };
+  }
+
+  #listenersOf(app: HostedApp): Listener[] {
+    return apiAddresses(boundSpec(app)).flatMap((address) => this.#kept?.listenerAt(address) ?? []);
   }
 
   async #loadAll(): Promise<LoadedResources[]> {
@@ -152,7 +223,7 @@ class Host implements RunningHost {
         ports,
         log: this.#log,
         directory: shared.dataDirectory,
-        role: shared.mode === 'sidecar' ? 'sidecar' : 'host',
+        role: !this.#role.first ? 'client' : shared.mode === 'sidecar' ? 'sidecar' : 'host',
         ...(shared.database === undefined ? {} : { database: shared.database }),
       },
       this.#owner,
@@ -176,6 +247,8 @@ class Host implements RunningHost {
   // A sidecar's log is its standard output (or a file); `run` prints the lines of many apps itself.
   #writer(appId: string): (line: string) => void {
     const { ports, shared, events } = this.#options;
+    const { line } = this.#role;
+    if (line !== undefined) return (text) => line(appId, text);
     if (shared.logFile !== undefined) return appendTo(ports, shared.logFile);
     if (shared.mode === 'sidecar') return (line) => ports.process.writeOut(line);
     return (line) => events({ kind: 'log', appId, level: 'info', line: line.slice(0, -1) });
@@ -194,4 +267,9 @@ class Host implements RunningHost {
       write: this.#writer(appId),
     });
   }
+}
+
+/** The app's spec with the ports that it got. */
+function boundSpec({ spec, httpPort, grpcPort }: HostedApp): AppSpec {
+  return { ...spec, httpPort, grpcPort };
 }

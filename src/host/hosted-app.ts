@@ -7,6 +7,7 @@ import { type ResourcesDiff, watchResources } from './config/watch-resources.ts'
 import type { AppSpec, HostOptions, RunningApp } from './host-api.ts';
 import type { Machine } from './machine.ts';
 import { openSidecar, type Sidecar } from './sidecar.ts';
+import type { ProcessRole } from './workers/role.ts';
 import { version } from './version.ts';
 
 /** What `loadResources` and `watchResources` need to know of an app. */
@@ -33,6 +34,9 @@ export interface HostedAppOptions extends HostOptions {
   readonly resources: LoadedResources;
   readonly drivers: DriverIndex;
   readonly shutdown: (force: boolean) => void;
+  /** The app's place in `apps`. */
+  readonly place: number;
+  readonly role: ProcessRole;
 }
 
 /** One app of the host across restarts of its runtime: its ports stay what they were. */
@@ -69,6 +73,15 @@ export class HostedApp implements RunningApp {
     return this.#bound.grpcPort;
   }
 
+  get appPort(): number | undefined {
+    return this.#appPort;
+  }
+
+  /** The app's runtime; undefined while it is closed. */
+  get sidecar(): Sidecar | undefined {
+    return this.#sidecar;
+  }
+
   get metricsPort(): number {
     return this.#sidecar?.metricsPort ?? 0;
   }
@@ -93,6 +106,7 @@ export class HostedApp implements RunningApp {
   }
 
   async disconnect(): Promise<void> {
+    this.#appPort = undefined;
     this.#renewReady();
     await this.#sidecar?.disconnect();
   }
@@ -106,7 +120,7 @@ export class HostedApp implements RunningApp {
   }
 
   reopen(resources: LoadedResources): Promise<void> {
-    return this.#inTurn(() => this.#reopen(resources));
+    return this.#inTurn(() => this.#options.role.alone(() => this.#reopen(resources)));
   }
 
   async #reopen(resources: LoadedResources): Promise<void> {
@@ -136,7 +150,7 @@ export class HostedApp implements RunningApp {
   }
 
   async #open(resources: LoadedResources, spec: AppSpec): Promise<void> {
-    const { ports, log, machine, socket, shared, drivers, shutdown, events } = this.#options;
+    const { ports, log, machine, socket, shared, drivers, shutdown, events, place, role } = this.#options;
     const sidecar = await openSidecar({
       ports,
       log,
@@ -148,6 +162,8 @@ export class HostedApp implements RunningApp {
       socket,
       graceMs: shared.graceMs,
       shutdown,
+      place,
+      role,
       becameReady: () => {
         this.#markReady();
         // `run` says so itself.
@@ -178,6 +194,8 @@ export class HostedApp implements RunningApp {
   async #reload(diff: ResourcesDiff): Promise<void> {
     const { events, log } = this.#options;
     const before = this.#current;
+    // The first process restarts its workers when it restarts.
+    if (diff.restart && !this.#options.role.first) return;
     try {
       if (diff.restart) await this.reopen(diff.current);
       else await this.#inTurn(() => this.#applyChanges(diff));

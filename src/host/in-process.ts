@@ -133,7 +133,7 @@ interface Hosting {
 
 // Others reach the handlers as they reach the apps of any runtime: by a call in this process, or over the peer socket. There is no hop between.
 async function host(app: App, { ports, spec, machine, runtime, owner }: Hosting): Promise<void> {
-  const local = await openPeerSocket(ports, machine, owner);
+  const local = await openPeerSocket(ports, machine, { owner, announced: undefined });
   const instance = `${spec.id}-${ports.random.uuid()}`;
   machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
   owner.own('local calls', () => void machine.local.delete(instance));

@@ -1,2 +1,3 @@
 export type * from './host-api.ts';
-export { startHost } from './host.ts';
+export { startHost, startInRole } from './host.ts';
+export { runWorker } from './workers/worker.ts';

@@ -4,6 +4,7 @@ import type { Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { describePlace, readEnginePlace } from './engine/engine-place.ts';
 import { openSharedEngine } from './engine/open-shared-engine.ts';
+import type { EngineRole } from './engine/seat.ts';
 import type { SharedEngine } from './engine/shared-engine.ts';
 
 export interface MachineEngineOptions {
@@ -11,7 +12,7 @@ export interface MachineEngineOptions {
   readonly log: Logger;
   readonly directory: string;
   /** Who may own the journal: the host first, then sidecars. */
-  readonly role: 'host' | 'sidecar';
+  readonly role: EngineRole;
   /** URL of the database that keeps what the components store; absent: the journal does. */
   readonly database?: string;
 }

@@ -24,6 +24,8 @@ import { middlewareOf } from './middleware-handlers.ts';
 import type { LocalApp, Machine } from './machine.ts';
 import { placementOf } from './placement.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
+import { acrossProcesses } from './workers/across-processes.ts';
+import type { ProcessRole } from './workers/role.ts';
 
 export interface SidecarOptions {
   readonly ports: Ports;
@@ -38,15 +40,22 @@ export interface SidecarOptions {
   readonly graceMs: number;
   readonly shutdown: (force: boolean) => void;
   readonly becameReady: () => void;
+  /** The app's place in the host, for what processes that serve it together tell each other. */
+  readonly place: number;
+  readonly role: ProcessRole;
 }
 
 /** One app's runtime with its listeners. */
 export interface Sidecar {
   readonly spec: AppSpec;
   readonly runtime: AppRuntime;
+  /** The name under which other runtimes know this one. */
+  readonly instance: string;
   readonly httpPort: number;
   readonly grpcPort: number;
   readonly metricsPort: number | undefined;
+  /** The metrics of this process. */
+  exposition(format: 'prometheus' | 'openmetrics'): string;
   /** The app listens here now. */
   connect(appPort: number): Promise<void>;
   /** The app's process ended. */
@@ -70,20 +79,14 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
       metrics: telemetry.metrics,
       tracer: telemetry.tracer,
     });
+    const blocks = acrossProcesses(runtime.blocks, options.role, options.place);
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
-    const instance = `${spec.id}-${ports.random.uuid()}`;
+    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
     machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
     owner.own('local calls', () => void machine.local.delete(instance));
-    const fronts = await openFronts(options, runtime, telemetry, owner);
+    const fronts = await openFronts(options, { ...runtime, blocks }, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, proxy: runtime.proxy }, owner);
-    const places = {
-      ...(spec.mtls ? {} : { local: options.socket }),
-      ...(mesh === undefined ? {} : { mesh }),
-      ...placementOf(ports.process),
-    };
-    const leave = await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places });
-    owner.own('registry', leave);
+    if (options.role.first) await announce(options, { runtime, instance }, owner);
     runtime.state.listening = true;
     const app = new AppConnection(options, runtime, telemetry);
     owner.own('app', () => app.disconnect(), options.graceMs);
@@ -92,8 +95,10 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     return {
       spec,
       runtime,
+      instance,
       ...fronts,
       metricsPort,
+      exposition: (format) => telemetry.metrics.print(format),
       connect: (port) => app.connect(port),
       disconnect: () => app.disconnect(),
       linger: (forMs) => app.linger(forMs),
@@ -106,6 +111,22 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     await owner.close();
     throw error;
   }
+}
+
+/** Tells others where the app is; once for all processes that serve it. */
+async function announce(
+  options: SidecarOptions,
+  { runtime, instance }: { readonly runtime: AppRuntime; readonly instance: string },
+  owner: Owner,
+): Promise<void> {
+  const { spec, ports } = options;
+  const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, proxy: runtime.proxy }, owner);
+  const places = {
+    ...(spec.mtls ? {} : { local: options.socket }),
+    ...(mesh === undefined ? {} : { mesh }),
+    ...placementOf(ports.process),
+  };
+  owner.own('registry', await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places }));
 }
 
 /** The app as it comes and goes. */
@@ -132,8 +153,9 @@ class AppConnection {
 
   async connect(appPort: number): Promise<void> {
     await this.disconnect();
-    const { ports, log, spec, machine, resources, becameReady } = this.#options;
+    const { ports, log, spec, machine, resources, becameReady, place, role } = this.#options;
     const { blocks, components, state } = this.#runtime;
+    const permits = role.permits(place);
     const channel = await openAppChannel({
       ports,
       spec,
@@ -142,6 +164,7 @@ class AppConnection {
       metrics: this.#telemetry.metrics,
       configuration: resources.configuration,
       middleware: components.set('middleware'),
+      ...(permits === undefined ? {} : { permits }),
     });
     this.#channel = channel;
     this.#runtime.setChannel(channel);
@@ -154,7 +177,8 @@ class AppConnection {
       up: async () => {
         if (this.#lingering) return;
         await blocks.pubsub.start();
-        await blocks.bindings.start();
+        // A schedule that fires in every process would fire once for each.
+        if (role.first) await blocks.bindings.start();
         state.appReady = true;
         becameReady();
       },
@@ -231,7 +255,7 @@ async function openFronts(
     }),
   );
   if (spec.publicPort !== undefined) {
-    const address = { host: spec.publicListenAddress === '' ? '127.0.0.1' : spec.publicListenAddress, port: spec.publicPort };
+    const address = publicAddress(spec, spec.publicPort);
     const { pipeline: _none, ...open } = shared;
     const server = await listening(
       () =>
@@ -291,8 +315,8 @@ function openPipeline(options: SidecarOptions, runtime: AppRuntime): Pipeline | 
 }
 
 async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, owner: Owner): Promise<number | undefined> {
-  const { spec, ports } = options;
-  if (spec.metrics === undefined || !options.resources.configuration.metrics.enabled) return undefined;
+  const { spec, ports, place, role } = options;
+  if (!role.first || spec.metrics === undefined || !options.resources.configuration.metrics.enabled) return undefined;
   const { port, listenAddress } = spec.metrics;
   const server = await listening(
     () =>
@@ -304,7 +328,8 @@ async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, o
           request.body.discard();
           const open = request.header('accept')?.includes('application/openmetrics-text') === true;
           const type = open ? 'application/openmetrics-text; version=1.0.0; charset=utf-8' : 'text/plain; version=0.0.4; charset=utf-8';
-          response.send(200, ['content-type', type], registry.print(open ? 'openmetrics' : 'prometheus'));
+          const format = open ? 'openmetrics' : 'prometheus';
+          void role.exposition(place, format, registry.print(format)).then((text) => response.send(200, ['content-type', type], text));
         },
       }),
     port,
@@ -326,6 +351,16 @@ async function openMesh(options: SidecarOptions, app: LocalApp, owner: Owner): P
   const everywhere = host === '0.0.0.0' || host === '::';
   const reached = ports.process.env('DAPR_HOST_IP') ?? (everywhere ? ports.process.hostName() : host);
   return { host: reached, port: portOf(server.address) };
+}
+
+/** Where the APIs of an app listen, once its ports are known. */
+export function apiAddresses(spec: AppSpec): Address[] {
+  const open = spec.publicPort === undefined ? [] : [publicAddress(spec, spec.publicPort)];
+  return [...addressesOf(spec, 'http'), ...addressesOf(spec, 'grpc'), ...open];
+}
+
+function publicAddress({ publicListenAddress: host }: AppSpec, port: number): Address & { readonly port: number } {
+  return { host: host === '' ? '127.0.0.1' : host, port };
 }
 
 function addressesOf(spec: AppSpec, protocol: 'http' | 'grpc'): Address[] {

@@ -210,6 +210,39 @@ export interface Child {
   groupAlive(): Promise<boolean>;
 }
 
+/** A listening socket that another process of ours opened and shares with this one: each connection goes to one of the processes that accept. */
+export interface SharedListener {
+  readonly address: Address;
+  accept(accept: (connection: Connection) => void): Listener;
+}
+
+/** What arrives from the process at the other end of a link: plain data. */
+export type LinkReceiver = (message: unknown) => void;
+
+/** Another process of ours that runs the same program, and a link to it. Messages are plain data; they arrive in order. */
+export interface WorkerProcess extends Pick<Child, 'pid' | 'exit' | 'kill'> {
+  /** Messages to a process that has ended are dropped. */
+  send(message: unknown): void;
+}
+
+export interface ForkOptions {
+  /** Arguments of the program. */
+  readonly args: readonly string[];
+  /** Open listeners of this process that the other one shares: it finds them in its `ParentLink`. */
+  readonly listeners: readonly Listener[];
+  output: SpawnOptions['output'];
+  readonly received: LinkReceiver;
+}
+
+/** The link of a worker to the process that forked it. */
+export interface ParentLink {
+  /** Sockets of the parent. Each may be accepted on once. */
+  readonly sockets: readonly SharedListener[];
+  send(message: unknown): void;
+  /** `gone` is called when the parent has ended. */
+  listen(received: LinkReceiver, gone: () => void): void;
+}
+
 /** Profiles of this process, in the formats of V8. */
 export interface Profiler {
   /** Samples for so long; the JSON of a `.cpuprofile`. */
@@ -238,6 +271,10 @@ export interface ProcessPort {
   /** Absent where there is nothing to profile. */
   readonly profiler?: Profiler;
   spawn(options: SpawnOptions): Child;
+  /** Starts this program once more, linked to this process. */
+  fork(options: ForkOptions): WorkerProcess;
+  /** Undefined in a process that nobody forked. */
+  parent(): ParentLink | undefined;
   /** True when a process with this id exists. */
   alive(pid: number): boolean;
   /** When that process started, in the system's own ticks: tells a process from a later one with the same id. Undefined when unknown. */

@@ -66,20 +66,7 @@ export function createLayeredRegistry({ local, wide, wideName, clock, log }: Lay
       listeners.add(changed);
       return () => listeners.delete(changed);
     },
-    async announce(endpoint) {
-      const leave = await local.announce(endpoint);
-      if (endpoint.mesh === undefined) {
-        log.warn(`not announced to ${wideName}: this runtime takes no calls from other machines`, { app: endpoint.appId });
-        return leave;
-      }
-      // The socket of this machine is nothing to others.
-      const { local: _socket, ...reachable } = endpoint;
-      const leaveWide = announceUntilItWorks(wide, reachable, { clock, log, wideName });
-      return async () => {
-        await leaveWide();
-        await leave();
-      };
-    },
+    announce: (endpoint) => announceBoth(endpoint, { local, wide, wideName, clock, log }),
     async list() {
       const [near, far] = await Promise.all([local.list(), wide.list().catch((): readonly Endpoint[] => [])]);
       return union(near, far);
@@ -89,6 +76,19 @@ export function createLayeredRegistry({ local, wide, wideName, clock, log }: Lay
       listeners.clear();
       await wide.close();
     },
+  };
+}
+
+async function announceBoth(endpoint: Endpoint, { local, wide, ...rest }: LayeredRegistryOptions): Promise<() => Promise<void>> {
+  const leave = await local.announce(endpoint);
+  if (endpoint.mesh === undefined) {
+    rest.log.warn(`not announced to ${rest.wideName}: this runtime takes no calls from other machines`, { app: endpoint.appId });
+    return leave;
+  }
+  const leaveWide = announceUntilItWorks(wide, reachable(endpoint), rest);
+  return async () => {
+    await leaveWide();
+    await leave();
   };
 }
 
@@ -128,4 +128,9 @@ function union(near: readonly Endpoint[], far: readonly Endpoint[]): readonly En
   const places = new Set(near.map(placeOf));
   const more = far.filter((endpoint) => !instances.has(endpoint.instance) && !places.has(placeOf(endpoint) ?? ''));
   return more.length === 0 ? near : [...near, ...more];
+}
+
+/** The socket of this machine is nothing to others. */
+function reachable({ local: _socket, ...others }: Endpoint): Endpoint {
+  return others;
 }

@@ -1,4 +1,5 @@
 import { ProaError } from '../kernel/errors.ts';
+import { limits } from '../kernel/limits.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
 import type { App } from './app.ts';
 import { fromJson } from './json.ts';
@@ -44,7 +45,10 @@ export function fetchOf(app: App, options: AppHttpOptions = {}): (request: Reque
       headers: [...request.headers].flat(),
       body: new Uint8Array(await request.arrayBuffer()),
     };
-    const { status, headers, body } = await answerHttp(app, received, options);
+    const { status, headers, body } =
+      received.body.length > limits.bodyBytes
+        ? failureAnswer(new ProaError('body-read', `the body is larger than ${limits.bodyBytes} bytes`), '')
+        : await answerHttp(app, received, options);
     const pairs: [string, string][] = [];
     for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);
     // Statuses that never have a body must not be given one.

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ProaError } from '../kernel/errors.ts';
+import { limits } from '../kernel/limits.ts';
 import { createApp, type App } from './app.ts';
 import { checked, defineContract, type StandardSchema } from './contract.ts';
 import { reply } from './request.ts';
@@ -115,6 +116,13 @@ describe('an app that something else hosts', () => {
     const bug = await app.fetch(at('bug'));
     expect(await bug.text()).not.toContain('canary');
     expect(await json(app.fetch(at('circle')))).toMatchObject({ status: 500, body: { code: 'malformed-response' } });
+    app
+      .handle('split', () => reply(200, 1, { 'x-a': 'b\r\nx-evil: 1' }))
+      .handle('framed', () => new Response('ab', { headers: { 'content-length': '9' } }));
+    expect(await json(app.fetch(at('split')))).toMatchObject({ status: 500, body: { code: 'malformed-response' } });
+    expect(await (await app.fetch(at('framed'))).text()).toBe('ab');
+    const large = at('gone', { method: 'POST', body: new Uint8Array(limits.bodyBytes + 1) });
+    expect(await json(app.fetch(large))).toMatchObject({ body: { code: 'body-read' } });
     const html = await app.fetch(at('html'));
     expect([html.status, html.headers.get('content-type')]).toEqual([418, 'text/html']);
   });

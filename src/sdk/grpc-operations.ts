@@ -208,13 +208,13 @@ function cryptoOperations(link: GrpcLink): Operations['crypto'] {
     encrypt({ provider, data, options }, asking) {
       const { keyName, keyWrapAlgorithm, dataEncryptionCipher = '', omitDecryptionKeyName = false, decryptionKeyName = '' } = options;
       const said = { componentName: provider, keyName, keyWrapAlgorithm, dataEncryptionCipher, omitDecryptionKeyName, decryptionKeyName };
-      return through(link, { asking, data }, async () => {
+      return through(data, async () => {
         const stream = await link.stream(codecs.encrypt, asking);
         return { stream, first: (payload) => stream.write({ options: said, payload }), next: (payload) => stream.write({ payload }) };
       });
     },
     decrypt({ provider, data, keyName = '' }, asking) {
-      return through(link, { asking, data }, async () => {
+      return through(data, async () => {
         const stream = await link.stream(codecs.decrypt, asking);
         const said = { componentName: provider, keyName };
         return { stream, first: (payload) => stream.write({ options: said, payload }), next: (payload) => stream.write({ payload }) };
@@ -235,11 +235,7 @@ interface Opened {
 }
 
 // Written and read at once: the runtime answers while it reads, and stops reading when nobody takes its answers.
-async function through(
-  _link: GrpcLink,
-  { data }: { readonly asking: Asking; readonly data: Uint8Array },
-  open: () => Promise<Opened>,
-): Promise<Uint8Array> {
+async function through(data: Uint8Array, open: () => Promise<Opened>): Promise<Uint8Array> {
   const { stream, first, next } = await open();
   const writing = (async () => {
     await first({ data: data.subarray(0, chunkBytes), seq: 0n });

@@ -23,7 +23,9 @@ export function serveAppHttp(app: App, options: AppServerOptions): Promise<Http1
     clock: ports.clock,
     address,
     handler: (request, response) => {
-      void answer(app, options, request).then(({ status, headers, body }) => response.send(status, headers, body), failing(response));
+      void answer(app, options, request)
+        .then(({ status, headers, body }) => response.send(status, headers, body))
+        .catch(failing(response));
     },
   });
 }

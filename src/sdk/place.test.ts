@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { placeOf } from './place.ts';
 
-const of = (env: Record<string, string>, options = {}) => placeOf(options, { env: (name) => env[name], cwd: () => '/home/me' });
+const of = (env: Record<string, string>, options = {}) => placeOf(options, { env: (name) => env[name], cwd: () => '/project' });
 
 describe('where an app finds its runtime', () => {
   it('is said by the environment', () => {
@@ -16,7 +16,7 @@ describe('where an app finds its runtime', () => {
     expect(of({ APP_ID: 'shop', PROA_RESOURCES: '/a::/b' })).toMatchObject({
       mode: 'in-process',
       appId: 'shop',
-      dataDirectory: '/home/me/.proa/data',
+      dataDirectory: '/project/.proa/data',
       resources: ['/a', '/b'],
     });
     expect(of({ DAPR_HTTP_ENDPOINT: 'http://box.local:3500/' }).http).toEqual({ host: 'box.local', port: 3_500 });

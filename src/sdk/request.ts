@@ -56,10 +56,13 @@ export function requestOf(received: Received, params: Readonly<Record<string, st
     return at < 0 ? undefined : rest.headers[at + 1];
   };
   let parsed: { readonly value: unknown } | undefined;
+  let search: URLSearchParams | undefined;
   return {
     ...rest,
     params,
-    query: new URLSearchParams(query),
+    get query() {
+      return (search ??= new URLSearchParams(query));
+    },
     header,
     get data() {
       parsed ??= { value: fromJson(rest.body) };
@@ -76,19 +79,33 @@ export async function answerOf(result: unknown): Promise<InvocationAnswer> {
   if (result === undefined) return { status: 204, headers: [], body: new Uint8Array(0) };
   if (isReply(result)) {
     const { body, headers } = await answerOf(result.data);
-    const own = Object.entries(result.headers).flatMap(([name, value]) => [name.toLowerCase(), value]);
+    const own = passing(Object.entries(result.headers));
     const kept = own.includes('content-type') ? [] : headers;
     return { status: result.status, headers: [...kept, ...own], body };
   }
-  if (result instanceof Response) {
-    return { status: result.status, headers: [...result.headers].flat(), body: new Uint8Array(await result.arrayBuffer()) };
-  }
+  if (result instanceof Response)
+    return { status: result.status, headers: passing([...result.headers]), body: new Uint8Array(await result.arrayBuffer()) };
   if (result instanceof Uint8Array) return { status: 200, headers: ['content-type', 'application/octet-stream'], body: result };
   return {
     status: 200,
     headers: ['content-type', 'application/json'],
     body: toJson(result, 'the answer of a handler', 'malformed-response'),
   };
+}
+
+const framing = new Set(['connection', 'content-length', 'keep-alive', 'transfer-encoding', 'upgrade']);
+const headerName = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+// Printable bytes and tabs (RFC 9110, section 5.5).
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+// Headers as flat pairs, without those that whoever sends them writes himself. Fails for what would be more than one header.
+function passing(pairs: readonly (readonly [string, string])[]): string[] {
+  return pairs.flatMap(([written, value]) => {
+    const name = written.toLowerCase();
+    if (!headerName.test(name) || !headerValue.test(value))
+      throw new ProaError('malformed-response', `the handler answers with the header ${JSON.stringify(written)}, which cannot be sent`);
+    return framing.has(name) ? [] : [name, value];
+  });
 }
 
 /** A failure as a problem document; what is no ProaError is `internal`, and its text stays here. */

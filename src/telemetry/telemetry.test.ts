@@ -4,6 +4,7 @@ import { nodeClock } from '../ports/node/clock.ts';
 import { isTraceparent, noTrace } from '../kernel/trace-context.ts';
 import { createLogger } from './log-lines.ts';
 import { createMetricsRegistry } from './metrics-registry.ts';
+import type { Random } from '../kernel/ports.ts';
 import { createTracer, type FinishedSpan } from './tracing.ts';
 
 describe('metrics', () => {
@@ -87,6 +88,19 @@ describe('tracing', () => {
     child.end(false);
     expect(spans).toHaveLength(1);
     expect(spans[0]).toMatchObject({ parentSpanId: 'b7ad6b7169203331', ok: true, traceState: 'a=b' });
+  });
+
+  it('makes no id of zeros, whatever the random source says', () => {
+    const zeros: Random = {
+      u32: () => 1,
+      bytes: (count) => new Uint8Array(count),
+      hex: (count) => '0'.repeat(count),
+      uuid: () => '',
+    };
+    const tracer = createTracer({ clock: nodeClock, random: zeros, samplingRate: 0, export() {} });
+    const root = tracer.start('server', 'x', noTrace).trace;
+    expect(isTraceparent(root.traceparent)).toBe(true);
+    expect(isTraceparent(tracer.start('client', 'y', root).trace.traceparent)).toBe(true);
   });
 
   it('starts every trace with ids of its own, and says in them whether it is sampled', () => {

@@ -8,36 +8,70 @@ export interface TraceIds {
   spanId(): string;
 }
 
-const noTraceId = '0'.repeat(32);
-const noSpanId = '0'.repeat(16);
-const rootChars = 55;
+const traceIdBytes = 16;
+const spanIdBytes = 8;
+const idBytes = traceIdBytes + spanIdBytes;
 const rootsMade = 64;
+const emptyRoot = `00-${'0'.repeat(traceIdBytes * 2)}-${'0'.repeat(spanIdBytes * 2)}-00`;
+const noSpanId = '0'.repeat(spanIdBytes * 2);
+const digits = Buffer.from('0123456789abcdef', 'latin1');
 
 /** Ids for one tracer. */
 export function createTraceIds(random: Random): TraceIds {
-  // Made in batches and cut from one flat text: a traceparent that is joined by itself is put together again wherever it is read.
-  let roots = '';
-  let used = 0;
+  const roots = new Roots(random);
   return {
-    root() {
-      if (used === roots.length) {
-        roots = makeRoots(random);
-        used = 0;
-      }
-      used += rootChars;
-      return roots.slice(used - rootChars, used);
+    root: () => roots.next(),
+    spanId() {
+      const id = random.hex(spanIdBytes * 2);
+      return id.charCodeAt(0) === zeroDigit && id === noSpanId ? `${id.slice(1)}1` : id;
     },
-    spanId: () => nonZero(random.hex(16), noSpanId),
   };
 }
 
-function makeRoots(random: Random): string {
-  let text = '';
-  for (let i = 0; i < rootsMade; i++) text += `00-${nonZero(random.hex(32), noTraceId)}-${nonZero(random.hex(16), noSpanId)}-00`;
-  return Buffer.from(text, 'latin1').toString('latin1');
-}
+const zeroDigit = 48;
 
-// Zero means "invalid" on the wire; it comes up once in 2^64 ids, and then any other id will do.
-function nonZero(id: string, zero: string): string {
-  return id.charCodeAt(0) === 48 && id === zero ? `${zero.slice(1)}1` : id;
+/** Written in batches and cut from one flat text: joining each from its parts, and reading what was joined, costs four times as much. */
+class Roots {
+  readonly #random: Random;
+  readonly #batch = Buffer.from(emptyRoot.repeat(rootsMade), 'latin1');
+  #bytes: Uint8Array = new Uint8Array(0);
+  #text = '';
+  #used = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  next(): string {
+    if (this.#used === this.#text.length) this.#refill();
+    const at = this.#used;
+    this.#used = at + emptyRoot.length;
+    return this.#text.slice(at, this.#used);
+  }
+
+  #refill(): void {
+    this.#bytes = this.#random.bytes(rootsMade * idBytes);
+    for (let i = 0; i < rootsMade; i++) {
+      const at = i * emptyRoot.length + 3;
+      this.#write(at, i * idBytes, traceIdBytes);
+      this.#write(at + traceIdBytes * 2 + 1, i * idBytes + traceIdBytes, spanIdBytes);
+    }
+    this.#text = this.#batch.toString('latin1');
+    this.#used = 0;
+  }
+
+  // Zero means "invalid" on the wire; it comes up once in 2^64 ids, and then any other id will do.
+  #write(start: number, from: number, count: number): void {
+    const batch = this.#batch;
+    const bytes = this.#bytes;
+    let at = start;
+    let seen = 0;
+    for (let i = from; i < from + count; i++) {
+      const byte = bytes[i] as number;
+      seen |= byte;
+      batch[at++] = digits[byte >> 4] as number;
+      batch[at++] = digits[byte & 15] as number;
+    }
+    if (seen === 0) batch[at - 1] = zeroDigit + 1;
+  }
 }

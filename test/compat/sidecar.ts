@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 const command = fileURLToPath(new URL('../../dist/bin/proa.cjs', import.meta.url));
 
 export interface TestSidecar {
+  readonly pid: number;
   readonly appId: string;
   readonly httpPort: string;
   readonly grpcPort: string;
@@ -90,6 +91,7 @@ async function startOnce(options: SidecarOptions): Promise<TestSidecar> {
     () => printed,
   );
   return {
+    pid: child.pid ?? 0,
     appId: options.appId,
     httpPort,
     grpcPort,

@@ -188,15 +188,36 @@ describe.skipIf(tmpfsMissing())('a disk that fills', () => {
 describe('SIGHUP', () => {
   it('starts the runtime again inside the process: same process, same ports, new configuration, nothing lost', async () => {
     const resources = directory('resources');
-    const flags = ['--data-dir', directory('hup'), '--resources-path', resources, '--log-level', 'info'];
+    const configuration = join(machine.directory, 'hup.yaml');
+    const denying = (group: string): string =>
+      `apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: {name: hup}
+spec: {api: {denied: [{name: ${group}, version: v1, protocol: http}]}}
+`;
+    const flags = ['--data-dir', directory('hup'), '--resources-path', resources, '--log-level', 'info', '--config', configuration];
     writeFileSync(join(resources, 'store.yaml'), component('statestore', 'state.proa'));
+    writeFileSync(configuration, denying('secrets'));
     const sidecar = await start(flags);
     await sidecar.ready();
+    const metadata = async (): Promise<number> => (await sidecar.call('/v1.0/metadata')).status;
     expect((await sidecar.call(...saved('k', 'kept'))).status).toBe(204);
+    expect(await metadata()).toBe(200);
+    writeFileSync(configuration, denying('metadata'));
+    writeFileSync(join(resources, 'second.yaml'), component('second', 'state.in-memory'));
     sidecar.child.kill('SIGHUP');
     await eventually(() => sidecar.printed().includes('restarting inside the process'), 'it says so');
+    await eventually(
+      () =>
+        metadata().then(
+          (status) => status === 404,
+          () => false,
+        ),
+      'what is denied now is not served',
+    );
     await sidecar.ready();
     expect(await (await sidecar.call('/v1.0/state/statestore/k')).json()).toBe('kept');
+    expect((await sidecar.call('/v1.0/state/second/none')).status).toBe(204);
     expect(sidecar.child.exitCode).toBe(null);
     sidecar.child.kill('SIGTERM');
     expect(await sidecar.end).toBe(0);

@@ -6,7 +6,7 @@ import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createSimulatedDisk, seededRandom } from '../../testing/simulator/disk.ts';
 import { createMemoryEngine } from '../engine-memory/memory-engine.ts';
 import { backupJournal, restoreJournal } from './backup.ts';
-import { crc32, tableCrc32 } from './crc32.ts';
+import { crc32, crc32Between, tableCrc32 } from './crc32.ts';
 import { openJournalEngine } from './open-journal.ts';
 
 const clock = createFakeClock();
@@ -135,6 +135,8 @@ describe('journal: format', () => {
   it('sums alike with and without native help', () => {
     for (const text of ['', 'a', '123456789', 'x'.repeat(5_000)]) expect(tableCrc32(Buffer.from(text))).toBe(crc32(Buffer.from(text)));
     expect(tableCrc32(Buffer.from('123456789')) >>> 0).toBe(0xcbf43926);
+    const long = Buffer.from(`..${'0123456789'.repeat(30)}`);
+    for (const to of [2, 3, 97, 98, 99, 302]) expect(crc32Between(long, 2, to)).toBe(crc32(long.subarray(2, to)));
     expect(crc32(Buffer.from('6789'), crc32(Buffer.from('12345')))).toBe(crc32(Buffer.from('123456789')));
     expect(tableCrc32(Buffer.from('6789'), tableCrc32(Buffer.from('12345')))).toBe(crc32(Buffer.from('123456789')));
   });

@@ -10,16 +10,20 @@ export const crc32: Crc = native === undefined ? tableCrc32 : (bytes, seed = 0) 
 
 /** Of a part of the bytes. Short parts are summed here: a view of them, and the way into native code, cost more. */
 export function crc32Between(bytes: Uint8Array, from: number, to: number): number {
-  return to - from > 96 ? crc32(bytes.subarray(from, to)) : tableCrc32(bytes, 0, from, to);
+  if (to - from > 96) return crc32(bytes.subarray(from, to));
+  const entries = (table ??= makeTable());
+  let crc = ~0;
+  for (let i = from; i < to; i++) crc = (crc >>> 8) ^ (entries[(crc ^ (bytes[i] as number)) & 255] as number);
+  return ~crc;
 }
 
 let table: Int32Array | undefined;
 
 /** The same without native help. */
-export function tableCrc32(bytes: Uint8Array, seed = 0, from = 0, to = bytes.length): number {
+export function tableCrc32(bytes: Uint8Array, seed = 0): number {
   const entries = (table ??= makeTable());
   let crc = ~seed;
-  for (let i = from; i < to; i++) crc = (crc >>> 8) ^ (entries[(crc ^ (bytes[i] as number)) & 255] as number);
+  for (const byte of bytes) crc = (crc >>> 8) ^ (entries[(crc ^ byte) & 255] as number);
   return ~crc;
 }
 

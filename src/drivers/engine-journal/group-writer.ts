@@ -33,8 +33,16 @@ export interface GroupWriterOptions {
 }
 
 const sparesMax = 3;
+/** While a write takes longer, the disk is what everybody waits for: then one large group costs it less than two. */
+const overlapWriteMsMax = 1;
 /** How often a full disk is tried again. */
 const retryFullMs = 500;
+
+interface Ahead {
+  readonly group: Group;
+  readonly written: Promise<void>;
+  readonly begunMono: number;
+}
 
 /**
  * Group commit without timers: what arrives during a write becomes the next group. One group is one durable write. It is acknowledged
@@ -48,7 +56,9 @@ export class GroupWriter {
   /** The open group has its turn, but is not written yet: it cannot go ahead of itself. */
   #preparing = false;
   /** A group whose write was begun before its turn. */
-  #ahead: { readonly group: Group; readonly written: Promise<void> } | undefined;
+  #ahead: Ahead | undefined;
+  /** How long the last write took. */
+  #writeMs = 0;
   #running: Promise<void> | undefined;
   #scheduled = false;
   #full: { readonly error: ProaError; readonly sinceMono: number } | undefined;
@@ -88,12 +98,14 @@ export class GroupWriter {
   filled(group: Group): void {
     const { writer, hooks, overlapBytes } = this.#options;
     if (!group.overlaps || group.buffer.length < overlapBytes || this.#running === undefined || this.#ahead !== undefined) return;
+    if (this.#writeMs > overlapWriteMsMax) return;
     if (hooks !== noHooks || this.readOnly || this.#preparing || writer.isFull(group.buffer.length)) return;
     this.#open = this.#following(group);
+    const begunMono = this.#options.clock.mono();
     const written = writer.write(group.buffer.bytes);
     // Looked at when its turn comes.
     written.catch(() => {});
-    this.#ahead = { group, written };
+    this.#ahead = { group, written, begunMono };
   }
 
   /** Waits until everything queued is answered, then refuses more. */
@@ -126,7 +138,7 @@ export class GroupWriter {
     while ((this.#ahead !== undefined || this.#open.buffer.length > 0) && this.#failure === undefined) {
       const ahead = this.#ahead;
       this.#ahead = undefined;
-      await this.#flush(ahead?.group ?? this.#open, ahead?.written);
+      await this.#flush(ahead?.group ?? this.#open, ahead);
       // Whoever was just answered, and whoever's request lies in a socket by now, can join the next group.
       if (this.#ahead === undefined) await new Promise<void>((resolve) => this.#options.clock.soon(resolve));
     }
@@ -135,12 +147,14 @@ export class GroupWriter {
     this.#failOpen({ error: this.#failure, mayHaveHappened: false });
   }
 
-  async #flush(group: Group, begun: Promise<void> | undefined): Promise<void> {
-    const { hooks, ownership } = this.#options;
+  async #flush(group: Group, ahead: Ahead | undefined): Promise<void> {
+    const { hooks, ownership, clock } = this.#options;
+    const begunMono = ahead?.begunMono ?? clock.mono();
     try {
-      const written = begun ?? this.#begin(group);
+      const written = ahead?.written ?? this.#begin(group);
       this.filled(this.#open);
       await written;
+      this.#writeMs = clock.mono() - begunMono;
       if (hooks.afterSync !== undefined) await hooks.afterSync();
       // Whoever claims an epoch after this look finds the written bytes.
       ownership.check();

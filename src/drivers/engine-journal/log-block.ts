@@ -4,6 +4,8 @@ const hasKey = 1;
 const hasDedupe = 2;
 const hasAttributes = 4;
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** Entries of one append as bytes: time, then per entry flags, texts with their lengths, data. Copies everything into what `room` gives for that many bytes. */
 export function encodeBlock(entries: readonly NewLogEntry[], timeMs: number, room: (bytes: number) => Buffer): Buffer {
   let bound = 8;
@@ -66,14 +68,16 @@ export function decodeBlock(bytes: Uint8Array, first: number, count: number): Lo
   const entries: LogEntry[] = [];
   for (let i = 0; i < count; i++) {
     const flags = buffer.readUInt8(at++);
-    const head = {
-      ...(flags & hasKey ? { key: readText() } : undefined),
-      ...(flags & hasDedupe ? { dedupe: readText() } : undefined),
-      ...(flags & hasAttributes ? { attributes: readAttributes() } : undefined),
-    };
+    const entry = {} as Mutable<LogEntry>;
+    if (flags & hasKey) entry.key = readText();
+    if (flags & hasDedupe) entry.dedupe = readText();
+    if (flags & hasAttributes) entry.attributes = readAttributes();
     const length = buffer.readUInt32LE(at);
     at += 4 + length;
-    entries.push({ ...head, sequence: first + i, timeMs, data: buffer.subarray(at - length, at) });
+    entry.sequence = first + i;
+    entry.timeMs = timeMs;
+    entry.data = buffer.subarray(at - length, at);
+    entries.push(entry);
   }
   return entries;
 }

@@ -4,7 +4,7 @@ import { Segment, type Segments } from './segment.ts';
 
 /** Zeros are written this far ahead: a durable write inside them needs no metadata of the file system, which halves its time. */
 const aheadBytesMin = 256 * 1024;
-const aheadBytesMax = 4 * 1024 * 1024;
+const aheadBytesMax = 1024 * 1024;
 /** Larger groups pay for the metadata with few writes; writing every byte twice would cost them more. */
 const zeroGroupMax = 64 * 1024;
 

@@ -13,6 +13,8 @@ export const messageBytesMax = 32 * 1024 * 1024;
 const reserved = { contentType: '$type', expires: '$expires', upload: '$upload', size: '$size' } as const;
 const reservedNames: ReadonlySet<string> = new Set(Object.values(reserved));
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** A property of request metadata by name, without regard to case. */
 export function metadataOf(metadata: Readonly<Record<string, string>>, name: string): string | undefined {
   const exact = metadata[name];
@@ -31,12 +33,11 @@ export function toEntry(message: OutgoingMessage, nowMs: number): NewLogEntry {
   const ttl = metadataOf(metadata, 'ttlInSeconds');
   if (ttl !== undefined && ttl !== '') attributes[reserved.expires] = String(nowMs + ttlSeconds(ttl) * 1000);
   const key = metadataOf(metadata, 'partitionKey');
-  return {
-    data: message.data,
-    attributes,
-    ...(key === undefined || key === '' ? {} : { key }),
-    ...(dedupe === undefined ? {} : { dedupe }),
-  };
+  // Assigned, not spread: this runs for every event.
+  const entry: Mutable<NewLogEntry> = { data: message.data, attributes };
+  if (key !== undefined && key !== '') entry.key = key;
+  if (dedupe !== undefined) entry.dedupe = dedupe;
+  return entry;
 }
 
 function ttlSeconds(text: string): number {
@@ -109,13 +110,8 @@ function messageOf(topic: string, entry: LogEntry, data: Uint8Array): IncomingMe
   const { attributes, key } = entry;
   for (const name in attributes) if (!reservedNames.has(name)) metadata[name] = attributes[name] as string;
   const contentType = attributes?.[reserved.contentType];
-  return {
-    id: String(entry.sequence),
-    topic,
-    data,
-    metadata,
-    attempt: 1,
-    ...(contentType === undefined ? {} : { contentType }),
-    ...(key === undefined ? {} : { key }),
-  };
+  const message: Mutable<IncomingMessage> = { id: String(entry.sequence), topic, data, metadata, attempt: 1 };
+  if (contentType !== undefined) message.contentType = contentType;
+  if (key !== undefined) message.key = key;
+  return message;
 }

@@ -8,6 +8,7 @@ export default defineDriver({
   types: ['pubsub.in-memory'],
   versions: ['v1'],
   status: 'stable',
+  perProcess: true,
   capabilities: ['SUBSCRIBE_WILDCARDS'],
   config: v.strictObject({}),
   async open(_config, { ports, log }) {

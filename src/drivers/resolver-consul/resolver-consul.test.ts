@@ -102,11 +102,11 @@ async function textOf(request: IncomingMessage): Promise<string> {
 resolverSuite({
   name: 'consul (a fake agent)',
   can: ['announce', 'namespaces', 'facts', 'stale'],
-  leaseMs: 5_000,
+  leaseMs: 8_000,
   rig: async () => {
     const agent = await fakeAgent();
     return {
-      open: () => open({ client: JSON.stringify({ address: agent.address }), selfRegister: 'true', ttl: '1s' }),
+      open: () => open({ client: JSON.stringify({ address: agent.address }), selfRegister: 'true', ttl: '2s' }),
       pass: (ms) => new Promise((resolve) => void ports.clock.timer(ms, resolve)),
       async fail() {
         agent.plan.failing = true;
@@ -164,7 +164,7 @@ describe('consul', () => {
 
   it('registers again when the agent has forgotten', async () => {
     const agent = await fakeAgent();
-    const registry = await open({ client: JSON.stringify({ address: agent.address }), selfRegister: 'true', ttl: '1s' });
+    const registry = await open({ client: JSON.stringify({ address: agent.address }), selfRegister: 'true', ttl: '2s' });
     await registry.announce(endpoint);
     agent.services.clear();
     await expect.poll(() => agent.services.size, { timeout: 10_000 }).toBe(1);

@@ -53,11 +53,11 @@ describe.runIf(etcd !== undefined)('etcd, the real server', () => {
   resolverSuite({
     name: 'etcd',
     can: ['announce', 'namespaces', 'facts', 'list', 'stale'],
-    leaseMs: 5_000,
+    leaseMs: 8_000,
     rig: async () => {
       const prefix = `/suite/${prefixes++}`;
       return {
-        open: () => open({ endpoints: url(), prefix, ttl: '2s' }),
+        open: () => open({ endpoints: url(), prefix, ttl: '3s' }),
         pass: wait,
         async fail() {
           await server.stop();

@@ -83,11 +83,11 @@ async function fakeNacos() {
 resolverSuite({
   name: 'nacos (a fake server)',
   can: ['announce', 'namespaces', 'facts', 'stale'],
-  leaseMs: 5_000,
+  leaseMs: 8_000,
   rig: async () => {
     const server = await fakeNacos();
     return {
-      open: () => open({ url: server.url, ttl: '1s' }),
+      open: () => open({ url: server.url, ttl: '2s' }),
       pass: (ms) => new Promise((resolve) => void ports.clock.timer(ms, resolve)),
       async fail() {
         server.plan.failing = true;
@@ -103,7 +103,7 @@ resolverSuite({
 describe('nacos', () => {
   it('asks in the form of its API, and registers again what the server has forgotten', async () => {
     const server = await fakeNacos();
-    const registry = await open({ url: `${server.url}/`, namespaceId: 'team', ttl: '1s' });
+    const registry = await open({ url: `${server.url}/`, namespaceId: 'team', ttl: '2s' });
     await registry.announce({ ...endpoint, weight: 3 });
     expect(server.requests[0]).toBe('POST ns/instance enabled,ephemeral,groupName,healthy,ip,metadata,namespaceId,port,serviceName,weight');
     expect((await registry.resolve('a', 'n')).endpoints).toMatchObject([{ instance: 'one', weight: 3, mesh: endpoint.mesh }]);

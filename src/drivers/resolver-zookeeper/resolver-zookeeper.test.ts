@@ -104,7 +104,7 @@ describe.runIf(installed)('ZooKeeper, the real server', { timeout: 60_000 }, () 
               return connection;
             },
           };
-          const registry = await open({ servers: servers(), path, ttl: '2s' }, network);
+          const registry = await open({ servers: servers(), path, ttl: '3s' }, network);
           connections.set(registry, own);
           return registry;
         },

@@ -7,6 +7,7 @@ export default defineDriver({
   types: ['state.in-memory'],
   versions: ['v1'],
   status: 'stable',
+  perProcess: true,
   capabilities: memoryCapabilities,
   config,
   open: async ({ bytesMax }, { ports, name }) => new MemoryStore({ name, bytesMax, clock: ports.clock, random: ports.random }),

@@ -40,8 +40,8 @@ export function breakerPair({ clock, breakerOf, target, badFrom, timed = false, 
       const breaker = breakerOf(call);
       const verdict = verdictOf(outcome, badFrom);
       const before = verdict === 'bad' || call.end.trail !== undefined ? breaker.state(nowMs) : undefined;
-      if (typeof entered === 'number') breaker.leave(entered, verdict, nowMs, 0);
-      else breaker.leave(entered.token, verdict, nowMs, nowMs - entered.nowMs);
+      if (typeof entered === 'number') breaker.leave(entered, verdict, nowMs);
+      else breaker.leave(entered.token, paced(verdict, nowMs - entered.nowMs, breaker), nowMs);
       if (before !== undefined) tellBreaker(call, { before, after: breaker.state(nowMs), target, tell });
     },
   };
@@ -58,8 +58,13 @@ export function tellBreaker(
   if (before !== after) tell(call, 'changed', `the circuit breaker of ${target} was ${before} and is ${after} now`);
 }
 
+/** A good end that came too late is a slow one. */
+export function paced(verdict: Verdict, tookMs: number, { slowMs }: Breaker): Verdict {
+  return verdict === 'good' && tookMs > slowMs ? 'slow' : verdict;
+}
+
 /** What an outcome says about the target: an abandoned call says nothing. */
-export function verdictOf(outcome: Outcome, badFrom: number): Verdict {
+export function verdictOf(outcome: Outcome, badFrom: number): Exclude<Verdict, 'slow'> {
   const { ok, status, error } = outcome;
   if (status !== undefined && error === undefined) return status >= badFrom || status < 200 ? 'bad' : 'good';
   if (ok) return 'good';

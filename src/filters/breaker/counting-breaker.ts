@@ -54,6 +54,7 @@ export function createCountingBreaker(options: CountingBreakerOptions): Breaker 
     if (state === 'half-open' || trips(counts)) begin('open', nowMs);
   };
   return {
+    slowMs: Infinity,
     enter(nowMs) {
       turn(nowMs);
       if (state === 'open' || (state === 'half-open' && counts.requests >= requestsMax)) return -1;
@@ -63,7 +64,7 @@ export function createCountingBreaker(options: CountingBreakerOptions): Breaker 
     leave(token, verdict, nowMs) {
       turn(nowMs);
       if (token !== generation || state === 'open') return;
-      if (verdict === 'good') succeeded(nowMs);
+      if (verdict === 'good' || verdict === 'slow') succeeded(nowMs);
       else if (verdict === 'bad') failed(nowMs);
       else counts.requests = Math.max(0, counts.requests - 1);
     },

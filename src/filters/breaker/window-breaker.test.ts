@@ -30,7 +30,7 @@ function run(options: Partial<WindowBreakerOptions>) {
   const call = (nowMs: number, bad: boolean, tookMs = 1): boolean => {
     const token = breaker.enter(nowMs);
     if (token < 0) return false;
-    breaker.leave(token, bad ? 'bad' : 'good', nowMs, tookMs);
+    breaker.leave(token, bad ? 'bad' : tookMs > breaker.slowMs ? 'slow' : 'good', nowMs);
     return true;
   };
   return { breaker, call, states };
@@ -75,8 +75,8 @@ describe('a breaker over a window', () => {
     expect(breaker.enter(6_000)).toBe(-1);
     const lucky = breaker.enter(11_000);
     expect(lucky).toBeGreaterThan(0);
-    breaker.leave(probe, 'good', 11_000, 1);
-    breaker.leave(lucky, 'good', 11_000, 1);
+    breaker.leave(probe, 'good', 11_000);
+    breaker.leave(lucky, 'good', 11_000);
     expect(states).toEqual(['open', 'half-open']);
     expect(call(15_000, false)).toBe(true);
     expect(states).toEqual(['open', 'half-open', 'closed']);
@@ -84,7 +84,7 @@ describe('a breaker over a window', () => {
 
   it('does not close by time alone', () => {
     const { breaker, states } = run({ consecutive: 1 });
-    breaker.leave(breaker.enter(0), 'bad', 0, 1);
+    breaker.leave(breaker.enter(0), 'bad', 0);
     expect(breaker.state(60_000)).toBe('half-open');
     expect(breaker.state(600_000)).toBe('half-open');
     expect(states).toEqual(['open', 'half-open']);
@@ -104,9 +104,9 @@ describe('a breaker over a window', () => {
   it('counts neither abandoned calls nor those of an earlier state', () => {
     const { breaker } = run({ consecutive: 1 });
     const [early, gone] = [breaker.enter(0), breaker.enter(0)];
-    breaker.leave(gone, 'ignored', 0, 1);
-    breaker.leave(breaker.enter(0), 'bad', 0, 1);
-    breaker.leave(early, 'bad', 5_000, 1);
+    breaker.leave(gone, 'ignored', 0);
+    breaker.leave(breaker.enter(0), 'bad', 0);
+    breaker.leave(early, 'bad', 5_000);
     expect(breaker.state(5_000)).toBe('half-open');
   });
 });

@@ -1,5 +1,5 @@
 import type { Random } from '../../kernel/ports.ts';
-import type { Breaker, BreakerState } from './breaker.ts';
+import type { Breaker, BreakerState, Verdict } from './breaker.ts';
 
 export interface WindowBreakerOptions {
   readonly random: Random;
@@ -51,6 +51,10 @@ class WindowBreaker implements Breaker {
     this.#openMs = options.openMs;
   }
 
+  get slowMs(): number {
+    return this.#options.slowMs;
+  }
+
   enter(nowMs: number): number {
     this.#turn(nowMs);
     if (this.#state === 'open') return -1;
@@ -62,12 +66,12 @@ class WindowBreaker implements Breaker {
     return this.#generation;
   }
 
-  leave(token: number, verdict: 'good' | 'bad' | 'ignored', nowMs: number, tookMs: number): void {
+  leave(token: number, verdict: Verdict, nowMs: number): void {
     this.#turn(nowMs);
     if (token !== this.#generation || this.#state === 'open') return;
     if (this.#state === 'half-open') this.#probes = Math.max(0, this.#probes - 1);
     if (verdict === 'ignored') return;
-    this.#count(verdict === 'bad', tookMs > this.#options.slowMs, nowMs);
+    this.#count(verdict, nowMs);
     if (this.#tooBad()) this.#open(nowMs);
   }
 
@@ -76,10 +80,11 @@ class WindowBreaker implements Breaker {
     return this.#state;
   }
 
-  #count(bad: boolean, slow: boolean, nowMs: number): void {
+  #count(verdict: Verdict, nowMs: number): void {
+    const bad = verdict === 'bad';
     const at = this.#advance(nowMs);
     this.#calls[at] = (this.#calls[at] as number) + 1;
-    if (slow) this.#slow[at] = (this.#slow[at] as number) + 1;
+    if (verdict === 'slow') this.#slow[at] = (this.#slow[at] as number) + 1;
     if (bad) this.#bad[at] = (this.#bad[at] as number) + 1;
     this.#inRow = bad ? this.#inRow + 1 : 0;
   }

@@ -62,7 +62,7 @@ export function fallback(options: FallbackOptions): Filter<InvokeRequest, Invoke
     return next(call).then(
       (good) => {
         if (good.status >= 500 && on.has('failed')) return instead({ answer: good });
-        return answer.kind === 'cached' && cacheable(call, good) ? keep(options, kept, call, good) : good;
+        return answer.kind === 'cached' && cacheable(call, good) ? keep({ options, kept }, call, good) : good;
       },
       (thrown: unknown) => {
         const error = ProaError.from(thrown);
@@ -139,8 +139,7 @@ function acceptOf(headers: readonly string[]): string {
 }
 
 async function keep(
-  options: FallbackOptions,
-  kept: Map<string, Kept>,
+  { options, kept }: { readonly options: FallbackOptions; readonly kept: Map<string, Kept> },
   call: Call<InvokeRequest>,
   good: InvokeResponse,
 ): Promise<InvokeResponse> {

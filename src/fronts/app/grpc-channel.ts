@@ -26,14 +26,14 @@ import { decodeInvokeResponse, encodeInvokeRequest } from '../grpc/hot-messages.
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
 import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
 import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
-import { createPermits, type Permits } from './permits.ts';
+import type { Permits } from './permits.ts';
 
 export interface GrpcChannelOptions {
   readonly ports: Pick<Ports, 'network' | 'clock' | 'random' | 'process'>;
   readonly address: Address;
   readonly tls: boolean;
   readonly appToken?: Secret;
-  readonly maxConcurrency: number;
+  readonly permits: Permits;
   readonly messageBytesMax: number;
 }
 
@@ -82,7 +82,7 @@ class GrpcCallbackChannel implements GrpcAppChannel {
   constructor(options: GrpcChannelOptions) {
     const { ports, address, messageBytesMax, tls } = options;
     this.#options = options;
-    this.#permits = createPermits(options.maxConcurrency);
+    this.#permits = options.permits;
     this.#token = options.appToken === undefined ? [] : ['dapr-api-token', options.appToken.reveal()];
     this.address = 'path' in address ? 'localhost' : `${address.host}:${address.port}`;
     this.client = createGrpcClient({

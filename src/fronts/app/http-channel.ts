@@ -23,7 +23,7 @@ import type { HttpMetrics } from '../http/front-metrics.ts';
 import type { AppService } from './app-pipeline.ts';
 import { bulkEnvelope } from './bulk-envelope.ts';
 import { bulkVerdicts, eventVerdict, parseSubscriptions } from './http-answers.ts';
-import { createPermits, type Permits } from './permits.ts';
+import type { Permits } from './permits.ts';
 
 export interface HttpChannelOptions {
   readonly ports: { readonly network: Network; readonly clock: Clock };
@@ -33,8 +33,8 @@ export interface HttpChannelOptions {
   readonly tls?: { readonly serverName: string; readonly insecure: boolean };
   /** `APP_API_TOKEN`, sent with every call. */
   readonly appToken?: Secret;
-  /** `--app-max-concurrency`; below 1: no limit. */
-  readonly maxConcurrency: number;
+  /** Places in the app (`--app-max-concurrency`). */
+  readonly permits: Permits;
   readonly answerBytesMax: number;
   /** Counts every call into the app. */
   readonly metrics?: AppMetrics;
@@ -82,7 +82,7 @@ class HttpAppChannel implements AppChannel {
 
   constructor(options: HttpChannelOptions) {
     this.#options = options;
-    this.#permits = createPermits(options.maxConcurrency);
+    this.#permits = options.permits;
     this.address = 'path' in options.address ? 'localhost' : `${options.address.host}:${options.address.port}`;
     this.#fixed =
       options.appToken === undefined ? ['host', this.address] : ['host', this.address, 'dapr-api-token', options.appToken.reveal()];

@@ -1,7 +1,107 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { emptyBody } from '../../kernel/body.ts';
+import { bytesBody, emptyBody } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import { failureFields, readAnswer } from './call-fields.ts';
+import {
+  answerFields,
+  callFields,
+  failureFields,
+  invokeFields,
+  readAnswer,
+  readCallFields,
+  readHeaders,
+  readInvoke,
+} from './call-fields.ts';
+
+const caller = { appId: 'orders', namespace: 'prod' };
+const input = {
+  appId: 'billing',
+  namespace: 'default',
+  httpMethod: 'POST',
+  path: 'pay/ü €/x',
+  query: 'a=1',
+  headers: ['x-mine', '1'],
+  body: bytesBody(Buffer.from('{}')),
+  replayable: true,
+};
+
+describe('the fields of a call', () => {
+  it('say what an invocation says, and the receiver says who calls', () => {
+    const fields = invokeFields(
+      { ...input, headers: ['x-mine', '1', 'dapr-caller-app-id', 'forged', 'dapr-callee-app-id', 'forged'] },
+      caller,
+      'i-1',
+    );
+    const call = readCallFields(fields);
+    expect(call).toMatchObject({
+      kind: 'invoke',
+      appId: 'billing',
+      namespace: 'default',
+      instance: 'i-1',
+      caller,
+      method: 'POST',
+      query: 'a=1',
+    });
+    const verified = { appId: 'verified', namespace: 'default' };
+    const read = readInvoke(call, { fields, body: input.body, caller: verified });
+    expect(read).toMatchObject({ path: 'pay/ü €/x', httpMethod: 'POST', query: 'a=1', replayable: true });
+    expect(read.headers).toEqual([
+      ...['x-mine', '1', 'dapr-caller-app-id', 'verified', 'dapr-caller-namespace', 'default', 'dapr-callee-app-id', 'billing'],
+    ]);
+  });
+
+  it('that no runtime of ours sends are refused', () => {
+    const good = invokeFields(input, caller, '');
+    for (const bad of [[], ['soap', ...good.slice(1)], good.slice(0, 8), [...good, 'odd']])
+      expect(() => readCallFields(bad)).toThrow(/kind that this runtime does not know/);
+    for (const name of ['', 'Dapr-Caller-App-Id', 'x y', 'x:y', 'ä', '::path', 'a\r\nb'])
+      expect(() => readHeaders([...good, name, 'v'], { caller, appId: 'b' })).toThrow(/header name/);
+    const climbing = readCallFields(callFields({ ...readCallFields(good), path: '%00' }, []));
+    expect(() => readInvoke(climbing, { fields: good, body: emptyBody, caller })).toThrow(ProaError);
+  });
+
+  it('keep a path within its root however it is spelled', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[./%2eEfF5cC\\a]{0,24}$/), (path) => {
+        const call = { ...readCallFields(invokeFields(input, caller, '')), path };
+        try {
+          expect(readInvoke(call, { fields: invokeFields(input, caller, ''), body: emptyBody, caller }).path.split('/')).not.toContain(
+            '..',
+          );
+        } catch (error) {
+          expect((error as ProaError).code).toBe('bad-request');
+        }
+      }),
+    );
+  });
+});
+
+describe('the fields of an answer', () => {
+  it('come back, also what gRPC has beside HTTP', () => {
+    const plain = { status: 201, headers: ['x-own', 'yes'], body: emptyBody };
+    expect(readAnswer(answerFields(plain), emptyBody)).toEqual(plain);
+    const grpc = { ...plain, status: 404, grpc: { code: 5, message: 'nicht da: ü', details: Buffer.from([1, 2]) }, trailers: ['x-t', '1'] };
+    expect(readAnswer(answerFields(grpc), emptyBody)).toEqual(grpc);
+  });
+
+  it('carry a failure of the runtime as the error that it was', () => {
+    const failed = (fields: readonly string[]): unknown => {
+      try {
+        return readAnswer(fields, emptyBody);
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(failed(failureFields(new ProaError('invoke.denied', 'nein, “nie”')))).toMatchObject({
+      code: 'invoke.denied',
+      message: 'nein, “nie”',
+    });
+    expect(failed(['!constructor', 'x'])).toMatchObject({ code: 'invoke.failed' });
+    for (const fields of [[], ['99'], ['600'], ['abc'], ['200', 'odd'], ['200', 'Bad-Name', 'x'], ['200', ':grpc-code', '5', 'Bad', 'x']])
+      expect(failed(fields)).toMatchObject({ code: 'peer.protocol' });
+    expect((failed(failureFields(new ProaError('internal', 'x'.repeat(100_000)))) as Error).message.length).toBeLessThan(5_000);
+  });
+});
 
 function read(fields: readonly string[]): ProaError {
   try {

@@ -34,16 +34,20 @@ export interface Mesh {
 }
 
 const handshakeTimeoutMs = 5_000;
+const readBufferBytes = 64 * 1024;
+/** As long as a certificate of ours lives: whoever has none any more is out within this time. */
+const lifetimeMs = 3_600_000;
 
 /** Opens an app's identity. Fails with `identity.unavailable`, or `config.invalid` when its files cannot be used. */
 export async function openMesh(options: MeshOptions): Promise<Mesh> {
   const { ports, identity } = options;
   const log = options.log.scoped('proa.mesh');
   const source = await openSource({ ...options, log });
-  const networks = new Set<MutualTlsNetwork<AppIdentity>>();
-  source.onChange(() => networks.forEach((network) => network.renewed()));
+  const readBuffer = Buffer.allocUnsafeSlow(readBufferBytes);
+  const listening = new Set<MutualTlsNetwork<AppIdentity>>();
+  source.onChange(() => listening.forEach((network) => network.renewed()));
   const networkTo = (app?: Pick<AppIdentity, 'namespace' | 'appId'>): MutualTlsNetwork<AppIdentity> => {
-    const network = createMutualTlsNetwork<AppIdentity>({
+    return createMutualTlsNetwork<AppIdentity>({
       identity: () => source.current(),
       verify(shown) {
         const verdict = verifyPeer(shown, {
@@ -57,16 +61,17 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
       refusal: (reason) => goawayBytes('identity', reason),
       onRefused: (remote, reason) => log.warn('a connection between runtimes was refused', { remote, reason }),
       handshakeTimeoutMs,
+      readBuffer,
     });
-    networks.add(network);
-    return network;
   };
   return {
     source,
     networkTo,
-    listen: (address, app) =>
-      serveMux({
-        network: networkTo(),
+    async listen(address, app) {
+      const network = networkTo();
+      listening.add(network);
+      return serveMux({
+        network,
         clock: ports.clock,
         address,
         identify: ({ peer }) => peer,
@@ -75,8 +80,10 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
             throw new ProaError('invoke.unreachable', `this is the runtime of "${identity.appId}", not of "${call.appId}"`);
           return { app, caller: { appId: peer.appId, namespace: peer.namespace } };
         }),
+        lifetimeMs,
         onBroken: (remote, error) => log.warn('a runtime broke the protocol', { remote, error: error.message }),
-      }),
+      });
+    },
     close: () => source.close(),
   };
 }

@@ -3,14 +3,17 @@ import type { Address, Ports } from '../../kernel/ports.ts';
 import { listenLazily } from '../lazy-listener.ts';
 import type { Machine } from '../machine.ts';
 
-/** The socket under which other runtimes of this machine reach the apps of this process: whoever can open it is of the same user, and believed. */
-export async function openPeerSocket(ports: Ports, machine: Machine, owner: Owner): Promise<Address> {
+/**
+ * The socket under which other runtimes of this machine reach the apps of this process: whoever can open it is of the same user, and believed.
+ * `announced`: the one of the first process, for those that serve beside it.
+ */
+export async function openPeerSocket(
+  ports: Ports,
+  machine: Machine,
+  { owner, announced }: { readonly owner: Owner; readonly announced: Address | undefined },
+): Promise<Address> {
   const { clock } = ports;
-  const id = `${ports.process.pid}-${ports.random.u32().toString(36)}`;
-  // Short, because a socket's path has at most 107 bytes; private, because whoever can connect is believed.
-  const directory = `${ports.process.temporaryDirectory()}/proa-peers-${userName(ports)}`;
-  await ports.disk.makeDirectory(directory, 0o700);
-  const address = { path: `${directory}/${id}.mux` };
+  const address = announced ?? (await ownAddress(ports));
   const server = await listenLazily(ports.network, address, async () => {
     const [{ createMuxAcceptor }, calls] = [await import('../../wire/mux/server.ts'), await import('./serve-calls.ts')];
     const handler = calls.serveCalls(clock, calls.arrivalsOfMachine(machine));
@@ -18,6 +21,14 @@ export async function openPeerSocket(ports: Ports, machine: Machine, owner: Owne
   });
   owner.own('peers', () => server.drain());
   return address;
+}
+
+async function ownAddress(ports: Ports): Promise<Address> {
+  const id = `${ports.process.pid}-${ports.random.u32().toString(36)}`;
+  // Short, because a socket's path has at most 107 bytes; private, because whoever can connect is believed.
+  const directory = `${ports.process.temporaryDirectory()}/proa-peers-${userName(ports)}`;
+  await ports.disk.makeDirectory(directory, 0o700);
+  return { path: `${directory}/${id}.mux` };
 }
 
 function userName(ports: Ports): string {

@@ -34,11 +34,17 @@ const peersMax = 4096;
 /** Opens connections as they are needed: over the socket of this machine without TLS, to other machines as the calling app, with its certificate. */
 export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
   const clients = new Map<string, MuxClient | Promise<MuxClient>>();
+  const renewals = new Map<MuxClient, () => void>();
   const { ports } = options;
   let closed = false;
 
+  const drop = (client: MuxClient): void => {
+    renewals.get(client)?.();
+    renewals.delete(client);
+    client.close();
+  };
   const keep = (id: string, client: MuxClient | Promise<MuxClient>): typeof client => {
-    if (clients.size >= peersMax) makeRoom(clients);
+    if (clients.size >= peersMax) makeRoom(clients, drop);
     clients.set(id, client);
     return client;
   };
@@ -55,7 +61,10 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
     const opening = options.mesh(caller).then((mesh) => {
       if (closed) throw new ProaError('unavailable', 'this runtime stops');
       const client = createMuxClient({ ...ports, network: mesh.networkTo({ appId, namespace }), address });
-      mesh.source.onChange(() => client.renew());
+      renewals.set(
+        client,
+        mesh.source.onChange(() => client.renew()),
+      );
       clients.set(id, client);
       return client;
     });
@@ -83,15 +92,15 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
     },
     async close() {
       closed = true;
-      for (const client of clients.values()) (await client).close();
+      for (const client of clients.values()) await Promise.resolve(client).then(drop, () => {});
     },
   };
 }
 
-function makeRoom(clients: Map<string, MuxClient | Promise<MuxClient>>): void {
+function makeRoom(clients: Map<string, MuxClient | Promise<MuxClient>>, drop: (client: MuxClient) => void): void {
   for (const [id, client] of clients) {
     if (client instanceof Promise || client.counts.calls + client.counts.waiting > 0) continue;
-    client.close();
+    drop(client);
     clients.delete(id);
     return;
   }

@@ -2,7 +2,7 @@ import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.
 import { stackName, tellTrail, type Tell } from '../../contracts/decisions.ts';
 import { balancePlanKey, versionKey, type EndpointBalancer } from '../../contracts/balancing.ts';
 import { eligible, type Endpoint } from '../../contracts/resolver.ts';
-import { tellBreaker, verdictOf } from '../../filters/breaker/breaker-pair.ts';
+import { paced, tellBreaker, verdictOf } from '../../filters/breaker/breaker-pair.ts';
 import { attemptKey } from '../../kernel/attempt.ts';
 import type { Call, Outcome } from '../../kernel/call.ts';
 import { valueOf } from '../../kernel/context.ts';
@@ -150,7 +150,7 @@ export class EndpointGroup implements EndpointBalancer {
     const end = endOf(outcome);
     member.measured(nowMs, tookMs, end);
     if (outcome.retryAfterMs !== undefined && end === 'overloaded') member.pushedBack(nowMs, outcome.retryAfterMs);
-    if (judge(member, this.#members, end, { nowMs, settings: plan.settings.outlier })) {
+    if (judge(member, end, { members: this.#members, nowMs, settings: plan.settings.outlier })) {
       this.#version++;
       if (member.ejectedUntilMs > nowMs) this.#tellEjected(call, plan, member.ejectedUntilMs - nowMs);
     }
@@ -159,7 +159,7 @@ export class EndpointGroup implements EndpointBalancer {
     const breaker = member.breaker(key, make);
     const verdict = verdictOf(outcome, badFrom);
     const before = told || verdict === 'bad' ? breaker.state(nowMs) : undefined;
-    breaker.leave(token, verdict, nowMs, tookMs);
+    breaker.leave(token, paced(verdict, tookMs, breaker), nowMs);
     if (before === undefined) return;
     const target = placeText(member.endpoint);
     tellBreaker(call, { before, after: breaker.state(nowMs), target, tell: plan.tellBreaker ?? this.#tell });

@@ -4,11 +4,9 @@ import type { OutlierSettings } from './plan.ts';
 /** Counts how an attempt ended and ejects the endpoint when it failed too often. True: who is usable has changed. */
 export function judge(
   member: Member,
-  members: readonly Member[],
   end: AttemptEnd,
-  at: { readonly nowMs: number; readonly settings: OutlierSettings },
+  { members, nowMs, settings }: { readonly members: readonly Member[]; readonly nowMs: number; readonly settings: OutlierSettings },
 ): boolean {
-  const { nowMs, settings } = at;
   if (end === 'ignored') return false;
   if (nowMs >= member.intervalEndsMs) {
     member.intervalEndsMs = nowMs + settings.intervalMs;

@@ -80,6 +80,7 @@ function network(current: () => TlsIdentity, log: string[], app?: { namespace: s
     refusal: (reason) => goawayBytes('identity', reason),
     onRefused: (_remote, reason) => void log.push(reason),
     handshakeTimeoutMs: 5_000,
+    readBuffer: Buffer.alloc(64 * 1024),
   });
 }
 

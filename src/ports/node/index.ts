@@ -9,12 +9,13 @@ import { createNodeRandom } from './random.ts';
 
 /** The real world: the machine's clock, random source, sockets, name servers, files and processes. */
 export function nodePorts(options: { readonly network?: NodeNetworkOptions } = {}): Ports {
+  const network = createNodeNetwork(options.network);
   return {
     clock: nodeClock,
     random: createNodeRandom(),
-    network: createNodeNetwork(options.network),
+    network,
     disk: nodeDisk,
-    process: createNodeProcess(),
+    process: createNodeProcess(network),
     dns: createNodeDns(),
     datagrams: createNodeDatagrams(),
   };

@@ -1,6 +1,6 @@
 import { chmodSync } from 'node:fs';
 import net from 'node:net';
-import type { Address, Connection, ConnectionHandlers, Listener, Network } from '../../kernel/ports.ts';
+import type { Address, Connection, ConnectionHandlers, Listener, Network, SharedListener } from '../../kernel/ports.ts';
 import { pinnedTarget } from './pinned-target.ts';
 
 // One read buffer for every socket of the thread: a read costs no allocation and none of the stream machinery. It is safe
@@ -20,6 +20,18 @@ export interface NodeNetworkOptions {
 export interface NodeNetwork extends Network {
   /** What accepted connections use; it falls back for good when a socket without a usable handle is seen. */
   readonly acceptedReads: AcceptedReads;
+  /** A listening socket that this process inherited as an open file, and what it is bound to. */
+  adopt(fd: number, address: Address): SharedListener;
+}
+
+const servers = new WeakMap<Listener, net.Server>();
+
+/** The open file behind a listener of this process, for children that inherit it. Fails with an Error for any other, and where Node has none. */
+export function fdOf(listener: Listener): number {
+  const server = servers.get(listener) as unknown as { _handle?: { fd?: number } | null } | undefined;
+  const fd = server?._handle?.fd;
+  if (fd === undefined || fd < 0) throw new Error('this socket cannot be shared with another process');
+  return fd;
 }
 
 /** The system's TCP (without Nagle's delay) and Unix sockets (mode 0600). */
@@ -27,22 +39,29 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
   const writes = new TurnWrites();
   const reads = new SharedReads(writes);
   let acceptedReads: AcceptedReads = options.forceDataEvents === true ? 'data-events' : 'shared-buffer';
+  const serverFor = (address: Address, accept: (connection: Connection) => void): net.Server =>
+    net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
+      const rewrapped = acceptedReads === 'shared-buffer' ? reads.rewrap(socket) : undefined;
+      if (rewrapped === undefined) acceptedReads = 'data-events';
+      const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), writes);
+      if (rewrapped === undefined) socket.on('data', (chunk: Buffer) => connection.handlers.data(chunk));
+      else rewrapped.remote = peerOf(rewrapped.socket, address);
+      accept(connection);
+      connection.resume();
+    });
   return {
     get acceptedReads() {
       return acceptedReads;
     },
-    listen(address, accept) {
-      const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
-        const rewrapped = acceptedReads === 'shared-buffer' ? reads.rewrap(socket) : undefined;
-        if (rewrapped === undefined) acceptedReads = 'data-events';
-        const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), writes);
-        if (rewrapped === undefined) socket.on('data', (chunk: Buffer) => connection.handlers.data(chunk));
-        else rewrapped.remote = peerOf(rewrapped.socket, address);
-        accept(connection);
-        connection.resume();
-      });
-      return bind(server, address);
-    },
+    listen: (address, accept) => bind(serverFor(address, accept), address),
+    adopt: (fd, address) => ({
+      address,
+      accept(accept) {
+        const server = serverFor(address, accept).listen({ fd });
+        server.on('error', () => {});
+        return { address, close: () => closeServer(server) };
+      },
+    }),
     connect(address) {
       const remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
       return reads.connect(address, remote);
@@ -221,10 +240,9 @@ function bind(server: net.Server, address: Address): Promise<Listener> {
       if ('path' in address) chmodSync(address.path, 0o600);
       const bound = server.address();
       const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
-      resolve({
-        address: 'path' in address ? address : { host: address.host, port },
-        close: () => closeServer(server),
-      });
+      const listener = { address: 'path' in address ? address : { host: address.host, port }, close: () => closeServer(server) };
+      servers.set(listener, server);
+      resolve(listener);
     });
     if ('path' in address) privately(() => listen(server, address));
     else listen(server, address);

@@ -3,11 +3,16 @@ import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { homedir, hostname, tmpdir } from 'node:os';
 import type { Child, ProcessPort, SpawnOptions } from '../../kernel/ports.ts';
+import { createNodeNetwork, type NodeNetwork } from './network.ts';
 import { nodeProfiler } from './profiler.ts';
+import { createWorkers } from './workers.ts';
 
 /** The system's processes. Children get a process group of their own, so that a signal reaches what they started too. */
-export function createNodeProcess(): ProcessPort {
+export function createNodeProcess(network: NodeNetwork = createNodeNetwork()): ProcessPort {
+  // Asked for by every call that leaves; it is a system call.
+  let host: string | undefined;
   return {
+    ...createWorkers(network),
     pid: process.pid,
     platform: process.platform,
     nodeVersion: process.versions.node,
@@ -16,7 +21,7 @@ export function createNodeProcess(): ProcessPort {
     cwd: () => process.cwd(),
     homeDirectory: homedir,
     temporaryDirectory: tmpdir,
-    hostName: hostname,
+    hostName: () => (host ??= hostname()),
     loopTimes() {
       const { idle, active } = performance.eventLoopUtilization();
       return { idleMs: idle, activeMs: active };

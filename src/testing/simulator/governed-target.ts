@@ -1,6 +1,7 @@
-import { noRecords } from '../../contracts/decisions.ts';
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import type { Target } from '../../contracts/governance.ts';
+import { noRecords, type CallRecords } from '../../contracts/decisions.ts';
+import type { AccessControl } from '../../contracts/resources.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { noMetrics } from '../../contracts/metrics.ts';
@@ -11,9 +12,11 @@ import { problemsToError, renderProblem } from '../../host/config/problem.ts';
 import { collect, emptyBody, type Body } from '../../kernel/body.ts';
 import { createCall, type Call, type Priority } from '../../kernel/call.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
+import { emptyContext, withValue, type Context } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Random } from '../../kernel/ports.ts';
 import type { Layer } from '../../kernel/stack.ts';
+import { noTrace, traceKey } from '../../kernel/trace-context.ts';
 import { PolicyBook } from '../../mesh/policy/book.ts';
 import { createFakeClock, type FakeClock } from '../fake-clock.ts';
 import { createMemoryDisk } from '../memory-disk.ts';
@@ -40,6 +43,8 @@ export interface CallOptions {
   readonly deadlineMs?: number;
   /** Default: empty. */
   readonly body?: Body;
+  /** Default: the call belongs to no trace. */
+  readonly traceparent?: string;
 }
 
 export interface GovernedOptions {
@@ -53,6 +58,11 @@ export interface GovernedOptions {
   readonly engine?: GovernOptions['engine'];
   /** For keys of token issuers. */
   readonly http?: HttpClient;
+  /** What is remembered of calls; default: nothing. */
+  readonly records?: CallRecords;
+  /** Access control of a Configuration, and where its values stand. */
+  readonly accessControl?: AccessControl;
+  readonly origins?: Readonly<Record<string, string>>;
   /** What the random port draws, over and over, as fractions; default: 0.5. */
   readonly drawn?: readonly number[];
 }
@@ -107,31 +117,10 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
   if (error !== undefined) throw error;
   const book = new PolicyBook(loaded.policies);
   const target: Target = { block: 'invoke', name: 'orders', operation: 'call', direction: 'outbound', ...options.target };
-  const parts: GovernOptions = {
-    clock,
-    random: randomOf(options.drawn ?? [0.5]),
-    metrics: noMetrics,
-    namespace: '',
-    process: { loopTimes: () => loop },
-    engine: options.engine ?? noEngine,
-    http: options.http ?? {
-      request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
-      close: () => Promise.resolve(),
-    },
-    log: { ...silentLogger, warn: (message, fields) => note(`warning: ${message}: ${String(fields?.['why'])}`) },
-    invoke: (call) => {
-      options.invoked?.(call);
-      return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
-    },
-    accessControl: () => undefined,
-    origins: new Map(),
-    appId: 'target',
-    records: noRecords,
-    book,
-  };
   const loop = { idleMs: 0, activeMs: 0 };
   const lines: string[] = [];
   const note = (text: string): void => void lines.push(`${String(Math.round(clock.mono())).padStart(6)} ${text}`);
+  const parts = partsOf(options, { clock, book, loop, note });
   let attempts = 0;
   const service = createGovern(parts)<InvokeRequest, InvokeResponse>(target, (call) => {
     const number = ++attempts;
@@ -151,23 +140,12 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
       const scope = new CancelScope();
       const call = createCall({ block: target.block, name: target.operation, idempotent: false }, requestOf(given), {
         cancel: scope,
+        context: contextOf(given),
         caller: { appId: given.caller ?? 'web', namespace: '' },
         ...(given.priority !== undefined && { priority: given.priority }),
         ...(given.deadlineMs !== undefined && { deadlineMs: clock.mono() + given.deadlineMs }),
       });
-      const done = service(call).then(
-        (answer) => {
-          note(`${name}: ${answer.status}`);
-          call.end.fire({ ok: answer.status < 500, status: answer.status });
-          return String(answer.status);
-        },
-        (thrown: unknown) => {
-          const error = ProaError.from(thrown);
-          note(`${name}: ${error.code}`);
-          call.end.fire({ ok: false, error });
-          return error.code;
-        },
-      );
+      const done = ending(call, service(call), (text) => note(`${name}: ${text}`));
       return { done, cancel: () => scope.cancel(new ProaError('cancelled', 'the caller gave up')) };
     },
     async answer(given = {}) {
@@ -191,6 +169,59 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
     },
     transcript: () => lines.join('\n'),
   };
+}
+
+interface Surroundings {
+  readonly clock: FakeClock;
+  readonly book: PolicyBook;
+  readonly loop: { readonly idleMs: number; readonly activeMs: number };
+  readonly note: (text: string) => void;
+}
+
+function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surroundings): GovernOptions {
+  return {
+    clock,
+    random: randomOf(options.drawn ?? [0.5]),
+    metrics: noMetrics,
+    namespace: '',
+    process: { loopTimes: () => loop },
+    engine: options.engine ?? noEngine,
+    http: options.http ?? {
+      request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
+      close: () => Promise.resolve(),
+    },
+    log: { ...silentLogger, warn: (message, fields) => note(`warning: ${message}: ${String(fields?.['why'])}`) },
+    invoke: (call) => {
+      options.invoked?.(call);
+      return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
+    },
+    accessControl: () => options.accessControl,
+    origins: new Map(Object.entries(options.origins ?? {})),
+    appId: 'target',
+    records: options.records ?? noRecords,
+    book,
+  };
+}
+
+function contextOf({ traceparent }: CallOptions): Context {
+  return traceparent === undefined ? emptyContext : withValue(emptyContext, traceKey, { ...noTrace, traceparent });
+}
+
+/** Ends a call as whoever made it would, and tells how it ended. */
+function ending(call: Call<InvokeRequest>, answer: Promise<InvokeResponse>, tell: (text: string) => void): Promise<string> {
+  return answer.then(
+    ({ status }) => {
+      tell(String(status));
+      call.end.fire({ ok: status < 500, status });
+      return String(status);
+    },
+    (thrown: unknown) => {
+      const error = ProaError.from(thrown);
+      tell(error.code);
+      call.end.fire({ ok: false, error });
+      return error.code;
+    },
+  );
 }
 
 function requestOf({ method = 'GET', path = 'x', headers = [], body = emptyBody }: CallOptions): InvokeRequest {

@@ -263,6 +263,6 @@ class Peer implements MuxClient, LinkUser {
 }
 
 /** An address in messages. */
-export function addressText(address: Address): string {
+function addressText(address: Address): string {
   return 'path' in address ? address.path : `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 }

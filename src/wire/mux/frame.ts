@@ -34,7 +34,7 @@ export const headFixedBytes = 12;
 export const noTimeout = 0xffff_ffff;
 export const unknownLength = 0xffff_ffff_ffff;
 
-export const reasonBytesMax = 1024;
+const reasonBytesMax = 1024;
 const helloBytesMax = 1024;
 
 /** The largest payload of a type that is not governed by `frameBytesMax`; undefined for an unknown type. */

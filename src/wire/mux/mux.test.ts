@@ -195,6 +195,28 @@ describe('a call over the mux', () => {
     expect((await collect(answer.body, total)).length).toBe(total);
   });
 
+  it('moves to a new connection when the old one is of age, and calls under way end where they are', async () => {
+    const network = createMemoryNetwork();
+    const clock = createFakeClock();
+    const held: MuxCall<string>[] = [];
+    const handler = (call: MuxCall<string>): void => (call.fields[0] === 'hold' ? void held.push(call) : echo(call));
+    const server = await serveMux({ network, clock, address, lifetimeMs: 60_000, identify: ({ remote }) => remote, handler });
+    const client = createMuxClient({ network, clock, random: nodePorts().random, address });
+    const long = client.request({ fields: ['hold'], body: emptyBody });
+    await settled();
+    for (let i = 0; i < 7; i++) {
+      clock.advance(9_000);
+      await settled();
+    }
+    expect((await client.request({ fields: ['x'], body: emptyBody })).fields).toEqual(['200', 'x']);
+    expect([network.dialled.length, server.connections]).toEqual([2, 2]);
+    held[0]?.stream.send(['201'], emptyBody);
+    expect((await long).fields).toEqual(['201']);
+    await settled();
+    expect(server.connections).toBe(1);
+    client.close();
+  });
+
   it('ends for both when the caller cancels', async () => {
     let aborted: unknown;
     const { client } = await rig((call) => call.cancel.onCancel((error) => (aborted = (error as ProaError).code)));

@@ -1,6 +1,6 @@
 import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts';
+import type { Address, Clock, Connection, Network, Timer } from '../../kernel/ports.ts';
 import { Sweep } from '../http1/sweep.ts';
 import { closeCodes } from './frame.ts';
 import { muxServerLimitDefaults, type MuxLimits } from './limits.ts';
@@ -19,6 +19,8 @@ export interface MuxCall<Peer> extends Incoming {
 export interface MuxServerOptions<Peer, C extends Connection> {
   readonly clock: Clock;
   readonly limits?: Partial<MuxLimits>;
+  /** After this time a connection takes no more calls and its peer opens another: proofs of identity do not hold for ever. Absent: no limit. */
+  readonly lifetimeMs?: number;
   /** Who is at the other end of a connection; asked once. */
   identify(connection: C): Peer;
   /** Called synchronously with each call. A body that it does not pipe before it returns is copied. What it throws is told to the caller. */
@@ -78,6 +80,7 @@ export function createMuxAcceptor<Peer, C extends Connection>(options: MuxServer
   const limits = { ...muxServerLimitDefaults, ...options.limits };
   const shared: LinkShared = { clock, limits, sweep: new Sweep(clock), slabs: new Slabs() };
   const links = new Map<Link, Peer>();
+  const ages = new Map<Link, Timer>();
   const waiters: (() => void)[] = [];
   let draining = false;
   const user: LinkUser = {
@@ -87,6 +90,8 @@ export function createMuxAcceptor<Peer, C extends Connection>(options: MuxServer
     opened: (stream, link) => new ServedCall(stream, links.get(link) as Peer, handler),
     closed(link, error) {
       links.delete(link);
+      ages.get(link)?.cancel();
+      ages.delete(link);
       if (error.code === 'peer.protocol') onBroken?.(link.remote, error);
       if (links.size === 0) for (const waiter of waiters.splice(0)) waiter();
     },
@@ -108,6 +113,11 @@ export function createMuxAcceptor<Peer, C extends Connection>(options: MuxServer
     accept(connection, first) {
       const link = new Link(connection, false, shared, user);
       links.set(link, options.identify(connection));
+      if (options.lifetimeMs !== undefined)
+        ages.set(
+          link,
+          clock.timer(options.lifetimeMs, () => link.leave(), true),
+        );
       if (draining) link.leave();
       else if (links.size > limits.connectionsMax)
         link.fail(new ProaError('overloaded', `more than ${limits.connectionsMax} peers are connected`), closeCodes.limit);

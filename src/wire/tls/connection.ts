@@ -11,10 +11,11 @@ export class TlsConnection implements Connection {
   readonly #socket: tls.TLSSocket;
   #error: Error | undefined = undefined;
 
-  constructor(socket: tls.TLSSocket, remote: string) {
+  /** `dataEvents` is false for a socket that reads into a buffer of its user. */
+  constructor(socket: tls.TLSSocket, remote: string, dataEvents = true) {
     this.remote = remote;
     this.#socket = socket;
-    socket.on('data', (chunk: Buffer) => this.handlers.data(chunk));
+    if (dataEvents) socket.on('data', (chunk: Buffer) => this.handlers.data(chunk));
     socket.on('end', () => this.handlers.end());
     socket.on('drain', () => this.handlers.drain());
     socket.on('error', (error) => {

@@ -29,6 +29,8 @@ export interface MutualTlsOptions<Peer> {
   /** A connection was refused, by us or in the handshake: one line of the security log. */
   onRefused(remote: string, reason: string): void;
   readonly handshakeTimeoutMs: number;
+  /** What outgoing connections read into, in turn; many networks may share one. */
+  readonly readBuffer: Buffer;
 }
 
 /** A connection whose peer has shown who it is. */
@@ -122,9 +124,18 @@ function listen<Peer>(options: MutualTlsOptions<Peer>, servers: Set<tls.Server>,
 }
 
 function connect<Peer>(options: MutualTlsOptions<Peer>, address: Address, secureContext: tls.SecureContext): Connection {
+  const { readBuffer } = options;
+  // The callback exists before the connection that it serves.
+  const late: { connection?: TlsConnection } = {};
+  const callback = (count: number): boolean => {
+    late.connection?.handlers.data(readBuffer.subarray(0, count));
+    return true;
+  };
   const socket = tls.connect({
     ...pinnedTarget(address),
     ...shared,
+    // Accepted sockets have no such option.
+    onread: { buffer: readBuffer, callback },
     secureContext,
     ALPNProtocols: [options.protocol],
     // The name in the certificate is a SPIFFE id, not a host.
@@ -132,7 +143,8 @@ function connect<Peer>(options: MutualTlsOptions<Peer>, address: Address, secure
   } as tls.ConnectionOptions);
   socket.setNoDelay(true);
   const remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
-  const connection = new TlsConnection(socket, remote);
+  const connection = new TlsConnection(socket, remote, false);
+  late.connection = connection;
   socket.once('secureConnect', () => {
     const verdict = judge(options, socket);
     if ('refused' in verdict) refuse(options, connection, verdict.refused);

@@ -1,0 +1,263 @@
+import { metricNames } from '../../kernel/names.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Logger } from '../../kernel/log.ts';
+import type { Address, Clock, Listener, ProcessPort, WorkerProcess } from '../../kernel/ports.ts';
+import type { AppSpec, HostSettings } from '../host-api.ts';
+import { createLink, type Link } from './link.ts';
+import { mergeExpositions } from './merge-metrics.ts';
+import { BorrowedPermits, createPermitBank, type Holder, type PermitBank } from './permit-bank.ts';
+import type { ProcessRole } from './role.ts';
+
+/** An app as its workers serve it: the spec with the bound ports, and the sockets to share. */
+export interface ServedApp {
+  readonly spec: AppSpec;
+  readonly listeners: readonly Listener[];
+  /** Where the app listens now; undefined: nowhere. */
+  readonly appPort: number | undefined;
+  /** The name under which its runtime is announced. */
+  readonly instance: string;
+}
+
+export interface WorkerPoolOptions {
+  readonly clock: Clock;
+  readonly process: ProcessPort;
+  readonly log: Logger;
+  /** Processes besides this one. */
+  readonly count: number;
+  readonly shared: HostSettings;
+  readonly apps: readonly AppSpec[];
+  /** What a worker that starts now has to serve. */
+  readonly served: () => { readonly apps: readonly ServedApp[]; readonly socket: Listener };
+  readonly putMetadata: (app: number, key: string, value: string) => void;
+  readonly unsubscribe: (app: number, store: string, id: string) => Promise<boolean>;
+  readonly shutdown: (force: boolean) => void;
+  /** A log line of a worker; without an app: what it printed. */
+  readonly line: (appId: string | undefined, line: string) => void;
+}
+
+/** What a worker is told before it starts. */
+export interface WorkerStart {
+  readonly apps: readonly AppSpec[];
+  readonly shared: HostSettings;
+  /** The socket of this machine, and the name of each app's runtime behind it. */
+  readonly socket: Address;
+  readonly instances: readonly string[];
+}
+
+/** The questions that travel between the first process and a worker, and what they hold. */
+export interface Parcels {
+  readonly permits: { readonly app: number; readonly count: number };
+  readonly metadata: { readonly app: number; readonly key: string; readonly value: string };
+  readonly unsubscribe: { readonly app: number; readonly store: string; readonly id: string };
+  readonly exposition: { readonly app: number; readonly format: 'prometheus' | 'openmetrics' };
+  readonly connect: { readonly app: number; readonly port: number | undefined };
+  readonly shutdown: { readonly force: boolean };
+  readonly line: { readonly appId: string; readonly line: string };
+}
+
+interface Worker {
+  readonly child: WorkerProcess;
+  readonly link: Link;
+  readonly holders: readonly Holder[];
+  state: 'starting' | 'serving' | 'stopping';
+}
+
+const startMs = 30_000;
+const firstTries = 3;
+const backOffMs = { least: 100, most: 5_000 } as const;
+const expositionMs = 1_000;
+const additive = new Set<string>([metricNames.residentMemory]);
+
+/**
+ * The workers of a host: processes of the same program that accept on its sockets and run the same apps beside it. A worker that dies is started
+ * again; what it held of shared limits is free at once.
+ */
+export class WorkerPool implements ProcessRole {
+  readonly first = true;
+  readonly announced = undefined;
+  readonly #options: WorkerPoolOptions;
+  readonly #banks: readonly (PermitBank | undefined)[];
+  readonly #own: readonly (BorrowedPermits | undefined)[];
+  #workers: Worker[] = [];
+  #stopped = true;
+  #delayMs: number = backOffMs.least;
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+    this.#banks = options.apps.map(({ appMaxConcurrency: max }) => (max === undefined || max < 1 ? undefined : createPermitBank(max)));
+    this.#own = this.#banks.map((bank) => {
+      if (bank === undefined) return undefined;
+      const own: BorrowedPermits = new BorrowedPermits({ want: (count) => bank.want(own, count), back: (count) => bank.back(own, count) });
+      return own;
+    });
+  }
+
+  /** Resolves when every worker serves. Fails when one cannot be started after some tries. */
+  async start(): Promise<void> {
+    this.#stopped = false;
+    const start = async (): Promise<void> => {
+      for (let tries = 1; !this.#stopped; tries++) {
+        try {
+          return await this.#startOne();
+        } catch (error) {
+          if (tries === firstTries) throw error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: this.#options.count }, start));
+  }
+
+  /** Resolves when no worker lives any more: they drain, and are killed after the grace time. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#workers.map((worker) => this.#stopOne(worker)));
+  }
+
+  /** The app listens on `port` now; undefined: it has ended. */
+  async connect(app: number, port: number | undefined): Promise<void> {
+    await this.#askAll('connect', { app, port } satisfies Parcels['connect']);
+  }
+
+  permits(app: number): BorrowedPermits | undefined {
+    return this.#own[app];
+  }
+
+  metadataPut(app: number, key: string, value: string): void {
+    void this.#askAll('metadata', { app, key, value } satisfies Parcels['metadata']);
+  }
+
+  async unsubscribe(app: number, store: string, id: string): Promise<boolean> {
+    return (await this.#askAll('unsubscribe', { app, store, id } satisfies Parcels['unsubscribe'])).includes(true);
+  }
+
+  async exposition(app: number, format: 'prometheus' | 'openmetrics', own: string): Promise<string> {
+    const others = await this.#askAll('exposition', { app, format } satisfies Parcels['exposition'], expositionMs);
+    return mergeExpositions([own, ...others.filter((text): text is string => typeof text === 'string')], additive);
+  }
+
+  async alone(step: () => Promise<void>): Promise<void> {
+    await this.stop();
+    try {
+      await step();
+    } finally {
+      await this.start();
+    }
+  }
+
+  shutdown(): boolean {
+    return false;
+  }
+
+  /** What answers; who does not is left out and said in the log. */
+  async #askAll(name: keyof Parcels, input: unknown, timeoutMs?: number, except?: Worker): Promise<unknown[]> {
+    const asked = this.#workers.filter((worker) => worker !== except && worker.state === 'serving');
+    const answers = await Promise.allSettled(asked.map(({ link }) => link.ask(name, input, timeoutMs)));
+    return answers.flatMap((answer) => {
+      if (answer.status === 'fulfilled') return [answer.value];
+      this.#options.log.warn('a worker did not answer', { error: ProaError.from(answer.reason).message });
+      return [];
+    });
+  }
+
+  async #startOne(): Promise<void> {
+    const { clock, process, log, shared } = this.#options;
+    const { apps: served, socket } = this.#options.served();
+    const listeners = [socket, ...served.flatMap((each) => each.listeners)];
+    const child = process.fork({
+      args: ['worker'],
+      listeners,
+      output: (_stream, chunk) => this.#options.line(undefined, Buffer.from(chunk).toString()),
+      received: (message) => link.received(message),
+    });
+    const holders = this.#banks.map((_bank, app) => this.#holderOf(app, () => link));
+    const worker: Worker = { child, holders, state: 'starting', link: undefined as unknown as Link };
+    const link = createLink({ clock, send: (message) => child.send(message), answers: this.#answers(worker) });
+    (worker as { link: Link }).link = link;
+    void child.exit.then(({ code, signal }) => this.#ended(worker, signal ?? code));
+    const apps = served.map(({ spec, appPort }) => (appPort === undefined ? spec : { ...spec, appPort }));
+    this.#workers.push(worker);
+    try {
+      const instances = served.map(({ instance }) => instance);
+      const start: WorkerStart = { apps, shared, socket: socket.address, instances };
+      await link.ask('start', start, startMs);
+    } catch (error) {
+      await this.#stopOne(worker);
+      throw new ProaError('internal', `a worker could not start: ${ProaError.from(error).message}`, { cause: error });
+    }
+    worker.state = 'serving';
+    this.#delayMs = backOffMs.least;
+    log.info('a worker serves', { pid: child.pid });
+  }
+
+  #holderOf(app: number, link: () => Link): Holder {
+    const tell = (name: string, count: number): void => {
+      // A worker that cannot hear it is about to end, and then its permits are free.
+      link()
+        .ask(name, { app, count } satisfies Parcels['permits'])
+        .catch(() => {});
+    };
+    return { granted: (count) => tell('granted', count), recalled: (count) => tell('recalled', count) };
+  }
+
+  #answers(worker: Worker): Parameters<typeof createLink>[0]['answers'] {
+    const { putMetadata, unsubscribe, shutdown, line } = this.#options;
+    const bankOf = (app: number): [PermitBank, Holder] => [this.#banks[app] as PermitBank, worker.holders[app] as Holder];
+    return {
+      want(input) {
+        const { app, count } = input as Parcels['permits'];
+        const [bank, holder] = bankOf(app);
+        bank.want(holder, count);
+      },
+      back(input) {
+        const { app, count } = input as Parcels['permits'];
+        const [bank, holder] = bankOf(app);
+        bank.back(holder, count);
+      },
+      metadata: async (input) => {
+        const { app, key, value } = input as Parcels['metadata'];
+        putMetadata(app, key, value);
+        await this.#askAll('metadata', input, undefined, worker);
+      },
+      unsubscribe: async (input) => {
+        const { app, store, id } = input as Parcels['unsubscribe'];
+        if (await unsubscribe(app, store, id)) return true;
+        return (await this.#askAll('unsubscribe', input, undefined, worker)).includes(true);
+      },
+      shutdown: (input) => shutdown((input as Parcels['shutdown']).force),
+      line: (input) => line((input as Parcels['line']).appId, (input as Parcels['line']).line),
+    };
+  }
+
+  async #stopOne(worker: Worker): Promise<void> {
+    worker.state = 'stopping';
+    const { clock, shared } = this.#options;
+    worker.link.ask('stop', undefined, shared.graceMs + 10_000).catch(() => {});
+    const kill = clock.timer(shared.graceMs + 12_000, () => worker.child.kill('SIGKILL'), true);
+    await worker.child.exit;
+    kill.cancel();
+  }
+
+  #ended(worker: Worker, how: string | number | undefined): void {
+    const { clock, log } = this.#options;
+    worker.link.close();
+    this.#workers = this.#workers.filter((each) => each !== worker);
+    worker.holders.forEach((holder, app) => this.#banks[app]?.gone(holder));
+    // One that has never served is the matter of whoever starts it.
+    if (worker.state !== 'serving' || this.#stopped) return;
+    log.error('a worker has ended; another one is started', { pid: worker.child.pid, how: how ?? 'unknown' });
+    const delayMs = this.#delayMs;
+    this.#delayMs = Math.min(backOffMs.most, delayMs * 2);
+    clock.timer(delayMs, () => this.#replace(), true);
+  }
+
+  #replace(): void {
+    if (this.#stopped) return;
+    this.#startOne().catch((error: unknown) => {
+      const { log, clock } = this.#options;
+      log.error('a worker cannot be started; trying again', { error: ProaError.from(error).message });
+      const delayMs = this.#delayMs;
+      this.#delayMs = Math.min(backOffMs.most, delayMs * 2);
+      clock.timer(delayMs, () => this.#replace(), true);
+    });
+  }
+}

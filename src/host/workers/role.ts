@@ -1,0 +1,36 @@
+import type { Permits } from '../../fronts/app/permits.ts';
+import type { Address } from '../../kernel/ports.ts';
+
+/** What one process of several that serve the same apps does with the others. `app` is the app's place in `HostOptions.apps`. */
+export interface ProcessRole {
+  /** The first process alone has the input bindings and the metrics port; further ones are its workers. */
+  readonly first: boolean;
+  /** Under which address and name the first process is announced, for processes that serve beside it; undefined in the first one. */
+  readonly announced: { readonly socket: Address; readonly instances: readonly string[] } | undefined;
+  /** Places in the app that all processes share; undefined: there is no limit, or one process. */
+  permits(app: number): Permits | undefined;
+  /** Metadata was set here and has to be known everywhere. */
+  metadataPut(app: number, key: string, value: string): void;
+  /** Ends a configuration subscription that was made at another process; false when nobody knows it. */
+  unsubscribe(app: number, store: string, id: string): Promise<boolean>;
+  /** The metrics of all processes together, given those of this one. */
+  exposition(app: number, format: 'prometheus' | 'openmetrics', own: string): Promise<string>;
+  /** Runs a step that closes and opens an app's listeners, with no other process accepting on them. */
+  alone(step: () => Promise<void>): Promise<void>;
+  /** Told that the apps' runtimes have to end; false: that is this process's own matter. */
+  shutdown(force: boolean): boolean;
+  /** Where a log line goes; undefined: this process writes it itself. */
+  readonly line?: (app: string, line: string) => void;
+}
+
+/** The role of a process that serves its apps alone. */
+export const onlyProcess: ProcessRole = {
+  first: true,
+  announced: undefined,
+  permits: () => undefined,
+  metadataPut() {},
+  unsubscribe: () => Promise.resolve(false),
+  exposition: (_app, _format, own) => Promise.resolve(own),
+  alone: (step) => step(),
+  shutdown: () => false,
+};

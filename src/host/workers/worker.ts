@@ -1,0 +1,114 @@
+import type { Permits } from '../../fronts/app/permits.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Ports, SharedListener } from '../../kernel/ports.ts';
+import type { HostOptions, RunningHost } from '../host-api.ts';
+import { createInheritedNetwork } from './inherited-network.ts';
+import { createLink, type Answers, type Link } from './link.ts';
+import { BorrowedPermits } from './permit-bank.ts';
+import type { Parcels, WorkerStart } from './pool.ts';
+import type { ProcessRole } from './role.ts';
+
+/** What a worker runs: the same host as its parent, in another role. */
+export type StartWorker = (options: HostOptions, role: ProcessRole) => Promise<WorkerHost>;
+
+/** A host as its worker's link needs it. */
+export interface WorkerHost extends RunningHost {
+  expositionOf(app: number, format: 'prometheus' | 'openmetrics'): string;
+  unsubscribe(app: number, store: string, id: string): Promise<boolean>;
+}
+
+/** Serves as a worker of the process that forked this one, until that says stop or is gone; answers the exit code. */
+export async function runWorker(ports: Ports, startHost: StartWorker): Promise<number> {
+  const parent = ports.process.parent();
+  if (parent === undefined) throw new ProaError('config.invalid', 'a worker is started by its host, not by hand');
+  const state: WorkerState = { host: undefined, permits: [] };
+  return new Promise((resolve) => {
+    const end = async (): Promise<void> => {
+      await state.host?.stop('the host stops');
+      resolve(0);
+    };
+    const link: Link = createLink({
+      clock: ports.clock,
+      send: (message) => parent.send(message),
+      answers: {
+        ...answersOf(state),
+        start: async (input) => {
+          await begin({ ports, start: input as WorkerStart, sockets: parent.sockets, state, startHost, link });
+        },
+        stop: () => void end(),
+      },
+    });
+    parent.listen(link.received, () => void end());
+    // A terminal tells the whole group; a worker waits until its host says so.
+    ports.process.onSignal('SIGINT', () => {});
+    ports.process.onSignal('SIGHUP', () => {});
+    ports.process.onSignal('SIGTERM', () => void end());
+  });
+}
+
+interface WorkerState {
+  host: WorkerHost | undefined;
+  permits: readonly (BorrowedPermits | undefined)[];
+}
+
+interface Beginning {
+  readonly ports: Ports;
+  readonly start: WorkerStart;
+  readonly sockets: readonly SharedListener[];
+  readonly state: WorkerState;
+  readonly startHost: StartWorker;
+  readonly link: Link;
+}
+
+async function begin({ ports, start, sockets, state, startHost, link }: Beginning): Promise<void> {
+  // What cannot be told is not lost: a host that does not answer has ended, and this process ends with it.
+  const tell = (name: string, input: unknown): void => void link.ask(name, input).catch(() => {});
+  state.permits = start.apps.map(({ appMaxConcurrency: max }, app) => {
+    if (max === undefined || max < 1) return undefined;
+    const ask = (name: string) => (count: number) => tell(name, { app, count } satisfies Parcels['permits']);
+    return new BorrowedPermits({ want: ask('want'), back: ask('back') });
+  });
+  const role: ProcessRole = {
+    first: false,
+    announced: { socket: start.socket, instances: start.instances },
+    permits: (app): Permits | undefined => state.permits[app],
+    metadataPut: (app, key, value) => tell('metadata', { app, key, value } satisfies Parcels['metadata']),
+    unsubscribe: async (app, store, id) => (await link.ask('unsubscribe', { app, store, id } satisfies Parcels['unsubscribe'])) === true,
+    exposition: (_app, _format, own) => Promise.resolve(own),
+    alone: (step) => step(),
+    shutdown(force) {
+      tell('shutdown', { force } satisfies Parcels['shutdown']);
+      return true;
+    },
+    line: (appId, line) => tell('line', { appId, line } satisfies Parcels['line']),
+  };
+  state.host = await startHost(
+    { ports: { ...ports, network: createInheritedNetwork(ports.network, sockets) }, apps: start.apps, shared: start.shared, events() {} },
+    role,
+  );
+}
+
+function answersOf(state: WorkerState): Answers {
+  return {
+    granted: (input) => state.permits[(input as Parcels['permits']).app]?.granted((input as Parcels['permits']).count),
+    recalled: (input) => state.permits[(input as Parcels['permits']).app]?.recalled((input as Parcels['permits']).count),
+    metadata(input) {
+      const { app, key, value } = input as Parcels['metadata'];
+      state.host?.apps[app]?.putMetadata(key, value);
+    },
+    unsubscribe(input) {
+      const { app, store, id } = input as Parcels['unsubscribe'];
+      return state.host?.unsubscribe(app, store, id) ?? false;
+    },
+    exposition(input) {
+      const { app, format } = input as Parcels['exposition'];
+      return state.host?.expositionOf(app, format) ?? '';
+    },
+    async connect(input) {
+      const { app, port } = input as Parcels['connect'];
+      const served = state.host?.apps[app];
+      if (port === undefined) await served?.disconnect();
+      else await served?.connect(port);
+    },
+  };
+}

@@ -1,0 +1,127 @@
+import { execFileSync } from 'node:child_process';
+import { request } from 'node:http';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { component, createMachine, eventually, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
+import { startApp, type TestApp } from './test-app.ts';
+
+// Several processes behind the ports of one sidecar (`--workers`), as their clients and their app see them.
+let machine: TestMachine;
+let app: TestApp;
+let sidecar: TestSidecar | undefined;
+
+beforeAll(() => {
+  machine = createMachine();
+});
+afterEach(async () => {
+  if (sidecar !== undefined) expect(await sidecar.stop()).toBe(0);
+  sidecar = undefined;
+  await app.close();
+});
+afterAll(() => machine.remove());
+
+const subscriptions = JSON.stringify([{ pubsubname: 'pubsub', topic: 't', route: '/t' }]);
+
+async function start(workers: number, flags: readonly string[] = []): Promise<TestSidecar> {
+  app = await startApp(({ path }) => {
+    if (path === '/dapr/subscribe') return { body: subscriptions };
+    return path.startsWith('/slow') ? { body: 'slow', afterMs: 30 } : { body: 'ok' };
+  });
+  const resources = { 'p.yaml': component('pubsub', 'pubsub.proa'), 's.yaml': component('statestore', 'state.proa') };
+  sidecar = await startSidecar({ machine, appId: 'many', appPort: app.port, resources, flags: ['--workers', String(workers), ...flags] });
+  await sidecar.ready();
+  return sidecar;
+}
+
+const workersOf = ({ pid }: TestSidecar): number[] => {
+  // `ps` fails when there is none.
+  const lines = execFileSync('sh', ['-c', `ps -o pid=,args= --ppid ${pid} || true`])
+    .toString()
+    .split('\n');
+  return lines.filter((line) => line.includes(' worker')).map((line) => Number(line.trim().split(' ')[0]));
+};
+
+/** A request on a connection of its own, so that any of the processes may take it. */
+function fresh({ httpPort }: TestSidecar, path: string, { method = 'GET', body = '' } = {}): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    const sent = request({ host: '127.0.0.1', port: httpPort, path, method, agent: false, headers }, (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+const many = <T>(count: number, once: (i: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, (_, i) => once(i)));
+
+it('shares ports, state, metadata, places in the app and one page of metrics; events arrive once', async () => {
+  const runtime = await start(3, ['--app-max-concurrency', '2']);
+  await eventually(() => runtime.output().split('a worker serves').length === 3, 'the workers serve');
+  expect(workersOf(runtime)).toHaveLength(2);
+  const answers = await many(60, () => fresh(runtime, '/v1.0/invoke/many/method/slow'));
+  expect(new Set(answers.map(({ status, body }) => `${status} ${body}`))).toEqual(new Set(['200 slow']));
+  expect(app.busy.most).toBe(2);
+
+  await many(20, (i) => fresh(runtime, '/v1.0/state/statestore', { method: 'POST', body: `[{"key":"k${i}","value":${i}}]` }));
+  const values = await many(20, (i) => fresh(runtime, `/v1.0/state/statestore/k${i}`));
+  expect(values.map(({ body }) => Number(body))).toEqual(Array.from({ length: 20 }, (_, i) => i));
+
+  await fresh(runtime, '/v1.0/metadata/colour', { method: 'PUT', body: 'red' });
+  await eventually(async () => {
+    const seen = await many(12, () => fresh(runtime, '/v1.0/metadata'));
+    return seen.every(({ body }) => body.includes('"colour":"red"'));
+  }, 'every process knows the metadata');
+
+  await many(30, (i) => fresh(runtime, '/v1.0/publish/pubsub/t', { method: 'POST', body: JSON.stringify({ i }) }));
+  const events = (): number[] =>
+    app.received.filter(({ path }) => path === '/t').map(({ body }) => (JSON.parse(body) as { data: { i: number } }).data.i);
+  await eventually(() => events().length >= 30, 'the events arrive');
+  expect(events().toSorted((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i));
+
+  const metrics = await (await fetch(`http://127.0.0.1:${runtime.metricsPort}/metrics`)).text();
+  const sent = /dapr_runtime_service_invocation_req_sent_total\{[^}]*\} (\d+)/.exec(metrics);
+  expect(Number(sent?.[1])).toBe(60);
+});
+
+it('starts another worker for one that dies, and frees its places in the app', async () => {
+  const runtime = await start(2, ['--app-max-concurrency', '1']);
+  await eventually(() => runtime.output().includes('a worker serves'), 'the worker serves');
+  const [victim] = workersOf(runtime);
+  const calls = many(10, () => fresh(runtime, '/v1.0/invoke/many/method/slow').catch(() => undefined));
+  process.kill(victim as number, 'SIGKILL');
+  await calls;
+  await eventually(() => workersOf(runtime).some((pid) => pid !== victim), 'another worker runs');
+  const answers = await many(10, () => fresh(runtime, '/v1.0/invoke/many/method/slow'));
+  expect(answers.every(({ status }) => status === 200)).toBe(true);
+  expect(app.busy.most).toBe(1);
+  expect(runtime.output()).toContain('a worker has ended; another one is started');
+});
+
+it('restarts on SIGHUP and ends on a shutdown that any of the processes was asked for; none is left behind', async () => {
+  const runtime = await start(3);
+  await eventually(() => runtime.output().split('a worker serves').length === 3, 'the workers serve');
+  const before = workersOf(runtime);
+  process.kill(runtime.pid, 'SIGHUP');
+  await eventually(() => workersOf(runtime).filter((pid) => !before.includes(pid)).length === 2, 'the workers are others');
+  await runtime.ready();
+  expect((await fresh(runtime, '/v1.0/invoke/many/method/x')).body).toBe('ok');
+  const pids = workersOf(runtime);
+  const ended = new Promise((resolve) => runtime.onExit(resolve));
+  await fresh(runtime, '/v1.0/shutdown', { method: 'POST' });
+  expect(await ended).toBe(0);
+  for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow();
+});
+
+it('refuses what cannot be shared', async () => {
+  app = await startApp(() => ({}));
+  const resources = { 'm.yaml': component('memory', 'state.in-memory') };
+  await expect(startSidecar({ machine, appId: 'alone', resources, flags: ['--workers', '2'] })).rejects.toThrow(
+    '"memory" (state.in-memory): kept in the memory of one process',
+  );
+  await expect(startSidecar({ machine, appId: 'alone', flags: ['--workers', '0'] })).rejects.toThrow(
+    '--workers must be a whole number from 1 to 64',
+  );
+});
