@@ -171,7 +171,7 @@ describe('what is remembered of a call', () => {
         .decisions.map(({ role, kind }) => `${role} ${kind}`)
         .toSorted(),
     ).toEqual(['fallback answered', 'fault waited', 'mirror chose', 'split chose']);
-    expect(last().flags).toEqual(expect.arrayContaining(['queued', 'fault', 'split', 'mirror', 'fallback']));
+    expect(last().flags).toEqual(expect.arrayContaining(['fault', 'split', 'mirror', 'fallback']));
   });
 
   it('are both attempts of a hedged call', async () => {
