@@ -51,6 +51,9 @@ export interface TrailAttempt {
   waitedMs?: number;
 }
 
+/** Calls from this long on are always told about. */
+export const slowMs = 1_000;
+
 const attemptsMax = 32;
 const decisionsMax = 64;
 

@@ -7,7 +7,7 @@ import { valueOf } from '../kernel/context.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Clock } from '../kernel/ports.ts';
 import { isRecorded, isSampled, traceKey } from '../kernel/trace-context.ts';
-import { trailOf, type Decision, type Trail, type TrailAttempt } from '../kernel/trail.ts';
+import { slowMs, trailOf, type Decision, type Trail, type TrailAttempt } from '../kernel/trail.ts';
 import { clipped, pathShape } from './harmless.ts';
 
 export interface CallRecorderOptions {
@@ -19,9 +19,6 @@ export interface CallRecorderOptions {
   /** Number of the policies' version from which the stack is compiled. */
   readonly epoch: number;
 }
-
-/** Calls from this long on are always recorded. */
-export const slowMs = 1_000;
 
 /** Records the calls of one stack: those that are sampled, those that have something to tell, and those that failed or took long. Others cost two comparisons. */
 export function createCallRecorder(options: CallRecorderOptions): CallRecorder {

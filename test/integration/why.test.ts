@@ -74,6 +74,7 @@ beforeAll(async () => {
   mkdirSync(env['PROA_STATE_DIR'] as string);
   app = await startApp(({ path }) => {
     if (path === '/slow') return 'hang';
+    if (path === '/lazy') return { afterMs: 1_050 };
     if (path === '/flaky') return { status: bad };
     return path === '/fine' || path === '/private' ? { status: 200 } : undefined;
   });
@@ -140,6 +141,18 @@ describe('proa why', () => {
     expect(code).toBe(0);
     expect(out).toContain(flag);
     expect(out).toMatch(line);
+  });
+
+  it('remembers a slow call on both sides', async () => {
+    const { traceId, status } = await invoke('lazy');
+    expect(status).toBe(200);
+    await eventually(async () => {
+      const { out } = await proa('why', traceId);
+      return (
+        /web calls shop {2}GET \/lazy {2}200\n +flags +slow/.test(out) &&
+        /shop is called by web[^]*flags +slow[^]*app +the app took 1/.test(out)
+      );
+    }, 'both halves are known');
   });
 
   it('says that an app is unknown', async () => {
