@@ -4,6 +4,7 @@ import { emptyBody } from '../../kernel/body.ts';
 import { createCall } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { Query } from '../http/query.ts';
+import { createRouter } from '../http/router.ts';
 import type { Route } from '../http/route.ts';
 import { adminRoutes } from './routes.ts';
 
@@ -25,7 +26,7 @@ async function ask(name: string, { traceId = '', query = '', host = '127.0.0.1:3
   const header = (wanted: string) => (wanted === 'host' ? host : undefined);
   const request = {
     method: 'GET',
-    params: { 'trace-id': traceId },
+    params: { trace: traceId },
     query: new Query(query),
     header,
     body: emptyBody,
@@ -45,6 +46,18 @@ const codeOf = (asked: Promise<unknown>): Promise<string> =>
 const id = '4bf92f3577b34da6a3ce929d0e0e4736';
 
 describe('the admin API', () => {
+  it('has a path for each question', () => {
+    const router = createRouter(adminRoutes(source, false));
+    const named = (path: string) => {
+      const found = router.match('GET', path);
+      return typeof found === 'object' ? [found.route.name, found.params] : undefined;
+    };
+    expect(named(`/proa/v1/why/${id}`)).toEqual(['Why', { trace: id }]);
+    expect(named('/proa/v1/explain')).toEqual(['Explain', {}]);
+    expect(named('/proa/v1/config')).toEqual(['Config', {}]);
+    expect(router.match('POST', '/proa/v1/config')).toBeUndefined();
+  });
+
   it('finds a call by its trace id, or by a whole traceparent', async () => {
     expect(await ask('Why', { traceId: id })).toEqual({ traceId: id, calls: [{ traceId: id }] });
     expect(await ask('Why', { traceId: `00-${id.toUpperCase()}-00f067aa0ba902b7-01` })).toMatchObject({ traceId: id });
