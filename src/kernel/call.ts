@@ -48,27 +48,18 @@ export class CallEnd {
   #outcome: Outcome | undefined;
   #first: ((outcome: Outcome) => void) | undefined;
   #rest: ((outcome: Outcome) => void)[] | undefined;
-  readonly #of: CallEnd | undefined;
-  #trail: Trail | undefined;
+  /** The end of the call to which an attempt belongs that has an end of its own; they share a trail. */
+  readonly of: CallEnd | undefined;
+  /** What happened on the way, when there is anything to tell (`trailOf`). */
+  trail: Trail | undefined;
   /** Where the current attempt went: one field, so that a call that succeeds pays for no more. */
   place: Place | undefined = undefined;
   /** The current attempt, once there is a trail. */
   attempt: TrailAttempt | undefined = undefined;
 
-  /** `of`: the end of the call to which an attempt belongs that has an end of its own; they share a trail. */
   constructor(of?: CallEnd) {
-    this.#of = of;
-  }
-
-  /** What happened on the way, if there is anything to tell (`trailOf`). */
-  get trail(): Trail | undefined {
-    return this.#of === undefined ? this.#trail : this.#of.trail;
-  }
-
-  /** From now on the call has this trail. */
-  keep(trail: Trail): void {
-    if (this.#of === undefined) this.#trail = trail;
-    else this.#of.keep(trail);
+    this.of = of;
+    this.trail = of?.trail;
   }
 
   get outcome(): Outcome | undefined {

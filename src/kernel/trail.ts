@@ -51,6 +51,9 @@ export interface TrailAttempt {
   waitedMs?: number;
 }
 
+/** Calls from this long on are always told about. */
+export const slowMs = 1_000;
+
 const attemptsMax = 32;
 const decisionsMax = 64;
 
@@ -68,8 +71,10 @@ export class Trail {
 export function trailOf(call: Call<unknown>): Trail {
   const { end } = call;
   if (end.trail !== undefined) return end.trail;
-  const trail = new Trail();
-  end.keep(trail);
+  let outermost = end;
+  while (outermost.of !== undefined) outermost = outermost.of;
+  const trail = (outermost.trail ??= new Trail());
+  end.trail = trail;
   // The attempt that is under way when the first thing happens is part of the story.
   if (end.place !== undefined) attemptOf(call);
   return trail;

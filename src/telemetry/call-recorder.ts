@@ -6,8 +6,8 @@ import type { Call, Outcome } from '../kernel/call.ts';
 import { valueOf } from '../kernel/context.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Clock } from '../kernel/ports.ts';
-import { isSampled, traceKey } from '../kernel/trace-context.ts';
-import { trailOf, type Decision, type Trail, type TrailAttempt } from '../kernel/trail.ts';
+import { isRecorded, isSampled, traceKey } from '../kernel/trace-context.ts';
+import { slowMs, trailOf, type Decision, type Trail, type TrailAttempt } from '../kernel/trail.ts';
 import { clipped, pathShape } from './harmless.ts';
 
 export interface CallRecorderOptions {
@@ -20,14 +20,11 @@ export interface CallRecorderOptions {
   readonly epoch: number;
 }
 
-/** Calls from this long on are always recorded. */
-export const slowMs = 1_000;
-
 /** Records the calls of one stack: those that are sampled, those that have something to tell, and those that failed or took long. Others cost two comparisons. */
 export function createCallRecorder(options: CallRecorderOptions): CallRecorder {
   return {
     begin(call) {
-      if (isSampled(valueOf(call.context, traceKey).traceparent)) trailOf(call);
+      if (isRecorded(valueOf(call.context, traceKey))) trailOf(call);
     },
     end(call, outcome, tookMs = 0) {
       const { trail } = call.end;
@@ -130,8 +127,9 @@ function flagsOf({ traceparent, tookMs, ok, attempts, decisions }: Flagged): str
   if (attempts.length > 1) flags.add(decisions.some(({ role }) => role === 'hedge') ? 'hedged' : 'retried');
   for (const { kind, role } of decisions) {
     if (kind === 'refused') flags.add(`refused:${role}`);
+    else if (role === 'fault') flags.add(role);
     else if (kind === 'waited') flags.add('queued');
-    else if (kind === 'answered' || role === 'fault' || role === 'split' || role === 'mirror') flags.add(role);
+    else if (kind === 'answered' || role === 'split' || role === 'mirror') flags.add(role);
     else if (kind === 'changed') flags.add(role === 'balance' ? 'ejected' : 'breaker-opened');
   }
   return [...flags];

@@ -47,11 +47,6 @@ export function breakerPair({ clock, breakerOf, target, badFrom, timed = false, 
   };
 }
 
-/** A good end that came too late is a slow one. */
-export function paced(verdict: Verdict, tookMs: number, { slowMs }: Breaker): Verdict {
-  return verdict === 'good' && tookMs > slowMs ? 'slow' : verdict;
-}
-
 /** Puts the states of a breaker around an attempt into its trail, and tells when they differ. */
 export function tellBreaker(
   call: Call<unknown>,
@@ -61,6 +56,11 @@ export function tellBreaker(
   attempt.breakerBefore = before;
   attempt.breakerAfter = after;
   if (before !== after) tell(call, 'changed', `the circuit breaker of ${target} was ${before} and is ${after} now`);
+}
+
+/** A good end that came too late is a slow one. */
+export function paced(verdict: Verdict, tookMs: number, { slowMs }: Breaker): Verdict {
+  return verdict === 'good' && tookMs > slowMs ? 'slow' : verdict;
 }
 
 /** What an outcome says about the target: an abandoned call says nothing. */

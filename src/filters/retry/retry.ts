@@ -102,7 +102,11 @@ class Attempts<In, Out> {
       tell(attempt, 'gave-up', `${failed}; not repeated: ${wait}`);
       return -1;
     }
-    tell(attempt, 'repeated', `${failed}; repetition ${repetition} of ${retriesMax} follows in ${formatDuration(Math.round(wait))}`);
+    tell(
+      attempt,
+      'repeated',
+      `${failed}; repetition ${repetition} of ${retriesMax} follows ${wait < 1 ? 'at once' : `in ${formatDuration(Math.round(wait))}`}`,
+    );
     return wait;
   }
 

@@ -37,9 +37,9 @@ function row<In>(source: AdminSource, guarded: boolean, { path, name, decode, an
 export function adminRoutes(source: AdminSource, guarded: boolean): readonly Route[] {
   return [
     row<string>(source, guarded, {
-      path: '/proa/v1/why/{trace-id}',
+      path: '/proa/v1/why/{trace}',
       name: 'Why',
-      decode: ({ params }) => traceIdOf(params['trace-id'] ?? ''),
+      decode: ({ params }) => traceIdOf(params['trace'] ?? ''),
       answer: ({ why }, traceId) => ({ traceId, calls: why(traceId) }),
     }),
     row<ExplainQuestion>(source, guarded, {

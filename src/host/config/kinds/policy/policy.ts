@@ -95,7 +95,8 @@ export function readPolicy(node: YamlNode, reading: Reading): PolicyResource | u
   if (!fits(node, { ...spec, settings }, reading)) return undefined;
   const origins: Record<string, string> = {};
   for (const [path, origin] of reading.origins) if (path.startsWith('spec.')) origins[path.slice('spec.'.length)] = origin;
-  for (const name of Object.keys(settings)) origins[name] = originOf(valueAt(node, 'spec', name)?.span ?? node.span);
+  const keys = valueAt(node, 'spec');
+  if (keys?.kind === 'map') for (const { key, keySpan } of keys.entries) if (Object.hasOwn(settings, key)) origins[key] = originOf(keySpan);
   const rule: PolicyRule = {
     resource: `Policy "${head.name}"`,
     target: spec.target,
