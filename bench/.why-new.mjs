@@ -45,8 +45,7 @@ var CancelScope = class {
     return this.#controller.signal;
   }
 };
-function noop() {
-}
+function noop() {}
 
 // src/kernel/context.ts
 var emptyContext = { key: void 0, value: void 0, parent: void 0 };
@@ -114,17 +113,17 @@ var CallEnd = class {
     return true;
   }
 };
-var nobody = { appId: "", namespace: "" };
+var nobody = { appId: '', namespace: '' };
 function createCall(operation2, input, options = {}) {
   return {
     operation: operation2,
     input,
     context: options.context ?? emptyContext,
     deadlineMs: options.deadlineMs ?? Infinity,
-    priority: options.priority ?? "default",
+    priority: options.priority ?? 'default',
     caller: options.caller ?? nobody,
     cancel: options.cancel ?? new CancelScope(),
-    end: new CallEnd()
+    end: new CallEnd(),
   };
 }
 function withInput(call, input) {
@@ -134,383 +133,383 @@ function withInput(call, input) {
 function derive(call, changes) {
   return {
     operation: changes.operation ?? call.operation,
-    input: "input" in changes ? changes.input : call.input,
+    input: 'input' in changes ? changes.input : call.input,
     context: changes.context ?? call.context,
     deadlineMs: changes.deadlineMs ?? call.deadlineMs,
     priority: changes.priority ?? call.priority,
     caller: changes.caller ?? call.caller,
     cancel: changes.cancel ?? call.cancel,
-    end: changes.end ?? call.end
+    end: changes.end ?? call.end,
   };
 }
 
 // src/kernel/catalogue.ts
 function spec(errorCode, http, grpc, more) {
-  return { errorCode, http, grpc, retry: "never", ...more };
+  return { errorCode, http, grpc, retry: 'never', ...more };
 }
 var catalogue = {
   // common
-  "bad-request": spec("ERR_BAD_REQUEST", 400, "INVALID_ARGUMENT", { category: "common", title: "The request is not valid" }),
-  "malformed-request": spec("ERR_MALFORMED_REQUEST", 400, "INVALID_ARGUMENT", { category: "common", title: "The body cannot be decoded" }),
-  "malformed-request-data": spec("ERR_MALFORMED_REQUEST_DATA", 500, "INTERNAL", {
-    category: "common",
-    title: "The data cannot be encoded"
+  'bad-request': spec('ERR_BAD_REQUEST', 400, 'INVALID_ARGUMENT', { category: 'common', title: 'The request is not valid' }),
+  'malformed-request': spec('ERR_MALFORMED_REQUEST', 400, 'INVALID_ARGUMENT', { category: 'common', title: 'The body cannot be decoded' }),
+  'malformed-request-data': spec('ERR_MALFORMED_REQUEST_DATA', 500, 'INTERNAL', {
+    category: 'common',
+    title: 'The data cannot be encoded',
   }),
-  "malformed-response": spec("ERR_MALFORMED_RESPONSE", 500, "INTERNAL", { category: "common", title: "The answer cannot be encoded" }),
-  "body-read": spec("ERR_BODY_READ", 400, "INVALID_ARGUMENT", { category: "common", title: "The body cannot be read or is too large" }),
-  unimplemented: spec("ERR_API_UNIMPLEMENTED", 501, "UNIMPLEMENTED", { category: "common", title: "This API is not implemented" }),
-  "app-channel-nil": spec("ERR_APP_CHANNEL_NIL", 500, "INTERNAL", {
-    category: "common",
-    title: "No application is connected",
-    hint: "start with --app-port, or let the runtime start the application"
+  'malformed-response': spec('ERR_MALFORMED_RESPONSE', 500, 'INTERNAL', { category: 'common', title: 'The answer cannot be encoded' }),
+  'body-read': spec('ERR_BODY_READ', 400, 'INVALID_ARGUMENT', { category: 'common', title: 'The body cannot be read or is too large' }),
+  unimplemented: spec('ERR_API_UNIMPLEMENTED', 501, 'UNIMPLEMENTED', { category: 'common', title: 'This API is not implemented' }),
+  'app-channel-nil': spec('ERR_APP_CHANNEL_NIL', 500, 'INTERNAL', {
+    category: 'common',
+    title: 'No application is connected',
+    hint: 'start with --app-port, or let the runtime start the application',
   }),
-  internal: spec("ERR_INTERNAL", 500, "INTERNAL", { category: "common", title: "Internal error" }),
-  cancelled: spec("ERR_CANCELLED", 408, "CANCELLED", { category: "common", title: "The caller gave up", retry: "unknown" }),
-  "deadline-exceeded": spec("ERR_DEADLINE_EXCEEDED", 504, "DEADLINE_EXCEEDED", {
-    category: "common",
-    title: "The deadline passed",
-    retry: "unknown"
+  internal: spec('ERR_INTERNAL', 500, 'INTERNAL', { category: 'common', title: 'Internal error' }),
+  cancelled: spec('ERR_CANCELLED', 408, 'CANCELLED', { category: 'common', title: 'The caller gave up', retry: 'unknown' }),
+  'deadline-exceeded': spec('ERR_DEADLINE_EXCEEDED', 504, 'DEADLINE_EXCEEDED', {
+    category: 'common',
+    title: 'The deadline passed',
+    retry: 'unknown',
   }),
-  overloaded: spec("ERR_OVERLOADED", 429, "RESOURCE_EXHAUSTED", { category: "common", title: "A limit is reached", retry: "safe" }),
+  overloaded: spec('ERR_OVERLOADED', 429, 'RESOURCE_EXHAUSTED', { category: 'common', title: 'A limit is reached', retry: 'safe' }),
   // RESOURCE_EXHAUSTED and not UNAVAILABLE: retries must not come back to a runtime that sheds load.
-  shed: spec("ERR_SHED", 503, "RESOURCE_EXHAUSTED", {
-    category: "common",
-    title: "The runtime sheds load",
-    retry: "safe",
-    hint: "more calls arrive than the app can answer in time; come again later, or raise the priority of what matters"
+  shed: spec('ERR_SHED', 503, 'RESOURCE_EXHAUSTED', {
+    category: 'common',
+    title: 'The runtime sheds load',
+    retry: 'safe',
+    hint: 'more calls arrive than the app can answer in time; come again later, or raise the priority of what matters',
   }),
-  unavailable: spec("ERR_UNAVAILABLE", 503, "UNAVAILABLE", { category: "common", title: "The target cannot be reached", retry: "safe" }),
-  "circuit-open": spec("ERR_CIRCUIT_OPEN", 503, "UNAVAILABLE", {
-    category: "common",
-    title: "A circuit breaker refuses calls to the target for now",
-    retry: "safe",
-    hint: "the target failed too often; the breaker lets calls through again by itself"
+  unavailable: spec('ERR_UNAVAILABLE', 503, 'UNAVAILABLE', { category: 'common', title: 'The target cannot be reached', retry: 'safe' }),
+  'circuit-open': spec('ERR_CIRCUIT_OPEN', 503, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'A circuit breaker refuses calls to the target for now',
+    retry: 'safe',
+    hint: 'the target failed too often; the breaker lets calls through again by itself',
   }),
-  "http.broken": spec("ERR_HTTP_BROKEN", 502, "UNAVAILABLE", {
-    category: "common",
-    title: "The connection broke before the answer was complete",
-    retry: "unknown"
+  'http.broken': spec('ERR_HTTP_BROKEN', 502, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'The connection broke before the answer was complete',
+    retry: 'unknown',
   }),
-  "http.protocol": spec("ERR_HTTP_PROTOCOL", 502, "INTERNAL", {
-    category: "common",
-    title: "The peer does not keep to HTTP/1.1",
-    retry: "unknown"
+  'http.protocol': spec('ERR_HTTP_PROTOCOL', 502, 'INTERNAL', {
+    category: 'common',
+    title: 'The peer does not keep to HTTP/1.1',
+    retry: 'unknown',
   }),
-  unauthenticated: spec("ERR_UNAUTHENTICATED", 401, "UNAUTHENTICATED", { category: "common", title: "The token is missing or wrong" }),
+  unauthenticated: spec('ERR_UNAUTHENTICATED', 401, 'UNAUTHENTICATED', { category: 'common', title: 'The token is missing or wrong' }),
   // what a remote side answers without a code of this catalogue: one per gRPC status
-  "not-found": spec("ERR_NOT_FOUND", 404, "NOT_FOUND", { category: "common", title: "It does not exist" }),
-  "already-exists": spec("ERR_ALREADY_EXISTS", 409, "ALREADY_EXISTS", { category: "common", title: "It exists already" }),
-  "permission-denied": spec("ERR_FORBIDDEN", 403, "PERMISSION_DENIED", { category: "common", title: "The caller may not do this" }),
-  "failed-precondition": spec("ERR_FAILED_PRECONDITION", 400, "FAILED_PRECONDITION", {
-    category: "common",
-    title: "The state of the target does not allow this"
+  'not-found': spec('ERR_NOT_FOUND', 404, 'NOT_FOUND', { category: 'common', title: 'It does not exist' }),
+  'already-exists': spec('ERR_ALREADY_EXISTS', 409, 'ALREADY_EXISTS', { category: 'common', title: 'It exists already' }),
+  'permission-denied': spec('ERR_FORBIDDEN', 403, 'PERMISSION_DENIED', { category: 'common', title: 'The caller may not do this' }),
+  'failed-precondition': spec('ERR_FAILED_PRECONDITION', 400, 'FAILED_PRECONDITION', {
+    category: 'common',
+    title: 'The state of the target does not allow this',
   }),
-  aborted: spec("ERR_ABORTED", 409, "ABORTED", { category: "common", title: "A concurrent change got in the way" }),
-  "out-of-range": spec("ERR_OUT_OF_RANGE", 400, "OUT_OF_RANGE", { category: "common", title: "The value is out of range" }),
-  unknown: spec("ERR_UNKNOWN", 500, "UNKNOWN", { category: "common", title: "The remote side failed", retry: "unknown" }),
-  "data-loss": spec("ERR_DATA_LOSS", 500, "DATA_LOSS", { category: "common", title: "Stored data is damaged or lost" }),
+  aborted: spec('ERR_ABORTED', 409, 'ABORTED', { category: 'common', title: 'A concurrent change got in the way' }),
+  'out-of-range': spec('ERR_OUT_OF_RANGE', 400, 'OUT_OF_RANGE', { category: 'common', title: 'The value is out of range' }),
+  unknown: spec('ERR_UNKNOWN', 500, 'UNKNOWN', { category: 'common', title: 'The remote side failed', retry: 'unknown' }),
+  'data-loss': spec('ERR_DATA_LOSS', 500, 'DATA_LOSS', { category: 'common', title: 'Stored data is damaged or lost' }),
   // configuration of the runtime itself
-  "config.invalid": spec("ERR_CONFIG_INVALID", 500, "FAILED_PRECONDITION", { category: "common", title: "The configuration is not valid" }),
-  "config.port-taken": spec("ERR_PORT_TAKEN", 500, "FAILED_PRECONDITION", {
-    category: "common",
-    title: "The port is in use",
-    hint: "choose another port, or stop the process that holds it"
+  'config.invalid': spec('ERR_CONFIG_INVALID', 500, 'FAILED_PRECONDITION', { category: 'common', title: 'The configuration is not valid' }),
+  'config.port-taken': spec('ERR_PORT_TAKEN', 500, 'FAILED_PRECONDITION', {
+    category: 'common',
+    title: 'The port is in use',
+    hint: 'choose another port, or stop the process that holds it',
   }),
-  "component.init-failed": spec("ERR_COMPONENT_INIT", 500, "FAILED_PRECONDITION", {
-    category: "common",
-    title: "A component cannot be started"
+  'component.init-failed': spec('ERR_COMPONENT_INIT', 500, 'FAILED_PRECONDITION', {
+    category: 'common',
+    title: 'A component cannot be started',
   }),
-  "peer.broken": spec("ERR_PEER_BROKEN", 502, "UNAVAILABLE", {
-    category: "common",
-    title: "The connection to another runtime broke before the answer was complete",
-    retry: "unknown"
+  'peer.broken': spec('ERR_PEER_BROKEN', 502, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'The connection to another runtime broke before the answer was complete',
+    retry: 'unknown',
   }),
-  "peer.protocol": spec("ERR_PEER_PROTOCOL", 502, "INTERNAL", {
-    category: "common",
-    title: "Another runtime broke the protocol between runtimes",
-    retry: "unknown"
+  'peer.protocol': spec('ERR_PEER_PROTOCOL', 502, 'INTERNAL', {
+    category: 'common',
+    title: 'Another runtime broke the protocol between runtimes',
+    retry: 'unknown',
   }),
-  "peer.identity": spec("ERR_PEER_IDENTITY", 502, "UNAUTHENTICATED", {
-    category: "common",
-    title: "A runtime does not accept the certificate of another one",
-    hint: "both need certificates of one authority and trust domain that are valid now; compare the clocks of the two machines"
+  'peer.identity': spec('ERR_PEER_IDENTITY', 502, 'UNAUTHENTICATED', {
+    category: 'common',
+    title: 'A runtime does not accept the certificate of another one',
+    hint: 'both need certificates of one authority and trust domain that are valid now; compare the clocks of the two machines',
   }),
-  "identity.unavailable": spec("ERR_IDENTITY_UNAVAILABLE", 503, "UNAVAILABLE", {
-    category: "common",
-    title: "An app has no certificate for calls between machines",
-    retry: "safe"
+  'identity.unavailable': spec('ERR_IDENTITY_UNAVAILABLE', 503, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'An app has no certificate for calls between machines',
+    retry: 'safe',
   }),
-  "driver.missing-package": spec("ERR_DRIVER_PACKAGE", 500, "FAILED_PRECONDITION", {
-    category: "common",
-    title: "A package that this component needs is not installed"
+  'driver.missing-package': spec('ERR_DRIVER_PACKAGE', 500, 'FAILED_PRECONDITION', {
+    category: 'common',
+    title: 'A package that this component needs is not installed',
   }),
   // engine
-  "engine.unavailable": spec("ERR_ENGINE_UNAVAILABLE", 503, "UNAVAILABLE", {
-    category: "common",
-    title: "The embedded engine does not answer",
-    retry: "safe"
+  'engine.unavailable': spec('ERR_ENGINE_UNAVAILABLE', 503, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'The embedded engine does not answer',
+    retry: 'safe',
   }),
-  "engine.limit": spec("ERR_ENGINE_LIMIT", 400, "INVALID_ARGUMENT", { category: "common", title: "A limit of the engine is exceeded" }),
-  "engine.read-only": spec("ERR_ENGINE_READ_ONLY", 503, "UNAVAILABLE", {
-    category: "common",
-    title: "The engine accepts no writes",
-    hint: "free disk space or repair the disk"
+  'engine.limit': spec('ERR_ENGINE_LIMIT', 400, 'INVALID_ARGUMENT', { category: 'common', title: 'A limit of the engine is exceeded' }),
+  'engine.read-only': spec('ERR_ENGINE_READ_ONLY', 503, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'The engine accepts no writes',
+    hint: 'free disk space or repair the disk',
   }),
-  "engine.corrupt": spec("ERR_ENGINE_CORRUPT", 500, "DATA_LOSS", { category: "common", title: "Stored data is damaged" }),
-  "engine.format": spec("ERR_ENGINE_FORMAT", 500, "FAILED_PRECONDITION", {
-    category: "common",
-    title: "The data was written by a newer version"
+  'engine.corrupt': spec('ERR_ENGINE_CORRUPT', 500, 'DATA_LOSS', { category: 'common', title: 'Stored data is damaged' }),
+  'engine.format': spec('ERR_ENGINE_FORMAT', 500, 'FAILED_PRECONDITION', {
+    category: 'common',
+    title: 'The data was written by a newer version',
   }),
-  "engine.outcome-unknown": spec("ERR_ENGINE_OUTCOME_UNKNOWN", 503, "UNAVAILABLE", {
-    category: "common",
-    title: "The write may or may not have happened",
-    retry: "unknown"
+  'engine.outcome-unknown': spec('ERR_ENGINE_OUTCOME_UNKNOWN', 503, 'UNAVAILABLE', {
+    category: 'common',
+    title: 'The write may or may not have happened',
+    retry: 'unknown',
   }),
-  "engine.denied": spec("ERR_ENGINE_DENIED", 403, "PERMISSION_DENIED", {
-    category: "common",
-    title: "The engine refuses what lies outside of the client's scope"
+  'engine.denied': spec('ERR_ENGINE_DENIED', 403, 'PERMISSION_DENIED', {
+    category: 'common',
+    title: "The engine refuses what lies outside of the client's scope",
   }),
   // invocation
-  "invoke.failed": spec("ERR_DIRECT_INVOKE", 500, "INTERNAL", {
-    category: "service-invocation",
-    title: "The call to the app failed",
-    retry: "unknown"
+  'invoke.failed': spec('ERR_DIRECT_INVOKE', 500, 'INTERNAL', {
+    category: 'service-invocation',
+    title: 'The call to the app failed',
+    retry: 'unknown',
   }),
-  "invoke.unreachable": spec("ERR_DIRECT_INVOKE", 500, "UNAVAILABLE", {
-    category: "service-invocation",
-    title: "The app cannot be reached",
-    retry: "safe"
+  'invoke.unreachable': spec('ERR_DIRECT_INVOKE', 500, 'UNAVAILABLE', {
+    category: 'service-invocation',
+    title: 'The app cannot be reached',
+    retry: 'safe',
   }),
-  "invoke.no-app-id": spec("ERR_DIRECT_INVOKE", 404, "NOT_FOUND", { category: "service-invocation", title: "The request names no app" }),
-  "invoke.bad-method": spec("ERR_DIRECT_INVOKE", 500, "INVALID_ARGUMENT", {
-    category: "service-invocation",
-    title: "The method name is not allowed"
+  'invoke.no-app-id': spec('ERR_DIRECT_INVOKE', 404, 'NOT_FOUND', { category: 'service-invocation', title: 'The request names no app' }),
+  'invoke.bad-method': spec('ERR_DIRECT_INVOKE', 500, 'INVALID_ARGUMENT', {
+    category: 'service-invocation',
+    title: 'The method name is not allowed',
   }),
-  "invoke.denied": spec("ERR_DIRECT_INVOKE", 403, "PERMISSION_DENIED", {
-    category: "service-invocation",
-    title: "Access control denies the call"
+  'invoke.denied': spec('ERR_DIRECT_INVOKE', 403, 'PERMISSION_DENIED', {
+    category: 'service-invocation',
+    title: 'Access control denies the call',
   }),
-  "invoke.not-ready": spec("ERR_DIRECT_INVOKE", 500, "INTERNAL", {
-    category: "service-invocation",
-    title: "The runtime is not ready for calls",
-    retry: "safe"
+  'invoke.not-ready': spec('ERR_DIRECT_INVOKE', 500, 'INTERNAL', {
+    category: 'service-invocation',
+    title: 'The runtime is not ready for calls',
+    retry: 'safe',
   }),
   // health
-  "health.not-ready": spec("ERR_HEALTH_NOT_READY", 500, "INTERNAL", {
-    category: "health",
-    title: "The runtime is not ready",
-    retry: "safe"
+  'health.not-ready': spec('ERR_HEALTH_NOT_READY', 500, 'INTERNAL', {
+    category: 'health',
+    title: 'The runtime is not ready',
+    retry: 'safe',
   }),
-  "health.app-id": spec("ERR_HEALTH_APPID_NOT_MATCH", 500, "INTERNAL", { category: "health", title: "Another app answers here" }),
-  "health.outbound-not-ready": spec("ERR_OUTBOUND_HEALTH_NOT_READY", 500, "INTERNAL", {
-    category: "health",
-    title: "Outgoing APIs are not ready",
-    retry: "safe"
+  'health.app-id': spec('ERR_HEALTH_APPID_NOT_MATCH', 500, 'INTERNAL', { category: 'health', title: 'Another app answers here' }),
+  'health.outbound-not-ready': spec('ERR_OUTBOUND_HEALTH_NOT_READY', 500, 'INTERNAL', {
+    category: 'health',
+    title: 'Outgoing APIs are not ready',
+    retry: 'safe',
   }),
   // state
-  "state.not-configured": spec("ERR_STATE_STORE_NOT_CONFIGURED", 500, "FAILED_PRECONDITION", {
-    category: "state",
-    reason: "DAPR_STATE_NOT_CONFIGURED",
-    title: "There is no state store"
+  'state.not-configured': spec('ERR_STATE_STORE_NOT_CONFIGURED', 500, 'FAILED_PRECONDITION', {
+    category: 'state',
+    reason: 'DAPR_STATE_NOT_CONFIGURED',
+    title: 'There is no state store',
   }),
-  "state.not-found": spec("ERR_STATE_STORE_NOT_FOUND", 400, "INVALID_ARGUMENT", {
-    category: "state",
-    reason: "DAPR_STATE_NOT_FOUND",
-    title: "There is no state store of this name"
+  'state.not-found': spec('ERR_STATE_STORE_NOT_FOUND', 400, 'INVALID_ARGUMENT', {
+    category: 'state',
+    reason: 'DAPR_STATE_NOT_FOUND',
+    title: 'There is no state store of this name',
   }),
-  "state.illegal-key": spec("ERR_MALFORMED_REQUEST", 400, "INVALID_ARGUMENT", {
-    category: "state",
-    reason: "DAPR_STATE_ILLEGAL_KEY",
-    title: "The key is not allowed"
+  'state.illegal-key': spec('ERR_MALFORMED_REQUEST', 400, 'INVALID_ARGUMENT', {
+    category: 'state',
+    reason: 'DAPR_STATE_ILLEGAL_KEY',
+    title: 'The key is not allowed',
   }),
-  "state.get": spec("ERR_STATE_GET", 500, "INTERNAL", { category: "state", title: "State cannot be read", retry: "safe" }),
-  "state.bulk-get": spec("ERR_STATE_BULK_GET", 500, "INTERNAL", { category: "state", title: "State cannot be read", retry: "safe" }),
-  "state.save": spec("ERR_STATE_SAVE", 500, "INTERNAL", { category: "state", title: "State cannot be saved", retry: "unknown" }),
-  "state.save-etag-mismatch": spec("ERR_STATE_SAVE", 409, "ABORTED", { category: "state", title: "The etag does not match" }),
-  "state.save-etag-invalid": spec("ERR_STATE_SAVE", 400, "INVALID_ARGUMENT", { category: "state", title: "The etag is not valid" }),
-  "state.delete": spec("ERR_STATE_DELETE", 500, "INTERNAL", { category: "state", title: "State cannot be deleted", retry: "unknown" }),
-  "state.delete-etag-mismatch": spec("ERR_STATE_DELETE", 409, "ABORTED", { category: "state", title: "The etag does not match" }),
-  "state.delete-etag-invalid": spec("ERR_STATE_DELETE", 400, "INVALID_ARGUMENT", { category: "state", title: "The etag is not valid" }),
-  "state.bulk-delete": spec("ERR_STATE_BULK_DELETE", 500, "INTERNAL", {
-    category: "state",
-    title: "State cannot be deleted",
-    retry: "unknown"
+  'state.get': spec('ERR_STATE_GET', 500, 'INTERNAL', { category: 'state', title: 'State cannot be read', retry: 'safe' }),
+  'state.bulk-get': spec('ERR_STATE_BULK_GET', 500, 'INTERNAL', { category: 'state', title: 'State cannot be read', retry: 'safe' }),
+  'state.save': spec('ERR_STATE_SAVE', 500, 'INTERNAL', { category: 'state', title: 'State cannot be saved', retry: 'unknown' }),
+  'state.save-etag-mismatch': spec('ERR_STATE_SAVE', 409, 'ABORTED', { category: 'state', title: 'The etag does not match' }),
+  'state.save-etag-invalid': spec('ERR_STATE_SAVE', 400, 'INVALID_ARGUMENT', { category: 'state', title: 'The etag is not valid' }),
+  'state.delete': spec('ERR_STATE_DELETE', 500, 'INTERNAL', { category: 'state', title: 'State cannot be deleted', retry: 'unknown' }),
+  'state.delete-etag-mismatch': spec('ERR_STATE_DELETE', 409, 'ABORTED', { category: 'state', title: 'The etag does not match' }),
+  'state.delete-etag-invalid': spec('ERR_STATE_DELETE', 400, 'INVALID_ARGUMENT', { category: 'state', title: 'The etag is not valid' }),
+  'state.bulk-delete': spec('ERR_STATE_BULK_DELETE', 500, 'INTERNAL', {
+    category: 'state',
+    title: 'State cannot be deleted',
+    retry: 'unknown',
   }),
-  "state.bulk-delete-etag-mismatch": spec("ERR_STATE_BULK_DELETE", 409, "ABORTED", { category: "state", title: "The etag does not match" }),
-  "state.bulk-delete-etag-invalid": spec("ERR_STATE_BULK_DELETE", 400, "INVALID_ARGUMENT", {
-    category: "state",
-    title: "The etag is not valid"
+  'state.bulk-delete-etag-mismatch': spec('ERR_STATE_BULK_DELETE', 409, 'ABORTED', { category: 'state', title: 'The etag does not match' }),
+  'state.bulk-delete-etag-invalid': spec('ERR_STATE_BULK_DELETE', 400, 'INVALID_ARGUMENT', {
+    category: 'state',
+    title: 'The etag is not valid',
   }),
-  "state.transaction": spec("ERR_STATE_TRANSACTION", 500, "INTERNAL", {
-    category: "state",
-    title: "The transaction failed",
-    retry: "unknown"
+  'state.transaction': spec('ERR_STATE_TRANSACTION', 500, 'INTERNAL', {
+    category: 'state',
+    title: 'The transaction failed',
+    retry: 'unknown',
   }),
-  "state.transaction-etag-mismatch": spec("ERR_STATE_TRANSACTION", 500, "INTERNAL", {
-    category: "state",
-    title: "The etag does not match"
+  'state.transaction-etag-mismatch': spec('ERR_STATE_TRANSACTION', 500, 'INTERNAL', {
+    category: 'state',
+    title: 'The etag does not match',
   }),
-  "state.operation-not-supported": spec("ERR_NOT_SUPPORTED_STATE_OPERATION", 400, "UNIMPLEMENTED", {
-    category: "state",
-    title: "The operation is neither upsert nor delete"
+  'state.operation-not-supported': spec('ERR_NOT_SUPPORTED_STATE_OPERATION', 400, 'UNIMPLEMENTED', {
+    category: 'state',
+    title: 'The operation is neither upsert nor delete',
   }),
-  "state.transactions-not-supported": spec("ERR_STATE_STORE_NOT_SUPPORTED", 500, "UNIMPLEMENTED", {
-    category: "state",
-    reason: "DAPR_STATE_TRANSACTIONS_NOT_SUPPORTED",
-    title: "The store has no transactions"
+  'state.transactions-not-supported': spec('ERR_STATE_STORE_NOT_SUPPORTED', 500, 'UNIMPLEMENTED', {
+    category: 'state',
+    reason: 'DAPR_STATE_TRANSACTIONS_NOT_SUPPORTED',
+    title: 'The store has no transactions',
   }),
-  "state.query-not-supported": spec("ERR_STATE_STORE_NOT_SUPPORTED", 500, "INTERNAL", {
-    category: "state",
-    reason: "DAPR_STATE_QUERYING_NOT_SUPPORTED",
-    title: "The store has no queries"
+  'state.query-not-supported': spec('ERR_STATE_STORE_NOT_SUPPORTED', 500, 'INTERNAL', {
+    category: 'state',
+    reason: 'DAPR_STATE_QUERYING_NOT_SUPPORTED',
+    title: 'The store has no queries',
   }),
-  "state.too-many-operations": spec("ERR_STATE_STORE_TOO_MANY_TRANSACTIONS", 400, "INVALID_ARGUMENT", {
-    category: "state",
-    reason: "DAPR_STATE_TOO_MANY_TRANSACTIONS",
-    title: "The transaction has too many operations"
+  'state.too-many-operations': spec('ERR_STATE_STORE_TOO_MANY_TRANSACTIONS', 400, 'INVALID_ARGUMENT', {
+    category: 'state',
+    reason: 'DAPR_STATE_TOO_MANY_TRANSACTIONS',
+    title: 'The transaction has too many operations',
   }),
-  "state.query": spec("ERR_STATE_QUERY", 500, "INTERNAL", {
-    category: "state",
-    reason: "DAPR_STATE_QUERY_FAILED",
-    title: "The query failed"
+  'state.query': spec('ERR_STATE_QUERY', 500, 'INTERNAL', {
+    category: 'state',
+    reason: 'DAPR_STATE_QUERY_FAILED',
+    title: 'The query failed',
   }),
   // pub/sub
-  "pubsub.not-configured": spec("ERR_PUBSUB_NOT_CONFIGURED", 400, "FAILED_PRECONDITION", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_NOT_CONFIGURED",
-    title: "There is no pub/sub component"
+  'pubsub.not-configured': spec('ERR_PUBSUB_NOT_CONFIGURED', 400, 'FAILED_PRECONDITION', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_NOT_CONFIGURED',
+    title: 'There is no pub/sub component',
   }),
-  "pubsub.not-found": spec("ERR_PUBSUB_NOT_FOUND", 404, "INVALID_ARGUMENT", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_NOT_FOUND",
-    title: "There is no pub/sub component of this name"
+  'pubsub.not-found': spec('ERR_PUBSUB_NOT_FOUND', 404, 'INVALID_ARGUMENT', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_NOT_FOUND',
+    title: 'There is no pub/sub component of this name',
   }),
-  "pubsub.empty": spec("ERR_PUBSUB_EMPTY", 404, "INVALID_ARGUMENT", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_NAME_EMPTY",
-    title: "The pub/sub name is empty"
+  'pubsub.empty': spec('ERR_PUBSUB_EMPTY', 404, 'INVALID_ARGUMENT', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_NAME_EMPTY',
+    title: 'The pub/sub name is empty',
   }),
-  "pubsub.topic-empty": spec("ERR_TOPIC_NAME_EMPTY", 404, "INVALID_ARGUMENT", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_TOPIC_NAME_EMPTY",
-    title: "The topic is empty"
+  'pubsub.topic-empty': spec('ERR_TOPIC_NAME_EMPTY', 404, 'INVALID_ARGUMENT', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_TOPIC_NAME_EMPTY',
+    title: 'The topic is empty',
   }),
-  "pubsub.forbidden": spec("ERR_PUBSUB_FORBIDDEN", 403, "PERMISSION_DENIED", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_FORBIDDEN",
-    title: "The app may not use this topic"
+  'pubsub.forbidden': spec('ERR_PUBSUB_FORBIDDEN', 403, 'PERMISSION_DENIED', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_FORBIDDEN',
+    title: 'The app may not use this topic',
   }),
-  "pubsub.publish": spec("ERR_PUBSUB_PUBLISH_MESSAGE", 500, "INTERNAL", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_PUBLISH_MESSAGE",
-    title: "The event cannot be published",
-    retry: "unknown"
+  'pubsub.publish': spec('ERR_PUBSUB_PUBLISH_MESSAGE', 500, 'INTERNAL', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_PUBLISH_MESSAGE',
+    title: 'The event cannot be published',
+    retry: 'unknown',
   }),
-  "pubsub.request-metadata": spec("ERR_PUBSUB_REQUEST_METADATA", 400, "INVALID_ARGUMENT", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_METADATA_DESERIALIZATION",
-    title: "The metadata is not valid"
+  'pubsub.request-metadata': spec('ERR_PUBSUB_REQUEST_METADATA', 400, 'INVALID_ARGUMENT', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_METADATA_DESERIALIZATION',
+    title: 'The metadata is not valid',
   }),
-  "pubsub.cloud-event": spec("ERR_PUBSUB_CLOUD_EVENTS_SER", 500, "INVALID_ARGUMENT", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_CLOUD_EVENT_CREATION",
-    title: "The CloudEvent cannot be made"
+  'pubsub.cloud-event': spec('ERR_PUBSUB_CLOUD_EVENTS_SER', 500, 'INVALID_ARGUMENT', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_CLOUD_EVENT_CREATION',
+    title: 'The CloudEvent cannot be made',
   }),
-  "pubsub.events-envelope": spec("ERR_PUBSUB_EVENTS_SER", 400, "INVALID_ARGUMENT", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_MARSHAL_ENVELOPE",
-    title: "The envelope cannot be made"
+  'pubsub.events-envelope': spec('ERR_PUBSUB_EVENTS_SER', 400, 'INVALID_ARGUMENT', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_MARSHAL_ENVELOPE',
+    title: 'The envelope cannot be made',
   }),
-  "pubsub.events-marshal": spec("ERR_PUBSUB_EVENTS_SER", 400, "INVALID_ARGUMENT", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_MARSHAL_EVENTS",
-    title: "The entries are not valid"
+  'pubsub.events-marshal': spec('ERR_PUBSUB_EVENTS_SER', 400, 'INVALID_ARGUMENT', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_MARSHAL_EVENTS',
+    title: 'The entries are not valid',
   }),
-  "pubsub.events-unmarshal": spec("ERR_PUBSUB_EVENTS_SER", 400, "INVALID_ARGUMENT", {
-    category: "pubsub",
-    reason: "DAPR_PUBSUB_UNMARSHAL_EVENTS",
-    title: "The events cannot be decoded"
+  'pubsub.events-unmarshal': spec('ERR_PUBSUB_EVENTS_SER', 400, 'INVALID_ARGUMENT', {
+    category: 'pubsub',
+    reason: 'DAPR_PUBSUB_UNMARSHAL_EVENTS',
+    title: 'The events cannot be decoded',
   }),
-  "pubsub.delivery": spec("ERR_PUBSUB_DELIVERY", 500, "UNAVAILABLE", {
-    category: "pubsub",
-    title: "The app did not take the event",
-    retry: "safe"
+  'pubsub.delivery': spec('ERR_PUBSUB_DELIVERY', 500, 'UNAVAILABLE', {
+    category: 'pubsub',
+    title: 'The app did not take the event',
+    retry: 'safe',
   }),
-  "pubsub.outbox": spec("ERR_PUBLISH_OUTBOX", 500, "INTERNAL", {
-    category: "pubsub",
-    title: "The outbox cannot be written",
-    retry: "unknown"
+  'pubsub.outbox': spec('ERR_PUBLISH_OUTBOX', 500, 'INTERNAL', {
+    category: 'pubsub',
+    title: 'The outbox cannot be written',
+    retry: 'unknown',
   }),
   // bindings
-  "binding.failed": spec("ERR_INVOKE_OUTPUT_BINDING", 500, "INTERNAL", {
-    category: "binding",
-    title: "The output binding failed",
-    retry: "unknown"
+  'binding.failed': spec('ERR_INVOKE_OUTPUT_BINDING', 500, 'INTERNAL', {
+    category: 'binding',
+    title: 'The output binding failed',
+    retry: 'unknown',
   }),
   // secrets
-  "secrets.not-configured": spec("ERR_SECRET_STORES_NOT_CONFIGURED", 500, "FAILED_PRECONDITION", {
-    category: "secret",
-    title: "There is no secret store"
+  'secrets.not-configured': spec('ERR_SECRET_STORES_NOT_CONFIGURED', 500, 'FAILED_PRECONDITION', {
+    category: 'secret',
+    title: 'There is no secret store',
   }),
-  "secrets.not-found": spec("ERR_SECRET_STORE_NOT_FOUND", 401, "INVALID_ARGUMENT", {
-    category: "secret",
-    title: "There is no secret store of this name"
+  'secrets.not-found': spec('ERR_SECRET_STORE_NOT_FOUND', 401, 'INVALID_ARGUMENT', {
+    category: 'secret',
+    title: 'There is no secret store of this name',
   }),
-  "secrets.denied": spec("ERR_PERMISSION_DENIED", 403, "PERMISSION_DENIED", {
-    category: "secret",
-    title: "The app may not read this secret"
+  'secrets.denied': spec('ERR_PERMISSION_DENIED', 403, 'PERMISSION_DENIED', {
+    category: 'secret',
+    title: 'The app may not read this secret',
   }),
-  "secrets.get": spec("ERR_SECRET_GET", 500, "INTERNAL", { category: "secret", title: "The secret cannot be read" }),
+  'secrets.get': spec('ERR_SECRET_GET', 500, 'INTERNAL', { category: 'secret', title: 'The secret cannot be read' }),
   // configuration stores
-  "configuration.not-configured": spec("ERR_CONFIGURATION_STORE_NOT_CONFIGURED", 500, "FAILED_PRECONDITION", {
-    category: "configuration",
-    title: "There is no configuration store"
+  'configuration.not-configured': spec('ERR_CONFIGURATION_STORE_NOT_CONFIGURED', 500, 'FAILED_PRECONDITION', {
+    category: 'configuration',
+    title: 'There is no configuration store',
   }),
-  "configuration.not-found": spec("ERR_CONFIGURATION_STORE_NOT_FOUND", 400, "INVALID_ARGUMENT", {
-    category: "configuration",
-    title: "There is no configuration store of this name"
+  'configuration.not-found': spec('ERR_CONFIGURATION_STORE_NOT_FOUND', 400, 'INVALID_ARGUMENT', {
+    category: 'configuration',
+    title: 'There is no configuration store of this name',
   }),
-  "configuration.get": spec("ERR_CONFIGURATION_GET", 500, "INTERNAL", {
-    category: "configuration",
-    title: "The configuration cannot be read",
-    retry: "safe"
+  'configuration.get': spec('ERR_CONFIGURATION_GET', 500, 'INTERNAL', {
+    category: 'configuration',
+    title: 'The configuration cannot be read',
+    retry: 'safe',
   }),
-  "configuration.subscribe": spec("ERR_CONFIGURATION_SUBSCRIBE", 500, "INTERNAL", {
-    category: "configuration",
-    title: "The subscription failed"
+  'configuration.subscribe': spec('ERR_CONFIGURATION_SUBSCRIBE', 500, 'INTERNAL', {
+    category: 'configuration',
+    title: 'The subscription failed',
   }),
-  "configuration.unsubscribe": spec("ERR_CONFIGURATION_UNSUBSCRIBE", 500, "INTERNAL", {
-    category: "configuration",
-    title: "Unsubscribing failed"
+  'configuration.unsubscribe': spec('ERR_CONFIGURATION_UNSUBSCRIBE', 500, 'INTERNAL', {
+    category: 'configuration',
+    title: 'Unsubscribing failed',
   }),
   // locks
-  "lock.not-configured": spec("ERR_LOCK_STORE_NOT_CONFIGURED", 500, "FAILED_PRECONDITION", {
-    category: "lock",
-    title: "There is no lock store"
+  'lock.not-configured': spec('ERR_LOCK_STORE_NOT_CONFIGURED', 500, 'FAILED_PRECONDITION', {
+    category: 'lock',
+    title: 'There is no lock store',
   }),
-  "lock.not-found": spec("ERR_LOCK_STORE_NOT_FOUND", 400, "INVALID_ARGUMENT", {
-    category: "lock",
-    title: "There is no lock store of this name"
+  'lock.not-found': spec('ERR_LOCK_STORE_NOT_FOUND', 400, 'INVALID_ARGUMENT', {
+    category: 'lock',
+    title: 'There is no lock store of this name',
   }),
-  "lock.try": spec("ERR_TRY_LOCK", 500, "INTERNAL", { category: "lock", title: "The lock cannot be tried", retry: "unknown" }),
-  "lock.unlock": spec("ERR_UNLOCK", 500, "INTERNAL", { category: "lock", title: "The lock cannot be released", retry: "unknown" }),
+  'lock.try': spec('ERR_TRY_LOCK', 500, 'INTERNAL', { category: 'lock', title: 'The lock cannot be tried', retry: 'unknown' }),
+  'lock.unlock': spec('ERR_UNLOCK', 500, 'INTERNAL', { category: 'lock', title: 'The lock cannot be released', retry: 'unknown' }),
   // crypto
-  "crypto.not-configured": spec("ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED", 500, "INTERNAL", {
-    category: "crypto",
-    title: "There is no crypto provider"
+  'crypto.not-configured': spec('ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED', 500, 'INTERNAL', {
+    category: 'crypto',
+    title: 'There is no crypto provider',
   }),
-  "crypto.not-found": spec("ERR_CRYPTO_PROVIDER_NOT_FOUND", 400, "INVALID_ARGUMENT", {
-    category: "crypto",
-    title: "There is no crypto provider of this name"
+  'crypto.not-found': spec('ERR_CRYPTO_PROVIDER_NOT_FOUND', 400, 'INVALID_ARGUMENT', {
+    category: 'crypto',
+    title: 'There is no crypto provider of this name',
   }),
-  "crypto.key": spec("ERR_CRYPTO_KEY", 500, "INTERNAL", { category: "crypto", title: "The key cannot be read" }),
-  "crypto.failed": spec("ERR_CRYPTO", 500, "INTERNAL", { category: "crypto", title: "The cryptographic operation failed" }),
+  'crypto.key': spec('ERR_CRYPTO_KEY', 500, 'INTERNAL', { category: 'crypto', title: 'The key cannot be read' }),
+  'crypto.failed': spec('ERR_CRYPTO', 500, 'INTERNAL', { category: 'crypto', title: 'The cryptographic operation failed' }),
   // blocks with an issue of their own
-  "actor.no-runtime": spec("ERR_ACTOR_RUNTIME_NOT_FOUND", 500, "INTERNAL", { category: "actor", title: "Actors are off" })
+  'actor.no-runtime': spec('ERR_ACTOR_RUNTIME_NOT_FOUND', 500, 'INTERNAL', { category: 'actor', title: 'Actors are off' }),
 };
 
 // src/kernel/errors.ts
-var brand = /* @__PURE__ */ Symbol.for("proa.error");
+var brand = /* @__PURE__ */ Symbol.for('proa.error');
 var ProaError = class _ProaError extends Error {
   code;
   details;
@@ -518,7 +517,7 @@ var ProaError = class _ProaError extends Error {
   [brand] = true;
   constructor(code, message, options = {}) {
     super(message, options.cause === void 0 ? void 0 : { cause: options.cause });
-    this.name = "ProaError";
+    this.name = 'ProaError';
     this.code = code;
     this.details = options.details;
     this.hint = options.hint ?? catalogue[code].hint;
@@ -527,21 +526,21 @@ var ProaError = class _ProaError extends Error {
     return catalogue[this.code];
   }
   /** The one conversion of a boundary: a ProaError stays what it is, anything else becomes `fallback` with the thing as its cause. */
-  static from(thrown, fallback3 = "internal") {
+  static from(thrown, fallback3 = 'internal') {
     if (isProaError(thrown)) return thrown;
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     return new _ProaError(fallback3, message, { cause: thrown });
   }
 };
 function isProaError(thrown) {
-  return typeof thrown === "object" && thrown !== null && thrown[brand] === true;
+  return typeof thrown === 'object' && thrown !== null && thrown[brand] === true;
 }
 
 // src/kernel/timeout-header.ts
 var unitMs = { H: 36e5, M: 6e4, S: 1e3, m: 1, u: 1e-3, n: 1e-6 };
 function parseTimeout(text2) {
   const match2 = /^(\d{1,8})([HMSmun])$/.exec(text2);
-  if (match2 === null) throw new ProaError("bad-request", `malformed grpc-timeout: ${JSON.stringify(text2.slice(0, 40))}`);
+  if (match2 === null) throw new ProaError('bad-request', `malformed grpc-timeout: ${JSON.stringify(text2.slice(0, 40))}`);
   return Number(match2[1]) * unitMs[match2[2]];
 }
 var digitsMax = 99999999;
@@ -551,7 +550,7 @@ function formatTimeout(timeoutMs3) {
   const ms = Math.ceil(timeoutMs3);
   return ms <= digitsMax ? `${ms}m` : `${Math.min(digitsMax, Math.ceil(timeoutMs3 / 1e3))}S`;
 }
-var timeoutHeader = "grpc-timeout";
+var timeoutHeader = 'grpc-timeout';
 function deadlineOf(text2, clock) {
   return text2 === void 0 ? Infinity : clock.mono() + parseTimeout(text2);
 }
@@ -563,26 +562,26 @@ function canonicalMethod(raw) {
   if (clean.test(relative)) return { path: relative };
   let decoded;
   try {
-    decoded = relative.includes("%") ? decodeURIComponent(relative) : relative;
+    decoded = relative.includes('%') ? decodeURIComponent(relative) : relative;
   } catch {
-    return { error: "the method holds a bad percent escape" };
+    return { error: 'the method holds a bad percent escape' };
   }
   for (let i = 0; i < decoded.length; i++) {
     const c = decoded.charCodeAt(i);
     if (c === 35 || c === 63 || c < 32 || c === 127)
-      return { error: "the method holds a character that is not allowed (#, ?, NUL or a control character)" };
+      return { error: 'the method holds a character that is not allowed (#, ?, NUL or a control character)' };
   }
   return { path: cleanPath(decoded) };
 }
 function cleanPath(path2) {
   const kept = [];
-  for (const segment of path2.split("/")) {
-    if (segment === "" || segment === ".") continue;
-    if (segment === "..") kept.pop();
+  for (const segment of path2.split('/')) {
+    if (segment === '' || segment === '.') continue;
+    if (segment === '..') kept.pop();
     else kept.push(segment);
   }
-  const cleaned = kept.join("/");
-  return path2.endsWith("/") && cleaned !== "" ? `${cleaned}/` : cleaned;
+  const cleaned = kept.join('/');
+  return path2.endsWith('/') && cleaned !== '' ? `${cleaned}/` : cleaned;
 }
 
 // src/kernel/text-memo.ts
@@ -600,7 +599,7 @@ var TextMemo = class {
   of(text2) {
     const { length } = text2;
     if (length === 0 || length > charsMax) return this.#make(text2);
-    const slot = length * 7 + text2.charCodeAt(length - 1) * 31 + text2.charCodeAt(length >> 1) & slots - 1;
+    const slot = (length * 7 + text2.charCodeAt(length - 1) * 31 + text2.charCodeAt(length >> 1)) & (slots - 1);
     if (this.#texts[slot] === text2) return this.#values[slot];
     const value = this.#make(text2);
     this.#texts[slot] = text2;
@@ -610,13 +609,13 @@ var TextMemo = class {
 };
 
 // src/kernel/trace-context.ts
-var noTrace = { traceparent: "", tracestate: "", baggage: "" };
-var traceKey = contextKey("trace", noTrace);
+var noTrace = { traceparent: '', tracestate: '', baggage: '' };
+var traceKey = contextKey('trace', noTrace);
 function isSampled(traceparent) {
   return (traceparent.charCodeAt(54) & 1) === 1;
 }
 function isRecorded({ sampled, traceparent }) {
-  return sampled ?? (traceparent !== "" && isSampled(traceparent));
+  return sampled ?? (traceparent !== '' && isSampled(traceparent));
 }
 
 // src/wire/http1/forward-headers.ts
@@ -626,7 +625,7 @@ function forwardHeaders(headers3) {
   for (let i = 0; i + 1 < headers3.length; i += 2) {
     const name = headers3[i];
     if (hopByHop(name)) {
-      if (name === "connection") named = namedBy(headers3[i + 1], named);
+      if (name === 'connection') named = namedBy(headers3[i + 1], named);
     } else forwarded.push(name, headers3[i + 1]);
   }
   return named === void 0 ? forwarded : without(forwarded, named);
@@ -634,34 +633,37 @@ function forwardHeaders(headers3) {
 function hopByHop(name) {
   switch (name.length) {
     case 2:
-      return name === "te";
+      return name === 'te';
     case 7:
-      return name === "upgrade" || name === "trailer";
+      return name === 'upgrade' || name === 'trailer';
     case 10:
-      return name === "connection" || name === "keep-alive";
+      return name === 'connection' || name === 'keep-alive';
     case 14:
-      return name === "content-length";
+      return name === 'content-length';
     case 16:
-      return name === "proxy-connection";
+      return name === 'proxy-connection';
     case 17:
-      return name === "transfer-encoding";
+      return name === 'transfer-encoding';
     case 18:
-      return name === "proxy-authenticate";
+      return name === 'proxy-authenticate';
     case 19:
-      return name === "proxy-authorization";
+      return name === 'proxy-authorization';
     default:
       return false;
   }
 }
 function namedBy(value, before) {
-  if (value === "keep-alive" || value === "close") return before;
-  const tokens = value.toLowerCase().split(",").map((token2) => token2.trim());
-  return [...before ?? [], ...tokens];
+  if (value === 'keep-alive' || value === 'close') return before;
+  const tokens = value
+    .toLowerCase()
+    .split(',')
+    .map((token2) => token2.trim());
+  return [...(before ?? []), ...tokens];
 }
 function without(headers3, named) {
   const kept = [];
   for (let i = 0; i < headers3.length; i += 2) {
-    if (!named.includes(headers3[i]) || headers3[i] === "host") kept.push(headers3[i], headers3[i + 1]);
+    if (!named.includes(headers3[i]) || headers3[i] === 'host') kept.push(headers3[i], headers3[i + 1]);
   }
   return kept;
 }
@@ -674,12 +676,9 @@ var emptyBody = {
     sink.open(endlessFlow);
     sink.end();
   },
-  discard() {
-  }
+  discard() {},
 };
-var endlessFlow = { credit() {
-}, cancel() {
-} };
+var endlessFlow = { credit() {}, cancel() {} };
 function bytesBody(bytes) {
   if (bytes.length === 0) return emptyBody;
   return {
@@ -688,18 +687,16 @@ function bytesBody(bytes) {
     pipe(sink) {
       let cancelled = false;
       sink.open({
-        credit() {
-        },
+        credit() {},
         cancel() {
           cancelled = true;
-        }
+        },
       });
       if (cancelled) return;
       sink.chunk(bytes);
       sink.end();
     },
-    discard() {
-    }
+    discard() {},
   };
 }
 var BodyTooLarge = class extends Error {
@@ -736,7 +733,7 @@ var Collector = class {
   outcome() {
     if (this.#error !== void 0) throw this.#error.thrown;
     if (this.#whole !== void 0) return this.#whole;
-    return new Promise((resolve, reject) => this.#waiting = { resolve, reject });
+    return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }));
   }
   open(flow) {
     this.#flow = flow;
@@ -765,42 +762,42 @@ var Collector = class {
 function errorReply(error, headers3 = []) {
   const { spec: spec3 } = error;
   const details = errorDetails(error);
-  const document = { errorCode: spec3.errorCode, message: error.message, ...details.length > 0 ? { details } : {} };
+  const document = { errorCode: spec3.errorCode, message: error.message, ...(details.length > 0 ? { details } : {}) };
   return {
     status: spec3.http,
-    headers: ["content-type", "application/json", "x-proa-error", error.code, ...headers3, ...retryAfter(error)],
-    body: JSON.stringify(document)
+    headers: ['content-type', 'application/json', 'x-proa-error', error.code, ...headers3, ...retryAfter(error)],
+    body: JSON.stringify(document),
   };
 }
 function retryAfter(error) {
-  const ms = Number(error.details?.metadata?.["retryAfterMs"]);
-  return Number.isFinite(ms) ? ["retry-after", String(Math.max(1, Math.ceil(ms / 1e3)))] : [];
+  const ms = Number(error.details?.metadata?.['retryAfterMs']);
+  return Number.isFinite(ms) ? ['retry-after', String(Math.max(1, Math.ceil(ms / 1e3)))] : [];
 }
-var typeUrl = "type.googleapis.com/google.rpc.";
+var typeUrl = 'type.googleapis.com/google.rpc.';
 function errorDetails(error) {
   const { details, spec: spec3 } = error;
   const reason = details?.reason ?? spec3.reason;
   const printed = [];
   if (reason !== void 0) {
     printed.push({
-      "@type": `${typeUrl}ErrorInfo`,
+      '@type': `${typeUrl}ErrorInfo`,
       reason,
-      domain: "dapr.io",
-      ...details?.metadata === void 0 ? {} : { metadata: details.metadata }
+      domain: 'dapr.io',
+      ...(details?.metadata === void 0 ? {} : { metadata: details.metadata }),
     });
   }
   if (details?.resource !== void 0) {
     const { type, name, owner, description } = details.resource;
     printed.push({
-      "@type": `${typeUrl}ResourceInfo`,
+      '@type': `${typeUrl}ResourceInfo`,
       resource_type: type,
       resource_name: name,
-      owner: owner ?? "",
-      description: description ?? error.message
+      owner: owner ?? '',
+      description: description ?? error.message,
     });
   }
   if (details?.violations !== void 0) {
-    printed.push({ "@type": `${typeUrl}BadRequest`, field_violations: details.violations });
+    printed.push({ '@type': `${typeUrl}BadRequest`, field_violations: details.violations });
   }
   return printed;
 }
@@ -815,35 +812,40 @@ var Query = class {
   }
   /** The first value of `name`. */
   get(name) {
-    if (this.raw === "") return void 0;
+    if (this.raw === '') return void 0;
     return this.#all().find(([key]) => key === name)?.[1];
   }
   all(name) {
-    if (this.raw === "") return [];
-    return this.#all().filter(([key]) => key === name).map(([, value]) => value);
+    if (this.raw === '') return [];
+    return this.#all()
+      .filter(([key]) => key === name)
+      .map(([, value]) => value);
   }
   /** `metadata.<key>=<value>` as an object without prototype; the first value of a key wins. */
   metadata() {
-    if (this.raw === "" || !this.raw.includes("metadata.")) return noMetadata;
+    if (this.raw === '' || !this.raw.includes('metadata.')) return noMetadata;
     const metadata = /* @__PURE__ */ Object.create(null);
     for (const [key, value] of this.#all()) {
-      if (!key.startsWith("metadata.")) continue;
-      const name = key.slice("metadata.".length);
+      if (!key.startsWith('metadata.')) continue;
+      const name = key.slice('metadata.'.length);
       if (!(name in metadata)) metadata[name] = value;
     }
     return metadata;
   }
   #all() {
-    this.#pairs ??= this.raw.split("&").filter((part2) => part2 !== "").map((part2) => {
-      const equals = part2.indexOf("=");
-      return equals < 0 ? [unescapeQuery(part2), ""] : [unescapeQuery(part2.slice(0, equals)), unescapeQuery(part2.slice(equals + 1))];
-    });
+    this.#pairs ??= this.raw
+      .split('&')
+      .filter((part2) => part2 !== '')
+      .map((part2) => {
+        const equals = part2.indexOf('=');
+        return equals < 0 ? [unescapeQuery(part2), ''] : [unescapeQuery(part2.slice(0, equals)), unescapeQuery(part2.slice(equals + 1))];
+      });
     return this.#pairs;
   }
 };
 function unescapeQuery(text2) {
-  if (!text2.includes("%") && !text2.includes("+")) return text2;
-  const spaced = text2.replaceAll("+", " ");
+  if (!text2.includes('%') && !text2.includes('+')) return text2;
+  const spaced = text2.replaceAll('+', ' ');
   try {
     return decodeURIComponent(spaced);
   } catch {
@@ -872,7 +874,7 @@ function dispatch(options, request, { match: match2, to }) {
   if (decoded instanceof Promise) {
     decoded.then(
       (input) => run(options, row2, request, { input, to }),
-      (thrown) => to.dispatched(failed(row2, request, thrown, void 0))
+      (thrown) => to.dispatched(failed(row2, request, thrown, void 0)),
     );
   } else run(options, row2, request, { input: decoded, to });
 }
@@ -888,20 +890,22 @@ function run(options, row2, request, { input, to }) {
     caller: options.caller,
     cancel: request.cancel,
     deadlineMs,
-    context: request.trace.traceparent === "" ? emptyContext : withValue(emptyContext, traceKey, request.trace)
+    context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
-  row2.service(options.blocks)(call).then(
-    (output) => {
-      let result;
-      try {
-        result = { reply: row2.encode(output, input), call, error: void 0 };
-      } catch (thrown) {
-        result = failed(row2, request, thrown, call);
-      }
-      to.dispatched(result);
-    },
-    (thrown) => to.dispatched(failed(row2, request, thrown, call))
-  );
+  row2
+    .service(options.blocks)(call)
+    .then(
+      (output) => {
+        let result;
+        try {
+          result = { reply: row2.encode(output, input), call, error: void 0 };
+        } catch (thrown) {
+          result = failed(row2, request, thrown, call);
+        }
+        to.dispatched(result);
+      },
+      (thrown) => to.dispatched(failed(row2, request, thrown, call)),
+    );
 }
 function failed(row2, request, thrown, call) {
   request.body.discard();
@@ -941,25 +945,25 @@ var RoutedRequest = class {
 };
 var noBytes = new Uint8Array(0);
 function utf8(bytes) {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 function unreadable(thrown) {
   const detail = thrown instanceof BodyTooLarge ? `the body is larger than ${thrown.bytesMax} bytes (--max-body-size)` : String(thrown);
-  throw new ProaError("body-read", `failed to read request body: ${detail}`, { cause: thrown });
+  throw new ProaError('body-read', `failed to read request body: ${detail}`, { cause: thrown });
 }
 
 // src/fronts/http/invoke-target.ts
-var prefix = "/v1.0/invoke/";
-var separator = "/method/";
+var prefix = '/v1.0/invoke/';
+var separator = '/method/';
 function invokeTarget(path2, request) {
-  const named = request.header("dapr-app-id");
-  if (named !== void 0 && named !== "") return { appId: named, rawMethod: stripInvokePrefix(path2) };
-  const authorized = appIdOfAuthorization(request.header("authorization"));
+  const named = request.header('dapr-app-id');
+  if (named !== void 0 && named !== '') return { appId: named, rawMethod: stripInvokePrefix(path2) };
+  const authorized = appIdOfAuthorization(request.header('authorization'));
   if (authorized !== void 0) return { appId: authorized, rawMethod: stripInvokePrefix(path2) };
   return targetOfPath(path2);
 }
 function isNamedByHeader(request) {
-  return request.header("dapr-app-id") !== void 0 || request.header("authorization") !== void 0;
+  return request.header('dapr-app-id') !== void 0 || request.header('authorization') !== void 0;
 }
 function targetOfPath(path2) {
   if (!path2.startsWith(prefix)) return void 0;
@@ -967,8 +971,8 @@ function targetOfPath(path2) {
   if (at <= prefix.length) return void 0;
   const appId = unescapeQuery(path2.slice(prefix.length, at));
   return {
-    appId: appId.startsWith("http") ? appId.replace(/^(https?):\/+/, "$1://") : appId,
-    rawMethod: path2.slice(at + separator.length)
+    appId: appId.startsWith('http') ? appId.replace(/^(https?):\/+/, '$1://') : appId,
+    rawMethod: path2.slice(at + separator.length),
   };
 }
 function stripInvokePrefix(path2) {
@@ -977,29 +981,29 @@ function stripInvokePrefix(path2) {
 }
 function appIdOfAuthorization(value) {
   if (value === void 0 || !/^basic /i.test(value)) return void 0;
-  const decoded = Buffer.from(value.slice(6), "base64").toString("utf8");
-  const [user, appId] = decoded.split(":", 2);
-  return user === "dapr-app-id" && appId !== void 0 && appId !== "" ? appId : void 0;
+  const decoded = Buffer.from(value.slice(6), 'base64').toString('utf8');
+  const [user, appId] = decoded.split(':', 2);
+  return user === 'dapr-app-id' && appId !== void 0 && appId !== '' ? appId : void 0;
 }
 
 // src/fronts/http/answer.ts
-var invokeOperation = { block: "invoke", name: "call", idempotent: false };
+var invokeOperation = { block: 'invoke', name: 'call', idempotent: false };
 var badEscape = {
-  reply: { status: 400, headers: ["content-type", "text/plain"], body: "invalid URL escape" },
+  reply: { status: 400, headers: ['content-type', 'text/plain'], body: 'invalid URL escape' },
   call: void 0,
-  error: void 0
+  error: void 0,
 };
 function createAnswerer(options) {
   const ofPath = new TextMemo((path2) => destinationOf(foldSlashes(path2), noHeaders));
   return (request, match2, to) => {
-    if (match2 === "bad-escape") {
+    if (match2 === 'bad-escape') {
       request.body.discard();
       return to.dispatched(badEscape);
     }
     if (match2 !== void 0) return dispatch(options, request, { match: match2, to });
     if (!options.invocations) return to.dispatched(refused(request, noAppId()));
     const destination = isNamedByHeader(request) ? destinationOf(foldSlashes(request.path), request) : ofPath.of(request.path);
-    if ("appId" in destination) return invoke(options, request, { destination, to });
+    if ('appId' in destination) return invoke(options, request, { destination, to });
     return to.dispatched(refused(request, destination.refusal()));
   };
 }
@@ -1009,11 +1013,11 @@ function destinationOf(path2, request) {
   if (target2 === void 0) return { refusal: noAppId };
   const { appId, rawMethod } = target2;
   const method = canonicalMethod(rawMethod);
-  if ("path" in method) return { appId, path: method.path };
-  return { refusal: () => new ProaError("invoke.bad-method", `failed to invoke, id: ${appId}, err: ${method.error}`) };
+  if ('path' in method) return { appId, path: method.path };
+  return { refusal: () => new ProaError('invoke.bad-method', `failed to invoke, id: ${appId}, err: ${method.error}`) };
 }
 function noAppId() {
-  return new ProaError("invoke.no-app-id", "failed getting app id either from the URL path or the header dapr-app-id");
+  return new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id');
 }
 function invoke(options, request, { destination, to }) {
   const { appId, path: path2 } = destination;
@@ -1032,24 +1036,25 @@ function invoke(options, request, { destination, to }) {
     query: request.query,
     headers: forwardHeaders(request.headers),
     body: request.body,
-    replayable: request.body.length !== void 0
+    replayable: request.body.length !== void 0,
   };
   const call = createCall(invokeOperation, input, {
     caller: options.caller,
     cancel: request.cancel,
     deadlineMs,
-    context: request.trace.traceparent === "" ? emptyContext : withValue(emptyContext, traceKey, request.trace)
+    context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
   options.blocks.invoke.call(call).then(
-    (answer2) => to.dispatched({
-      reply: { status: answer2.status, headers: forwardHeaders(answer2.headers), stream: answer2.body },
-      call,
-      error: void 0
-    }),
+    (answer2) =>
+      to.dispatched({
+        reply: { status: answer2.status, headers: forwardHeaders(answer2.headers), stream: answer2.body },
+        call,
+        error: void 0,
+      }),
     (thrown) => {
-      const error = ProaError.from(thrown, "invoke.failed");
+      const error = ProaError.from(thrown, 'invoke.failed');
       to.dispatched({ reply: errorReply(error), call, error });
-    }
+    },
   );
 }
 function refused(request, error) {
@@ -1057,7 +1062,7 @@ function refused(request, error) {
   return { reply: errorReply(error), call: void 0, error };
 }
 function foldSlashes(path2) {
-  return path2.includes("//") && !path2.includes("://") ? path2.replace(/\/{2,}/g, "/") : path2;
+  return path2.includes('//') && !path2.includes('://') ? path2.replace(/\/{2,}/g, '/') : path2;
 }
 
 // src/fronts/http/router.ts
@@ -1065,11 +1070,11 @@ function createRouter(routes) {
   const root = { fixed: /* @__PURE__ */ new Map() };
   for (const route2 of routes) add(root, route2);
   const search = (method, path2) => {
-    const folded = path2.includes("//") ? path2.replace(/\/{2,}/g, "/") : path2;
+    const folded = path2.includes('//') ? path2.replace(/\/{2,}/g, '/') : path2;
     const end = folded.length > 1 && folded.charCodeAt(folded.length - 1) === slash ? folded.length - 1 : folded.length;
     return find(root, { path: folded, end, method, values: [] }, 1);
   };
-  const recent = new TextMemo(() => ({ method: "", found: void 0 }));
+  const recent = new TextMemo(() => ({ method: '', found: void 0 }));
   return {
     match(method, path2) {
       const last = recent.of(path2);
@@ -1078,14 +1083,14 @@ function createRouter(routes) {
         last.found = search(method, path2);
       }
       return last.found;
-    }
+    },
   };
 }
 var slash = 47;
 function add(root, route2) {
   let node = root;
   const names4 = [];
-  for (const segment of route2.path.split("/").slice(1)) {
+  for (const segment of route2.path.split('/').slice(1)) {
     const parameter = /^\{(\w+)(\.\.\.)?\}$/.exec(segment);
     if (parameter === null) {
       const next = node.fixed.get(segment) ?? { fixed: /* @__PURE__ */ new Map() };
@@ -1111,7 +1116,7 @@ function find(node, search, at) {
     const leaf = node.leaves?.get(method);
     return leaf === void 0 ? void 0 : bind(leaf, values);
   }
-  const next = path2.indexOf("/", at);
+  const next = path2.indexOf('/', at);
   const stop = next < 0 || next > end ? end : next;
   const segment = path2.slice(at, stop);
   const fixed = node.fixed.get(segment);
@@ -1119,7 +1124,7 @@ function find(node, search, at) {
     const found = find(fixed, search, stop + 1);
     if (found !== void 0) return found;
   }
-  if (node.parameter !== void 0 && segment !== "") {
+  if (node.parameter !== void 0 && segment !== '') {
     values.push(segment);
     const found = find(node.parameter, search, stop + 1);
     if (found !== void 0) return found;
@@ -1134,7 +1139,7 @@ function bind(leaf, values) {
   const params = {};
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    if (value.includes("%") && /%(?![0-9A-Fa-f]{2})/.test(value)) return "bad-escape";
+    if (value.includes('%') && /%(?![0-9A-Fa-f]{2})/.test(value)) return 'bad-escape';
     params[leaf.names[i]] = unescapeQuery(value);
   }
   return { route: leaf.route, params };
@@ -1142,91 +1147,91 @@ function bind(leaf, values) {
 
 // src/kernel/names.ts
 var metricNames = {
-  componentLoaded: "dapr_runtime_component_loaded",
-  componentInit: "dapr_runtime_component_init_total",
-  componentInitFail: "dapr_runtime_component_init_fail_total",
-  aclAppAllowed: "dapr_runtime_acl_app_policy_action_allowed_total",
-  aclAppBlocked: "dapr_runtime_acl_app_policy_action_blocked_total",
-  aclGlobalAllowed: "dapr_runtime_acl_global_policy_action_allowed_total",
-  aclGlobalBlocked: "dapr_runtime_acl_global_policy_action_blocked_total",
-  invocationRequestSent: "dapr_runtime_service_invocation_req_sent_total",
-  invocationRequestReceived: "dapr_runtime_service_invocation_req_recv_total",
-  invocationResponseSent: "dapr_runtime_service_invocation_res_sent_total",
-  invocationResponseReceived: "dapr_runtime_service_invocation_res_recv_total",
-  invocationLatency: "dapr_runtime_service_invocation_res_recv_latency_ms",
-  pubsubIngress: "dapr_component_pubsub_ingress_count",
-  pubsubIngressLatency: "dapr_component_pubsub_ingress_latencies",
-  pubsubIngressBulk: "dapr_component_pubsub_ingress_bulk_count",
-  pubsubIngressBulkEvents: "dapr_component_pubsub_ingress_bulk_event_count",
-  pubsubIngressBulkLatency: "dapr_component_pubsub_ingress_bulk_latencies",
-  pubsubEgress: "dapr_component_pubsub_egress_count",
-  pubsubEgressLatency: "dapr_component_pubsub_egress_latencies",
-  pubsubEgressBulk: "dapr_component_pubsub_egress_bulk_count",
-  pubsubEgressBulkLatency: "dapr_component_pubsub_egress_bulk_latencies",
-  inputBinding: "dapr_component_input_binding_count",
-  inputBindingLatency: "dapr_component_input_binding_latencies",
-  outputBinding: "dapr_component_output_binding_count",
-  outputBindingLatency: "dapr_component_output_binding_latencies",
-  state: "dapr_component_state_count",
-  stateLatency: "dapr_component_state_latencies",
-  configuration: "dapr_component_configuration_count",
-  configurationLatency: "dapr_component_configuration_latencies",
-  secret: "dapr_component_secret_count",
-  secretLatency: "dapr_component_secret_latencies",
-  crypto: "dapr_component_crypto_count",
-  cryptoLatency: "dapr_component_crypto_latencies",
-  lock: "dapr_component_lock_count",
-  lockLatency: "dapr_component_lock_latencies",
-  errorCode: "dapr_error_code_total",
-  resiliencyLoaded: "dapr_resiliency_loaded",
-  resiliencyActivations: "dapr_resiliency_activations_total",
-  resiliencyBreakerState: "dapr_resiliency_cb_state",
-  httpServerRequests: "dapr_http_server_request_count",
-  httpServerResponses: "dapr_http_server_response_count",
-  httpServerLatency: "dapr_http_server_latency",
-  httpServerRequestBytes: "dapr_http_server_request_bytes",
-  httpServerResponseBytes: "dapr_http_server_response_bytes",
-  httpClientCompleted: "dapr_http_client_completed_count",
-  httpClientLatency: "dapr_http_client_roundtrip_latency",
-  httpClientSentBytes: "dapr_http_client_sent_bytes",
-  httpClientReceivedBytes: "dapr_http_client_received_bytes",
-  healthProbes: "dapr_http_healthprobes_completed_count",
-  healthProbeLatency: "dapr_http_healthprobes_roundtrip_latency",
-  grpcServerCompleted: "dapr_grpc_io_server_completed_rpcs",
-  grpcServerLatency: "dapr_grpc_io_server_server_latency",
-  grpcClientCompleted: "dapr_grpc_io_client_completed_rpcs",
-  grpcClientLatency: "dapr_grpc_io_client_roundtrip_latency",
-  engineKeys: "proa_engine_keys",
-  engineIndexBytes: "proa_engine_index_bytes",
-  engineDiskBytes: "proa_engine_disk_bytes",
-  engineCommits: "proa_engine_commits_total",
-  engineSyncs: "proa_engine_syncs_total",
-  engineQuarantined: "proa_engine_quarantined_records",
-  discoveryEndpoints: "proa_discovery_endpoints",
-  discoveryStaleSince: "proa_discovery_stale_since_seconds",
-  residentMemory: "process_resident_memory_bytes",
-  cpuSeconds: "process_cpu_seconds_total",
-  startTime: "process_start_time_seconds"
+  componentLoaded: 'dapr_runtime_component_loaded',
+  componentInit: 'dapr_runtime_component_init_total',
+  componentInitFail: 'dapr_runtime_component_init_fail_total',
+  aclAppAllowed: 'dapr_runtime_acl_app_policy_action_allowed_total',
+  aclAppBlocked: 'dapr_runtime_acl_app_policy_action_blocked_total',
+  aclGlobalAllowed: 'dapr_runtime_acl_global_policy_action_allowed_total',
+  aclGlobalBlocked: 'dapr_runtime_acl_global_policy_action_blocked_total',
+  invocationRequestSent: 'dapr_runtime_service_invocation_req_sent_total',
+  invocationRequestReceived: 'dapr_runtime_service_invocation_req_recv_total',
+  invocationResponseSent: 'dapr_runtime_service_invocation_res_sent_total',
+  invocationResponseReceived: 'dapr_runtime_service_invocation_res_recv_total',
+  invocationLatency: 'dapr_runtime_service_invocation_res_recv_latency_ms',
+  pubsubIngress: 'dapr_component_pubsub_ingress_count',
+  pubsubIngressLatency: 'dapr_component_pubsub_ingress_latencies',
+  pubsubIngressBulk: 'dapr_component_pubsub_ingress_bulk_count',
+  pubsubIngressBulkEvents: 'dapr_component_pubsub_ingress_bulk_event_count',
+  pubsubIngressBulkLatency: 'dapr_component_pubsub_ingress_bulk_latencies',
+  pubsubEgress: 'dapr_component_pubsub_egress_count',
+  pubsubEgressLatency: 'dapr_component_pubsub_egress_latencies',
+  pubsubEgressBulk: 'dapr_component_pubsub_egress_bulk_count',
+  pubsubEgressBulkLatency: 'dapr_component_pubsub_egress_bulk_latencies',
+  inputBinding: 'dapr_component_input_binding_count',
+  inputBindingLatency: 'dapr_component_input_binding_latencies',
+  outputBinding: 'dapr_component_output_binding_count',
+  outputBindingLatency: 'dapr_component_output_binding_latencies',
+  state: 'dapr_component_state_count',
+  stateLatency: 'dapr_component_state_latencies',
+  configuration: 'dapr_component_configuration_count',
+  configurationLatency: 'dapr_component_configuration_latencies',
+  secret: 'dapr_component_secret_count',
+  secretLatency: 'dapr_component_secret_latencies',
+  crypto: 'dapr_component_crypto_count',
+  cryptoLatency: 'dapr_component_crypto_latencies',
+  lock: 'dapr_component_lock_count',
+  lockLatency: 'dapr_component_lock_latencies',
+  errorCode: 'dapr_error_code_total',
+  resiliencyLoaded: 'dapr_resiliency_loaded',
+  resiliencyActivations: 'dapr_resiliency_activations_total',
+  resiliencyBreakerState: 'dapr_resiliency_cb_state',
+  httpServerRequests: 'dapr_http_server_request_count',
+  httpServerResponses: 'dapr_http_server_response_count',
+  httpServerLatency: 'dapr_http_server_latency',
+  httpServerRequestBytes: 'dapr_http_server_request_bytes',
+  httpServerResponseBytes: 'dapr_http_server_response_bytes',
+  httpClientCompleted: 'dapr_http_client_completed_count',
+  httpClientLatency: 'dapr_http_client_roundtrip_latency',
+  httpClientSentBytes: 'dapr_http_client_sent_bytes',
+  httpClientReceivedBytes: 'dapr_http_client_received_bytes',
+  healthProbes: 'dapr_http_healthprobes_completed_count',
+  healthProbeLatency: 'dapr_http_healthprobes_roundtrip_latency',
+  grpcServerCompleted: 'dapr_grpc_io_server_completed_rpcs',
+  grpcServerLatency: 'dapr_grpc_io_server_server_latency',
+  grpcClientCompleted: 'dapr_grpc_io_client_completed_rpcs',
+  grpcClientLatency: 'dapr_grpc_io_client_roundtrip_latency',
+  engineKeys: 'proa_engine_keys',
+  engineIndexBytes: 'proa_engine_index_bytes',
+  engineDiskBytes: 'proa_engine_disk_bytes',
+  engineCommits: 'proa_engine_commits_total',
+  engineSyncs: 'proa_engine_syncs_total',
+  engineQuarantined: 'proa_engine_quarantined_records',
+  discoveryEndpoints: 'proa_discovery_endpoints',
+  discoveryStaleSince: 'proa_discovery_stale_since_seconds',
+  residentMemory: 'process_resident_memory_bytes',
+  cpuSeconds: 'process_cpu_seconds_total',
+  startTime: 'process_start_time_seconds',
 };
 var labelNames = {
-  appId: "app_id",
-  component: "component",
-  namespace: "namespace",
-  operation: "operation",
-  success: "success",
-  topic: "topic",
-  status: "status",
-  processStatus: "process_status",
-  method: "method",
-  path: "path",
-  srcAppId: "src_app_id",
-  dstAppId: "dst_app_id",
-  type: "type",
-  reason: "reason",
-  name: "name",
-  policy: "policy",
-  flowDirection: "flow_direction",
-  target: "target"
+  appId: 'app_id',
+  component: 'component',
+  namespace: 'namespace',
+  operation: 'operation',
+  success: 'success',
+  topic: 'topic',
+  status: 'status',
+  processStatus: 'process_status',
+  method: 'method',
+  path: 'path',
+  srcAppId: 'src_app_id',
+  dstAppId: 'dst_app_id',
+  type: 'type',
+  reason: 'reason',
+  name: 'name',
+  policy: 'policy',
+  flowDirection: 'flow_direction',
+  target: 'target',
 };
 
 // src/kernel/limits.ts
@@ -1244,13 +1249,13 @@ var limits = {
   metadataEntries: 256,
   /** Bodies up to this size can be sent again (retry, mirror). */
   replayBytes: 64 * 1024,
-  tracestateBytes: 512
+  tracestateBytes: 512,
 };
 
 // src/blocks/bindings/output.ts
 function failureMetadata(error) {
   const cause = error instanceof Error ? error.cause : void 0;
-  if (!(cause instanceof Error) || !("metadata" in cause)) return void 0;
+  if (!(cause instanceof Error) || !('metadata' in cause)) return void 0;
   return cause.metadata;
 }
 
@@ -1286,26 +1291,26 @@ function parseJson(text2) {
 }
 function objectMembers(text2) {
   const members = /* @__PURE__ */ new Map();
-  walk(text2, "{", (name, raw) => members.set(name, raw));
+  walk(text2, '{', (name, raw) => members.set(name, raw));
   return members;
 }
 function arrayElements(text2) {
   const elements = [];
-  walk(text2, "[", (_name, raw) => elements.push(raw));
+  walk(text2, '[', (_name, raw) => elements.push(raw));
   return elements;
 }
 function malformed(detail, cause) {
-  return new ProaError("malformed-request", `failed deserializing HTTP body: ${detail}`, { cause });
+  return new ProaError('malformed-request', `failed deserializing HTTP body: ${detail}`, { cause });
 }
 function walk(text2, open2, member) {
   parseJson(text2);
   let at = skipSpace(text2, 0);
-  if (text2[at] !== open2) throw malformed(open2 === "[" ? "expected an array" : "expected an object");
-  const close2 = open2 === "[" ? "]" : "}";
+  if (text2[at] !== open2) throw malformed(open2 === '[' ? 'expected an array' : 'expected an object');
+  const close2 = open2 === '[' ? ']' : '}';
   at = skipSpace(text2, at + 1);
   while (text2[at] !== close2) {
-    let name = "";
-    if (open2 === "{") {
+    let name = '';
+    if (open2 === '{') {
       const end2 = endOfText(text2, at);
       name = JSON.parse(text2.slice(at, end2 + 1));
       at = skipSpace(text2, skipSpace(text2, end2 + 1) + 1);
@@ -1313,7 +1318,7 @@ function walk(text2, open2, member) {
     const end = endOfValue(text2, at);
     member(name, text2.slice(at, end));
     at = skipSpace(text2, end);
-    if (text2[at] === ",") at = skipSpace(text2, at + 1);
+    if (text2[at] === ',') at = skipSpace(text2, at + 1);
   }
 }
 function endOfValue(text2, from) {
@@ -1350,16 +1355,16 @@ var JsonFields = class _JsonFields {
   /** The member's raw JSON text. The exact name wins; else case does not matter, as in Go's decoder, on which SDKs rely (`entryID`). */
   raw(name) {
     const raw = this.#members.get(name) ?? this.#anyCase(name);
-    return raw === "null" ? void 0 : raw;
+    return raw === 'null' ? void 0 : raw;
   }
   text(name) {
-    return this.#typed(name, "string");
+    return this.#typed(name, 'string');
   }
   number(name) {
-    return this.#typed(name, "number");
+    return this.#typed(name, 'number');
   }
   flag(name) {
-    return this.#typed(name, "boolean");
+    return this.#typed(name, 'boolean');
   }
   /** An object of texts. */
   texts(name) {
@@ -1368,7 +1373,7 @@ var JsonFields = class _JsonFields {
     const texts3 = /* @__PURE__ */ Object.create(null);
     for (const [key, value] of objectMembers(raw)) {
       const parsed = parseJson(value);
-      if (typeof parsed !== "string") throw malformed(`"${name}.${key}" must be a string`);
+      if (typeof parsed !== 'string') throw malformed(`"${name}.${key}" must be a string`);
       texts3[key] = parsed;
     }
     return texts3;
@@ -1392,11 +1397,15 @@ var JsonFields = class _JsonFields {
 };
 
 // src/fronts/http/reply.ts
-var json = ["content-type", "application/json"];
+var json = ['content-type', 'application/json'];
 var noContent = { status: 204, headers: [] };
 function jsonReply(value, status = 200) {
-  return { status, headers: json, body: `${JSON.stringify(value)}
-` };
+  return {
+    status,
+    headers: json,
+    body: `${JSON.stringify(value)}
+`,
+  };
 }
 function jsonTextReply(text2, status = 200) {
   return { status, headers: json, body: text2 };
@@ -1407,7 +1416,7 @@ function metadataHeaders(metadata) {
 }
 
 // src/kernel/json-scan.ts
-import { isUtf8 } from "node:buffer";
+import { isUtf8 } from 'node:buffer';
 var depthMax = 1e4;
 var quote = 34;
 var comma = 44;
@@ -1423,7 +1432,7 @@ function jsonObjects(bytes, levels) {
   const objects = [];
   at = skipSpace2(bytes, at + 1);
   if (bytes[at] === closeBracket) return skipSpace2(bytes, at + 1) === bytes.length ? objects : void 0;
-  for (; ; ) {
+  for (;;) {
     const members = [];
     const end = membersEnd(bytes, at, { members, levels: levels - 2 });
     if (end < 0) return void 0;
@@ -1438,7 +1447,7 @@ function membersEnd(bytes, from, into) {
   if (bytes[from] !== openBrace) return -1;
   let at = skipSpace2(bytes, from + 1);
   if (bytes[at] === closeBrace) return at + 1;
-  for (; ; ) {
+  for (;;) {
     const nameEnd = bytes[at] === quote ? stringEnd(bytes, at) : -1;
     const begin = nameEnd < 0 ? -1 : afterColon(bytes, nameEnd);
     const to = begin < 0 ? -1 : valueEnd(bytes, begin, into.levels);
@@ -1455,7 +1464,7 @@ function stringMember(bytes, member) {
 }
 function stringAt(bytes, from, to) {
   const inner = Buffer.from(bytes.buffer, bytes.byteOffset + from + 1, to - from - 2);
-  return inner.includes(backslash) ? JSON.parse(`"${inner.toString("utf8")}"`) : inner.toString("utf8");
+  return inner.includes(backslash) ? JSON.parse(`"${inner.toString('utf8')}"`) : inner.toString('utf8');
 }
 function skipSpace2(bytes, from) {
   let at = from;
@@ -1474,7 +1483,7 @@ function afterKey(bytes, at) {
 function valueEnd(bytes, from, levels = depthMax) {
   const open2 = [];
   let at = from;
-  for (; ; ) {
+  for (;;) {
     const c = bytes[at];
     if (c === openBrace || c === openBracket) {
       const close2 = c === openBrace ? closeBrace : closeBracket;
@@ -1513,11 +1522,11 @@ function scalarEnd(bytes, at) {
     case quote:
       return stringEnd(bytes, at);
     case 116:
-      return wordEnd(bytes, at, "true");
+      return wordEnd(bytes, at, 'true');
     case 102:
-      return wordEnd(bytes, at, "false");
+      return wordEnd(bytes, at, 'false');
     case 110:
-      return wordEnd(bytes, at, "null");
+      return wordEnd(bytes, at, 'null');
     default:
       return numberEnd(bytes, at);
   }
@@ -1528,7 +1537,7 @@ function wordEnd(bytes, at, word3) {
 }
 function stringEnd(bytes, from) {
   let at = from + 1;
-  for (; ; ) {
+  for (;;) {
     while (at < bytes.length && insideString[bytes[at]] === 1) at++;
     if (bytes[at] === quote) return at + 1;
     if (bytes[at] !== backslash) return -1;
@@ -1536,7 +1545,7 @@ function stringEnd(bytes, from) {
     if (at < 0) return -1;
   }
 }
-var insideString = Uint8Array.from({ length: 256 }, (_, byte) => byte >= 32 && byte !== quote && byte !== backslash ? 1 : 0);
+var insideString = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 32 && byte !== quote && byte !== backslash ? 1 : 0));
 function escapeEnd(bytes, at) {
   const c = bytes[at + 1];
   if (c === 117) {
@@ -1547,7 +1556,7 @@ function escapeEnd(bytes, at) {
   return plain2 ? at + 2 : -1;
 }
 function isHex(c) {
-  return c !== void 0 && (c >= 48 && c <= 57 || c >= 97 && c <= 102 || c >= 65 && c <= 70);
+  return c !== void 0 && ((c >= 48 && c <= 57) || (c >= 97 && c <= 102) || (c >= 65 && c <= 70));
 }
 function digitsEnd(bytes, from) {
   let at = from;
@@ -1573,14 +1582,14 @@ function numberEnd(bytes, from) {
 }
 
 // src/fronts/http/plain-items.ts
-var nullValue = Buffer.from("null");
+var nullValue = Buffer.from('null');
 function plainItems(bytes, metadata) {
   const items = [];
   for (const members of jsonObjects(bytes, limits.jsonDepth) ?? []) {
     const item = plainItem(bytes, members);
     if (item === void 0) return void 0;
     const { key, value, etag } = item;
-    items.push(etag === void 0 || etag === "" ? { key, value, metadata } : { key, value, etag, metadata });
+    items.push(etag === void 0 || etag === '' ? { key, value, metadata } : { key, value, etag, metadata });
   }
   return items.length === 0 ? void 0 : items;
 }
@@ -1589,11 +1598,11 @@ function plainItem(bytes, members) {
   let value;
   let etag;
   for (const member of members) {
-    if (member.name === "key" && key === void 0) {
+    if (member.name === 'key' && key === void 0) {
       key = stringMember(bytes, member);
       if (key === void 0) return void 0;
-    } else if (member.name === "value" && value === void 0) value = bytes.subarray(member.from, member.to);
-    else if (member.name === "etag" && etag === void 0) {
+    } else if (member.name === 'value' && value === void 0) value = bytes.subarray(member.from, member.to);
+    else if (member.name === 'etag' && etag === void 0) {
       etag = stringMember(bytes, member);
       if (etag === void 0) return void 0;
     } else return void 0;
@@ -1602,184 +1611,187 @@ function plainItem(bytes, members) {
 }
 
 // src/fronts/http/routes/state.ts
-var group = "state";
-var write = ["POST", "PUT"];
+var group = 'state';
+var write = ['POST', 'PUT'];
 var stateRoutes = [
   route({
-    methods: ["GET"],
-    path: "/v1.0/state/{store}/{key}",
-    name: "GetState",
+    methods: ['GET'],
+    path: '/v1.0/state/{store}/{key}',
+    name: 'GetState',
     group,
-    operation: { block: group, name: "get", idempotent: true },
+    operation: { block: group, name: 'get', idempotent: true },
     decode(request) {
       const { query } = request;
-      const consistency = consistencyOf(query.get("consistency"));
-      const wanted = { store: param(request, "store"), key: param(request, "key"), metadata: query.metadata() };
+      const consistency = consistencyOf(query.get('consistency'));
+      const wanted = { store: param(request, 'store'), key: param(request, 'key'), metadata: query.metadata() };
       return consistency === void 0 ? wanted : { ...wanted, consistency };
     },
     service: (blocks) => blocks.state.get,
     encode(value) {
       if (value === void 0) return noContent;
-      const headers3 = ["content-type", value.contentType ?? "application/json"];
+      const headers3 = ['content-type', value.contentType ?? 'application/json'];
       if (value.metadata !== void 0) headers3.push(...metadataHeaders(value.metadata));
-      if (value.etag !== "") headers3.push("etag", value.etag);
+      if (value.etag !== '') headers3.push('etag', value.etag);
       return { status: value.data.length === 0 ? 204 : 200, headers: headers3, body: value.data };
-    }
+    },
   }),
   route({
     methods: write,
-    path: "/v1.0/state/{store}",
-    name: "SaveState",
+    path: '/v1.0/state/{store}',
+    name: 'SaveState',
     group,
-    operation: { block: group, name: "set", idempotent: false },
-    decode: (request) => whenRead(request.bytes(), (bytes) => ({ store: param(request, "store"), items: saveItems(bytes, request.query.metadata()) })),
+    operation: { block: group, name: 'set', idempotent: false },
+    decode: (request) =>
+      whenRead(request.bytes(), (bytes) => ({ store: param(request, 'store'), items: saveItems(bytes, request.query.metadata()) })),
     service: (blocks) => blocks.state.save,
-    encode: () => noContent
+    encode: () => noContent,
   }),
   route({
-    methods: ["DELETE"],
-    path: "/v1.0/state/{store}/{key}",
-    name: "DeleteState",
+    methods: ['DELETE'],
+    path: '/v1.0/state/{store}/{key}',
+    name: 'DeleteState',
     group,
-    operation: { block: group, name: "delete", idempotent: false },
+    operation: { block: group, name: 'delete', idempotent: false },
     decode(request) {
-      const etag = request.header("if-match");
-      const options = optionsOf(request.query.get("concurrency"), request.query.get("consistency"));
+      const etag = request.header('if-match');
+      const options = optionsOf(request.query.get('concurrency'), request.query.get('consistency'));
       const item = {
-        key: param(request, "key"),
+        key: param(request, 'key'),
         metadata: request.query.metadata(),
-        ...etag === void 0 || etag === "" ? {} : { etag },
-        ...options === void 0 ? {} : { options }
+        ...(etag === void 0 || etag === '' ? {} : { etag }),
+        ...(options === void 0 ? {} : { options }),
       };
-      return { store: param(request, "store"), item };
+      return { store: param(request, 'store'), item };
     },
     service: (blocks) => blocks.state.delete,
-    encode: () => noContent
+    encode: () => noContent,
   }),
   route({
     methods: write,
-    path: "/v1.0/state/{store}/bulk",
-    name: "GetBulkState",
+    path: '/v1.0/state/{store}/bulk',
+    name: 'GetBulkState',
     group,
-    operation: { block: group, name: "bulk_get", idempotent: true },
+    operation: { block: group, name: 'bulk_get', idempotent: true },
     async decode(request) {
       const fields = new JsonFields(await request.text());
-      const parallelism = fields.number("parallelism");
+      const parallelism = fields.number('parallelism');
       return {
-        store: param(request, "store"),
-        keys: texts(fields.raw("keys") ?? "[]", "keys"),
-        ...parallelism === void 0 ? {} : { parallelism },
-        metadata: { ...fields.texts("metadata"), ...request.query.metadata() }
+        store: param(request, 'store'),
+        keys: texts(fields.raw('keys') ?? '[]', 'keys'),
+        ...(parallelism === void 0 ? {} : { parallelism }),
+        metadata: { ...fields.texts('metadata'), ...request.query.metadata() },
       };
     },
     service: (blocks) => blocks.state.bulkGet,
-    encode: (items) => jsonTextReply(`[${items.map(bulkItem).join(",")}]
-`)
+    encode: (items) =>
+      jsonTextReply(`[${items.map(bulkItem).join(',')}]
+`),
   }),
   route({
     methods: write,
-    path: "/v1.0/state/{store}/transaction",
-    name: "ExecuteStateTransaction",
+    path: '/v1.0/state/{store}/transaction',
+    name: 'ExecuteStateTransaction',
     group,
-    operation: { block: group, name: "transaction", idempotent: false },
+    operation: { block: group, name: 'transaction', idempotent: false },
     async decode(request) {
       const shared2 = request.query.metadata();
       const fields = new JsonFields(await request.text());
-      const operations = arrayElements(fields.raw("operations") ?? "[]").map((raw) => transactionItem(new JsonFields(raw), shared2));
-      return { store: param(request, "store"), operations, metadata: { ...fields.texts("metadata"), ...shared2 } };
+      const operations = arrayElements(fields.raw('operations') ?? '[]').map((raw) => transactionItem(new JsonFields(raw), shared2));
+      return { store: param(request, 'store'), operations, metadata: { ...fields.texts('metadata'), ...shared2 } };
     },
     service: (blocks) => blocks.state.transact,
-    encode: () => noContent
+    encode: () => noContent,
   }),
   route({
     methods: write,
-    path: "/v1.0-alpha1/state/{store}/query",
-    name: "QueryStateAlpha1",
+    path: '/v1.0-alpha1/state/{store}/query',
+    name: 'QueryStateAlpha1',
     group,
-    operation: { block: group, name: "query", idempotent: true },
-    decode: async (request) => ({ store: param(request, "store"), query: await request.text(), metadata: request.query.metadata() }),
+    operation: { block: group, name: 'query', idempotent: true },
+    decode: async (request) => ({ store: param(request, 'store'), query: await request.text(), metadata: request.query.metadata() }),
     service: (blocks) => blocks.state.query,
     encode(result) {
       if (result.results.length === 0) return noContent;
       const rows = result.results.map(
-        (item) => `{"key":${JSON.stringify(item.key)}${item.data.length > 0 ? `,"data":${rawJson(item.data)}` : ""}${item.etag === void 0 ? "" : `,"etag":${JSON.stringify(item.etag)}`}${item.error === void 0 ? "" : `,"error":${JSON.stringify(item.error)}`}}`
+        (item) =>
+          `{"key":${JSON.stringify(item.key)}${item.data.length > 0 ? `,"data":${rawJson(item.data)}` : ''}${item.etag === void 0 ? '' : `,"etag":${JSON.stringify(item.etag)}`}${item.error === void 0 ? '' : `,"error":${JSON.stringify(item.error)}`}}`,
       );
-      const token2 = result.token === void 0 || result.token === "" ? "" : `,"token":${JSON.stringify(result.token)}`;
-      const metadata = result.metadata === void 0 ? "" : `,"metadata":${JSON.stringify(result.metadata)}`;
-      return jsonTextReply(`{"results":[${rows.join(",")}]${token2}${metadata}}
+      const token2 = result.token === void 0 || result.token === '' ? '' : `,"token":${JSON.stringify(result.token)}`;
+      const metadata = result.metadata === void 0 ? '' : `,"metadata":${JSON.stringify(result.metadata)}`;
+      return jsonTextReply(`{"results":[${rows.join(',')}]${token2}${metadata}}
 `);
-    }
-  })
+    },
+  }),
 ];
 function param(request, name) {
-  return request.params[name] ?? "";
+  return request.params[name] ?? '';
 }
 function texts(raw, name) {
   return arrayElements(raw).map((element) => {
     const value = JSON.parse(element);
-    if (typeof value !== "string") throw malformed(`"${name}" must hold strings`);
+    if (typeof value !== 'string') throw malformed(`"${name}" must hold strings`);
     return value;
   });
 }
 function utf82(bytes) {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 function saveItems(bytes, shared2) {
   return plainItems(bytes, shared2) ?? arrayElements(utf82(bytes)).map((raw) => saveItem(new JsonFields(raw), shared2));
 }
 function saveItem(fields, shared2) {
-  const etag = fields.text("etag");
-  const contentType = fields.text("contentType");
-  const options = optionsIn(fields.object("options"));
+  const etag = fields.text('etag');
+  const contentType = fields.text('contentType');
+  const options = optionsIn(fields.object('options'));
   return {
-    key: fields.text("key") ?? "",
-    value: Buffer.from(fields.raw("value") ?? "null", "utf8"),
-    metadata: { ...fields.texts("metadata"), ...shared2 },
-    ...etag === void 0 || etag === "" ? {} : { etag },
-    ...contentType === void 0 ? {} : { contentType },
-    ...options === void 0 ? {} : { options }
+    key: fields.text('key') ?? '',
+    value: Buffer.from(fields.raw('value') ?? 'null', 'utf8'),
+    metadata: { ...fields.texts('metadata'), ...shared2 },
+    ...(etag === void 0 || etag === '' ? {} : { etag }),
+    ...(contentType === void 0 ? {} : { contentType }),
+    ...(options === void 0 ? {} : { options }),
   };
 }
 function transactionItem(fields, shared2) {
-  const operation2 = fields.text("operation") ?? "";
-  const request = fields.object("request") ?? new JsonFields("{}");
-  if (operation2 === "upsert") return { kind: "upsert", ...saveItem(request, shared2) };
-  if (operation2 === "delete") {
+  const operation2 = fields.text('operation') ?? '';
+  const request = fields.object('request') ?? new JsonFields('{}');
+  if (operation2 === 'upsert') return { kind: 'upsert', ...saveItem(request, shared2) };
+  if (operation2 === 'delete') {
     const { value: _value, contentType: _contentType, ...item } = saveItem(request, shared2);
-    return { kind: "delete", ...item };
+    return { kind: 'delete', ...item };
   }
-  throw new ProaError("state.operation-not-supported", `operation type ${operation2} not supported`);
+  throw new ProaError('state.operation-not-supported', `operation type ${operation2} not supported`);
 }
 function optionsIn(fields) {
-  return fields === void 0 ? void 0 : optionsOf(fields.text("concurrency"), fields.text("consistency"));
+  return fields === void 0 ? void 0 : optionsOf(fields.text('concurrency'), fields.text('consistency'));
 }
 function optionsOf(concurrency, consistency) {
   const checkedConsistency = consistencyOf(consistency);
   const checkedConcurrency = concurrencyOf(concurrency);
   if (checkedConcurrency === void 0 && checkedConsistency === void 0) return void 0;
   return {
-    ...checkedConcurrency === void 0 ? {} : { concurrency: checkedConcurrency },
-    ...checkedConsistency === void 0 ? {} : { consistency: checkedConsistency }
+    ...(checkedConcurrency === void 0 ? {} : { concurrency: checkedConcurrency }),
+    ...(checkedConsistency === void 0 ? {} : { consistency: checkedConsistency }),
   };
 }
 function concurrencyOf(word3) {
-  if (word3 === void 0 || word3 === "") return void 0;
-  if (word3 === "first-write" || word3 === "last-write") return word3;
+  if (word3 === void 0 || word3 === '') return void 0;
+  if (word3 === 'first-write' || word3 === 'last-write') return word3;
   throw malformed(`unrecognized concurrency option ${word3}`);
 }
 function consistencyOf(word3) {
-  if (word3 === void 0 || word3 === "") return void 0;
-  if (word3 === "strong" || word3 === "eventual") return word3;
+  if (word3 === void 0 || word3 === '') return void 0;
+  if (word3 === 'strong' || word3 === 'eventual') return word3;
   throw malformed(`unrecognized consistency option ${word3}`);
 }
 function bulkItem(item) {
   const parts = [`"key":${JSON.stringify(item.key)}`];
   if (item.value !== void 0 && item.value.data.length > 0) parts.push(`"data":${rawJson(item.value.data)}`);
-  if (item.value !== void 0 && item.value.etag !== "") parts.push(`"etag":${JSON.stringify(item.value.etag)}`);
+  if (item.value !== void 0 && item.value.etag !== '') parts.push(`"etag":${JSON.stringify(item.value.etag)}`);
   if (item.value?.metadata !== void 0 && Object.keys(item.value.metadata).length > 0)
     parts.push(`"metadata":${JSON.stringify(item.value.metadata)}`);
   if (item.error !== void 0) parts.push(`"error":${JSON.stringify(item.error)}`);
-  return `{${parts.join(",")}}`;
+  return `{${parts.join(',')}}`;
 }
 function rawJson(data) {
   const text2 = utf82(data);
@@ -1794,18 +1806,18 @@ function rawJson(data) {
 // src/fronts/http/routes/bindings.ts
 var bindingRoutes = [
   route({
-    methods: ["POST", "PUT"],
-    path: "/v1.0/bindings/{name}",
-    name: "InvokeBinding",
-    group: "bindings",
-    operation: { block: "bindings", name: "invoke", idempotent: false },
+    methods: ['POST', 'PUT'],
+    path: '/v1.0/bindings/{name}',
+    name: 'InvokeBinding',
+    group: 'bindings',
+    operation: { block: 'bindings', name: 'invoke', idempotent: false },
     async decode(request) {
       const fields = new JsonFields(await request.text());
       return {
-        name: param(request, "name"),
-        operation: fields.text("operation") ?? "",
-        data: Buffer.from(fields.raw("data") ?? "", "utf8"),
-        metadata: { ...fields.texts("metadata") }
+        name: param(request, 'name'),
+        operation: fields.text('operation') ?? '',
+        data: Buffer.from(fields.raw('data') ?? '', 'utf8'),
+        metadata: { ...fields.texts('metadata') },
       };
     },
     service: (blocks) => blocks.bindings.invoke,
@@ -1813,147 +1825,151 @@ var bindingRoutes = [
       const headers3 = metadataHeaders(response.metadata);
       const { data } = response;
       if (data === void 0 || data.length === 0) return { status: 204, headers: headers3 };
-      return { status: 200, headers: ["content-type", response.contentType ?? "application/json", ...headers3], body: data };
+      return { status: 200, headers: ['content-type', response.contentType ?? 'application/json', ...headers3], body: data };
     },
-    failed: (error) => errorReply(error, metadataHeaders(failureMetadata(error)))
-  })
+    failed: (error) => errorReply(error, metadataHeaders(failureMetadata(error))),
+  }),
 ];
 
 // src/fronts/http/routes/crypto.ts
 var cryptoRoutes = [
   route({
-    methods: ["PUT"],
-    path: "/v1.0-alpha1/crypto/{name}/encrypt",
-    name: "Encrypt",
-    group: "crypto",
-    operation: { block: "crypto", name: "encrypt", idempotent: false },
-    decode: (request) => ({ provider: param(request, "name"), data: request.body, options: encryptOptions(request) }),
+    methods: ['PUT'],
+    path: '/v1.0-alpha1/crypto/{name}/encrypt',
+    name: 'Encrypt',
+    group: 'crypto',
+    operation: { block: 'crypto', name: 'encrypt', idempotent: false },
+    decode: (request) => ({ provider: param(request, 'name'), data: request.body, options: encryptOptions(request) }),
     service: (blocks) => blocks.crypto.encrypt,
-    encode: stream
+    encode: stream,
   }),
   route({
-    methods: ["PUT"],
-    path: "/v1.0-alpha1/crypto/{name}/decrypt",
-    name: "Decrypt",
-    group: "crypto",
-    operation: { block: "crypto", name: "decrypt", idempotent: false },
+    methods: ['PUT'],
+    path: '/v1.0-alpha1/crypto/{name}/decrypt',
+    name: 'Decrypt',
+    group: 'crypto',
+    operation: { block: 'crypto', name: 'decrypt', idempotent: false },
     decode(request) {
-      const keyName = request.header("dapr-key-name");
-      return { provider: param(request, "name"), data: request.body, ...keyName === void 0 || keyName === "" ? {} : { keyName } };
+      const keyName = request.header('dapr-key-name');
+      return { provider: param(request, 'name'), data: request.body, ...(keyName === void 0 || keyName === '' ? {} : { keyName }) };
     },
     service: (blocks) => blocks.crypto.decrypt,
-    encode: stream
-  })
+    encode: stream,
+  }),
 ];
 function encryptOptions(request) {
-  const cipher = request.header("dapr-data-encryption-cipher");
-  const decryptionKeyName = request.header("dapr-decryption-key-name");
+  const cipher = request.header('dapr-data-encryption-cipher');
+  const decryptionKeyName = request.header('dapr-decryption-key-name');
   return {
-    keyName: required(request, "dapr-key-name"),
-    keyWrapAlgorithm: required(request, "dapr-key-wrap-algorithm"),
-    omitDecryptionKeyName: /^(true|yes|on|1|y|t)$/i.test(request.header("dapr-omit-decryption-key-name") ?? ""),
-    ...cipher === void 0 ? {} : { dataEncryptionCipher: cipher },
-    ...decryptionKeyName === void 0 ? {} : { decryptionKeyName }
+    keyName: required(request, 'dapr-key-name'),
+    keyWrapAlgorithm: required(request, 'dapr-key-wrap-algorithm'),
+    omitDecryptionKeyName: /^(true|yes|on|1|y|t)$/i.test(request.header('dapr-omit-decryption-key-name') ?? ''),
+    ...(cipher === void 0 ? {} : { dataEncryptionCipher: cipher }),
+    ...(decryptionKeyName === void 0 ? {} : { decryptionKeyName }),
   };
 }
 function required(request, header) {
   const value = request.header(header);
-  if (value === void 0 || value === "") throw new ProaError("bad-request", `invalid request: missing header '${header}'`);
+  if (value === void 0 || value === '') throw new ProaError('bad-request', `invalid request: missing header '${header}'`);
   return value;
 }
 function stream(body) {
-  return { status: 200, headers: ["content-type", "application/octet-stream"], stream: body };
+  return { status: 200, headers: ['content-type', 'application/octet-stream'], stream: body };
 }
 
 // src/fronts/http/routes/publish.ts
-var methods = ["POST", "PUT"];
-var group2 = "publish";
+var methods = ['POST', 'PUT'];
+var group2 = 'publish';
 var publishRoutes = [
   route({
     methods,
-    path: "/v1.0/publish/{pubsub}/{topic...}",
-    name: "PublishEvent",
+    path: '/v1.0/publish/{pubsub}/{topic...}',
+    name: 'PublishEvent',
     group: group2,
-    operation: { block: "pubsub", name: "publish", idempotent: false },
-    decode: (request) => whenRead(request.bytes(), (data) => ({
-      pubsub: param(request, "pubsub"),
-      topic: param(request, "topic"),
-      data,
-      contentType: request.header("content-type") ?? "",
-      metadata: request.query.metadata()
-    })),
+    operation: { block: 'pubsub', name: 'publish', idempotent: false },
+    decode: (request) =>
+      whenRead(request.bytes(), (data) => ({
+        pubsub: param(request, 'pubsub'),
+        topic: param(request, 'topic'),
+        data,
+        contentType: request.header('content-type') ?? '',
+        metadata: request.query.metadata(),
+      })),
     service: (blocks) => blocks.pubsub.publish,
-    encode: () => noContent
+    encode: () => noContent,
   }),
-  ...["/v1.0", "/v1.0-alpha1"].map(
-    (version) => route({
+  ...['/v1.0', '/v1.0-alpha1'].map((version) =>
+    route({
       methods,
       path: `${version}/publish/bulk/{pubsub}/{topic...}`,
-      name: "BulkPublishEvent",
+      name: 'BulkPublishEvent',
       group: group2,
-      operation: { block: "pubsub", name: "bulk_publish", idempotent: false },
+      operation: { block: 'pubsub', name: 'bulk_publish', idempotent: false },
       decode: async (request) => ({
-        pubsub: param(request, "pubsub"),
-        topic: param(request, "topic"),
+        pubsub: param(request, 'pubsub'),
+        topic: param(request, 'topic'),
         entries: bulkEntries(await request.text()),
-        metadata: request.query.metadata()
+        metadata: request.query.metadata(),
       }),
       service: (blocks) => blocks.pubsub.bulkPublish,
-      encode: bulkReply
-    })
-  )
+      encode: bulkReply,
+    }),
+  ),
 ];
 function bulkEntries(text2) {
   let elements;
   try {
     elements = arrayElements(text2);
   } catch (cause) {
-    throw new ProaError("pubsub.events-unmarshal", `error when unmarshaling the request for topic: ${cause.message}`, { cause });
+    throw new ProaError('pubsub.events-unmarshal', `error when unmarshaling the request for topic: ${cause.message}`, { cause });
   }
   return elements.map((raw) => bulkEntry(new JsonFields(raw)));
 }
 function bulkEntry(fields) {
-  const contentType = fields.text("contentType") ?? "";
-  const entryId = fields.text("entryId") ?? "";
-  const metadata = fields.texts("metadata");
-  return { entryId, contentType, event: eventBytes(fields, contentType, entryId), ...metadata === void 0 ? {} : { metadata } };
+  const contentType = fields.text('contentType') ?? '';
+  const entryId = fields.text('entryId') ?? '';
+  const metadata = fields.texts('metadata');
+  return { entryId, contentType, event: eventBytes(fields, contentType, entryId), ...(metadata === void 0 ? {} : { metadata }) };
 }
 function eventBytes(fields, contentType, entryId) {
-  const raw = fields.raw("event") ?? "null";
-  const type = (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
-  if (type === "application/json" || type.endsWith("+json")) return Buffer.from(raw, "utf8");
+  const raw = fields.raw('event') ?? 'null';
+  const type = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
+  if (type === 'application/json' || type.endsWith('+json')) return Buffer.from(raw, 'utf8');
   const value = JSON.parse(raw);
-  if (typeof value !== "string") throw mismatch(entryId, contentType);
-  if (type.startsWith("text/") || type === "") return Buffer.from(value, "utf8");
-  const bytes = Buffer.from(value, "base64");
-  if (bytes.toString("base64").replace(/=+$/, "") !== value.replace(/=+$/, "")) throw mismatch(entryId, contentType);
+  if (typeof value !== 'string') throw mismatch(entryId, contentType);
+  if (type.startsWith('text/') || type === '') return Buffer.from(value, 'utf8');
+  const bytes = Buffer.from(value, 'base64');
+  if (bytes.toString('base64').replace(/=+$/, '') !== value.replace(/=+$/, '')) throw mismatch(entryId, contentType);
   return bytes;
 }
 function mismatch(entryId, contentType) {
   return new ProaError(
-    "pubsub.events-marshal",
-    `error when marshaling the entry "${entryId}": its event does not fit the content type "${contentType}"`
+    'pubsub.events-marshal',
+    `error when marshaling the entry "${entryId}": its event does not fit the content type "${contentType}"`,
   );
 }
 function bulkReply(failed2) {
   if (failed2.length === 0) return noContent;
-  const document = JSON.stringify({ failedEntries: failed2, errorCode: "ERR_PUBSUB_PUBLISH_MESSAGE" });
-  const message = failed2.map((entry) => entry.error).join("; ").replace(/[\r\n]+/g, " ");
+  const document = JSON.stringify({ failedEntries: failed2, errorCode: 'ERR_PUBSUB_PUBLISH_MESSAGE' });
+  const message = failed2
+    .map((entry) => entry.error)
+    .join('; ')
+    .replace(/[\r\n]+/g, ' ');
   return {
     status: 500,
-    headers: ["content-type", "application/json", "metadata.responsedata", document, "metadata.error", message],
-    body: document
+    headers: ['content-type', 'application/json', 'metadata.responsedata', document, 'metadata.error', message],
+    body: document,
   };
 }
 
 // src/kernel/duration.ts
-var unitsMs = { ns: 1e-6, us: 1e-3, \u00B5s: 1e-3, \u03BCs: 1e-3, ms: 1, s: 1e3, m: 6e4, h: 36e5 };
+var unitsMs = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1e3, m: 6e4, h: 36e5 };
 var part = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
 function parseDuration(text2) {
   const trimmed = text2.trim();
   if (/^[+-]?\d+$/.test(trimmed)) return Number(trimmed) * 1e3;
-  const sign = trimmed.startsWith("-") ? -1 : 1;
-  const rest = trimmed.replace(/^[+-]/, "");
+  const sign = trimmed.startsWith('-') ? -1 : 1;
+  const rest = trimmed.replace(/^[+-]/, '');
   if (rest.length === 0) return void 0;
   let total = 0;
   part.lastIndex = 0;
@@ -1965,13 +1981,13 @@ function parseDuration(text2) {
   return sign * total;
 }
 function formatDuration(ms) {
-  if (ms === 0) return "0s";
+  if (ms === 0) return '0s';
   if (Math.abs(ms) < 1) return `${Math.round(ms * 1e3)}\xB5s`;
   if (Math.abs(ms) < 1e3) return `${ms}ms`;
-  const sign = ms < 0 ? "-" : "";
+  const sign = ms < 0 ? '-' : '';
   const seconds = Math.abs(ms) / 1e3;
   const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor(seconds % 3600 / 60);
+  const minutes = Math.floor((seconds % 3600) / 60);
   const rest = `${Number((seconds % 60).toFixed(3))}s`;
   if (hours > 0) return `${sign}${hours}h${minutes}m${rest}`;
   return minutes > 0 ? `${sign}${minutes}m${rest}` : `${sign}${rest}`;
@@ -1980,90 +1996,105 @@ function formatDuration(ms) {
 // src/fronts/http/routes/runtime.ts
 var healthRoutes = [
   route({
-    methods: ["GET"],
-    path: "/v1.0/healthz",
-    name: "Healthz",
-    group: "healthz",
-    operation: { block: "runtime", name: "healthz", idempotent: true },
-    decode: (request) => ({ appId: request.query.get("appid") }),
-    service: ({ runtime }) => (call) => attempt(() => health(runtime, call.input.appId)),
-    encode: () => noContent
+    methods: ['GET'],
+    path: '/v1.0/healthz',
+    name: 'Healthz',
+    group: 'healthz',
+    operation: { block: 'runtime', name: 'healthz', idempotent: true },
+    decode: (request) => ({ appId: request.query.get('appid') }),
+    service:
+      ({ runtime }) =>
+      (call) =>
+        attempt(() => health(runtime, call.input.appId)),
+    encode: () => noContent,
   }),
   route({
-    methods: ["GET"],
-    path: "/v1.0/healthz/outbound",
-    name: "HealthzOutbound",
-    group: "healthz",
-    operation: { block: "runtime", name: "healthz_outbound", idempotent: true },
+    methods: ['GET'],
+    path: '/v1.0/healthz/outbound',
+    name: 'HealthzOutbound',
+    group: 'healthz',
+    operation: { block: 'runtime', name: 'healthz_outbound', idempotent: true },
     decode: () => void 0,
-    service: ({ runtime }) => () => attempt(() => {
-      if (!runtime.outboundReady()) throw new ProaError("health.outbound-not-ready", "dapr outbound is not ready");
-    }),
-    encode: () => noContent
-  })
+    service:
+      ({ runtime }) =>
+      () =>
+        attempt(() => {
+          if (!runtime.outboundReady()) throw new ProaError('health.outbound-not-ready', 'dapr outbound is not ready');
+        }),
+    encode: () => noContent,
+  }),
 ];
 var metadataRoutes = [
   route({
-    methods: ["GET"],
-    path: "/v1.0/metadata",
-    name: "GetMetadata",
-    group: "metadata",
-    operation: { block: "runtime", name: "get_metadata", idempotent: true },
+    methods: ['GET'],
+    path: '/v1.0/metadata',
+    name: 'GetMetadata',
+    group: 'metadata',
+    operation: { block: 'runtime', name: 'get_metadata', idempotent: true },
     decode: () => void 0,
-    service: ({ runtime }) => () => attempt(() => runtime.metadata()),
-    encode: (metadata) => jsonReply(printMetadata(metadata))
-  })
+    service:
+      ({ runtime }) =>
+      () =>
+        attempt(() => runtime.metadata()),
+    encode: (metadata) => jsonReply(printMetadata(metadata)),
+  }),
 ];
 var controlRoutes = [
   route({
-    methods: ["PUT"],
-    path: "/v1.0/metadata/{key}",
-    name: "PutMetadata",
-    group: "metadata",
-    operation: { block: "runtime", name: "set_metadata", idempotent: true },
-    decode: async (request) => ({ key: param(request, "key"), value: utf82(await request.bytes()) }),
-    service: ({ runtime }) => (call) => attempt(() => runtime.putMetadata(call.input.key, call.input.value)),
-    encode: () => noContent
+    methods: ['PUT'],
+    path: '/v1.0/metadata/{key}',
+    name: 'PutMetadata',
+    group: 'metadata',
+    operation: { block: 'runtime', name: 'set_metadata', idempotent: true },
+    decode: async (request) => ({ key: param(request, 'key'), value: utf82(await request.bytes()) }),
+    service:
+      ({ runtime }) =>
+      (call) =>
+        attempt(() => runtime.putMetadata(call.input.key, call.input.value)),
+    encode: () => noContent,
   }),
   route({
-    methods: ["POST"],
-    path: "/v1.0/shutdown",
-    name: "Shutdown",
-    group: "shutdown",
-    operation: { block: "runtime", name: "shutdown", idempotent: true },
-    decode: (request) => ({ force: request.header("dapr-force-shutdown") === "true" }),
-    service: ({ runtime }) => (call) => attempt(() => runtime.shutdown(call.input.force)),
-    encode: () => noContent
-  })
+    methods: ['POST'],
+    path: '/v1.0/shutdown',
+    name: 'Shutdown',
+    group: 'shutdown',
+    operation: { block: 'runtime', name: 'shutdown', idempotent: true },
+    decode: (request) => ({ force: request.header('dapr-force-shutdown') === 'true' }),
+    service:
+      ({ runtime }) =>
+      (call) =>
+        attempt(() => runtime.shutdown(call.input.force)),
+    encode: () => noContent,
+  }),
 ];
 async function attempt(run2) {
   return run2();
 }
 function health(runtime, appId) {
   const missing2 = runtime.notReady();
-  if (missing2.length > 0) throw new ProaError("health.not-ready", `dapr is not ready: [${missing2.join(" ")}]`);
-  if (appId !== void 0 && appId !== "" && appId !== runtime.metadata().id)
-    throw new ProaError("health.app-id", "dapr app-id does not match");
+  if (missing2.length > 0) throw new ProaError('health.not-ready', `dapr is not ready: [${missing2.join(' ')}]`);
+  if (appId !== void 0 && appId !== '' && appId !== runtime.metadata().id)
+    throw new ProaError('health.app-id', 'dapr app-id does not match');
 }
 function printMetadata(metadata) {
   const connection = metadata.appConnection;
   return {
     id: metadata.id,
     runtimeVersion: metadata.runtimeVersion,
-    ...some("enabledFeatures", metadata.enabledFeatures),
-    ...some("components", metadata.components.map(printComponent)),
+    ...some('enabledFeatures', metadata.enabledFeatures),
+    ...some('components', metadata.components.map(printComponent)),
     extended: metadata.extended,
-    ...some("subscriptions", metadata.subscriptions.map(printSubscription)),
+    ...some('subscriptions', metadata.subscriptions.map(printSubscription)),
     ...some(
-      "httpEndpoints",
-      metadata.httpEndpoints.map((name) => ({ name }))
+      'httpEndpoints',
+      metadata.httpEndpoints.map((name) => ({ name })),
     ),
     ...some(
-      "resiliencies",
-      metadata.resiliencies.map((name) => ({ name }))
+      'resiliencies',
+      metadata.resiliencies.map((name) => ({ name })),
     ),
-    ...connection === void 0 ? {} : { appConnectionProperties: printConnection(connection) },
-    actorRuntime: { runtimeStatus: "DISABLED", hostReady: false }
+    ...(connection === void 0 ? {} : { appConnectionProperties: printConnection(connection) }),
+    actorRuntime: { runtimeStatus: 'DISABLED', hostReady: false },
   };
 }
 function some(name, list2) {
@@ -2071,220 +2102,222 @@ function some(name, list2) {
 }
 function printComponent(component) {
   const { name, type, version, capabilities } = component;
-  return { name, type, version, ...some("capabilities", capabilities) };
+  return { name, type, version, ...some('capabilities', capabilities) };
 }
 function printSubscription(subscription) {
   const rules = subscription.rules.map(({ match: match2, path: path2 }) => ({ match: match2, path: path2 }));
-  if (subscription.defaultPath !== void 0) rules.push({ match: "", path: subscription.defaultPath });
+  if (subscription.defaultPath !== void 0) rules.push({ match: '', path: subscription.defaultPath });
   return {
     pubsubname: subscription.pubsub,
     topic: subscription.topic,
-    ...Object.keys(subscription.metadata).length === 0 ? {} : { metadata: subscription.metadata },
-    ...some("rules", rules),
-    deadLetterTopic: subscription.deadLetterTopic ?? "",
-    type: subscription.kind
+    ...(Object.keys(subscription.metadata).length === 0 ? {} : { metadata: subscription.metadata }),
+    ...some('rules', rules),
+    deadLetterTopic: subscription.deadLetterTopic ?? '',
+    type: subscription.kind,
   };
 }
 function printConnection(connection) {
   const { port, protocol, channelAddress, maxConcurrency, health: probe } = connection;
   return {
-    ...port === 0 ? {} : { port },
+    ...(port === 0 ? {} : { port }),
     protocol,
     channelAddress,
-    ...maxConcurrency === void 0 ? {} : { maxConcurrency },
-    ...probe === void 0 ? {} : {
-      health: {
-        healthCheckPath: probe.path,
-        healthProbeInterval: formatDuration(probe.intervalMs),
-        healthProbeTimeout: formatDuration(probe.timeoutMs),
-        healthThreshold: probe.threshold
-      }
-    }
+    ...(maxConcurrency === void 0 ? {} : { maxConcurrency }),
+    ...(probe === void 0
+      ? {}
+      : {
+          health: {
+            healthCheckPath: probe.path,
+            healthProbeInterval: formatDuration(probe.intervalMs),
+            healthProbeTimeout: formatDuration(probe.timeoutMs),
+            healthThreshold: probe.threshold,
+          },
+        }),
   };
 }
 
 // src/fronts/http/routes/stores.ts
 var secretRoutes = [
   route({
-    methods: ["GET"],
-    path: "/v1.0/secrets/{store}/bulk",
-    name: "GetBulkSecret",
-    group: "secrets",
-    operation: { block: "secrets", name: "bulk_get", idempotent: true },
-    decode: (request) => ({ store: param(request, "store"), metadata: request.query.metadata() }),
+    methods: ['GET'],
+    path: '/v1.0/secrets/{store}/bulk',
+    name: 'GetBulkSecret',
+    group: 'secrets',
+    operation: { block: 'secrets', name: 'bulk_get', idempotent: true },
+    decode: (request) => ({ store: param(request, 'store'), metadata: request.query.metadata() }),
     service: (blocks) => blocks.secrets.bulkGet,
-    encode: (secrets) => jsonReply(secrets)
+    encode: (secrets) => jsonReply(secrets),
   }),
   route({
-    methods: ["GET"],
-    path: "/v1.0/secrets/{store}/{name}",
-    name: "GetSecret",
-    group: "secrets",
-    operation: { block: "secrets", name: "get", idempotent: true },
-    decode: (request) => ({ store: param(request, "store"), name: param(request, "name"), metadata: request.query.metadata() }),
+    methods: ['GET'],
+    path: '/v1.0/secrets/{store}/{name}',
+    name: 'GetSecret',
+    group: 'secrets',
+    operation: { block: 'secrets', name: 'get', idempotent: true },
+    decode: (request) => ({ store: param(request, 'store'), name: param(request, 'name'), metadata: request.query.metadata() }),
     service: (blocks) => blocks.secrets.get,
-    encode: (secret) => secret === void 0 ? noContent : jsonReply(secret)
-  })
+    encode: (secret) => (secret === void 0 ? noContent : jsonReply(secret)),
+  }),
 ];
-var configurationRoutes = ["/v1.0", "/v1.0-alpha1"].flatMap((version) => [
+var configurationRoutes = ['/v1.0', '/v1.0-alpha1'].flatMap((version) => [
   route({
-    methods: ["GET"],
+    methods: ['GET'],
     path: `${version}/configuration/{store}`,
-    name: "GetConfiguration",
-    group: "configuration",
-    operation: { block: "configuration", name: "get", idempotent: true },
+    name: 'GetConfiguration',
+    group: 'configuration',
+    operation: { block: 'configuration', name: 'get', idempotent: true },
     decode: configurationQuery,
     service: (blocks) => blocks.configuration.get,
-    encode: (items) => Object.keys(items).length === 0 ? noContent : jsonReply(printItems(items))
+    encode: (items) => (Object.keys(items).length === 0 ? noContent : jsonReply(printItems(items))),
   }),
   route({
-    methods: ["GET"],
+    methods: ['GET'],
     path: `${version}/configuration/{store}/subscribe`,
-    name: "SubscribeConfiguration",
-    group: "configuration",
-    operation: { block: "configuration", name: "subscribe", idempotent: false },
+    name: 'SubscribeConfiguration',
+    group: 'configuration',
+    operation: { block: 'configuration', name: 'subscribe', idempotent: false },
     decode: configurationQuery,
     service: (blocks) => blocks.configuration.subscribe,
-    encode: (id) => jsonReply({ id })
+    encode: (id) => jsonReply({ id }),
   }),
   route({
-    methods: ["GET"],
+    methods: ['GET'],
     path: `${version}/configuration/{store}/{id}/unsubscribe`,
-    name: "UnsubscribeConfiguration",
-    group: "configuration",
-    operation: { block: "configuration", name: "unsubscribe", idempotent: true },
-    decode: (request) => ({ store: param(request, "store"), id: param(request, "id") }),
+    name: 'UnsubscribeConfiguration',
+    group: 'configuration',
+    operation: { block: 'configuration', name: 'unsubscribe', idempotent: true },
+    decode: (request) => ({ store: param(request, 'store'), id: param(request, 'id') }),
     service: (blocks) => blocks.configuration.unsubscribe,
-    encode: (result) => result.ok ? jsonReply({ ok: true }) : jsonReply({ message: result.message ?? "" }, 500)
-  })
+    encode: (result) => (result.ok ? jsonReply({ ok: true }) : jsonReply({ message: result.message ?? '' }, 500)),
+  }),
 ]);
 function configurationQuery(request) {
-  return { store: param(request, "store"), keys: request.query.all("key"), metadata: request.query.metadata() };
+  return { store: param(request, 'store'), keys: request.query.all('key'), metadata: request.query.metadata() };
 }
 function printItems(items) {
   const printed = /* @__PURE__ */ Object.create(null);
   for (const [key, item] of Object.entries(items)) {
     printed[key] = {
       value: item.value,
-      ...item.version === "" ? {} : { version: item.version },
-      ...Object.keys(item.metadata).length === 0 ? {} : { metadata: item.metadata }
+      ...(item.version === '' ? {} : { version: item.version }),
+      ...(Object.keys(item.metadata).length === 0 ? {} : { metadata: item.metadata }),
     };
   }
   return printed;
 }
 var lockRoutes = [
   route({
-    methods: ["POST"],
-    path: "/v1.0-alpha1/lock/{store}",
-    name: "TryLock",
-    group: "lock",
-    operation: { block: "lock", name: "try_lock", idempotent: false },
+    methods: ['POST'],
+    path: '/v1.0-alpha1/lock/{store}',
+    name: 'TryLock',
+    group: 'lock',
+    operation: { block: 'lock', name: 'try_lock', idempotent: false },
     async decode(request) {
       const fields = new JsonFields(await request.text());
       return {
-        store: param(request, "store"),
+        store: param(request, 'store'),
         ...holder(fields),
-        expirySeconds: wholeNumber(fields, "expiryInSeconds", "expiry_in_seconds")
+        expirySeconds: wholeNumber(fields, 'expiryInSeconds', 'expiry_in_seconds'),
       };
     },
     service: (blocks) => blocks.lock.tryLock,
-    encode: (result) => jsonReply(result)
+    encode: (result) => jsonReply(result),
   }),
   route({
-    methods: ["POST"],
-    path: "/v1.0-alpha1/unlock/{store}",
-    name: "Unlock",
-    group: "unlock",
-    operation: { block: "lock", name: "unlock", idempotent: false },
-    decode: async (request) => ({ store: param(request, "store"), ...holder(new JsonFields(await request.text())) }),
+    methods: ['POST'],
+    path: '/v1.0-alpha1/unlock/{store}',
+    name: 'Unlock',
+    group: 'unlock',
+    operation: { block: 'lock', name: 'unlock', idempotent: false },
+    decode: async (request) => ({ store: param(request, 'store'), ...holder(new JsonFields(await request.text())) }),
     service: (blocks) => blocks.lock.unlock,
-    encode: (status) => jsonReply({ status })
-  })
+    encode: (status) => jsonReply({ status }),
+  }),
 ];
 function holder(fields) {
   return {
-    resourceId: fields.text("resourceId") ?? fields.text("resource_id") ?? "",
-    lockOwner: fields.text("lockOwner") ?? fields.text("lock_owner") ?? ""
+    resourceId: fields.text('resourceId') ?? fields.text('resource_id') ?? '',
+    lockOwner: fields.text('lockOwner') ?? fields.text('lock_owner') ?? '',
   };
 }
 function wholeNumber(fields, camel, snake2) {
   const raw = fields.raw(camel) ?? fields.raw(snake2);
   if (raw === void 0) return 0;
   const value = parseJson(raw);
-  const number = typeof value === "string" && /^-?\d+$/.test(value) ? Number(value) : value;
-  if (typeof number !== "number") throw malformed(`"${camel}" must be a number`);
+  const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
+  if (typeof number !== 'number') throw malformed(`"${camel}" must be a number`);
   return number;
 }
 
 // src/fronts/http/routes/subtle-crypto.ts
 var subtleCryptoRoutes = [
   row({
-    verb: "getkey",
-    name: "SubtleGetKey",
-    decode: (fields, provider) => ({ provider, keyName: fields.text("name"), format: fields.keyFormat() }),
+    verb: 'getkey',
+    name: 'SubtleGetKey',
+    decode: (fields, provider) => ({ provider, keyName: fields.text('name'), format: fields.keyFormat() }),
     service: (subtle) => subtle.getKey,
-    encode: (publicKey, { keyName }) => ({ name: keyName, publicKey })
+    encode: (publicKey, { keyName }) => ({ name: keyName, publicKey }),
   }),
   row({
-    verb: "encrypt",
-    name: "SubtleEncrypt",
-    decode: (fields, provider) => fields.message(provider, "plaintext"),
+    verb: 'encrypt',
+    name: 'SubtleEncrypt',
+    decode: (fields, provider) => fields.message(provider, 'plaintext'),
     service: (subtle) => subtle.encrypt,
-    encode: ({ data, tag }) => ({ ciphertext: base64(data), tag: base64(tag) })
+    encode: ({ data, tag }) => ({ ciphertext: base64(data), tag: base64(tag) }),
   }),
   row({
-    verb: "decrypt",
-    name: "SubtleDecrypt",
-    decode: (fields, provider) => fields.message(provider, "ciphertext"),
+    verb: 'decrypt',
+    name: 'SubtleDecrypt',
+    decode: (fields, provider) => fields.message(provider, 'ciphertext'),
     service: (subtle) => subtle.decrypt,
-    encode: (plaintext) => ({ plaintext: base64(plaintext) })
+    encode: (plaintext) => ({ plaintext: base64(plaintext) }),
   }),
   row({
-    verb: "wrapkey",
-    name: "SubtleWrapKey",
-    decode: (fields, provider) => fields.message(provider, "plaintextKey"),
+    verb: 'wrapkey',
+    name: 'SubtleWrapKey',
+    decode: (fields, provider) => fields.message(provider, 'plaintextKey'),
     service: (subtle) => subtle.wrapKey,
-    encode: ({ data, tag }) => ({ wrappedKey: base64(data), tag: base64(tag) })
+    encode: ({ data, tag }) => ({ wrappedKey: base64(data), tag: base64(tag) }),
   }),
   row({
-    verb: "unwrapkey",
-    name: "SubtleUnwrapKey",
-    decode: (fields, provider) => fields.message(provider, "wrappedKey"),
+    verb: 'unwrapkey',
+    name: 'SubtleUnwrapKey',
+    decode: (fields, provider) => fields.message(provider, 'wrappedKey'),
     service: (subtle) => subtle.unwrapKey,
-    encode: (plaintextKey) => ({ plaintextKey: base64(plaintextKey) })
+    encode: (plaintextKey) => ({ plaintextKey: base64(plaintextKey) }),
   }),
   row({
-    verb: "sign",
-    name: "SubtleSign",
-    decode: (fields, provider) => ({ ...fields.key(provider), digest: fields.bytes("digest") }),
+    verb: 'sign',
+    name: 'SubtleSign',
+    decode: (fields, provider) => ({ ...fields.key(provider), digest: fields.bytes('digest') }),
     service: (subtle) => subtle.sign,
-    encode: (signature) => ({ signature: base64(signature) })
+    encode: (signature) => ({ signature: base64(signature) }),
   }),
   row({
-    verb: "verify",
-    name: "SubtleVerify",
-    decode: (fields, provider) => ({ ...fields.key(provider), digest: fields.bytes("digest"), signature: fields.bytes("signature") }),
+    verb: 'verify',
+    name: 'SubtleVerify',
+    decode: (fields, provider) => ({ ...fields.key(provider), digest: fields.bytes('digest'), signature: fields.bytes('signature') }),
     service: (subtle) => subtle.verify,
-    encode: (valid) => ({ valid })
-  })
+    encode: (valid) => ({ valid }),
+  }),
 ];
 function row({ verb, name, decode, service, encode }) {
   return route({
-    methods: ["POST"],
+    methods: ['POST'],
     path: `/v1.0-alpha1/subtlecrypto/{name}/${verb}`,
     name,
-    group: "subtlecrypto",
-    operation: { block: "crypto", name: `subtle_${verb}`, idempotent: true },
-    decode: async (request) => decode(new ProtoFields(await request.text()), param(request, "name")),
+    group: 'subtlecrypto',
+    operation: { block: 'crypto', name: `subtle_${verb}`, idempotent: true },
+    decode: async (request) => decode(new ProtoFields(await request.text()), param(request, 'name')),
     service: (blocks) => service(blocks.crypto.subtle),
     encode(output, input) {
-      const members = Object.entries(encode(output, input)).filter(([, value]) => value !== "" && value !== false);
+      const members = Object.entries(encode(output, input)).filter(([, value]) => value !== '' && value !== false);
       return jsonReply(Object.fromEntries(members));
-    }
+    },
   });
 }
 function base64(bytes) {
-  return bytes === void 0 ? "" : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
+  return bytes === void 0 ? '' : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
 }
 var ProtoFields = class {
   #fields;
@@ -2292,32 +2325,32 @@ var ProtoFields = class {
     this.#fields = new JsonFields(text2);
   }
   text(name) {
-    return this.#fields.text(name) ?? this.#fields.text(snake(name)) ?? "";
+    return this.#fields.text(name) ?? this.#fields.text(snake(name)) ?? '';
   }
   /** Base64 of either alphabet, padded or not. */
   bytes(name) {
     const text2 = this.text(name);
     if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(text2)) throw malformed(`"${name}" must be base64`);
-    return Buffer.from(text2, "base64");
+    return Buffer.from(text2, 'base64');
   }
   key(provider) {
-    return { provider, keyName: this.text("keyName"), algorithm: this.text("algorithm") };
+    return { provider, keyName: this.text('keyName'), algorithm: this.text('algorithm') };
   }
   message(provider, data) {
     return {
       ...this.key(provider),
       data: this.bytes(data),
-      nonce: this.bytes("nonce"),
-      associatedData: this.bytes("associatedData"),
-      tag: this.bytes("tag")
+      nonce: this.bytes('nonce'),
+      associatedData: this.bytes('associatedData'),
+      tag: this.bytes('tag'),
     };
   }
   /** An enumeration: its name or its number. */
   keyFormat() {
-    const raw = this.#fields.raw("format");
+    const raw = this.#fields.raw('format');
     const value = raw === void 0 ? 0 : parseJson(raw);
-    if (value === 0 || value === "PEM") return "pem";
-    return value === 1 || value === "JSON" ? "json" : String(value);
+    if (value === 0 || value === 'PEM') return 'pem';
+    return value === 1 || value === 'JSON' ? 'json' : String(value);
   }
 };
 function snake(name) {
@@ -2326,19 +2359,19 @@ function snake(name) {
 
 // src/fronts/http/routes/unimplemented.ts
 var unimplementedRoutes = [
-  ...missing("actors", ["POST", "PUT"], "/v1.0/actors/{type}/{id}/state", "ExecuteActorStateTransaction"),
-  ...missing("actors", ["GET"], "/v1.0/actors/{type}/{id}/state/{key}", "GetActorState"),
-  ...missing("actors", ["GET", "POST", "PUT", "DELETE"], "/v1.0/actors/{type}/{id}/method/{method...}", "InvokeActor"),
-  ...missing("actors", ["GET", "POST", "PUT", "DELETE"], "/v1.0/actors/{type}/{id}/reminders/{name}", "ActorReminder"),
-  ...missing("actors", ["POST", "PUT", "DELETE"], "/v1.0/actors/{type}/{id}/timers/{name}", "ActorTimer"),
-  ...["/v1.0", "/v1.0-alpha1"].flatMap((version) => missing("jobs", ["GET", "POST", "DELETE"], `${version}/jobs/{name}`, "Job")),
-  ...["/v1.0-alpha1", "/v1.0-alpha2"].flatMap(
-    (version) => missing("conversation", ["POST"], `${version}/conversation/{name}/converse`, "Converse")
+  ...missing('actors', ['POST', 'PUT'], '/v1.0/actors/{type}/{id}/state', 'ExecuteActorStateTransaction'),
+  ...missing('actors', ['GET'], '/v1.0/actors/{type}/{id}/state/{key}', 'GetActorState'),
+  ...missing('actors', ['GET', 'POST', 'PUT', 'DELETE'], '/v1.0/actors/{type}/{id}/method/{method...}', 'InvokeActor'),
+  ...missing('actors', ['GET', 'POST', 'PUT', 'DELETE'], '/v1.0/actors/{type}/{id}/reminders/{name}', 'ActorReminder'),
+  ...missing('actors', ['POST', 'PUT', 'DELETE'], '/v1.0/actors/{type}/{id}/timers/{name}', 'ActorTimer'),
+  ...['/v1.0', '/v1.0-alpha1'].flatMap((version) => missing('jobs', ['GET', 'POST', 'DELETE'], `${version}/jobs/{name}`, 'Job')),
+  ...['/v1.0-alpha1', '/v1.0-alpha2'].flatMap((version) =>
+    missing('conversation', ['POST'], `${version}/conversation/{name}/converse`, 'Converse'),
   ),
-  ...["/v1.0", "/v1.0-beta1", "/v1.0-alpha1"].flatMap((version) => [
-    ...missing("workflows", ["GET"], `${version}/workflows/{component}/{instance}`, "GetWorkflow"),
-    ...missing("workflows", ["POST"], `${version}/workflows/{component}/{instance}/{verb...}`, "Workflow")
-  ])
+  ...['/v1.0', '/v1.0-beta1', '/v1.0-alpha1'].flatMap((version) => [
+    ...missing('workflows', ['GET'], `${version}/workflows/{component}/{instance}`, 'GetWorkflow'),
+    ...missing('workflows', ['POST'], `${version}/workflows/{component}/{instance}/{verb...}`, 'Workflow'),
+  ]),
 ];
 function missing(group3, methods4, path2, name) {
   return [
@@ -2349,9 +2382,9 @@ function missing(group3, methods4, path2, name) {
       group: group3,
       operation: { block: group3, name, idempotent: true },
       decode: () => void 0,
-      service: () => () => Promise.reject(new ProaError("unimplemented", `this version of Proa does not implement the ${group3} API`)),
-      encode: () => noContent
-    })
+      service: () => () => Promise.reject(new ProaError('unimplemented', `this version of Proa does not implement the ${group3} API`)),
+      encode: () => noContent,
+    }),
   ];
 }
 
@@ -2368,36 +2401,36 @@ var apiRoutes = [
   ...healthRoutes,
   ...metadataRoutes,
   ...controlRoutes,
-  ...unimplementedRoutes
+  ...unimplementedRoutes,
 ];
 
 // src/fronts/http/path-label.ts
 var httpMetricsDefaults = { increasedCardinality: true, pathMatching: [], excludeVerbs: false };
-var staticPaths = /* @__PURE__ */ new Set(["/dapr/config", "/dapr/metrics", "/dapr/subscribe", "/healthz"]);
+var staticPaths = /* @__PURE__ */ new Set(['/dapr/config', '/dapr/metrics', '/dapr/subscribe', '/healthz']);
 function createPathLabel({ increasedCardinality, pathMatching }) {
   const match2 = createPathMatcher(pathMatching);
   if (increasedCardinality) return (path2) => match2(path2) ?? pathLabel(path2);
-  const unmatched = pathMatching.length > 0 ? "_" : "";
+  const unmatched = pathMatching.length > 0 ? '_' : '';
   return (path2) => match2(path2) ?? (staticPaths.has(path2) ? path2 : unmatched);
 }
 function createPathMatcher(patterns) {
   const compiled = patterns.map(compile).toSorted(moreSpecific);
   if (compiled.length === 0) return () => void 0;
   return (path2) => {
-    const segments2 = path2.split("/").slice(1);
+    const segments2 = path2.split('/').slice(1);
     return compiled.find((pattern) => fits(pattern, segments2))?.text;
   };
 }
 function compile(text2) {
-  const segments2 = text2.split("/").slice(1);
-  const last = segments2.at(-1) ?? "";
-  if (last === "{$}") return { text: text2, segments: [...segments2.slice(0, -1), ""], open: false };
-  const open2 = last === "" || /^\{\w+\.\.\.\}$/.test(last);
+  const segments2 = text2.split('/').slice(1);
+  const last = segments2.at(-1) ?? '';
+  if (last === '{$}') return { text: text2, segments: [...segments2.slice(0, -1), ''], open: false };
+  const open2 = last === '' || /^\{\w+\.\.\.\}$/.test(last);
   return { text: text2, segments: open2 ? segments2.slice(0, -1) : segments2, open: open2 };
 }
 function fits({ segments: segments2, open: open2 }, path2) {
   if (open2 ? path2.length <= segments2.length : path2.length !== segments2.length) return false;
-  return segments2.every((segment, i) => isWildcard(segment) ? path2[i] !== "" : segment === path2[i]);
+  return segments2.every((segment, i) => (isWildcard(segment) ? path2[i] !== '' : segment === path2[i]));
 }
 function isWildcard(segment) {
   return /^\{\w+\}$/.test(segment);
@@ -2415,15 +2448,16 @@ function moreSpecific(a, b) {
   return Number(a.open) - Number(b.open);
 }
 function pathLabel(path2) {
-  const segments2 = path2.split("/", 5);
+  const segments2 = path2.split('/', 5);
   const block2 = segments2[2];
-  if (block2 === "state" || block2 === "secrets" || block2 === "bindings" || block2 === "configuration") return segments2.slice(0, 4).join("/");
-  if (block2 === "publish" || block2 === "actors" || block2 === "jobs") return segments2.slice(0, 4).join("/");
+  if (block2 === 'state' || block2 === 'secrets' || block2 === 'bindings' || block2 === 'configuration')
+    return segments2.slice(0, 4).join('/');
+  if (block2 === 'publish' || block2 === 'actors' || block2 === 'jobs') return segments2.slice(0, 4).join('/');
   return path2;
 }
 
 // src/fronts/http/front-metrics.ts
-var known = /* @__PURE__ */ new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+var known = /* @__PURE__ */ new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 var pathsMax = 4096;
 function createFrontMetrics(metrics3, options) {
   const names4 = {
@@ -2432,7 +2466,7 @@ function createFrontMetrics(metrics3, options) {
     latency: metricNames.httpServerLatency,
     requestBytes: metricNames.httpServerRequestBytes,
     requestBytesLabelled: false,
-    responseBytes: metricNames.httpServerResponseBytes
+    responseBytes: metricNames.httpServerResponseBytes,
   };
   return createHttpMetrics(metrics3, names4, options);
 }
@@ -2442,17 +2476,17 @@ function createHttpMetrics(metrics3, names4, options = httpMetricsDefaults) {
   const responseSizes = metrics3.histogram(names4.responseBytes, {});
   const recent = new TextMemo((path2) => ({ series: byPath.get(path2) }));
   const resolve = (method, path2, status) => {
-    const verb = known.has(method) ? method : "UNKNOWN";
+    const verb = known.has(method) ? method : 'UNKNOWN';
     const labels = {
-      [labelNames.method]: options.excludeVerbs ? "" : verb,
+      [labelNames.method]: options.excludeVerbs ? '' : verb,
       [labelNames.path]: labelOf(path2),
-      [labelNames.status]: String(status)
+      [labelNames.status]: String(status),
     };
     return {
       count: metrics3.counter(names4.count, labels),
       responses: names4.responses !== void 0 && options.increasedCardinality ? metrics3.counter(names4.responses, labels) : void 0,
       latency: metrics3.histogram(names4.latency, labels),
-      requestBytes: metrics3.histogram(names4.requestBytes, names4.requestBytesLabelled ? labels : {})
+      requestBytes: metrics3.histogram(names4.requestBytes, names4.requestBytesLabelled ? labels : {}),
     };
   };
   const remember = (method, path2, status) => {
@@ -2477,12 +2511,12 @@ function createHttpMetrics(metrics3, names4, options = httpMetricsDefaults) {
       series.latency.record(tookMs);
       if (requestBytes !== void 0) series.requestBytes.record(requestBytes);
       if (responseBytes !== void 0) responseSizes.record(responseBytes);
-    }
+    },
   };
 }
 
 // src/kernel/attempt.ts
-var attemptKey = contextKey("attempt", 0);
+var attemptKey = contextKey('attempt', 0);
 
 // src/kernel/trail.ts
 var attemptsMax = 32;
@@ -2497,7 +2531,7 @@ function trailOf(call) {
   if (end.trail !== void 0) return end.trail;
   let outermost = end;
   while (outermost.of !== void 0) outermost = outermost.of;
-  const trail = outermost.trail ??= new Trail();
+  const trail = (outermost.trail ??= new Trail());
   end.trail = trail;
   if (end.place !== void 0) attemptOf(call);
   return trail;
@@ -2516,7 +2550,7 @@ function attemptOf(call) {
 }
 function placeText({ instance, local, mesh }) {
   if (local !== void 0 || mesh === void 0) return instance;
-  return `${instance} at ${"path" in mesh ? mesh.path : `${mesh.host}:${mesh.port}`}`;
+  return `${instance} at ${'path' in mesh ? mesh.path : `${mesh.host}:${mesh.port}`}`;
 }
 function sendAttempt(call, place, nowMs) {
   const attempt2 = attemptOf(call);
@@ -2544,21 +2578,21 @@ function noteDecision(call, decision) {
 function isStamped(name) {
   switch (name.length) {
     case 4:
-      return name === "host";
+      return name === 'host';
     case 6:
-      return name === "expect";
+      return name === 'expect';
     case 18:
-      return name === "dapr-caller-app-id" || name === "dapr-callee-app-id" || name === "destination-app-id";
+      return name === 'dapr-caller-app-id' || name === 'dapr-callee-app-id' || name === 'destination-app-id';
     case 21:
-      return name === "dapr-caller-namespace";
+      return name === 'dapr-caller-namespace';
     case 11:
-      return name === "dapr-app-id" || name === "traceparent";
+      return name === 'dapr-app-id' || name === 'traceparent';
     case 10:
-      return name === "tracestate";
+      return name === 'tracestate';
     case 12:
       return name === timeoutHeader;
     case 14:
-      return name === "dapr-api-token";
+      return name === 'dapr-api-token';
     default:
       return false;
   }
@@ -2570,21 +2604,21 @@ function stampHeaders(headers3, context, stamp) {
     if (!isStamped(name)) stamped.push(name, headers3[i + 1]);
   }
   stamped.push(
-    "dapr-caller-app-id",
+    'dapr-caller-app-id',
     stamp.caller.appId,
-    "dapr-caller-namespace",
+    'dapr-caller-namespace',
     stamp.caller.namespace,
-    "dapr-callee-app-id",
-    stamp.calleeAppId
+    'dapr-callee-app-id',
+    stamp.calleeAppId,
   );
   const trace = valueOf(context, traceKey);
-  if (trace.traceparent !== "") stamped.push("traceparent", trace.traceparent);
-  if (trace.tracestate !== "") stamped.push("tracestate", trace.tracestate);
+  if (trace.traceparent !== '') stamped.push('traceparent', trace.traceparent);
+  if (trace.tracestate !== '') stamped.push('tracestate', trace.tracestate);
   if (stamp.leftMs !== void 0) stamped.push(timeoutHeader, formatTimeout(stamp.leftMs));
   if (stamp.forwarded !== void 0) {
     const { address, host } = stamp.forwarded;
-    const quoted = address.includes(":") ? `"[${address}]"` : address;
-    stamped.push("x-forwarded-for", address, "x-forwarded-host", host, "forwarded", `for=${quoted};by=${quoted};host=${host}`);
+    const quoted = address.includes(':') ? `"[${address}]"` : address;
+    stamped.push('x-forwarded-for', address, 'x-forwarded-host', host, 'forwarded', `for=${quoted};by=${quoted};host=${host}`);
   }
   return stamped;
 }
@@ -2595,11 +2629,11 @@ function createInvokeBlock(context, dependencies) {
   const targets = /* @__PURE__ */ new Map();
   const places = new Places(dependencies);
   const received = context.govern(
-    { block: "invoke", name: context.appId, operation: "receive", direction: "inbound" },
-    receive(context, dependencies)
+    { block: 'invoke', name: context.appId, operation: 'receive', direction: 'inbound' },
+    receive(context, dependencies),
   );
   const compile4 = (appId) => {
-    const target2 = { block: "invoke", name: appId, operation: "call", direction: "outbound" };
+    const target2 = { block: 'invoke', name: appId, operation: 'call', direction: 'outbound' };
     const service = context.govern(target2, send(context, dependencies, { appId, places }));
     if (targets.size >= targetsMax) targets.delete(targets.keys().next().value);
     targets.set(appId, service);
@@ -2611,7 +2645,7 @@ function createInvokeBlock(context, dependencies) {
     close: () => {
       places.close();
       return Promise.resolve();
-    }
+    },
   };
 }
 function receive(context, dependencies) {
@@ -2620,9 +2654,9 @@ function receive(context, dependencies) {
     if (channel !== void 0) return channel.invoke(call);
     call.input.body.discard();
     return Promise.reject(
-      new ProaError("invoke.unreachable", `no app is connected to the runtime of "${context.appId}"`, {
-        hint: "give the port on which the app listens with --app-port"
-      })
+      new ProaError('invoke.unreachable', `no app is connected to the runtime of "${context.appId}"`, {
+        hint: 'give the port on which the app listens with --app-port',
+      }),
     );
   };
 }
@@ -2651,8 +2685,8 @@ var Places = class {
     const key = `${namespace}\0${name}`;
     if (endpoints.length === 0) {
       this.#known.delete(key);
-      throw new ProaError("invoke.failed", `no instance of app "${name}" is known in namespace "${namespace}"`, {
-        hint: "is it running? `proa list` shows the apps that are"
+      throw new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {
+        hint: 'is it running? `proa list` shows the apps that are',
       });
     }
     const instances = this.#known.get(key) ?? { balancer: balance2(name, namespace), current: true };
@@ -2687,8 +2721,8 @@ function send(context, dependencies, target2) {
         (error) => {
           call.input.body.discard();
           throw error;
-        }
-      )
+        },
+      ),
     );
   };
 }
@@ -2708,37 +2742,37 @@ function sendTo(context, dependencies, call, endpoint2) {
     query: input.query,
     headers: headers3,
     body: input.body,
-    replayable: input.replayable
+    replayable: input.replayable,
   };
   return dependencies.peers.send(endpoint2, withInput(call, stamped));
 }
-var passing = /* @__PURE__ */ new Set(["invoke.denied", "cancelled", "deadline-exceeded", "circuit-open", "overloaded", "shed"]);
+var passing = /* @__PURE__ */ new Set(['invoke.denied', 'cancelled', 'deadline-exceeded', 'circuit-open', 'overloaded', 'shed']);
 function failing(appId, answer2) {
   return answer2.catch((thrown) => {
-    const error = ProaError.from(thrown, "invoke.failed");
+    const error = ProaError.from(thrown, 'invoke.failed');
     if (isProaError(thrown) && passing.has(error.code)) throw error;
-    const code = error.code === "unavailable" ? "invoke.unreachable" : error.spec.errorCode === "ERR_DIRECT_INVOKE" ? error.code : "invoke.failed";
+    const code =
+      error.code === 'unavailable' ? 'invoke.unreachable' : error.spec.errorCode === 'ERR_DIRECT_INVOKE' ? error.code : 'invoke.failed';
     throw new ProaError(code, `failed to invoke, id: ${appId}, err: ${error.message}`, {
       cause: error,
-      ...error.hint === void 0 ? {} : { hint: error.hint }
+      ...(error.hint === void 0 ? {} : { hint: error.hint }),
     });
   });
 }
 function splitAppId(appId, ownNamespace) {
-  const dot = appId.lastIndexOf(".");
+  const dot = appId.lastIndexOf('.');
   return dot > 0 && dot < appId.length - 1 ? [appId.slice(0, dot), appId.slice(dot + 1)] : [appId, ownNamespace];
 }
 function externalTarget(appId, endpoints) {
   const named = endpoints.size === 0 ? void 0 : endpoints.get(appId);
   if (named !== void 0) return named;
-  return appId.startsWith("http") && /^https?:\/\//.test(appId) ? { name: appId, baseUrl: appId, headers: {} } : void 0;
+  return appId.startsWith('http') && /^https?:\/\//.test(appId) ? { name: appId, baseUrl: appId, headers: {} } : void 0;
 }
 
 // src/contracts/decisions.ts
-var untold = () => {
-};
+var untold = () => {};
 function stackName({ direction, block: block2, name, operation: operation2 }) {
-  return block2 === "invoke" ? `${direction} ${name}` : `${direction} ${name} ${operation2}`;
+  return block2 === 'invoke' ? `${direction} ${name}` : `${direction} ${name} ${operation2}`;
 }
 function tellTrail(role, target2, from = {}) {
   return (call, kind, what) => noteDecision(call, { role, kind, what, target: target2, ...from });
@@ -2754,22 +2788,22 @@ function accessControl(list2, callerTrustDomain, { decided, tell = untold }) {
       const known2 = policy2 !== void 0 && policy2.trustDomain === callerTrustDomain;
       const action2 = known2 ? decide(policy2, request.input) : list2.defaultAction;
       decided({
-        allowed: action2 === "allow",
-        by: known2 ? "app" : "global",
+        allowed: action2 === 'allow',
+        by: known2 ? 'app' : 'global',
         trustDomain: callerTrustDomain,
-        namespace: call.caller.namespace
+        namespace: call.caller.namespace,
       });
-      if (action2 === "allow") return;
+      if (action2 === 'allow') return;
       tell(
         call,
-        "refused",
-        known2 ? "the policy of the calling app denies the operation" : "no policy is about the calling app, and the default is deny"
+        'refused',
+        known2 ? 'the policy of the calling app denies the operation' : 'no policy is about the calling app, and the default is deny',
       );
       throw new ProaError(
-        "invoke.denied",
-        `access control policy has denied access to id: spiffe://${callerTrustDomain}/ns/${call.caller.namespace}/${call.caller.appId} operation: ${request.input.path} verb: ${request.input.httpMethod}`
+        'invoke.denied',
+        `access control policy has denied access to id: spiffe://${callerTrustDomain}/ns/${call.caller.namespace}/${call.caller.appId} operation: ${request.input.path} verb: ${request.input.httpMethod}`,
       );
-    }
+    },
   };
 }
 function decide(policy2, request) {
@@ -2781,16 +2815,16 @@ function decide(policy2, request) {
   return policy2.defaultAction;
 }
 function matchesVerb(verbs2, method) {
-  return verbs2.length === 0 || verbs2.some((verb) => verb === "*" || verb.toUpperCase() === method);
+  return verbs2.length === 0 || verbs2.some((verb) => verb === '*' || verb.toUpperCase() === method);
 }
 function segments(path2) {
-  return path2.split("/").filter((segment) => segment !== "");
+  return path2.split('/').filter((segment) => segment !== '');
 }
 function matchesPath(pattern, path2) {
   const last = pattern.at(-1);
-  const open2 = last === "**";
+  const open2 = last === '**';
   if (open2 ? path2.length < pattern.length : path2.length !== pattern.length) return false;
-  return pattern.every((segment, i) => i === pattern.length - 1 && (open2 || segment === "*") || segment === path2[i]);
+  return pattern.every((segment, i) => (i === pattern.length - 1 && (open2 || segment === '*')) || segment === path2[i]);
 }
 
 // src/filters/metrics/component-metrics.ts
@@ -2808,27 +2842,27 @@ function componentMetrics(options) {
       return clock.mono();
     },
     settle(call, outcome, admitted) {
-      const { count, latency } = outcome.ok ? good : bad ??= series(false);
+      const { count, latency } = outcome.ok ? good : (bad ??= series(false));
       count.add(1);
       const tookMs = clock.mono() - admitted;
       latency.record(tookMs);
       recorder?.end(call, outcome, tookMs);
-    }
+    },
   };
 }
 
 // src/filters/metrics/invocation-metrics.ts
 function outboundInvocationMetrics(options) {
   const { metrics: metrics3, clock, appId, recorder } = options;
-  const sent = metrics3.counter(metricNames.invocationRequestSent, { [labelNames.dstAppId]: appId, [labelNames.type]: "unary" });
+  const sent = metrics3.counter(metricNames.invocationRequestSent, { [labelNames.dstAppId]: appId, [labelNames.type]: 'unary' });
   const byStatus = /* @__PURE__ */ new Map();
   const seriesOf = (status) => {
     let series = byStatus.get(status);
     if (series === void 0) {
       const labels = { [labelNames.srcAppId]: appId, [labelNames.status]: String(status) };
       series = {
-        received: metrics3.counter(metricNames.invocationResponseReceived, { ...labels, [labelNames.type]: "unary" }),
-        latency: metrics3.histogram(metricNames.invocationLatency, labels)
+        received: metrics3.counter(metricNames.invocationResponseReceived, { ...labels, [labelNames.type]: 'unary' }),
+        latency: metrics3.histogram(metricNames.invocationLatency, labels),
       };
       byStatus.set(status, series);
     }
@@ -2846,7 +2880,7 @@ function outboundInvocationMetrics(options) {
       const tookMs = clock.mono() - admitted;
       series.latency.record(tookMs);
       recorder?.end(call, outcome, tookMs);
-    }
+    },
   };
 }
 function inboundInvocationMetrics(metrics3, recorder) {
@@ -2854,7 +2888,7 @@ function inboundInvocationMetrics(metrics3, recorder) {
   const make = (appId) => {
     const series = {
       received: metrics3.counter(metricNames.invocationRequestReceived, { [labelNames.srcAppId]: appId }),
-      answered: /* @__PURE__ */ new Map()
+      answered: /* @__PURE__ */ new Map(),
     };
     callers.set(appId, series);
     return series;
@@ -2878,7 +2912,7 @@ function inboundInvocationMetrics(metrics3, recorder) {
       }
       counter.add(1);
       recorder?.end(call, outcome, void 0);
-    }
+    },
   };
 }
 function statusOf(outcome) {
@@ -2892,7 +2926,7 @@ function record(recorder, clock) {
       recorder.begin(call);
       return clock.mono();
     },
-    settle: (call, outcome, admitted) => recorder.end(call, outcome, clock.mono() - admitted)
+    settle: (call, outcome, admitted) => recorder.end(call, outcome, clock.mono() - admitted),
   };
 }
 
@@ -2904,9 +2938,9 @@ function createStack(order2, layers, settleAt) {
   let last = -1;
   for (const layer of layers) {
     const position = order2.indexOf(layer.role);
-    if (position < 0) throw new ProaError("internal", `stack role "${layer.role}" has no place in the order`);
-    if (position === last) throw new ProaError("internal", `stack role "${layer.role}" stands twice`);
-    if (position < last) throw new ProaError("internal", `stack role "${layer.role}" stands too far inside`);
+    if (position < 0) throw new ProaError('internal', `stack role "${layer.role}" has no place in the order`);
+    if (position === last) throw new ProaError('internal', `stack role "${layer.role}" stands twice`);
+    if (position < last) throw new ProaError('internal', `stack role "${layer.role}" stands too far inside`);
     last = position;
   }
   return { layers, settleAt, over: (service) => compile2(layers, settleAt, service) };
@@ -2916,7 +2950,7 @@ function compile2(layers, settleAt, service) {
   let run2 = [];
   for (let i = layers.length - 1; i >= 0; i--) {
     const layer = layers[i];
-    if ("pair" in layer) {
+    if ('pair' in layer) {
       run2.unshift(layer.pair);
       continue;
     }
@@ -2930,7 +2964,7 @@ function fuse(pairs, settleAt, next) {
   const [only] = pairs;
   const admitAll = pairs.length === 1 ? admitOne(only) : admitEach(pairs);
   const settleAll = pairs.length === 1 ? settleOne(only) : settleEach(pairs);
-  if (settleAt === "result") return settlingWithResult(admitAll, settleAll, next);
+  if (settleAt === 'result') return settlingWithResult(admitAll, settleAll, next);
   return (call) => {
     let admitted;
     try {
@@ -3000,7 +3034,7 @@ function settlingWithResult(admitAll, settleAll, next) {
 var succeeded = { ok: true };
 
 // src/filters/admission/admission.ts
-var order = ["critical", "default", "sheddable"];
+var order = ['critical', 'default', 'sheddable'];
 function createAdmission(options) {
   return new Door(options);
 }
@@ -3031,7 +3065,7 @@ var Door = class {
     this.inFlight++;
     const begunMs = clock.mono();
     call.end.listen(({ ok, error }) => {
-      const dropped = !ok && error !== void 0 && ProaError.from(error).code === "deadline-exceeded";
+      const dropped = !ok && error !== void 0 && ProaError.from(error).code === 'deadline-exceeded';
       if (ok || dropped) limit2.sample(clock.mono() - begunMs, this.inFlight, dropped);
       this.inFlight--;
       this.#admitNext();
@@ -3042,8 +3076,7 @@ var Door = class {
     const queue = this.#queues[priority2];
     return new Promise((resolve, reject) => {
       let timer = void 0;
-      let unlink = () => {
-      };
+      let unlink = () => {};
       const leave = () => {
         if (!queue.delete(waiter)) return;
         this.waiting--;
@@ -3060,13 +3093,13 @@ var Door = class {
         refuse: (error) => {
           leave();
           reject(error);
-        }
+        },
       };
       queue.add(waiter);
       this.waiting++;
       timer = clock.timer(waitMaxMs, () => waiter.refuse(this.#shed()));
-      unlink = call.cancel.onCancel(
-        (reason) => waiter.refuse(new ProaError("cancelled", "the caller gave up while it waited to be let in", { cause: reason }))
+      unlink = call.cancel.onCancel((reason) =>
+        waiter.refuse(new ProaError('cancelled', 'the caller gave up while it waited to be let in', { cause: reason })),
       );
     });
   }
@@ -3092,8 +3125,8 @@ var Door = class {
   }
   #shed() {
     this.#options.refused?.();
-    return new ProaError("shed", `more calls arrive than can be answered: ${this.inFlight} are under way, ${this.waiting} wait`, {
-      details: { metadata: { retryAfterMs: "1000" } }
+    return new ProaError('shed', `more calls arrive than can be answered: ${this.inFlight} are under way, ${this.waiting} wait`, {
+      details: { metadata: { retryAfterMs: '1000' } },
     });
   }
 };
@@ -3101,17 +3134,19 @@ function admit(admission2, priorityOf2, tell = untold) {
   return (next) => (call) => {
     const priority2 = priorityOf2(call);
     const waiting = admission2.enter(call, priority2);
-    return waiting === void 0 ? next(call) : waiting.then(
-      () => {
-        tell(call, "waited", `a call of priority ${priority2} had to wait to be let in`);
-        return next(call);
-      },
-      (thrown) => {
-        const error = ProaError.from(thrown);
-        tell(call, "refused", `${error.message}; its priority is ${priority2}`);
-        throw error;
-      }
-    );
+    return waiting === void 0
+      ? next(call)
+      : waiting.then(
+          () => {
+            tell(call, 'waited', `a call of priority ${priority2} had to wait to be let in`);
+            return next(call);
+          },
+          (thrown) => {
+            const error = ProaError.from(thrown);
+            tell(call, 'refused', `${error.message}; its priority is ${priority2}`);
+            throw error;
+          },
+        );
   };
 }
 
@@ -3135,9 +3170,9 @@ function createGradient2({ initial, min, max }) {
       long = count <= warmUpSamples ? (long * (count - 1) + short) / count : long + (short - long) * (2 / (longWindow + 1));
       if (long / short > 2) long *= 0.95;
       if (inFlight < limit2 / 2) return;
-      const gradient = dropped ? 0.5 : Math.max(0.5, Math.min(1, tolerance * long / short));
+      const gradient = dropped ? 0.5 : Math.max(0.5, Math.min(1, (tolerance * long) / short));
       limit2 = Math.min(max, Math.max(min, limit2 * (1 - smoothing) + (limit2 * gradient + queueSize) * smoothing));
-    }
+    },
   };
 }
 function createVegas({ initial, min, max }, random) {
@@ -3161,9 +3196,10 @@ function createVegas({ initial, min, max }, random) {
       if (inFlight < limit2 / 2) return;
       const step = Math.max(1, Math.log10(limit2));
       const queue = Math.ceil(limit2 * (1 - best / rtt));
-      const wanted = dropped || queue > 6 * step ? limit2 - step : queue <= step ? limit2 + 6 * step : queue < 3 * step ? limit2 + step : limit2;
+      const wanted =
+        dropped || queue > 6 * step ? limit2 - step : queue <= step ? limit2 + 6 * step : queue < 3 * step ? limit2 + step : limit2;
       limit2 = Math.min(max, Math.max(min, wanted));
-    }
+    },
   };
 }
 
@@ -3181,9 +3217,9 @@ function decide2(options) {
         call.input.body.discard();
         return Promise.reject(
           new ProaError(
-            "invoke.denied",
-            `${target2}: ${why.why} (caller "${call.caller.appId}", ${call.input.httpMethod} /${call.input.path})`
-          )
+            'invoke.denied',
+            `${target2}: ${why.why} (caller "${call.caller.appId}", ${call.input.httpMethod} /${call.input.path})`,
+          ),
         );
       }
       const trial = onTrial ? refusal(grants, claims) : void 0;
@@ -3191,44 +3227,44 @@ function decide2(options) {
       return next(call);
     };
     if (token2 === void 0) return judge2(() => void 0);
-    const verifiers = new Set(grants.flatMap((grant) => grant.token === void 0 ? [] : [grant.token.verifier]));
+    const verifiers = new Set(grants.flatMap((grant) => (grant.token === void 0 ? [] : [grant.token.verifier])));
     if ([...verifiers].every((verifier) => verifier.known(token2) !== void 0)) return judge2((verifier) => verifier.known(token2));
     return verifyAll(verifiers, token2).then((claims) => judge2((verifier) => claims.get(verifier)));
   };
 }
 async function verifyAll(verifiers, token2) {
   const verified = /* @__PURE__ */ new Map();
-  for (const verifier of verifiers) verified.set(verifier, verifier.known(token2) ?? await verifier.verify(token2));
+  for (const verifier of verifiers) verified.set(verifier, verifier.known(token2) ?? (await verifier.verify(token2)));
   return verified;
 }
 function refusal(grants, claims) {
   const fits3 = (grant) => grant.token === void 0 || fitsToken(grant.token.claims, claims(grant.token.verifier));
-  const denying = grants.find((grant) => grant.action === "deny" && fits3(grant));
+  const denying = grants.find((grant) => grant.action === 'deny' && fits3(grant));
   if (denying !== void 0) return { why: `${denying.name} denies the call`, by: denying.name };
-  return grants.some((grant) => grant.action === "allow" && fits3(grant)) ? void 0 : { why: "no policy allows the call" };
+  return grants.some((grant) => grant.action === 'allow' && fits3(grant)) ? void 0 : { why: 'no policy allows the call' };
 }
 function fitsToken(wanted, claims) {
   if (claims === void 0) return false;
   return Object.entries(wanted).every(([name, values]) => {
     const found = claimOf(claims, name);
-    const list2 = Array.isArray(found) ? found : typeof found === "string" && name === "scope" ? found.split(" ") : [found];
+    const list2 = Array.isArray(found) ? found : typeof found === 'string' && name === 'scope' ? found.split(' ') : [found];
     return list2.some((value) => values.includes(String(value)));
   });
 }
 function claimOf(claims, name) {
   if (Object.hasOwn(claims, name)) return claims[name];
   let at = claims;
-  for (const part2 of name.split(".")) {
-    if (typeof at !== "object" || at === null || !Object.hasOwn(at, part2)) return void 0;
+  for (const part2 of name.split('.')) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part2)) return void 0;
     at = at[part2];
   }
   return at;
 }
 function bearerOf(headers3) {
   for (let i = 0; i < headers3.length; i += 2) {
-    if (headers3[i] !== "authorization") continue;
+    if (headers3[i] !== 'authorization') continue;
     const value = headers3[i + 1];
-    return value.length <= tokenCharsMax && value.slice(0, 7).toLowerCase() === "bearer " ? value.slice(7).trim() : void 0;
+    return value.length <= tokenCharsMax && value.slice(0, 7).toLowerCase() === 'bearer ' ? value.slice(7).trim() : void 0;
   }
   return void 0;
 }
@@ -3238,44 +3274,44 @@ function isAddress(host) {
   return /^[\d.]+$|:/.test(host);
 }
 function addressKind(address) {
-  const text2 = address.replace(/^\[|\]$/g, "").replace(/%.*$/, "");
-  if (text2.includes(":")) return kindOfV6(groupsOf(text2));
-  const parts = text2.split(".").map(Number);
+  const text2 = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
+  if (text2.includes(':')) return kindOfV6(groupsOf(text2));
+  const parts = text2.split('.').map(Number);
   const sound = parts.length === 4 && parts.every((part2) => Number.isInteger(part2) && part2 >= 0 && part2 < 256);
-  return sound ? kindOfV4(parts[0], parts[1], text2) : "forbidden";
+  return sound ? kindOfV4(parts[0], parts[1], text2) : 'forbidden';
 }
 function kindOfV4(first, second, text2) {
-  if (first >= 224 || first === 169 && second === 254 || text2 === "100.100.100.200") return "forbidden";
-  if (first === 127 || first === 0) return "loopback";
-  if (first === 10 || first === 172 && second >= 16 && second < 32 || first === 192 && second === 168) return "private";
-  return first === 100 && second >= 64 && second < 128 ? "private" : "public";
+  if (first >= 224 || (first === 169 && second === 254) || text2 === '100.100.100.200') return 'forbidden';
+  if (first === 127 || first === 0) return 'loopback';
+  if (first === 10 || (first === 172 && second >= 16 && second < 32) || (first === 192 && second === 168)) return 'private';
+  return first === 100 && second >= 64 && second < 128 ? 'private' : 'public';
 }
 function kindOfV6(groups) {
-  if (groups === void 0) return "forbidden";
+  if (groups === void 0) return 'forbidden';
   const embedded2 = embeddedV4(groups);
   if (embedded2 !== void 0) return addressKind(embedded2);
   const first = groups[0];
-  if (groups.slice(0, 7).every((group3) => group3 === 0)) return "loopback";
-  if ((first & 65472) === 65152 || first >= 65280) return "forbidden";
-  if (first === 64768 && groups[1] === 3778 && groups[7] === 596) return "forbidden";
-  return (first & 65024) === 64512 || (first & 65472) === 65216 ? "private" : "public";
+  if (groups.slice(0, 7).every((group3) => group3 === 0)) return 'loopback';
+  if ((first & 65472) === 65152 || first >= 65280) return 'forbidden';
+  if (first === 64768 && groups[1] === 3778 && groups[7] === 596) return 'forbidden';
+  return (first & 65024) === 64512 || (first & 65472) === 65216 ? 'private' : 'public';
 }
 function embeddedV4(groups) {
   const zeros = (from, to) => groups.slice(from, to).every((group3) => group3 === 0);
-  const mapped = zeros(0, 5) && (groups[5] === 65535 || groups[5] === 0 && groups[6] !== 0);
+  const mapped = zeros(0, 5) && (groups[5] === 65535 || (groups[5] === 0 && groups[6] !== 0));
   const nat64 = groups[0] === 100 && groups[1] === 65435 && zeros(2, 6);
   if (mapped || nat64) return dotted(groups[6], groups[7]);
   return groups[0] === 8194 ? dotted(groups[1], groups[2]) : void 0;
 }
 function dotted(high, low) {
-  return [high >> 8, high & 255, low >> 8, low & 255].join(".");
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 function groupsOf(text2) {
   if (!URL.canParse(`http://[${text2}]`)) return void 0;
-  const [head = "", tail] = new URL(`http://[${text2}]`).hostname.slice(1, -1).split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === void 0 || tail === "" ? [] : tail.split(":");
-  const zeros = Array.from({ length: 8 - left.length - right.length }, () => "0");
+  const [head = '', tail] = new URL(`http://[${text2}]`).hostname.slice(1, -1).split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === void 0 || tail === '' ? [] : tail.split(':');
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0');
   return [...left, ...zeros, ...right].map((group3) => Number.parseInt(group3, 16));
 }
 
@@ -3287,18 +3323,18 @@ function httpTarget(url2, tls = {}) {
   } catch {
     throw new Error(`"${url2}" is not a URL`);
   }
-  const secure = parsed.protocol === "https:";
-  if (!secure && parsed.protocol !== "http:") throw new Error(`"${url2}" is neither http nor https`);
-  if (parsed.username !== "" || parsed.password !== "") throw new Error(`the URL of ${parsed.host} must not hold credentials`);
-  const host = parsed.hostname.replace(/^\[|\]$/g, "");
-  if (isAddress(host) && addressKind(host) === "forbidden")
+  const secure = parsed.protocol === 'https:';
+  if (!secure && parsed.protocol !== 'http:') throw new Error(`"${url2}" is neither http nor https`);
+  if (parsed.username !== '' || parsed.password !== '') throw new Error(`the URL of ${parsed.host} must not hold credentials`);
+  const host = parsed.hostname.replace(/^\[|\]$/g, '');
+  if (isAddress(host) && addressKind(host) === 'forbidden')
     throw new Error(`"${host}" is a link-local address, where machines hand out their credentials: it is not called`);
-  const port = parsed.port === "" ? secure ? 443 : 80 : Number(parsed.port);
+  const port = parsed.port === '' ? (secure ? 443 : 80) : Number(parsed.port);
   return {
     address: { host, port },
     target: parsed.pathname + parsed.search,
     authority: parsed.host,
-    ...secure && { tls: { ...tls, serverName: host } }
+    ...(secure && { tls: { ...tls, serverName: host } }),
   };
 }
 async function fetchBytes(options) {
@@ -3306,21 +3342,21 @@ async function fetchBytes(options) {
   const { authority, ...where } = httpTarget(options.url, options.tls);
   const scope = new CancelScope();
   const unlink = options.cancel?.onCancel((reason) => scope.cancel(reason));
-  const late = () => scope.cancel(new ProaError("deadline-exceeded", `${authority} did not answer within ${timeoutMs3} ms`));
+  const late = () => scope.cancel(new ProaError('deadline-exceeded', `${authority} did not answer within ${timeoutMs3} ms`));
   const timer = timeoutMs3 === void 0 ? void 0 : clock.timer(timeoutMs3, late);
   try {
     const response = await http.request({
       ...where,
-      method: options.method ?? "GET",
-      headers: ["host", authority, ...options.headers ?? []],
+      method: options.method ?? 'GET',
+      headers: ['host', authority, ...(options.headers ?? [])],
       body: body === void 0 ? emptyBody : bytesBody(body),
       cancel: scope,
-      ...timeoutMs3 !== void 0 && { timeoutMs: timeoutMs3 }
+      ...(timeoutMs3 !== void 0 && { timeoutMs: timeoutMs3 }),
     });
     return { status: response.status, headers: response.headers, data: await orCancelled(collect(response.body, bytesMax), scope) };
   } catch (cause) {
     if (cause instanceof BodyTooLarge)
-      throw new ProaError("overloaded", `the answer of ${authority} is larger than ${bytesMax} bytes`, { cause });
+      throw new ProaError('overloaded', `the answer of ${authority} is larger than ${bytesMax} bytes`, { cause });
     throw cause;
   } finally {
     timer?.cancel();
@@ -3334,10 +3370,10 @@ function orCancelled(work, scope) {
   });
 }
 async function fetchJson(options) {
-  const { status, data } = await fetchBytes({ ...options, headers: ["accept", "application/json", ...options.headers ?? []] });
+  const { status, data } = await fetchBytes({ ...options, headers: ['accept', 'application/json', ...(options.headers ?? [])] });
   if (status !== 200) throw new Error(`${options.url} answered with status ${status}`);
   try {
-    return JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString("utf8"));
+    return JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString('utf8'));
   } catch {
     throw new Error(`${options.url} did not answer with JSON`);
   }
@@ -3351,7 +3387,7 @@ var lookAgainMs = 6e4;
 async function fetchIssuerKeys(issuer, jwksUrl, context) {
   const { clock } = context;
   const get = (url3) => fetchJson({ http: context.http, clock, url: url3, timeoutMs, bytesMax: documentBytesMax });
-  const url2 = jwksUrl === "" ? await discover(issuer, get) : jwksUrl;
+  const url2 = jwksUrl === '' ? await discover(issuer, get) : jwksUrl;
   const load = async () => {
     const document = await get(url2);
     if (!Array.isArray(document?.keys)) throw new Error(`${url2} has no list "keys"`);
@@ -3368,7 +3404,7 @@ async function fetchIssuerKeys(issuer, jwksUrl, context) {
     } catch (error) {
       context.log.warn("the issuer's keys cannot be refreshed; the last ones stay", {
         component: context.name,
-        error: error.message
+        error: error.message,
       });
       return false;
     } finally {
@@ -3382,14 +3418,14 @@ async function fetchIssuerKeys(issuer, jwksUrl, context) {
     },
     lookAgain() {
       if (loading === void 0 && clock.mono() - loadedAt < lookAgainMs) return Promise.resolve(false);
-      return loading ??= reload();
-    }
+      return (loading ??= reload());
+    },
   };
 }
 async function discover(issuer, get) {
-  const document = await get(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
+  const document = await get(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
   const { issuer: found, jwks_uri: jwksUri } = document ?? {};
-  if (typeof jwksUri !== "string" || jwksUri === "") throw new Error("the OpenID Configuration document does not contain a 'jwks_uri'");
+  if (typeof jwksUri !== 'string' || jwksUri === '') throw new Error("the OpenID Configuration document does not contain a 'jwks_uri'");
   if (found !== issuer) {
     const seen = JSON.stringify(found);
     throw new Error(`the issuer in the OpenID Configuration document (${seen}) is not the one of the component's metadata ("${issuer}")`);
@@ -3407,15 +3443,15 @@ function createTokenVerifier(options) {
   const good = /* @__PURE__ */ new Map();
   let keys;
   const keysOf2 = () => {
-    keys ??= fetchIssuerKeys(issuer, options.jwksUri ?? "", context).catch((cause) => {
+    keys ??= fetchIssuerKeys(issuer, options.jwksUri ?? '', context).catch((cause) => {
       keys = void 0;
-      throw new ProaError("unavailable", `the keys of ${issuer} cannot be fetched: ${cause.message}`, { cause });
+      throw new ProaError('unavailable', `the keys of ${issuer} cannot be fetched: ${cause.message}`, { cause });
     });
     return keys;
   };
   const remember = (token2, claims) => {
     if (good.size >= remembered) good.delete(good.keys().next().value);
-    const expiresMs = typeof claims["exp"] === "number" ? claims["exp"] * 1e3 - clock.now() : Infinity;
+    const expiresMs = typeof claims['exp'] === 'number' ? claims['exp'] * 1e3 - clock.now() : Infinity;
     good.set(token2, { claims, untilMs: clock.mono() + Math.min(rememberedMs, Math.max(0, expiresMs)) });
   };
   return {
@@ -3426,7 +3462,7 @@ function createTokenVerifier(options) {
       return void 0;
     },
     async verify(token2) {
-      const { createLocalJWKSet, errors, jwtVerify } = await import("jose");
+      const { createLocalJWKSet, errors, jwtVerify } = await import('jose');
       const fetched = await keysOf2();
       fetched.freshen();
       const check = async (set) => {
@@ -3434,7 +3470,7 @@ function createTokenVerifier(options) {
           issuer,
           audience,
           currentDate: new Date(clock.now()),
-          clockTolerance: skewSeconds
+          clockTolerance: skewSeconds,
         });
         remember(token2, checked.payload);
         return checked.payload;
@@ -3442,10 +3478,10 @@ function createTokenVerifier(options) {
       try {
         return await check(fetched.current());
       } catch (error) {
-        if (!(error instanceof errors.JWKSNoMatchingKey) || !await fetched.lookAgain()) return void 0;
+        if (!(error instanceof errors.JWKSNoMatchingKey) || !(await fetched.lookAgain())) return void 0;
         return check(fetched.current()).catch(() => void 0);
       }
-    }
+    },
   };
 }
 
@@ -3460,13 +3496,13 @@ function fault(options) {
     injected?.();
     const go = () => {
       if (!aborted) return next(call);
-      tell(call, "refused", "a failure was injected in place of the call");
+      tell(call, 'refused', 'a failure was injected in place of the call');
       return abort.answer();
     };
     if (!delayed) return go();
     const { minMs, maxMs } = delay;
-    const delayMs = minMs + (maxMs - minMs) * random.u32() / 2 ** 32;
-    tell(call, "waited", `a delay of ${formatDuration(Math.round(delayMs))} was injected`);
+    const delayMs = minMs + ((maxMs - minMs) * random.u32()) / 2 ** 32;
+    tell(call, 'waited', `a delay of ${formatDuration(Math.round(delayMs))} was injected`);
     return pause(options.clock, delayMs, call).then(go);
   };
 }
@@ -3478,7 +3514,7 @@ function pause(clock, ms, call) {
     });
     const unlink = call.cancel.onCancel((reason) => {
       timer.cancel();
-      reject(new ProaError("cancelled", "the caller gave up during an injected delay", { cause: reason }));
+      reject(new ProaError('cancelled', 'the caller gave up during an injected delay', { cause: reason }));
     });
   });
 }
@@ -3490,7 +3526,7 @@ function labelsOf({ namespace, target: target2 }, policy2, rule2) {
     [labelNames.policy]: policy2,
     [labelNames.namespace]: namespace,
     [labelNames.flowDirection]: target2.direction,
-    [labelNames.target]: target2.block === "invoke" ? `app_${target2.name}` : `${target2.componentType ?? target2.block}_${target2.name}`
+    [labelNames.target]: target2.block === 'invoke' ? `app_${target2.name}` : `${target2.componentType ?? target2.block}_${target2.name}`,
   };
 }
 function activations(parts, policy2, rule2) {
@@ -3500,52 +3536,52 @@ function activations(parts, policy2, rule2) {
     counter.add(1);
   };
 }
-var states = ["closed", "half-open", "open"];
+var states = ['closed', 'half-open', 'open'];
 function breakerGauge(parts, rule2) {
   let gauges;
-  const opened2 = activations(parts, "circuitbreaker", rule2);
+  const opened2 = activations(parts, 'circuitbreaker', rule2);
   return (state) => {
-    const labels = labelsOf(parts, "circuitbreaker", rule2);
+    const labels = labelsOf(parts, 'circuitbreaker', rule2);
     gauges ??= new Map(
-      states.map((each) => [each, parts.metrics.gauge(metricNames.resiliencyBreakerState, { ...labels, [labelNames.status]: each })])
+      states.map((each) => [each, parts.metrics.gauge(metricNames.resiliencyBreakerState, { ...labels, [labelNames.status]: each })]),
     );
     for (const [each, gauge] of gauges) gauge.set(each === state ? 1 : 0);
-    if (state === "open") opened2();
+    if (state === 'open') opened2();
   };
 }
 
 // src/mesh/policy/path-template.ts
 function templateError(template) {
-  if (!template.startsWith("/")) return "it must begin with /";
-  const segments2 = template.slice(1).split("/");
+  if (!template.startsWith('/')) return 'it must begin with /';
+  const segments2 = template.slice(1).split('/');
   for (const [i, segment] of segments2.entries()) {
-    if (segment === "" && segments2.length > 1) return "it holds an empty segment";
-    if (segment === "**" && i !== segments2.length - 1) return "** may only be the last segment";
-    if (segment.includes("*") && segment !== "*" && segment !== "**") return `* must be a segment of its own, not part of "${segment}"`;
+    if (segment === '' && segments2.length > 1) return 'it holds an empty segment';
+    if (segment === '**' && i !== segments2.length - 1) return '** may only be the last segment';
+    if (segment.includes('*') && segment !== '*' && segment !== '**') return `* must be a segment of its own, not part of "${segment}"`;
     if (/[{}]/.test(segment) && !/^\{[A-Za-z_][A-Za-z0-9_]*\}$/.test(segment)) return `"${segment}" is not a variable such as {id}`;
   }
   return void 0;
 }
 function templateRank(template) {
-  const segments2 = template.slice(1).split("/");
-  let rank = segments2.at(-1) === "**" ? 0 : 1;
-  for (const segment of segments2) rank += segment === "**" ? 0 : isOpen(segment) ? 10 : 100;
+  const segments2 = template.slice(1).split('/');
+  let rank = segments2.at(-1) === '**' ? 0 : 1;
+  for (const segment of segments2) rank += segment === '**' ? 0 : isOpen(segment) ? 10 : 100;
   return rank;
 }
 function isOpen(segment) {
-  return segment === "*" || segment.startsWith("{");
+  return segment === '*' || segment.startsWith('{');
 }
 function compileTemplate(template) {
-  const segments2 = template.slice(1).split("/");
-  const rest = segments2.at(-1) === "**";
+  const segments2 = template.slice(1).split('/');
+  const rest = segments2.at(-1) === '**';
   const fixed = rest ? segments2.slice(0, -1) : segments2;
-  if (fixed.every((segment) => !isOpen(segment))) return literal(fixed.join("/"), rest);
+  if (fixed.every((segment) => !isOpen(segment))) return literal(fixed.join('/'), rest);
   return (path2) => {
     let at = 0;
     for (let i = 0; i < fixed.length; i++) {
       if (at > path2.length) return false;
       const segment = fixed[i];
-      let end = path2.indexOf("/", at);
+      let end = path2.indexOf('/', at);
       if (end < 0) end = path2.length;
       if (isOpen(segment) ? end === at : end - at !== segment.length || !path2.startsWith(segment, at)) return false;
       at = end + 1;
@@ -3555,7 +3591,7 @@ function compileTemplate(template) {
 }
 function literal(text2, rest) {
   if (!rest) return (path2) => path2 === text2;
-  if (text2 === "") return () => true;
+  if (text2 === '') return () => true;
   return (path2) => path2.startsWith(text2) && (path2.length === text2.length || path2.charCodeAt(text2.length) === 47);
 }
 
@@ -3592,20 +3628,20 @@ function compileMatch(match2) {
   };
 }
 function valueTest(wanted) {
-  if ("exact" in wanted) return (value) => value === wanted.exact;
-  if ("prefix" in wanted) return (value) => value !== void 0 && value.startsWith(wanted.prefix);
-  return (value) => value !== void 0 === wanted.present;
+  if ('exact' in wanted) return (value) => value === wanted.exact;
+  if ('prefix' in wanted) return (value) => value !== void 0 && value.startsWith(wanted.prefix);
+  return (value) => (value !== void 0) === wanted.present;
 }
 function headerOf(headers3, name) {
   for (let i = 0; i < headers3.length; i += 2) if (headers3[i] === name) return headers3[i + 1];
   return void 0;
 }
 function cookieOf(headers3, name) {
-  const all = headerOf(headers3, "cookie");
+  const all = headerOf(headers3, 'cookie');
   if (all === void 0) return void 0;
-  for (let at = 0; at < all.length; ) {
+  for (let at = 0; at < all.length;) {
     while (all.charCodeAt(at) === 32) at++;
-    let end = all.indexOf(";", at);
+    let end = all.indexOf(';', at);
     if (end < 0) end = all.length;
     if (all.startsWith(name, at) && all.charCodeAt(at + name.length) === 61) return all.slice(at + name.length + 1, end).trim();
     at = end + 1;
@@ -3615,19 +3651,25 @@ function cookieOf(headers3, name) {
 function matchRank(match2) {
   if (match2 === void 0) return -1;
   const pairs = (match2.headers?.length ?? 0) + (match2.cookies?.length ?? 0);
-  return (match2.path === void 0 ? 0 : templateRank(match2.path) * 1e4) + (match2.callers === void 0 ? 0 : 5e3) + Math.min(pairs, 99) * 10 + (match2.methods === void 0 ? 0 : 5) + (match2.operations === void 0 ? 0 : 1);
+  return (
+    (match2.path === void 0 ? 0 : templateRank(match2.path) * 1e4) +
+    (match2.callers === void 0 ? 0 : 5e3) +
+    Math.min(pairs, 99) * 10 +
+    (match2.methods === void 0 ? 0 : 5) +
+    (match2.operations === void 0 ? 0 : 1)
+  );
 }
 function matchKey(match2) {
-  if (match2 === void 0) return "";
+  if (match2 === void 0) return '';
   const sorted = (list2) => JSON.stringify((list2 ?? []).map((item) => JSON.stringify(item)).toSorted());
   return [
-    match2.path ?? "",
+    match2.path ?? '',
     sorted(match2.methods),
     sorted(match2.callers),
     sorted(match2.headers),
     sorted(match2.cookies),
-    sorted(match2.operations)
-  ].join("|");
+    sorted(match2.operations),
+  ].join('|');
 }
 
 // src/mesh/policy/answers.ts
@@ -3635,8 +3677,8 @@ function failureOfAnswer(clock) {
   return (answer2) => {
     const grpc = answer2.grpc?.code ?? 0;
     if (grpc === 0 && answer2.status >= 200 && answer2.status <= 399) return void 0;
-    const pushback = headerOf(answer2.trailers ?? [], "grpc-retry-pushback-ms") ?? headerOf(answer2.headers, "grpc-retry-pushback-ms");
-    const retryAfterMs = pushback === void 0 ? retryAfterOf(headerOf(answer2.headers, "retry-after"), clock) : pushbackOf(pushback);
+    const pushback = headerOf(answer2.trailers ?? [], 'grpc-retry-pushback-ms') ?? headerOf(answer2.headers, 'grpc-retry-pushback-ms');
+    const retryAfterMs = pushback === void 0 ? retryAfterOf(headerOf(answer2.headers, 'retry-after'), clock) : pushbackOf(pushback);
     return { error: void 0, code: grpc === 0 ? answer2.status : grpc, retryAfterMs };
   };
 }
@@ -3655,103 +3697,101 @@ function dropAnswer(answer2) {
 
 // src/mesh/policy/layer-parts.ts
 function describeTarget({ block: block2, name, operation: operation2 }) {
-  return block2 === "invoke" ? `app "${name}"` : `${operation2} of ${block2} "${name}"`;
+  return block2 === 'invoke' ? `app "${name}"` : `${operation2} of ${block2} "${name}"`;
 }
 function tellerOf({ target: target2 }, role, from) {
   const rule2 = from?.entry?.rule;
   const origin = from === void 0 ? void 0 : rule2?.origins[from.name];
   return tellTrail(role, stackName(target2), {
-    ...rule2 !== void 0 && { policy: rule2.resource },
-    ...origin !== void 0 && { origin }
+    ...(rule2 !== void 0 && { policy: rule2.resource }),
+    ...(origin !== void 0 && { origin }),
   });
 }
 function fromOf(entry, name) {
-  if (entry === void 0) return { from: "built in" };
-  return { from: `${entry.rule.resource}, ${entry.rule.origins[name] ?? ""}` };
+  if (entry === void 0) return { from: 'built in' };
+  return { from: `${entry.rule.resource}, ${entry.rule.origins[name] ?? ''}` };
 }
 function stateKey({ target: target2 }, entry, role) {
-  return `${role} | ${target2.direction} ${target2.block} ${target2.name} ${target2.block === "invoke" ? "" : target2.operation} | ${entry?.key ?? "built in"}`;
+  return `${role} | ${target2.direction} ${target2.block} ${target2.name} ${target2.block === 'invoke' ? '' : target2.operation} | ${entry?.key ?? 'built in'}`;
 }
 function callsApp({ target: target2 }) {
-  return target2.block === "invoke" && target2.direction === "outbound";
+  return target2.block === 'invoke' && target2.direction === 'outbound';
 }
 function dropOf({ target: target2 }) {
-  return target2.block === "invoke" ? { drop: (answer2) => dropAnswer(answer2) } : {};
+  return target2.block === 'invoke' ? { drop: (answer2) => dropAnswer(answer2) } : {};
 }
 
 // src/mesh/policy/access-layers.ts
-var priorityHeader = "proa-priority";
+var priorityHeader = 'proa-priority';
 function priorityOf(call) {
   const written = headerOf(call.input.headers, priorityHeader);
-  return written === "critical" || written === "sheddable" ? written : call.priority;
+  return written === 'critical' || written === 'sheddable' ? written : call.priority;
 }
 function admissionLayer(parts, entry, priority2) {
   const { clock, random, states: states2 } = parts;
   const settings = entry.value;
   const { algorithm, initial, min, max, queueMax, waitMaxMs, shares } = settings;
-  const admission2 = states2.of(
-    stateKey(parts, entry, "admission"),
-    settings,
-    () => createAdmission({
+  const admission2 = states2.of(stateKey(parts, entry, 'admission'), settings, () =>
+    createAdmission({
       clock,
-      limit: algorithm === "vegas" ? createVegas({ initial, min, max }, random) : createGradient2({ initial, min, max }),
+      limit: algorithm === 'vegas' ? createVegas({ initial, min, max }, random) : createGradient2({ initial, min, max }),
       shares,
       queueMax,
       waitMaxMs,
-      refused: activations(parts, "admission", entry.rule)
-    })
+      refused: activations(parts, 'admission', entry.rule),
+    }),
   );
   const fixed = priority2?.value;
   return {
-    role: "admission",
-    why: "sheds what cannot be answered in time, before it costs anything; the least important first",
+    role: 'admission',
+    why: 'sheds what cannot be answered in time, before it costs anything; the least important first',
     parameters: {
       algorithm,
       limit: `${min} to ${max}, begins at ${initial}`,
       queue: `${queueMax} for ${formatDuration(waitMaxMs)}`,
       shares: `critical ${shares.critical}, default ${shares.default}, sheddable ${shares.sheddable}`,
       priority: fixed ?? `header ${priorityHeader}`,
-      ...fromOf(entry, "admission")
+      ...fromOf(entry, 'admission'),
     },
     filter: layerFilter(
-      admit(admission2, fixed === void 0 ? priorityOf : () => fixed, tellerOf(parts, "admission", { entry, name: "admission" }))
-    )
+      admit(admission2, fixed === void 0 ? priorityOf : () => fixed, tellerOf(parts, 'admission', { entry, name: 'admission' })),
+    ),
   };
 }
 function faultLayer(parts, entry) {
   const { clock, random, target: target2 } = parts;
   const { delay, abort } = entry.value;
   return {
-    role: "fault",
-    why: "on the logical call, so that fallbacks are tried and nothing is repeated into the fault",
+    role: 'fault',
+    why: 'on the logical call, so that fallbacks are tried and nothing is repeated into the fault',
     parameters: {
-      ...delay !== void 0 && { delay: `${delay.share * 100} %, ${formatDuration(delay.minMs)} to ${formatDuration(delay.maxMs)}` },
-      ...abort !== void 0 && {
-        abort: `${abort.share * 100} %, ${abort.grpc === void 0 ? `status ${abort.status}` : `gRPC status ${abort.grpc}`}`
-      },
-      ...fromOf(entry, "fault")
+      ...(delay !== void 0 && { delay: `${delay.share * 100} %, ${formatDuration(delay.minMs)} to ${formatDuration(delay.maxMs)}` }),
+      ...(abort !== void 0 && {
+        abort: `${abort.share * 100} %, ${abort.grpc === void 0 ? `status ${abort.status}` : `gRPC status ${abort.grpc}`}`,
+      }),
+      ...fromOf(entry, 'fault'),
     },
     filter: layerFilter(
       fault({
         clock,
         random,
-        ...delay !== void 0 && { delay },
-        ...abort !== void 0 && { abort: { share: abort.share, answer: () => abortAnswer(abort, target2.block === "invoke") } },
-        injected: activations(parts, "fault", entry.rule),
-        tell: tellerOf(parts, "fault", { entry, name: "fault" })
-      })
-    )
+        ...(delay !== void 0 && { delay }),
+        ...(abort !== void 0 && { abort: { share: abort.share, answer: () => abortAnswer(abort, target2.block === 'invoke') } }),
+        injected: activations(parts, 'fault', entry.rule),
+        tell: tellerOf(parts, 'fault', { entry, name: 'fault' }),
+      }),
+    ),
   };
 }
 function abortAnswer({ status, grpc }, isApp) {
-  if (!isApp) return Promise.reject(new ProaError("unavailable", "a policy injected this failure"));
-  const body = bytesBody(Buffer.from("a policy injected this failure"));
-  const headers3 = ["content-type", "text/plain", "proa-fault", "abort"];
+  if (!isApp) return Promise.reject(new ProaError('unavailable', 'a policy injected this failure'));
+  const body = bytesBody(Buffer.from('a policy injected this failure'));
+  const headers3 = ['content-type', 'text/plain', 'proa-fault', 'abort'];
   return Promise.resolve({
     status,
     headers: headers3,
     body,
-    ...grpc !== void 0 && { grpc: { code: grpc, message: "a policy injected this failure" } }
+    ...(grpc !== void 0 && { grpc: { code: grpc, message: 'a policy injected this failure' } }),
   });
 }
 function accessLayer(parts, access) {
@@ -3759,18 +3799,22 @@ function accessLayer(parts, access) {
     name: rule2.resource,
     action: value.action,
     dryRun: value.dryRun,
-    ...value.token !== void 0 && { token: { verifier: verifierOf(parts, value.token), claims: value.token.claims } }
+    ...(value.token !== void 0 && { token: { verifier: verifierOf(parts, value.token), claims: value.token.claims } }),
   }));
-  const refusedInForce = access.any === void 0 ? void 0 : activations(parts, "authorise", access.any);
+  const refusedInForce = access.any === void 0 ? void 0 : activations(parts, 'authorise', access.any);
   return {
-    role: "access",
-    why: "before the app is touched, on the canonical path; refuses what no policy allows",
+    role: 'access',
+    why: 'before the app is touched, on the canonical path; refuses what no policy allows',
     parameters: {
-      rules: grants.map(
-        ({ name, action: action2, dryRun, token: token2 }) => `${name}: ${action2}${token2 === void 0 ? "" : " with a token"}${dryRun ? " (dry run)" : ""}`
-      ).join("; ") || "none matches",
-      otherwise: access.enforced ? "denied" : "allowed (dry run)",
-      from: access.grants.map(({ rule: rule2 }) => rule2.origins.authorise ?? "").join(", ") || (access.any?.origins.authorise ?? "")
+      rules:
+        grants
+          .map(
+            ({ name, action: action2, dryRun, token: token2 }) =>
+              `${name}: ${action2}${token2 === void 0 ? '' : ' with a token'}${dryRun ? ' (dry run)' : ''}`,
+          )
+          .join('; ') || 'none matches',
+      otherwise: access.enforced ? 'denied' : 'allowed (dry run)',
+      from: access.grants.map(({ rule: rule2 }) => rule2.origins.authorise ?? '').join(', ') || (access.any?.origins.authorise ?? ''),
     },
     filter: layerFilter(
       decide2({
@@ -3781,36 +3825,34 @@ function accessLayer(parts, access) {
         refused(call, { why, by }, dryRun) {
           const rule2 = access.grants.find((grant) => grant.rule.resource === by)?.rule ?? access.any;
           noteDecision(call, {
-            role: "access",
-            kind: dryRun ? "chose" : "refused",
+            role: 'access',
+            kind: dryRun ? 'chose' : 'refused',
             what: dryRun ? `${why}; on trial, so it went on` : why,
             target: stackName(parts.target),
-            ...rule2 !== void 0 && { policy: rule2.resource },
-            ...rule2?.origins.authorise !== void 0 && { origin: rule2.origins.authorise }
+            ...(rule2 !== void 0 && { policy: rule2.resource }),
+            ...(rule2?.origins.authorise !== void 0 && { origin: rule2.origins.authorise }),
           });
           if (!dryRun) return refusedInForce?.();
           const { caller: caller2, input } = call;
-          return parts.log.warn("a policy in dry run would refuse a call", {
+          return parts.log.warn('a policy in dry run would refuse a call', {
             why,
             caller: caller2.appId,
             method: input.httpMethod,
-            path: input.path
+            path: input.path,
           });
-        }
-      })
-    )
+        },
+      }),
+    ),
   };
 }
 function verifierOf({ states: states2, clock, http, log }, { issuer, audience, jwksUri }) {
-  return states2.of(
-    `tokens | ${issuer} ${audience} ${jwksUri ?? ""}`,
-    "",
-    () => createTokenVerifier({
+  return states2.of(`tokens | ${issuer} ${audience} ${jwksUri ?? ''}`, '', () =>
+    createTokenVerifier({
       issuer,
       audience,
-      ...jwksUri !== void 0 && { jwksUri },
-      context: { clock, http, log, name: `tokens of ${issuer}` }
-    })
+      ...(jwksUri !== void 0 && { jwksUri }),
+      context: { clock, http, log, name: `tokens of ${issuer}` },
+    }),
   );
 }
 
@@ -3824,7 +3866,7 @@ function replayBody(body) {
       length: 0,
       pipe: (sink) => body.pipe(sink),
       discard: (reason) => body.discard(reason),
-      again: () => bytesBody(new Uint8Array(0))
+      again: () => bytesBody(new Uint8Array(0)),
     };
   const kept = Buffer.allocUnsafe(length);
   let used = 0;
@@ -3837,14 +3879,14 @@ function replayBody(body) {
         keeping(sink, (chunk) => {
           kept.set(chunk, used);
           used += chunk.length;
-        })
+        }),
       );
     },
     discard: (reason) => body.discard(reason),
     again() {
       if (!piped) return body;
       return used === length ? bytesBody(kept) : void 0;
-    }
+    },
   };
 }
 var emptyReplay = { ...emptyBody, again: () => emptyBody };
@@ -3856,7 +3898,7 @@ function keeping(sink, keep2) {
       sink.chunk(chunk);
     },
     end: (trailers) => sink.end(trailers),
-    fail: (error) => sink.fail(error)
+    fail: (error) => sink.fail(error),
   };
 }
 
@@ -3883,11 +3925,11 @@ function mirror(options) {
 async function copy({ clock, app, invoke: invoke2 }, { call, input }) {
   const cancel = new CancelScope();
   const { operation: operation2, caller: caller2, context } = call;
-  const headers3 = [...input.headers, "proa-mirror", "true"];
+  const headers3 = [...input.headers, 'proa-mirror', 'true'];
   const copied = createCall(
     operation2,
     { ...input, appId: app, headers: headers3 },
-    { cancel, caller: caller2, context, priority: "sheddable", deadlineMs: clock.mono() + timeoutMs2 }
+    { cancel, caller: caller2, context, priority: 'sheddable', deadlineMs: clock.mono() + timeoutMs2 },
   );
   try {
     const answer2 = await invoke2(copied);
@@ -3899,23 +3941,23 @@ async function copy({ clock, app, invoke: invoke2 }, { call, input }) {
 }
 
 // src/contracts/balancing.ts
-var balancePlanKey = contextKey("balance", void 0);
-var versionKey = contextKey("version", "");
+var balancePlanKey = contextKey('balance', void 0);
+var versionKey = contextKey('version', '');
 
 // src/filters/split/split.ts
 function split(options) {
   const { targets, draw, invoke: invoke2, tell = untold } = options;
   const total = targets.reduce((sum2, { weight }) => sum2 + weight, 0);
   const bounds = [];
-  for (let i = 0, sum2 = 0; i < targets.length; i++) bounds.push((sum2 += targets[i].weight) / total * 2 ** 32);
+  for (let i = 0, sum2 = 0; i < targets.length; i++) bounds.push(((sum2 += targets[i].weight) / total) * 2 ** 32);
   return (next) => (call) => {
     const drawn = draw(call);
     let i = 0;
     while (i < targets.length - 1 && drawn >= bounds[i]) i++;
     const { to } = targets[i];
     if (i > 0 || call.end.trail !== void 0)
-      tell(call, "chose", "version" in to ? `it goes to version ${to.version}` : `it goes to app ${to.app}`);
-    if ("version" in to) return next(derive(call, { context: withValue(call.context, versionKey, to.version) }));
+      tell(call, 'chose', 'version' in to ? `it goes to version ${to.version}` : `it goes to app ${to.app}`);
+    if ('version' in to) return next(derive(call, { context: withValue(call.context, versionKey, to.version) }));
     const end = new CallEnd();
     call.end.listen((outcome) => end.fire(outcome));
     return invoke2(derive(call, { input: { ...call.input, appId: to.app }, end }));
@@ -3930,7 +3972,7 @@ function hash32(text2, seed = 0) {
   h = Math.imul(h, 2246822507);
   h ^= h >>> 13;
   h = Math.imul(h, 3266489909);
-  return (h ^ h >>> 16) >>> 0;
+  return (h ^ (h >>> 16)) >>> 0;
 }
 
 // src/mesh/balance/tables.ts
@@ -3948,7 +3990,7 @@ function createRing(members) {
     let low = 0;
     let high = points.length;
     while (low < high) {
-      const middle = low + high >>> 1;
+      const middle = (low + high) >>> 1;
       if (points[middle].at < hash) low = middle + 1;
       else high = middle;
     }
@@ -3967,10 +4009,10 @@ function createMaglev(members) {
   const table = new Int32Array(slots2).fill(-1);
   const heaviest = Math.max(...members.map(({ weight }) => weight));
   const offsets = members.map(({ endpoint: endpoint2 }) => hash32(endpoint2.instance, 40503) % slots2);
-  const steps = members.map(({ endpoint: endpoint2 }) => hash32(endpoint2.instance, 31161) % (slots2 - 1) + 1);
+  const steps = members.map(({ endpoint: endpoint2 }) => (hash32(endpoint2.instance, 31161) % (slots2 - 1)) + 1);
   const turns = members.map(() => 0);
   const credits = members.map(() => 0);
-  for (let filled = 0; filled < slots2; ) {
+  for (let filled = 0; filled < slots2;) {
     for (let i = 0; i < members.length && filled < slots2; i++) {
       credits[i] = credits[i] + members[i].weight / heaviest;
       if (credits[i] < 1 - 1e-9) continue;
@@ -3992,19 +4034,19 @@ function createMaglev(members) {
 function createStrategy(settings, random) {
   const fallback3 = twoChoices(random, (member, nowMs) => member.cost(nowMs, settings.slowStartMs));
   switch (settings.policy) {
-    case "p2c-ewma":
+    case 'p2c-ewma':
       return fallback3;
-    case "least-request":
+    case 'least-request':
       return twoChoices(random, (member, nowMs) => (member.inFlight + 1) / (member.weight * member.share(nowMs, settings.slowStartMs)));
-    case "random":
+    case 'random':
       return (members) => members[random.u32() % members.length];
-    case "round-robin":
+    case 'round-robin':
       return roundRobin();
-    case "weighted":
+    case 'weighted':
       return weighted(settings.slowStartMs);
-    case "ring-hash":
+    case 'ring-hash':
       return keyed(settings.key, createRing, fallback3);
-    case "maglev":
+    case 'maglev':
       return keyed(settings.key, createMaglev, fallback3);
   }
 }
@@ -4058,13 +4100,13 @@ function keyed(key, make, fallback3) {
 }
 function stickyValue(key, { input, caller: caller2 }) {
   switch (key.from) {
-    case "header":
+    case 'header':
       return headerOf(input.headers, key.name);
-    case "cookie":
+    case 'cookie':
       return cookieOf(input.headers, key.name);
-    case "caller":
+    case 'caller':
       return caller2.appId;
-    case "path":
+    case 'path':
       return input.path;
   }
 }
@@ -4079,27 +4121,29 @@ function splitLayer(parts, entry) {
     return value === void 0 ? random.u32() : hash32(value, 81);
   };
   return {
-    role: "split",
-    why: "outside of retries: the attempts of one call stay with one version",
+    role: 'split',
+    why: 'outside of retries: the attempts of one call stay with one version',
     parameters: {
-      targets: targets.map(
-        ({ to, weight }) => `${"version" in to ? `version ${to.version}` : `app ${to.app}`} ${Math.round(weight / total * 1e3) / 10} %`
-      ).join(", "),
-      ...sticky !== void 0 && { sticky: "name" in sticky ? `${sticky.from} ${sticky.name}` : sticky.from },
-      ...fromOf(entry, "split")
+      targets: targets
+        .map(
+          ({ to, weight }) => `${'version' in to ? `version ${to.version}` : `app ${to.app}`} ${Math.round((weight / total) * 1e3) / 10} %`,
+        )
+        .join(', '),
+      ...(sticky !== void 0 && { sticky: 'name' in sticky ? `${sticky.from} ${sticky.name}` : sticky.from }),
+      ...fromOf(entry, 'split'),
     },
-    filter: layerFilter(split({ targets, draw, invoke: invoke2, tell: tellerOf(parts, "split", { entry, name: "split" }) }))
+    filter: layerFilter(split({ targets, draw, invoke: invoke2, tell: tellerOf(parts, 'split', { entry, name: 'split' }) })),
   };
 }
 function mirrorLayer(parts, entry) {
   const { clock, random, invoke: invoke2 } = parts;
   const { app, share: share2, concurrencyMax } = entry.value;
-  const copied = activations(parts, "mirror", entry.rule);
-  const tell = tellerOf(parts, "mirror", { entry, name: "mirror" });
+  const copied = activations(parts, 'mirror', entry.rule);
+  const tell = tellerOf(parts, 'mirror', { entry, name: 'mirror' });
   return {
-    role: "mirror",
-    why: "on the logical call: one copy, whatever is repeated",
-    parameters: { app, percent: share2 * 100, maxConcurrent: concurrencyMax, ...fromOf(entry, "mirror") },
+    role: 'mirror',
+    why: 'on the logical call: one copy, whatever is repeated',
+    parameters: { app, percent: share2 * 100, maxConcurrent: concurrencyMax, ...fromOf(entry, 'mirror') },
     filter: layerFilter(
       mirror({
         clock,
@@ -4110,10 +4154,10 @@ function mirrorLayer(parts, entry) {
         invoke: invoke2,
         mirrored(call) {
           copied();
-          tell(call, "chose", `a copy of it goes to app ${app}`);
-        }
-      })
-    )
+          tell(call, 'chose', `a copy of it goes to app ${app}`);
+        },
+      }),
+    ),
   };
 }
 
@@ -4122,7 +4166,7 @@ function createBulkhead(options) {
   const { clock, target: target2, concurrencyMax, queueMax, waitMaxMs } = options;
   const queue = /* @__PURE__ */ new Set();
   let taken = 0;
-  const full = (why) => new ProaError("overloaded", `${target2} has ${concurrencyMax} calls under way; ${why}`);
+  const full = (why) => new ProaError('overloaded', `${target2} has ${concurrencyMax} calls under way; ${why}`);
   return {
     get taken() {
       return taken;
@@ -4136,7 +4180,7 @@ function createBulkhead(options) {
       return true;
     },
     wait(call) {
-      if (queue.size >= queueMax) return Promise.reject(full(queueMax === 0 ? "none may wait" : `${queueMax} more wait already`));
+      if (queue.size >= queueMax) return Promise.reject(full(queueMax === 0 ? 'none may wait' : `${queueMax} more wait already`));
       return new Promise((resolve, reject) => {
         let timer = void 0;
         const leave = () => {
@@ -4148,7 +4192,7 @@ function createBulkhead(options) {
           granted() {
             leave();
             resolve();
-          }
+          },
         };
         queue.add(waiter);
         timer = clock.timer(waitMaxMs, () => {
@@ -4158,7 +4202,7 @@ function createBulkhead(options) {
         const unlink = call.cancel.onCancel((reason) => {
           queue.delete(waiter);
           timer?.cancel();
-          reject(new ProaError("cancelled", `the caller gave up while it waited for a place at ${target2}`, { cause: reason }));
+          reject(new ProaError('cancelled', `the caller gave up while it waited for a place at ${target2}`, { cause: reason }));
         });
       });
     },
@@ -4166,7 +4210,7 @@ function createBulkhead(options) {
       const [next] = queue;
       if (next === void 0) taken--;
       else next.granted();
-    }
+    },
   };
 }
 function bulkhead(places, clock, tell = untold) {
@@ -4181,14 +4225,14 @@ function bulkhead(places, clock, tell = untold) {
       () => {
         call.end.listen(places.release);
         attemptOf(call).waitedMs = clock.mono() - sinceMs;
-        tell(call, "waited", `${taken} calls were under way and ${waiting} waited: it had to wait for a place`);
+        tell(call, 'waited', `${taken} calls were under way and ${waiting} waited: it had to wait for a place`);
         return next(call);
       },
       (thrown) => {
         const error = ProaError.from(thrown);
-        tell(call, "refused", error.message);
+        tell(call, 'refused', error.message);
         throw error;
-      }
+      },
     );
   };
 }
@@ -4200,7 +4244,7 @@ function withPlan(plan) {
 
 // src/mesh/balance/plan.ts
 var defaultBalance = {
-  policy: "p2c-ewma",
+  policy: 'p2c-ewma',
   zoneShareMin: 0.7,
   slowStartMs: 0,
   outlier: {
@@ -4210,9 +4254,9 @@ var defaultBalance = {
     intervalMs: 1e4,
     ejectionMs: 1e4,
     ejectionMaxMs: 3e5,
-    ejectedShareMax: 0.5
+    ejectedShareMax: 0.5,
   },
-  panicShare: 0.5
+  panicShare: 0.5,
 };
 var defaultPlan = { settings: defaultBalance };
 
@@ -4225,8 +4269,12 @@ function breakerPair({ clock, breakerOf: breakerOf2, target: target2, badFrom, t
       if (token2 < 0) {
         const state = breakerOf2(call).state(nowMs);
         attemptOf(call).breakerBefore = state;
-        tell(call, "refused", `the circuit breaker of ${target2} is ${state}${state === "open" ? "" : " and has let enough calls through"}`);
-        throw new ProaError("circuit-open", `the circuit breaker of ${target2} is open`);
+        tell(
+          call,
+          'refused',
+          `the circuit breaker of ${target2} is ${state}${state === 'open' ? '' : ' and has let enough calls through'}`,
+        );
+        throw new ProaError('circuit-open', `the circuit breaker of ${target2} is open`);
       }
       return timed ? { token: token2, nowMs } : token2;
     },
@@ -4235,34 +4283,34 @@ function breakerPair({ clock, breakerOf: breakerOf2, target: target2, badFrom, t
       const entered = admitted;
       const breaker3 = breakerOf2(call);
       const verdict = verdictOf(outcome, badFrom);
-      const before = verdict === "bad" || call.end.trail !== void 0 ? breaker3.state(nowMs) : void 0;
-      if (typeof entered === "number") breaker3.leave(entered, verdict, nowMs);
+      const before = verdict === 'bad' || call.end.trail !== void 0 ? breaker3.state(nowMs) : void 0;
+      if (typeof entered === 'number') breaker3.leave(entered, verdict, nowMs);
       else breaker3.leave(entered.token, paced(verdict, nowMs - entered.nowMs, breaker3), nowMs);
       if (before !== void 0) tellBreaker(call, { before, after: breaker3.state(nowMs), target: target2, tell });
-    }
+    },
   };
 }
 function tellBreaker(call, { before, after, target: target2, tell }) {
   const attempt2 = attemptOf(call);
   attempt2.breakerBefore = before;
   attempt2.breakerAfter = after;
-  if (before !== after) tell(call, "changed", `the circuit breaker of ${target2} was ${before} and is ${after} now`);
+  if (before !== after) tell(call, 'changed', `the circuit breaker of ${target2} was ${before} and is ${after} now`);
 }
 function paced(verdict, tookMs, { slowMs: slowMs2 }) {
-  return verdict === "good" && tookMs > slowMs2 ? "slow" : verdict;
+  return verdict === 'good' && tookMs > slowMs2 ? 'slow' : verdict;
 }
 function verdictOf(outcome, badFrom) {
   const { ok, status, error } = outcome;
-  if (status !== void 0 && error === void 0) return status >= badFrom || status < 200 ? "bad" : "good";
-  if (ok) return "good";
-  return error !== void 0 && ProaError.from(error).code === "cancelled" ? "ignored" : "bad";
+  if (status !== void 0 && error === void 0) return status >= badFrom || status < 200 ? 'bad' : 'good';
+  if (ok) return 'good';
+  return error !== void 0 && ProaError.from(error).code === 'cancelled' ? 'ignored' : 'bad';
 }
 
 // src/filters/breaker/counting-breaker.ts
 function createCountingBreaker(options) {
   const { requestsMax, intervalMs, openMs, trips, changed } = options;
   const counts = { requests: 0, totalSuccesses: 0, totalFailures: 0, consecutiveSuccesses: 0, consecutiveFailures: 0 };
-  let state = "closed";
+  let state = 'closed';
   let generation = 0;
   let expiresMs = intervalMs > 0 ? -1 : Infinity;
   const begin = (next, nowMs) => {
@@ -4270,51 +4318,51 @@ function createCountingBreaker(options) {
     state = next;
     generation++;
     counts.requests = counts.totalSuccesses = counts.totalFailures = counts.consecutiveSuccesses = counts.consecutiveFailures = 0;
-    expiresMs = next === "open" ? nowMs + openMs : next === "closed" && intervalMs > 0 ? nowMs + intervalMs : Infinity;
+    expiresMs = next === 'open' ? nowMs + openMs : next === 'closed' && intervalMs > 0 ? nowMs + intervalMs : Infinity;
     if (was !== next) changed?.(next);
   };
   const turn = (nowMs) => {
     if (nowMs < expiresMs) return;
-    begin(state === "open" ? "half-open" : state, nowMs);
+    begin(state === 'open' ? 'half-open' : state, nowMs);
   };
   const succeeded2 = (nowMs) => {
     counts.totalSuccesses++;
     counts.consecutiveSuccesses++;
     counts.consecutiveFailures = 0;
-    if (state === "half-open" && counts.consecutiveSuccesses >= requestsMax) begin("closed", nowMs);
+    if (state === 'half-open' && counts.consecutiveSuccesses >= requestsMax) begin('closed', nowMs);
   };
   const failed2 = (nowMs) => {
     counts.totalFailures++;
     counts.consecutiveFailures++;
     counts.consecutiveSuccesses = 0;
-    if (state === "half-open" || trips(counts)) begin("open", nowMs);
+    if (state === 'half-open' || trips(counts)) begin('open', nowMs);
   };
   return {
     slowMs: Infinity,
     enter(nowMs) {
       turn(nowMs);
-      if (state === "open" || state === "half-open" && counts.requests >= requestsMax) return -1;
+      if (state === 'open' || (state === 'half-open' && counts.requests >= requestsMax)) return -1;
       counts.requests++;
       return generation;
     },
     leave(token2, verdict, nowMs) {
       turn(nowMs);
-      if (token2 !== generation || state === "open") return;
-      if (verdict === "good" || verdict === "slow") succeeded2(nowMs);
-      else if (verdict === "bad") failed2(nowMs);
+      if (token2 !== generation || state === 'open') return;
+      if (verdict === 'good' || verdict === 'slow') succeeded2(nowMs);
+      else if (verdict === 'bad') failed2(nowMs);
       else counts.requests = Math.max(0, counts.requests - 1);
     },
     state(nowMs) {
       turn(nowMs);
       return state;
-    }
+    },
   };
 }
 
 // src/filters/breaker/keyed-breakers.ts
 function createKeyedBreakers(sizeMax, make) {
   const breakers = /* @__PURE__ */ new Map();
-  let last = "";
+  let last = '';
   return {
     of(key) {
       const known2 = breakers.get(key);
@@ -4332,7 +4380,7 @@ function createKeyedBreakers(sizeMax, make) {
       last = key;
       return made;
     },
-    entries: () => breakers.entries()
+    entries: () => breakers.entries(),
   };
 }
 
@@ -4348,7 +4396,7 @@ var WindowBreaker = class {
   #bad = new Int32Array(slots3);
   #slow = new Int32Array(slots3);
   #slot = -1;
-  #state = "closed";
+  #state = 'closed';
   #generation = 0;
   #inRow = 0;
   #sinceMs = 0;
@@ -4363,8 +4411,8 @@ var WindowBreaker = class {
   }
   enter(nowMs) {
     this.#turn(nowMs);
-    if (this.#state === "open") return -1;
-    if (this.#state === "half-open") {
+    if (this.#state === 'open') return -1;
+    if (this.#state === 'half-open') {
       const share2 = (nowMs - this.#sinceMs) / this.#options.rampMs;
       if (this.#probes > 0 && this.#options.random.u32() / 2 ** 32 >= share2) return -1;
       this.#probes++;
@@ -4373,9 +4421,9 @@ var WindowBreaker = class {
   }
   leave(token2, verdict, nowMs) {
     this.#turn(nowMs);
-    if (token2 !== this.#generation || this.#state === "open") return;
-    if (this.#state === "half-open") this.#probes = Math.max(0, this.#probes - 1);
-    if (verdict === "ignored") return;
+    if (token2 !== this.#generation || this.#state === 'open') return;
+    if (this.#state === 'half-open') this.#probes = Math.max(0, this.#probes - 1);
+    if (verdict === 'ignored') return;
     this.#count(verdict, nowMs);
     if (this.#tooBad()) this.#open(nowMs);
   }
@@ -4384,16 +4432,16 @@ var WindowBreaker = class {
     return this.#state;
   }
   #count(verdict, nowMs) {
-    const bad = verdict === "bad";
+    const bad = verdict === 'bad';
     const at = this.#advance(nowMs);
     this.#calls[at] = this.#calls[at] + 1;
-    if (verdict === "slow") this.#slow[at] = this.#slow[at] + 1;
+    if (verdict === 'slow') this.#slow[at] = this.#slow[at] + 1;
     if (bad) this.#bad[at] = this.#bad[at] + 1;
     this.#inRow = bad ? this.#inRow + 1 : 0;
   }
   #tooBad() {
     const { consecutive, errorRatio, slowRatio, requestsMin } = this.#options;
-    const half = this.#state === "half-open";
+    const half = this.#state === 'half-open';
     if (consecutive > 0 && this.#inRow >= (half ? Math.min(probesMin, consecutive) : consecutive)) return true;
     const calls = sum(this.#calls);
     if (calls < (half ? Math.min(probesMin, requestsMin) : requestsMin)) return false;
@@ -4402,13 +4450,13 @@ var WindowBreaker = class {
   }
   #open(nowMs) {
     const { openMs, openMaxMs } = this.#options;
-    this.#openMs = this.#state === "half-open" ? Math.min(openMaxMs, this.#openMs * 2) : openMs;
-    this.#enterState("open", nowMs);
+    this.#openMs = this.#state === 'half-open' ? Math.min(openMaxMs, this.#openMs * 2) : openMs;
+    this.#enterState('open', nowMs);
   }
   #turn(nowMs) {
-    if (this.#state === "open" && nowMs - this.#sinceMs >= this.#openMs) this.#enterState("half-open", nowMs);
-    else if (this.#state === "half-open" && nowMs - this.#sinceMs >= this.#options.rampMs && sum(this.#calls) > 0)
-      this.#enterState("closed", nowMs);
+    if (this.#state === 'open' && nowMs - this.#sinceMs >= this.#openMs) this.#enterState('half-open', nowMs);
+    else if (this.#state === 'half-open' && nowMs - this.#sinceMs >= this.#options.rampMs && sum(this.#calls) > 0)
+      this.#enterState('closed', nowMs);
   }
   #enterState(state, nowMs) {
     this.#state = state;
@@ -4433,19 +4481,19 @@ function sum(counts) {
 }
 
 // src/mesh/policy/trip.ts
-var names = ["requests", "totalSuccesses", "totalFailures", "consecutiveSuccesses", "consecutiveFailures"];
+var names = ['requests', 'totalSuccesses', 'totalFailures', 'consecutiveSuccesses', 'consecutiveFailures'];
 var charsMax2 = 1024;
 var structure = { maxAstNodes: 200, maxDepth: 20, maxListElements: 50, maxMapEntries: 10, maxCallArguments: 8 };
 var defaultTrip = ({ consecutiveFailures }) => consecutiveFailures > 5;
 async function compileTrip(text2) {
   if (text2.length > charsMax2) throw new Error(`it is longer than ${charsMax2} characters`);
-  const { Environment } = await import("@marcbachmann/cel-js");
+  const { Environment } = await import('@marcbachmann/cel-js');
   const environment = new Environment({ unlistedVariablesAreDyn: false, limits: structure });
-  for (const name of names) environment.registerVariable(name, "int");
+  for (const name of names) environment.registerVariable(name, 'int');
   const evaluate = environment.parse(text2);
   const checked = evaluate.check();
-  if (!checked.valid) throw checked.error ?? new Error("it has a type error");
-  if (checked.type !== "bool") throw new Error("its result is not true or false");
+  if (!checked.valid) throw checked.error ?? new Error('it has a type error');
+  if (checked.type !== 'bool') throw new Error('its result is not true or false');
   return (counts) => {
     try {
       return evaluate(Object.fromEntries(names.map((name) => [name, BigInt(counts[name])]))) === true;
@@ -4459,167 +4507,157 @@ async function compileTrip(text2) {
 function breakerLayer(parts, entry) {
   const { clock, states: states2, target: target2 } = parts;
   const settings = entry.value;
-  const perMethod = target2.block === "invoke" && settings.per === "method";
+  const perMethod = target2.block === 'invoke' && settings.per === 'method';
   const make = makeBreaker(parts, entry);
-  const key = stateKey(parts, entry, "breaker");
+  const key = stateKey(parts, entry, 'breaker');
   const breakers = perMethod ? states2.of(key, settings, () => createKeyedBreakers(settings.cacheSize, make)) : void 0;
   const single = perMethod ? void 0 : states2.of(key, settings, make);
   const ofPath = (call) => breakers.of(call.input.path);
   return {
-    role: "breaker",
-    why: "inside retries, so that each attempt counts; an open breaker ends them",
-    parameters: { ...breakerParameters(settings), per: perMethod ? "method" : "target", ...fromOf(entry, "breaker") },
+    role: 'breaker',
+    why: 'inside retries, so that each attempt counts; an open breaker ends them',
+    parameters: { ...breakerParameters(settings), per: perMethod ? 'method' : 'target', ...fromOf(entry, 'breaker') },
     pair: breakerPair({
       clock,
       breakerOf: single === void 0 ? ofPath : () => single,
       target: describeTarget(target2),
       badFrom: badFromOf(settings),
-      timed: settings.kind === "window",
-      tell: tellerOf(parts, "breaker", { entry, name: "breaker" })
-    })
+      timed: settings.kind === 'window',
+      tell: tellerOf(parts, 'breaker', { entry, name: 'breaker' }),
+    }),
   };
 }
 function badFromOf({ kind }) {
-  return kind === "counting" ? 400 : 500;
+  return kind === 'counting' ? 400 : 500;
 }
 function makeBreaker(parts, entry) {
   const settings = entry.value;
   const changed = breakerGauge(parts, entry.rule);
-  if (settings.kind === "window") return () => createWindowBreaker({ ...settings, random: parts.random, changed });
+  if (settings.kind === 'window') return () => createWindowBreaker({ ...settings, random: parts.random, changed });
   const { requestsMax, intervalMs, openMs, trip } = settings;
-  const trips = trip === void 0 ? defaultTrip : parts.epoch.document.trips.get(trip) ?? defaultTrip;
+  const trips = trip === void 0 ? defaultTrip : (parts.epoch.document.trips.get(trip) ?? defaultTrip);
   return () => createCountingBreaker({ requestsMax, intervalMs, openMs, trips, changed });
 }
 function breakerParameters(settings) {
-  if (settings.kind === "counting")
+  if (settings.kind === 'counting')
     return {
-      trip: settings.trip ?? "consecutiveFailures > 5",
+      trip: settings.trip ?? 'consecutiveFailures > 5',
       open: formatDuration(settings.openMs),
       halfOpenCalls: settings.requestsMax,
-      ...settings.intervalMs > 0 && { interval: formatDuration(settings.intervalMs) }
+      ...(settings.intervalMs > 0 && { interval: formatDuration(settings.intervalMs) }),
     };
   const { consecutive, errorRatio, slowRatio, slowMs: slowMs2 } = settings;
   const trips = [
-    ...consecutive > 0 ? [`${consecutive} failures in a row`] : [],
-    ...errorRatio > 0 ? [`${errorRatio * 100} % failures`] : [],
-    ...slowRatio > 0 ? [`${slowRatio * 100} % slower than ${formatDuration(slowMs2)}`] : []
+    ...(consecutive > 0 ? [`${consecutive} failures in a row`] : []),
+    ...(errorRatio > 0 ? [`${errorRatio * 100} % failures`] : []),
+    ...(slowRatio > 0 ? [`${slowRatio * 100} % slower than ${formatDuration(slowMs2)}`] : []),
   ];
   return {
-    trip: trips.join(" or "),
+    trip: trips.join(' or '),
     window: `${formatDuration(settings.windowMs)}, at least ${settings.requestsMin} calls`,
     open: `${formatDuration(settings.openMs)} to ${formatDuration(settings.openMaxMs)}`,
-    ramp: formatDuration(settings.rampMs)
+    ramp: formatDuration(settings.rampMs),
   };
 }
 
 // src/mesh/policy/balance-layers.ts
 function balanceLayer(parts, balance2, breaker3) {
   const settings = balance2?.value ?? defaultBalance;
-  const breakerKey = breaker3 === void 0 ? "" : `${stateKey(parts, breaker3, "breaker")} ${JSON.stringify(breaker3.value)}`;
+  const breakerKey = breaker3 === void 0 ? '' : `${stateKey(parts, breaker3, 'breaker')} ${JSON.stringify(breaker3.value)}`;
   const plan = parts.states.of(
-    `${stateKey(parts, balance2, "balance")} ${stateKey(parts, breaker3, "breaker")}`,
+    `${stateKey(parts, balance2, 'balance')} ${stateKey(parts, breaker3, 'breaker')}`,
     [settings, breaker3?.value],
     () => {
       if (breaker3 === void 0) return { settings };
       return { settings, breakers: { key: breakerKey, make: makeBreaker(parts, breaker3), badFrom: badFromOf(breaker3.value) } };
-    }
+    },
   );
-  plan.tell = tellerOf(parts, "balance", { entry: balance2, name: "balance" });
-  plan.tellBreaker = tellerOf(parts, "breaker", { entry: breaker3, name: "breaker" });
+  plan.tell = tellerOf(parts, 'balance', { entry: balance2, name: 'balance' });
+  plan.tellBreaker = tellerOf(parts, 'breaker', { entry: breaker3, name: 'breaker' });
   return {
-    role: "balance",
-    why: "innermost, so that each attempt may go elsewhere",
+    role: 'balance',
+    why: 'innermost, so that each attempt may go elsewhere',
     parameters: {
       ...balanceParameters(settings),
-      ...fromOf(balance2, "balance"),
-      ...breaker3 !== void 0 && {
-        breakerPerEndpoint: breakerParameters(breaker3.value)["trip"],
-        breakerFrom: fromOf(breaker3, "breaker")["from"]
-      }
+      ...fromOf(balance2, 'balance'),
+      ...(breaker3 !== void 0 && {
+        breakerPerEndpoint: breakerParameters(breaker3.value)['trip'],
+        breakerFrom: fromOf(breaker3, 'breaker')['from'],
+      }),
     },
-    filter: layerFilter(withPlan(plan))
+    filter: layerFilter(withPlan(plan)),
   };
 }
-function balanceParameters({
-  policy: policy2,
-  key,
-  zoneShareMin,
-  slowStartMs,
-  outlier,
-  panicShare
-}) {
+function balanceParameters({ policy: policy2, key, zoneShareMin, slowStartMs, outlier, panicShare }) {
   return {
     policy: policy2,
-    ...key !== void 0 && { key: "name" in key ? `${key.from} ${key.name}` : key.from },
-    zone: zoneShareMin === 0 ? "ignored" : `own, while ${zoneShareMin * 100} % of it is usable`,
-    ...slowStartMs > 0 && { slowStart: formatDuration(slowStartMs) },
-    eject: `${outlier.consecutive} failures in a row${outlier.failureRatio > 0 ? ` or ${outlier.failureRatio * 100} % failures` : ""}, for ${formatDuration(outlier.ejectionMs)} and more, at most ${outlier.ejectedShareMax * 100} %`,
-    panic: `below ${panicShare * 100} % usable`
+    ...(key !== void 0 && { key: 'name' in key ? `${key.from} ${key.name}` : key.from }),
+    zone: zoneShareMin === 0 ? 'ignored' : `own, while ${zoneShareMin * 100} % of it is usable`,
+    ...(slowStartMs > 0 && { slowStart: formatDuration(slowStartMs) }),
+    eject: `${outlier.consecutive} failures in a row${outlier.failureRatio > 0 ? ` or ${outlier.failureRatio * 100} % failures` : ''}, for ${formatDuration(outlier.ejectionMs)} and more, at most ${outlier.ejectedShareMax * 100} %`,
+    panic: `below ${panicShare * 100} % usable`,
   };
 }
 function bulkheadLayer(parts, entry) {
   const { concurrencyMax, queueMax, waitMaxMs } = entry.value;
-  const places = parts.states.of(
-    stateKey(parts, entry, "bulkhead"),
-    entry.value,
-    () => createBulkhead({ clock: parts.clock, target: describeTarget(parts.target), concurrencyMax, queueMax, waitMaxMs })
+  const places = parts.states.of(stateKey(parts, entry, 'bulkhead'), entry.value, () =>
+    createBulkhead({ clock: parts.clock, target: describeTarget(parts.target), concurrencyMax, queueMax, waitMaxMs }),
   );
   return {
-    role: "concurrency",
-    why: "after everything that may refuse or wait without a place; attempts hold their place to the last byte",
-    parameters: { maxConcurrent: concurrencyMax, maxQueue: queueMax, maxWait: formatDuration(waitMaxMs), ...fromOf(entry, "bulkhead") },
-    filter: layerFilter(bulkhead(places, parts.clock, tellerOf(parts, "concurrency", { entry, name: "bulkhead" })))
+    role: 'concurrency',
+    why: 'after everything that may refuse or wait without a place; attempts hold their place to the last byte',
+    parameters: { maxConcurrent: concurrencyMax, maxQueue: queueMax, maxWait: formatDuration(waitMaxMs), ...fromOf(entry, 'bulkhead') },
+    filter: layerFilter(bulkhead(places, parts.clock, tellerOf(parts, 'concurrency', { entry, name: 'bulkhead' }))),
   };
 }
 
 // src/filters/fallback/fallback.ts
-var marker = ["proa-fallback", "true"];
+var marker = ['proa-fallback', 'true'];
 function fallback(options) {
   const { on, answer: answer2, used } = options;
   const kept = /* @__PURE__ */ new Map();
   return (next) => (call) => {
     const instead = (failure) => {
       const replaced = substitute(options, kept, call);
-      if (replaced === void 0)
-        return failure.answer === void 0 ? Promise.reject(failure.error) : Promise.resolve(failure.answer);
+      if (replaced === void 0) return failure.answer === void 0 ? Promise.reject(failure.error) : Promise.resolve(failure.answer);
       failure.answer?.body.discard();
       used?.(call, failure.error?.code ?? `status ${failure.answer?.status ?? 0}`);
       return replaced;
     };
     return next(call).then(
       (good) => {
-        if (good.status >= 500 && on.has("failed")) return instead({ answer: good });
-        return answer2.kind === "cached" && cacheable(call, good) ? keep({ options, kept }, call, good) : good;
+        if (good.status >= 500 && on.has('failed')) return instead({ answer: good });
+        return answer2.kind === 'cached' && cacheable(call, good) ? keep({ options, kept }, call, good) : good;
       },
       (thrown) => {
         const error = ProaError.from(thrown);
         const cause = causeOf(error);
         if (cause === void 0 || !on.has(cause) || call.cancel.cancelled) throw error;
         return instead({ error });
-      }
+      },
     );
   };
 }
 function causeOf(error) {
-  if (error.code === "circuit-open") return "open";
+  if (error.code === 'circuit-open') return 'open';
   switch (error.spec.grpc) {
-    case "RESOURCE_EXHAUSTED":
-      return "limited";
-    case "DEADLINE_EXCEEDED":
-      return "timeout";
-    case "UNAVAILABLE":
-      return "unavailable";
-    case "INTERNAL":
-    case "UNKNOWN":
-      return "failed";
+    case 'RESOURCE_EXHAUSTED':
+      return 'limited';
+    case 'DEADLINE_EXCEEDED':
+      return 'timeout';
+    case 'UNAVAILABLE':
+      return 'unavailable';
+    case 'INTERNAL':
+    case 'UNKNOWN':
+      return 'failed';
     default:
       return void 0;
   }
 }
 function substitute(options, kept, call) {
   const { answer: answer2, clock, invoke: invoke2 } = options;
-  if (answer2.kind === "answer") return Promise.resolve(responseOf(answer2));
-  if (answer2.kind === "cached") {
+  if (answer2.kind === 'answer') return Promise.resolve(responseOf(answer2));
+  if (answer2.kind === 'cached') {
     const found = kept.get(keyOf(call));
     return found === void 0 || clock.mono() - found.atMs > answer2.ageMaxMs ? void 0 : Promise.resolve(responseOf(found.answer));
   }
@@ -4633,15 +4671,15 @@ function responseOf({ status, headers: headers3, body }) {
   return { status, headers: [...headers3, ...marker], body: bytesBody(body) };
 }
 function cacheable({ input }, answer2) {
-  if (input.httpMethod !== "GET" || answer2.status !== 200) return false;
+  if (input.httpMethod !== 'GET' || answer2.status !== 200) return false;
   if (answer2.body.length === void 0 || answer2.body.length > limits.replayBytes) return false;
   for (let i = 0; i < input.headers.length; i += 2) {
     const name = input.headers[i];
-    if (name === "authorization" || name === "cookie" || name === "dapr-api-token") return false;
+    if (name === 'authorization' || name === 'cookie' || name === 'dapr-api-token') return false;
   }
   for (let i = 0; i < answer2.headers.length; i += 2) {
-    if (answer2.headers[i] === "set-cookie") return false;
-    if (answer2.headers[i] === "cache-control" && /no-store|private/.test(answer2.headers[i + 1])) return false;
+    if (answer2.headers[i] === 'set-cookie') return false;
+    if (answer2.headers[i] === 'cache-control' && /no-store|private/.test(answer2.headers[i + 1])) return false;
   }
   return true;
 }
@@ -4649,8 +4687,8 @@ function keyOf({ input }) {
   return `${input.path}?${input.query} ${acceptOf(input.headers)}`;
 }
 function acceptOf(headers3) {
-  for (let i = 0; i < headers3.length; i += 2) if (headers3[i] === "accept") return headers3[i + 1];
-  return "";
+  for (let i = 0; i < headers3.length; i += 2) if (headers3[i] === 'accept') return headers3[i + 1];
+  return '';
 }
 async function keep({ options, kept }, call, good) {
   const body = await collect(good.body, limits.replayBytes);
@@ -4658,27 +4696,27 @@ async function keep({ options, kept }, call, good) {
   const key = keyOf(call);
   kept.delete(key);
   if (kept.size >= entriesMax) kept.delete(kept.keys().next().value);
-  kept.set(key, { atMs: options.clock.mono(), answer: { kind: "answer", status: good.status, headers: good.headers, body } });
+  kept.set(key, { atMs: options.clock.mono(), answer: { kind: 'answer', status: good.status, headers: good.headers, body } });
   return { ...good, body: bytesBody(body) };
 }
 
 // src/filters/rate-limit/keyed-limiter.ts
 function createKeyedLimiter(keysMax, make) {
   const limiters = /* @__PURE__ */ new Map();
-  let last = "";
+  let last = '';
   return {
     take(key, nowMs) {
       let limiter = limiters.get(key);
       if (limiter === void 0) {
         if (limiters.size >= keysMax) limiters.delete(limiters.keys().next().value);
-        limiters.set(key, limiter = make(key));
+        limiters.set(key, (limiter = make(key)));
       } else if (key !== last) {
         limiters.delete(key);
         limiters.set(key, limiter);
       }
       last = key;
       return limiter.take(nowMs);
-    }
+    },
   };
 }
 
@@ -4687,7 +4725,7 @@ function limit(options) {
   const { clock, checks, target: target2, refused: refused3, tell = untold } = options;
   const refuse = (call, check, answer2) => {
     refused3?.();
-    tell(call, "refused", `${check.text} is reached`);
+    tell(call, 'refused', `${check.text} is reached`);
     return Promise.reject(tooMuch(`${target2}: ${check.text}`, answer2));
   };
   return (next) => {
@@ -4697,15 +4735,15 @@ function limit(options) {
       for (let i = start; i < checks.length; i++) {
         const check = checks[i];
         const answer2 = check.take(call, nowMs);
-        if (typeof answer2 !== "number")
-          return answer2.then((told) => told < 0 ? refuse(call, check, told) : from(call, i + 1, Math.max(waitMs, told)));
+        if (typeof answer2 !== 'number')
+          return answer2.then((told) => (told < 0 ? refuse(call, check, told) : from(call, i + 1, Math.max(waitMs, told))));
         if (answer2 < 0 || nowMs + answer2 >= call.deadlineMs) return refuse(call, check, answer2);
         const { release } = check;
         if (release !== void 0) call.end.listen(() => release(call));
         if (answer2 > waitMs) waitMs = answer2;
       }
       if (waitMs === 0) return next(call);
-      tell(call, "waited", `a limit made it wait ${formatDuration(Math.ceil(waitMs))} for its turn`);
+      tell(call, 'waited', `a limit made it wait ${formatDuration(Math.ceil(waitMs))} for its turn`);
       return later(clock, waitMs, call).then(() => next(call));
     };
     return (call) => from(call, 0, 0);
@@ -4713,7 +4751,7 @@ function limit(options) {
 }
 function tooMuch(text2, answer2) {
   const retryAfterMs = Math.max(1, Math.ceil(Math.abs(answer2)));
-  return new ProaError("overloaded", `${text2} is reached`, { details: { metadata: { retryAfterMs: String(retryAfterMs) } } });
+  return new ProaError('overloaded', `${text2} is reached`, { details: { metadata: { retryAfterMs: String(retryAfterMs) } } });
 }
 function later(clock, waitMs, call) {
   return new Promise((resolve, reject) => {
@@ -4723,7 +4761,7 @@ function later(clock, waitMs, call) {
     });
     const unlink = call.cancel.onCancel((reason) => {
       timer.cancel();
-      reject(new ProaError("cancelled", "the caller gave up while it waited for its turn", { cause: reason }));
+      reject(new ProaError('cancelled', 'the caller gave up while it waited for its turn', { cause: reason }));
     });
   });
 }
@@ -4763,7 +4801,7 @@ function createMeter(windowMs) {
       for (let age = slots4 - 1; age >= 0; age--)
         if (counts[(current - age + slots4) % slots4] > 0) return (current - age + slots4) * slotMs2 - nowMs;
       return 0;
-    }
+    },
   };
 }
 
@@ -4775,7 +4813,7 @@ function createWindowLimiter({ requests, perMs }) {
       if (meter.sum(nowMs) + 1 > requests) return -Math.max(1, meter.untilNextMs(nowMs));
       meter.add(nowMs);
       return 0;
-    }
+    },
   };
 }
 function createPacer({ requests, perMs, waitMaxMs }) {
@@ -4787,15 +4825,15 @@ function createPacer({ requests, perMs, waitMaxMs }) {
       if (turnMs - nowMs > waitMaxMs) return -(turnMs - nowMs - waitMaxMs);
       nextMs = turnMs + gapMs;
       return turnMs - nowMs;
-    }
+    },
   };
 }
 function createWarmUpLimiter(options) {
   const { perMs, periodMs, coldFactor, waitMaxMs } = options;
-  const rate2 = options.requests * 1e3 / perMs;
+  const rate2 = (options.requests * 1e3) / perMs;
   const periodS = periodMs / 1e3;
-  const warning = periodS * rate2 / (coldFactor - 1);
-  const most = warning + 2 * periodS * rate2 / (1 + coldFactor);
+  const warning = (periodS * rate2) / (coldFactor - 1);
+  const most = warning + (2 * periodS * rate2) / (1 + coldFactor);
   const slope = (coldFactor - 1) / rate2 / (most - warning);
   const passed = createMeter(1e3);
   let stored = most;
@@ -4811,7 +4849,7 @@ function createWarmUpLimiter(options) {
     filledS = second;
     lastSecond = 0;
   };
-  const allowed = () => stored < warning ? rate2 : 1 / ((stored - warning) * slope + 1 / rate2);
+  const allowed = () => (stored < warning ? rate2 : 1 / ((stored - warning) * slope + 1 / rate2));
   return {
     take(nowMs) {
       refill(nowMs);
@@ -4827,24 +4865,24 @@ function createWarmUpLimiter(options) {
       passed.add(nowMs);
       lastSecond++;
       return 0;
-    }
+    },
   };
 }
 
 // src/kernel/tuple.ts
-var stringTag = "";
-var integerTag = "";
+var stringTag = '';
+var integerTag = '';
 var plain = /^[\x01-\x7f]*$/;
 function tuple(...elements) {
-  let key = "";
+  let key = '';
   for (const element of elements) {
-    key += typeof element === "string" ? stringTag + encodeString(element) + "\0" : integerTag + encodeInteger(element);
+    key += typeof element === 'string' ? stringTag + encodeString(element) + '\0' : integerTag + encodeInteger(element);
   }
   return key;
 }
 function encodeString(text2) {
   if (plain.test(text2)) return text2;
-  return Buffer.from(text2, "utf8").toString("latin1").replaceAll("\0", "\0\xFF");
+  return Buffer.from(text2, 'utf8').toString('latin1').replaceAll('\0', '\0\xFF');
 }
 function encodeInteger(value) {
   if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a whole number from 0 to 2^53-1: ${value}`);
@@ -4853,7 +4891,7 @@ function encodeInteger(value) {
   return fourBytes(high) + fourBytes(low);
 }
 function fourBytes(value) {
-  return String.fromCharCode(value >>> 24 & 255, value >>> 16 & 255, value >>> 8 & 255, value & 255);
+  return String.fromCharCode((value >>> 24) & 255, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
 }
 
 // src/filters/rate-limit/shared-quota.ts
@@ -4883,7 +4921,7 @@ var SharedQuota = class {
     if (this.#spend()) return 0;
     const { engine, perMs } = this.#options;
     const engineMs = engine.now();
-    if (Math.floor(engineMs / perMs) === this.#spentWindow) return -(perMs - engineMs % perMs);
+    if (Math.floor(engineMs / perMs) === this.#spentWindow) return -(perMs - (engineMs % perMs));
     return this.#lease().then(() => this.take(this.#options.clock.mono()));
   }
   #spend() {
@@ -4894,33 +4932,35 @@ var SharedQuota = class {
   }
   /** One question at a time; all calls that wait are served by its answer. */
   #lease() {
-    this.#asking ??= this.#ask().catch((error) => {
-      this.#lostUntilMs = this.#options.clock.mono() + lostMs;
-      this.#options.lost(error);
-    }).finally(() => {
-      this.#asking = void 0;
-    });
+    this.#asking ??= this.#ask()
+      .catch((error) => {
+        this.#lostUntilMs = this.#options.clock.mono() + lostMs;
+        this.#options.lost(error);
+      })
+      .finally(() => {
+        this.#asking = void 0;
+      });
     return this.#asking;
   }
   async #ask() {
     const { engine, name, requests, perMs } = this.#options;
     for (let attempt2 = 0; attempt2 < attemptsMax2; attempt2++) {
       const window = Math.floor(engine.now() / perMs);
-      const key = tuple("policy", "quota", name, perMs, window);
+      const key = tuple('policy', 'quota', name, perMs, window);
       const entry = await engine.get(key);
-      const used = entry === void 0 ? 0 : Number(Buffer.from(entry.value).toString("latin1"));
+      const used = entry === void 0 ? 0 : Number(Buffer.from(entry.value).toString('latin1'));
       const granted = Math.min(this.#portion, requests - used);
       if (granted <= 0) {
         this.#spentWindow = window;
         return;
       }
       const result = await engine.commit({
-        if: [{ kind: "version", key, version: entry?.version ?? 0 }],
+        if: [{ kind: 'version', key, version: entry?.version ?? 0 }],
         // Kept a little longer than the window, for owners whose clocks are handed over.
-        put: [{ key, value: Buffer.from(String(used + granted), "latin1"), expiresAtMs: (window + 2) * perMs + 1e3 }]
+        put: [{ key, value: Buffer.from(String(used + granted), 'latin1'), expiresAtMs: (window + 2) * perMs + 1e3 }],
       });
-      if (result.status === "unknown") throw result.cause instanceof Error ? result.cause : new Error("the outcome of a commit is unknown");
-      if (result.status === "conflict") continue;
+      if (result.status === 'unknown') throw result.cause instanceof Error ? result.cause : new Error('the outcome of a commit is unknown');
+      if (result.status === 'conflict') continue;
       this.#window = window;
       this.#left = granted;
       return;
@@ -4936,7 +4976,7 @@ function systemGuard(options) {
   const guard = new SystemGuard(options);
   return {
     admit: (call) => guard.admit(call),
-    settle: (_call, outcome, admitted) => guard.settle(outcome, admitted)
+    settle: (_call, outcome, admitted) => guard.settle(outcome, admitted),
   };
 }
 var SystemGuard = class {
@@ -4962,7 +5002,7 @@ var SystemGuard = class {
     const why = this.#why(nowMs, at);
     if (why !== void 0) {
       refused3?.(call, why);
-      throw new ProaError("overloaded", `the runtime protects itself: ${why}`, { details: { metadata: { retryAfterMs: "1000" } } });
+      throw new ProaError('overloaded', `the runtime protects itself: ${why}`, { details: { metadata: { retryAfterMs: '1000' } } });
     }
     this.#admitted[at] = this.#admitted[at] + 1;
     this.#underWay++;
@@ -4996,7 +5036,7 @@ var SystemGuard = class {
       rate2 = Math.max(rate2, this.#ended[i]);
       best = Math.min(best, this.#bestMs[i]);
     }
-    return this.#underWay > 1 && (rate2 === 0 || this.#underWay > rate2 * best / 1e3);
+    return this.#underWay > 1 && (rate2 === 0 || this.#underWay > (rate2 * best) / 1e3);
   }
   #average() {
     let [calls, took] = [0, 0];
@@ -5035,42 +5075,44 @@ function meterLayer(parts, related) {
   const { clock } = parts;
   const meters = related.map((each) => ({ fits: compileTemplate(each.path), meter: meterOf(parts, each) }));
   return {
-    role: "meter",
-    why: "limits of other calls look at these",
-    parameters: { paths: related.map(({ path: path2 }) => path2).join(", ") },
+    role: 'meter',
+    why: 'limits of other calls look at these',
+    parameters: { paths: related.map(({ path: path2 }) => path2).join(', ') },
     pair: {
       admit(call) {
         const { path: path2 } = call.input;
         for (const { fits: fits3, meter } of meters) if (fits3(path2)) meter.add(clock.mono());
-      }
-    }
+      },
+    },
   };
 }
 function limitLayer(parts, entry) {
   const { clock, states: states2, target: target2 } = parts;
-  const checks = entry.value.map(
-    (settings, i) => settings.whileBusy === void 0 ? states2.of(`${stateKey(parts, entry, "limits")} ${i}`, settings, () => checkOf(parts, settings)) : relationOf(settings, meterOf(parts, { path: settings.whileBusy, perMs: settings.perMs }))
+  const checks = entry.value.map((settings, i) =>
+    settings.whileBusy === void 0
+      ? states2.of(`${stateKey(parts, entry, 'limits')} ${i}`, settings, () => checkOf(parts, settings))
+      : relationOf(settings, meterOf(parts, { path: settings.whileBusy, perMs: settings.perMs })),
   );
   return {
-    role: "limit",
-    why: "refuses before any work, and outside of retries: a refused call is not repeated here",
-    parameters: { limits: entry.value.map(textOf).join("; "), ...fromOf(entry, "limits") },
+    role: 'limit',
+    why: 'refuses before any work, and outside of retries: a refused call is not repeated here',
+    parameters: { limits: entry.value.map(textOf).join('; '), ...fromOf(entry, 'limits') },
     filter: layerFilter(
       limit({
         clock,
         checks,
         target: describeTarget(target2),
-        refused: activations(parts, "limit", entry.rule),
-        tell: tellerOf(parts, "limit", { entry, name: "limits" })
-      })
-    )
+        refused: activations(parts, 'limit', entry.rule),
+        tell: tellerOf(parts, 'limit', { entry, name: 'limits' }),
+      }),
+    ),
   };
 }
 function textOf(settings) {
   const { requests, perMs, concurrent, mode, by, callers, whileBusy } = settings;
   const what = concurrent === void 0 ? `${requests ?? 0} calls per ${formatDuration(perMs)}` : `${concurrent} calls at once`;
-  const keyed2 = by === void 0 ? "" : ` per ${"name" in by ? `${by.from} ${by.name}` : by.from}`;
-  return `${what}${keyed2}${callers === void 0 ? "" : ` of ${callers.join(", ")}`}${mode === "reject" ? "" : `, ${mode}`}${settings.quota === void 0 ? "" : `, shared as ${settings.quota}`}${whileBusy === void 0 ? "" : `, of ${whileBusy}`}`;
+  const keyed2 = by === void 0 ? '' : ` per ${'name' in by ? `${by.from} ${by.name}` : by.from}`;
+  return `${what}${keyed2}${callers === void 0 ? '' : ` of ${callers.join(', ')}`}${mode === 'reject' ? '' : `, ${mode}`}${settings.quota === void 0 ? '' : `, shared as ${settings.quota}`}${whileBusy === void 0 ? '' : `, of ${whileBusy}`}`;
 }
 function concerns({ callers, exceptCallers }) {
   if (callers !== void 0) {
@@ -5085,7 +5127,7 @@ function relationOf(settings, meter) {
   const { requests = 0 } = settings;
   return {
     text: `the limit of ${textOf(settings)}`,
-    take: (call, nowMs) => applies(call) && meter.sum(nowMs) + 1 > requests ? -Math.max(1, meter.untilNextMs(nowMs)) : 0
+    take: (call, nowMs) => (applies(call) && meter.sum(nowMs) + 1 > requests ? -Math.max(1, meter.untilNextMs(nowMs)) : 0),
   };
 }
 function checkOf(parts, settings) {
@@ -5096,7 +5138,7 @@ function checkOf(parts, settings) {
   const { by, keysMax, items } = settings;
   if (by === void 0) {
     const limiter = limiterOf(settings, settings.requests ?? 0);
-    return { text: text2, take: (call, nowMs) => applies(call) ? limiter.take(nowMs) : 0 };
+    return { text: text2, take: (call, nowMs) => (applies(call) ? limiter.take(nowMs) : 0) };
   }
   const own = new Map(items.map(({ value, limit: allowed }) => [value, allowed]));
   const limiters = createKeyedLimiter(keysMax, (key) => limiterOf(settings, own.get(key) ?? settings.requests ?? 0));
@@ -5105,7 +5147,7 @@ function checkOf(parts, settings) {
     take(call, nowMs) {
       const key = applies(call) ? keyOf2(by, call) : void 0;
       return key === void 0 ? 0 : limiters.take(key, nowMs);
-    }
+    },
   };
 }
 function quotaCheck({ clock, engine, log }, { requests = 0, perMs }, { applies, text: text2, name }) {
@@ -5115,21 +5157,21 @@ function quotaCheck({ clock, engine, log }, { requests = 0, perMs }, { applies, 
     name,
     requests,
     perMs,
-    lost: (error) => log.warn("a shared quota is counted by this runtime alone for a while", { quota: name, error: String(error) })
+    lost: (error) => log.warn('a shared quota is counted by this runtime alone for a while', { quota: name, error: String(error) }),
   });
-  return { text: text2, take: (call, nowMs) => applies(call) ? quota.take(nowMs) : 0 };
+  return { text: text2, take: (call, nowMs) => (applies(call) ? quota.take(nowMs) : 0) };
 }
 function limiterOf({ mode, perMs, waitMaxMs, warmUpMs, coldFactor }, requests) {
   if (requests === 0) return { take: () => -perMs };
-  if (mode === "reject") return createWindowLimiter({ requests, perMs });
-  if (mode === "queue") return createPacer({ requests, perMs, waitMaxMs });
-  return createWarmUpLimiter({ requests, perMs, periodMs: warmUpMs, coldFactor, ...mode === "warm-up-queue" && { waitMaxMs } });
+  if (mode === 'reject') return createWindowLimiter({ requests, perMs });
+  if (mode === 'queue') return createPacer({ requests, perMs, waitMaxMs });
+  return createWarmUpLimiter({ requests, perMs, periodMs: warmUpMs, coldFactor, ...(mode === 'warm-up-queue' && { waitMaxMs }) });
 }
 function concurrencyCheck(settings, applies, text2) {
   const { by, concurrent = 0, items } = settings;
   const own = new Map(items.map(({ value, limit: allowed }) => [value, allowed]));
   const underWay = /* @__PURE__ */ new Map();
-  const keyFor = (call) => applies(call) ? by === void 0 ? "" : keyOf2(by, call) : void 0;
+  const keyFor = (call) => (applies(call) ? (by === void 0 ? '' : keyOf2(by, call)) : void 0);
   return {
     text: text2,
     take(call) {
@@ -5146,26 +5188,26 @@ function concurrencyCheck(settings, applies, text2) {
       const left = (underWay.get(key) ?? 1) - 1;
       if (left > 0) underWay.set(key, left);
       else underWay.delete(key);
-    }
+    },
   };
 }
 function keyOf2(by, { input, caller: caller2 }) {
   switch (by.from) {
-    case "header":
+    case 'header':
       return headerOf(input.headers, by.name);
-    case "cookie":
+    case 'cookie':
       return cookieOf(input.headers, by.name);
-    case "query":
+    case 'query':
       return queryOf(input.query, by.name);
-    case "caller":
+    case 'caller':
       return caller2.appId;
-    case "path":
+    case 'path':
       return input.path;
   }
 }
 function queryOf(query, name) {
-  for (let at = 0; at < query.length; ) {
-    let end = query.indexOf("&", at);
+  for (let at = 0; at < query.length;) {
+    let end = query.indexOf('&', at);
     if (end < 0) end = query.length;
     if (query.startsWith(name, at) && query.charCodeAt(at + name.length) === 61) return query.slice(at + name.length + 1, end);
     at = end + 1;
@@ -5183,57 +5225,58 @@ function lasting({ states: states2 }, { key, settings, tell }, make) {
 function systemLayer(parts, entry) {
   const { clock, process: process2 } = parts;
   const settings = entry.value;
-  const refused3 = activations(parts, "system", entry.rule);
-  const tell = tellerOf(parts, "system", { entry, name: "system" });
+  const refused3 = activations(parts, 'system', entry.rule);
+  const tell = tellerOf(parts, 'system', { entry, name: 'system' });
   return {
-    role: "system",
-    why: "before limits of single targets: it is about the process",
+    role: 'system',
+    why: 'before limits of single targets: it is about the process',
     parameters: {
-      ...settings.utilisationMax < 1 && { maxUtilisation: settings.utilisationMax },
-      ...settings.requestsMax !== Infinity && { maxRequests: settings.requestsMax },
-      ...settings.concurrentMax !== Infinity && { maxConcurrent: settings.concurrentMax },
-      ...settings.averageMaxMs !== Infinity && { maxAverage: formatDuration(settings.averageMaxMs) },
-      ...fromOf(entry, "system")
+      ...(settings.utilisationMax < 1 && { maxUtilisation: settings.utilisationMax }),
+      ...(settings.requestsMax !== Infinity && { maxRequests: settings.requestsMax }),
+      ...(settings.concurrentMax !== Infinity && { maxConcurrent: settings.concurrentMax }),
+      ...(settings.averageMaxMs !== Infinity && { maxAverage: formatDuration(settings.averageMaxMs) }),
+      ...fromOf(entry, 'system'),
     },
-    pair: lasting(
-      parts,
-      { key: stateKey(parts, entry, "system"), settings, tell },
-      (told) => systemGuard({
+    pair: lasting(parts, { key: stateKey(parts, entry, 'system'), settings, tell }, (told) =>
+      systemGuard({
         clock,
         process: process2,
         ...settings,
         refused(call, why) {
           refused3();
-          told(call, "refused", why);
-        }
-      })
-    )
+          told(call, 'refused', why);
+        },
+      }),
+    ),
   };
 }
 function fallbackLayer(parts, entry) {
   const { on, answer: answer2 } = entry.value;
-  const shown = answer2.kind === "answer" ? `status ${answer2.status}` : answer2.kind === "app" ? `app ${answer2.app}` : `last good answer, at most ${formatDuration(answer2.ageMaxMs)} old`;
-  const used = activations(parts, "fallback", entry.rule);
-  const tell = tellerOf(parts, "fallback", { entry, name: "fallback" });
-  const filter = lasting(
-    parts,
-    { key: stateKey(parts, entry, "fallback"), settings: entry.value, tell },
-    (told) => fallback({
+  const shown =
+    answer2.kind === 'answer'
+      ? `status ${answer2.status}`
+      : answer2.kind === 'app'
+        ? `app ${answer2.app}`
+        : `last good answer, at most ${formatDuration(answer2.ageMaxMs)} old`;
+  const used = activations(parts, 'fallback', entry.rule);
+  const tell = tellerOf(parts, 'fallback', { entry, name: 'fallback' });
+  const filter = lasting(parts, { key: stateKey(parts, entry, 'fallback'), settings: entry.value, tell }, (told) =>
+    fallback({
       clock: parts.clock,
       on: new Set(on),
-      answer: answer2.kind === "answer" ? { ...answer2, body: Buffer.from(answer2.body) } : answer2,
+      answer: answer2.kind === 'answer' ? { ...answer2, body: Buffer.from(answer2.body) } : answer2,
       invoke: parts.invoke,
       used(call, covered) {
         used();
-        told(call, "answered", `${shown} in place of ${covered}`);
-      }
-    })
+        told(call, 'answered', `${shown} in place of ${covered}`);
+      },
+    }),
   );
   return {
-    role: "fallback",
-    why: "around everything that may refuse or fail, inside authorisation",
-    parameters: { answer: shown, on: on.join(", "), ...fromOf(entry, "fallback") },
-    filter: layerFilter(filter)
+    role: 'fallback',
+    why: 'around everything that may refuse or fail, inside authorisation',
+    parameters: { answer: shown, on: on.join(', '), ...fromOf(entry, 'fallback') },
+    filter: layerFilter(filter),
   };
 }
 
@@ -5274,7 +5317,7 @@ var Race = class {
     this.#arm();
     next(sent).then(
       (output) => this.#answered(attempt2, output),
-      (thrown) => this.#failed(attempt2, ProaError.from(thrown))
+      (thrown) => this.#failed(attempt2, ProaError.from(thrown)),
     );
   }
   #arm() {
@@ -5293,7 +5336,7 @@ var Race = class {
     }
     hedged?.();
     for (const running of this.#running) attemptOf(running.call);
-    tell(this.#parts.call, "repeated", `attempt ${this.#started} is slow or failed; another one starts beside it`);
+    tell(this.#parts.call, 'repeated', `attempt ${this.#started} is slow or failed; another one starts beside it`);
     this.start(input);
     return true;
   }
@@ -5311,7 +5354,7 @@ var Race = class {
   #failed(attempt2, error) {
     this.#lose(attempt2, { ok: false, error });
     if (this.#over || this.#running.size > 0) return;
-    if (error.spec.retry !== "never" && this.#another()) return;
+    if (error.spec.retry !== 'never' && this.#another()) return;
     this.#finish();
     this.#parts.reject(error);
   }
@@ -5323,7 +5366,7 @@ var Race = class {
   #win(attempt2, answer2) {
     this.#running.delete(attempt2);
     this.#finish();
-    const lost = new ProaError("cancelled", "another attempt of the same call answered first");
+    const lost = new ProaError('cancelled', 'another attempt of the same call answered first');
     this.cancel(lost);
     const { call } = this.#parts;
     call.end.listen((outcome) => attempt2.end.fire(outcome));
@@ -5353,7 +5396,7 @@ function exponentialBackoff(options) {
   return (repetition) => {
     const step = Math.min(maxMs, initialMs * factor ** (repetition - 1));
     const drawn = random.u32() / 2 ** 32;
-    return jitter === "full" ? step * drawn : step * (0.5 + drawn);
+    return jitter === 'full' ? step * drawn : step * (0.5 + drawn);
   };
 }
 
@@ -5364,7 +5407,7 @@ function createRetryBudget({ ratio: ratio2, perSecond }) {
   const earned = new Float64Array(slots5);
   const spent = new Float64Array(slots5);
   let current = -1;
-  const floor = perSecond * slots5 * slotMs / 1e3;
+  const floor = (perSecond * slots5 * slotMs) / 1e3;
   const turn = (nowMs) => {
     const slot = Math.floor(nowMs / slotMs);
     if (slot !== current) {
@@ -5396,35 +5439,35 @@ function createRetryBudget({ ratio: ratio2, perSecond }) {
     left(nowMs) {
       turn(nowMs);
       return left();
-    }
+    },
   };
 }
 
 // src/kernel/status.ts
 var grpcCodes = [
-  "OK",
-  "CANCELLED",
-  "UNKNOWN",
-  "INVALID_ARGUMENT",
-  "DEADLINE_EXCEEDED",
-  "NOT_FOUND",
-  "ALREADY_EXISTS",
-  "PERMISSION_DENIED",
-  "RESOURCE_EXHAUSTED",
-  "FAILED_PRECONDITION",
-  "ABORTED",
-  "OUT_OF_RANGE",
-  "UNIMPLEMENTED",
-  "INTERNAL",
-  "UNAVAILABLE",
-  "DATA_LOSS",
-  "UNAUTHENTICATED"
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
 ];
 function grpcNumber(code) {
   return grpcCodes.indexOf(code);
 }
 function grpcCodeOf(number) {
-  return grpcCodes[number] ?? "UNKNOWN";
+  return grpcCodes[number] ?? 'UNKNOWN';
 }
 var httpOfGrpc = {
   OK: 200,
@@ -5443,7 +5486,7 @@ var httpOfGrpc = {
   UNIMPLEMENTED: 501,
   INTERNAL: 500,
   UNAVAILABLE: 503,
-  DATA_LOSS: 500
+  DATA_LOSS: 500,
 };
 function httpFromGrpc(code) {
   return httpOfGrpc[code];
@@ -5451,28 +5494,28 @@ function httpFromGrpc(code) {
 
 // src/filters/retry/failure.ts
 var permanent = /* @__PURE__ */ new Set([
-  "CANCELLED",
-  "INVALID_ARGUMENT",
-  "NOT_FOUND",
-  "ALREADY_EXISTS",
-  "PERMISSION_DENIED",
-  "FAILED_PRECONDITION",
-  "ABORTED",
-  "OUT_OF_RANGE",
-  "UNIMPLEMENTED",
-  "DATA_LOSS"
+  'CANCELLED',
+  'INVALID_ARGUMENT',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'DATA_LOSS',
 ]);
 function failureOfError(thrown, coded) {
   const error = ProaError.from(thrown);
-  const status = error.details?.metadata?.["status"];
-  const after = error.details?.metadata?.["retryAfterMs"];
+  const status = error.details?.metadata?.['status'];
+  const after = error.details?.metadata?.['retryAfterMs'];
   const code = status !== void 0 ? Number(status) : coded ? grpcNumber(error.spec.grpc) : void 0;
   return { error, code: Number.isInteger(code) ? code : void 0, retryAfterMs: after === void 0 ? void 0 : Number(after) };
 }
 function isPermanent({ error }) {
   if (error === void 0 || !isProaError(error)) return false;
-  if (error.code === "circuit-open") return true;
-  return error.details?.metadata?.["status"] === void 0 && permanent.has(error.spec.grpc);
+  if (error.code === 'circuit-open') return true;
+  return error.details?.metadata?.['status'] === void 0 && permanent.has(error.spec.grpc);
 }
 
 // src/filters/retry/retry.ts
@@ -5509,7 +5552,7 @@ var Attempts = class {
         const delayMs = this.#waitOrTell(failure, repetition);
         if (delayMs < 0) throw failure.error;
         return this.#again({ failure, delayMs, repetition, output: void 0 });
-      }
+      },
     );
   }
   /** As `#waitMs`, -1 when there will be none; the call's trail tells which, and why. */
@@ -5520,30 +5563,30 @@ var Attempts = class {
     endAttempt(attempt2, outcomeOf(failure), clock.mono());
     const wait = this.#waitMs(failure, repetition);
     const failed2 = `attempt ${repetition} failed (${failureText(failure)})`;
-    if (typeof wait === "string") {
-      tell(attempt2, "gave-up", `${failed2}; not repeated: ${wait}`);
+    if (typeof wait === 'string') {
+      tell(attempt2, 'gave-up', `${failed2}; not repeated: ${wait}`);
       return -1;
     }
-    tell(attempt2, "repeated", `${failed2}; repetition ${repetition} of ${retriesMax} follows in ${formatDuration(Math.round(wait))}`);
+    tell(attempt2, 'repeated', `${failed2}; repetition ${repetition} of ${retriesMax} follows in ${formatDuration(Math.round(wait))}`);
     return wait;
   }
   /** How long to wait before the repetition, or why there will be none. */
   #waitMs(failure, repetition) {
     const { clock, retriesMax, elapsedMaxMs, delayMs, matches, pushbackMaxMs: pushbackMaxMs2, budget: budget2 } = this.#options;
     const { call, startedMs } = this.#logical;
-    if (call.cancel.cancelled) return "the caller gave up";
-    if (isPermanent(failure)) return "repeating cannot help";
-    if (!matches(failure, call)) return "the policy does not repeat such failures";
+    if (call.cancel.cancelled) return 'the caller gave up';
+    if (isPermanent(failure)) return 'repeating cannot help';
+    if (!matches(failure, call)) return 'the policy does not repeat such failures';
     if (repetition > retriesMax) return `${retriesMax} is the most`;
     let wait = delayMs(repetition);
     if (pushbackMaxMs2 !== void 0 && failure.retryAfterMs !== void 0) {
-      if (failure.retryAfterMs < 0 || failure.retryAfterMs > pushbackMaxMs2) return "the other side does not want it soon";
+      if (failure.retryAfterMs < 0 || failure.retryAfterMs > pushbackMaxMs2) return 'the other side does not want it soon';
       wait = Math.max(failure.retryAfterMs, wait);
     }
     const now = clock.mono();
-    if (now + wait >= call.deadlineMs) return "the deadline comes first";
-    if (startedMs >= 0 && now + wait - startedMs > elapsedMaxMs) return "the time for repetitions is over";
-    if (budget2 !== void 0 && !budget2.withdraw(now)) return "the retry budget is spent";
+    if (now + wait >= call.deadlineMs) return 'the deadline comes first';
+    if (startedMs >= 0 && now + wait - startedMs > elapsedMaxMs) return 'the time for repetitions is over';
+    if (budget2 !== void 0 && !budget2.withdraw(now)) return 'the retry budget is spent';
     return wait;
   }
   async #again(step) {
@@ -5557,7 +5600,7 @@ var Attempts = class {
     call.end.rewind(mark, outcomeOf(failure));
     if (output !== void 0) this.#options.drop?.(output);
     if (delayMs > 0) await pause2(this.#options.clock, delayMs, call);
-    if (call.cancel.cancelled) throw failure.error ?? new ProaError("cancelled", "the caller gave up between two attempts");
+    if (call.cancel.cancelled) throw failure.error ?? new ProaError('cancelled', 'the caller gave up between two attempts');
     this.#options.repeated?.();
     const next = derive(numbered(call, repetition), { input });
     beginAttempt(next, this.#options.clock.mono());
@@ -5568,12 +5611,12 @@ function numbered(call, attempt2) {
   return attempt2 === 0 ? call : derive(call, { context: withValue(call.context, attemptKey, attempt2) });
 }
 function failureText({ error, code }) {
-  return error === void 0 ? `status ${code ?? "unknown"}` : error.code;
+  return error === void 0 ? `status ${code ?? 'unknown'}` : error.code;
 }
 function outcomeOf({ error, code, retryAfterMs }) {
   const status = {
-    ...code !== void 0 && code >= 100 && { status: code },
-    ...retryAfterMs !== void 0 && retryAfterMs >= 0 && { retryAfterMs }
+    ...(code !== void 0 && code >= 100 && { status: code }),
+    ...(retryAfterMs !== void 0 && retryAfterMs >= 0 && { retryAfterMs }),
   };
   return error === void 0 ? { ok: false, ...status, error: void 0 } : { ok: false, ...status, error };
 }
@@ -5591,18 +5634,18 @@ function pause2(clock, delayMs, call) {
 }
 
 // src/mesh/policy/idempotent.ts
-var methods2 = /* @__PURE__ */ new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+var methods2 = /* @__PURE__ */ new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 function isIdempotent(call) {
   const { operation: operation2, input } = call;
-  if (operation2.idempotent || operation2.block !== "invoke") return operation2.idempotent;
+  if (operation2.idempotent || operation2.block !== 'invoke') return operation2.idempotent;
   const request = input;
-  return methods2.has(request.httpMethod) || headerOf(request.headers, "idempotency-key") !== void 0;
+  return methods2.has(request.httpMethod) || headerOf(request.headers, 'idempotency-key') !== void 0;
 }
 
 // src/mesh/policy/status-codes.ts
 function parseCodes(text2, min, max) {
   const codes2 = /* @__PURE__ */ new Set();
-  for (const item of text2.split(",")) {
+  for (const item of text2.split(',')) {
     const match2 = /^\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?\s*$/.exec(item);
     if (match2 === null) return void 0;
     const [low, high] = [Number(match2[1]), Number(match2[2] ?? match2[1])];
@@ -5613,22 +5656,22 @@ function parseCodes(text2, min, max) {
 }
 
 // src/mesh/policy/retry-rules.ts
-var unavailable = grpcNumber("UNAVAILABLE");
-var unauthenticated = grpcNumber("UNAUTHENTICATED");
-var exhausted = grpcNumber("RESOURCE_EXHAUSTED");
-var transient = /* @__PURE__ */ new Set([502, 503, 504, unavailable, grpcNumber("DEADLINE_EXCEEDED")]);
+var unavailable = grpcNumber('UNAVAILABLE');
+var unauthenticated = grpcNumber('UNAUTHENTICATED');
+var exhausted = grpcNumber('RESOURCE_EXHAUSTED');
+var transient = /* @__PURE__ */ new Set([502, 503, 504, unavailable, grpcNumber('DEADLINE_EXCEEDED')]);
 function retryRule(settings) {
   const http = settings.httpCodes === void 0 ? void 0 : parseCodes(settings.httpCodes, 100, 599);
   const grpc = settings.grpcCodes === void 0 ? void 0 : parseCodes(settings.grpcCodes, 0, 16);
-  if (settings.when === "absent") return ({ code, error }) => error !== void 0 && (code === unavailable || code === unauthenticated);
+  if (settings.when === 'absent') return ({ code, error }) => error !== void 0 && (code === unavailable || code === unauthenticated);
   const listed2 = ({ code }) => {
     if (code === void 0) return true;
     return (code < 100 ? grpc : http)?.has(code) ?? true;
   };
-  if (settings.when === "dapr") return listed2;
+  if (settings.when === 'dapr') return listed2;
   return (failure, call) => {
     const { code, error, retryAfterMs } = failure;
-    if (error !== void 0 && error.spec.retry === "safe" && code !== exhausted) return true;
+    if (error !== void 0 && error.spec.retry === 'safe' && code !== exhausted) return true;
     if (code === 429 || code === exhausted) return retryAfterMs !== void 0;
     if (http !== void 0 || grpc !== void 0) return listed2(failure);
     return isIdempotent(call) && (code === void 0 || transient.has(code));
@@ -5644,36 +5687,48 @@ function retryLayer(parts, settings, entry) {
     clock,
     retriesMax: settings.retriesMax,
     elapsedMaxMs: settings.elapsedMaxMs,
-    delayMs: backoff.kind === "constant" ? constantBackoff(backoff.delayMs) : exponentialBackoff({ random, ...backoff }),
+    delayMs: backoff.kind === 'constant' ? constantBackoff(backoff.delayMs) : exponentialBackoff({ random, ...backoff }),
     matches: retryRule(settings),
     coded: isInvoke,
     repeatable: isInvoke ? repeatableInvoke : repeatableValue,
-    ...pushbackMaxMs2 !== void 0 && { pushbackMaxMs: pushbackMaxMs2 },
-    ...budget2 !== void 0 && { budget: states2.of(stateKey(parts, entry, "retry"), budget2, () => createRetryBudget(budget2)) },
-    ...entry !== void 0 && { repeated: activations(parts, "retry", entry.rule) },
-    tell: tellerOf(parts, "retry", { entry, name: "retry" }),
+    ...(pushbackMaxMs2 !== void 0 && { pushbackMaxMs: pushbackMaxMs2 }),
+    ...(budget2 !== void 0 && { budget: states2.of(stateKey(parts, entry, 'retry'), budget2, () => createRetryBudget(budget2)) }),
+    ...(entry !== void 0 && { repeated: activations(parts, 'retry', entry.rule) }),
+    tell: tellerOf(parts, 'retry', { entry, name: 'retry' }),
     // The built-in retries repeat only what never arrived: whatever an app answers passes.
-    ...isInvoke && settings.when !== "absent" && {
-      failureOf: failureOfAnswer(clock),
-      drop: dropAnswer
-    }
+    ...(isInvoke &&
+      settings.when !== 'absent' && {
+        failureOf: failureOfAnswer(clock),
+        drop: dropAnswer,
+      }),
   };
   return {
-    role: "retry",
-    why: entry === void 0 ? "an app that just starts or moves is not there for a moment" : "repeats single attempts, each with its own breaker and timeout",
-    parameters: { ...retryParameters(settings), ...fromOf(entry, "retry") },
-    filter: layerFilter(retry(options))
+    role: 'retry',
+    why:
+      entry === void 0
+        ? 'an app that just starts or moves is not there for a moment'
+        : 'repeats single attempts, each with its own breaker and timeout',
+    parameters: { ...retryParameters(settings), ...fromOf(entry, 'retry') },
+    filter: layerFilter(retry(options)),
   };
 }
 function retryParameters(settings) {
   const { backoff, retriesMax, when, httpCodes, grpcCodes: grpcCodes2, budget: budget2 } = settings;
   return {
-    retries: retriesMax === Infinity ? "unlimited" : retriesMax,
-    delay: backoff.kind === "constant" ? formatDuration(backoff.delayMs) : `${formatDuration(backoff.initialMs)} x ${backoff.factor} up to ${formatDuration(backoff.maxMs)}, jitter ${backoff.jitter}`,
-    on: when === "absent" ? "UNAVAILABLE, UNAUTHENTICATED; never a streamed body" : when === "dapr" ? "every failure" : "what may be repeated safely",
-    ...httpCodes !== void 0 && { httpStatusCodes: httpCodes },
-    ...grpcCodes2 !== void 0 && { gRPCStatusCodes: grpcCodes2 },
-    ...budget2 !== void 0 && { budget: `${budget2.ratio * 100} % + ${budget2.perSecond}/s` }
+    retries: retriesMax === Infinity ? 'unlimited' : retriesMax,
+    delay:
+      backoff.kind === 'constant'
+        ? formatDuration(backoff.delayMs)
+        : `${formatDuration(backoff.initialMs)} x ${backoff.factor} up to ${formatDuration(backoff.maxMs)}, jitter ${backoff.jitter}`,
+    on:
+      when === 'absent'
+        ? 'UNAVAILABLE, UNAUTHENTICATED; never a streamed body'
+        : when === 'dapr'
+          ? 'every failure'
+          : 'what may be repeated safely',
+    ...(httpCodes !== void 0 && { httpStatusCodes: httpCodes }),
+    ...(grpcCodes2 !== void 0 && { gRPCStatusCodes: grpcCodes2 }),
+    ...(budget2 !== void 0 && { budget: `${budget2.ratio * 100} % + ${budget2.perSecond}/s` }),
   };
 }
 function hedgeLayer(parts, entry) {
@@ -5681,13 +5736,13 @@ function hedgeLayer(parts, entry) {
   const { afterMs, attemptsMax: attemptsMax3, budget: budget2 } = entry.value;
   const isBad = failureOfAnswer(clock);
   return {
-    role: "hedge",
-    why: "inside retries: a slow attempt gets a second one beside it",
+    role: 'hedge',
+    why: 'inside retries: a slow attempt gets a second one beside it',
     parameters: {
       after: formatDuration(afterMs),
       maxAttempts: attemptsMax3,
       budget: `${budget2.ratio * 100} % + ${budget2.perSecond}/s`,
-      ...fromOf(entry, "hedge")
+      ...fromOf(entry, 'hedge'),
     },
     filter: layerFilter(
       hedge({
@@ -5698,11 +5753,11 @@ function hedgeLayer(parts, entry) {
         repeatable: repeatableInvoke,
         isBad: (answer2) => answer2.status >= 500 && isBad(answer2) !== void 0,
         drop: dropAnswer,
-        budget: states2.of(stateKey(parts, entry, "hedge"), budget2, () => createRetryBudget(budget2)),
-        hedged: activations(parts, "hedge", entry.rule),
-        tell: tellerOf(parts, "hedge", { entry, name: "hedge" })
-      })
-    )
+        budget: states2.of(stateKey(parts, entry, 'hedge'), budget2, () => createRetryBudget(budget2)),
+        hedged: activations(parts, 'hedge', entry.rule),
+        tell: tellerOf(parts, 'hedge', { entry, name: 'hedge' }),
+      }),
+    ),
   };
 }
 function repeatableInvoke(call) {
@@ -5716,7 +5771,7 @@ function repeatableInvoke(call) {
     again() {
       const next = body.again();
       return next === void 0 ? void 0 : { ...input, body: next };
-    }
+    },
   };
 }
 function repeatableValue(call) {
@@ -5724,30 +5779,30 @@ function repeatableValue(call) {
 }
 
 // src/mesh/policy/provenance.ts
-var builtIn = "built in";
+var builtIn = 'built in';
 var keysOf = {
-  deadline: { within: [""] },
-  timeout: { timeout: ["timeout", ""] },
-  limits: { limits: [""] },
+  deadline: { within: [''] },
+  timeout: { timeout: ['timeout', ''] },
+  limits: { limits: [''] },
   retry: {
-    retries: ["maxRetries"],
-    delay: ["backoff", "policy", "duration", "maxInterval"],
-    on: ["matching"],
-    httpStatusCodes: ["httpStatusCodes", "matching.httpStatusCodes"],
-    gRPCStatusCodes: ["grpcStatusCodes", "matching.gRPCStatusCodes"]
+    retries: ['maxRetries'],
+    delay: ['backoff', 'policy', 'duration', 'maxInterval'],
+    on: ['matching'],
+    httpStatusCodes: ['httpStatusCodes', 'matching.httpStatusCodes'],
+    gRPCStatusCodes: ['grpcStatusCodes', 'matching.gRPCStatusCodes'],
   },
   breaker: {
-    trip: ["trip", "consecutive", "errorRatio", "slowRatio", "slow"],
-    breakerPerEndpoint: ["consecutive", "errorRatio", "slowRatio", "slow"],
-    open: ["open", "maxOpen", "timeout"],
-    window: ["window", "minRequests"],
-    halfOpenCalls: ["maxRequests"]
+    trip: ['trip', 'consecutive', 'errorRatio', 'slowRatio', 'slow'],
+    breakerPerEndpoint: ['consecutive', 'errorRatio', 'slowRatio', 'slow'],
+    open: ['open', 'maxOpen', 'timeout'],
+    window: ['window', 'minRequests'],
+    halfOpenCalls: ['maxRequests'],
   },
-  balance: { zone: ["minZoneRatio"], eject: ["outlier"], panic: ["panicRatio"] },
-  admission: { limit: ["initial", "min", "max"], queue: ["queue", "maxWait"] },
-  fallback: { answer: ["answer", "cached", "app"] }
+  balance: { zone: ['minZoneRatio'], eject: ['outlier'], panic: ['panicRatio'] },
+  admission: { limit: ['initial', 'min', 'max'], queue: ['queue', 'maxWait'] },
+  fallback: { answer: ['answer', 'cached', 'app'] },
 };
-var notParameters = /* @__PURE__ */ new Set(["from", "breakerFrom"]);
+var notParameters = /* @__PURE__ */ new Set(['from', 'breakerFrom']);
 function parameterOrigins(parameters, name, entry) {
   const names4 = Object.keys(parameters).filter((parameter) => !notParameters.has(parameter));
   return Object.fromEntries(names4.map((parameter) => [parameter, entry === void 0 ? builtIn : originOf(entry.rule, name, parameter)]));
@@ -5755,12 +5810,12 @@ function parameterOrigins(parameters, name, entry) {
 function originOf({ origins }, name, parameter) {
   const found = /* @__PURE__ */ new Set();
   for (const key of keysOf[name]?.[parameter] ?? [parameter]) {
-    if (key === "" && found.size > 0) continue;
-    const path2 = key === "" ? name : `${name}.${key}`;
+    if (key === '' && found.size > 0) continue;
+    const path2 = key === '' ? name : `${name}.${key}`;
     for (const [written, origin] of Object.entries(origins))
-      if (written === path2 || key !== "" && (written.startsWith(`${path2}.`) || written.startsWith(`${path2}[`))) found.add(origin);
+      if (written === path2 || (key !== '' && (written.startsWith(`${path2}.`) || written.startsWith(`${path2}[`)))) found.add(origin);
   }
-  return found.size === 0 ? builtIn : [...found].join(", ");
+  return found.size === 0 ? builtIn : [...found].join(', ');
 }
 
 // src/kernel/expiring.ts
@@ -5785,7 +5840,7 @@ function expiring(next, call, expiry) {
         timer.cancel();
         call.cancel.release(scope);
         if (!over) reject(thrown);
-      }
+      },
     );
   });
 }
@@ -5796,26 +5851,28 @@ function attemptTimeout(options) {
   const text2 = `${target2} did not answer within ${formatDuration(timeoutMs3)}`;
   const error = (call) => {
     expired?.();
-    tell(call, "gave-up", text2);
-    return new ProaError("deadline-exceeded", text2);
+    tell(call, 'gave-up', text2);
+    return new ProaError('deadline-exceeded', text2);
   };
   const rest = drop2 === void 0 ? {} : { drop: drop2 };
-  return (next) => (call) => expiring(next, call, { clock, afterMs: timeoutMs3, deadlineMs: Math.min(call.deadlineMs, clock.mono() + timeoutMs3), error, ...rest });
+  return (next) => (call) =>
+    expiring(next, call, { clock, afterMs: timeoutMs3, deadlineMs: Math.min(call.deadlineMs, clock.mono() + timeoutMs3), error, ...rest });
 }
 
 // src/filters/deadline/deadline.ts
 function deadline(options) {
   const { clock, target: target2, withinMs = Infinity, drop: drop2, tell = untold } = options;
   const refusal2 = (call, text2) => {
-    tell(call, "refused", text2);
-    return new ProaError("deadline-exceeded", text2);
+    tell(call, 'refused', text2);
+    return new ProaError('deadline-exceeded', text2);
   };
   const error = (call) => refusal2(call, `the deadline of the call to ${target2} passed`);
   return (next) => (call) => {
     if (call.deadlineMs === Infinity && withinMs === Infinity) return next(call);
     const nowMs = clock.mono();
     const deadlineMs = Math.min(call.deadlineMs, nowMs + withinMs);
-    if (deadlineMs > nowMs) return expiring(next, call, { clock, afterMs: deadlineMs - nowMs, deadlineMs, error, ...drop2 && { drop: drop2 } });
+    if (deadlineMs > nowMs)
+      return expiring(next, call, { clock, afterMs: deadlineMs - nowMs, deadlineMs, error, ...(drop2 && { drop: drop2 }) });
     return Promise.reject(refusal2(call, `the deadline of the call to ${target2} had passed before any work began`));
   };
 }
@@ -5825,37 +5882,37 @@ function deadlineLayer(parts, entry) {
   const { clock, target: target2 } = parts;
   const withinMs = entry?.value.withinMs;
   return {
-    role: "deadline",
-    why: "one budget of time over all attempts; what has none left is refused before work begins",
-    parameters: { within: withinMs === void 0 ? "as the caller says" : formatDuration(withinMs), ...fromOf(entry, "deadline") },
+    role: 'deadline',
+    why: 'one budget of time over all attempts; what has none left is refused before work begins',
+    parameters: { within: withinMs === void 0 ? 'as the caller says' : formatDuration(withinMs), ...fromOf(entry, 'deadline') },
     filter: layerFilter(
       deadline({
         clock,
         target: describeTarget(target2),
-        tell: tellerOf(parts, "deadline", { entry, name: "deadline" }),
-        ...withinMs !== void 0 && { withinMs },
-        ...dropOf(parts)
-      })
-    )
+        tell: tellerOf(parts, 'deadline', { entry, name: 'deadline' }),
+        ...(withinMs !== void 0 && { withinMs }),
+        ...dropOf(parts),
+      }),
+    ),
   };
 }
 function timeoutLayer(parts, entry) {
   const { clock, target: target2 } = parts;
   const { timeoutMs: timeoutMs3 } = entry.value;
   return {
-    role: "attempt",
-    why: "bounds each attempt by itself",
-    parameters: { timeout: formatDuration(timeoutMs3), ...fromOf(entry, "timeout") },
+    role: 'attempt',
+    why: 'bounds each attempt by itself',
+    parameters: { timeout: formatDuration(timeoutMs3), ...fromOf(entry, 'timeout') },
     filter: layerFilter(
       attemptTimeout({
         clock,
         timeoutMs: timeoutMs3,
         target: describeTarget(target2),
-        expired: activations(parts, "timeout", entry.rule),
-        tell: tellerOf(parts, "attempt", { entry, name: "timeout" }),
-        ...dropOf(parts)
-      })
-    )
+        expired: activations(parts, 'timeout', entry.rule),
+        tell: tellerOf(parts, 'attempt', { entry, name: 'timeout' }),
+        ...dropOf(parts),
+      }),
+    ),
   };
 }
 
@@ -5866,33 +5923,33 @@ function policyLayers(parts, effective2, { named, related, access }) {
   const add2 = (layer, name) => {
     layers.push({ ...layer, origins: parameterOrigins(layer.parameters ?? {}, name, effective2[name]) });
   };
-  if (target2.block === "invoke" || target2.direction === "outbound" || effective2.deadline !== void 0)
-    add2(deadlineLayer(parts, effective2.deadline), "deadline");
+  if (target2.block === 'invoke' || target2.direction === 'outbound' || effective2.deadline !== void 0)
+    add2(deadlineLayer(parts, effective2.deadline), 'deadline');
   if (related.length > 0) layers.push(meterLayer(parts, related));
   if (access !== void 0) layers.push(accessLayer(parts, access));
-  if (effective2.fault !== void 0) add2(faultLayer(parts, effective2.fault), "fault");
-  if (effective2.admission !== void 0) add2(admissionLayer(parts, effective2.admission, effective2.priority), "admission");
-  if (effective2.split !== void 0) add2(splitLayer(parts, effective2.split), "split");
-  if (effective2.mirror !== void 0) add2(mirrorLayer(parts, effective2.mirror), "mirror");
-  if (effective2.limits !== void 0) add2(limitLayer(parts, effective2.limits), "limits");
-  if (effective2.system !== void 0) add2(systemLayer(parts, effective2.system), "system");
-  if (effective2.fallback !== void 0) add2(fallbackLayer(parts, effective2.fallback), "fallback");
-  if (effective2.retry !== void 0) add2(retryLayer(parts, effective2.retry.value, effective2.retry), "retry");
-  else if (callsApp(parts) && !named) add2(retryLayer(parts, parts.epoch.document.builtIn.serviceRetries, void 0), "retry");
-  if (effective2.hedge !== void 0) add2(hedgeLayer(parts, effective2.hedge), "hedge");
-  if (effective2.timeout !== void 0) add2(timeoutLayer(parts, effective2.timeout), "timeout");
-  if (effective2.bulkhead !== void 0) add2(bulkheadLayer(parts, effective2.bulkhead), "bulkhead");
+  if (effective2.fault !== void 0) add2(faultLayer(parts, effective2.fault), 'fault');
+  if (effective2.admission !== void 0) add2(admissionLayer(parts, effective2.admission, effective2.priority), 'admission');
+  if (effective2.split !== void 0) add2(splitLayer(parts, effective2.split), 'split');
+  if (effective2.mirror !== void 0) add2(mirrorLayer(parts, effective2.mirror), 'mirror');
+  if (effective2.limits !== void 0) add2(limitLayer(parts, effective2.limits), 'limits');
+  if (effective2.system !== void 0) add2(systemLayer(parts, effective2.system), 'system');
+  if (effective2.fallback !== void 0) add2(fallbackLayer(parts, effective2.fallback), 'fallback');
+  if (effective2.retry !== void 0) add2(retryLayer(parts, effective2.retry.value, effective2.retry), 'retry');
+  else if (callsApp(parts) && !named) add2(retryLayer(parts, parts.epoch.document.builtIn.serviceRetries, void 0), 'retry');
+  if (effective2.hedge !== void 0) add2(hedgeLayer(parts, effective2.hedge), 'hedge');
+  if (effective2.timeout !== void 0) add2(timeoutLayer(parts, effective2.timeout), 'timeout');
+  if (effective2.bulkhead !== void 0) add2(bulkheadLayer(parts, effective2.bulkhead), 'bulkhead');
   const { breaker: breaker3, balance: balance2 } = effective2;
-  const perEndpoint = callsApp(parts) && breaker3?.value.per === "endpoint" ? breaker3 : void 0;
-  if (breaker3 !== void 0 && perEndpoint === void 0) add2(breakerLayer(parts, breaker3), "breaker");
+  const perEndpoint = callsApp(parts) && breaker3?.value.per === 'endpoint' ? breaker3 : void 0;
+  if (breaker3 !== void 0 && perEndpoint === void 0) add2(breakerLayer(parts, breaker3), 'breaker');
   if (balance2 !== void 0 || perEndpoint !== void 0) layers.push(balancing(parts, balance2, perEndpoint));
   return layers;
 }
 function balancing(parts, balance2, breaker3) {
   const layer = balanceLayer(parts, balance2, breaker3);
   const { breakerPerEndpoint, ...own } = layer.parameters ?? {};
-  const ofBreaker = breakerPerEndpoint === void 0 ? {} : parameterOrigins({ breakerPerEndpoint }, "breaker", breaker3);
-  return { ...layer, origins: { ...parameterOrigins(own, "balance", balance2), ...ofBreaker } };
+  const ofBreaker = breakerPerEndpoint === void 0 ? {} : parameterOrigins({ breakerPerEndpoint }, 'breaker', breaker3);
+  return { ...layer, origins: { ...parameterOrigins(own, 'balance', balance2), ...ofBreaker } };
 }
 
 // src/mesh/policy/rule-set.ts
@@ -5901,34 +5958,34 @@ function selectorKey({ target: target2, match: match2, rank }) {
   return `${targetKey(target2)} ${matchKey(match2)} ${rank}`;
 }
 function targetKey(target2) {
-  if (target2.kind === "app") return `app ${target2.app} at ${target2.at}`;
-  if (target2.kind === "actor") return `actor ${target2.type}`;
-  return `component ${target2.component} ${target2.direction} ${target2.block ?? ""}`;
+  if (target2.kind === 'app') return `app ${target2.app} at ${target2.at}`;
+  if (target2.kind === 'actor') return `actor ${target2.type}`;
+  return `component ${target2.component} ${target2.direction} ${target2.block ?? ''}`;
 }
 function concerns2(rule2, target2) {
   const wanted = rule2.target;
-  if (wanted.kind === "app") {
-    if (target2.block !== "invoke") return false;
-    const at = target2.direction === "outbound" ? "caller" : "callee";
-    return wanted.at === at && (wanted.app === "*" || wanted.app === target2.name);
+  if (wanted.kind === 'app') {
+    if (target2.block !== 'invoke') return false;
+    const at = target2.direction === 'outbound' ? 'caller' : 'callee';
+    return wanted.at === at && (wanted.app === '*' || wanted.app === target2.name);
   }
-  if (wanted.kind === "actor" || target2.block === "invoke" || wanted.direction !== target2.direction) return false;
-  if (wanted.component !== "*" && wanted.component !== target2.name) return false;
+  if (wanted.kind === 'actor' || target2.block === 'invoke' || wanted.direction !== target2.direction) return false;
+  if (wanted.component !== '*' && wanted.component !== target2.name) return false;
   if (wanted.block !== void 0 && wanted.block !== target2.block) return false;
   return rule2.match?.operations === void 0 || rule2.match.operations.includes(target2.operation);
 }
 function rankOf({ target: target2, match: match2, rank }) {
-  const open2 = target2.kind === "app" && target2.app === "*" || target2.kind === "component" && target2.component === "*";
-  return (rank === "default" ? -2e9 : open2 ? 0 : 2e9) + matchRank(match2);
+  const open2 = (target2.kind === 'app' && target2.app === '*') || (target2.kind === 'component' && target2.component === '*');
+  return (rank === 'default' ? -2e9 : open2 ? 0 : 2e9) + matchRank(match2);
 }
 function accessOf(matching, all) {
   const concerned = all.filter(({ settings }) => settings.authorise !== void 0);
   if (concerned.length === 0) return void 0;
   return {
-    grants: matching.flatMap((rule2) => rule2.settings.authorise === void 0 ? [] : [{ value: rule2.settings.authorise, rule: rule2 }]),
+    grants: matching.flatMap((rule2) => (rule2.settings.authorise === void 0 ? [] : [{ value: rule2.settings.authorise, rule: rule2 }])),
     enforced: concerned.some(({ settings }) => settings.authorise?.dryRun === false),
     onTrial: concerned.some(({ settings }) => settings.authorise?.dryRun === true),
-    any: concerned[0]
+    any: concerned[0],
   };
 }
 function relatedOf(rules) {
@@ -5940,8 +5997,8 @@ function relatedOf(rules) {
 }
 function rulesFor(rules, target2) {
   const found = rules.filter((rule2) => concerns2(rule2, target2));
-  const named = found.some(({ rank, resource: resource2 }) => rank === "named" && resource2.startsWith("Resiliency"));
-  const sorted = found.filter(({ rank }) => rank === "named" || !named).toSorted((a, b) => rankOf(b) - rankOf(a));
+  const named = found.some(({ rank, resource: resource2 }) => rank === 'named' && resource2.startsWith('Resiliency'));
+  const sorted = found.filter(({ rank }) => rank === 'named' || !named).toSorted((a, b) => rankOf(b) - rankOf(a));
   if (sorted.length === 0) return void 0;
   const matchers = [];
   const bits = sorted.map((rule2) => {
@@ -5952,19 +6009,20 @@ function rulesFor(rules, target2) {
     named,
     matchers,
     related: relatedOf(sorted),
-    access: (mask2) => accessOf(
-      sorted.filter((_rule, i) => bits[i] < 0 || (mask2 & 1 << bits[i]) !== 0),
-      sorted
-    ),
+    access: (mask2) =>
+      accessOf(
+        sorted.filter((_rule, i) => bits[i] < 0 || (mask2 & (1 << bits[i])) !== 0),
+        sorted,
+      ),
     effective(mask2) {
       const effective2 = {};
       sorted.forEach((rule2, i) => {
         const bit = bits[i];
-        if (bit >= 0 && (mask2 & 1 << bit) === 0) return;
+        if (bit >= 0 && (mask2 & (1 << bit)) === 0) return;
         for (const [name, value] of Object.entries(rule2.settings)) effective2[name] ??= { value, rule: rule2, key: selectorKey(rule2) };
       });
       return effective2;
-    }
+    },
   };
 }
 
@@ -5972,14 +6030,14 @@ function rulesFor(rules, target2) {
 var charsMax3 = 300;
 function clipped(text2) {
   const cut = text2.length > charsMax3 ? `${text2.slice(0, charsMax3)}\u2026` : text2;
-  return cut.replace(/\/\/[^/\s@]*@/g, "//***@").replace(/\?[^\s"']*=[^\s"']*/g, "?\u2026");
+  return cut.replace(/\/\/[^/\s@]*@/g, '//***@').replace(/\?[^\s"']*=[^\s"']*/g, '?\u2026');
 }
 var word = /^(?:[A-Za-z][A-Za-z_.-]{0,31}|v\d{1,3})$/;
 var segmentsMax = 16;
 function pathShape(path2) {
-  const segments2 = path2.split("/", segmentsMax + 1).filter((segment) => segment !== "");
-  const shown = segments2.slice(0, segmentsMax).map((segment) => word.test(segment) ? segment : "{}");
-  return `/${shown.join("/")}${segments2.length > segmentsMax ? "/\u2026" : ""}`;
+  const segments2 = path2.split('/', segmentsMax + 1).filter((segment) => segment !== '');
+  const shown = segments2.slice(0, segmentsMax).map((segment) => (word.test(segment) ? segment : '{}'));
+  return `/${shown.join('/')}${segments2.length > segmentsMax ? '/\u2026' : ''}`;
 }
 
 // src/telemetry/call-recorder.ts
@@ -5993,17 +6051,17 @@ function createCallRecorder(options) {
       const { trail } = call.end;
       if (trail === void 0 && outcome.ok && tookMs < slowMs && (outcome.status === void 0 || outcome.status < 500)) return;
       record2(options, { call, outcome, tookMs, trail: trail ?? trailOf(call) });
-    }
+    },
   };
 }
 function record2(options, { call, outcome, tookMs, trail }) {
   const { traceparent } = valueOf(call.context, traceKey);
-  if (traceparent === "") return;
+  if (traceparent === '') return;
   const { clock, records, appId, target: target2, epoch } = options;
   const nowMs = clock.mono();
   const startedMs = nowMs - tookMs;
   const name = stackName(target2);
-  const outbound2 = target2.direction === "outbound";
+  const outbound2 = target2.direction === 'outbound';
   const number = valueOf(call.context, attemptKey);
   const decisions = trail.decisions.filter((decision) => decision.target === name && (outbound2 || decision.attempt === number));
   const attempts = outbound2 ? trail.attempts.map((attempt2) => attemptIn({ startedMs, nowMs, outcome }, attempt2)) : [];
@@ -6021,17 +6079,17 @@ function record2(options, { call, outcome, tookMs, trail }) {
     startedAtMs: clock.now() - tookMs,
     tookMs,
     ok,
-    ...outcome.status !== void 0 && { status: outcome.status },
-    ...outcome.error !== void 0 && { error: errorOf(outcome.error, call) },
-    ...call.deadlineMs !== Infinity && { deadlineLeftMs: call.deadlineMs - nowMs },
+    ...(outcome.status !== void 0 && { status: outcome.status }),
+    ...(outcome.error !== void 0 && { error: errorOf(outcome.error, call) }),
+    ...(call.deadlineMs !== Infinity && { deadlineLeftMs: call.deadlineMs - nowMs }),
     flags: flagsOf({ traceparent, tookMs, ok, attempts, decisions }),
     attempts,
     decisions,
-    lost: trail.lost
+    lost: trail.lost,
   });
 }
 function requestOf({ input }, { block: block2 }) {
-  if (block2 !== "invoke") return {};
+  if (block2 !== 'invoke') return {};
   const { httpMethod, path: path2 } = input;
   return { method: httpMethod, path: pathShape(path2) };
 }
@@ -6041,61 +6099,61 @@ function attemptIn(call, attempt2) {
   const { number, endpoint: endpoint2, breakerBefore, breakerAfter, inFlight, waitedMs } = attempt2;
   return {
     number,
-    ...endpoint2 !== void 0 && { endpoint: endpoint2 },
+    ...(endpoint2 !== void 0 && { endpoint: endpoint2 }),
     atMs: startedMs - call.startedMs,
     tookMs: (attempt2.endedMs ?? call.nowMs) - startedMs,
     ok: outcome.ok && (outcome.status ?? 0) < 500,
-    ...outcome.status !== void 0 && { status: outcome.status },
-    ...outcome.error !== void 0 && { error: ProaError.from(outcome.error).code },
-    ...breakerBefore !== void 0 && { breakerBefore },
-    ...breakerAfter !== void 0 && { breakerAfter },
-    ...inFlight !== void 0 && { inFlight },
-    ...waitedMs !== void 0 && { waitedMs }
+    ...(outcome.status !== void 0 && { status: outcome.status }),
+    ...(outcome.error !== void 0 && { error: ProaError.from(outcome.error).code }),
+    ...(breakerBefore !== void 0 && { breakerBefore }),
+    ...(breakerAfter !== void 0 && { breakerAfter }),
+    ...(inFlight !== void 0 && { inFlight }),
+    ...(waitedMs !== void 0 && { waitedMs }),
   };
 }
 function errorOf(thrown, { operation: operation2, input }) {
   const { code, message } = ProaError.from(thrown);
-  const path2 = operation2.block === "invoke" ? input.path : "";
+  const path2 = operation2.block === 'invoke' ? input.path : '';
   return { code, message: clipped(path2.length < 2 ? message : message.replaceAll(path2, pathShape(path2).slice(1))) };
 }
 function flagsOf({ traceparent, tookMs, ok, attempts, decisions }) {
   const flags2 = /* @__PURE__ */ new Set();
-  if (isSampled(traceparent)) flags2.add("sampled");
-  if (!ok) flags2.add("failed");
-  if (tookMs >= slowMs || decisions.some(({ kind }) => kind === "slow")) flags2.add("slow");
-  if (attempts.length > 1) flags2.add(decisions.some(({ role }) => role === "hedge") ? "hedged" : "retried");
+  if (isSampled(traceparent)) flags2.add('sampled');
+  if (!ok) flags2.add('failed');
+  if (tookMs >= slowMs || decisions.some(({ kind }) => kind === 'slow')) flags2.add('slow');
+  if (attempts.length > 1) flags2.add(decisions.some(({ role }) => role === 'hedge') ? 'hedged' : 'retried');
   for (const { kind, role } of decisions) {
-    if (kind === "refused") flags2.add(`refused:${role}`);
-    else if (role === "fault") flags2.add(role);
-    else if (kind === "waited") flags2.add("queued");
-    else if (kind === "answered" || role === "split" || role === "mirror") flags2.add(role);
-    else if (kind === "changed") flags2.add(role === "balance" ? "ejected" : "breaker-opened");
+    if (kind === 'refused') flags2.add(`refused:${role}`);
+    else if (role === 'fault') flags2.add(role);
+    else if (kind === 'waited') flags2.add('queued');
+    else if (kind === 'answered' || role === 'split' || role === 'mirror') flags2.add(role);
+    else if (kind === 'changed') flags2.add(role === 'balance' ? 'ejected' : 'breaker-opened');
   }
   return [...flags2];
 }
 
 // src/host/govern.ts
 var roleOrder = [
-  "trace",
-  "record",
-  "metrics",
-  "meter",
-  "deadline",
-  "authorise",
-  "access",
-  "fallback",
-  "fault",
-  "system",
-  "admission",
-  "limit",
-  "mirror",
-  "split",
-  "retry",
-  "hedge",
-  "breaker",
-  "attempt",
-  "concurrency",
-  "balance"
+  'trace',
+  'record',
+  'metrics',
+  'meter',
+  'deadline',
+  'authorise',
+  'access',
+  'fallback',
+  'fault',
+  'system',
+  'admission',
+  'limit',
+  'mirror',
+  'split',
+  'retry',
+  'hedge',
+  'breaker',
+  'attempt',
+  'concurrency',
+  'balance',
 ];
 function createGovern(options) {
   const { book } = options;
@@ -6112,10 +6170,11 @@ function createGovern(options) {
   };
 }
 function compile3(options, target2, service) {
-  const settleAt = target2.block === "invoke" ? "end" : "result";
+  const settleAt = target2.block === 'invoke' ? 'end' : 'result';
   const { epoch } = options.book;
   const rules = rulesFor(epoch.document.rules, target2);
-  const stackOf = (mask2) => createStack(roleOrder, layersOf(options, { target: target2, epoch, rules, mask: mask2 }), settleAt).over(service);
+  const stackOf = (mask2) =>
+    createStack(roleOrder, layersOf(options, { target: target2, epoch, rules, mask: mask2 }), settleAt).over(service);
   if (rules === void 0 || rules.matchers.length === 0) return stackOf(0);
   return selecting(rules.matchers, stackOf);
 }
@@ -6129,7 +6188,7 @@ function selecting(matchers, stackOf) {
   return (call) => {
     const mask2 = maskOf(matchers, call);
     let stack = stacks.get(mask2);
-    if (stack === void 0) stacks.set(mask2, stack = stackOf(mask2));
+    if (stack === void 0) stacks.set(mask2, (stack = stackOf(mask2)));
     return stack(call);
   };
 }
@@ -6147,55 +6206,55 @@ function layersOf(options, { target: target2, epoch, rules, mask: mask2 }) {
     invoke: options.invoke,
     http: options.http,
     engine: options.engine,
-    log: options.log
+    log: options.log,
   };
   const layers = [
     ...ownLayers(options, target2, epoch.number),
     ...policyLayers(parts, rules?.effective(mask2) ?? {}, {
       named: rules?.named ?? false,
       related: rules?.related ?? [],
-      access: rules?.access(mask2)
-    })
+      access: rules?.access(mask2),
+    }),
   ];
   return layers.toSorted((a, b) => roleOrder.indexOf(a.role) - roleOrder.indexOf(b.role));
 }
 function ownLayers(options, target2, epoch) {
   const { clock, records, appId } = options;
   const recorder = createCallRecorder({ clock, records, appId, target: target2, epoch });
-  if (target2.block !== "invoke") return componentLayers(options, target2, recorder);
-  return target2.direction === "outbound" ? outboundLayers(options, target2, recorder) : inboundLayers(options, target2, recorder);
+  if (target2.block !== 'invoke') return componentLayers(options, target2, recorder);
+  return target2.direction === 'outbound' ? outboundLayers(options, target2, recorder) : inboundLayers(options, target2, recorder);
 }
 function outboundLayers(options, target2, recorder) {
   const { clock, metrics: metrics3 } = options;
   const pair3 = outboundInvocationMetrics({ metrics: metrics3, clock, appId: target2.name, recorder });
-  return [{ role: "metrics", why: "outside retries: callers wait for the logical call", pair: pair3 }];
+  return [{ role: 'metrics', why: 'outside retries: callers wait for the logical call', pair: pair3 }];
 }
 function inboundLayers(options, target2, recorder) {
-  const layers = [{ role: "metrics", why: "counts refusals too", pair: inboundInvocationMetrics(options.metrics, recorder) }];
+  const layers = [{ role: 'metrics', why: 'counts refusals too', pair: inboundInvocationMetrics(options.metrics, recorder) }];
   const list2 = options.accessControl();
   if (list2 !== void 0) {
     const origin = accessOrigin(options.origins);
     layers.push({
-      role: "authorise",
-      why: "before the app is touched, on the same canonical path that dispatch uses",
+      role: 'authorise',
+      why: 'before the app is touched, on the same canonical path that dispatch uses',
       parameters: { policies: list2.policies.length, otherwise: list2.defaultAction, from: `Configuration, ${origin}` },
       pair: accessControl(list2, list2.trustDomain, {
         decided: countDecisions(options.metrics),
-        tell: tellTrail("authorise", stackName(target2), { policy: "Configuration", origin })
-      })
+        tell: tellTrail('authorise', stackName(target2), { policy: 'Configuration', origin }),
+      }),
     });
   }
   return layers;
 }
 function accessOrigin(origins) {
-  for (const [path2, origin] of origins) if (path2.startsWith("spec.accessControl")) return origin;
-  return "built in";
+  for (const [path2, origin] of origins) if (path2.startsWith('spec.accessControl')) return origin;
+  return 'built in';
 }
 function countDecisions(metrics3) {
   return ({ allowed, by, trustDomain, namespace }) => {
     const app = allowed ? metricNames.aclAppAllowed : metricNames.aclAppBlocked;
     const global = allowed ? metricNames.aclGlobalAllowed : metricNames.aclGlobalBlocked;
-    metrics3.counter(by === "app" ? app : global, { trustDomain, namespace }).add(1);
+    metrics3.counter(by === 'app' ? app : global, { trustDomain, namespace }).add(1);
   };
 }
 var componentMetricNames = {
@@ -6203,27 +6262,32 @@ var componentMetricNames = {
   secrets: [metricNames.secret, metricNames.secretLatency],
   configuration: [metricNames.configuration, metricNames.configurationLatency],
   crypto: [metricNames.crypto, metricNames.cryptoLatency],
-  lock: [metricNames.lock, metricNames.lockLatency]
+  lock: [metricNames.lock, metricNames.lockLatency],
 };
 function componentLayers(options, target2, recorder) {
-  const names4 = target2.block === "bindings" ? target2.direction === "inbound" ? [metricNames.inputBinding, metricNames.inputBindingLatency] : [metricNames.outputBinding, metricNames.outputBindingLatency] : componentMetricNames[target2.block];
+  const names4 =
+    target2.block === 'bindings'
+      ? target2.direction === 'inbound'
+        ? [metricNames.inputBinding, metricNames.inputBindingLatency]
+        : [metricNames.outputBinding, metricNames.outputBindingLatency]
+      : componentMetricNames[target2.block];
   if (names4 === void 0)
-    return [{ role: "record", why: "what happened to calls that are worth telling about", pair: record(recorder, options.clock) }];
+    return [{ role: 'record', why: 'what happened to calls that are worth telling about', pair: record(recorder, options.clock) }];
   const [countName, latencyName] = names4;
   const labels = { component: target2.name, namespace: options.namespace, operation: target2.operation };
   return [
     {
-      role: "metrics",
-      why: "what the component costs its callers",
-      pair: componentMetrics({ metrics: options.metrics, clock: options.clock, countName, latencyName, labels, recorder })
-    }
+      role: 'metrics',
+      why: 'what the component costs its callers',
+      pair: componentMetrics({ metrics: options.metrics, clock: options.clock, countName, latencyName, labels, recorder }),
+    },
   ];
 }
 
 // src/contracts/resolver.ts
 function eligible(endpoints) {
-  const open2 = endpoints.filter((endpoint2) => endpoint2.health !== "draining" && endpoint2.weight !== 0);
-  const healthy = open2.filter((endpoint2) => endpoint2.health !== "unhealthy");
+  const open2 = endpoints.filter((endpoint2) => endpoint2.health !== 'draining' && endpoint2.weight !== 0);
+  const healthy = open2.filter((endpoint2) => endpoint2.health !== 'unhealthy');
   if (healthy.length > 0) return healthy;
   return open2.length > 0 ? open2 : endpoints;
 }
@@ -6259,8 +6323,8 @@ var Member = class {
   }
   /** Peak EWMA: rises at once with a slow answer, falls slowly with fast ones, and fades while nothing is measured. */
   measured(nowMs, tookMs, end) {
-    if (end === "ignored") return;
-    const cost = end === "good" ? tookMs : Math.max(tookMs, end === "bad" ? failureMs : overloadMs);
+    if (end === 'ignored') return;
+    const cost = end === 'good' ? tookMs : Math.max(tookMs, end === 'bad' ? failureMs : overloadMs);
     const faded = this.#faded(nowMs);
     this.#measuredMs = nowMs;
     if (cost > faded) this.#ewmaMs = cost;
@@ -6278,7 +6342,7 @@ var Member = class {
   cost(nowMs, slowStartMs) {
     const faded = this.#faded(nowMs);
     const one = this.#measuredMs === 0 && this.inFlight > 0 ? unknownMs : faded;
-    return (one + 1e-6) * (this.inFlight + 1) / (this.weight * this.share(nowMs, slowStartMs));
+    return ((one + 1e-6) * (this.inFlight + 1)) / (this.weight * this.share(nowMs, slowStartMs));
   }
   /** 0.1 to 1: how much of its share an endpoint gets that was added not long ago. */
   share(nowMs, slowStartMs) {
@@ -6290,7 +6354,7 @@ var Member = class {
     let breaker3 = this.#breakers.get(key);
     if (breaker3 === void 0) {
       if (this.#breakers.size >= 32) this.#breakers.clear();
-      this.#breakers.set(key, breaker3 = make());
+      this.#breakers.set(key, (breaker3 = make()));
     }
     return breaker3;
   }
@@ -6301,13 +6365,13 @@ var Member = class {
 
 // src/mesh/balance/outliers.ts
 function judge(member, end, { members, nowMs, settings }) {
-  if (end === "ignored") return false;
+  if (end === 'ignored') return false;
   if (nowMs >= member.intervalEndsMs) {
     member.intervalEndsMs = nowMs + settings.intervalMs;
     member.good = member.bad = 0;
     if (member.ejections > 0 && nowMs > member.ejectedUntilMs + settings.intervalMs) member.ejections--;
   }
-  if (end === "good") {
+  if (end === 'good') {
     member.good++;
     member.failures = 0;
     return false;
@@ -6342,7 +6406,7 @@ var EndpointGroup = class {
   #version = 0;
   constructor(options) {
     this.#options = options;
-    this.#tell = tellTrail("balance", stackName({ block: "invoke", name: options.appId, operation: "call", direction: "outbound" }));
+    this.#tell = tellTrail('balance', stackName({ block: 'invoke', name: options.appId, operation: 'call', direction: 'outbound' }));
   }
   update(endpoints) {
     const known2 = new Map(this.#members.map((member) => [member.endpoint.instance, member]));
@@ -6364,8 +6428,7 @@ var EndpointGroup = class {
     const plan = valueOf(call.context, balancePlanKey) ?? defaultPlan;
     const [only] = this.#members;
     if (this.#members.length === 1 && plan.breakers === void 0) return to(only.endpoint, call);
-    if (only === void 0)
-      return Promise.reject(new ProaError("invoke.unreachable", `no instance of app "${this.#options.appId}" is left`));
+    if (only === void 0) return Promise.reject(new ProaError('invoke.unreachable', `no instance of app "${this.#options.appId}" is left`));
     const nowMs = this.#options.clock.mono();
     const remembered2 = this.#remembered(plan, valueOf(call.context, versionKey), nowMs);
     const member = this.#pick(remembered2, call, nowMs);
@@ -6386,17 +6449,20 @@ var EndpointGroup = class {
     const { key, make } = plan.breakers;
     let token2 = preferred.breaker(key, make).enter(nowMs);
     if (token2 >= 0) return this.#track({ ...at, member: preferred, token: token2 }, to);
-    const other = this.#firstFrom(this.#members, (member) => member !== preferred && (token2 = member.breaker(key, make).enter(nowMs)) >= 0);
+    const other = this.#firstFrom(
+      this.#members,
+      (member) => member !== preferred && (token2 = member.breaker(key, make).enter(nowMs)) >= 0,
+    );
     const tell = plan.tellBreaker ?? this.#tell;
     if (other !== void 0) {
-      tell(at.call, "chose", `the breaker of ${placeText(preferred.endpoint)} is open: it goes to ${placeText(other.endpoint)}`);
+      tell(at.call, 'chose', `the breaker of ${placeText(preferred.endpoint)} is open: it goes to ${placeText(other.endpoint)}`);
       return this.#track({ ...at, member: other, token: token2 }, to);
     }
     const count = all.length;
-    const what = count === 1 ? "its only instance" : `all of its ${count} instances`;
+    const what = count === 1 ? 'its only instance' : `all of its ${count} instances`;
     attemptOf(at.call).breakerBefore = preferred.breaker(key, make).state(nowMs);
-    tell(at.call, "refused", `the circuit breakers of ${what} are open`);
-    return Promise.reject(new ProaError("circuit-open", `app "${this.#options.appId}": the circuit breakers of ${what} are open`));
+    tell(at.call, 'refused', `the circuit breakers of ${what} are open`);
+    return Promise.reject(new ProaError('circuit-open', `app "${this.#options.appId}": the circuit breakers of ${what} are open`));
   }
   #firstFrom(members, fits3) {
     const start = this.#options.random.u32() % members.length;
@@ -6420,7 +6486,7 @@ var EndpointGroup = class {
     const tookMs = nowMs - begunMs;
     const end = endOf(outcome);
     member.measured(nowMs, tookMs, end);
-    if (outcome.retryAfterMs !== void 0 && end === "overloaded") member.pushedBack(nowMs, outcome.retryAfterMs);
+    if (outcome.retryAfterMs !== void 0 && end === 'overloaded') member.pushedBack(nowMs, outcome.retryAfterMs);
     if (judge(member, end, { members: this.#members, nowMs, settings: plan.settings.outlier })) {
       this.#version++;
       if (member.ejectedUntilMs > nowMs) this.#tellEjected(call, plan, member.ejectedUntilMs - nowMs);
@@ -6429,7 +6495,7 @@ var EndpointGroup = class {
     const { key, make, badFrom } = plan.breakers;
     const breaker3 = member.breaker(key, make);
     const verdict = verdictOf(outcome, badFrom);
-    const before = told || verdict === "bad" ? breaker3.state(nowMs) : void 0;
+    const before = told || verdict === 'bad' ? breaker3.state(nowMs) : void 0;
     breaker3.leave(token2, paced(verdict, tookMs, breaker3), nowMs);
     if (before === void 0) return;
     const target2 = placeText(member.endpoint);
@@ -6437,24 +6503,24 @@ var EndpointGroup = class {
   }
   #tellEjected(call, plan, forMs) {
     const tell = plan.tell ?? this.#tell;
-    tell(call, "changed", `the instance is ejected: for ${formatDuration(Math.round(forMs))} it gets no more calls`);
+    tell(call, 'changed', `the instance is ejected: for ${formatDuration(Math.round(forMs))} it gets no more calls`);
   }
   #remembered(plan, version, nowMs) {
     let versions = this.#plans.get(plan);
-    if (versions === void 0) this.#plans.set(plan, versions = /* @__PURE__ */ new Map());
+    if (versions === void 0) this.#plans.set(plan, (versions = /* @__PURE__ */ new Map()));
     let remembered2 = versions.get(version);
     if (remembered2 === void 0) {
       remembered2 = { strategy: createStrategy(plan.settings, this.#options.random), all: [], usable: [], version: -1, validUntilMs: 0 };
       versions.set(version, remembered2);
     }
     if (remembered2.version !== this.#version || nowMs >= remembered2.validUntilMs) {
-      const own = version === "" ? this.#members : this.#members.filter(({ endpoint: endpoint2 }) => endpoint2.version === version);
+      const own = version === '' ? this.#members : this.#members.filter(({ endpoint: endpoint2 }) => endpoint2.version === version);
       const all = own.length > 0 ? own : this.#members;
       remembered2.all = all;
       remembered2.version = this.#version;
       remembered2.validUntilMs = all.reduce(
-        (until, { ejectedUntilMs }) => ejectedUntilMs > nowMs ? Math.min(until, ejectedUntilMs) : until,
-        Infinity
+        (until, { ejectedUntilMs }) => (ejectedUntilMs > nowMs ? Math.min(until, ejectedUntilMs) : until),
+        Infinity,
       );
       remembered2.usable = this.#usable(all, plan, nowMs);
     }
@@ -6465,7 +6531,7 @@ var EndpointGroup = class {
     const inside = members.filter(({ ejectedUntilMs }) => nowMs >= ejectedUntilMs);
     const usable = inside.length < members.length * settings.panicShare ? members : inside;
     const { zone } = this.#options;
-    if (zone === "" || settings.zoneShareMin === 0) return usable;
+    if (zone === '' || settings.zoneShareMin === 0) return usable;
     const near = usable.filter(({ endpoint: endpoint2 }) => endpoint2.zone === zone);
     const all = members.filter(({ endpoint: endpoint2 }) => endpoint2.zone === zone);
     return near.length > 0 && near.length >= all.length * settings.zoneShareMin ? near : usable;
@@ -6473,7 +6539,7 @@ var EndpointGroup = class {
 };
 function endOf(outcome) {
   const { status, error } = outcome;
-  if (status === 429 || error !== void 0 && ProaError.from(error).spec.grpc === "RESOURCE_EXHAUSTED") return "overloaded";
+  if (status === 429 || (error !== void 0 && ProaError.from(error).spec.grpc === 'RESOURCE_EXHAUSTED')) return 'overloaded';
   return verdictOf(outcome, 500);
 }
 
@@ -6512,46 +6578,47 @@ function closest(word3, candidates) {
 
 // src/mesh/policy/model.ts
 var builtInServiceRetries = {
-  backoff: { kind: "constant", delayMs: 1e3 },
+  backoff: { kind: 'constant', delayMs: 1e3 },
   retriesMax: 3,
   elapsedMaxMs: Infinity,
-  when: "absent"
+  when: 'absent',
 };
 var noPolicies = { rules: [], builtIn: { serviceRetries: builtInServiceRetries }, trips: /* @__PURE__ */ new Map() };
 
 // src/mesh/policy/resiliency.ts
 var exponentialElapsedMs = 15 * 6e4;
-var exponential = { kind: "exponential", initialMs: 500, factor: 1.5, jitter: "around" };
+var exponential = { kind: 'exponential', initialMs: 500, factor: 1.5, jitter: 'around' };
 function retryOf(policy2) {
   const { matching } = policy2;
   return {
-    backoff: policy2.policy === "constant" ? { kind: "constant", delayMs: policy2.durationMs } : { ...exponential, maxMs: policy2.maxIntervalMs },
+    backoff:
+      policy2.policy === 'constant' ? { kind: 'constant', delayMs: policy2.durationMs } : { ...exponential, maxMs: policy2.maxIntervalMs },
     retriesMax: policy2.maxRetries < 0 ? Infinity : policy2.maxRetries,
-    elapsedMaxMs: policy2.policy === "constant" ? Infinity : exponentialElapsedMs,
-    when: "dapr",
-    ...matching?.httpStatusCodes !== void 0 && { httpCodes: matching.httpStatusCodes },
-    ...matching?.gRPCStatusCodes !== void 0 && { grpcCodes: matching.gRPCStatusCodes }
+    elapsedMaxMs: policy2.policy === 'constant' ? Infinity : exponentialElapsedMs,
+    when: 'dapr',
+    ...(matching?.httpStatusCodes !== void 0 && { httpCodes: matching.httpStatusCodes }),
+    ...(matching?.gRPCStatusCodes !== void 0 && { grpcCodes: matching.gRPCStatusCodes }),
   };
 }
 function breakerOf(policy2, cacheSize) {
   return {
-    kind: "counting",
-    per: "method",
+    kind: 'counting',
+    per: 'method',
     requestsMax: Math.max(1, policy2.maxRequests),
     intervalMs: policy2.intervalMs,
     openMs: policy2.timeoutMs,
     cacheSize,
-    ...policy2.trip !== void 0 && { trip: policy2.trip }
+    ...(policy2.trip !== void 0 && { trip: policy2.trip }),
   };
 }
 function settingsOf(merged, names4, cacheSize = 1) {
-  const timeoutMs3 = merged.timeoutsMs[names4.timeout ?? ""];
-  const retry4 = merged.retries[names4.retry ?? ""];
-  const breaker3 = merged.circuitBreakers[names4.circuitBreaker ?? ""];
+  const timeoutMs3 = merged.timeoutsMs[names4.timeout ?? ''];
+  const retry4 = merged.retries[names4.retry ?? ''];
+  const breaker3 = merged.circuitBreakers[names4.circuitBreaker ?? ''];
   return {
-    ...timeoutMs3 !== void 0 && timeoutMs3 > 0 && { timeout: { timeoutMs: timeoutMs3 } },
-    ...retry4 !== void 0 && { retry: retryOf(retry4) },
-    ...breaker3 !== void 0 && { breaker: breakerOf(breaker3, cacheSize) }
+    ...(timeoutMs3 !== void 0 && timeoutMs3 > 0 && { timeout: { timeoutMs: timeoutMs3 } }),
+    ...(retry4 !== void 0 && { retry: retryOf(retry4) }),
+    ...(breaker3 !== void 0 && { breaker: breakerOf(breaker3, cacheSize) }),
   };
 }
 function originsOf(settings, { origin, merged, names: names4 }) {
@@ -6564,73 +6631,73 @@ function originsOf(settings, { origin, merged, names: names4 }) {
       if (written === path2) origins[`${name}.${name}`] = at;
       else if (written.startsWith(`${path2}.`)) origins[`${name}${written.slice(path2.length)}`] = at;
   };
-  take("timeouts", names4.timeout, "timeout");
-  take("retries", names4.retry, "retry");
-  take("circuitBreakers", names4.circuitBreaker, "breaker");
+  take('timeouts', names4.timeout, 'timeout');
+  take('retries', names4.retry, 'retry');
+  take('circuitBreakers', names4.circuitBreaker, 'breaker');
   return origins;
 }
 function namedRules(spec3, merged) {
   const rule2 = (target2, { names: names4, cacheSize, key }) => {
     const settings = settingsOf(merged, names4, cacheSize);
-    const origins = originsOf(settings, { origin: spec3.origins[key] ?? "", merged, names: names4 });
-    return { resource: `Resiliency "${spec3.name}"`, target: target2, settings, origins, rank: "named" };
+    const origins = originsOf(settings, { origin: spec3.origins[key] ?? '', merged, names: names4 });
+    return { resource: `Resiliency "${spec3.name}"`, target: target2, settings, origins, rank: 'named' };
   };
-  const apps = Object.entries(spec3.apps).map(
-    ([app, names4]) => rule2({ kind: "app", app, at: "caller" }, { names: names4, cacheSize: names4.circuitBreakerCacheSize, key: `apps.${app}` })
+  const apps = Object.entries(spec3.apps).map(([app, names4]) =>
+    rule2({ kind: 'app', app, at: 'caller' }, { names: names4, cacheSize: names4.circuitBreakerCacheSize, key: `apps.${app}` }),
   );
-  const actors = Object.entries(spec3.actors).map(
-    ([type, names4]) => rule2({ kind: "actor", type }, { names: names4, cacheSize: names4.circuitBreakerCacheSize, key: `actors.${type}` })
+  const actors = Object.entries(spec3.actors).map(([type, names4]) =>
+    rule2({ kind: 'actor', type }, { names: names4, cacheSize: names4.circuitBreakerCacheSize, key: `actors.${type}` }),
   );
-  const components = Object.entries(spec3.components).flatMap(
-    ([component, use]) => ["outbound", "inbound"].flatMap((direction) => {
+  const components = Object.entries(spec3.components).flatMap(([component, use]) =>
+    ['outbound', 'inbound'].flatMap((direction) => {
       const names4 = use[direction];
       if (names4 === void 0) return [];
-      return [rule2({ kind: "component", component, direction }, { names: names4, key: `components.${component}` })];
-    })
+      return [rule2({ kind: 'component', component, direction }, { names: names4, key: `components.${component}` })];
+    }),
   );
   return [...apps, ...actors, ...components];
 }
 var componentTypes = {
-  state: "Statestore",
-  pubsub: "Pubsub",
-  bindings: "Binding",
-  secrets: "Secretstore",
-  configuration: "Configuration",
-  lock: "Lock",
-  crypto: "Crypto"
+  state: 'Statestore',
+  pubsub: 'Pubsub',
+  bindings: 'Binding',
+  secrets: 'Secretstore',
+  configuration: 'Configuration',
+  lock: 'Lock',
+  crypto: 'Crypto',
 };
 function defaultName(known2, levels, kind) {
-  return [...levels, ""].map((level) => `Default${level}${kind}Policy`).find((name) => Object.hasOwn(known2, name));
+  return [...levels, ''].map((level) => `Default${level}${kind}Policy`).find((name) => Object.hasOwn(known2, name));
 }
 function defaultRule(merged, target2, levels) {
   const [timeout, retry4, circuitBreaker] = [
-    defaultName(merged.timeoutsMs, levels, "Timeout"),
-    defaultName(merged.retries, levels, "Retry"),
-    defaultName(merged.circuitBreakers, levels, "CircuitBreaker")
+    defaultName(merged.timeoutsMs, levels, 'Timeout'),
+    defaultName(merged.retries, levels, 'Retry'),
+    defaultName(merged.circuitBreakers, levels, 'CircuitBreaker'),
   ];
   const names4 = {
-    ...timeout !== void 0 && { timeout },
-    ...retry4 !== void 0 && { retry: retry4 },
-    ...circuitBreaker !== void 0 && { circuitBreaker }
+    ...(timeout !== void 0 && { timeout }),
+    ...(retry4 !== void 0 && { retry: retry4 }),
+    ...(circuitBreaker !== void 0 && { circuitBreaker }),
   };
-  const settings = settingsOf(merged, names4, target2.kind === "app" ? 100 : 5e3);
+  const settings = settingsOf(merged, names4, target2.kind === 'app' ? 100 : 5e3);
   if (Object.keys(settings).length === 0) return [];
-  const used = { ...timeout && { timeout }, ...retry4 && { retry: retry4 }, ...circuitBreaker && { breaker: circuitBreaker } };
-  const origins = { ...originsOf(settings, { origin: "", merged, names: names4 }), ...used };
-  return [{ resource: "Resiliency (default policies)", target: target2, settings, origins, rank: "default" }];
+  const used = { ...(timeout && { timeout }), ...(retry4 && { retry: retry4 }), ...(circuitBreaker && { breaker: circuitBreaker }) };
+  const origins = { ...originsOf(settings, { origin: '', merged, names: names4 }), ...used };
+  return [{ resource: 'Resiliency (default policies)', target: target2, settings, origins, rank: 'default' }];
 }
 function defaultRules(merged) {
-  const components = Object.entries(componentTypes).flatMap(
-    ([block2, type]) => ["outbound", "inbound"].flatMap((direction) => {
-      const way = direction === "outbound" ? "Outbound" : "Inbound";
-      const levels = [`${type}Component${way}`, `Component${way}`, "Component"];
-      return defaultRule(merged, { kind: "component", component: "*", direction, block: block2 }, levels);
-    })
+  const components = Object.entries(componentTypes).flatMap(([block2, type]) =>
+    ['outbound', 'inbound'].flatMap((direction) => {
+      const way = direction === 'outbound' ? 'Outbound' : 'Inbound';
+      const levels = [`${type}Component${way}`, `Component${way}`, 'Component'];
+      return defaultRule(merged, { kind: 'component', component: '*', direction, block: block2 }, levels);
+    }),
   );
   return [
-    ...defaultRule(merged, { kind: "app", app: "*", at: "caller" }, ["App"]),
-    ...defaultRule(merged, { kind: "actor", type: "*" }, ["Actor"]),
-    ...components
+    ...defaultRule(merged, { kind: 'app', app: '*', at: 'caller' }, ['App']),
+    ...defaultRule(merged, { kind: 'actor', type: '*' }, ['Actor']),
+    ...components,
   ];
 }
 function overridden(merged, name, builtIn3) {
@@ -6644,41 +6711,38 @@ function resiliencyRules(specs) {
     origins: Object.assign({}, ...specs.map(({ origins }) => origins)),
     timeoutsMs: Object.assign(/* @__PURE__ */ Object.create(null), ...specs.map(({ timeoutsMs }) => timeoutsMs)),
     retries: Object.assign(/* @__PURE__ */ Object.create(null), ...specs.map(({ retries }) => retries)),
-    circuitBreakers: Object.assign(
-      /* @__PURE__ */ Object.create(null),
-      ...specs.map(({ circuitBreakers }) => circuitBreakers)
-    )
+    circuitBreakers: Object.assign(/* @__PURE__ */ Object.create(null), ...specs.map(({ circuitBreakers }) => circuitBreakers)),
   };
   return {
     rules: [...specs.flatMap((spec3) => namedRules(spec3, merged)), ...defaultRules(merged)],
-    builtIn: { serviceRetries: overridden(merged, "DaprBuiltInServiceRetries", builtInServiceRetries) }
+    builtIn: { serviceRetries: overridden(merged, 'DaprBuiltInServiceRetries', builtInServiceRetries) },
   };
 }
 
 // src/host/config/check-component.ts
-import * as v from "valibot";
+import * as v from 'valibot';
 
 // src/host/config/block-properties.ts
 var blockProperties = {
   state: [
-    "keyPrefix",
-    "actorStateStore",
-    "primaryEncryptionKey",
-    "secondaryEncryptionKey",
-    "encryptionFormat",
-    "outboxPublishPubsub",
-    "outboxPublishTopic",
-    "outboxPubsub",
-    "outboxDiscardWhenMissingState"
+    'keyPrefix',
+    'actorStateStore',
+    'primaryEncryptionKey',
+    'secondaryEncryptionKey',
+    'encryptionFormat',
+    'outboxPublishPubsub',
+    'outboxPublishTopic',
+    'outboxPubsub',
+    'outboxDiscardWhenMissingState',
   ],
-  pubsub: ["allowedTopics", "publishingScopes", "subscriptionScopes", "protectedTopics", "consumerID"],
-  bindings: ["direction", "route"],
+  pubsub: ['allowedTopics', 'publishingScopes', 'subscriptionScopes', 'protectedTopics', 'consumerID'],
+  bindings: ['direction', 'route'],
   secretstores: [],
   configuration: [],
-  lock: ["keyPrefix"],
+  lock: ['keyPrefix'],
   crypto: [],
   middleware: [],
-  nameresolution: []
+  nameresolution: [],
 };
 
 // src/host/config/check-component.ts
@@ -6687,42 +6751,42 @@ function entriesOf(schema) {
 }
 function isSensitive(schema) {
   const { type, metadata, pipe, wrapped } = schema ?? {};
-  if (type === "metadata" && metadata?.sensitive === true) return true;
-  return wrapped !== void 0 ? isSensitive(wrapped) : pipe?.some((step) => step !== schema && isSensitive(step)) ?? false;
+  if (type === 'metadata' && metadata?.sensitive === true) return true;
+  return wrapped !== void 0 ? isSensitive(wrapped) : (pipe?.some((step) => step !== schema && isSensitive(step)) ?? false);
 }
 function isOptional(schema) {
-  return ["optional", "exact_optional", "nullish", "undefinedable"].includes(schema.type);
+  return ['optional', 'exact_optional', 'nullish', 'undefinedable'].includes(schema.type);
 }
 async function checkComponent(component, context) {
   const place = component.at && { at: component.at };
   const problem = (code, message, more = {}) => ({
-    severity: "error",
+    severity: 'error',
     code,
     message: `component "${component.name}": ${message}`,
     ...place,
-    ...more
+    ...more,
   });
   const denied = context.denied.some(
-    (type) => type.toLowerCase() === component.type.toLowerCase() || type === `${component.type}/${component.version}`
+    (type) => type.toLowerCase() === component.type.toLowerCase() || type === `${component.type}/${component.version}`,
   );
-  if (denied) return [problem("config.denied-type", `type ${component.type} is denied by the Configuration`)];
+  if (denied) return [problem('config.denied-type', `type ${component.type} is denied by the Configuration`)];
   const entry = Object.hasOwn(context.drivers, component.type) ? context.drivers[component.type] : void 0;
   if (entry === void 0) {
     const known2 = Object.keys(context.drivers).filter((type) => type.startsWith(`${component.kind}.`));
     const guess = closest(component.type, known2);
     const help = guess === void 0 ? {} : { help: `did you mean \`${guess}\`?` };
     return [
-      problem("config.unknown-type", `there is no driver for type ${component.type}`, {
-        notes: [`known: ${known2.join(", ") || "none"}`],
-        ...help
-      })
+      problem('config.unknown-type', `there is no driver for type ${component.type}`, {
+        notes: [`known: ${known2.join(', ') || 'none'}`],
+        ...help,
+      }),
     ];
   }
   const definition = await entry.load();
   const problems = checkProperties(component, definition);
   if (!definition.versions.includes(component.version)) {
-    const notes = [`known: ${definition.versions.join(", ")}`];
-    problems.push(problem("config.unknown-version", `${component.type} has no version ${component.version}`, { notes }));
+    const notes = [`known: ${definition.versions.join(', ')}`];
+    problems.push(problem('config.unknown-version', `${component.type} has no version ${component.version}`, { notes }));
   }
   problems.push(...checkSecrets(component, context));
   return problems;
@@ -6730,20 +6794,21 @@ async function checkComponent(component, context) {
 function checkSecrets(component, { secretStores }) {
   const { secretStore } = component;
   return component.properties.flatMap((property2) => {
-    if (property2.source.from !== "secret" || secretStore !== void 0 && secretStores.has(secretStore)) return [];
+    if (property2.source.from !== 'secret' || (secretStore !== void 0 && secretStores.has(secretStore))) return [];
     const what = `component "${component.name}" refers to secret "${property2.source.name}"`;
-    const message = secretStore === void 0 ? `${what}, but names no secret store` : `${what}, but secret store "${secretStore}" is not configured`;
+    const message =
+      secretStore === void 0 ? `${what}, but names no secret store` : `${what}, but secret store "${secretStore}" is not configured`;
     const known2 = [...secretStores];
-    const help = known2[0] === void 0 ? "add a component of type secretstores.*" : `add \`auth: { secretStore: ${known2[0]} }\``;
+    const help = known2[0] === void 0 ? 'add a component of type secretstores.*' : `add \`auth: { secretStore: ${known2[0]} }\``;
     const at = property2.valueAt && { at: property2.valueAt };
     return [
-      { severity: "error", code: "config.secret", message, notes: [`known secret stores: ${known2.join(", ") || "none"}`], help, ...at }
+      { severity: 'error', code: 'config.secret', message, notes: [`known secret stores: ${known2.join(', ') || 'none'}`], help, ...at },
     ];
   });
 }
 function checkProperties(component, definition) {
   const entries = entriesOf(definition.config);
-  const open2 = definition.openProperties === true || definition.config.type === "loose_object";
+  const open2 = definition.openProperties === true || definition.config.type === 'loose_object';
   if (entries === void 0) return [];
   const extras = blockProperties[component.kind];
   const known2 = new Map([...extras, ...Object.keys(entries)].map((name) => [name.toLowerCase(), name]));
@@ -6757,65 +6822,65 @@ function checkProperties(component, definition) {
   for (const [name, schema] of Object.entries(entries)) {
     if (isOptional(schema) || given.has(name.toLowerCase())) continue;
     const message = `component "${component.name}": metadata property \`${name}\` of ${component.type} is missing`;
-    problems.push({ severity: "error", code: "config.missing-key", message, ...component.at && { at: component.at } });
+    problems.push({ severity: 'error', code: 'config.missing-key', message, ...(component.at && { at: component.at }) });
   }
   return problems;
 }
 function unknownProperty(component, property2, known2) {
   const guess = closest(property2.name, known2);
   return {
-    severity: "error",
-    code: "config.unknown-key",
+    severity: 'error',
+    code: 'config.unknown-key',
     message: `component "${component.name}": ${component.type} has no metadata property \`${property2.name}\``,
-    notes: [`known properties: ${known2.join(", ")}`],
-    ...property2.at && { at: property2.at },
-    ...guess !== void 0 && { help: `did you mean \`${guess}\`?` }
+    notes: [`known properties: ${known2.join(', ')}`],
+    ...(property2.at && { at: property2.at }),
+    ...(guess !== void 0 && { help: `did you mean \`${guess}\`?` }),
   };
 }
 function checkValue(component, property2, schema) {
-  if (schema === void 0 || property2.source.from !== "literal" || /\{(uuid|podName|namespace|appID)\}/.test(property2.source.value))
+  if (schema === void 0 || property2.source.from !== 'literal' || /\{(uuid|podName|namespace|appID)\}/.test(property2.source.value))
     return [];
   const result = v.safeParse(schema, property2.source.value);
   if (result.success) return [];
   return result.issues.map((issue) => ({
-    severity: "error",
-    code: "config.wrong-value",
+    severity: 'error',
+    code: 'config.wrong-value',
     message: `component "${component.name}": metadata property \`${property2.name}\` ${describeIssue(issue)}`,
-    ...property2.valueAt && { at: property2.valueAt },
-    ...isSensitive(schema) && { concealed: true }
+    ...(property2.valueAt && { at: property2.valueAt }),
+    ...(isSensitive(schema) && { concealed: true }),
   }));
 }
 function describeIssue(issue) {
   const requirement = issue.requirement;
-  if (issue.type === "min_value") return `must be at least ${String(requirement)}`;
-  if (issue.type === "max_value") return `must be at most ${String(requirement)}`;
-  if (issue.type === "picklist") return `must be one of ${(issue.expected ?? "").replace(/[()"]/g, "").replaceAll(" | ", ", ")}`;
-  if (issue.kind === "schema" && issue.received === "undefined") return "is missing";
-  return issue.message.includes("but received") ? "has a wrong value" : issue.message;
+  if (issue.type === 'min_value') return `must be at least ${String(requirement)}`;
+  if (issue.type === 'max_value') return `must be at most ${String(requirement)}`;
+  if (issue.type === 'picklist') return `must be one of ${(issue.expected ?? '').replace(/[()"]/g, '').replaceAll(' | ', ', ')}`;
+  if (issue.kind === 'schema' && issue.received === 'undefined') return 'is missing';
+  return issue.message.includes('but received') ? 'has a wrong value' : issue.message;
 }
 
 // src/host/config/defaults.ts
 var embedded = [
-  { name: "statestore", kind: "state", type: "state.proa" },
-  { name: "pubsub", kind: "pubsub", type: "pubsub.proa" },
-  { name: "lockstore", kind: "lock", type: "lock.proa" },
-  { name: "configstore", kind: "configuration", type: "configuration.proa" },
-  { name: "secretstore", kind: "secretstores", type: "secretstores.local.env" }
+  { name: 'statestore', kind: 'state', type: 'state.proa' },
+  { name: 'pubsub', kind: 'pubsub', type: 'pubsub.proa' },
+  { name: 'lockstore', kind: 'lock', type: 'lock.proa' },
+  { name: 'configstore', kind: 'configuration', type: 'configuration.proa' },
+  { name: 'secretstore', kind: 'secretstores', type: 'secretstores.local.env' },
 ];
 function resource(from) {
   return {
     ...from,
-    namespace: "",
+    namespace: '',
     scopes: [],
-    origin: "embedded default",
-    version: "v1",
+    origin: 'embedded default',
+    version: 'v1',
     ignoreErrors: false,
     initTimeoutMs: 3e4,
-    properties: []
+    properties: [],
   };
 }
 function embeddedDefaults(mode, written) {
-  if (mode === "never" || mode === "when-empty" && written.length > 0) return [];
+  if (mode === 'never' || (mode === 'when-empty' && written.length > 0)) return [];
   const kinds3 = new Set(written.map(({ kind }) => kind));
   const names4 = new Set(written.map(({ name }) => name));
   return embedded.filter(({ kind, name }) => !kinds3.has(kind) && !names4.has(name)).map(resource);
@@ -6823,24 +6888,24 @@ function embeddedDefaults(mode, written) {
 
 // src/kernel/byte-size.ts
 var factors = {
-  "": 1,
+  '': 1,
   k: 1e3,
   K: 1e3,
   M: 1e6,
   G: 1e9,
   Ki: 1024,
   Mi: 1024 ** 2,
-  Gi: 1024 ** 3
+  Gi: 1024 ** 3,
 };
 
 // src/host/config/source.ts
 function placeOf(span) {
   const { text: text2, file } = span.source;
   const before = text2.slice(0, span.start);
-  const lineStart = before.lastIndexOf("\n") + 1;
-  const lineEnd = text2.indexOf("\n", span.start);
-  const lineText = text2.slice(lineStart, lineEnd === -1 ? void 0 : lineEnd).replace(/\r$/, "");
-  return { file, line: before.split("\n").length, column: span.start - lineStart + 1, lineText };
+  const lineStart = before.lastIndexOf('\n') + 1;
+  const lineEnd = text2.indexOf('\n', span.start);
+  const lineText = text2.slice(lineStart, lineEnd === -1 ? void 0 : lineEnd).replace(/\r$/, '');
+  return { file, line: before.split('\n').length, column: span.start - lineStart + 1, lineText };
 }
 function originOf2(span) {
   const { file, line } = placeOf(span);
@@ -6849,8 +6914,7 @@ function originOf2(span) {
 
 // src/host/config/yaml.ts
 var yamlLimits = { fileBytesMax: 1024 * 1024, aliasesMax: 100, nodesMax: 1e5, depthMax: 64 };
-var TooMuch = class extends Error {
-};
+var TooMuch = class extends Error {};
 function spanOf(source, node) {
   return { source, start: node.range?.[0] ?? 0, end: node.range?.[1] ?? 0 };
 }
@@ -6858,7 +6922,7 @@ function follow(alias, context, depth) {
   context.spent.aliases += 1;
   if (context.spent.aliases > yamlLimits.aliasesMax) throw new TooMuch(`more than ${yamlLimits.aliasesMax} aliases`);
   const target2 = alias.resolve(context.document);
-  if (target2 === void 0) return { kind: "scalar", span: spanOf(context.source, alias), value: null, text: "" };
+  if (target2 === void 0) return { kind: 'scalar', span: spanOf(context.source, alias), value: null, text: '' };
   return convert(target2, context, depth + 1);
 }
 function convertMap(node, context, depth) {
@@ -6867,60 +6931,60 @@ function convertMap(node, context, depth) {
   for (const pair3 of node.items) {
     const keySpan = spanOf(source, pair3.key ?? node);
     if (!library.isScalar(pair3.key)) {
-      problems.push({ severity: "error", code: "config.yaml", message: "a key must be plain text", at: keySpan });
+      problems.push({ severity: 'error', code: 'config.yaml', message: 'a key must be plain text', at: keySpan });
       continue;
     }
     const key = String(pair3.key.value);
-    if (key === "<<") problems.push({ severity: "error", code: "config.yaml", message: "merge keys (<<) are not supported", at: keySpan });
+    if (key === '<<') problems.push({ severity: 'error', code: 'config.yaml', message: 'merge keys (<<) are not supported', at: keySpan });
     else entries.push({ key, keySpan, value: convert(pair3.value ?? emptyAt(keySpan), context, depth + 1) });
   }
-  return { kind: "map", span: spanOf(source, node), entries };
+  return { kind: 'map', span: spanOf(source, node), entries };
 }
 function emptyAt(span) {
   return { empty: span };
 }
 function convert(node, context, depth) {
   const { library, source, problems, spent } = context;
-  if ("empty" in node) return { kind: "scalar", span: node.empty, value: null, text: "" };
+  if ('empty' in node) return { kind: 'scalar', span: node.empty, value: null, text: '' };
   spent.nodes += 1;
   if (spent.nodes > yamlLimits.nodesMax) throw new TooMuch(`more than ${yamlLimits.nodesMax} values`);
   if (depth > yamlLimits.depthMax) throw new TooMuch(`nested more than ${yamlLimits.depthMax} levels deep`);
   if (library.isAlias(node)) return follow(node, context, depth);
   const span = spanOf(source, node);
-  if (node.tag !== void 0) problems.push({ severity: "error", code: "config.yaml", message: "tags are not supported", at: span });
+  if (node.tag !== void 0) problems.push({ severity: 'error', code: 'config.yaml', message: 'tags are not supported', at: span });
   if (library.isMap(node)) return convertMap(node, context, depth);
   if (library.isSeq(node)) {
     const items = node.items.map((item) => convert(item ?? emptyAt(span), context, depth + 1));
-    return { kind: "list", span, items };
+    return { kind: 'list', span, items };
   }
   return convertScalar(node, span);
 }
 function convertScalar(node, span) {
   const { value } = node;
-  const known2 = typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
-  const text2 = typeof value === "string" ? value : known2 === null ? "" : node.source ?? String(known2);
-  return { kind: "scalar", span, value: known2, text: text2 };
+  const known2 = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null;
+  const text2 = typeof value === 'string' ? value : known2 === null ? '' : (node.source ?? String(known2));
+  return { kind: 'scalar', span, value: known2, text: text2 };
 }
 async function parseYaml(source, problems) {
-  const library = await import("yaml");
+  const library = await import('yaml');
   const parsed = library.parseAllDocuments(source.text, {
-    schema: "core",
-    version: "1.2",
+    schema: 'core',
+    version: '1.2',
     merge: false,
     uniqueKeys: true,
-    prettyErrors: false
+    prettyErrors: false,
   });
   const nodes = [];
   const spent = { aliases: 0, nodes: 0 };
   for (const document of Array.isArray(parsed) ? parsed : []) {
     const found = document.errors.map((error) => ({
-      severity: "error",
-      code: "config.yaml",
-      message: error.message.replace(/\.$/, ""),
-      at: { source, start: error.pos[0], end: error.pos[1] }
+      severity: 'error',
+      code: 'config.yaml',
+      message: error.message.replace(/\.$/, ''),
+      at: { source, start: error.pos[0], end: error.pos[1] },
     }));
     const { contents } = document;
-    const empty = contents === null || library.isScalar(contents) && contents.value === null;
+    const empty = contents === null || (library.isScalar(contents) && contents.value === null);
     if (found.length === 0 && !empty) {
       const node = tryConvert(contents, { source, document, problems: found, spent, library });
       if (node !== void 0 && found.length === 0) nodes.push(node);
@@ -6934,57 +6998,57 @@ function tryConvert(contents, context) {
     return convert(contents, context, 0);
   } catch (thrown) {
     if (!(thrown instanceof TooMuch)) throw thrown;
-    context.problems.push({ severity: "error", code: "config.yaml", message: thrown.message, at: spanOf(context.source, contents) });
+    context.problems.push({ severity: 'error', code: 'config.yaml', message: thrown.message, at: spanOf(context.source, contents) });
     return void 0;
   }
 }
 function toPlain(node) {
-  if (node.kind === "scalar") return node.value;
-  if (node.kind === "list") return node.items.map(toPlain);
+  if (node.kind === 'scalar') return node.value;
+  if (node.kind === 'list') return node.items.map(toPlain);
   return Object.fromEntries(node.entries.map(({ key, value }) => [key, toPlain(value)]));
 }
 function valueAt(node, ...path2) {
   let current = node;
   for (const key of path2) {
-    if (current?.kind !== "map") return void 0;
+    if (current?.kind !== 'map') return void 0;
     current = current.entries.find((entry) => entry.key === key)?.value;
   }
-  return current?.kind === "scalar" && current.value === null ? void 0 : current;
+  return current?.kind === 'scalar' && current.value === null ? void 0 : current;
 }
 function overlay(under, over) {
-  if (under.kind !== "map" || over.kind !== "map") return over;
+  if (under.kind !== 'map' || over.kind !== 'map') return over;
   const entries = new Map(under.entries.map((entry) => [entry.key, entry]));
   for (const entry of over.entries) {
     const below = entries.get(entry.key);
     entries.set(entry.key, below === void 0 ? entry : { ...entry, value: overlay(below.value, entry.value) });
   }
-  return { kind: "map", span: over.span, entries: [...entries.values()] };
+  return { kind: 'map', span: over.span, entries: [...entries.values()] };
 }
 
 // src/host/config/shape.ts
 function required2(read) {
-  return { need: "required", read };
+  return { need: 'required', read };
 }
 function optional(read) {
-  return { need: "optional", read };
+  return { need: 'optional', read };
 }
 function withDefault(read, fallback3) {
-  return { need: "required", read, fallback: fallback3 };
+  return { need: 'required', read, fallback: fallback3 };
 }
 function wrongValue(reading, at, message) {
-  reading.problems.push({ severity: "error", code: "config.wrong-value", message, at });
+  reading.problems.push({ severity: 'error', code: 'config.wrong-value', message, at });
   return void 0;
 }
 function kindOf(node) {
-  if (node.kind !== "scalar") return `a ${node.kind}`;
-  return node.value === null ? "nothing" : `a ${typeof node.value === "string" ? "text" : typeof node.value}`;
+  if (node.kind !== 'scalar') return `a ${node.kind}`;
+  return node.value === null ? 'nothing' : `a ${typeof node.value === 'string' ? 'text' : typeof node.value}`;
 }
 function isNull(node) {
-  return node.kind === "scalar" && node.value === null;
+  return node.kind === 'scalar' && node.value === null;
 }
 function object(fields) {
   return (node, path2, reading) => {
-    if (node.kind !== "map") return wrongValue(reading, node.span, `${path2} must be a map, not ${kindOf(node)}`);
+    if (node.kind !== 'map') return wrongValue(reading, node.span, `${path2} must be a map, not ${kindOf(node)}`);
     const result = {};
     let sound = true;
     for (const { key, keySpan, value } of node.entries) {
@@ -6993,11 +7057,11 @@ function object(fields) {
         reportUnknown(reading, { key, keySpan, path: path2, known: Object.keys(fields) });
         sound = false;
       } else if (!isNull(value)) {
-        const inner = path2 === "" ? key : `${path2}.${key}`;
+        const inner = path2 === '' ? key : `${path2}.${key}`;
         const read = field.read(value, inner, reading);
         if (read === void 0) sound = false;
         else result[key] = read;
-        if (value.kind === "scalar") reading.origins.set(inner, originOf2(value.span));
+        if (value.kind === 'scalar') reading.origins.set(inner, originOf2(value.span));
       }
     }
     if (!fillMissing(fields, result, { node, path: path2, reading })) sound = false;
@@ -7007,78 +7071,82 @@ function object(fields) {
 function fillMissing(fields, result, at) {
   let complete = true;
   for (const [key, field] of Object.entries(fields)) {
-    if (key in result || field.need === "optional") continue;
+    if (key in result || field.need === 'optional') continue;
     if (field.fallback !== void 0) {
       result[key] = field.fallback;
       continue;
     }
     complete = false;
-    const written = at.node.kind === "map" && at.node.entries.some((entry) => entry.key === key && !isNull(entry.value));
+    const written = at.node.kind === 'map' && at.node.entries.some((entry) => entry.key === key && !isNull(entry.value));
     if (written) continue;
-    const message = at.path === "" ? `\`${key}\` is missing` : `${at.path}: \`${key}\` is missing`;
-    at.reading.problems.push({ severity: "error", code: "config.missing-key", message, at: firstLine(at.node.span) });
+    const message = at.path === '' ? `\`${key}\` is missing` : `${at.path}: \`${key}\` is missing`;
+    at.reading.problems.push({ severity: 'error', code: 'config.missing-key', message, at: firstLine(at.node.span) });
   }
   return complete;
 }
 function firstLine(span) {
-  const lineEnd = span.source.text.indexOf("\n", span.start);
+  const lineEnd = span.source.text.indexOf('\n', span.start);
   return { ...span, end: lineEnd === -1 ? span.end : Math.min(span.end, lineEnd) };
 }
 function reportUnknown(reading, at) {
   const guess = closest(at.key, at.known);
   reading.problems.push({
-    severity: "error",
-    code: "config.unknown-key",
-    message: at.path === "" ? `unknown key \`${at.key}\`` : `${at.path}: unknown key \`${at.key}\``,
+    severity: 'error',
+    code: 'config.unknown-key',
+    message: at.path === '' ? `unknown key \`${at.key}\`` : `${at.path}: unknown key \`${at.key}\``,
     at: at.keySpan,
-    notes: [`known keys: ${at.known.join(", ")}`],
-    ...guess !== void 0 && { help: `did you mean \`${guess}\`?` }
+    notes: [`known keys: ${at.known.join(', ')}`],
+    ...(guess !== void 0 && { help: `did you mean \`${guess}\`?` }),
   });
 }
-var text = (node, path2, reading) => node.kind === "scalar" && node.value !== null ? node.text : wrongValue(reading, node.span, `${path2} must be a text, not ${kindOf(node)}`);
+var text = (node, path2, reading) =>
+  node.kind === 'scalar' && node.value !== null
+    ? node.text
+    : wrongValue(reading, node.span, `${path2} must be a text, not ${kindOf(node)}`);
 var filledText = (node, path2, reading) => {
   const value = text(node, path2, reading);
-  return value === "" ? wrongValue(reading, node.span, `${path2} must not be empty`) : value;
+  return value === '' ? wrongValue(reading, node.span, `${path2} must not be empty`) : value;
 };
 var flag = (node, path2, reading) => {
-  const written = node.kind === "scalar" ? node.text.toLowerCase() : "";
-  if (written === "true" || written === "false") return written === "true";
+  const written = node.kind === 'scalar' ? node.text.toLowerCase() : '';
+  if (written === 'true' || written === 'false') return written === 'true';
   return wrongValue(reading, node.span, `${path2} must be true or false`);
 };
 function whole(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
   return (node, path2, reading) => {
-    const value = node.kind === "scalar" && /^[+-]?\d+$/.test(node.text) ? Number(node.text) : void 0;
+    const value = node.kind === 'scalar' && /^[+-]?\d+$/.test(node.text) ? Number(node.text) : void 0;
     if (value !== void 0 && value >= min && value <= max) return value;
-    const limits3 = min === Number.MIN_SAFE_INTEGER ? "" : max === Number.MAX_SAFE_INTEGER ? ` of at least ${min}` : ` from ${min} to ${max}`;
+    const limits3 =
+      min === Number.MIN_SAFE_INTEGER ? '' : max === Number.MAX_SAFE_INTEGER ? ` of at least ${min}` : ` from ${min} to ${max}`;
     return wrongValue(reading, node.span, `${path2} must be a whole number${limits3}`);
   };
 }
 var duration = (node, path2, reading) => {
-  const value = node.kind === "scalar" ? parseDuration(node.text) : void 0;
+  const value = node.kind === 'scalar' ? parseDuration(node.text) : void 0;
   return value ?? wrongValue(reading, node.span, `${path2} must be a duration such as 500ms, 10s, 1h30m`);
 };
 function word2(...words) {
   return (node, path2, reading) => {
-    const written = node.kind === "scalar" ? node.text : "";
+    const written = node.kind === 'scalar' ? node.text : '';
     if (words.includes(written)) return written;
     const guess = closest(written, words);
-    const message = `${path2} must be one of ${words.join(", ")}`;
+    const message = `${path2} must be one of ${words.join(', ')}`;
     reading.problems.push({
-      severity: "error",
-      code: "config.wrong-value",
+      severity: 'error',
+      code: 'config.wrong-value',
       message,
       at: node.span,
-      ...guess !== void 0 && { help: `did you mean \`${guess}\`?` }
+      ...(guess !== void 0 && { help: `did you mean \`${guess}\`?` }),
     });
     return void 0;
   };
 }
 function list(read) {
   return (node, path2, reading) => {
-    if (node.kind !== "list") return wrongValue(reading, node.span, `${path2} must be a list, not ${kindOf(node)}`);
+    if (node.kind !== 'list') return wrongValue(reading, node.span, `${path2} must be a list, not ${kindOf(node)}`);
     const items = node.items.map((item, index) => {
       const inner = `${path2}[${index}]`;
-      if (item.kind === "scalar") reading.origins.set(inner, originOf2(item.span));
+      if (item.kind === 'scalar') reading.origins.set(inner, originOf2(item.span));
       return read(item, inner, reading);
     });
     return items.includes(void 0) ? void 0 : items;
@@ -7086,10 +7154,10 @@ function list(read) {
 }
 function record3(read) {
   return (node, path2, reading) => {
-    if (node.kind !== "map") return wrongValue(reading, node.span, `${path2} must be a map, not ${kindOf(node)}`);
+    if (node.kind !== 'map') return wrongValue(reading, node.span, `${path2} must be a map, not ${kindOf(node)}`);
     const values = node.entries.map(({ key, value }) => [key, read(value, `${path2}.${key}`, reading)]);
     for (const { key, value } of node.entries) {
-      if (value.kind === "scalar") reading.origins.set(`${path2}.${key}`, originOf2(value.span));
+      if (value.kind === 'scalar') reading.origins.set(`${path2}.${key}`, originOf2(value.span));
     }
     const result = /* @__PURE__ */ Object.create(null);
     for (const [key, value] of values) if (value !== void 0) result[key] = value;
@@ -7110,22 +7178,22 @@ var objectMeta = object({
   uid: optional(anything),
   managedFields: optional(anything),
   ownerReferences: optional(anything),
-  finalizers: optional(anything)
+  finalizers: optional(anything),
 });
 var headFields = {
   apiVersion: required2(text),
   kind: required2(text),
   metadata: required2(objectMeta),
-  scopes: optional(list(text))
+  scopes: optional(list(text)),
 };
 var authFields = object({ secretStore: optional(text) });
 function headOf(written, at) {
   return {
     name: written.metadata.name,
-    namespace: written.metadata.namespace ?? "",
+    namespace: written.metadata.namespace ?? '',
     scopes: written.scopes ?? [],
     at,
-    origin: originOf2(at)
+    origin: originOf2(at),
   };
 }
 
@@ -7134,88 +7202,79 @@ var secretReference = object({ name: required2(filledText), key: optional(text) 
 var pairFields = object({
   name: required2(filledText),
   // Any value: texts stay as written, maps and lists become JSON.
-  value: optional((node) => node.kind === "scalar" ? node.text : JSON.stringify(toPlain(node))),
+  value: optional((node) => (node.kind === 'scalar' ? node.text : JSON.stringify(toPlain(node)))),
   secretKeyRef: optional(secretReference),
-  envRef: optional(filledText)
+  envRef: optional(filledText),
 });
 var pair = (node, path2, reading) => {
   const written = pairFields(node, path2, reading);
   if (written === void 0) return void 0;
   const given = [written.value, written.secretKeyRef, written.envRef].filter((source) => source !== void 0);
   if (given.length > 1) return wrongValue(reading, node.span, `${path2}: only one of value, secretKeyRef and envRef may be given`);
-  const nameAt = valueAt(node, "name")?.span ?? node.span;
-  const valueNode = valueAt(node, "value") ?? valueAt(node, "secretKeyRef") ?? valueAt(node, "envRef");
+  const nameAt = valueAt(node, 'name')?.span ?? node.span;
+  const valueNode = valueAt(node, 'value') ?? valueAt(node, 'secretKeyRef') ?? valueAt(node, 'envRef');
   return { name: written.name, source: sourceOf(written), at: nameAt, valueAt: valueNode?.span ?? nameAt };
 };
 function sourceOf(written) {
-  if (written.envRef !== void 0) return { from: "environment", name: written.envRef };
+  if (written.envRef !== void 0) return { from: 'environment', name: written.envRef };
   const secret = written.secretKeyRef;
-  if (secret !== void 0) return { from: "secret", name: secret.name, key: secret.key ?? secret.name };
-  return { from: "literal", value: written.value ?? "" };
+  if (secret !== void 0) return { from: 'secret', name: secret.name, key: secret.key ?? secret.name };
+  return { from: 'literal', value: written.value ?? '' };
 }
 var componentShape = object({
   ...headFields,
   spec: required2(
     object({
       type: required2(filledText),
-      version: withDefault(filledText, "v1"),
+      version: withDefault(filledText, 'v1'),
       ignoreErrors: withDefault(flag, false),
       initTimeout: withDefault(duration, 5e3),
-      metadata: withDefault(list(pair), [])
-    })
+      metadata: withDefault(list(pair), []),
+    }),
   ),
-  auth: optional(authFields)
+  auth: optional(authFields),
 });
-var kinds = [
-  "state",
-  "pubsub",
-  "bindings",
-  "secretstores",
-  "configuration",
-  "lock",
-  "crypto",
-  "middleware"
-];
-var otherCategories = ["conversation", "workflow", "wasm"];
+var kinds = ['state', 'pubsub', 'bindings', 'secretstores', 'configuration', 'lock', 'crypto', 'middleware'];
+var otherCategories = ['conversation', 'workflow', 'wasm'];
 function readComponent(node, reading) {
-  const written = componentShape(node, "", reading);
+  const written = componentShape(node, '', reading);
   if (written === void 0) return void 0;
   const { spec: spec3 } = written;
-  const typeAt = valueAt(node, "spec", "type")?.span ?? node.span;
-  const category = spec3.type.split(".")[0];
+  const typeAt = valueAt(node, 'spec', 'type')?.span ?? node.span;
+  const category = spec3.type.split('.')[0];
   const kind = kinds.find((known2) => known2 === category);
-  if (category === "nameresolution") {
+  if (category === 'nameresolution') {
     const message = `component "${written.metadata.name}": a resolver is no component`;
-    const help = "name it in `spec.nameResolution` of the Configuration";
-    reading.problems.push({ severity: "error", code: "config.unknown-type", message, at: typeAt, help });
+    const help = 'name it in `spec.nameResolution` of the Configuration';
+    reading.problems.push({ severity: 'error', code: 'config.unknown-type', message, at: typeAt, help });
     return void 0;
   }
   if (kind === void 0) {
     if (otherCategories.includes(category)) {
       const message = `component "${written.metadata.name}": components of type ${category} are not supported yet`;
-      reading.problems.push({ severity: "warning", code: "config.not-supported", message, at: typeAt });
+      reading.problems.push({ severity: 'warning', code: 'config.not-supported', message, at: typeAt });
       return void 0;
     }
     const guess = closest(category, kinds);
     reading.problems.push({
-      severity: "error",
-      code: "config.unknown-type",
+      severity: 'error',
+      code: 'config.unknown-type',
       message: `component "${written.metadata.name}" has the unknown type ${spec3.type}`,
       at: typeAt,
-      notes: [`types begin with ${kinds.join("., ")}.`],
-      ...guess !== void 0 && { help: `did you mean \`${guess}.${spec3.type.split(".").slice(1).join(".")}\`?` }
+      notes: [`types begin with ${kinds.join('., ')}.`],
+      ...(guess !== void 0 && { help: `did you mean \`${guess}.${spec3.type.split('.').slice(1).join('.')}\`?` }),
     });
     return void 0;
   }
   return {
-    ...headOf(written, valueAt(node, "metadata", "name")?.span ?? node.span),
+    ...headOf(written, valueAt(node, 'metadata', 'name')?.span ?? node.span),
     kind,
     type: spec3.type,
     version: spec3.version,
     ignoreErrors: spec3.ignoreErrors,
     initTimeoutMs: spec3.initTimeout,
     properties: onceEach(spec3.metadata, reading),
-    ...written.auth?.secretStore && { secretStore: written.auth.secretStore }
+    ...(written.auth?.secretStore && { secretStore: written.auth.secretStore }),
   };
 }
 function onceEach(properties, reading) {
@@ -7224,10 +7283,10 @@ function onceEach(properties, reading) {
     const key = property2.name.toLowerCase();
     if (seen.has(key) && property2.at)
       reading.problems.push({
-        severity: "error",
-        code: "config.duplicate-name",
+        severity: 'error',
+        code: 'config.duplicate-name',
         message: `metadata property \`${property2.name}\` is given twice (names are compared without regard to case)`,
-        at: property2.at
+        at: property2.at,
       });
     seen.add(key);
   }
@@ -7241,25 +7300,25 @@ var pipeline = object({
       object({
         name: required2(filledText),
         type: required2(filledText),
-        version: withDefault(filledText, "v1"),
-        selector: optional(object({ fields: withDefault(list(object({ field: required2(text), value: required2(text) })), []) }))
-      })
+        version: withDefault(filledText, 'v1'),
+        selector: optional(object({ fields: withDefault(list(object({ field: required2(text), value: required2(text) })), []) })),
+      }),
     ),
-    []
-  )
+    [],
+  ),
 });
 var rate = (node, path2, reading) => {
-  const value = node.kind === "scalar" && node.text !== "" ? Number(node.text) : Number.NaN;
+  const value = node.kind === 'scalar' && node.text !== '' ? Number(node.text) : Number.NaN;
   return value >= 0 && value <= 1 ? value : wrongValue(reading, node.span, `${path2} must be a number from 0 (off) to 1 (all)`);
 };
 var headers = (node, path2, reading) => {
-  const items = node.kind === "list" ? node.items : [node];
+  const items = node.kind === 'list' ? node.items : [node];
   const pairs = items.flatMap((item) => {
-    if (item.kind === "map") return [[String(toPlain(valueAt(item, "name") ?? item)), String(toPlain(valueAt(item, "value") ?? item))]];
-    const written = item.kind === "scalar" ? item.text.split(",") : [];
-    return written.map((part2) => [part2.slice(0, Math.max(0, part2.indexOf("="))).trim(), part2.slice(part2.indexOf("=") + 1).trim()]);
+    if (item.kind === 'map') return [[String(toPlain(valueAt(item, 'name') ?? item)), String(toPlain(valueAt(item, 'value') ?? item))]];
+    const written = item.kind === 'scalar' ? item.text.split(',') : [];
+    return written.map((part2) => [part2.slice(0, Math.max(0, part2.indexOf('='))).trim(), part2.slice(part2.indexOf('=') + 1).trim()]);
   });
-  const sound = pairs.length > 0 && pairs.every(([name]) => name !== "");
+  const sound = pairs.length > 0 && pairs.every(([name]) => name !== '');
   return sound ? Object.fromEntries(pairs) : wrongValue(reading, node.span, `${path2} must be name=value pairs`);
 };
 var tracing = object({
@@ -7268,13 +7327,13 @@ var tracing = object({
   zipkin: optional(object({ endpointAddress: required2(text) })),
   otel: optional(
     object({
-      protocol: withDefault(word2("http", "grpc"), "grpc"),
+      protocol: withDefault(word2('http', 'grpc'), 'grpc'),
       endpointAddress: required2(filledText),
       isSecure: withDefault(flag, true),
       headers: withDefault(headers, {}),
-      timeout: withDefault(duration, 1e4)
-    })
-  )
+      timeout: withDefault(duration, 1e4),
+    }),
+  ),
 });
 var buckets = list(whole(0, 1e9));
 var metrics = object({
@@ -7286,22 +7345,23 @@ var metrics = object({
     list(
       object({
         name: required2(text),
-        labels: withDefault(list(object({ name: required2(text), regex: withDefault(record3(text), {}) })), [])
-      })
+        labels: withDefault(list(object({ name: required2(text), regex: withDefault(record3(text), {}) })), []),
+      }),
     ),
-    []
+    [],
   ),
-  workflow: optional(object({ latencyDistributionBuckets: optional(buckets), latencyDistributionUnits: optional(duration) }))
+  workflow: optional(object({ latencyDistributionBuckets: optional(buckets), latencyDistributionUnits: optional(duration) })),
 });
-var action = word2("allow", "deny");
-var verbs = (node, path2, reading) => list(word2("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "*"))(upperCased(node), path2, reading);
+var action = word2('allow', 'deny');
+var verbs = (node, path2, reading) =>
+  list(word2('GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE', '*'))(upperCased(node), path2, reading);
 function upperCased(node) {
-  if (node.kind === "list") return { ...node, items: node.items.map(upperCased) };
-  return node.kind === "scalar" ? { ...node, text: node.text.toUpperCase() } : node;
+  if (node.kind === 'list') return { ...node, items: node.items.map(upperCased) };
+  return node.kind === 'scalar' ? { ...node, text: node.text.toUpperCase() } : node;
 }
 var accessControl2 = object({
   defaultAction: optional(action),
-  trustDomain: withDefault(filledText, "public"),
+  trustDomain: withDefault(filledText, 'public'),
   policies: withDefault(
     list(
       object({
@@ -7310,17 +7370,17 @@ var accessControl2 = object({
         trustDomain: required2(filledText),
         namespace: required2(filledText),
         operations: withDefault(
-          list(object({ name: required2(filledText), httpVerb: withDefault(verbs, ["*"]), action: required2(action) })),
-          []
-        )
-      })
+          list(object({ name: required2(filledText), httpVerb: withDefault(verbs, ['*']), action: required2(action) })),
+          [],
+        ),
+      }),
     ),
-    []
-  )
+    [],
+  ),
 });
 var apiRules = withDefault(
-  list(object({ name: required2(filledText), version: required2(filledText), protocol: withDefault(word2("http", "grpc"), "http") })),
-  []
+  list(object({ name: required2(filledText), version: required2(filledText), protocol: withDefault(word2('http', 'grpc'), 'http') })),
+  [],
 );
 var spec2 = object({
   httpPipeline: optional(pipeline),
@@ -7335,18 +7395,18 @@ var spec2 = object({
         list(
           object({
             storeName: required2(filledText),
-            defaultAccess: withDefault(action, "allow"),
+            defaultAccess: withDefault(action, 'allow'),
             allowedSecrets: withDefault(list(text), []),
-            deniedSecrets: withDefault(list(text), [])
-          })
+            deniedSecrets: withDefault(list(text), []),
+          }),
         ),
-        []
-      )
-    })
+        [],
+      ),
+    }),
   ),
   accessControl: optional(accessControl2),
   nameResolution: optional(
-    object({ component: required2(filledText), version: withDefault(filledText, "v1"), configuration: optional(anything) })
+    object({ component: required2(filledText), version: withDefault(filledText, 'v1'), configuration: optional(anything) }),
   ),
   features: withDefault(list(object({ name: required2(filledText), enabled: withDefault(flag, false) })), []),
   api: optional(object({ allowed: apiRules, denied: apiRules })),
@@ -7354,28 +7414,28 @@ var spec2 = object({
   logging: optional(
     object({
       apiLogging: optional(
-        object({ enabled: optional(flag), obfuscateURLs: withDefault(flag, false), omitHealthChecks: withDefault(flag, false) })
-      )
-    })
+        object({ enabled: optional(flag), obfuscateURLs: withDefault(flag, false), omitHealthChecks: withDefault(flag, false) }),
+      ),
+    }),
   ),
   wasm: optional(object({ strictSandbox: optional(flag) })),
-  workflow: optional(anything)
+  workflow: optional(anything),
 });
 var shape = object({ ...headFields, spec: required2(spec2) });
 var featuresOn = { HotReload: true, WorkflowsRemoteActivityReminder: true };
 function readConfiguration(node, reading) {
-  const written = shape(node, "", reading);
+  const written = shape(node, '', reading);
   if (written === void 0) return void 0;
   const stores = /* @__PURE__ */ new Set();
   for (const { storeName } of written.spec.secrets?.scopes ?? []) {
     if (stores.has(storeName))
-      wrongValue(reading, valueAt(node, "spec", "secrets")?.span ?? node.span, `spec.secrets.scopes: store "${storeName}" has two scopes`);
+      wrongValue(reading, valueAt(node, 'spec', 'secrets')?.span ?? node.span, `spec.secrets.scopes: store "${storeName}" has two scopes`);
     stores.add(storeName);
   }
   return effective(written.metadata.name, written.spec, reading.origins);
 }
 function defaultConfiguration() {
-  return effective("", { features: [] }, /* @__PURE__ */ new Map());
+  return effective('', { features: [] }, /* @__PURE__ */ new Map());
 }
 function effective(name, from, origins) {
   const { nameResolution: nameResolution2 } = from;
@@ -7389,19 +7449,23 @@ function effective(name, from, origins) {
       store: scope.storeName,
       defaultAccess: scope.defaultAccess,
       allowed: scope.allowedSecrets,
-      denied: scope.deniedSecrets
+      denied: scope.deniedSecrets,
     })),
-    ...from.accessControl && { accessControl: accessOf2(from.accessControl) },
-    ...nameResolution2 && {
-      nameResolution: { component: nameResolution2.component, version: nameResolution2.version, configuration: nameResolution2.configuration }
-    },
+    ...(from.accessControl && { accessControl: accessOf2(from.accessControl) }),
+    ...(nameResolution2 && {
+      nameResolution: {
+        component: nameResolution2.component,
+        version: nameResolution2.version,
+        configuration: nameResolution2.configuration,
+      },
+    }),
     features: { ...featuresOn, ...Object.fromEntries(from.features.map((feature) => [feature.name, feature.enabled])) },
     api: from.api ?? { allowed: [], denied: [] },
     deniedComponentTypes: from.components?.deny ?? [],
     apiLogging: apiLoggingOf(from.logging?.apiLogging),
-    ...from.mtls !== void 0 && { mtls: from.mtls },
-    ...from.workflow !== void 0 && { workflow: from.workflow },
-    origins
+    ...(from.mtls !== void 0 && { mtls: from.mtls }),
+    ...(from.workflow !== void 0 && { workflow: from.workflow }),
+    origins,
   };
 }
 function handlersOf(from) {
@@ -7414,16 +7478,16 @@ function tracingOf(from) {
     // Dapr samples one of ten thousand when a tracing section gives no rate.
     samplingRate: from.samplingRate ?? 1e-4,
     stdout: from.stdout,
-    ...zipkin?.endpointAddress && { zipkinEndpoint: zipkin.endpointAddress },
-    ...otel && {
+    ...(zipkin?.endpointAddress && { zipkinEndpoint: zipkin.endpointAddress }),
+    ...(otel && {
       otel: {
         protocol: otel.protocol,
         endpointAddress: otel.endpointAddress,
         isSecure: otel.isSecure,
         headers: otel.headers,
-        timeoutMs: otel.timeout
-      }
-    }
+        timeoutMs: otel.timeout,
+      },
+    }),
   };
 }
 function metricsOf(from) {
@@ -7434,36 +7498,36 @@ function metricsOf(from) {
     http: {
       increasedCardinality: http?.increasedCardinality ?? true,
       pathMatching: http?.pathMatching ?? [],
-      excludeVerbs: http?.excludeVerbs ?? false
+      excludeVerbs: http?.excludeVerbs ?? false,
     },
-    ...from?.latencyDistributionBuckets && { latencyBuckets: from.latencyDistributionBuckets },
-    rules: from?.rules ?? []
+    ...(from?.latencyDistributionBuckets && { latencyBuckets: from.latencyDistributionBuckets }),
+    rules: from?.rules ?? [],
   };
 }
 function accessOf2(from) {
-  const defaultAction = from.defaultAction ?? (from.policies.length > 0 ? "deny" : "allow");
+  const defaultAction = from.defaultAction ?? (from.policies.length > 0 ? 'deny' : 'allow');
   return {
     defaultAction,
     trustDomain: from.trustDomain,
     policies: from.policies.map(({ operations, ...policy2 }) => ({
       ...policy2,
       defaultAction: policy2.defaultAction ?? defaultAction,
-      operations: operations.map(({ name, httpVerb, action: decision }) => ({ name, httpVerbs: httpVerb, action: decision }))
-    }))
+      operations: operations.map(({ name, httpVerb, action: decision }) => ({ name, httpVerbs: httpVerb, action: decision })),
+    })),
   };
 }
 function apiLoggingOf(from) {
   return {
-    ...from?.enabled !== void 0 && { enabled: from.enabled },
+    ...(from?.enabled !== void 0 && { enabled: from.enabled }),
     obfuscateUrls: from?.obfuscateURLs ?? false,
-    omitHealthChecks: from?.omitHealthChecks ?? false
+    omitHealthChecks: from?.omitHealthChecks ?? false,
   };
 }
 
 // src/host/config/kinds/http-endpoint.ts
 var tlsDocument = object({
   value: optional(text),
-  secretKeyRef: optional(object({ name: required2(filledText), key: optional(text) }))
+  secretKeyRef: optional(object({ name: required2(filledText), key: optional(text) })),
 });
 var shape2 = object({
   ...headFields,
@@ -7476,38 +7540,38 @@ var shape2 = object({
           rootCA: optional(tlsDocument),
           certificate: optional(tlsDocument),
           privateKey: optional(tlsDocument),
-          renegotiation: optional(text)
-        })
-      )
-    })
+          renegotiation: optional(text),
+        }),
+      ),
+    }),
   ),
-  auth: optional(authFields)
+  auth: optional(authFields),
 });
 function sourceOf2(document) {
   const secret = document.secretKeyRef;
-  if (secret !== void 0) return { from: "secret", name: secret.name, key: secret.key ?? secret.name };
-  return { from: "literal", value: document.value ?? "" };
+  if (secret !== void 0) return { from: 'secret', name: secret.name, key: secret.key ?? secret.name };
+  return { from: 'literal', value: document.value ?? '' };
 }
 function readHttpEndpoint(node, reading) {
-  const written = shape2(node, "", reading);
+  const written = shape2(node, '', reading);
   if (written === void 0) return void 0;
   const { baseUrl, headers: headers3, clientTLS } = written.spec;
-  const urlAt = valueAt(node, "spec", "baseUrl")?.span ?? node.span;
+  const urlAt = valueAt(node, 'spec', 'baseUrl')?.span ?? node.span;
   if (!/^https?:\/\/[^/\s]+/i.test(baseUrl) || !URL.canParse(baseUrl)) {
-    return wrongValue(reading, urlAt, "spec.baseUrl must be an http or https URL");
+    return wrongValue(reading, urlAt, 'spec.baseUrl must be an http or https URL');
   }
   return {
-    ...headOf(written, valueAt(node, "metadata", "name")?.span ?? node.span),
+    ...headOf(written, valueAt(node, 'metadata', 'name')?.span ?? node.span),
     baseUrl,
     headers: headers3 ?? [],
-    ...clientTLS && {
+    ...(clientTLS && {
       tls: {
-        ...clientTLS.rootCA && { rootCa: sourceOf2(clientTLS.rootCA) },
-        ...clientTLS.certificate && { certificate: sourceOf2(clientTLS.certificate) },
-        ...clientTLS.privateKey && { privateKey: sourceOf2(clientTLS.privateKey) }
-      }
-    },
-    ...written.auth?.secretStore && { secretStore: written.auth.secretStore }
+        ...(clientTLS.rootCA && { rootCa: sourceOf2(clientTLS.rootCA) }),
+        ...(clientTLS.certificate && { certificate: sourceOf2(clientTLS.certificate) }),
+        ...(clientTLS.privateKey && { privateKey: sourceOf2(clientTLS.privateKey) }),
+      },
+    }),
+    ...(written.auth?.secretStore && { secretStore: written.auth.secretStore }),
   };
 }
 
@@ -7516,21 +7580,23 @@ function codes(min, max) {
   return (node, path2, reading) => {
     const written = text(node, path2, reading);
     if (written === void 0) return void 0;
-    return parseCodes(written, min, max) !== void 0 ? written : wrongValue(reading, node.span, `${path2} must be codes and ranges from ${min} to ${max}, such as "${min}-${max}"`);
+    return parseCodes(written, min, max) !== void 0
+      ? written
+      : wrongValue(reading, node.span, `${path2} must be codes and ranges from ${min} to ${max}, such as "${min}-${max}"`);
   };
 }
 var retry2 = object({
-  policy: withDefault(word2("constant", "exponential"), "constant"),
+  policy: withDefault(word2('constant', 'exponential'), 'constant'),
   duration: withDefault(duration, 5e3),
   maxInterval: withDefault(duration, 6e4),
   maxRetries: withDefault(whole(-1, 1e6), -1),
-  matching: optional(object({ httpStatusCodes: optional(codes(100, 599)), gRPCStatusCodes: optional(codes(0, 16)) }))
+  matching: optional(object({ httpStatusCodes: optional(codes(100, 599)), gRPCStatusCodes: optional(codes(0, 16)) })),
 });
 var breaker = object({
   maxRequests: withDefault(whole(0, 1e6), 1),
   interval: withDefault(duration, 0),
   timeout: withDefault(duration, 6e4),
-  trip: optional(text)
+  trip: optional(text),
 });
 var names2 = { timeout: optional(text), retry: optional(text), circuitBreaker: optional(text) };
 var cacheMax = 1e6;
@@ -7540,7 +7606,7 @@ var shape3 = object({
     object({
       policies: withDefault(
         object({ timeouts: optional(record3(duration)), retries: optional(record3(retry2)), circuitBreakers: optional(record3(breaker)) }),
-        {}
+        {},
       ),
       targets: withDefault(
         object({
@@ -7549,27 +7615,27 @@ var shape3 = object({
             record3(
               object({
                 ...names2,
-                circuitBreakerScope: optional(word2("type", "id", "both")),
-                circuitBreakerCacheSize: withDefault(whole(0, cacheMax), 5e3)
-              })
-            )
+                circuitBreakerScope: optional(word2('type', 'id', 'both')),
+                circuitBreakerCacheSize: withDefault(whole(0, cacheMax), 5e3),
+              }),
+            ),
           ),
-          components: optional(record3(object({ outbound: optional(object(names2)), inbound: optional(object(names2)) })))
+          components: optional(record3(object({ outbound: optional(object(names2)), inbound: optional(object(names2)) }))),
         }),
-        {}
-      )
-    })
-  )
+        {},
+      ),
+    }),
+  ),
 });
 function mapValues(from, change) {
   return Object.fromEntries(Object.entries(from).map(([key, value]) => [key, change(value)]));
 }
 function readResiliency(node, reading) {
-  const written = shape3(node, "", reading);
+  const written = shape3(node, '', reading);
   if (written === void 0) return void 0;
   const { policies, targets } = written.spec;
   const resource2 = {
-    ...headOf(written, valueAt(node, "metadata", "name")?.span ?? node.span),
+    ...headOf(written, valueAt(node, 'metadata', 'name')?.span ?? node.span),
     timeoutsMs: policies.timeouts ?? {},
     retries: mapValues(policies.retries ?? {}, ({ duration: durationMs, maxInterval: maxIntervalMs, ...rest }) => {
       return { ...rest, durationMs, maxIntervalMs };
@@ -7580,58 +7646,59 @@ function readResiliency(node, reading) {
     apps: mapValues(targets.apps ?? {}, (use) => ({ ...use, circuitBreakerCacheSize: use.circuitBreakerCacheSize || 100 })),
     actors: mapValues(targets.actors ?? {}, (use) => ({ ...use, circuitBreakerCacheSize: use.circuitBreakerCacheSize || 5e3 })),
     components: targets.components ?? {},
-    origins: { ...targetOrigins(node), ...policyOrigins(reading) }
+    origins: { ...targetOrigins(node), ...policyOrigins(reading) },
   };
   return checkScopes(resource2, node, reading) ? resource2 : void 0;
 }
 function targetOrigins(node) {
   const origins = {};
-  for (const kind of ["apps", "actors", "components"]) {
-    const targets = valueAt(node, "spec", "targets", kind);
-    if (targets?.kind !== "map") continue;
+  for (const kind of ['apps', 'actors', 'components']) {
+    const targets = valueAt(node, 'spec', 'targets', kind);
+    if (targets?.kind !== 'map') continue;
     for (const { key, keySpan } of targets.entries) origins[`${kind}.${key}`] = originOf2(keySpan);
   }
   return origins;
 }
 function policyOrigins({ origins }) {
   const found = {};
-  for (const [path2, origin] of origins) if (path2.startsWith("spec.policies.")) found[path2.slice("spec.".length)] = origin;
+  for (const [path2, origin] of origins) if (path2.startsWith('spec.policies.')) found[path2.slice('spec.'.length)] = origin;
   return found;
 }
 function checkScopes(resource2, node, reading) {
   const wrong = Object.entries(resource2.actors).filter(([, use]) => use.circuitBreaker && use.circuitBreakerScope === void 0);
   for (const [name] of wrong) {
-    const at = valueAt(node, "spec", "targets", "actors", name)?.span ?? node.span;
+    const at = valueAt(node, 'spec', 'targets', 'actors', name)?.span ?? node.span;
     wrongValue(reading, at, `spec.targets.actors.${name}: a circuitBreaker needs circuitBreakerScope (type, id or both)`);
   }
   return wrong.length === 0;
 }
 function usesOf(resource2) {
-  const flat = (target2) => Object.entries(resource2[target2]).map(([name, names4]) => ({ path: ["spec", "targets", target2, name], names: names4 }));
-  const components = Object.entries(resource2.components).flatMap(
-    ([name, use]) => ["outbound", "inbound"].map((way) => ({ path: ["spec", "targets", "components", name, way], names: use[way] ?? {} }))
+  const flat = (target2) =>
+    Object.entries(resource2[target2]).map(([name, names4]) => ({ path: ['spec', 'targets', target2, name], names: names4 }));
+  const components = Object.entries(resource2.components).flatMap(([name, use]) =>
+    ['outbound', 'inbound'].map((way) => ({ path: ['spec', 'targets', 'components', name, way], names: use[way] ?? {} })),
   );
-  return [...flat("apps"), ...flat("actors"), ...components];
+  return [...flat('apps'), ...flat('actors'), ...components];
 }
 function checkPolicyNames(read, reading) {
   const known2 = {
     timeout: read.flatMap(({ resource: resource2 }) => Object.keys(resource2.timeoutsMs)),
     retry: read.flatMap(({ resource: resource2 }) => Object.keys(resource2.retries)),
-    circuitBreaker: read.flatMap(({ resource: resource2 }) => Object.keys(resource2.circuitBreakers))
+    circuitBreaker: read.flatMap(({ resource: resource2 }) => Object.keys(resource2.circuitBreakers)),
   };
   for (const { resource: resource2, node } of read)
     for (const { path: path2, names: use } of usesOf(resource2))
-      for (const kind of ["timeout", "retry", "circuitBreaker"]) {
+      for (const kind of ['timeout', 'retry', 'circuitBreaker']) {
         const name = use[kind];
-        if (name === void 0 || name === "" || known2[kind].includes(name)) continue;
+        if (name === void 0 || name === '' || known2[kind].includes(name)) continue;
         const guess = closest(name, known2[kind]);
         reading.problems.push({
-          severity: "warning",
-          code: "config.wrong-value",
-          message: `${path2.join(".")}: there is no ${kind} policy "${name}"`,
+          severity: 'warning',
+          code: 'config.wrong-value',
+          message: `${path2.join('.')}: there is no ${kind} policy "${name}"`,
           at: valueAt(node, ...path2, kind)?.span ?? node.span,
-          notes: [`known: ${known2[kind].join(", ") || "none"}`],
-          ...guess !== void 0 && { help: `did you mean \`${guess}\`?` }
+          notes: [`known: ${known2[kind].join(', ') || 'none'}`],
+          ...(guess !== void 0 && { help: `did you mean \`${guess}\`?` }),
         });
       }
 }
@@ -7643,8 +7710,8 @@ async function compileTrips(read, reading) {
       try {
         trips.set(trip, await compileTrip(trip));
       } catch (error) {
-        const at = valueAt(node, "spec", "policies", "circuitBreakers", name, "trip")?.span ?? node.span;
-        const why = error.message.split("\n")[0];
+        const at = valueAt(node, 'spec', 'policies', 'circuitBreakers', name, 'trip')?.span ?? node.span;
+        const why = error.message.split('\n')[0];
         wrongValue(reading, at, `spec.policies.circuitBreakers.${name}.trip is no condition over the counters: ${why}`);
       }
     }
@@ -7654,17 +7721,17 @@ function checkTargets(read, reading) {
   const seen = /* @__PURE__ */ new Map();
   for (const { resource: resource2, node } of read)
     for (const [key, origin] of Object.entries(resource2.origins)) {
-      if (key.startsWith("policies.")) continue;
+      if (key.startsWith('policies.')) continue;
       const first = seen.get(key);
       seen.set(key, origin);
       if (first === void 0) continue;
-      const [kind = "", ...rest] = key.split(".");
+      const [kind = '', ...rest] = key.split('.');
       reading.problems.push({
-        severity: "warning",
-        code: "config.policy-conflict",
+        severity: 'warning',
+        code: 'config.policy-conflict',
         message: `Resiliency "${resource2.name}" names the target ${key} again`,
-        at: valueAt(node, "spec", "targets", kind, rest.join("."))?.span ?? node.span,
-        notes: [`the first is in ${first}; this one wins`]
+        at: valueAt(node, 'spec', 'targets', kind, rest.join('.'))?.span ?? node.span,
+        notes: [`the first is in ${first}; this one wins`],
       });
     }
 }
@@ -7673,7 +7740,7 @@ function checkTargets(read, reading) {
 function checkConflicts({ policies, others }, reading) {
   const first = /* @__PURE__ */ new Map();
   for (const rule2 of others)
-    for (const name of Object.keys(rule2.settings)) if (rule2.rank === "named") first.set(`${name} ${selectorKey(rule2)}`, rule2);
+    for (const name of Object.keys(rule2.settings)) if (rule2.rank === 'named') first.set(`${name} ${selectorKey(rule2)}`, rule2);
   const matches = /* @__PURE__ */ new Map();
   for (const { resource: resource2, node } of policies) {
     const { rule: rule2 } = resource2;
@@ -7683,11 +7750,11 @@ function checkConflicts({ policies, others }, reading) {
       first.set(key, other ?? rule2);
       if (other === void 0) continue;
       reading.problems.push({
-        severity: "error",
-        code: "config.policy-conflict",
+        severity: 'error',
+        code: 'config.policy-conflict',
         message: `Policy "${resource2.name}" sets \`${name}\` for calls for which ${other.resource} sets it too`,
-        at: valueAt(node, "spec", name)?.span ?? node.span,
-        notes: [`the other is in ${other.origins[name] ?? "another file"}`]
+        at: valueAt(node, 'spec', name)?.span ?? node.span,
+        notes: [`the other is in ${other.origins[name] ?? 'another file'}`],
       });
     }
     countMatch({ resource: resource2, node }, matches, reading);
@@ -7696,43 +7763,43 @@ function checkConflicts({ policies, others }, reading) {
 function countMatch({ resource: resource2, node }, matches, reading) {
   const { target: target2, match: match2 } = resource2.rule;
   if (match2 === void 0) return;
-  const name = target2.kind === "app" ? target2.app : target2.kind === "component" ? target2.component : target2.type;
+  const name = target2.kind === 'app' ? target2.app : target2.kind === 'component' ? target2.component : target2.type;
   const count = (matches.get(name) ?? 0) + 1;
   matches.set(name, count);
   if (count !== matchesMax + 1) return;
-  const at = valueAt(node, "spec", "match")?.span ?? node.span;
+  const at = valueAt(node, 'spec', 'match')?.span ?? node.span;
   reading.problems.push({
-    severity: "error",
-    code: "config.wrong-value",
+    severity: 'error',
+    code: 'config.wrong-value',
     message: `more than ${matchesMax} policies with a match for "${name}"`,
-    at
+    at,
   });
 }
 function checkPriorities(policies, reading) {
   const admitted = new Set(
-    policies.flatMap(
-      ({ resource: { rule: rule2 } }) => rule2.settings.admission !== void 0 && rule2.target.kind === "app" ? [rule2.target.app] : []
-    )
+    policies.flatMap(({ resource: { rule: rule2 } }) =>
+      rule2.settings.admission !== void 0 && rule2.target.kind === 'app' ? [rule2.target.app] : [],
+    ),
   );
   for (const { resource: resource2, node } of policies) {
     const { target: target2, settings } = resource2.rule;
-    if (settings.priority === void 0 || target2.kind !== "app" || admitted.has(target2.app) || admitted.has("*") || target2.app === "*")
+    if (settings.priority === void 0 || target2.kind !== 'app' || admitted.has(target2.app) || admitted.has('*') || target2.app === '*')
       continue;
     reading.problems.push({
-      severity: "warning",
-      code: "config.ignored",
+      severity: 'warning',
+      code: 'config.ignored',
       message: `Policy "${resource2.name}": \`priority\` has no effect, because no policy of app "${target2.app}" sets \`admission\``,
-      at: valueAt(node, "spec", "priority")?.span ?? node.span
+      at: valueAt(node, 'spec', 'priority')?.span ?? node.span,
     });
   }
 }
 function checkKnown(policies, known2, reading) {
   for (const { resource: resource2, node } of policies) {
     const { target: target2 } = resource2.rule;
-    if (target2.kind === "actor") continue;
+    if (target2.kind === 'actor') continue;
     const kind = target2.kind;
-    const name = target2.kind === "app" ? target2.app : target2.component;
-    const at = valueAt(node, "spec", "target", kind)?.span ?? node.span;
+    const name = target2.kind === 'app' ? target2.app : target2.component;
+    const at = valueAt(node, 'spec', 'target', kind)?.span ?? node.span;
     report({ kind, name, at, who: `Policy "${resource2.name}"` }, known2, reading);
   }
 }
@@ -7740,32 +7807,32 @@ function checkKnownTargets(read, known2, reading) {
   for (const { resource: resource2, node } of read) {
     const who = `Resiliency "${resource2.name}"`;
     for (const [kind, key] of [
-      ["app", "apps"],
-      ["component", "components"]
+      ['app', 'apps'],
+      ['component', 'components'],
     ])
       for (const name of Object.keys(resource2[key]))
-        report({ kind, name, who, at: valueAt(node, "spec", "targets", key, name)?.span ?? node.span }, known2, reading);
+        report({ kind, name, who, at: valueAt(node, 'spec', 'targets', key, name)?.span ?? node.span }, known2, reading);
   }
 }
 function report(of, known2, reading) {
   const { kind, name, at, who } = of;
-  const list2 = kind === "component" ? known2.components : known2.apps && [...known2.apps, ...known2.endpoints];
-  if (list2 === void 0 || name === "*" || list2.includes(name) || /^https?:/.test(name) || kind === "app" && name.includes(".")) return;
+  const list2 = kind === 'component' ? known2.components : known2.apps && [...known2.apps, ...known2.endpoints];
+  if (list2 === void 0 || name === '*' || list2.includes(name) || /^https?:/.test(name) || (kind === 'app' && name.includes('.'))) return;
   const guess = closest(name, list2);
   reading.problems.push({
-    severity: "warning",
-    code: "config.unknown-target",
+    severity: 'warning',
+    code: 'config.unknown-target',
     message: `${who}: there is no ${kind} named "${name}"`,
     at,
-    notes: [`known: ${list2.join(", ") || "none"}`],
-    ...guess !== void 0 && { help: `did you mean \`${guess}\`?` }
+    notes: [`known: ${list2.join(', ') || 'none'}`],
+    ...(guess !== void 0 && { help: `did you mean \`${guess}\`?` }),
   });
 }
 
 // src/host/config/kinds/policy/values.ts
 function fraction(min, max) {
   return (node, path2, reading) => {
-    const value = node.kind === "scalar" && /^[+-]?(\d+\.?\d*|\.\d+)$/.test(node.text) ? Number(node.text) : Number.NaN;
+    const value = node.kind === 'scalar' && /^[+-]?(\d+\.?\d*|\.\d+)$/.test(node.text) ? Number(node.text) : Number.NaN;
     return value >= min && value <= max ? value : wrongValue(reading, node.span, `${path2} must be a number from ${min} to ${max}`);
   };
 }
@@ -7777,7 +7844,7 @@ var positiveDuration = (node, path2, reading) => {
 // src/host/config/kinds/policy/guards.ts
 var ratio = fraction(0, 1);
 var breakerShape = object({
-  per: withDefault(word2("endpoint", "target", "method"), "endpoint"),
+  per: withDefault(word2('endpoint', 'target', 'method'), 'endpoint'),
   consecutive: withDefault(whole(0, 1e6), 5),
   errorRatio: withDefault(ratio, 0),
   slowRatio: withDefault(ratio, 0),
@@ -7787,7 +7854,7 @@ var breakerShape = object({
   open: withDefault(positiveDuration, 5e3),
   maxOpen: withDefault(positiveDuration, 6e4),
   ramp: withDefault(positiveDuration, 1e4),
-  cacheSize: withDefault(whole(1, 1e5), 100)
+  cacheSize: withDefault(whole(1, 1e5), 100),
 });
 var breaker2 = (node, path2, reading) => {
   const written = breakerShape(node, path2, reading);
@@ -7796,9 +7863,9 @@ var breaker2 = (node, path2, reading) => {
   if (consecutive === 0 && errorRatio === 0 && slowRatio === 0)
     return wrongValue(reading, node.span, `${path2} can never open: set consecutive, errorRatio or slowRatio`);
   if (maxOpen < open2)
-    return wrongValue(reading, valueAt(node, "maxOpen")?.span ?? node.span, `${path2}.maxOpen must not be less than open (${open2} ms)`);
+    return wrongValue(reading, valueAt(node, 'maxOpen')?.span ?? node.span, `${path2}.maxOpen must not be less than open (${open2} ms)`);
   return {
-    kind: "window",
+    kind: 'window',
     per: written.per,
     cacheSize: written.cacheSize,
     consecutive,
@@ -7809,13 +7876,13 @@ var breaker2 = (node, path2, reading) => {
     windowMs: written.window,
     openMs: open2,
     openMaxMs: maxOpen,
-    rampMs: written.ramp
+    rampMs: written.ramp,
   };
 };
 var bulkheadShape = object({
   maxConcurrent: withDefault(whole(1, 1e6), 100),
   maxQueue: withDefault(whole(0, 1e5), 0),
-  maxWait: withDefault(positiveDuration, 1e3)
+  maxWait: withDefault(positiveDuration, 1e3),
 });
 var bulkhead2 = (node, path2, reading) => {
   const written = bulkheadShape(node, path2, reading);
@@ -7828,9 +7895,9 @@ var stickyKey = (node, path2, reading) => {
   const { header, cookie, caller: caller2, path: byPath } = written;
   if ([header, cookie, caller2 || void 0, byPath || void 0].filter((part2) => part2 !== void 0).length !== 1)
     return wrongValue(reading, node.span, `${path2} needs one of header, cookie, caller: true, path: true`);
-  if (header !== void 0) return { from: "header", name: header.toLowerCase() };
-  if (cookie !== void 0) return { from: "cookie", name: cookie };
-  return { from: caller2 === true ? "caller" : "path" };
+  if (header !== void 0) return { from: 'header', name: header.toLowerCase() };
+  if (cookie !== void 0) return { from: 'cookie', name: cookie };
+  return { from: caller2 === true ? 'caller' : 'path' };
 };
 var outlierDefaults = {
   consecutive: 5,
@@ -7839,10 +7906,10 @@ var outlierDefaults = {
   interval: 1e4,
   ejection: 1e4,
   maxEjection: 3e5,
-  maxEjectedRatio: 0.5
+  maxEjectedRatio: 0.5,
 };
 var balanceShape = object({
-  policy: withDefault(word2("p2c-ewma", "round-robin", "least-request", "random", "weighted", "ring-hash", "maglev"), "p2c-ewma"),
+  policy: withDefault(word2('p2c-ewma', 'round-robin', 'least-request', 'random', 'weighted', 'ring-hash', 'maglev'), 'p2c-ewma'),
   key: optional(stickyKey),
   minZoneRatio: withDefault(ratio, 0.7),
   slowStart: withDefault(duration, 0),
@@ -7854,24 +7921,24 @@ var balanceShape = object({
       interval: withDefault(positiveDuration, outlierDefaults.interval),
       ejection: withDefault(positiveDuration, outlierDefaults.ejection),
       maxEjection: withDefault(positiveDuration, outlierDefaults.maxEjection),
-      maxEjectedRatio: withDefault(ratio, outlierDefaults.maxEjectedRatio)
+      maxEjectedRatio: withDefault(ratio, outlierDefaults.maxEjectedRatio),
     }),
-    outlierDefaults
+    outlierDefaults,
   ),
-  panicRatio: withDefault(ratio, 0.5)
+  panicRatio: withDefault(ratio, 0.5),
 });
 var balance = (node, path2, reading) => {
   const written = balanceShape(node, path2, reading);
   if (written === void 0) return void 0;
   const { policy: policy2, key, outlier } = written;
-  const keyed2 = policy2 === "ring-hash" || policy2 === "maglev";
+  const keyed2 = policy2 === 'ring-hash' || policy2 === 'maglev';
   if (keyed2 !== (key !== void 0)) {
-    const at = valueAt(node, keyed2 ? "policy" : "key")?.span ?? node.span;
+    const at = valueAt(node, keyed2 ? 'policy' : 'key')?.span ?? node.span;
     return wrongValue(reading, at, keyed2 ? `${path2}: ${policy2} needs a key` : `${path2}.key belongs to ring-hash and maglev`);
   }
   return {
     policy: policy2,
-    ...key !== void 0 && { key },
+    ...(key !== void 0 && { key }),
     zoneShareMin: written.minZoneRatio,
     slowStartMs: Math.max(0, written.slowStart),
     outlier: {
@@ -7881,9 +7948,9 @@ var balance = (node, path2, reading) => {
       intervalMs: outlier.interval,
       ejectionMs: outlier.ejection,
       ejectionMaxMs: outlier.maxEjection,
-      ejectedShareMax: outlier.maxEjectedRatio
+      ejectedShareMax: outlier.maxEjectedRatio,
     },
-    panicShare: written.panicRatio
+    panicShare: written.panicRatio,
   };
 };
 
@@ -7892,7 +7959,7 @@ var share = fraction(0, 1);
 var percent = fraction(0, 100);
 var shareDefaults = { critical: 1, default: 0.9, sheddable: 0.6 };
 var admissionShape = object({
-  algorithm: withDefault(word2("vegas", "gradient2"), "vegas"),
+  algorithm: withDefault(word2('vegas', 'gradient2'), 'vegas'),
   initial: withDefault(whole(1, 1e5), 20),
   min: withDefault(whole(1, 1e5), 10),
   max: withDefault(whole(1, 1e5), 1e3),
@@ -7902,10 +7969,10 @@ var admissionShape = object({
     object({
       critical: withDefault(share, shareDefaults.critical),
       default: withDefault(share, shareDefaults.default),
-      sheddable: withDefault(share, shareDefaults.sheddable)
+      sheddable: withDefault(share, shareDefaults.sheddable),
     }),
-    shareDefaults
-  )
+    shareDefaults,
+  ),
 });
 var admission = (node, path2, reading) => {
   const written = admissionShape(node, path2, reading);
@@ -7915,22 +7982,22 @@ var admission = (node, path2, reading) => {
   if (shares.sheddable > shares.default || shares.default > shares.critical)
     return wrongValue(
       reading,
-      valueAt(node, "shares")?.span ?? node.span,
-      `${path2}.shares must fall from critical over default to sheddable`
+      valueAt(node, 'shares')?.span ?? node.span,
+      `${path2}.shares must fall from critical over default to sheddable`,
     );
   return { algorithm, initial, min, max, queueMax: queue, waitMaxMs: maxWait, shares };
 };
-var priority = word2("critical", "default", "sheddable");
+var priority = word2('critical', 'default', 'sheddable');
 var faultShape = object({
   delay: optional(
     object({
       percent: withDefault(percent, 100),
       fixed: optional(positiveDuration),
       min: optional(positiveDuration),
-      max: optional(positiveDuration)
-    })
+      max: optional(positiveDuration),
+    }),
   ),
-  abort: optional(object({ percent: withDefault(percent, 100), status: optional(whole(200, 599)), grpcStatus: optional(whole(1, 16)) }))
+  abort: optional(object({ percent: withDefault(percent, 100), status: optional(whole(200, 599)), grpcStatus: optional(whole(1, 16)) })),
 });
 var fault2 = (node, path2, reading) => {
   const written = faultShape(node, path2, reading);
@@ -7942,72 +8009,72 @@ var fault2 = (node, path2, reading) => {
   if (delay !== void 0 && (minMs === void 0 || maxMs === void 0 || maxMs < minMs || mixed))
     return wrongValue(
       reading,
-      valueAt(node, "delay")?.span ?? node.span,
-      `${path2}.delay needs either fixed, or min and max with max not less than min`
+      valueAt(node, 'delay')?.span ?? node.span,
+      `${path2}.delay needs either fixed, or min and max with max not less than min`,
     );
-  if (abort !== void 0 && abort.status === void 0 === (abort.grpcStatus === void 0))
-    return wrongValue(reading, valueAt(node, "abort")?.span ?? node.span, `${path2}.abort needs either status or grpcStatus`);
+  if (abort !== void 0 && (abort.status === void 0) === (abort.grpcStatus === void 0))
+    return wrongValue(reading, valueAt(node, 'abort')?.span ?? node.span, `${path2}.abort needs either status or grpcStatus`);
   return {
-    ...delay !== void 0 && { delay: { share: delay.percent / 100, minMs, maxMs } },
-    ...abort !== void 0 && {
+    ...(delay !== void 0 && { delay: { share: delay.percent / 100, minMs, maxMs } }),
+    ...(abort !== void 0 && {
       abort: {
         share: abort.percent / 100,
         status: abort.status ?? httpFromGrpc(grpcCodeOf(abort.grpcStatus ?? 2)),
-        ...abort.grpcStatus !== void 0 && { grpc: abort.grpcStatus }
-      }
-    }
+        ...(abort.grpcStatus !== void 0 && { grpc: abort.grpcStatus }),
+      },
+    }),
   };
 };
 var texts2 = (node, path2, reading) => {
-  if (node.kind === "list") return list(text)(node, path2, reading);
+  if (node.kind === 'list') return list(text)(node, path2, reading);
   const one = text(node, path2, reading);
   return one === void 0 ? void 0 : [one];
 };
 var url = (node, path2, reading) => {
   const written = text(node, path2, reading);
-  if (written === void 0 || /^https?:\/\//.test(written) && URL.canParse(written)) return written;
+  if (written === void 0 || (/^https?:\/\//.test(written) && URL.canParse(written))) return written;
   return wrongValue(reading, node.span, `${path2} must be an http or https URL`);
 };
 var tokenShape = object({
   issuer: required2(url),
   audience: required2(filledText),
   jwksUri: optional(url),
-  claims: withDefault(record3(texts2), {})
+  claims: withDefault(record3(texts2), {}),
 });
 var token = (node, path2, reading) => {
   const written = tokenShape(node, path2, reading);
   if (written === void 0) return void 0;
   const { issuer, audience, jwksUri, claims } = written;
-  return { issuer, audience, claims, ...jwksUri !== void 0 && { jwksUri } };
+  return { issuer, audience, claims, ...(jwksUri !== void 0 && { jwksUri }) };
 };
-var authoriseShape = object({ action: required2(word2("allow", "deny")), token: optional(token), dryRun: withDefault(flag, false) });
+var authoriseShape = object({ action: required2(word2('allow', 'deny')), token: optional(token), dryRun: withDefault(flag, false) });
 var authorise = (node, path2, reading) => {
   const written = authoriseShape(node, path2, reading);
   if (written === void 0) return void 0;
-  return { action: written.action, dryRun: written.dryRun, ...written.token !== void 0 && { token: written.token } };
+  return { action: written.action, dryRun: written.dryRun, ...(written.token !== void 0 && { token: written.token }) };
 };
 var splitShape = object({
   targets: required2(list(object({ version: optional(filledText), app: optional(filledText), weight: required2(whole(0, 1e6)) }))),
-  sticky: optional(stickyKey)
+  sticky: optional(stickyKey),
 });
 var split2 = (node, path2, reading) => {
   const written = splitShape(node, path2, reading);
   if (written === void 0) return void 0;
   const { targets, sticky } = written;
-  const at = valueAt(node, "targets")?.span ?? node.span;
+  const at = valueAt(node, 'targets')?.span ?? node.span;
   if (targets.length === 0 || targets.length > 20) return wrongValue(reading, at, `${path2}.targets must hold 1 to 20 targets`);
   if (targets.every(({ weight }) => weight === 0)) return wrongValue(reading, at, `${path2}.targets: the weights must not all be 0`);
-  if (targets.some(({ version, app }) => version === void 0 === (app === void 0)))
+  if (targets.some(({ version, app }) => (version === void 0) === (app === void 0)))
     return wrongValue(reading, at, `${path2}.targets: each needs either version or app`);
   return {
     targets: targets.map(({ version, app, weight }) => ({ to: version === void 0 ? { app } : { version }, weight })),
-    ...sticky !== void 0 && { sticky }
+    ...(sticky !== void 0 && { sticky }),
   };
 };
 var mirrorShape = object({
   app: required2(filledText),
   percent: withDefault(percent, 100),
-  maxConcurrent: withDefault(whole(1, 1e4), 100)
+  maxConcurrent: withDefault(whole(1, 1e4), 100),
 });
 var mirror2 = (node, path2, reading) => {
   const written = mirrorShape(node, path2, reading);
@@ -8048,12 +8115,14 @@ var shape4 = object({
   callers: optional(listed),
   headers: optional(list(pair2(true))),
   cookies: optional(list(pair2(false))),
-  operations: optional(listed)
+  operations: optional(listed),
 });
 var match = (node, path2, reading) => {
   const written = shape4(node, path2, reading);
   if (written === void 0) return void 0;
-  return Object.keys(written).length === 0 ? wrongValue(reading, node.span, `${path2} is empty: leave it out to match every call`) : written;
+  return Object.keys(written).length === 0
+    ? wrongValue(reading, node.span, `${path2} is empty: leave it out to match every call`)
+    : written;
 };
 
 // src/host/config/kinds/policy/flow.ts
@@ -8063,25 +8132,27 @@ var keyShape2 = object({
   cookie: optional(filledText),
   query: optional(filledText),
   caller: optional(flag),
-  path: optional(flag)
+  path: optional(flag),
 });
 var limitKey = (node, path2, reading) => {
   const written = keyShape2(node, path2, reading);
   if (written === void 0) return void 0;
   const keys = [
-    ...written.header === void 0 ? [] : [{ from: "header", name: written.header.toLowerCase() }],
-    ...written.cookie === void 0 ? [] : [{ from: "cookie", name: written.cookie }],
-    ...written.query === void 0 ? [] : [{ from: "query", name: written.query }],
-    ...written.caller === true ? [{ from: "caller" }] : [],
-    ...written.path === true ? [{ from: "path" }] : []
+    ...(written.header === void 0 ? [] : [{ from: 'header', name: written.header.toLowerCase() }]),
+    ...(written.cookie === void 0 ? [] : [{ from: 'cookie', name: written.cookie }]),
+    ...(written.query === void 0 ? [] : [{ from: 'query', name: written.query }]),
+    ...(written.caller === true ? [{ from: 'caller' }] : []),
+    ...(written.path === true ? [{ from: 'path' }] : []),
   ];
-  return keys.length === 1 ? keys[0] : wrongValue(reading, node.span, `${path2} needs one of header, cookie, query, caller: true, path: true`);
+  return keys.length === 1
+    ? keys[0]
+    : wrongValue(reading, node.span, `${path2} needs one of header, cookie, query, caller: true, path: true`);
 };
 var limitShape = object({
   requests: optional(whole(0, 1e9)),
   per: withDefault(positiveDuration, 1e3),
   concurrent: optional(whole(1, 1e6)),
-  mode: withDefault(word2("reject", "queue", "warm-up", "warm-up-queue"), "reject"),
+  mode: withDefault(word2('reject', 'queue', 'warm-up', 'warm-up-queue'), 'reject'),
   maxWait: withDefault(positiveDuration, 500),
   warmUp: withDefault(positiveDuration, 1e4),
   coldFactor: withDefault(fraction(1.1, 100), 3),
@@ -8091,41 +8162,56 @@ var limitShape = object({
   items: withDefault(list(object({ value: required2(text), limit: required2(whole(0, 1e9)) })), []),
   callers: optional(list(filledText)),
   exceptCallers: optional(list(filledText)),
-  whileBusy: optional(pathTemplate)
+  whileBusy: optional(pathTemplate),
 });
 var oneLimit = (node, path2, reading) => {
   const written = limitShape(node, path2, reading);
   if (written === void 0) return void 0;
   const { requests, concurrent, mode, by, items, callers, exceptCallers, whileBusy } = written;
-  const why = requests === void 0 === (concurrent === void 0) ? "needs either requests or concurrent" : concurrent !== void 0 && mode !== "reject" ? "with concurrent has no mode: a bulkhead has a queue" : items.length > 0 && by === void 0 ? "has items but no key (by)" : callers !== void 0 && exceptCallers !== void 0 ? "has callers and exceptCallers" : whileBusy !== void 0 && (requests === void 0 || mode !== "reject" || by !== void 0) ? "with whileBusy is a plain rate: no mode, key or concurrent" : written.quota !== void 0 && (requests === void 0 || mode !== "reject" || by !== void 0 || whileBusy !== void 0) ? "with a quota is a plain rate: no mode, key, whileBusy or concurrent" : void 0;
+  const why =
+    (requests === void 0) === (concurrent === void 0)
+      ? 'needs either requests or concurrent'
+      : concurrent !== void 0 && mode !== 'reject'
+        ? 'with concurrent has no mode: a bulkhead has a queue'
+        : items.length > 0 && by === void 0
+          ? 'has items but no key (by)'
+          : callers !== void 0 && exceptCallers !== void 0
+            ? 'has callers and exceptCallers'
+            : whileBusy !== void 0 && (requests === void 0 || mode !== 'reject' || by !== void 0)
+              ? 'with whileBusy is a plain rate: no mode, key or concurrent'
+              : written.quota !== void 0 && (requests === void 0 || mode !== 'reject' || by !== void 0 || whileBusy !== void 0)
+                ? 'with a quota is a plain rate: no mode, key, whileBusy or concurrent'
+                : void 0;
   if (why !== void 0) return wrongValue(reading, node.span, `${path2} ${why}`);
   return {
-    ...requests !== void 0 && { requests },
-    ...concurrent !== void 0 && { concurrent },
+    ...(requests !== void 0 && { requests }),
+    ...(concurrent !== void 0 && { concurrent }),
     perMs: written.per,
     mode,
     waitMaxMs: written.maxWait,
     warmUpMs: written.warmUp,
     coldFactor: written.coldFactor,
-    ...by !== void 0 && { by },
-    ...written.quota !== void 0 && { quota: written.quota },
+    ...(by !== void 0 && { by }),
+    ...(written.quota !== void 0 && { quota: written.quota }),
     keysMax: written.maxKeys,
     items,
-    ...callers !== void 0 && { callers },
-    ...exceptCallers !== void 0 && { exceptCallers },
-    ...whileBusy !== void 0 && { whileBusy }
+    ...(callers !== void 0 && { callers }),
+    ...(exceptCallers !== void 0 && { exceptCallers }),
+    ...(whileBusy !== void 0 && { whileBusy }),
   };
 };
 var limits2 = (node, path2, reading) => {
   const read = list(oneLimit)(node, path2, reading);
   if (read === void 0) return void 0;
-  return read.length >= 1 && read.length <= limitsMax ? read : wrongValue(reading, node.span, `${path2} must hold 1 to ${limitsMax} limits`);
+  return read.length >= 1 && read.length <= limitsMax
+    ? read
+    : wrongValue(reading, node.span, `${path2} must hold 1 to ${limitsMax} limits`);
 };
 var systemShape = object({
   maxUtilisation: optional(fraction(0.01, 1)),
   maxRequests: optional(whole(1, 1e9)),
   maxConcurrent: optional(whole(1, 1e6)),
-  maxAverage: optional(positiveDuration)
+  maxAverage: optional(positiveDuration),
 });
 var system = (node, path2, reading) => {
   const written = systemShape(node, path2, reading);
@@ -8135,17 +8221,17 @@ var system = (node, path2, reading) => {
     utilisationMax: written.maxUtilisation ?? 1,
     requestsMax: written.maxRequests ?? Infinity,
     concurrentMax: written.maxConcurrent ?? Infinity,
-    averageMaxMs: written.maxAverage ?? Infinity
+    averageMaxMs: written.maxAverage ?? Infinity,
   };
 };
-var causes = word2("limited", "open", "timeout", "unavailable", "failed");
+var causes = word2('limited', 'open', 'timeout', 'unavailable', 'failed');
 var fallbackShape = object({
-  on: withDefault(list(causes), ["limited", "open", "timeout", "unavailable"]),
+  on: withDefault(list(causes), ['limited', 'open', 'timeout', 'unavailable']),
   answer: optional(
-    object({ status: withDefault(whole(200, 599), 200), headers: withDefault(record3(text), {}), body: withDefault(text, "") })
+    object({ status: withDefault(whole(200, 599), 200), headers: withDefault(record3(text), {}), body: withDefault(text, '') }),
   ),
   cached: optional(object({ maxAge: withDefault(positiveDuration, 6e4), maxEntries: withDefault(whole(1, 1e5), 1e3) })),
-  app: optional(filledText)
+  app: optional(filledText),
 });
 var fallback2 = (node, path2, reading) => {
   const written = fallbackShape(node, path2, reading);
@@ -8153,18 +8239,18 @@ var fallback2 = (node, path2, reading) => {
   const { on, answer: answer2, cached, app } = written;
   if ([answer2, cached, app].filter((part2) => part2 !== void 0).length !== 1)
     return wrongValue(reading, node.span, `${path2} needs one of answer, cached, app`);
-  if (on.length === 0) return wrongValue(reading, valueAt(node, "on")?.span ?? node.span, `${path2}.on must not be empty`);
-  if (app !== void 0) return { on, answer: { kind: "app", app } };
-  if (cached !== void 0) return { on, answer: { kind: "cached", ageMaxMs: cached.maxAge, entriesMax: cached.maxEntries } };
+  if (on.length === 0) return wrongValue(reading, valueAt(node, 'on')?.span ?? node.span, `${path2}.on must not be empty`);
+  if (app !== void 0) return { on, answer: { kind: 'app', app } };
+  if (cached !== void 0) return { on, answer: { kind: 'cached', ageMaxMs: cached.maxAge, entriesMax: cached.maxEntries } };
   const headers3 = Object.entries(answer2?.headers ?? {}).flatMap(([name, value]) => [name.toLowerCase(), value]);
-  const bad = headers3.find((part2, i) => i % 2 === 0 ? !/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(part2) : !/^[\t\x20-\x7e]*$/.test(part2));
+  const bad = headers3.find((part2, i) => (i % 2 === 0 ? !/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(part2) : !/^[\t\x20-\x7e]*$/.test(part2)));
   if (bad !== void 0)
     return wrongValue(
       reading,
-      valueAt(node, "answer", "headers")?.span ?? node.span,
-      `${path2}.answer.headers: "${bad}" cannot stand in a header`
+      valueAt(node, 'answer', 'headers')?.span ?? node.span,
+      `${path2}.answer.headers: "${bad}" cannot stand in a header`,
     );
-  return { on, answer: { kind: "answer", status: answer2?.status ?? 200, headers: headers3, body: answer2?.body ?? "" } };
+  return { on, answer: { kind: 'answer', status: answer2?.status ?? 200, headers: headers3, body: answer2?.body ?? '' } };
 };
 
 // src/host/config/kinds/policy/retries.ts
@@ -8173,7 +8259,7 @@ var budgetDefaults = { percent: 20, perSecond: 10 };
 function budgetOf({ percent: percent2, perSecond }) {
   return { ratio: percent2 / 100, perSecond };
 }
-var backoffDefaults = { initial: 25, factor: 2, max: 2e3, jitter: "full" };
+var backoffDefaults = { initial: 25, factor: 2, max: 2e3, jitter: 'full' };
 var retryShape = object({
   maxRetries: withDefault(whole(0, 100), 3),
   backoff: withDefault(
@@ -8181,36 +8267,36 @@ var retryShape = object({
       initial: withDefault(positiveDuration, 25),
       factor: withDefault(fraction(1, 10), 2),
       max: withDefault(positiveDuration, 2e3),
-      jitter: withDefault(word2("full", "around"), "full")
+      jitter: withDefault(word2('full', 'around'), 'full'),
     }),
-    backoffDefaults
+    backoffDefaults,
   ),
   httpStatusCodes: optional(codes(100, 599)),
   grpcStatusCodes: optional(codes(0, 16)),
   budget: withDefault(budget, budgetDefaults),
-  pushbackMax: withDefault(duration, 3e4)
+  pushbackMax: withDefault(duration, 3e4),
 });
 var retry3 = (node, path2, reading) => {
   const written = retryShape(node, path2, reading);
   if (written === void 0) return void 0;
   const { initial, factor, max, jitter } = written.backoff;
   if (max < initial)
-    return wrongValue(reading, valueAt(node, "backoff")?.span ?? node.span, `${path2}.backoff: max must not be less than initial`);
+    return wrongValue(reading, valueAt(node, 'backoff')?.span ?? node.span, `${path2}.backoff: max must not be less than initial`);
   return {
-    backoff: { kind: "exponential", initialMs: initial, factor, maxMs: max, jitter },
+    backoff: { kind: 'exponential', initialMs: initial, factor, maxMs: max, jitter },
     retriesMax: written.maxRetries,
     elapsedMaxMs: Infinity,
-    when: "proa",
+    when: 'proa',
     budget: budgetOf(written.budget),
     pushbackMaxMs: written.pushbackMax,
-    ...written.httpStatusCodes !== void 0 && { httpCodes: written.httpStatusCodes },
-    ...written.grpcStatusCodes !== void 0 && { grpcCodes: written.grpcStatusCodes }
+    ...(written.httpStatusCodes !== void 0 && { httpCodes: written.httpStatusCodes }),
+    ...(written.grpcStatusCodes !== void 0 && { grpcCodes: written.grpcStatusCodes }),
   };
 };
 var hedgeShape = object({
   after: withDefault(positiveDuration, 100),
   maxAttempts: withDefault(whole(2, 5), 2),
-  budget: withDefault(budget, budgetDefaults)
+  budget: withDefault(budget, budgetDefaults),
 });
 var hedge2 = (node, path2, reading) => {
   const written = hedgeShape(node, path2, reading);
@@ -8220,51 +8306,53 @@ var hedge2 = (node, path2, reading) => {
 
 // src/host/config/kinds/policy/policy.ts
 function within(map) {
-  return ((node, path2, reading) => {
+  return (node, path2, reading) => {
     const ms = positiveDuration(node, path2, reading);
     return ms === void 0 ? void 0 : map(ms);
-  });
+  };
 }
-var everywhere = ["caller", "callee", "outbound", "inbound"];
-var calling = ["caller", "outbound", "inbound"];
+var everywhere = ['caller', 'callee', 'outbound', 'inbound'];
+var calling = ['caller', 'outbound', 'inbound'];
 var classes = {
   deadline: { read: within((withinMs) => ({ withinMs })), sides: everywhere },
   timeout: { read: within((timeoutMs3) => ({ timeoutMs: timeoutMs3 })), sides: calling },
   retry: { read: retry3, sides: calling },
-  hedge: { read: hedge2, sides: ["caller"] },
-  balance: { read: balance, sides: ["caller"] },
+  hedge: { read: hedge2, sides: ['caller'] },
+  balance: { read: balance, sides: ['caller'] },
   breaker: { read: breaker2, sides: calling },
   bulkhead: { read: bulkhead2, sides: everywhere },
-  admission: { read: admission, sides: ["callee"] },
-  priority: { read: priority, sides: ["callee"] },
+  admission: { read: admission, sides: ['callee'] },
+  priority: { read: priority, sides: ['callee'] },
   fault: { read: fault2, sides: everywhere },
-  authorise: { read: authorise, sides: ["callee"] },
-  split: { read: split2, sides: ["caller"] },
-  mirror: { read: mirror2, sides: ["caller"] },
-  limits: { read: limits2, sides: ["caller", "callee"] },
-  system: { read: system, sides: ["callee"] },
-  fallback: { read: fallback2, sides: ["caller", "callee"] }
+  authorise: { read: authorise, sides: ['callee'] },
+  split: { read: split2, sides: ['caller'] },
+  mirror: { read: mirror2, sides: ['caller'] },
+  limits: { read: limits2, sides: ['caller', 'callee'] },
+  system: { read: system, sides: ['callee'] },
+  fallback: { read: fallback2, sides: ['caller', 'callee'] },
 };
 var names3 = Object.keys(classes);
 var targetShape = object({
   app: optional(filledText),
-  at: withDefault(word2("caller", "callee"), "caller"),
+  at: withDefault(word2('caller', 'callee'), 'caller'),
   component: optional(filledText),
-  direction: withDefault(word2("outbound", "inbound"), "outbound")
+  direction: withDefault(word2('outbound', 'inbound'), 'outbound'),
 });
 var target = (node, path2, reading) => {
   const written = targetShape(node, path2, reading);
   if (written === void 0) return void 0;
   const { app, at, component, direction } = written;
-  if (app === void 0 === (component === void 0)) return wrongValue(reading, node.span, `${path2} needs either app or component`);
-  const stray = app === void 0 ? valueAt(node, "at") : valueAt(node, "direction");
+  if ((app === void 0) === (component === void 0)) return wrongValue(reading, node.span, `${path2} needs either app or component`);
+  const stray = app === void 0 ? valueAt(node, 'at') : valueAt(node, 'direction');
   if (stray !== void 0)
     return wrongValue(
       reading,
       stray.span,
-      app === void 0 ? `${path2}.at belongs to apps; components have a direction` : `${path2}.direction belongs to components; apps have \`at\``
+      app === void 0
+        ? `${path2}.at belongs to apps; components have a direction`
+        : `${path2}.direction belongs to components; apps have \`at\``,
     );
-  return app === void 0 ? { kind: "component", component, direction } : { kind: "app", app, at };
+  return app === void 0 ? { kind: 'component', component, direction } : { kind: 'app', app, at };
 };
 var shape5 = object({
   ...headFields,
@@ -8272,50 +8360,50 @@ var shape5 = object({
     object({
       target: required2(target),
       match: optional(match),
-      ...Object.fromEntries(names3.map((name) => [name, optional(classes[name].read)]))
-    })
-  )
+      ...Object.fromEntries(names3.map((name) => [name, optional(classes[name].read)])),
+    }),
+  ),
 });
 function readPolicy(node, reading) {
-  const written = shape5(node, "", reading);
+  const written = shape5(node, '', reading);
   if (written === void 0) return void 0;
   const spec3 = written.spec;
   const settings = Object.fromEntries(names3.filter((name) => spec3[name] !== void 0).map((name) => [name, spec3[name]]));
-  const head = headOf(written, valueAt(node, "metadata", "name")?.span ?? node.span);
+  const head = headOf(written, valueAt(node, 'metadata', 'name')?.span ?? node.span);
   if (!fits2(node, { ...spec3, settings }, reading)) return void 0;
   const origins = {};
-  for (const [path2, origin] of reading.origins) if (path2.startsWith("spec.")) origins[path2.slice("spec.".length)] = origin;
-  for (const name of Object.keys(settings)) origins[name] = originOf2(valueAt(node, "spec", name)?.span ?? node.span);
+  for (const [path2, origin] of reading.origins) if (path2.startsWith('spec.')) origins[path2.slice('spec.'.length)] = origin;
+  for (const name of Object.keys(settings)) origins[name] = originOf2(valueAt(node, 'spec', name)?.span ?? node.span);
   const rule2 = {
     resource: `Policy "${head.name}"`,
     target: spec3.target,
-    ...spec3.match !== void 0 && { match: spec3.match },
+    ...(spec3.match !== void 0 && { match: spec3.match }),
     settings,
     origins,
-    rank: "named"
+    rank: 'named',
   };
   return { ...head, rule: rule2 };
 }
 function sideOf(of) {
-  return of.kind === "app" ? of.at : of.kind === "component" ? of.direction : "caller";
+  return of.kind === 'app' ? of.at : of.kind === 'component' ? of.direction : 'caller';
 }
 function fits2(node, written, reading) {
   const before = reading.problems.length;
   const side = sideOf(written.target);
   const used = Object.keys(written.settings);
   if (used.length === 0)
-    wrongValue(reading, valueAt(node, "spec")?.span ?? node.span, `spec sets no policy; there are ${names3.join(", ")}`);
+    wrongValue(reading, valueAt(node, 'spec')?.span ?? node.span, `spec sets no policy; there are ${names3.join(', ')}`);
   for (const name of used) {
     const { sides } = classes[name];
     if (sides.includes(side)) continue;
-    const where = sides.map((each) => each === "caller" || each === "callee" ? `app at ${each}` : `component ${each}`).join(", ");
-    wrongValue(reading, valueAt(node, "spec", name)?.span ?? node.span, `spec.${name} does not act at this target; it does at: ${where}`);
+    const where = sides.map((each) => (each === 'caller' || each === 'callee' ? `app at ${each}` : `component ${each}`)).join(', ');
+    wrongValue(reading, valueAt(node, 'spec', name)?.span ?? node.span, `spec.${name} does not act at this target; it does at: ${where}`);
   }
   const parts = Object.keys(written.match ?? {});
-  const strange = parts.find((part2) => written.target.kind === "component" !== (part2 === "operations"));
+  const strange = parts.find((part2) => (written.target.kind === 'component') !== (part2 === 'operations'));
   if (strange !== void 0) {
-    const what = written.target.kind === "component" ? "of components has operations only" : "of apps has no operations";
-    wrongValue(reading, valueAt(node, "spec", "match", strange)?.span ?? node.span, `spec.match ${what}`);
+    const what = written.target.kind === 'component' ? 'of components has operations only' : 'of apps has no operations';
+    wrongValue(reading, valueAt(node, 'spec', 'match', strange)?.span ?? node.span, `spec.match ${what}`);
   }
   return reading.problems.length === before;
 }
@@ -8331,15 +8419,15 @@ var commonFields = {
     object({
       enabled: optional(flag),
       maxMessagesCount: optional(whole(0, bulkLimits.messagesMax)),
-      maxAwaitDurationMs: optional(whole(0, bulkLimits.awaitMaxMs))
-    })
-  )
+      maxAwaitDurationMs: optional(whole(0, bulkLimits.awaitMaxMs)),
+    }),
+  ),
 };
 var shapeV1 = object({ ...headFields, spec: required2(object({ ...commonFields, route: optional(text) })) });
 var rule = object({ match: optional(text), path: required2(filledText) });
 var shapeV2 = object({
   ...headFields,
-  spec: required2(object({ ...commonFields, routes: required2(object({ rules: optional(list(rule)), default: optional(text) })) }))
+  spec: required2(object({ ...commonFields, routes: required2(object({ rules: optional(list(rule)), default: optional(text) })) })),
 });
 function specOf(common, routes) {
   const bulk = common.bulkSubscribe;
@@ -8348,51 +8436,51 @@ function specOf(common, routes) {
     topic: common.topic,
     metadata: common.metadata ?? {},
     ...routes,
-    ...common.deadLetterTopic && { deadLetterTopic: common.deadLetterTopic },
+    ...(common.deadLetterTopic && { deadLetterTopic: common.deadLetterTopic }),
     // 0 and absent mean Dapr's defaults: 100 messages, 1000 ms.
-    ...bulk?.enabled === true && { bulk: { maxMessages: bulk.maxMessagesCount || 100, maxAwaitMs: bulk.maxAwaitDurationMs || 1e3 } },
-    kind: "DECLARATIVE"
+    ...(bulk?.enabled === true && { bulk: { maxMessages: bulk.maxMessagesCount || 100, maxAwaitMs: bulk.maxAwaitDurationMs || 1e3 } }),
+    kind: 'DECLARATIVE',
   };
 }
 function readSubscription(node, reading) {
-  const version = valueAt(node, "apiVersion");
-  const at = valueAt(node, "metadata", "name")?.span ?? node.span;
-  if (version?.kind === "scalar" && version.text === "dapr.io/v2alpha1") {
-    const written2 = shapeV2(node, "", reading);
+  const version = valueAt(node, 'apiVersion');
+  const at = valueAt(node, 'metadata', 'name')?.span ?? node.span;
+  if (version?.kind === 'scalar' && version.text === 'dapr.io/v2alpha1') {
+    const written2 = shapeV2(node, '', reading);
     if (written2 === void 0) return void 0;
     const { routes } = written2.spec;
-    const rules = (routes.rules ?? []).map(({ match: match2, path: path2 }) => ({ match: match2 ?? "", path: path2 }));
-    if (rules.length === 0 && !routes.default) return wrongValue(reading, at, "spec.routes needs rules or a default");
-    return { ...headOf(written2, at), spec: specOf(written2.spec, { rules, ...routes.default && { defaultPath: routes.default } }) };
+    const rules = (routes.rules ?? []).map(({ match: match2, path: path2 }) => ({ match: match2 ?? '', path: path2 }));
+    if (rules.length === 0 && !routes.default) return wrongValue(reading, at, 'spec.routes needs rules or a default');
+    return { ...headOf(written2, at), spec: specOf(written2.spec, { rules, ...(routes.default && { defaultPath: routes.default }) }) };
   }
-  const written = shapeV1(node, "", reading);
+  const written = shapeV1(node, '', reading);
   if (written === void 0) return void 0;
   const { route: route2 } = written.spec;
-  if (!route2) return wrongValue(reading, at, "spec.route is missing: events need a path of the app");
+  if (!route2) return wrongValue(reading, at, 'spec.route is missing: events need a path of the app');
   return { ...headOf(written, at), spec: specOf(written.spec, { rules: [], defaultPath: route2 }) };
 }
 
 // src/host/config/name-resolution.ts
 var refused2 = {
-  sqlite: "leave spec.nameResolution out: runtimes of one machine find each other without it",
-  "aws.cloudmap": "Cloud Map answers DNS: use proa.dns",
-  azure: "use proa.dns, or kubernetes"
+  sqlite: 'leave spec.nameResolution out: runtimes of one machine find each other without it',
+  'aws.cloudmap': 'Cloud Map answers DNS: use proa.dns',
+  azure: 'use proa.dns, or kubernetes',
 };
-var builtIn2 = "proa.engine";
+var builtIn2 = 'proa.engine';
 function nameResolutionOf({ nameResolution: nameResolution2, origins }) {
   if (nameResolution2 === void 0 || nameResolution2.component.toLowerCase() === builtIn2) return void 0;
   const { component, version, configuration } = nameResolution2;
   return {
-    name: "nameResolution",
-    namespace: "",
+    name: 'nameResolution',
+    namespace: '',
     scopes: [],
-    origin: origins.get("spec.nameResolution.component") ?? "spec.nameResolution",
-    kind: "nameresolution",
+    origin: origins.get('spec.nameResolution.component') ?? 'spec.nameResolution',
+    kind: 'nameresolution',
     type: `nameresolution.${component.toLowerCase()}`,
     version,
     ignoreErrors: false,
     initTimeoutMs: 5e3,
-    properties: Object.entries(isMap(configuration) ? configuration : {}).map(propertyOf)
+    properties: Object.entries(isMap(configuration) ? configuration : {}).map(propertyOf),
   };
 }
 function checkNameResolution({ nameResolution: nameResolution2 }) {
@@ -8401,32 +8489,32 @@ function checkNameResolution({ nameResolution: nameResolution2 }) {
   const reason = Object.hasOwn(refused2, component.toLowerCase()) ? refused2[component.toLowerCase()] : void 0;
   if (reason !== void 0) {
     const message = `spec.nameResolution: the resolver ${component} is not supported`;
-    return [{ severity: "error", code: "config.unknown-type", message, help: reason }];
+    return [{ severity: 'error', code: 'config.unknown-type', message, help: reason }];
   }
   if (configuration === void 0 || configuration === null || isMap(configuration)) return [];
-  return [{ severity: "error", code: "config.wrong-value", message: "spec.nameResolution.configuration must be a map" }];
+  return [{ severity: 'error', code: 'config.wrong-value', message: 'spec.nameResolution.configuration must be a map' }];
 }
 function isMap(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 function propertyOf([name, value]) {
   return { name, source: sourceOf3(value) };
 }
 function sourceOf3(value) {
-  if (isMap(value) && Object.keys(value).length === 1 && typeof value["envRef"] === "string")
-    return { from: "environment", name: value["envRef"] };
-  return { from: "literal", value: typeof value === "object" && value !== null ? JSON.stringify(value) : String(value) };
+  if (isMap(value) && Object.keys(value).length === 1 && typeof value['envRef'] === 'string')
+    return { from: 'environment', name: value['envRef'] };
+  return { from: 'literal', value: typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value) };
 }
 
 // src/host/config/problem.ts
 function excerpt(span, concealed) {
   const place = placeOf(span);
-  const gutter = " ".repeat(String(place.line).length);
+  const gutter = ' '.repeat(String(place.line).length);
   const lines = [`${gutter} \u250C\u2500 ${place.file}:${place.line}:${place.column}`];
   if (concealed) return lines;
   const length = Math.max(1, Math.min(span.end - span.start, place.lineText.length - place.column + 1));
-  const indent = place.lineText.slice(0, place.column - 1).replace(/[^\t]/g, " ");
-  lines.push(`${place.line} \u2502 ${place.lineText}`, `${gutter} \u2502 ${indent}${"^".repeat(length)}`);
+  const indent = place.lineText.slice(0, place.column - 1).replace(/[^\t]/g, ' ');
+  lines.push(`${place.line} \u2502 ${place.lineText}`, `${gutter} \u2502 ${indent}${'^'.repeat(length)}`);
   return lines;
 }
 function renderProblem(problem) {
@@ -8435,49 +8523,53 @@ function renderProblem(problem) {
   for (const note of problem.notes ?? []) lines.push(`  = ${note}`);
   if (problem.help !== void 0) lines.push(`  help: ${problem.help}`);
   lines.push(`  docs: proa explain ${problem.code}`);
-  return lines.join("\n");
+  return lines.join('\n');
 }
 function sortProblems(problems) {
-  const fileOf = ({ at }) => at?.source.file ?? "\uFFFF";
+  const fileOf = ({ at }) => at?.source.file ?? '\uFFFF';
   return problems.toSorted((a, b) => {
     const [one, other] = [fileOf(a), fileOf(b)];
     return one === other ? (a.at?.start ?? 0) - (b.at?.start ?? 0) : one < other ? -1 : 1;
   });
 }
 function problemsToError(problems) {
-  const errors = problems.filter((problem) => problem.severity === "error");
+  const errors = problems.filter((problem) => problem.severity === 'error');
   if (errors.length === 0) return void 0;
-  const count = errors.length === 1 ? "1 error" : `${errors.length} errors`;
-  const violations = errors.map((problem) => ({ field: problem.at ? placeOf(problem.at).file : "", description: problem.message }));
-  const text2 = errors.map(renderProblem).join("\n\n");
-  return new ProaError("config.invalid", `${text2}
+  const count = errors.length === 1 ? '1 error' : `${errors.length} errors`;
+  const violations = errors.map((problem) => ({ field: problem.at ? placeOf(problem.at).file : '', description: problem.message }));
+  const text2 = errors.map(renderProblem).join('\n\n');
+  return new ProaError(
+    'config.invalid',
+    `${text2}
 
-${count} in the configuration`, { details: { violations } });
+${count} in the configuration`,
+    { details: { violations } },
+  );
 }
 
 // src/host/config/read-files.ts
 var filesMax = 2e3;
 function describe(thrown) {
   const code = thrown.code;
-  if (code === "ENOENT") return "does not exist";
-  if (code === "EACCES" || code === "EPERM") return "may not be read";
-  if (code === "ENOTDIR") return "is not a folder";
+  if (code === 'ENOENT') return 'does not exist';
+  if (code === 'EACCES' || code === 'EPERM') return 'may not be read';
+  if (code === 'ENOTDIR') return 'is not a folder';
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 function unreadable2(problems, message) {
-  problems.push({ severity: "error", code: "config.file", message });
+  problems.push({ severity: 'error', code: 'config.file', message });
   return void 0;
 }
 async function readSource(disk, file, problems) {
   try {
     const stat2 = await disk.stat(file);
     if (stat2 === void 0) return unreadable2(problems, `${file} does not exist`);
-    if (stat2.kind !== "file") return unreadable2(problems, `${file} is not a file`);
+    if (stat2.kind !== 'file') return unreadable2(problems, `${file} is not a file`);
     if (stat2.sizeBytes > yamlLimits.fileBytesMax) return unreadable2(problems, `${file} is larger than 1 MiB`);
     const bytes = await disk.readFile(file);
-    return { file, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+    return { file, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
   } catch (thrown) {
-    const message = thrown instanceof TypeError ? "is not valid UTF-8" : describe(thrown);
+    const message = thrown instanceof TypeError ? 'is not valid UTF-8' : describe(thrown);
     return unreadable2(problems, `${file} ${message}`);
   }
 }
@@ -8487,10 +8579,10 @@ async function readDocuments(disk, file, problems) {
 }
 async function readFolder(disk, folder, problems) {
   const stat2 = await disk.stat(folder).catch(() => void 0);
-  if (stat2?.kind === "file") return readDocuments(disk, folder, problems);
+  if (stat2?.kind === 'file') return readDocuments(disk, folder, problems);
   let names4;
   try {
-    if (stat2 === void 0) throw Object.assign(new Error("missing"), { code: "ENOENT" });
+    if (stat2 === void 0) throw Object.assign(new Error('missing'), { code: 'ENOENT' });
     names4 = (await disk.list(folder)).filter((name) => /\.ya?ml$/i.test(name)).toSorted();
   } catch (thrown) {
     unreadable2(problems, `resources folder ${folder} ${describe(thrown)}`);
@@ -8499,65 +8591,65 @@ async function readFolder(disk, folder, problems) {
   if (names4.length > filesMax) unreadable2(problems, `resources folder ${folder} holds more than ${filesMax} files`);
   const documents = [];
   for (const name of names4.slice(0, filesMax)) {
-    const file = `${folder.replace(/\/+$/, "")}/${name}`;
+    const file = `${folder.replace(/\/+$/, '')}/${name}`;
     const entry = await disk.stat(file);
-    if (entry?.kind === "file") documents.push(...await readDocuments(disk, file, problems));
+    if (entry?.kind === 'file') documents.push(...(await readDocuments(disk, file, problems)));
   }
   return documents;
 }
 
 // src/host/config/load-resources.ts
-var notYet = ["MCPServer", "WorkflowAccessPolicy"];
-var kinds2 = ["Component", "Configuration", "Subscription", "HTTPEndpoint", "Resiliency", ...notYet];
+var notYet = ['MCPServer', 'WorkflowAccessPolicy'];
+var kinds2 = ['Component', 'Configuration', 'Subscription', 'HTTPEndpoint', 'Resiliency', ...notYet];
 function textAt(node, ...path2) {
   const found = valueAt(node, ...path2);
-  return found?.kind === "scalar" ? found.text : void 0;
+  return found?.kind === 'scalar' ? found.text : void 0;
 }
 function classify(node, problems) {
-  const [apiVersion, kind] = [textAt(node, "apiVersion"), textAt(node, "kind")];
-  const at = valueAt(node, "kind")?.span ?? { ...node.span, end: node.span.start + 1 };
+  const [apiVersion, kind] = [textAt(node, 'apiVersion'), textAt(node, 'kind')];
+  const at = valueAt(node, 'kind')?.span ?? { ...node.span, end: node.span.start + 1 };
   if (apiVersion === void 0 || kind === void 0) {
-    if (valueAt(node, "apps") !== void 0) return void 0;
-    problems.push({ severity: "warning", code: "config.ignored", message: "a document without apiVersion and kind is ignored", at });
+    if (valueAt(node, 'apps') !== void 0) return void 0;
+    problems.push({ severity: 'warning', code: 'config.ignored', message: 'a document without apiVersion and kind is ignored', at });
     return void 0;
   }
-  if (apiVersion.startsWith("proa.dev/")) return classifyOwn({ node, kind, apiVersion, at }, problems);
-  if (!apiVersion.startsWith("dapr.io/")) {
-    problems.push({ severity: "warning", code: "config.ignored", message: `a resource of ${apiVersion} is ignored`, at });
+  if (apiVersion.startsWith('proa.dev/')) return classifyOwn({ node, kind, apiVersion, at }, problems);
+  if (!apiVersion.startsWith('dapr.io/')) {
+    problems.push({ severity: 'warning', code: 'config.ignored', message: `a resource of ${apiVersion} is ignored`, at });
     return void 0;
   }
-  const versions = kind === "Subscription" ? ["dapr.io/v1alpha1", "dapr.io/v2alpha1"] : ["dapr.io/v1alpha1"];
+  const versions = kind === 'Subscription' ? ['dapr.io/v1alpha1', 'dapr.io/v2alpha1'] : ['dapr.io/v1alpha1'];
   if (!kinds2.includes(kind)) {
     const guess = closest(kind, kinds2);
     const help = guess === void 0 ? {} : { help: `did you mean \`${guess}\`?` };
     problems.push({
-      severity: "error",
-      code: "config.unknown-kind",
+      severity: 'error',
+      code: 'config.unknown-kind',
       message: `unknown kind ${kind}`,
       at,
-      notes: [`known kinds: ${kinds2.join(", ")}`],
-      ...help
+      notes: [`known kinds: ${kinds2.join(', ')}`],
+      ...help,
     });
     return void 0;
   }
   if (!versions.includes(apiVersion)) {
-    const versionAt = valueAt(node, "apiVersion")?.span ?? at;
+    const versionAt = valueAt(node, 'apiVersion')?.span ?? at;
     const message = `${kind} has no apiVersion ${apiVersion}`;
-    problems.push({ severity: "error", code: "config.unknown-kind", message, at: versionAt, notes: [`known: ${versions.join(", ")}`] });
+    problems.push({ severity: 'error', code: 'config.unknown-kind', message, at: versionAt, notes: [`known: ${versions.join(', ')}`] });
     return void 0;
   }
   if (notYet.includes(kind)) {
-    problems.push({ severity: "warning", code: "config.not-supported", message: `${kind} resources are not supported yet`, at });
+    problems.push({ severity: 'warning', code: 'config.not-supported', message: `${kind} resources are not supported yet`, at });
     return void 0;
   }
   return { node, kind };
 }
 function classifyOwn(found, problems) {
   const { node, kind, apiVersion, at } = found;
-  if (kind === "Policy" && apiVersion === "proa.dev/v1alpha1") return { node, kind };
-  const message = kind === "Policy" ? `Policy has no apiVersion ${apiVersion}` : `unknown kind ${kind} of ${apiVersion}`;
-  const place = kind === "Policy" ? valueAt(node, "apiVersion")?.span ?? at : at;
-  problems.push({ severity: "error", code: "config.unknown-kind", message, at: place, notes: ["known: Policy of proa.dev/v1alpha1"] });
+  if (kind === 'Policy' && apiVersion === 'proa.dev/v1alpha1') return { node, kind };
+  const message = kind === 'Policy' ? `Policy has no apiVersion ${apiVersion}` : `unknown kind ${kind} of ${apiVersion}`;
+  const place = kind === 'Policy' ? (valueAt(node, 'apiVersion')?.span ?? at) : at;
+  problems.push({ severity: 'error', code: 'config.unknown-kind', message, at: place, notes: ['known: Policy of proa.dev/v1alpha1'] });
   return void 0;
 }
 var Loading = class {
@@ -8579,11 +8671,11 @@ var Loading = class {
       const first = byName.get(resource2.name);
       if (first !== void 0) {
         this.problems.push({
-          severity: "error",
-          code: "config.duplicate-name",
+          severity: 'error',
+          code: 'config.duplicate-name',
           message: `there is another ${kind} named "${resource2.name}"`,
-          ...resource2.at && { at: resource2.at },
-          notes: [`the first is in ${first.origin}`]
+          ...(resource2.at && { at: resource2.at }),
+          notes: [`the first is in ${first.origin}`],
         });
         continue;
       }
@@ -8593,8 +8685,8 @@ var Loading = class {
     return kept;
   }
   #inNamespace({ namespace }) {
-    const own = this.options.namespace ?? "";
-    return own === "" || namespace === "" || namespace === own;
+    const own = this.options.namespace ?? '';
+    return own === '' || namespace === '' || namespace === own;
   }
   inScope = ({ scopes }) => scopes.length === 0 || scopes.includes(this.options.appId);
 };
@@ -8607,33 +8699,36 @@ async function loadResources(options) {
     found.push(...documents.map((node) => classify(node, problems)).filter((item) => item !== void 0));
   }
   const configuration = await loadConfiguration(loading, found);
-  const written = loading.ofKind(found, "Component", readComponent).map(({ resource: resource2 }) => resource2);
-  const defaults = embeddedDefaults(options.defaults ?? "never", written).filter(({ type }) => Object.hasOwn(options.drivers, type));
+  const written = loading.ofKind(found, 'Component', readComponent).map(({ resource: resource2 }) => resource2);
+  const defaults = embeddedDefaults(options.defaults ?? 'never', written).filter(({ type }) => Object.hasOwn(options.drivers, type));
   const components = [...written.filter(loading.inScope), ...defaults];
-  const resiliencies = loading.ofKind(found, "Resiliency", readResiliency).filter(({ resource: resource2 }) => loading.inScope(resource2));
+  const resiliencies = loading.ofKind(found, 'Resiliency', readResiliency).filter(({ resource: resource2 }) => loading.inScope(resource2));
   checkPolicyNames(resiliencies, loading.reading());
   checkTargets(resiliencies, loading.reading());
   const trips = await compileTrips(resiliencies, loading.reading());
-  const httpEndpoints = loading.ofKind(found, "HTTPEndpoint", readHttpEndpoint).map(({ resource: resource2 }) => resource2);
-  const policies = loading.ofKind(found, "Policy", readPolicy).filter(({ resource: resource2 }) => loading.inScope(resource2));
+  const httpEndpoints = loading.ofKind(found, 'HTTPEndpoint', readHttpEndpoint).map(({ resource: resource2 }) => resource2);
+  const policies = loading.ofKind(found, 'Policy', readPolicy).filter(({ resource: resource2 }) => loading.inScope(resource2));
   const { rules, builtIn: builtIn3 } = resiliencyRules(resiliencies.map(({ resource: resource2 }) => resource2));
   checkConflicts({ policies, others: rules }, loading.reading());
   const known2 = {
-    ...options.knownApps !== void 0 && { apps: options.knownApps },
+    ...(options.knownApps !== void 0 && { apps: options.knownApps }),
     components: [...written, ...defaults].map(({ name }) => name),
-    endpoints: httpEndpoints.map(({ name }) => name)
+    endpoints: httpEndpoints.map(({ name }) => name),
   };
   checkPriorities(policies, loading.reading());
   checkKnown(policies, known2, loading.reading());
   checkKnownTargets(resiliencies, known2, loading.reading());
   const resources = {
     components: await checkAll(components, configuration, loading),
-    subscriptions: loading.ofKind(found, "Subscription", readSubscription).map(({ resource: resource2 }) => resource2).filter(loading.inScope),
+    subscriptions: loading
+      .ofKind(found, 'Subscription', readSubscription)
+      .map(({ resource: resource2 }) => resource2)
+      .filter(loading.inScope),
     httpEndpoints: httpEndpoints.filter(loading.inScope),
     resiliencies: resiliencies.map(({ resource: resource2 }) => resource2),
     policies: { rules: [...policies.map(({ resource: resource2 }) => resource2.rule), ...rules], builtIn: builtIn3, trips },
     configuration,
-    ...await nameResolution(configuration, loading)
+    ...(await nameResolution(configuration, loading)),
   };
   return { ...resources, problems: sortProblems(problems) };
 }
@@ -8646,27 +8741,27 @@ async function nameResolution(configuration, loading) {
 }
 async function checkAll(components, configuration, loading) {
   const usable = [];
-  const stores = new Set(components.filter(({ kind }) => kind === "secretstores").map(({ name }) => name));
+  const stores = new Set(components.filter(({ kind }) => kind === 'secretstores').map(({ name }) => name));
   for (const component of components) {
     const found = await checkComponent(component, {
       drivers: loading.options.drivers,
       denied: configuration.deniedComponentTypes,
-      secretStores: stores
+      secretStores: stores,
     });
-    const errors = found.filter(({ severity }) => severity === "error");
+    const errors = found.filter(({ severity }) => severity === 'error');
     if (errors.length === 0) usable.push(component);
-    loading.problems.push(...component.ignoreErrors ? found.map((problem) => ({ ...problem, severity: "warning" })) : found);
+    loading.problems.push(...(component.ignoreErrors ? found.map((problem) => ({ ...problem, severity: 'warning' })) : found));
   }
   return usable;
 }
 async function loadConfiguration(loading, found) {
   const { options, problems } = loading;
-  const inFolders = found.filter(({ kind }) => kind === "Configuration");
+  const inFolders = found.filter(({ kind }) => kind === 'Configuration');
   const layers = [];
   const used = /* @__PURE__ */ new Set();
   for (const path2 of options.configPaths ?? []) {
-    const named = inFolders.find(({ node }) => textAt(node, "metadata", "name") === path2);
-    const isFile = await options.disk.stat(path2).catch(() => void 0) !== void 0;
+    const named = inFolders.find(({ node }) => textAt(node, 'metadata', 'name') === path2);
+    const isFile = (await options.disk.stat(path2).catch(() => void 0)) !== void 0;
     if (named !== void 0 && !isFile) {
       layers.push(named.node);
       used.add(named.node);
@@ -8674,19 +8769,22 @@ async function loadConfiguration(loading, found) {
     }
     const documents = await readDocuments(options.disk, path2, problems);
     layers.push(
-      ...documents.map((node) => classify(node, problems)).filter((item) => item?.kind === "Configuration").map((item) => item.node)
+      ...documents
+        .map((node) => classify(node, problems))
+        .filter((item) => item?.kind === 'Configuration')
+        .map((item) => item.node),
     );
   }
   for (const { node } of inFolders.filter((item) => !used.has(item.node))) {
     readConfiguration(node, loading.reading());
-    const name = textAt(node, "metadata", "name") ?? "";
-    const at = valueAt(node, "kind")?.span ?? node.span;
+    const name = textAt(node, 'metadata', 'name') ?? '';
+    const at = valueAt(node, 'kind')?.span ?? node.span;
     problems.push({
-      severity: "warning",
-      code: "config.ignored",
+      severity: 'warning',
+      code: 'config.ignored',
       message: `Configuration "${name}" is not applied`,
       at,
-      help: `pass --config ${name}`
+      help: `pass --config ${name}`,
     });
   }
   if (layers.length === 0) return defaultConfiguration();
@@ -8698,18 +8796,19 @@ async function loadConfiguration(loading, found) {
 }
 
 // src/testing/memory-disk.ts
-import { posix } from "node:path";
+import { posix } from 'node:path';
 function systemError(code, path2) {
   return Object.assign(new Error(`${code}: ${path2}`), { code });
 }
 function createMemoryDisk(files = {}) {
   const entries = /* @__PURE__ */ new Map();
-  const directories = /* @__PURE__ */ new Set(["/"]);
+  const directories = /* @__PURE__ */ new Set(['/']);
   const watchers = /* @__PURE__ */ new Set();
   let clockMs = 0;
-  const clean2 = (path2) => posix.resolve("/", path2);
+  const clean2 = (path2) => posix.resolve('/', path2);
   const touch = (path2) => {
-    for (const watcher of watchers) if (path2 === watcher.path || path2.startsWith(`${watcher.path.replace(/\/$/, "")}/`)) watcher.changed();
+    for (const watcher of watchers)
+      if (path2 === watcher.path || path2.startsWith(`${watcher.path.replace(/\/$/, '')}/`)) watcher.changed();
   };
   const store = (path2, bytes) => {
     entries.set(path2, { bytes, mtimeMs: ++clockMs });
@@ -8720,11 +8819,11 @@ function createMemoryDisk(files = {}) {
   };
   const need = (path2) => {
     const entry = entries.get(path2);
-    if (entry === void 0) throw systemError(directories.has(path2) ? "EISDIR" : "ENOENT", path2);
+    if (entry === void 0) throw systemError(directories.has(path2) ? 'EISDIR' : 'ENOENT', path2);
     return entry;
   };
   const needParent = (path2) => {
-    if (!directories.has(posix.dirname(path2))) throw systemError("ENOENT", path2);
+    if (!directories.has(posix.dirname(path2))) throw systemError('ENOENT', path2);
   };
   const openFile = (path2) => ({
     async write(chunks, position) {
@@ -8740,16 +8839,14 @@ function createMemoryDisk(files = {}) {
       store(path2, grown);
     },
     read: async (position, length) => need(path2).bytes.slice(position, position + length),
-    sync: async () => {
-    },
+    sync: async () => {},
     async truncate(sizeBytes) {
       const kept = new Uint8Array(sizeBytes);
       kept.set(need(path2).bytes.subarray(0, sizeBytes));
       store(path2, kept);
     },
     size: async () => need(path2).bytes.length,
-    close: async () => {
-    }
+    close: async () => {},
   });
   const disk = {
     put(path2, text2) {
@@ -8763,8 +8860,8 @@ function createMemoryDisk(files = {}) {
     },
     async open(path2, mode) {
       const at = clean2(path2);
-      if (mode === "read") need(at);
-      if (mode.startsWith("exclusive") && entries.has(at)) throw systemError("EEXIST", at);
+      if (mode === 'read') need(at);
+      if (mode.startsWith('exclusive') && entries.has(at)) throw systemError('EEXIST', at);
       needParent(at);
       if (!entries.has(at)) store(at, new Uint8Array(0));
       return openFile(at);
@@ -8777,14 +8874,14 @@ function createMemoryDisk(files = {}) {
     async stat(path2) {
       const at = clean2(path2);
       const entry = entries.get(at);
-      if (entry !== void 0) return { sizeBytes: entry.bytes.length, mtimeMs: entry.mtimeMs, kind: "file" };
-      return directories.has(at) ? { sizeBytes: 0, mtimeMs: 0, kind: "directory" } : void 0;
+      if (entry !== void 0) return { sizeBytes: entry.bytes.length, mtimeMs: entry.mtimeMs, kind: 'file' };
+      return directories.has(at) ? { sizeBytes: 0, mtimeMs: 0, kind: 'directory' } : void 0;
     },
     exists: (path2) => entries.has(clean2(path2)) || directories.has(clean2(path2)),
     async list(directory) {
       const at = clean2(directory);
-      if (!directories.has(at)) throw systemError(entries.has(at) ? "ENOTDIR" : "ENOENT", at);
-      const inside = [...entries.keys(), ...directories].filter((path2) => path2 !== "/" && posix.dirname(path2) === at);
+      if (!directories.has(at)) throw systemError(entries.has(at) ? 'ENOTDIR' : 'ENOENT', at);
+      const inside = [...entries.keys(), ...directories].filter((path2) => path2 !== '/' && posix.dirname(path2) === at);
       return inside.map((path2) => posix.basename(path2));
     },
     makeDirectory: async (path2) => makeAll(clean2(path2)),
@@ -8797,18 +8894,17 @@ function createMemoryDisk(files = {}) {
     },
     async remove(path2) {
       const at = clean2(path2);
-      if (!entries.delete(at) && !directories.delete(at)) throw systemError("ENOENT", at);
+      if (!entries.delete(at) && !directories.delete(at)) throw systemError('ENOENT', at);
       touch(at);
     },
-    syncDirectory: async () => {
-    },
-    space: async () => ({ freeBytes: 1024 ** 4, fileSystem: "memory" }),
+    syncDirectory: async () => {},
+    space: async () => ({ freeBytes: 1024 ** 4, fileSystem: 'memory' }),
     realPath: async (path2) => clean2(path2),
     watch(path2, changed) {
       const watcher = { path: clean2(path2), changed };
       watchers.add(watcher);
       return { close: () => void watchers.delete(watcher) };
-    }
+    },
   };
   for (const [path2, text2] of Object.entries(files)) disk.put(path2, text2);
   return disk;
@@ -8843,7 +8939,8 @@ function wheelClock(clock) {
     now: () => clock.now(),
     mono: () => clock.mono(),
     soon: (callback) => clock.soon(callback),
-    timer: (delayMs, callback, background) => delayMs < 2 * tickMs || background === true ? clock.timer(delayMs, callback, background) : wheel.add(delayMs, callback)
+    timer: (delayMs, callback, background) =>
+      delayMs < 2 * tickMs || background === true ? clock.timer(delayMs, callback, background) : wheel.add(delayMs, callback),
   };
 }
 var Wheel = class {
@@ -8862,7 +8959,7 @@ var Wheel = class {
   add(delayMs, callback) {
     const dueTick = Math.ceil((this.#clock.mono() + delayMs) / tickMs);
     const entry = new Entry(callback, dueTick);
-    const ring = this.#rings[dueTick & mask] ??= new Entry(void 0, 0);
+    const ring = (this.#rings[dueTick & mask] ??= new Entry(void 0, 0));
     entry.before = ring.before;
     entry.after = ring;
     ring.before.after = entry;
@@ -8889,7 +8986,7 @@ var Wheel = class {
   #fire(slot, nowTick) {
     const ring = this.#rings[slot];
     if (ring === void 0) return;
-    for (let entry = ring.after; entry !== ring; ) {
+    for (let entry = ring.after; entry !== ring;) {
       const following = entry.after;
       if (entry.dueTick <= nowTick) {
         const { callback } = entry;
@@ -8919,7 +9016,7 @@ var PolicyStates = class {
   #epoch = 0;
   /** The state under `key`; made anew when there is none, or when `parameters` are others now. */
   of(key, parameters, make) {
-    const fingerprint = JSON.stringify(parameters, (_name, value) => value === Infinity ? "Infinity" : value);
+    const fingerprint = JSON.stringify(parameters, (_name, value) => (value === Infinity ? 'Infinity' : value));
     const kept = this.#kept.get(key);
     if (kept !== void 0 && kept.fingerprint === fingerprint) {
       kept.epoch = this.#epoch;
@@ -8955,8 +9052,7 @@ var PolicyBook = class {
 };
 
 // src/kernel/log.ts
-function drop() {
-}
+function drop() {}
 var silentLogger = { debug: drop, info: drop, warn: drop, error: drop, scoped: () => silentLogger };
 
 // src/ports/node/clock.ts
@@ -8970,20 +9066,19 @@ var nodeClock = {
   },
   soon(callback) {
     setImmediate(callback);
-  }
+  },
 };
 
 // src/ports/node/datagrams.ts
-import { networkInterfaces } from "node:os";
+import { networkInterfaces } from 'node:os';
 function createNodeDatagrams() {
   return {
     async open(options, received) {
-      const { createSocket } = await import("node:dgram");
-      const socket = createSocket({ type: "udp4", reuseAddr: options.group !== void 0 });
-      socket.on("message", (bytes, from) => received(bytes, { host: from.address, port: from.port }));
+      const { createSocket } = await import('node:dgram');
+      const socket = createSocket({ type: 'udp4', reuseAddr: options.group !== void 0 });
+      socket.on('message', (bytes, from) => received(bytes, { host: from.address, port: from.port }));
       await bind2(socket, options);
-      socket.on("error", () => {
-      });
+      socket.on('error', () => {});
       try {
         const joined = options.group === void 0 ? [] : join(socket, options.group);
         return overSocket(socket, options.group, joined);
@@ -8995,31 +9090,35 @@ function createNodeDatagrams() {
     hostAddresses() {
       const outside = addresses().filter(({ internal }) => !internal);
       return (outside.length > 0 ? outside : addresses()).map(({ address }) => address);
-    }
+    },
   };
 }
 function addresses() {
-  return Object.values(networkInterfaces()).flatMap((list2) => list2 ?? []).filter(({ family }) => family === "IPv4");
+  return Object.values(networkInterfaces())
+    .flatMap((list2) => list2 ?? [])
+    .filter(({ family }) => family === 'IPv4');
 }
 function bind2(socket, { port, host }) {
   return new Promise((resolve, reject) => {
-    socket.once("error", reject);
-    socket.bind({ port, ...host !== void 0 && { address: host }, exclusive: false }, () => {
-      socket.off("error", reject);
+    socket.once('error', reject);
+    socket.bind({ port, ...(host !== void 0 && { address: host }), exclusive: false }, () => {
+      socket.off('error', reject);
       resolve();
     });
   });
 }
 function join(socket, group3) {
-  const joined = addresses().map(({ address }) => address).filter((address) => {
-    try {
-      socket.addMembership(group3, address);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  if (joined.length === 0) throw Object.assign(new Error(`no interface takes part in multicast ${group3}`), { code: "ENODEV" });
+  const joined = addresses()
+    .map(({ address }) => address)
+    .filter((address) => {
+      try {
+        socket.addMembership(group3, address);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  if (joined.length === 0) throw Object.assign(new Error(`no interface takes part in multicast ${group3}`), { code: 'ENODEV' });
   socket.setMulticastLoopback(true);
   socket.setMulticastTTL(255);
   return joined;
@@ -9034,51 +9133,49 @@ function overSocket(socket, group3, joined) {
       for (const way of ways) {
         try {
           if (way !== void 0) socket.setMulticastInterface(way);
-          socket.send(bytes, to.port, to.host, () => {
-          });
-        } catch {
-        }
+          socket.send(bytes, to.port, to.host, () => {});
+        } catch {}
       }
     },
     close() {
       if (!open2) return Promise.resolve();
       open2 = false;
       return new Promise((resolve) => socket.close(() => resolve()));
-    }
+    },
   };
 }
 
 // src/ports/node/disk.ts
-import fs from "node:fs";
-import path from "node:path";
+import fs from 'node:fs';
+import path from 'node:path';
 var created = fs.constants.O_RDWR | fs.constants.O_CREAT;
-var durableFlag = process.platform === "linux" ? fs.constants.O_DSYNC : 0;
+var durableFlag = process.platform === 'linux' ? fs.constants.O_DSYNC : 0;
 var flags = {
   read: fs.constants.O_RDONLY,
   write: created,
   exclusive: created | fs.constants.O_EXCL,
-  "exclusive-durable": created | fs.constants.O_EXCL | durableFlag
+  'exclusive-durable': created | fs.constants.O_EXCL | durableFlag,
 };
 var fileSystems = /* @__PURE__ */ new Map([
-  [61267, "ext4"],
-  [1481003842, "xfs"],
-  [2435016766, "btrfs"],
-  [801189825, "zfs"],
-  [4076150800, "f2fs"],
-  [16914836, "tmpfs"],
-  [2035054128, "overlay"],
-  [26985, "nfs"],
-  [20859, "smb"],
-  [4283649346, "cifs"],
-  [4266872130, "smb2"],
-  [16914839, "9p"],
-  [1702057286, "fuse"],
-  [12805120, "ceph"],
-  [198183888, "lustre"],
-  [1196443219, "gpfs"],
-  [18225520, "gfs2"],
-  [1952539503, "ocfs2"],
-  [1397113167, "afs"]
+  [61267, 'ext4'],
+  [1481003842, 'xfs'],
+  [2435016766, 'btrfs'],
+  [801189825, 'zfs'],
+  [4076150800, 'f2fs'],
+  [16914836, 'tmpfs'],
+  [2035054128, 'overlay'],
+  [26985, 'nfs'],
+  [20859, 'smb'],
+  [4283649346, 'cifs'],
+  [4266872130, 'smb2'],
+  [16914839, '9p'],
+  [1702057286, 'fuse'],
+  [12805120, 'ceph'],
+  [198183888, 'lustre'],
+  [1196443219, 'gpfs'],
+  [18225520, 'gfs2'],
+  [1952539503, 'ocfs2'],
+  [1397113167, 'afs'],
 ]);
 var nodeDisk = {
   open: (file, mode) => opened(file, mode),
@@ -9091,7 +9188,7 @@ var nodeDisk = {
     try {
       await fs.promises.mkdir(directory, { recursive: true, mode });
     } catch (error) {
-      if (error.code !== "ENOENT") throw error;
+      if (error.code !== 'ENOENT') throw error;
       await makeFirstMissing(directory, mode);
     }
   },
@@ -9100,18 +9197,15 @@ var nodeDisk = {
   syncDirectory,
   async space(file) {
     const { bavail, bsize, type } = await fs.promises.statfs(file);
-    return { freeBytes: bavail * bsize, fileSystem: fileSystems.get(type >>> 0) ?? "unknown" };
+    return { freeBytes: bavail * bsize, fileSystem: fileSystems.get(type >>> 0) ?? 'unknown' };
   },
   realPath: (file) => fs.promises.realpath(file),
-  watch
+  watch,
 };
 function opened(file, mode) {
   return new Promise((resolve, reject) => {
-    fs.open(
-      file,
-      flags[mode],
-      384,
-      (error, fd) => error === null ? resolve(new NodeFile(fd, mode === "exclusive-durable" && durableFlag === 0)) : reject(error)
+    fs.open(file, flags[mode], 384, (error, fd) =>
+      error === null ? resolve(new NodeFile(fd, mode === 'exclusive-durable' && durableFlag === 0)) : reject(error),
     );
   });
 }
@@ -9158,27 +9252,27 @@ var NodeFile = class {
   }
   sync() {
     return new Promise((resolve, reject) => {
-      fs.fdatasync(this.#fd, (error) => error === null ? resolve() : reject(error));
+      fs.fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error)));
     });
   }
   truncate(sizeBytes) {
     return new Promise((resolve, reject) => {
-      fs.ftruncate(this.#fd, sizeBytes, (error) => error === null ? resolve() : reject(error));
+      fs.ftruncate(this.#fd, sizeBytes, (error) => (error === null ? resolve() : reject(error)));
     });
   }
   size() {
     return new Promise((resolve, reject) => {
-      fs.fstat(this.#fd, (error, stats) => error === null ? resolve(stats.size) : reject(error));
+      fs.fstat(this.#fd, (error, stats) => (error === null ? resolve(stats.size) : reject(error)));
     });
   }
   close() {
     return new Promise((resolve, reject) => {
-      fs.close(this.#fd, (error) => error === null || error === void 0 ? resolve() : reject(error));
+      fs.close(this.#fd, (error) => (error === null || error === void 0 ? resolve() : reject(error)));
     });
   }
   #writeSome(chunks, position) {
     return new Promise((resolve, reject) => {
-      const done = (error, written) => error === null ? resolve(written) : reject(error);
+      const done = (error, written) => (error === null ? resolve(written) : reject(error));
       const only = chunks.length === 1 ? chunks[0] : void 0;
       if (only === void 0) fs.writev(this.#fd, chunks.slice(0, 1e3), position, done);
       else fs.write(this.#fd, only, 0, only.length, position, done);
@@ -9186,13 +9280,8 @@ var NodeFile = class {
   }
   #readSome(buffer, offset, position) {
     return new Promise((resolve, reject) => {
-      fs.read(
-        this.#fd,
-        buffer,
-        offset,
-        buffer.length - offset,
-        position,
-        (error, count) => error === null ? resolve(count) : reject(error)
+      fs.read(this.#fd, buffer, offset, buffer.length - offset, position, (error, count) =>
+        error === null ? resolve(count) : reject(error),
       );
     });
   }
@@ -9211,21 +9300,20 @@ function behind(chunks, written) {
 }
 async function makeFirstMissing(directory, mode) {
   const parent = path.dirname(directory);
-  if (parent !== directory && await stat(parent) === void 0) await makeFirstMissing(parent, mode);
+  if (parent !== directory && (await stat(parent)) === void 0) await makeFirstMissing(parent, mode);
   await fs.promises.mkdir(directory, mode);
 }
 var temporaries = 0;
 async function replaceFile(file, bytes, mode = 384) {
   const temporary = `${file}.${process.pid}-${temporaries++}.tmp`;
-  const handle = await fs.promises.open(temporary, "wx", mode);
+  const handle = await fs.promises.open(temporary, 'wx', mode);
   try {
     await handle.writeFile(bytes);
     await handle.sync();
     await handle.close();
     await fs.promises.rename(temporary, file);
   } catch (error) {
-    await handle.close().catch(() => {
-    });
+    await handle.close().catch(() => {});
     await fs.promises.rm(temporary, { force: true });
     throw error;
   }
@@ -9234,16 +9322,16 @@ async function replaceFile(file, bytes, mode = 384) {
 async function stat(file) {
   try {
     const stats = await fs.promises.stat(file);
-    const kind = stats.isFile() ? "file" : stats.isDirectory() ? "directory" : "other";
+    const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other';
     return { sizeBytes: stats.size, mtimeMs: stats.mtimeMs, kind };
   } catch (error) {
     const { code } = error;
-    if (code === "ENOENT" || code === "ENOTDIR") return void 0;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return void 0;
     throw error;
   }
 }
 async function syncDirectory(directory) {
-  const handle = await fs.promises.open(directory, "r");
+  const handle = await fs.promises.open(directory, 'r');
   try {
     await handle.sync();
   } finally {
@@ -9252,19 +9340,18 @@ async function syncDirectory(directory) {
 }
 function watch(file, changed) {
   const watcher = fs.watch(file, { persistent: false, recursive: true }, () => changed());
-  watcher.on("error", () => {
-  });
+  watcher.on('error', () => {});
   return { close: () => watcher.close() };
 }
 
 // src/ports/node/dns.ts
-import { isIP } from "node:net";
-var nothing = /* @__PURE__ */ new Set(["ENODATA", "ENOTFOUND"]);
+import { isIP } from 'node:net';
+var nothing = /* @__PURE__ */ new Set(['ENODATA', 'ENOTFOUND']);
 var literalTtlSeconds = 3600;
 function createNodeDns({ servers: servers2, timeoutMs: timeoutMs3 = 2e3, tries = 2 } = {}) {
   let made;
   const resolver = () => {
-    made ??= import("node:dns/promises").then((loaded2) => {
+    made ??= import('node:dns/promises').then((loaded2) => {
       const opened2 = new loaded2.Resolver({ timeout: timeoutMs3, tries });
       if (servers2 !== void 0) opened2.setServers([...servers2]);
       return opened2;
@@ -9277,37 +9364,37 @@ function createNodeDns({ servers: servers2, timeoutMs: timeoutMs3 = 2e3, tries =
       const asked = await resolver();
       const [four, six] = await Promise.allSettled([
         orNothing(asked.resolve4(name, { ttl: true })),
-        orNothing(asked.resolve6(name, { ttl: true }))
+        orNothing(asked.resolve6(name, { ttl: true })),
       ]);
-      const found = [four, six].flatMap((answer2) => answer2.status === "fulfilled" ? answer2.value : []);
+      const found = [four, six].flatMap((answer2) => (answer2.status === 'fulfilled' ? answer2.value : []));
       if (found.length === 0) {
-        for (const answer2 of [four, six]) if (answer2.status === "rejected") throw answer2.reason;
+        for (const answer2 of [four, six]) if (answer2.status === 'rejected') throw answer2.reason;
       }
       return found.map(({ address, ttl }) => ({ address, ttlSeconds: ttl }));
     },
     async services(name) {
       const records = await orNothing((await resolver()).resolveSrv(name));
       return records.map(({ name: host, port, priority: priority2, weight }) => ({ host, port, priority: priority2, weight }));
-    }
+    },
   };
 }
 async function orNothing(asked) {
   try {
     return await asked;
   } catch (error) {
-    if (nothing.has(error.code ?? "")) return [];
+    if (nothing.has(error.code ?? '')) return [];
     throw error;
   }
 }
 
 // src/ports/node/network.ts
-import { chmodSync } from "node:fs";
-import net from "node:net";
+import { chmodSync } from 'node:fs';
+import net from 'node:net';
 
 // src/ports/node/pinned-target.ts
-import { isIP as isIP2 } from "node:net";
+import { isIP as isIP2 } from 'node:net';
 function pinnedTarget(address) {
-  if ("path" in address || address.via === void 0) return address;
+  if ('path' in address || address.via === void 0) return address;
   const { host, port, via } = address;
   const found = via.map((each) => ({ address: each, family: isIP2(each) }));
   const lookup = (_host, options, callback) => {
@@ -9326,22 +9413,23 @@ var servers = /* @__PURE__ */ new WeakMap();
 function fdOf(listener) {
   const server = servers.get(listener);
   const fd = server?._handle?.fd;
-  if (fd === void 0 || fd < 0) throw new Error("this socket cannot be shared with another process");
+  if (fd === void 0 || fd < 0) throw new Error('this socket cannot be shared with another process');
   return fd;
 }
 function createNodeNetwork(options = {}) {
   const writes = new TurnWrites();
   const reads = new SharedReads(writes);
-  let acceptedReads = options.forceDataEvents === true ? "data-events" : "shared-buffer";
-  const serverFor = (address, accept) => net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
-    const rewrapped = acceptedReads === "shared-buffer" ? reads.rewrap(socket) : void 0;
-    if (rewrapped === void 0) acceptedReads = "data-events";
-    const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), writes);
-    if (rewrapped === void 0) socket.on("data", (chunk) => connection.handlers.data(chunk));
-    else rewrapped.remote = peerOf(rewrapped.socket, address);
-    accept(connection);
-    connection.resume();
-  });
+  let acceptedReads = options.forceDataEvents === true ? 'data-events' : 'shared-buffer';
+  const serverFor = (address, accept) =>
+    net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
+      const rewrapped = acceptedReads === 'shared-buffer' ? reads.rewrap(socket) : void 0;
+      if (rewrapped === void 0) acceptedReads = 'data-events';
+      const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), writes);
+      if (rewrapped === void 0) socket.on('data', (chunk) => connection.handlers.data(chunk));
+      else rewrapped.remote = peerOf(rewrapped.socket, address);
+      accept(connection);
+      connection.resume();
+    });
   return {
     get acceptedReads() {
       return acceptedReads;
@@ -9351,19 +9439,18 @@ function createNodeNetwork(options = {}) {
       address,
       accept(accept) {
         const server = serverFor(address, accept).listen({ fd });
-        server.on("error", () => {
-        });
+        server.on('error', () => {});
         return { address, close: () => closeServer(server) };
-      }
+      },
     }),
     connect(address) {
-      const remote = "path" in address ? address.path : `${address.host}:${address.port}`;
+      const remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
       return reads.connect(address, remote);
     },
     async resolve(host) {
-      const dns = await import("node:dns/promises");
+      const dns = await import('node:dns/promises');
       return (await dns.lookup(host, { all: true })).map(({ address }) => address);
-    }
+    },
   };
 }
 var SharedReads = class {
@@ -9379,22 +9466,18 @@ var SharedReads = class {
     const socket = net.connect({ ...pinnedTarget(address), noDelay: true, ...this.#options(late) });
     const connection = new NodeConnection(socket, remote, this.#writes);
     late.connection = connection;
-    socket.once("connect", () => connection.handlers.open?.());
+    socket.once('connect', () => connection.handlers.open?.());
     return connection;
   }
   /** Moves an accepted socket's handle to a socket that reads into the buffer. Undefined where Node has no such handle. */
   rewrap(accepted) {
     const holder2 = accepted;
     const handle = holder2._handle;
-    if (typeof handle !== "object" || handle === null || typeof handle.readStart !== "function") return void 0;
+    if (typeof handle !== 'object' || handle === null || typeof handle.readStart !== 'function') return void 0;
     holder2._handle = null;
     accepted.destroy();
     const late = new LateConnection();
-    const connection = new NodeConnection(
-      new net.Socket({ handle, ...this.#options(late) }),
-      "",
-      this.#writes
-    );
+    const connection = new NodeConnection(new net.Socket({ handle, ...this.#options(late) }), '', this.#writes);
     late.connection = connection;
     return connection;
   }
@@ -9407,7 +9490,7 @@ var SharedReads = class {
   }
   #first(count) {
     if (count > keptViewBytesMax) return this.#buffer.subarray(0, count);
-    return this.#views[count] ??= this.#buffer.subarray(0, count);
+    return (this.#views[count] ??= this.#buffer.subarray(0, count));
   }
 };
 var LateConnection = class {
@@ -9431,26 +9514,26 @@ var NodeConnection = class {
   handlers = silent;
   #error = void 0;
   /** Text of this turn. */
-  #queued = "";
+  #queued = '';
   /** `write` answered false because of what is queued here, of which the socket knows nothing. */
   #refused = false;
   constructor(socket, remote, writes) {
     this.socket = socket;
     this.remote = remote;
     this.#writes = writes;
-    socket.on("error", (error) => {
+    socket.on('error', (error) => {
       this.#error = error;
     });
-    socket.on("end", () => this.handlers.end());
-    socket.on("drain", () => this.handlers.drain());
-    socket.on("close", () => this.handlers.close(this.#error));
+    socket.on('end', () => this.handlers.end());
+    socket.on('drain', () => this.handlers.drain());
+    socket.on('close', () => this.handlers.close(this.#error));
   }
   write(data) {
-    if (typeof data !== "string") {
+    if (typeof data !== 'string') {
       this.flush();
       return this.socket.write(data);
     }
-    if (this.#queued === "") {
+    if (this.#queued === '') {
       this.#queued = data;
       this.#writes.add(this);
     } else this.#queued += data;
@@ -9461,12 +9544,12 @@ var NodeConnection = class {
   /** Hands the text of this turn to the socket. */
   flush() {
     const text2 = this.#queued;
-    if (text2 === "") return;
-    this.#queued = "";
+    if (text2 === '') return;
+    this.#queued = '';
     const refused3 = this.#refused;
     this.#refused = false;
     if (this.socket.destroyed) return;
-    if (this.socket.write(text2, "latin1") && refused3) this.handlers.drain();
+    if (this.socket.write(text2, 'latin1') && refused3) this.handlers.drain();
   }
   cork() {
     this.socket.cork();
@@ -9488,49 +9571,43 @@ var NodeConnection = class {
     this.socket.destroy(error);
   }
 };
-var silent = { data() {
-}, end() {
-}, drain() {
-}, close() {
-} };
+var silent = { data() {}, end() {}, drain() {}, close() {} };
 function peerOf(socket, address) {
-  if ("path" in address) return address.path;
-  const host = socket.remoteAddress ?? "";
-  return `${host.includes(":") ? `[${host}]` : host}:${socket.remotePort ?? 0}`;
+  if ('path' in address) return address.path;
+  const host = socket.remoteAddress ?? '';
+  return `${host.includes(':') ? `[${host}]` : host}:${socket.remotePort ?? 0}`;
 }
 function bind3(server, address) {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.once("listening", () => {
-      server.off("error", reject);
-      server.on("error", () => {
-      });
-      if ("path" in address) chmodSync(address.path, 384);
+    server.once('error', reject);
+    server.once('listening', () => {
+      server.off('error', reject);
+      server.on('error', () => {});
+      if ('path' in address) chmodSync(address.path, 384);
       const bound = server.address();
-      const port = typeof bound === "object" && bound !== null ? bound.port : 0;
-      const listener = { address: "path" in address ? address : { host: address.host, port }, close: () => closeServer(server) };
+      const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+      const listener = { address: 'path' in address ? address : { host: address.host, port }, close: () => closeServer(server) };
       servers.set(listener, server);
       resolve(listener);
     });
-    if ("path" in address) privately(() => listen(server, address));
+    if ('path' in address) privately(() => listen(server, address));
     else listen(server, address);
   });
 }
 var backlog = 511;
 function listen(server, address) {
-  const family = "path" in address ? -1 : net.isIP(address.host);
+  const family = 'path' in address ? -1 : net.isIP(address.host);
   const bare = server;
-  if (typeof bare._listen2 !== "function" || family === 0 || process.send !== void 0) {
-    server.listen({ ..."path" in address ? { path: address.path } : { host: address.host, port: address.port }, backlog });
-  } else if ("path" in address) bare._listen2(address.path, -1, family, backlog);
+  if (typeof bare._listen2 !== 'function' || family === 0 || process.send !== void 0) {
+    server.listen({ ...('path' in address ? { path: address.path } : { host: address.host, port: address.port }), backlog });
+  } else if ('path' in address) bare._listen2(address.path, -1, family, backlog);
   else bare._listen2(address.host, address.port, family, backlog);
 }
 function privately(work) {
   let previous;
   try {
     previous = process.umask(127);
-  } catch {
-  }
+  } catch {}
   try {
     work();
   } finally {
@@ -9538,25 +9615,24 @@ function privately(work) {
   }
 }
 function closeServer(server) {
-  server.close(() => {
-  });
+  server.close(() => {});
   return Promise.resolve();
 }
 
 // src/ports/node/process.ts
-import { readFileSync } from "node:fs";
-import { readdir, readFile, readlink } from "node:fs/promises";
-import { homedir, hostname, tmpdir } from "node:os";
+import { readFileSync } from 'node:fs';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { homedir, hostname, tmpdir } from 'node:os';
 
 // src/ports/node/profiler.ts
 var nodeProfiler = {
   async cpuProfile(durationMs) {
     const session = open();
     try {
-      await post(session, "Profiler.enable");
-      await post(session, "Profiler.start");
+      await post(session, 'Profiler.enable');
+      await post(session, 'Profiler.start');
       await new Promise((resolve) => setTimeout(resolve, durationMs));
-      const { profile } = await post(session, "Profiler.stop");
+      const { profile } = await post(session, 'Profiler.stop');
       return JSON.stringify(profile);
     } finally {
       session.disconnect();
@@ -9564,72 +9640,70 @@ var nodeProfiler = {
   },
   async heapSnapshot(chunk) {
     const session = open();
-    session.on("HeapProfiler.addHeapSnapshotChunk", ({ params }) => chunk(params.chunk));
+    session.on('HeapProfiler.addHeapSnapshotChunk', ({ params }) => chunk(params.chunk));
     try {
-      await post(session, "HeapProfiler.takeHeapSnapshot");
+      await post(session, 'HeapProfiler.takeHeapSnapshot');
     } finally {
       session.disconnect();
     }
-  }
+  },
 };
 function open() {
-  const { Session: Opened } = process.getBuiltinModule("node:inspector");
+  const { Session: Opened } = process.getBuiltinModule('node:inspector');
   const session = new Opened();
   session.connect();
   return session;
 }
 function post(session, method) {
   return new Promise((resolve, reject) => {
-    session.post(method, (error, result) => error === null ? resolve(result) : reject(error));
+    session.post(method, (error, result) => (error === null ? resolve(result) : reject(error)));
   });
 }
 
 // src/ports/node/workers.ts
-var socketsVariable = "PROA_WORKER_SOCKETS";
+var socketsVariable = 'PROA_WORKER_SOCKETS';
 var firstSocketFd = 4;
 function createWorkers(network) {
   return {
     fork: forked,
     parent() {
       if (process.send === void 0) return void 0;
-      const addresses2 = JSON.parse(process.env[socketsVariable] ?? "[]");
+      const addresses2 = JSON.parse(process.env[socketsVariable] ?? '[]');
       return {
         sockets: addresses2.map((address, i) => network.adopt(firstSocketFd + i, address)),
         send(message) {
-          if (process.connected) process.send?.(message, void 0, void 0, () => {
-          });
+          if (process.connected) process.send?.(message, void 0, void 0, () => {});
         },
         listen(received, gone) {
-          process.on("message", received);
-          process.on("disconnect", gone);
-        }
+          process.on('message', received);
+          process.on('disconnect', gone);
+        },
       };
-    }
+    },
   };
 }
 function forked(options) {
-  const { fork } = process.getBuiltinModule("node:child_process");
+  const { fork } = process.getBuiltinModule('node:child_process');
   const child = fork(process.argv[1], [...options.args], {
-    stdio: ["ignore", "pipe", "pipe", "ipc", ...options.listeners.map(fdOf)],
-    env: { ...process.env, [socketsVariable]: JSON.stringify(options.listeners.map(({ address }) => address)) }
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...options.listeners.map(fdOf)],
+    env: { ...process.env, [socketsVariable]: JSON.stringify(options.listeners.map(({ address }) => address)) },
   });
-  child.stdout?.on("data", (chunk) => options.output("stdout", chunk));
-  child.stderr?.on("data", (chunk) => options.output("stderr", chunk));
-  child.on("message", options.received);
+  child.stdout?.on('data', (chunk) => options.output('stdout', chunk));
+  child.stderr?.on('data', (chunk) => options.output('stderr', chunk));
+  child.on('message', options.received);
   const exit = new Promise((resolve) => {
-    child.on("error", (error) => {
+    child.on('error', (error) => {
       if (child.pid === void 0) resolve({ code: void 0, signal: void 0, error });
     });
-    child.on("exit", (code, signal) => resolve({ code: code ?? void 0, signal: signal ?? void 0 }));
+    child.on('exit', (code, signal) => resolve({ code: code ?? void 0, signal: signal ?? void 0 }));
   });
   return {
     pid: child.pid ?? 0,
     exit,
     kill: (signal) => void child.kill(signal),
     send(message) {
-      if (child.connected) child.send(message, () => {
-      });
-    }
+      if (child.connected) child.send(message, () => {});
+    },
   };
 }
 
@@ -9646,7 +9720,7 @@ function createNodeProcess(network = createNodeNetwork()) {
     cwd: () => process.cwd(),
     homeDirectory: homedir,
     temporaryDirectory: tmpdir,
-    hostName: () => host ??= hostname(),
+    hostName: () => (host ??= hostname()),
     loopTimes() {
       const { idle, active } = performance.eventLoopUtilization();
       return { idleMs: idle, activeMs: active };
@@ -9672,7 +9746,7 @@ function createNodeProcess(network = createNodeNetwork()) {
     writeOut: (text2) => void process.stdout.write(text2),
     writeErr: (text2) => void process.stderr.write(text2),
     isTerminal: (stream2) => process[stream2].isTTY,
-    exit: (code) => process.exit(code)
+    exit: (code) => process.exit(code),
   };
 }
 function definedOnly(env) {
@@ -9681,26 +9755,25 @@ function definedOnly(env) {
   return defined;
 }
 function spawn(options) {
-  const { spawn: start } = process.getBuiltinModule("node:child_process");
+  const { spawn: start } = process.getBuiltinModule('node:child_process');
   const child = start(options.command, [...options.args], {
-    ...options.cwd === void 0 ? {} : { cwd: options.cwd },
+    ...(options.cwd === void 0 ? {} : { cwd: options.cwd }),
     env: options.env,
     detached: true,
-    stdio: [options.input === true ? "pipe" : "ignore", "pipe", "pipe"]
+    stdio: [options.input === true ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
-  child.stdin?.on("error", () => {
-  });
-  child.stdout?.on("data", (chunk) => options.output("stdout", chunk));
-  child.stderr?.on("data", (chunk) => options.output("stderr", chunk));
+  child.stdin?.on('error', () => {});
+  child.stdout?.on('data', (chunk) => options.output('stdout', chunk));
+  child.stderr?.on('data', (chunk) => options.output('stderr', chunk));
   const pid = child.pid ?? 0;
   const exit = new Promise((resolve) => {
     let failure = void 0;
-    child.on("error", (error) => {
+    child.on('error', (error) => {
       failure = error;
       if (pid === 0) resolve({ code: void 0, signal: void 0, error });
     });
-    child.on("exit", (code, signal) => {
-      resolve({ code: code ?? void 0, signal: signal ?? void 0, ...failure === void 0 ? {} : { error: failure } });
+    child.on('exit', (code, signal) => {
+      resolve({ code: code ?? void 0, signal: signal ?? void 0, ...(failure === void 0 ? {} : { error: failure }) });
     });
   });
   return {
@@ -9711,12 +9784,12 @@ function spawn(options) {
       try {
         process.kill(-pid, signal);
       } catch (error) {
-        if (error.code !== "ESRCH") throw error;
+        if (error.code !== 'ESRCH') throw error;
       }
     },
     write: (text2) => void child.stdin?.write(text2),
     endInput: () => void child.stdin?.end(),
-    groupAlive: () => groupAlive(pid)
+    groupAlive: () => groupAlive(pid),
   };
 }
 async function groupAlive(group3) {
@@ -9724,13 +9797,13 @@ async function groupAlive(group3) {
   try {
     process.kill(-group3, 0);
   } catch (error) {
-    return error.code === "EPERM";
+    return error.code === 'EPERM';
   }
-  if (process.platform !== "linux") return true;
-  for (const name of await readdir("/proc")) {
+  if (process.platform !== 'linux') return true;
+  for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    const [state, , member] = statFields(await readFile(`/proc/${name}/stat`, "latin1").catch(() => ""));
-    if (Number(member) === group3 && state !== "Z") return true;
+    const [state, , member] = statFields(await readFile(`/proc/${name}/stat`, 'latin1').catch(() => ''));
+    if (Number(member) === group3 && state !== 'Z') return true;
   }
   return false;
 }
@@ -9740,29 +9813,29 @@ function alive(pid) {
     process.kill(pid, 0);
     return !isZombie(pid);
   } catch (error) {
-    return error.code === "EPERM";
+    return error.code === 'EPERM';
   }
 }
 function isZombie(pid) {
   try {
-    return statFields(readFileSync(`/proc/${pid}/stat`, "latin1"))[0] === "Z";
+    return statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'))[0] === 'Z';
   } catch {
     return false;
   }
 }
 function statFields(text2) {
-  return text2.slice(text2.lastIndexOf(")") + 2).split(" ");
+  return text2.slice(text2.lastIndexOf(')') + 2).split(' ');
 }
 function startTicks(pid) {
   try {
-    const ticks = Number(statFields(readFileSync(`/proc/${pid}/stat`, "latin1"))[19]);
+    const ticks = Number(statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'))[19]);
     return Number.isSafeInteger(ticks) ? ticks : void 0;
   } catch {
     return void 0;
   }
 }
 async function listeningPorts(pid) {
-  if (process.platform !== "linux") return [];
+  if (process.platform !== 'linux') return [];
   const inodes = await listeningInodes(pid);
   if (inodes.size === 0) return [];
   const ports2 = /* @__PURE__ */ new Set();
@@ -9776,12 +9849,12 @@ async function listeningPorts(pid) {
 }
 async function listeningInodes(pid) {
   const found = /* @__PURE__ */ new Map();
-  for (const table of ["tcp", "tcp6"]) {
-    const text2 = await readFile(`/proc/${pid}/net/${table}`, "latin1").catch(() => "");
-    for (const line of text2.split("\n").slice(1)) {
+  for (const table of ['tcp', 'tcp6']) {
+    const text2 = await readFile(`/proc/${pid}/net/${table}`, 'latin1').catch(() => '');
+    for (const line of text2.split('\n').slice(1)) {
       const columns = line.trim().split(/\s+/);
-      if (columns[3] !== "0A") continue;
-      const port = Number.parseInt(columns[1]?.split(":")[1] ?? "", 16);
+      if (columns[3] !== '0A') continue;
+      const port = Number.parseInt(columns[1]?.split(':')[1] ?? '', 16);
       if (columns[9] !== void 0 && port > 0) found.set(columns[9], port);
     }
   }
@@ -9789,29 +9862,29 @@ async function listeningInodes(pid) {
 }
 async function processTree(root) {
   const children = /* @__PURE__ */ new Map();
-  for (const name of await readdir("/proc")) {
+  for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    const stat2 = await readFile(`/proc/${name}/stat`, "latin1").catch(() => "");
+    const stat2 = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '');
     const parent = Number(statFields(stat2)[1]);
-    if (stat2 !== "") children.set(parent, [...children.get(parent) ?? [], Number(name)]);
+    if (stat2 !== '') children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
   }
   const tree = [root];
-  for (const member of tree) tree.push(...children.get(member) ?? []);
+  for (const member of tree) tree.push(...(children.get(member) ?? []));
   return tree;
 }
 async function socketInodes(pid) {
   const names4 = await readdir(`/proc/${pid}/fd`).catch(() => []);
-  const links = await Promise.all(names4.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));
+  const links = await Promise.all(names4.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => '')));
   return links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []);
 }
 
 // src/ports/node/random.ts
-import { openSync, readSync } from "node:fs";
+import { openSync, readSync } from 'node:fs';
 
 // src/kernel/node-crypto.ts
 var loaded;
 function nodeCrypto() {
-  return loaded ??= process.getBuiltinModule("node:crypto");
+  return (loaded ??= process.getBuiltinModule('node:crypto'));
 }
 
 // src/ports/node/random.ts
@@ -9829,18 +9902,18 @@ function createNodeRandom() {
     used += count;
     return at;
   };
-  let digits2 = "";
+  let digits2 = '';
   let digitsUsed = 0;
   const hex = (count) => {
     if (digitsUsed + count > digits2.length) {
-      digits2 = fill(Buffer.allocUnsafe(poolBytes)).toString("hex");
+      digits2 = fill(Buffer.allocUnsafe(poolBytes)).toString('hex');
       digitsUsed = 0;
     }
     const at = digitsUsed;
     digitsUsed += count;
     return digits2.slice(at, at + count);
   };
-  let uuids = "";
+  let uuids = '';
   let uuidsUsed = 0;
   return {
     hex,
@@ -9857,32 +9930,32 @@ function createNodeRandom() {
       }
       uuidsUsed += uuidChars;
       return uuids.slice(uuidsUsed - uuidChars, uuidsUsed);
-    }
+    },
   };
 }
 var uuidsBytes = 1024;
 var uuidChars = 36;
 function uuidsOf(bytes) {
-  const text2 = Buffer.allocUnsafe(bytes.length / 16 * uuidChars);
+  const text2 = Buffer.allocUnsafe((bytes.length / 16) * uuidChars);
   let at = 0;
   bytes.forEach((byte, i) => {
     const place = i % 16;
-    const value = place === 6 ? byte & 15 | 64 : place === 8 ? byte & 63 | 128 : byte;
+    const value = place === 6 ? (byte & 15) | 64 : place === 8 ? (byte & 63) | 128 : byte;
     if (place === 4 || place === 6 || place === 8 || place === 10) text2[at++] = 45;
     text2[at++] = hexDigits[value >> 4];
     text2[at++] = hexDigits[value & 15];
   });
-  return text2.toString("latin1");
+  return text2.toString('latin1');
 }
-var hexDigits = Buffer.from("0123456789abcdef");
+var hexDigits = Buffer.from('0123456789abcdef');
 function createFill() {
   let device;
   const throughModule = (buffer) => nodeCrypto().randomFillSync(buffer);
   const throughDevice = (buffer) => {
-    device ??= openSync("/dev/urandom", "r");
-    for (let at = 0; at < buffer.length; ) {
+    device ??= openSync('/dev/urandom', 'r');
+    for (let at = 0; at < buffer.length;) {
       const count = readSync(device, buffer, at, buffer.length - at, null);
-      if (count === 0) throw new Error("the random device ended");
+      if (count === 0) throw new Error('the random device ended');
       at += count;
     }
     return buffer;
@@ -9909,7 +9982,7 @@ function nodePorts(options = {}) {
     disk: nodeDisk,
     process: createNodeProcess(network),
     dns: createNodeDns(),
-    datagrams: createNodeDatagrams()
+    datagrams: createNodeDatagrams(),
   };
 }
 
@@ -9938,7 +10011,7 @@ function createCallRecords(bytesMax = recordBytesMax) {
       else kept.push({ record: record4, bytes: size });
       bytes += size;
     },
-    find: (traceId) => (traces.get(traceId) ?? []).map(({ record: record4 }) => record4)
+    find: (traceId) => (traces.get(traceId) ?? []).map(({ record: record4 }) => record4),
   };
 }
 var recordBytes = 700;
@@ -9952,56 +10025,10 @@ function sizeOf({ path: path2, error, attempts, decisions }) {
 
 // src/telemetry/metrics-registry.ts
 var latencyBounds = [
-  1,
-  2,
-  3,
-  4,
-  5,
-  6,
-  8,
-  10,
-  13,
-  16,
-  20,
-  25,
-  30,
-  40,
-  50,
-  65,
-  80,
-  100,
-  130,
-  160,
-  200,
-  250,
-  300,
-  400,
-  500,
-  650,
-  800,
-  1e3,
-  2e3,
-  5e3,
-  1e4,
-  2e4,
-  5e4,
-  1e5
+  1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 30, 40, 50, 65, 80, 100, 130, 160, 200, 250, 300, 400, 500, 650, 800, 1e3, 2e3, 5e3, 1e4, 2e4,
+  5e4, 1e5,
 ];
-var sizeBounds = [
-  1024,
-  2048,
-  4096,
-  16384,
-  65536,
-  262144,
-  1048576,
-  4194304,
-  16777216,
-  67108864,
-  268435456,
-  1073741824,
-  4294967296
-];
+var sizeBounds = [1024, 2048, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864, 268435456, 1073741824, 4294967296];
 var seriesMax = 2e3;
 var HistogramSeries = class {
   labels;
@@ -10021,7 +10048,7 @@ var HistogramSeries = class {
     let low = 0;
     let high = bounds.length;
     while (low < high) {
-      const middle = low + high >>> 1;
+      const middle = (low + high) >>> 1;
       if (bounds[middle] < value) low = middle + 1;
       else high = middle;
     }
@@ -10038,7 +10065,7 @@ function createMetricsRegistry(shared2, options = {}) {
       family = { name, kind, bounds: /bytes/.test(name) ? sizeBounds : latencies, series: /* @__PURE__ */ new Map() };
       families.set(name, family);
     }
-    const all = { ...shared2, ...options.rewrite === void 0 ? labels : options.rewrite(name, labels) };
+    const all = { ...shared2, ...(options.rewrite === void 0 ? labels : options.rewrite(name, labels)) };
     const text2 = printLabels(all);
     const known2 = family.series.get(text2);
     if (known2 !== void 0) return known2;
@@ -10046,29 +10073,27 @@ function createMetricsRegistry(shared2, options = {}) {
     return put(family, text2);
   };
   return {
-    counter: (name, labels) => series(name, "counter", labels),
-    gauge: (name, labels) => series(name, "gauge", labels),
-    histogram: (name, labels) => series(name, "histogram", labels),
+    counter: (name, labels) => series(name, 'counter', labels),
+    gauge: (name, labels) => series(name, 'gauge', labels),
+    histogram: (name, labels) => series(name, 'histogram', labels),
     onPrint: (refresh) => refreshers.push(refresh),
     print(format) {
       for (const refresh of refreshers) refresh();
       const lines = [];
       for (const family of families.values()) printFamily(family, format, lines);
-      if (format === "openmetrics") lines.push("# EOF");
-      return `${lines.join("\n")}
+      if (format === 'openmetrics') lines.push('# EOF');
+      return `${lines.join('\n')}
 `;
-    }
+    },
   };
 }
 function put(family, labels) {
-  const made = family.kind === "histogram" ? new HistogramSeries(labels, family.bounds) : counterSeries(labels);
+  const made = family.kind === 'histogram' ? new HistogramSeries(labels, family.bounds) : counterSeries(labels);
   family.series.set(labels, made);
   return made;
 }
 function overflowOf(family, labels) {
-  const replaced = Object.fromEntries(
-    Object.keys(labels).map((name) => [name, name === labelNames.appId ? labels[name] : "overflow"])
-  );
+  const replaced = Object.fromEntries(Object.keys(labels).map((name) => [name, name === labelNames.appId ? labels[name] : 'overflow']));
   const text2 = printLabels(replaced);
   return family.series.get(text2) ?? put(family, text2);
 }
@@ -10081,19 +10106,22 @@ function counterSeries(labels) {
     },
     set(value) {
       this.value = value;
-    }
+    },
   };
 }
 function printLabels(labels) {
-  return Object.entries(labels).filter(([, value]) => value !== "").map(([name, value]) => `${name}="${escapeLabel(value)}"`).join(",");
+  return Object.entries(labels)
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
+    .join(',');
 }
 function escapeLabel(value) {
-  return /[\\"\n]/.test(value) ? value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n") : value;
+  return /[\\"\n]/.test(value) ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n') : value;
 }
 function printFamily(family, format, lines) {
-  const open2 = format === "openmetrics";
-  const bare = open2 && family.kind === "counter" ? family.name.replace(/_total$/, "") : family.name;
-  const sample = open2 && family.kind === "counter" ? `${bare}_total` : family.name;
+  const open2 = format === 'openmetrics';
+  const bare = open2 && family.kind === 'counter' ? family.name.replace(/_total$/, '') : family.name;
+  const sample = open2 && family.kind === 'counter' ? `${bare}_total` : family.name;
   lines.push(`# TYPE ${bare} ${family.kind}`);
   for (const series of family.series.values()) {
     if (series instanceof HistogramSeries) printHistogram(family, series, lines);
@@ -10102,7 +10130,7 @@ function printFamily(family, format, lines) {
 }
 function printHistogram(family, series, lines) {
   let cumulated = 0;
-  const comma2 = series.labels === "" ? "" : ",";
+  const comma2 = series.labels === '' ? '' : ',';
   family.bounds.forEach((bound, i) => {
     cumulated += series.counts[i];
     lines.push(`${family.name}_bucket{${series.labels}${comma2}le="${bound}"} ${cumulated}`);
@@ -10111,7 +10139,7 @@ function printHistogram(family, series, lines) {
   lines.push(`${family.name}_sum${braces(series.labels)} ${series.sum}`, `${family.name}_count${braces(series.labels)} ${series.count}`);
 }
 function braces(labels) {
-  return labels === "" ? "" : `{${labels}}`;
+  return labels === '' ? '' : `{${labels}}`;
 }
 
 // src/telemetry/trace-ids.ts
@@ -10119,9 +10147,9 @@ var traceIdBytes = 16;
 var spanIdBytes = 8;
 var idBytes = traceIdBytes + spanIdBytes;
 var rootsMade = 64;
-var emptyRoot = `00-${"0".repeat(traceIdBytes * 2)}-${"0".repeat(spanIdBytes * 2)}-00`;
-var noSpanId = "0".repeat(spanIdBytes * 2);
-var digits = Buffer.from("0123456789abcdef", "latin1");
+var emptyRoot = `00-${'0'.repeat(traceIdBytes * 2)}-${'0'.repeat(spanIdBytes * 2)}-00`;
+var noSpanId = '0'.repeat(spanIdBytes * 2);
+var digits = Buffer.from('0123456789abcdef', 'latin1');
 function createTraceIds(random) {
   const roots = new Roots(random);
   return {
@@ -10129,15 +10157,15 @@ function createTraceIds(random) {
     spanId() {
       const id = random.hex(spanIdBytes * 2);
       return id.charCodeAt(0) === zeroDigit && id === noSpanId ? `${id.slice(1)}1` : id;
-    }
+    },
   };
 }
 var zeroDigit = 48;
 var Roots = class {
   #random;
-  #batch = Buffer.from(emptyRoot.repeat(rootsMade), "latin1");
+  #batch = Buffer.from(emptyRoot.repeat(rootsMade), 'latin1');
   #bytes = new Uint8Array(0);
-  #text = "";
+  #text = '';
   #used = 0;
   constructor(random) {
     this.#random = random;
@@ -10155,7 +10183,7 @@ var Roots = class {
       this.#write(at, i * idBytes, traceIdBytes);
       this.#write(at + traceIdBytes * 2 + 1, i * idBytes + traceIdBytes, spanIdBytes);
     }
-    this.#text = this.#batch.toString("latin1");
+    this.#text = this.#batch.toString('latin1');
     this.#used = 0;
   }
   // Zero means "invalid" on the wire; it comes up once in 2^64 ids, and then any other id will do.
@@ -10180,15 +10208,15 @@ function createTracer(options) {
   const threshold = Math.min(1, Math.max(0, options.samplingRate)) * 2 ** 32;
   return {
     start(kind, name, parent) {
-      const root = parent.traceparent === "";
+      const root = parent.traceparent === '';
       const sampled = root ? options.random.u32() < threshold : isSampled(parent.traceparent);
       const made = root ? ids.root() : `${parent.traceparent.slice(0, 36)}${ids.spanId()}-00`;
       const traceparent = sampled ? `${made.slice(0, 53)}01` : made;
       const trace = { traceparent, tracestate: parent.tracestate, baggage: parent.baggage, sampled };
       if (!sampled) return new UnsampledSpan(trace);
       const [traceId, spanId] = [made.slice(3, 35), made.slice(36, 52)];
-      return recordedSpan(options, { kind, name, trace, traceId, spanId, parentSpanId: root ? "" : parent.traceparent.slice(36, 52) });
-    }
+      return recordedSpan(options, { kind, name, trace, traceId, spanId, parentSpanId: root ? '' : parent.traceparent.slice(36, 52) });
+    },
   };
 }
 var UnsampledSpan = class {
@@ -10197,10 +10225,8 @@ var UnsampledSpan = class {
   constructor(trace) {
     this.trace = trace;
   }
-  set() {
-  }
-  end() {
-  }
+  set() {}
+  end() {}
 };
 function recordedSpan(options, started) {
   const startMs = options.clock.now();
@@ -10214,7 +10240,7 @@ function recordedSpan(options, started) {
     end(ok, status) {
       if (ended) return;
       ended = true;
-      if (status !== void 0) attributes.push(["dapr.status_code", status]);
+      if (status !== void 0) attributes.push(['dapr.status_code', status]);
       const startNs = BigInt(Math.round(startMs * 1e3)) * 1000n;
       const tookNs = BigInt(Math.round((options.clock.mono() - startMono) * 1e6));
       const { kind, name, traceId, spanId, parentSpanId, trace } = started;
@@ -10228,101 +10254,107 @@ function recordedSpan(options, started) {
         endNs: startNs + tookNs,
         ok,
         attributes,
-        traceState: trace.tracestate
+        traceState: trace.tracestate,
       });
-    }
+    },
   };
 }
 
 // bench/stack-subject.ts
 var ports = nodePorts();
-var metrics2 = createMetricsRegistry({ app_id: "bench" });
+var metrics2 = createMetricsRegistry({ app_id: 'bench' });
 var tracer = createTracer({
   clock: ports.clock,
   random: ports.random,
   samplingRate: 0.01,
-  export() {
-  }
+  export() {},
 });
 var shared = {
   clock: wheelClock(ports.clock),
   random: ports.random,
   process: ports.process,
-  http: { request: () => Promise.reject(new Error("not used here")), close: () => Promise.resolve() },
+  http: { request: () => Promise.reject(new Error('not used here')), close: () => Promise.resolve() },
   log: silentLogger,
-  engine: { now: () => 0, get: () => Promise.reject(new Error("not used here")), commit: () => Promise.reject(new Error("not used here")) },
+  engine: { now: () => 0, get: () => Promise.reject(new Error('not used here')), commit: () => Promise.reject(new Error('not used here')) },
   invoke: () => Promise.resolve(answer),
   metrics: metrics2,
-  namespace: "",
+  namespace: '',
   accessControl: () => void 0,
   origins: /* @__PURE__ */ new Map(),
-  appId: "bench",
-  records: createCallRecords()
+  appId: 'bench',
+  records: createCallRecords(),
 };
 var govern = createGovern({ ...shared, book: new PolicyBook() });
-var answer = { status: 200, headers: ["content-type", "application/json", "server", "x"], body: emptyBody };
-var endpoint = { appId: "bench", namespace: "", instance: "i", http: { path: "" }, grpc: { path: "" } };
+var answer = { status: 200, headers: ['content-type', 'application/json', 'server', 'x'], body: emptyBody };
+var endpoint = { appId: 'bench', namespace: '', instance: 'i', http: { path: '' }, grpc: { path: '' } };
 var block = createInvokeBlock(
-  { ports, log: silentLogger, metrics: metrics2, appId: "bench", namespace: "", govern },
+  { ports, log: silentLogger, metrics: metrics2, appId: 'bench', namespace: '', govern },
   {
     resolver: {
-      resolve: () => Promise.resolve({ endpoints: [endpoint], source: "bench" }),
-      onChange: () => () => {
-      },
-      close: () => Promise.resolve()
+      resolve: () => Promise.resolve({ endpoints: [endpoint], source: 'bench' }),
+      onChange: () => () => {},
+      close: () => Promise.resolve(),
     },
-    balance: (appId) => new EndpointGroup({ clock: ports.clock, random: ports.random, appId, zone: "" }),
+    balance: (appId) => new EndpointGroup({ clock: ports.clock, random: ports.random, appId, zone: '' }),
     peers: { send: () => Promise.resolve(answer) },
     external: { send: () => Promise.resolve(answer) },
     channel: () => void 0,
     httpEndpoints: () => /* @__PURE__ */ new Map(),
-    hostAddress: "127.0.0.1"
-  }
+    hostAddress: '127.0.0.1',
+  },
 );
 var router = createRouter(apiRoutes);
-var caller = { appId: "bench", namespace: "" };
+var caller = { appId: 'bench', namespace: '' };
 var answerer = createAnswerer({
   blocks: { invoke: block },
   caller,
   bodyBytesMax: 1e6,
   clock: ports.clock,
-  invocations: true
+  invocations: true,
 });
 var frontMetrics = createFrontMetrics(metrics2);
-var headers2 = ["host", "127.0.0.1:3500", "user-agent", "bench", "accept", "*/*"];
-var operation = { block: "invoke", name: "call", idempotent: false };
+var headers2 = ['host', '127.0.0.1:3500', 'user-agent', 'bench', 'accept', '*/*'];
+var operation = { block: 'invoke', name: 'call', idempotent: false };
 var policy = (name, spec3) => `apiVersion: proa.dev/v1alpha1
 kind: Policy
 metadata: { name: ${name} }
 spec: ${spec3}
 ---
 `;
-var callerPolicies = policy(
-  "all",
-  `{ target: { app: bench }, timeout: 5s, deadline: 10s, retry: {}, hedge: { after: 1s }, breaker: { per: target, errorRatio: 0.5, slowRatio: 0.5 },
+var callerPolicies =
+  policy(
+    'all',
+    `{ target: { app: bench }, timeout: 5s, deadline: 10s, retry: {}, hedge: { after: 1s }, breaker: { per: target, errorRatio: 0.5, slowRatio: 0.5 },
     bulkhead: {}, balance: {}, limits: [{ requests: 100000000 }], fallback: { app: other }, mirror: { app: other, percent: 0 },
-    split: { targets: [{ version: v1, weight: 1 }] } }`
-) + policy("path", '{ target: { app: bench }, match: { path: "/x/{id}", methods: [GET] }, fault: { abort: { percent: 0, status: 500 } } }');
+    split: { targets: [{ version: v1, weight: 1 }] } }`,
+  ) +
+  policy('path', '{ target: { app: bench }, match: { path: "/x/{id}", methods: [GET] }, fault: { abort: { percent: 0, status: 500 } } }');
 var calleePolicies = policy(
-  "all",
+  'all',
   `{ target: { app: bench, at: callee }, deadline: 10s, bulkhead: {}, limits: [{ requests: 100000000 }], system: { maxUtilisation: 0.99 }, fallback: { answer: {} },
-  admission: { initial: 1000 }, priority: critical, fault: { abort: { percent: 0, status: 500 } }, authorise: { action: allow } }`
+  admission: { initial: 1000 }, priority: critical, fault: { abort: { percent: 0, status: 500 } }, authorise: { action: allow } }`,
 );
 async function governed(yaml, direction) {
-  const loaded2 = await loadResources({ disk: createMemoryDisk({ "/r/p.yaml": yaml }), paths: ["/r"], appId: "bench", drivers: {} });
+  const loaded2 = await loadResources({ disk: createMemoryDisk({ '/r/p.yaml': yaml }), paths: ['/r'], appId: 'bench', drivers: {} });
   const error = problemsToError(loaded2.problems);
   if (error !== void 0) throw error;
-  const target2 = { block: "invoke", name: "bench", operation: "call", direction };
-  return createGovern({ ...shared, book: new PolicyBook(loaded2.policies) })(
-    target2,
-    () => Promise.resolve(answer)
-  );
+  const target2 = { block: 'invoke', name: 'bench', operation: 'call', direction };
+  return createGovern({ ...shared, book: new PolicyBook(loaded2.policies) })(target2, () => Promise.resolve(answer));
 }
-var outbound = { block: "invoke", name: "bench", operation: "call", direction: "outbound" };
+var outbound = { block: 'invoke', name: 'bench', operation: 'call', direction: 'outbound' };
 async function stackOnly(count, service = govern(outbound, () => Promise.resolve(answer))) {
-  const input = { appId: "bench", namespace: "", httpMethod: "GET", path: "x/1", query: "", headers: headers2, body: emptyBody, replayable: true };
+  const input = {
+    appId: 'bench',
+    namespace: '',
+    httpMethod: 'GET',
+    path: 'x/1',
+    query: '',
+    headers: headers2,
+    body: emptyBody,
+    replayable: true,
+  };
   for (let i = 0; i < count; i++) {
-    const span = tracer.start("server", "/x", noTrace);
+    const span = tracer.start('server', '/x', noTrace);
     const call = createCall(operation, input, { caller });
     await service(call);
     call.end.fire({ ok: true, status: 200 });
@@ -10330,37 +10362,53 @@ async function stackOnly(count, service = govern(outbound, () => Promise.resolve
   }
 }
 async function wholeFront(count) {
-  const path2 = "/v1.0/invoke/bench/method/x";
+  const path2 = '/v1.0/invoke/bench/method/x';
   for (let i = 0; i < count; i++) {
-    const span = tracer.start("server", path2, noTrace);
+    const span = tracer.start('server', path2, noTrace);
     const started = ports.clock.mono();
-    const match2 = router.match("GET", path2);
+    const match2 = router.match('GET', path2);
     const cancel = new CancelScope();
     const dispatched = await new Promise((resolve) => {
-      const request = { method: "GET", path: path2, query: "", headers: headers2, header: () => void 0, body: emptyBody, trace: span.trace, cancel };
+      const request = {
+        method: 'GET',
+        path: path2,
+        query: '',
+        headers: headers2,
+        header: () => void 0,
+        body: emptyBody,
+        trace: span.trace,
+        cancel,
+      };
       answerer(request, match2, { dispatched: resolve });
     });
     dispatched.call?.end.fire({ ok: true, status: 200 });
     span.end(true, 200);
-    frontMetrics.record({ method: "GET", path: path2, status: 200, tookMs: ports.clock.mono() - started, requestBytes: 0, responseBytes: 0 });
+    frontMetrics.record({
+      method: 'GET',
+      path: path2,
+      status: 200,
+      tookMs: ports.clock.mono() - started,
+      requestBytes: 0,
+      responseBytes: 0,
+    });
   }
 }
 async function measure(run2) {
   await run2(2e5);
   const rounds = [];
   for (let i = 0; i < 7; i++) {
-    const began = (u=>(u.user+u.system)/1000)(process.cpuUsage());
+    const began = ((u) => (u.user + u.system) / 1000)(process.cpuUsage());
     await run2(1e5);
-    rounds.push(((u=>(u.user+u.system)/1000)(process.cpuUsage()) - began) / 100);
+    rounds.push((((u) => (u.user + u.system) / 1000)(process.cpuUsage()) - began) / 100);
   }
   return rounds.toSorted((a, b) => a - b)[3];
 }
-var [calling2, called] = [await governed(callerPolicies, "outbound"), await governed(calleePolicies, "inbound")];
+var [calling2, called] = [await governed(callerPolicies, 'outbound'), await governed(calleePolicies, 'inbound')];
 console.log(
   JSON.stringify({
     stack: await measure((count) => stackOnly(count)),
-    
+
     called: await measure((count) => stackOnly(count, called)),
-    front: await measure(wholeFront)
-  })
+    front: await measure(wholeFront),
+  }),
 );

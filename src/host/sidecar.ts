@@ -304,7 +304,7 @@ function grpcLoader(
       apiTokens: more.apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: resources.configuration.api,
-      proxy: createProxy(ports, { ...machine, registry: runtime.registry }, caller),
+      proxy: createProxy(ports, { local: machine.local, peers: machine.peers, invoke: runtime.blocks.invoke.call }, caller),
       ...(more.telemetry.countError === undefined ? {} : { countError: more.telemetry.countError }),
       ...(more.telemetry.grpcLog === undefined ? {} : { apiLog: more.telemetry.grpcLog }),
     });
