@@ -8,6 +8,12 @@ import { copy, type Outbox } from './outbox.ts';
 
 /** Frames leave at once while no more calls than this are in flight; above, those of a turn leave together. */
 const promptStreamsMax = 2;
+/**
+ * With many calls in flight a turn brings only some of their frames, and a write costs far more than a frame: frames wait for so many more turns as
+ * long as each brings another. A turn in which nothing waits takes microseconds.
+ */
+const lingerTurnsMax = 3;
+const lingerStreamsMin = 8;
 /** Data of one stream is cut into pieces of this size, so that others get their turn. */
 const dataBytesMax = 32 * 1024;
 /** Below any peer's `frameBytesMax`, so that a head and the body behind it never exceed it. */
@@ -36,6 +42,9 @@ export class FrameWriter {
   readonly #fields: FieldsWriter;
   #openHead = -1;
   #scheduled = false;
+  /** A frame came in this turn. */
+  #grew = false;
+  #turns = 0;
 
   constructor(link: WriterLink, { out, clock, fields }: { readonly out: Outbox; readonly clock: Clock; readonly fields: FieldsWriter }) {
     this.#out = out;
@@ -143,6 +152,7 @@ export class FrameWriter {
   }
 
   #flushSoon(): void {
+    this.#grew = true;
     if (this.#scheduled) return;
     if (this.#link.inFlight <= promptStreamsMax) {
       // A head that another stream of this turn left open must not be cut short by our haste: it flushes when it is sealed.
@@ -150,9 +160,18 @@ export class FrameWriter {
       return;
     }
     this.#scheduled = true;
-    this.#clock.soon(() => {
-      this.#scheduled = false;
-      this.flush();
-    });
+    this.#turns = 0;
+    this.#clock.soon(this.#turn);
   }
+
+  readonly #turn = (): void => {
+    if (this.#grew && this.#turns < lingerTurnsMax && this.#link.inFlight >= lingerStreamsMin) {
+      this.#grew = false;
+      this.#turns++;
+      this.#clock.soon(this.#turn);
+      return;
+    }
+    this.#scheduled = false;
+    this.flush();
+  };
 }
