@@ -1,3 +1,4 @@
+import { noRecords } from '../contracts/decisions.ts';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { echoClient, refereeClient, refereeServer, refereeUnary, transport } from '../../test/fixtures/grpc-echo.ts';
@@ -68,6 +69,9 @@ async function rig(yaml: string, instances: Readonly<Record<string, Instance>>) 
     http: { request: none, close: () => Promise.resolve() },
     log: silentLogger,
     invoke: (call) => invoke.call(call),
+    appId: 'web',
+    origins: new Map(),
+    records: noRecords,
   });
   const invoke = createInvokeBlock(
     { ports, log: silentLogger, metrics: noMetrics, ...caller, govern },

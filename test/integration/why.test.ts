@@ -66,7 +66,7 @@ let app: TestApp;
 let web: TestSidecar;
 let shop: TestSidecar;
 let env: Record<string, string>;
-let bad = 503;
+const bad = 503;
 
 beforeAll(async () => {
   machine = createMachine();
