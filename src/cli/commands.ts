@@ -155,6 +155,15 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/explain.ts'),
   },
   {
+    name: 'why',
+    group: 'Look',
+    summary: 'Tell what decided the fate of one call, from all runtimes of this machine',
+    usage: 'proa why <trace-id | traceparent> [flags]',
+    examples: ['proa why 4bf92f3577b34da6a3ce929d0e0e4736', 'proa why 4bf92f3577b34da6a3ce929d0e0e4736 --json'],
+    flags: [],
+    load: () => import('./commands/why.ts'),
+  },
+  {
     name: 'completion',
     group: 'Help',
     summary: 'Print a completion script for bash, zsh or fish',

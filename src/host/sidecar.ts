@@ -1,4 +1,5 @@
 import type { AppChannel } from '../contracts/app-channel.ts';
+import { adminRoutes } from '../fronts/admin/routes.ts';
 import { metadataRoutes, healthRoutes } from '../fronts/http/routes/runtime.ts';
 import { createPipeline, type Pipeline } from '../fronts/http/pipeline.ts';
 import { apiRoutes, allowedRoutes } from '../fronts/http/routes/all.ts';
@@ -249,7 +250,8 @@ async function openFronts(
     ...(pipeline === undefined ? {} : { pipeline }),
     ...(telemetry.apiLog === undefined ? {} : { apiLog: telemetry.apiLog }),
   };
-  const { routes, invocations } = allowedRoutes(apiRoutes, configuration.api);
+  const admin = adminRoutes(runtime.admin, apiTokens.length > 0);
+  const { routes, invocations } = allowedRoutes([...apiRoutes, ...admin], configuration.api);
   const httpPort = await listenEach(addressesOf(spec, 'http'), spec.httpPort, (address) =>
     serveHttpFront({ ...shared, address, routes, invocations }).then((server) => {
       owner.own('HTTP API', () => server.drain(), options.graceMs);
@@ -304,7 +306,7 @@ function grpcLoader(
       apiTokens: more.apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: resources.configuration.api,
-      proxy: createProxy(ports, { ...machine, registry: runtime.registry }, caller),
+      proxy: createProxy(ports, { local: machine.local, peers: machine.peers, invoke: runtime.blocks.invoke.call }, caller),
       ...(more.telemetry.countError === undefined ? {} : { countError: more.telemetry.countError }),
       ...(more.telemetry.grpcLog === undefined ? {} : { apiLog: more.telemetry.grpcLog }),
     });
