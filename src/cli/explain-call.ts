@@ -1,8 +1,13 @@
 import { resolve } from 'node:path';
 import { renderProblem, hasErrors } from '../host/config/problem.ts';
+import { useEngine } from '../host/engine-tools.ts';
 import { explainCall, type ExplainedLayer } from '../host/explain.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
+import type { Rollout } from '../mesh/rollout/rollout.ts';
+import { listRollouts } from '../mesh/rollout/rollout-store.ts';
 import { exitCodes, type CommandContext } from './context.ts';
+import { dataDirectory } from './directories.ts';
+import { databaseSetting } from './engine-setting.ts';
 import { UsageError } from './parse-args.ts';
 
 /** Prints the layers of a call to `app`: those in its caller's runtime, then those in its own. Exit code 3 when the resources have errors. */
@@ -24,6 +29,7 @@ export async function explainCallOf(context: CommandContext, app: string, rest: 
     httpMethod: method,
     path: path.path,
     headers: [],
+    rollouts: await rolloutsOf(context),
   });
   const { problems } = explained;
   if (output.json) output.value({ caller: explained.caller, callee: explained.callee });
@@ -34,6 +40,19 @@ export async function explainCallOf(context: CommandContext, app: string, rest: 
   }
   for (const problem of problems) output.error(renderProblem(problem));
   return hasErrors(problems) ? exitCodes.unsatisfied : exitCodes.ok;
+}
+
+/** What the engine of --data-dir knows of rollouts; without the flag only files are looked at. */
+async function rolloutsOf({ ports, args }: CommandContext): Promise<readonly Rollout[]> {
+  const { values } = args;
+  if (values['data-dir'] === undefined) return [];
+  const database = await databaseSetting(ports, values.engine);
+  const directory = dataDirectory(ports.process, values['data-dir'], undefined);
+  const namespace = ports.process.env('NAMESPACE') || 'default';
+  const stored = await useEngine(ports, { directory, ...(database !== undefined && { database }) }, (engine) =>
+    listRollouts(engine, namespace),
+  );
+  return stored.map(({ rollout }) => rollout);
 }
 
 function print(title: string, layers: readonly ExplainedLayer[], { output }: CommandContext): void {

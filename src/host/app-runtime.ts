@@ -35,6 +35,7 @@ import { createExternalTransport, createPeerTransport, type Machine } from './ma
 import { observedResolver } from '../mesh/observed-resolver.ts';
 import { openNameResolution } from './name-resolution.ts';
 import { createOutbox } from './outbox.ts';
+import { followRollouts } from './rollouts.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
 
 export interface AppRuntimeOptions {
@@ -102,6 +103,17 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
     await outbox.start();
+    const rollouts = followRollouts({
+      clock: ports.clock,
+      log: log.scoped('proa.rollout'),
+      engine: options.machine.engine,
+      namespace: options.spec.namespace,
+      instance: `${options.spec.id}-${ports.random.uuid()}`,
+      resolver: registry,
+      turn: (document) => book.turn(document),
+      document: resources.policies,
+    });
+    owner.own('rollouts', () => rollouts.close(), 2_000);
     return {
       blocks,
       components,
@@ -115,7 +127,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       setSubscriptions(next) {
         declared = next;
       },
-      setPolicies: (document) => book.turn(document),
+      setPolicies: (document) => rollouts.setDocument(document),
       async close(graceMs) {
         state.stopping = true;
         await closeBlocks(blocks, graceMs);

@@ -7,6 +7,8 @@ import { ProaError } from '../kernel/errors.ts';
 import { silentLogger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { PolicyBook } from '../mesh/policy/book.ts';
+import type { Rollout } from '../mesh/rollout/rollout.ts';
+import { withRollouts } from '../mesh/rollout/rollout-rules.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { Problem } from './config/problem.ts';
 import { layersFor, type GovernOptions } from './govern.ts';
@@ -24,6 +26,8 @@ export interface ExplainOptions {
   readonly path: string;
   /** Flat name, value pairs, names in lower case. */
   readonly headers: readonly string[];
+  /** Rollouts that the engine knows; absent: none are looked at. */
+  readonly rollouts?: readonly Rollout[];
 }
 
 /** One layer in words. */
@@ -67,7 +71,7 @@ export async function explainCall(options: ExplainOptions): Promise<ExplainedCal
       log: silentLogger,
       namespace,
       accessControl: () => resources.configuration.accessControl,
-      book: new PolicyBook(resources.policies),
+      book: new PolicyBook(withRollouts(resources.policies, options.rollouts ?? [], () => undefined)),
       engine: { now: () => 0, get: nothing, commit: nothing },
       http: { request: nothing, close: () => Promise.resolve() },
       invoke: nothing,
