@@ -18,6 +18,7 @@ import { createPeerTransport, type LocalApp, type Machine } from '../src/host/ma
 import { silentLogger } from '../src/kernel/log.ts';
 import type { Connection, ConnectionHandlers, Network } from '../src/kernel/ports.ts';
 import { nodePorts } from '../src/ports/node/index.ts';
+import { createCallRecords } from '../src/telemetry/call-records.ts';
 import { createMetricsRegistry } from '../src/telemetry/metrics-registry.ts';
 import { createTracer } from '../src/telemetry/tracing.ts';
 import { createHttp1Client } from '../src/wire/http1/client.ts';
@@ -150,6 +151,9 @@ const govern = createGovern({
   book: new PolicyBook(),
   namespace: '',
   accessControl: () => undefined,
+  origins: new Map(),
+  appId: 'bench',
+  records: createCallRecords(),
 });
 const context = { ports, log: silentLogger, metrics, appId: 'bench', namespace: '', govern };
 const caller = { appId: 'bench', namespace: '' };

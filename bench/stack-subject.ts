@@ -20,6 +20,7 @@ import { CancelScope } from '../src/kernel/cancel.ts';
 import { emptyBody } from '../src/kernel/body.ts';
 import { silentLogger } from '../src/kernel/log.ts';
 import { nodePorts } from '../src/ports/node/index.ts';
+import { createCallRecords } from '../src/telemetry/call-records.ts';
 import { createMetricsRegistry } from '../src/telemetry/metrics-registry.ts';
 import { createTracer } from '../src/telemetry/tracing.ts';
 import { noTrace } from '../src/kernel/trace-context.ts';
@@ -43,6 +44,9 @@ const shared = {
   metrics,
   namespace: '',
   accessControl: () => undefined,
+  origins: new Map(),
+  appId: 'bench',
+  records: createCallRecords(),
 };
 const govern = createGovern({ ...shared, book: new PolicyBook() });
 const answer = { status: 200, headers: ['content-type', 'application/json', 'server', 'x'], body: emptyBody };

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { RunApp } from '../host/config/run-model.ts';
 import type { AppSpec, HostSettings } from '../host/host-api.ts';
+import type { Origin } from '../kernel/origin.ts';
 import type { ProcessPort } from '../kernel/ports.ts';
 import type { FlagName, FlagValues } from './flags.ts';
 import { valueOrDefault, UsageError } from './parse-args.ts';
@@ -77,7 +78,70 @@ export function specFromFlags(id: string, values: FlagValues, system: ProcessPor
     ...(logging !== undefined && { apiLogging: logging }),
     mtls: values['enable-mtls'] === true,
     controlPlaneTrustDomain: values['control-plane-trust-domain'] ?? system.env('DAPR_CONTROLPLANE_TRUST_DOMAIN') ?? 'localhost',
+    origins: originsOfFlags(values, system),
   };
+}
+
+/** Which settings were given, and how; a deprecated flag stands for the one that took its place. */
+function originsOfFlags(values: FlagValues, system: ProcessPort): Record<string, Origin> {
+  const origins: Record<string, Origin> = {};
+  for (const name of Object.keys(values)) origins[replaced[name] ?? name] = { from: 'flag', name };
+  if (system.env('NAMESPACE')) origins['namespace'] = { from: 'environment', name: 'NAMESPACE' };
+  return origins;
+}
+
+const replaced: Readonly<Record<string, string>> = {
+  'app-ssl': 'app-protocol',
+  'components-path': 'resources-path',
+  'dapr-http-max-request-size': 'max-body-size',
+  'dapr-http-read-buffer-size': 'read-buffer-size',
+};
+
+/** Which setting a key of a run file sets, by the last part of its path. */
+const settingOfKey: Readonly<Record<string, string>> = {
+  appID: 'app-id',
+  port: 'app-port',
+  appPort: 'app-port',
+  protocol: 'app-protocol',
+  appProtocol: 'app-protocol',
+  host: 'app-channel-address',
+  appChannelAddress: 'app-channel-address',
+  max_concurrency: 'app-max-concurrency',
+  appMaxConcurrency: 'app-max-concurrency',
+  enableAppHealthCheck: 'enable-app-health-check',
+  'health.path': 'app-health-check-path',
+  appHealthCheckPath: 'app-health-check-path',
+  'health.interval': 'app-health-probe-interval',
+  appHealthProbeInterval: 'app-health-probe-interval',
+  'health.timeout': 'app-health-probe-timeout',
+  appHealthProbeTimeout: 'app-health-probe-timeout',
+  'health.threshold': 'app-health-threshold',
+  appHealthThreshold: 'app-health-threshold',
+  http_port: 'dapr-http-port',
+  daprHTTPPort: 'dapr-http-port',
+  grpc_port: 'dapr-grpc-port',
+  daprGRPCPort: 'dapr-grpc-port',
+  daprInternalGRPCPort: 'dapr-internal-grpc-port',
+  metrics_port: 'metrics-port',
+  metricsPort: 'metrics-port',
+  unixDomainSocket: 'unix-domain-socket',
+  max_body_size: 'max-body-size',
+  maxBodySize: 'max-body-size',
+  readBufferSize: 'read-buffer-size',
+  resources: 'resources-path',
+  resourcesPath: 'resources-path',
+  config: 'config',
+  configFilePath: 'config',
+  enableApiLogging: 'enable-api-logging',
+};
+
+function originsOfRunFile({ origins }: RunApp): Record<string, Origin> {
+  const found: Record<string, Origin> = {};
+  for (const [key, at] of Object.entries(origins)) {
+    const setting = settingOfKey[key.replace(/\[\d+\]$/, '')];
+    if (setting !== undefined) found[setting] = { from: 'file', at };
+  }
+  return found;
 }
 
 const workersMax = 64;
@@ -125,5 +189,6 @@ export function specFromRunApp(app: RunApp, base: AppSpec): AppSpec {
     resourcePaths: app.resources.length > 0 ? app.resources : base.resourcePaths,
     configPaths: app.configs.length > 0 ? app.configs : base.configPaths,
     ...(app.apiLogging !== undefined && { apiLogging: app.apiLogging }),
+    origins: { ...base.origins, ...originsOfRunFile(app) },
   };
 }

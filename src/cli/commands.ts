@@ -164,8 +164,17 @@ export const commands: readonly Command[] = [
       'proa explain ERR_STATE_SAVE',
       'proa explain orders POST /orders/17 --app-id web --resources-path ./resources',
     ],
-    flags: ['app-id', 'resources-path', 'config', 'data-dir', 'engine'],
+    flags: ['app-id', 'resources-path', 'config'],
     load: () => import('./commands/explain.ts'),
+  },
+  {
+    name: 'why',
+    group: 'Look',
+    summary: 'Tell what decided the fate of one call, from all runtimes of this machine',
+    usage: 'proa why <trace-id | traceparent> [flags]',
+    examples: ['proa why 4bf92f3577b34da6a3ce929d0e0e4736', 'proa why 4bf92f3577b34da6a3ce929d0e0e4736 --json'],
+    flags: [],
+    load: () => import('./commands/why.ts'),
   },
   {
     name: 'completion',

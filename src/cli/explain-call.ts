@@ -1,24 +1,64 @@
 import { resolve } from 'node:path';
+import type { ExplainedLayer, ExplainedStacks } from '../host/admin.ts';
 import { renderProblem, hasErrors } from '../host/config/problem.ts';
-import { useEngine } from '../host/engine-tools.ts';
-import { explainCall, type ExplainedLayer } from '../host/explain.ts';
+import { explainCall } from '../host/explain.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
-import type { Rollout } from '../mesh/rollout/rollout.ts';
-import { listRollouts } from '../mesh/rollout/rollout-store.ts';
+import { askRuntimes, tellProblems } from './ask-runtimes.ts';
 import { exitCodes, type CommandContext } from './context.ts';
-import { dataDirectory } from './directories.ts';
-import { databaseSetting } from './engine-setting.ts';
 import { UsageError } from './parse-args.ts';
+import { findRuns } from './run-registry.ts';
 
-/** Prints the layers of a call to `app`: those in its caller's runtime, then those in its own. Exit code 3 when the resources have errors. */
+interface Asked {
+  readonly caller: string;
+  readonly app: string;
+  readonly method: string;
+  readonly path: string;
+}
+
+/**
+ * Prints the layers of a call to `app`: those in its caller's runtime, then those in its own. Running runtimes are asked what is in force; with
+ * --resources-path or --config, or when neither app runs here, files are read. Exit code 3 when these have errors.
+ */
 export async function explainCallOf(context: CommandContext, app: string, rest: readonly string[]): Promise<number> {
-  const { args, output, ports } = context;
+  const { args, ports } = context;
+  const { values } = args;
   const [method, target] = rest.length > 1 ? [(rest[0] as string).toUpperCase(), rest[1] as string] : ['GET', rest[0] as string];
   const path = canonicalMethod(target.split('?', 1)[0] ?? '');
   if (rest.length > 2 || !/^[A-Z]+$/.test(method) || 'error' in path)
     throw new UsageError('which call?', 'proa explain orders POST /orders/17');
+  const asked: Asked = { caller: values['app-id'] ?? 'caller', app, method, path: path.path };
+  if (values['resources-path'] !== undefined || values.config !== undefined) return explainFiles(context, asked);
+  const runs = await findRuns(ports);
+  const runsHere = runs.some(({ alive, record }) => alive && record.apps.some(({ id }) => id === app || id === asked.caller));
+  return runsHere ? explainRunning(context, asked) : explainFiles(context, asked);
+}
+
+async function explainRunning(context: CommandContext, asked: Asked): Promise<number> {
+  const { output } = context;
+  const { caller, app, method, path } = asked;
+  const query = new URLSearchParams({ caller, app, method, path: `/${path}` }).toString();
+  const answers = await askRuntimes<ExplainedStacks>(context, `/proa/v1/explain?${query}`, [caller, app]);
+  const code = tellProblems(answers, context);
+  if (code !== exitCodes.ok) return code;
+  const stacks = answers.flatMap((answer) => ('value' in answer ? [answer.value] : []));
+  const calling = stacks.find((each) => each.caller !== undefined);
+  const called = stacks.find((each) => each.callee !== undefined);
+  if (output.json) {
+    output.value({ caller: calling?.caller ?? [], callee: called?.callee ?? [] });
+    return exitCodes.ok;
+  }
+  output.line(output.style('bold', `${method} /${path} from ${caller} to ${app}`));
+  if (calling?.caller !== undefined)
+    print(`in the running runtime of ${caller}, policies version ${calling.epoch}`, calling.caller, context);
+  else output.say(`${caller} does not run here: its half is not known`);
+  if (called?.callee !== undefined) print(`in the running runtime of ${app}, policies version ${called.epoch}`, called.callee, context);
+  else output.say(`${app} does not run here: its half is not known`);
+  return exitCodes.ok;
+}
+
+async function explainFiles(context: CommandContext, { caller, app, method, path }: Asked): Promise<number> {
+  const { args, output, ports } = context;
   const absolute = (each: string): string => resolve(ports.process.cwd(), each);
-  const caller = args.values['app-id'] ?? 'caller';
   const explained = await explainCall({
     ports,
     paths: (args.values['resources-path'] ?? ['./resources']).map(absolute),
@@ -27,14 +67,13 @@ export async function explainCallOf(context: CommandContext, app: string, rest: 
     caller,
     app,
     httpMethod: method,
-    path: path.path,
+    path,
     headers: [],
-    rollouts: await rolloutsOf(context),
   });
   const { problems } = explained;
   if (output.json) output.value({ caller: explained.caller, callee: explained.callee });
   else {
-    output.line(output.style('bold', `${method} /${path.path} from ${caller} to ${app}`));
+    output.line(output.style('bold', `${method} /${path} from ${caller} to ${app}`));
     print(`in the runtime of ${caller}`, explained.caller, context);
     print(`in the runtime of ${app}`, explained.callee, context);
   }
@@ -42,24 +81,14 @@ export async function explainCallOf(context: CommandContext, app: string, rest: 
   return hasErrors(problems) ? exitCodes.unsatisfied : exitCodes.ok;
 }
 
-/** What the engine of --data-dir knows of rollouts; without the flag only files are looked at. */
-async function rolloutsOf({ ports, args }: CommandContext): Promise<readonly Rollout[]> {
-  const { values } = args;
-  if (values['data-dir'] === undefined) return [];
-  const database = await databaseSetting(ports, values.engine);
-  const directory = dataDirectory(ports.process, values['data-dir'], undefined);
-  const namespace = ports.process.env('NAMESPACE') || 'default';
-  const stored = await useEngine(ports, { directory, ...(database !== undefined && { database }) }, (engine) =>
-    listRollouts(engine, namespace),
-  );
-  return stored.map(({ rollout }) => rollout);
-}
-
 function print(title: string, layers: readonly ExplainedLayer[], { output }: CommandContext): void {
   output.line();
   output.line(`${title}, outermost first`);
-  for (const { role, why, parameters } of layers) {
+  for (const { role, why, parameters, origins } of layers) {
     output.line(`  ${output.style('bold', role.padEnd(12))} ${output.style('dim', why)}`);
-    for (const [name, value] of Object.entries(parameters)) output.line(`  ${''.padEnd(12)} ${name}: ${String(value)}`);
+    for (const [name, value] of Object.entries(parameters)) {
+      const origin = origins[name];
+      output.line(`  ${''.padEnd(12)} ${name}: ${String(value)}${origin === undefined ? '' : output.style('dim', `  (${origin})`)}`);
+    }
   }
 }

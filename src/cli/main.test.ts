@@ -42,7 +42,7 @@ describe('the command line', () => {
   it('helps without arguments, per command, and suggests on typing errors', async () => {
     const help = await cli([]);
     expect(help.code).toBe(0);
-    for (const { name } of commands) expect(help.out).toContain(name);
+    for (const { name, hidden } of commands) expect(help.out.includes(`  ${name} `)).toBe(hidden !== true);
     const run = await cli(['run', '--help']);
     expect(run.out).toMatch(/-p, --app-port <port> +The port/);
     expect(run.out).toContain('proa run -f .');
@@ -80,7 +80,9 @@ describe('the command line', () => {
     const told = await cli(['explain', 'orders', 'post', '/orders/17', '--app-id', 'web', '--resources-path', 'r'], { disk });
     expect(told).toMatchObject({ code: 0, err: '' });
     expect(told.out).toContain('POST /orders/17 from web to orders');
-    expect(told.out).toMatch(/attempt +bounds each attempt by itself\n +timeout: 2s\n +from: Policy "p", \/p\/r\/p.yaml:4/);
+    expect(told.out).toMatch(
+      /attempt +bounds each attempt by itself\n +timeout: 2s {2}\(\/p\/r\/p.yaml:4\)\n +from: Policy "p", \/p\/r\/p.yaml:4/,
+    );
     expect(JSON.parse((await cli(['explain', 'orders', '/x', '--resources-path', 'r', '--json'], { disk })).out)).toMatchObject({
       callee: [{ role: 'metrics' }, { role: 'deadline' }],
     });
@@ -109,7 +111,8 @@ describe('the command line', () => {
   it('prints completion scripts with every command and flag', async () => {
     for (const shell of ['bash', 'zsh', 'fish']) {
       const { out } = await cli(['completion', shell]);
-      for (const { name } of commands) expect(out).toContain(name);
+      for (const { name, hidden } of commands) if (hidden !== true) expect(out).toContain(name);
+      expect(out).not.toContain('worker)');
       expect(out).toMatch(/enable-app-health-check/);
     }
     expect((await cli(['completion', 'tcsh'])).code).toBe(2);
@@ -221,7 +224,7 @@ describe('flags', () => {
   it('makes the spec of an app as daprd understands its flags', () => {
     const system = { ...createNodeProcess(), env: () => undefined, cwd: () => '/w' };
     const spec = (...args: string[]) => sidecarSpec(parseArgs(args, { accepts: sidecarFlags }).values, system);
-    expect(spec('--app-id', 'a')).toEqual(specFromFlags('a', {}, system));
+    expect(spec('--app-id', 'a')).toEqual({ ...specFromFlags('a', {}, system), origins: { 'app-id': { from: 'flag', name: 'app-id' } } });
     expect(spec('--app-id', 'a')).toMatchObject({
       namespace: 'default',
       httpPort: 3500,

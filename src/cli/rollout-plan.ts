@@ -1,6 +1,6 @@
 import { parseDuration } from '../kernel/duration.ts';
 import { limits } from '../kernel/limits.ts';
-import type { RolloutGates, RolloutPlan, RolloutStep } from '../mesh/rollout/rollout.ts';
+import type { RolloutGates, RolloutPlan, RolloutStep } from '../host/rollout-tools.ts';
 import { UsageError } from './parse-args.ts';
 
 const stepsMax = 20;

@@ -8,8 +8,10 @@ import type { Blocks } from '../blocks/runtime/index.ts';
 import { createSecretsBlock } from '../blocks/secrets/index.ts';
 import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts';
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
+import type { AdminSource } from '../contracts/admin.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
 import type { DriverContext } from '../contracts/driver.ts';
+import type { Govern } from '../contracts/governance.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
 import type { Registry } from '../contracts/resolver.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
@@ -19,6 +21,7 @@ import type { Logger } from '../kernel/log.ts';
 import { labelNames, metricNames } from '../kernel/names.ts';
 import type { Clock, Ports } from '../kernel/ports.ts';
 import { createSecret, reveal } from '../kernel/secret.ts';
+import { createCallRecords } from '../telemetry/call-records.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createComponentManager, type ComponentManager } from './component-manager.ts';
 import type { DriverIndex } from './config/check-component.ts';
@@ -26,9 +29,9 @@ import type { ComponentResource, LoadedResources } from './config/model.ts';
 import { resolveProperties, resolveValue, type ResolveContext } from './config/resolve-component.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
-import { createGovern } from './govern.ts';
+import { createAdmin } from './admin.ts';
+import { createGovern, type GovernOptions } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
-import type { PolicyDocument } from '../mesh/policy/model.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
 import { PolicyBook } from '../mesh/policy/book.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
@@ -66,8 +69,10 @@ export interface AppRuntime {
   setChannel(channel: AppChannel | undefined): void;
   /** Declarative subscriptions after a reload; effective at the next `start` of pub/sub. */
   setSubscriptions(declared: readonly SubscriptionSpec[]): void;
-  /** Exchanges all policies at once: calls that begin from now on see the new ones. */
-  setPolicies(document: PolicyDocument): void;
+  /** What files say now. New policies are exchanged all at once: calls that begin from now on see them. */
+  setResources(resources: LoadedResources, newPolicies: boolean): void;
+  /** What the admin API answers. */
+  readonly admin: AdminSource;
   close(graceMs: number): Promise<void>;
 }
 
@@ -80,7 +85,9 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   // The block needs the stacks first.
   let invokeApp: Blocks['invoke']['call'];
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
-  const context = createContext(options, book, (call) => invokeApp(call));
+  const govern = governOptions(options, book, (call) => invokeApp(call));
+  const context = createContext(options, createGovern(govern));
+  let current = resources;
   const components = openComponents(options, context);
   owner.own('components', () => components.close(), 10_000);
   try {
@@ -127,7 +134,11 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       setSubscriptions(next) {
         declared = next;
       },
-      setPolicies: (document) => rollouts.setDocument(document),
+      setResources(next, newPolicies) {
+        if (newPolicies) rollouts.setDocument(next.policies);
+        current = next;
+      },
+      admin: createAdmin({ spec: options.spec, process: ports.process, govern, resources: () => current }),
       async close(graceMs) {
         state.stopping = true;
         await closeBlocks(blocks, graceMs);
@@ -140,12 +151,17 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   }
 }
 
-function createContext(options: AppRuntimeOptions, book: PolicyBook, invoke: Blocks['invoke']['call']): BlockContext {
-  const { ports, log, metrics, spec, machine, resources } = options;
+function createContext({ ports, log, metrics, spec, resources }: AppRuntimeOptions, govern: Govern): BlockContext {
   const { id: appId, namespace } = spec;
   for (const { name } of resources.resiliencies)
     metrics.counter(metricNames.resiliencyLoaded, { [labelNames.name]: name, [labelNames.namespace]: namespace }).add(1);
-  const govern = createGovern({
+  return { ports, log, metrics, appId, namespace, govern };
+}
+
+function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blocks['invoke']['call']): GovernOptions {
+  const { ports, log, metrics, spec, machine, resources } = options;
+  const { accessControl, origins } = resources.configuration;
+  return {
     clock: options.callClock,
     random: ports.random,
     process: ports.process,
@@ -155,10 +171,12 @@ function createContext(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
     invoke,
     book,
     metrics,
-    namespace,
-    accessControl: () => resources.configuration.accessControl,
-  });
-  return { ports, log, metrics, appId, namespace, govern };
+    namespace: spec.namespace,
+    accessControl: () => accessControl,
+    origins,
+    appId: spec.id,
+    records: createCallRecords(),
+  };
 }
 
 async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {

@@ -1,13 +1,15 @@
 import type { Govern, Target } from '../contracts/governance.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { AccessControl } from '../contracts/resources.ts';
+import { stackName, tellTrail, type CallRecorder, type CallRecords } from '../contracts/decisions.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Metrics } from '../contracts/metrics.ts';
-import { accessControl } from '../filters/authorise/access-control.ts';
+import { accessControl, type DecisionListener } from '../filters/authorise/access-control.ts';
 import { componentMetrics } from '../filters/metrics/component-metrics.ts';
 import { inboundInvocationMetrics, outboundInvocationMetrics } from '../filters/metrics/invocation-metrics.ts';
+import { record } from '../filters/record/record.ts';
 import { metricNames } from '../kernel/names.ts';
 import type { Call } from '../kernel/call.ts';
 import type { Clock, ProcessPort, Random } from '../kernel/ports.ts';
@@ -17,6 +19,7 @@ import type { PolicyBook, PolicyEpoch } from '../mesh/policy/book.ts';
 import { policyLayers } from '../mesh/policy/layers.ts';
 import type { Matcher } from '../mesh/policy/match.ts';
 import { rulesFor, type TargetRules } from '../mesh/policy/rule-set.ts';
+import { createCallRecorder } from '../telemetry/call-recorder.ts';
 
 export interface GovernOptions {
   readonly clock: Clock;
@@ -24,6 +27,11 @@ export interface GovernOptions {
   readonly metrics: Metrics;
   readonly namespace: string;
   readonly accessControl: () => AccessControl | undefined;
+  /** Where the Configuration's values were written, by path. */
+  readonly origins: ReadonlyMap<string, string>;
+  /** Whose runtime it is, and what it remembers of calls. */
+  readonly appId: string;
+  readonly records: CallRecords;
   readonly book: PolicyBook;
   /** Where shared quotas are kept. */
   readonly engine: Pick<Engine, 'get' | 'commit' | 'now'>;
@@ -39,6 +47,7 @@ type Role = (typeof roleOrder)[number];
 /** Every role of a stack, outermost first. A stack uses some of them, never in another order (docs/architecture.md explains each place). */
 export const roleOrder = [
   'trace',
+  'record',
   'metrics',
   'meter',
   'deadline',
@@ -130,7 +139,7 @@ function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compil
     log: options.log,
   };
   const layers = [
-    ...ownLayers(options, target),
+    ...ownLayers(options, target, epoch.number),
     ...policyLayers(parts, rules?.effective(mask) ?? {}, {
       named: rules?.named ?? false,
       related: rules?.related ?? [],
@@ -148,39 +157,48 @@ export function layersFor(options: GovernOptions, target: Target, call?: Call<In
   return layersOf(options, { target, epoch, rules, mask });
 }
 
-function ownLayers(options: GovernOptions, target: Target): readonly Layer[] {
-  if (target.block !== 'invoke') return componentLayers(options, target);
-  return target.direction === 'outbound' ? outboundLayers(options, target) : inboundLayers(options);
+function ownLayers(options: GovernOptions, target: Target, epoch: number): readonly Layer[] {
+  const { clock, records, appId } = options;
+  const recorder = createCallRecorder({ clock, records, appId, target, epoch });
+  if (target.block !== 'invoke') return componentLayers(options, target, recorder);
+  return target.direction === 'outbound' ? outboundLayers(options, target, recorder) : inboundLayers(options, target, recorder);
 }
 
-function outboundLayers(options: GovernOptions, target: Target): Layer[] {
+function outboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
   const { clock, metrics } = options;
-  const pair = outboundInvocationMetrics({ metrics, clock, appId: target.name });
+  const pair = outboundInvocationMetrics({ metrics, clock, appId: target.name, recorder });
   return [{ role: 'metrics', why: 'outside retries: callers wait for the logical call', pair }];
 }
 
-function inboundLayers(options: GovernOptions): Layer[] {
-  const layers: Layer[] = [{ role: 'metrics', why: 'counts refusals too', pair: inboundInvocationMetrics(options.metrics) }];
+function inboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
+  const layers: Layer[] = [{ role: 'metrics', why: 'counts refusals too', pair: inboundInvocationMetrics(options.metrics, recorder) }];
   const list = options.accessControl();
   if (list !== undefined) {
+    const origin = accessOrigin(options.origins);
     layers.push({
       role: 'authorise',
       why: 'before the app is touched, on the same canonical path that dispatch uses',
-      pair: accessControl(list, list.trustDomain, (decision) => {
-        const { allowed, by, trustDomain, namespace } = decision;
-        const name =
-          by === 'app'
-            ? allowed
-              ? metricNames.aclAppAllowed
-              : metricNames.aclAppBlocked
-            : allowed
-              ? metricNames.aclGlobalAllowed
-              : metricNames.aclGlobalBlocked;
-        options.metrics.counter(name, { trustDomain, namespace }).add(1);
+      parameters: { policies: list.policies.length, otherwise: list.defaultAction, from: `Configuration, ${origin}` },
+      pair: accessControl(list, list.trustDomain, {
+        decided: countDecisions(options.metrics),
+        tell: tellTrail('authorise', stackName(target), { policy: 'Configuration', origin }),
       }),
     });
   }
   return layers;
+}
+
+function accessOrigin(origins: ReadonlyMap<string, string>): string {
+  for (const [path, origin] of origins) if (path.startsWith('spec.accessControl')) return origin;
+  return 'built in';
+}
+
+function countDecisions(metrics: Metrics): DecisionListener {
+  return ({ allowed, by, trustDomain, namespace }) => {
+    const app = allowed ? metricNames.aclAppAllowed : metricNames.aclAppBlocked;
+    const global = allowed ? metricNames.aclGlobalAllowed : metricNames.aclGlobalBlocked;
+    metrics.counter(by === 'app' ? app : global, { trustDomain, namespace }).add(1);
+  };
 }
 
 // Which metric pair counts a block's calls; pub/sub counts by itself, because its labels differ per event.
@@ -192,21 +210,22 @@ const componentMetricNames: Readonly<Record<string, readonly [count: string, lat
   lock: [metricNames.lock, metricNames.lockLatency],
 };
 
-function componentLayers(options: GovernOptions, target: Target): Layer[] {
+function componentLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
   const names =
     target.block === 'bindings'
       ? target.direction === 'inbound'
         ? ([metricNames.inputBinding, metricNames.inputBindingLatency] as const)
         : ([metricNames.outputBinding, metricNames.outputBindingLatency] as const)
       : componentMetricNames[target.block];
-  if (names === undefined) return [];
+  if (names === undefined)
+    return [{ role: 'record', why: 'what happened to calls that are worth telling about', pair: record(recorder, options.clock) }];
   const [countName, latencyName] = names;
   const labels = { component: target.name, namespace: options.namespace, operation: target.operation };
   return [
     {
       role: 'metrics',
       why: 'what the component costs its callers',
-      pair: componentMetrics({ metrics: options.metrics, clock: options.clock, countName, latencyName, labels }),
+      pair: componentMetrics({ metrics: options.metrics, clock: options.clock, countName, latencyName, labels, recorder }),
     },
   ];
 }

@@ -1,3 +1,4 @@
+import type { Origin } from '../kernel/origin.ts';
 import type { Ports } from '../kernel/ports.ts';
 import type { DefaultsMode } from './config/defaults.ts';
 import type { Problem } from './config/problem.ts';
@@ -43,6 +44,8 @@ export interface AppSpec {
   readonly apiLogging?: boolean;
   readonly mtls: boolean;
   readonly controlPlaneTrustDomain: string;
+  /** Where settings come from, by the name of their flag; what is not in it is a built-in default. */
+  readonly origins?: Readonly<Record<string, Origin>>;
 }
 
 /** What all apps of a process share. */

@@ -219,7 +219,7 @@ export class HostedApp implements RunningApp {
     if (sidecar === undefined) return;
     const { blocks, components: manager, state } = sidecar.runtime;
     this.#current = current;
-    if (policies) sidecar.runtime.setPolicies(current.policies);
+    sidecar.runtime.setResources(current, policies);
     const changed = [...components.changed, ...ofChangedSecrets(components, current)];
     await manager.apply({ added: [...components.added, ...changed], removed: [...changed, ...components.removed] });
     if (subscriptions.added.length + subscriptions.changed.length + subscriptions.removed.length === 0) return;

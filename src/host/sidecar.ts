@@ -1,4 +1,5 @@
 import type { AppChannel } from '../contracts/app-channel.ts';
+import { adminRoutes } from '../fronts/admin/routes.ts';
 import { metadataRoutes, healthRoutes } from '../fronts/http/routes/runtime.ts';
 import { createPipeline, type Pipeline } from '../fronts/http/pipeline.ts';
 import { apiRoutes, allowedRoutes } from '../fronts/http/routes/all.ts';
@@ -18,6 +19,7 @@ import { openAppChannel } from './app-channels.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
+import { http2Front } from './http2-front.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { middlewareOf } from './middleware-handlers.ts';
 import type { LocalApp, Machine } from './machine.ts';
@@ -241,11 +243,13 @@ async function openFronts(
     bodyBytesMax: spec.bodyBytesMax,
     headerBytesMax: spec.headerBytesMax,
     httpMetrics: configuration.metrics.http,
+    ...http2Front({ ports, log: log.scoped('proa.api.http'), headerBytesMax: spec.headerBytesMax, graceMs: options.graceMs }, owner),
     ...(telemetry.countError === undefined ? {} : { countError: telemetry.countError }),
     ...(pipeline === undefined ? {} : { pipeline }),
     ...(telemetry.apiLog === undefined ? {} : { apiLog: telemetry.apiLog }),
   };
-  const { routes, invocations } = allowedRoutes(apiRoutes, configuration.api);
+  const admin = adminRoutes(runtime.admin, apiTokens.length > 0);
+  const { routes, invocations } = allowedRoutes([...apiRoutes, ...admin], configuration.api);
   const httpPort = await listenEach(addressesOf(spec, 'http'), spec.httpPort, (address) =>
     serveHttpFront({ ...shared, address, routes, invocations }).then((server) => {
       owner.own('HTTP API', () => server.drain(), options.graceMs);

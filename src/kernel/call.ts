@@ -1,5 +1,6 @@
 import { CancelScope, type Cancellation } from './cancel.ts';
 import { emptyContext, type Context } from './context.ts';
+import type { Place, Trail, TrailAttempt } from './trail.ts';
 
 /** What is asked for. `idempotent` decides whether a layer may repeat or hedge the call by itself. */
 export interface Operation {
@@ -47,6 +48,19 @@ export class CallEnd {
   #outcome: Outcome | undefined;
   #first: ((outcome: Outcome) => void) | undefined;
   #rest: ((outcome: Outcome) => void)[] | undefined;
+  /** The end of the call to which an attempt belongs that has an end of its own; they share a trail. */
+  readonly of: CallEnd | undefined;
+  /** What happened on the way, when there is anything to tell (`trailOf`). */
+  trail: Trail | undefined;
+  /** Where the current attempt went: one field, so that a call that succeeds pays for no more. */
+  place: Place | undefined = undefined;
+  /** The current attempt, once there is a trail. */
+  attempt: TrailAttempt | undefined = undefined;
+
+  constructor(of?: CallEnd) {
+    this.of = of;
+    this.trail = of?.trail;
+  }
 
   get outcome(): Outcome | undefined {
     return this.#outcome;

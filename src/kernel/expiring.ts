@@ -9,7 +9,7 @@ export interface Expiry<Out> {
   readonly afterMs: number;
   /** A `clock.mono()` instant that the callees see as their deadline. */
   readonly deadlineMs: number;
-  readonly error: () => ProaError;
+  readonly error: (call: Call<unknown>) => ProaError;
   /** Lets go of an answer that came too late. */
   readonly drop?: (output: Out) => void;
 }
@@ -24,7 +24,7 @@ export function expiring<In, Out>(next: Service<In, Out>, call: Call<In>, expiry
     let over = false;
     const timer = expiry.clock.timer(expiry.afterMs, () => {
       over = true;
-      const error = expiry.error();
+      const error = expiry.error(call);
       reject(error);
       scope.cancel(error);
     });

@@ -16,6 +16,8 @@ export type Layer = {
   readonly role: string;
   readonly why: string;
   readonly parameters?: Readonly<Record<string, unknown>>;
+  /** Where each parameter was written. */
+  readonly origins?: Readonly<Record<string, string>>;
 } & ({ readonly pair: Pair } | { readonly filter: Filter<never, unknown> });
 
 /** Lets a filter of any shape stand in a layer; the stack is compiled over a service of that shape. */

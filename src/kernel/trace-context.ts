@@ -7,6 +7,8 @@ export interface TraceContext {
   /** At most 512 bytes; longer ones are dropped. */
   readonly tracestate: string;
   readonly baggage: string;
+  /** Whether the trace is recorded, where that is known without looking at the text (which may be in pieces). */
+  readonly sampled?: boolean;
 }
 
 /** No trace. */
@@ -40,4 +42,9 @@ export function isTraceparent(text: string): boolean {
 /** True when the sampled flag is set; the text must be a valid traceparent. */
 export function isSampled(traceparent: string): boolean {
   return (traceparent.charCodeAt(54) & 1) === 1;
+}
+
+/** Whether a trace is recorded; cheap where its maker said so. */
+export function isRecorded({ sampled, traceparent }: TraceContext): boolean {
+  return sampled ?? (traceparent !== '' && isSampled(traceparent));
 }

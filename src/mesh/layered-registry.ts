@@ -66,18 +66,7 @@ export function createLayeredRegistry({ local, wide, wideName, clock, log }: Lay
       listeners.add(changed);
       return () => listeners.delete(changed);
     },
-    async announce(endpoint) {
-      const leave = await local.announce(endpoint);
-      if (endpoint.mesh === undefined) {
-        log.warn(`not announced to ${wideName}: this runtime takes no calls from other machines`, { app: endpoint.appId });
-        return leave;
-      }
-      const leaveWide = announceUntilItWorks(wide, reachable(endpoint), { clock, log, wideName });
-      return async () => {
-        await leaveWide();
-        await leave();
-      };
-    },
+    announce: (endpoint) => announceBoth(endpoint, { local, wide, wideName, clock, log }),
     async list() {
       const [near, far] = await Promise.all([local.list(), wide.list().catch((): readonly Endpoint[] => [])]);
       return union(near, far);
@@ -87,6 +76,19 @@ export function createLayeredRegistry({ local, wide, wideName, clock, log }: Lay
       listeners.clear();
       await wide.close();
     },
+  };
+}
+
+async function announceBoth(endpoint: Endpoint, { local, wide, ...rest }: LayeredRegistryOptions): Promise<() => Promise<void>> {
+  const leave = await local.announce(endpoint);
+  if (endpoint.mesh === undefined) {
+    rest.log.warn(`not announced to ${rest.wideName}: this runtime takes no calls from other machines`, { app: endpoint.appId });
+    return leave;
+  }
+  const leaveWide = announceUntilItWorks(wide, reachable(endpoint), rest);
+  return async () => {
+    await leaveWide();
+    await leave();
   };
 }
 

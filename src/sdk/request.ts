@@ -56,10 +56,13 @@ export function requestOf(received: Received, params: Readonly<Record<string, st
     return at < 0 ? undefined : rest.headers[at + 1];
   };
   let parsed: { readonly value: unknown } | undefined;
+  let search: URLSearchParams | undefined;
   return {
     ...rest,
     params,
-    query: new URLSearchParams(query),
+    get query() {
+      return (search ??= new URLSearchParams(query));
+    },
     header,
     get data() {
       parsed ??= { value: fromJson(rest.body) };

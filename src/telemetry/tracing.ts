@@ -35,7 +35,7 @@ export function createTracer(options: TracingOptions): Tracer {
       const sampled = root ? options.random.u32() < threshold : isSampled(parent.traceparent);
       const made = root ? ids.root() : `${parent.traceparent.slice(0, 36)}${ids.spanId()}-00`;
       const traceparent = sampled ? `${made.slice(0, 53)}01` : made;
-      const trace: TraceContext = { traceparent, tracestate: parent.tracestate, baggage: parent.baggage };
+      const trace: TraceContext = { traceparent, tracestate: parent.tracestate, baggage: parent.baggage, sampled };
       if (!sampled) return new UnsampledSpan(trace);
       const [traceId, spanId] = [made.slice(3, 35), made.slice(36, 52)];
       return recordedSpan(options, { kind, name, trace, traceId, spanId, parentSpanId: root ? '' : parent.traceparent.slice(36, 52) });

@@ -7,6 +7,7 @@ import type { ExternalTransport, PeerTransport } from '../../contracts/transport
 import { withInput, type Call } from '../../kernel/call.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
+import { sendAttempt } from '../../kernel/trail.ts';
 import type { InvokeBlock } from './index.ts';
 import { stampHeaders } from './stamp-headers.ts';
 
@@ -163,6 +164,8 @@ function sendTo(
   endpoint: Endpoint,
 ): Promise<InvokeResponse> {
   const { input } = call;
+  call.end.place = endpoint;
+  if (call.end.trail !== undefined) sendAttempt(call, endpoint, context.ports.clock.mono());
   if (input.passed !== undefined) return input.passed.send(endpoint, call);
   const self = endpoint.appId === context.appId && endpoint.namespace === context.namespace;
   const forwarded = self ? undefined : { address: dependencies.hostAddress, host: context.ports.process.hostName() };

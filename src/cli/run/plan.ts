@@ -114,6 +114,7 @@ async function planSingle(context: CommandContext, taken: Set<number>): Promise<
     replicas: 1,
     restart: restartFrom(values) ?? 'never',
     waits: [],
+    origins: {},
   };
   const complete = await withFreePorts({ ...spec, defaults: 'missing-kinds' }, app, { ports, taken });
   return {

@@ -1,3 +1,4 @@
+import { untold, type Tell } from '../../contracts/decisions.ts';
 import type { Call, Priority } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
@@ -138,9 +139,22 @@ class Door implements Admission {
 }
 
 /** Lets calls in by their priority. */
-export function admit<In, Out>(admission: Admission, priorityOf: (call: Call<unknown>) => Priority): Filter<In, Out> {
+export function admit<In, Out>(admission: Admission, priorityOf: (call: Call<unknown>) => Priority, tell: Tell = untold): Filter<In, Out> {
   return (next) => (call) => {
-    const waiting = admission.enter(call, priorityOf(call));
-    return waiting === undefined ? next(call) : waiting.then(() => next(call));
+    const priority = priorityOf(call);
+    const waiting = admission.enter(call, priority);
+    return waiting === undefined
+      ? next(call)
+      : waiting.then(
+          () => {
+            tell(call, 'waited', `a call of priority ${priority} had to wait to be let in`);
+            return next(call);
+          },
+          (thrown: unknown) => {
+            const error = ProaError.from(thrown);
+            tell(call, 'refused', `${error.message}; its priority is ${priority}`);
+            throw error;
+          },
+        );
   };
 }

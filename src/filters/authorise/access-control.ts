@@ -1,3 +1,4 @@
+import { untold, type Tell } from '../../contracts/decisions.ts';
 import type { Call } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Pair } from '../../kernel/stack.ts';
@@ -15,11 +16,17 @@ export type DecisionListener = (decision: {
   readonly namespace: string;
 }) => void;
 
+/** Who is told: of every decision, and of each refusal. */
+export interface AccessListeners {
+  readonly decided: DecisionListener;
+  readonly tell?: Tell;
+}
+
 /**
  * Access control lists of a Configuration (Dapr reference 10.5): the caller's policy is looked up by app id and namespace; its operations are matched by path
  * segments on the canonical path, the only form that dispatch sees too. With policies and no global default, the default is deny.
  */
-export function accessControl(list: AccessControl, callerTrustDomain: string, decided: DecisionListener): Pair {
+export function accessControl(list: AccessControl, callerTrustDomain: string, { decided, tell = untold }: AccessListeners): Pair {
   const policies = new Map(list.policies.map((policy) => [`${policy.namespace}\0${policy.appId}`, policy]));
   return {
     admit(call) {
@@ -34,6 +41,11 @@ export function accessControl(list: AccessControl, callerTrustDomain: string, de
         namespace: call.caller.namespace,
       });
       if (action === 'allow') return;
+      tell(
+        call,
+        'refused',
+        known ? 'the policy of the calling app denies the operation' : 'no policy is about the calling app, and the default is deny',
+      );
       throw new ProaError(
         'invoke.denied',
         `access control policy has denied access to id: spiffe://${callerTrustDomain}/ns/${call.caller.namespace}/${call.caller.appId} operation: ${request.input.path} verb: ${request.input.httpMethod}`,

@@ -13,6 +13,12 @@ export interface Grant {
   readonly token?: { readonly verifier: TokenVerifier; readonly claims: Readonly<Record<string, readonly string[]>> };
 }
 
+/** Why a call is refused, and by which rule; absent: none allows it. */
+export interface Refusal {
+  readonly why: string;
+  readonly by?: string;
+}
+
 export interface DecideOptions {
   readonly grants: readonly Grant[];
   /** True when some rule of the target is in force: what none allows is then denied. */
@@ -21,7 +27,7 @@ export interface DecideOptions {
   readonly onTrial: boolean;
   readonly target: string;
   /** Told of a refusal, and of one that would have been. */
-  readonly refused: (call: Call<InvokeRequest>, why: string, dryRun: boolean) => void;
+  readonly refused: (call: Call<InvokeRequest>, refusal: Refusal, dryRun: boolean) => void;
 }
 
 const tokenCharsMax = 16 * 1024;
@@ -41,7 +47,10 @@ export function decide<Out>(options: DecideOptions): Filter<InvokeRequest, Out> 
         refused(call, why, false);
         call.input.body.discard();
         return Promise.reject(
-          new ProaError('invoke.denied', `${target}: ${why} (caller "${call.caller.appId}", ${call.input.httpMethod} /${call.input.path})`),
+          new ProaError(
+            'invoke.denied',
+            `${target}: ${why.why} (caller "${call.caller.appId}", ${call.input.httpMethod} /${call.input.path})`,
+          ),
         );
       }
       const trial = onTrial ? refusal(grants, claims) : undefined;
@@ -62,11 +71,11 @@ async function verifyAll(verifiers: ReadonlySet<TokenVerifier>, token: string): 
 }
 
 /** Why the rules refuse; undefined when they allow. */
-function refusal(grants: readonly Grant[], claims: (verifier: TokenVerifier) => Claims | undefined): string | undefined {
+function refusal(grants: readonly Grant[], claims: (verifier: TokenVerifier) => Claims | undefined): Refusal | undefined {
   const fits = (grant: Grant): boolean => grant.token === undefined || fitsToken(grant.token.claims, claims(grant.token.verifier));
   const denying = grants.find((grant) => grant.action === 'deny' && fits(grant));
-  if (denying !== undefined) return `${denying.name} denies the call`;
-  return grants.some((grant) => grant.action === 'allow' && fits(grant)) ? undefined : 'no policy allows the call';
+  if (denying !== undefined) return { why: `${denying.name} denies the call`, by: denying.name };
+  return grants.some((grant) => grant.action === 'allow' && fits(grant)) ? undefined : { why: 'no policy allows the call' };
 }
 
 function fitsToken(wanted: Readonly<Record<string, readonly string[]>>, claims: Claims | undefined): boolean {

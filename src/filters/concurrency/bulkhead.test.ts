@@ -12,7 +12,10 @@ function rig(concurrencyMax: number, queueMax: number) {
   const clock = createFakeClock();
   const places = createBulkhead({ clock, target: 'it', concurrencyMax, queueMax, waitMaxMs: 1_000 });
   const running: Call<string>[] = [];
-  const service = bulkhead<string, string>(places)((call) => {
+  const service = bulkhead<string, string>(
+    places,
+    clock,
+  )((call) => {
     running.push(call);
     return Promise.resolve(call.input);
   });

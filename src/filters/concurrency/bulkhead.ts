@@ -1,8 +1,10 @@
+import { untold, type Tell } from '../../contracts/decisions.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import type { Filter } from '../../kernel/service.ts';
+import { attemptOf } from '../../kernel/trail.ts';
 
 export interface BulkheadOptions {
   readonly clock: Clock;
@@ -87,15 +89,26 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
 }
 
 /** Lets at most so many calls run at once; the place is given back at the end of the attempt, last byte included. */
-export function bulkhead<In, Out>(places: Bulkhead): Filter<In, Out> {
+export function bulkhead<In, Out>(places: Bulkhead, clock: Pick<Clock, 'mono'>, tell: Tell = untold): Filter<In, Out> {
   return (next) => (call) => {
     if (places.tryTake()) {
       call.end.listen(places.release);
       return next(call);
     }
-    return places.wait(call).then(() => {
-      call.end.listen(places.release);
-      return next(call);
-    });
+    const { taken, waiting } = places;
+    const sinceMs = clock.mono();
+    return places.wait(call).then(
+      () => {
+        call.end.listen(places.release);
+        attemptOf(call).waitedMs = clock.mono() - sinceMs;
+        tell(call, 'waited', `${taken} calls were under way and ${waiting} waited: it had to wait for a place`);
+        return next(call);
+      },
+      (thrown: unknown) => {
+        const error = ProaError.from(thrown);
+        tell(call, 'refused', error.message);
+        throw error;
+      },
+    );
   };
 }

@@ -1,3 +1,5 @@
+import { untold, type Tell } from '../../contracts/decisions.ts';
+import type { Call } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { expiring } from '../../kernel/expiring.ts';
 import type { Clock } from '../../kernel/ports.ts';
@@ -10,6 +12,8 @@ export interface DeadlineOptions<Out> {
   /** Sets a deadline where the caller gave none or a later one; absent: only what the caller set holds. */
   readonly withinMs?: number;
   readonly drop?: (output: Out) => void;
+  /** Told what was done to which call. */
+  readonly tell?: Tell;
 }
 
 /**
@@ -17,13 +21,17 @@ export interface DeadlineOptions<Out> {
  * Calls without a deadline pass at the cost of one comparison.
  */
 export function deadline<In, Out>(options: DeadlineOptions<Out>): Filter<In, Out> {
-  const { clock, target, withinMs = Infinity, drop } = options;
-  const error = (): ProaError => new ProaError('deadline-exceeded', `the deadline of the call to ${target} passed`);
+  const { clock, target, withinMs = Infinity, drop, tell = untold } = options;
+  const refusal = (call: Call<unknown>, text: string): ProaError => {
+    tell(call, 'refused', text);
+    return new ProaError('deadline-exceeded', text);
+  };
+  const error = (call: Call<unknown>): ProaError => refusal(call, `the deadline of the call to ${target} passed`);
   return (next) => (call) => {
     if (call.deadlineMs === Infinity && withinMs === Infinity) return next(call);
     const nowMs = clock.mono();
     const deadlineMs = Math.min(call.deadlineMs, nowMs + withinMs);
     if (deadlineMs > nowMs) return expiring(next, call, { clock, afterMs: deadlineMs - nowMs, deadlineMs, error, ...(drop && { drop }) });
-    return Promise.reject(new ProaError('deadline-exceeded', `the deadline of the call to ${target} had passed before any work began`));
+    return Promise.reject(refusal(call, `the deadline of the call to ${target} had passed before any work began`));
   };
 }

@@ -34,7 +34,8 @@ export interface FallbackOptions {
   readonly answer: StaticAnswer | CachedAnswer | OtherApp;
   /** For another app. */
   readonly invoke: Service<InvokeRequest, InvokeResponse>;
-  readonly used?: () => void;
+  /** Told of every call that it answers, and what it covers. */
+  readonly used?: (call: Call<unknown>, covered: string) => void;
 }
 
 /** Marks an answer that is not the target's own. */
@@ -55,7 +56,7 @@ export function fallback(options: FallbackOptions): Filter<InvokeRequest, Invoke
       if (replaced === undefined)
         return failure.answer === undefined ? Promise.reject(failure.error as ProaError) : Promise.resolve(failure.answer);
       failure.answer?.body.discard();
-      used?.();
+      used?.(call, failure.error?.code ?? `status ${failure.answer?.status ?? 0}`);
       return replaced;
     };
     return next(call).then(

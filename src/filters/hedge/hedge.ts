@@ -1,3 +1,4 @@
+import { untold, type Tell } from '../../contracts/decisions.ts';
 import { CallEnd, derive, type Call, type Outcome } from '../../kernel/call.ts';
 import { CancelScope, type Cancellable } from '../../kernel/cancel.ts';
 import { attemptKey } from '../../kernel/attempt.ts';
@@ -5,6 +6,7 @@ import { withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import type { Filter, Service } from '../../kernel/service.ts';
+import { attemptOf, beginAttempt, endAttempt } from '../../kernel/trail.ts';
 
 export interface HedgeOptions<In, Out> {
   readonly clock: Clock;
@@ -20,6 +22,8 @@ export interface HedgeOptions<In, Out> {
   readonly drop: (output: Out) => void;
   readonly budget: { deposit(nowMs: number): void; withdraw(nowMs: number): boolean };
   readonly hedged?: () => void;
+  /** Told what was done to which call. */
+  readonly tell?: Tell;
 }
 
 /**
@@ -47,6 +51,8 @@ interface Parts<In, Out> {
 }
 
 interface Attempt {
+  /** The call as this attempt carries it on. */
+  readonly call: Call<unknown>;
   readonly scope: CancelScope;
   readonly end: CallEnd;
 }
@@ -69,12 +75,15 @@ class Race<In, Out> implements Cancellable {
 
   start(input: In): void {
     const { call, next } = this.#parts;
-    const attempt: Attempt = { scope: new CancelScope(), end: new CallEnd() };
-    this.#running.add(attempt);
+    const [scope, end] = [new CancelScope(), new CallEnd(call.end)];
     const context = this.#started === 0 ? call.context : withValue(call.context, attemptKey, this.#started);
+    const sent = derive(call, { input, context, cancel: scope, end });
+    const attempt: Attempt = { call: sent, scope, end };
+    this.#running.add(attempt);
+    if (this.#started > 0) beginAttempt(sent, this.#options.clock.mono());
     this.#started++;
     this.#arm();
-    next(derive(call, { input, context, cancel: attempt.scope, end: attempt.end })).then(
+    next(sent).then(
       (output) => this.#answered(attempt, output),
       (thrown: unknown) => this.#failed(attempt, ProaError.from(thrown)),
     );
@@ -88,7 +97,7 @@ class Race<In, Out> implements Cancellable {
 
   /** Starts one more attempt when number, body and budget allow it. */
   #another(): boolean {
-    const { clock, attemptsMax, budget, hedged } = this.#options;
+    const { clock, attemptsMax, budget, hedged, tell = untold } = this.#options;
     if (this.#over || this.#started >= attemptsMax || this.#exhausted || this.#parts.call.cancel.cancelled) return false;
     const input = this.#parts.again();
     if (input === undefined || !budget.withdraw(clock.mono())) {
@@ -96,6 +105,9 @@ class Race<In, Out> implements Cancellable {
       return false;
     }
     hedged?.();
+    // What runs already is the beginning of the story.
+    for (const running of this.#running) attemptOf(running.call);
+    tell(this.#parts.call, 'repeated', `attempt ${this.#started} is slow or failed; another one starts beside it`);
     this.start(input);
     return true;
   }
@@ -122,14 +134,16 @@ class Race<In, Out> implements Cancellable {
 
   #lose(attempt: Attempt, outcome: Outcome): void {
     this.#running.delete(attempt);
+    // Only a call with several attempts has a story of single ones.
+    if (this.#started > 1) endAttempt(attempt.call, outcome, this.#options.clock.mono());
     attempt.end.fire(outcome);
   }
 
   #win(attempt: Attempt, answer: () => void): void {
     this.#running.delete(attempt);
     this.#finish();
-    const lost = new ProaError('cancelled', 'another attempt of the same call answered first');
-    this.cancel(lost);
+    // An error costs more than all the rest, and mostly nobody lost.
+    if (this.#running.size > 0) this.cancel(new ProaError('cancelled', 'another attempt of the same call answered first'));
     const { call } = this.#parts;
     call.end.listen((outcome) => attempt.end.fire(outcome));
     call.cancel.guard(attempt.scope);

@@ -2,6 +2,7 @@ import type { Outcome } from '../../kernel/call.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Pair } from '../../kernel/stack.ts';
+import type { CallRecorder } from '../../contracts/decisions.ts';
 import type { Counter, Histogram, Metrics } from '../../contracts/metrics.ts';
 
 export interface InvocationMetricsOptions {
@@ -9,11 +10,13 @@ export interface InvocationMetricsOptions {
   readonly clock: Clock;
   /** The app called. */
   readonly appId: string;
+  /** Told of every call, because the time is measured here. */
+  readonly recorder?: CallRecorder;
 }
 
 /** Dapr's counters of outgoing invocations to one app: sent, received by status, latency by status (reference 14.2). */
 export function outboundInvocationMetrics(options: InvocationMetricsOptions): Pair {
-  const { metrics, clock, appId } = options;
+  const { metrics, clock, appId, recorder } = options;
   const sent = metrics.counter(metricNames.invocationRequestSent, { [labelNames.dstAppId]: appId, [labelNames.type]: 'unary' });
   const byStatus = new Map<number, { received: Counter; latency: Histogram }>();
   const seriesOf = (status: number) => {
@@ -29,14 +32,17 @@ export function outboundInvocationMetrics(options: InvocationMetricsOptions): Pa
     return series;
   };
   return {
-    admit() {
+    admit(call) {
+      recorder?.begin(call);
       sent.add(1);
       return clock.mono();
     },
-    settle(_call, outcome, admitted) {
+    settle(call, outcome, admitted) {
       const series = seriesOf(statusOf(outcome));
       series.received.add(1);
-      series.latency.record(clock.mono() - (admitted as number));
+      const tookMs = clock.mono() - (admitted as number);
+      series.latency.record(tookMs);
+      recorder?.end(call, outcome, tookMs);
     },
   };
 }
@@ -48,7 +54,7 @@ interface CallerSeries {
 }
 
 /** Incoming invocations: received by caller, answered by status. */
-export function inboundInvocationMetrics(metrics: Metrics): Pair {
+export function inboundInvocationMetrics(metrics: Metrics, recorder?: CallRecorder): Pair {
   const callers = new Map<string, CallerSeries>();
   const make = (appId: string): CallerSeries => {
     const series = {
@@ -60,6 +66,7 @@ export function inboundInvocationMetrics(metrics: Metrics): Pair {
   };
   return {
     admit(call) {
+      recorder?.begin(call);
       const { appId } = call.caller;
       const series = callers.get(appId) ?? make(appId);
       series.received.add(1);
@@ -75,6 +82,7 @@ export function inboundInvocationMetrics(metrics: Metrics): Pair {
         answered.set(status, counter);
       }
       counter.add(1);
+      recorder?.end(call, outcome, undefined);
     },
   };
 }

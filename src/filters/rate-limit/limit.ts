@@ -1,4 +1,6 @@
+import { untold, type Tell } from '../../contracts/decisions.ts';
 import type { Call } from '../../kernel/call.ts';
+import { formatDuration } from '../../kernel/duration.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Filter } from '../../kernel/service.ts';
@@ -19,14 +21,17 @@ export interface LimitOptions {
   /** What is guarded, for the message. */
   readonly target: string;
   readonly refused?: () => void;
+  /** Told what was done to which call. */
+  readonly tell?: Tell;
 }
 
 /** Passes calls that all limits let through, now or after a wait; refuses others with `overloaded` and says when to come again. */
 export function limit<In, Out>(options: LimitOptions): Filter<In, Out> {
-  const { clock, checks, target, refused } = options;
-  const refuse = (check: Check, answer: number): Promise<never> => {
+  const { clock, checks, target, refused, tell = untold } = options;
+  const refuse = (call: Call<In>, check: Check, answer: number): Promise<never> => {
     // What other limits gave before goes back at the end of the call, which is near; rates are used up.
     refused?.();
+    tell(call, 'refused', `${check.text} is reached`);
     return Promise.reject(tooMuch(`${target}: ${check.text}`, answer));
   };
   return (next) => {
@@ -38,13 +43,15 @@ export function limit<In, Out>(options: LimitOptions): Filter<In, Out> {
         const answer = check.take(call, nowMs);
         // Hardly ever: a shared quota leases its next portion.
         if (typeof answer !== 'number')
-          return answer.then((told) => (told < 0 ? refuse(check, told) : from(call, i + 1, Math.max(waitMs, told))));
-        if (answer < 0 || nowMs + answer >= call.deadlineMs) return refuse(check, answer);
+          return answer.then((told) => (told < 0 ? refuse(call, check, told) : from(call, i + 1, Math.max(waitMs, told))));
+        if (answer < 0 || nowMs + answer >= call.deadlineMs) return refuse(call, check, answer);
         const { release } = check;
         if (release !== undefined) call.end.listen(() => release(call));
         if (answer > waitMs) waitMs = answer;
       }
-      return waitMs === 0 ? next(call) : later(clock, waitMs, call).then(() => next(call));
+      if (waitMs === 0) return next(call);
+      tell(call, 'waited', `a limit made it wait ${formatDuration(Math.ceil(waitMs))} for its turn`);
+      return later(clock, waitMs, call).then(() => next(call));
     };
     return (call) => from(call, 0, 0);
   };

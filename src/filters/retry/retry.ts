@@ -1,9 +1,12 @@
+import { untold, type Tell } from '../../contracts/decisions.ts';
 import { derive, type Call, type Outcome } from '../../kernel/call.ts';
 import { attemptKey } from '../../kernel/attempt.ts';
 import { withValue } from '../../kernel/context.ts';
+import { formatDuration } from '../../kernel/duration.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Filter, Service } from '../../kernel/service.ts';
+import { beginAttempt, endAttempt } from '../../kernel/trail.ts';
 import type { Backoff } from './backoff.ts';
 import type { RetryBudget } from './budget.ts';
 import { failureOfError, isPermanent, type Failure } from './failure.ts';
@@ -31,6 +34,8 @@ export interface RetryOptions<In, Out> {
   readonly pushbackMaxMs?: number;
   /** Told of every repetition. */
   readonly repeated?: () => void;
+  /** Told what was done to which call. */
+  readonly tell?: Tell;
 }
 
 /**
@@ -72,33 +77,56 @@ class Attempts<In, Out> {
       (output) => {
         const failure = this.#options.failureOf?.(output);
         if (failure === undefined) return output;
-        const delayMs = this.#waitMs(failure, repetition);
+        const delayMs = this.#waitOrTell(failure, repetition);
         if (delayMs < 0) return output;
         return this.#again({ failure, delayMs, repetition, output });
       },
       (thrown: unknown) => {
         const failure = failureOfError(thrown, this.#options.coded);
-        const delayMs = this.#waitMs(failure, repetition);
+        const delayMs = this.#waitOrTell(failure, repetition);
         if (delayMs < 0) throw failure.error;
         return this.#again({ failure, delayMs, repetition, output: undefined });
       },
     );
   }
 
-  /** How long to wait before the repetition; negative: there will be none. */
-  #waitMs(failure: Failure, repetition: number): number {
+  /** As `#waitMs`, -1 when there will be none; the call's trail tells which, and why. */
+  #waitOrTell(failure: Failure, repetition: number): number {
+    const { clock, retriesMax, tell = untold } = this.#options;
+    const { call } = this.#logical;
+    const attempt = numbered(call, repetition - 1);
+    endAttempt(attempt, outcomeOf(failure), clock.mono());
+    const wait = this.#waitMs(failure, repetition);
+    const failed = `attempt ${repetition} failed (${failureText(failure)})`;
+    if (typeof wait === 'string') {
+      tell(attempt, 'gave-up', `${failed}; not repeated: ${wait}`);
+      return -1;
+    }
+    tell(
+      attempt,
+      'repeated',
+      `${failed}; repetition ${repetition} of ${retriesMax} follows ${wait < 1 ? 'at once' : `in ${formatDuration(Math.round(wait))}`}`,
+    );
+    return wait;
+  }
+
+  /** How long to wait before the repetition, or why there will be none. */
+  #waitMs(failure: Failure, repetition: number): number | string {
     const { clock, retriesMax, elapsedMaxMs, delayMs, matches, pushbackMaxMs, budget } = this.#options;
     const { call, startedMs } = this.#logical;
-    if (repetition > retriesMax || call.cancel.cancelled || isPermanent(failure) || !matches(failure, call)) return -1;
+    if (call.cancel.cancelled) return 'the caller gave up';
+    if (isPermanent(failure)) return 'repeating cannot help';
+    if (!matches(failure, call)) return 'the policy does not repeat such failures';
+    if (repetition > retriesMax) return `${retriesMax} is the most`;
     let wait = delayMs(repetition);
     if (pushbackMaxMs !== undefined && failure.retryAfterMs !== undefined) {
-      if (failure.retryAfterMs < 0 || failure.retryAfterMs > pushbackMaxMs) return -1;
+      if (failure.retryAfterMs < 0 || failure.retryAfterMs > pushbackMaxMs) return 'the other side does not want it soon';
       wait = Math.max(failure.retryAfterMs, wait);
     }
     const now = clock.mono();
-    if (now + wait >= call.deadlineMs) return -1;
-    if (startedMs >= 0 && now + wait - startedMs > elapsedMaxMs) return -1;
-    if (budget !== undefined && !budget.withdraw(now)) return -1;
+    if (now + wait >= call.deadlineMs) return 'the deadline comes first';
+    if (startedMs >= 0 && now + wait - startedMs > elapsedMaxMs) return 'the time for repetitions is over';
+    if (budget !== undefined && !budget.withdraw(now)) return 'the retry budget is spent';
     return wait;
   }
 
@@ -115,9 +143,18 @@ class Attempts<In, Out> {
     if (delayMs > 0) await pause(this.#options.clock, delayMs, call);
     if (call.cancel.cancelled) throw failure.error ?? new ProaError('cancelled', 'the caller gave up between two attempts');
     this.#options.repeated?.();
-    const context = withValue(call.context, attemptKey, repetition);
-    return this.follow(this.#next(derive(call, { input, context })), repetition + 1);
+    const next = derive(numbered(call, repetition), { input });
+    beginAttempt(next, this.#options.clock.mono());
+    return this.follow(this.#next(next), repetition + 1);
   }
+}
+
+function numbered<In>(call: Call<In>, attempt: number): Call<In> {
+  return attempt === 0 ? call : derive(call, { context: withValue(call.context, attemptKey, attempt) });
+}
+
+function failureText({ error, code }: Failure): string {
+  return error === undefined ? `status ${code ?? 'unknown'}` : error.code;
 }
 
 function outcomeOf({ error, code, retryAfterMs }: Failure): Outcome {

@@ -14,7 +14,8 @@ export interface MirrorOptions {
   /** Copies at once; beyond them none is made. */
   readonly concurrencyMax: number;
   readonly invoke: Service<InvokeRequest, InvokeResponse>;
-  readonly mirrored?: () => void;
+  /** Told of every call that is copied. */
+  readonly mirrored?: (call: Call<unknown>) => void;
 }
 
 const timeoutMs = 10_000;
@@ -32,7 +33,7 @@ export function mirror(options: MirrorOptions): Filter<InvokeRequest, InvokeResp
       const again = body === undefined ? input.body : body.again();
       if (again === undefined || underWay >= concurrencyMax) return;
       underWay++;
-      mirrored?.();
+      mirrored?.(call);
       void copy(options, { call, input: { ...input, body: again } }).finally(() => underWay--);
     });
     return body === undefined ? next(call) : next({ ...call, input: { ...input, body } });

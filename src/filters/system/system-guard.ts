@@ -1,4 +1,4 @@
-import type { Outcome } from '../../kernel/call.ts';
+import type { Call, Outcome } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, ProcessPort } from '../../kernel/ports.ts';
 import type { Pair } from '../../kernel/stack.ts';
@@ -14,7 +14,8 @@ export interface SystemGuardOptions {
   readonly concurrentMax: number;
   /** Average time of the last seconds' calls; Infinity: not looked at. */
   readonly averageMaxMs: number;
-  readonly refused?: () => void;
+  /** Told which call was refused, and why. */
+  readonly refused?: (call: Call<unknown>, why: string) => void;
 }
 
 const sampleMs = 500;
@@ -27,7 +28,7 @@ const windows = 10;
 export function systemGuard(options: SystemGuardOptions): Pair {
   const guard = new SystemGuard(options);
   return {
-    admit: () => guard.admit(),
+    admit: (call) => guard.admit(call),
     settle: (_call, outcome, admitted) => guard.settle(outcome, admitted as number),
   };
 }
@@ -50,13 +51,13 @@ class SystemGuard {
     this.#options = options;
   }
 
-  admit(): number {
+  admit(call: Call<unknown>): number {
     const { clock, refused } = this.#options;
     const nowMs = clock.mono();
     const at = this.#turn(nowMs);
     const why = this.#why(nowMs, at);
     if (why !== undefined) {
-      refused?.();
+      refused?.(call, why);
       throw new ProaError('overloaded', `the runtime protects itself: ${why}`, { details: { metadata: { retryAfterMs: '1000' } } });
     }
     this.#admitted[at] = (this.#admitted[at] as number) + 1;

@@ -12,12 +12,14 @@ import { bytesBody, collect, emptyBody, type Body } from '../../kernel/body.ts';
 import { createCall, type Call } from '../../kernel/call.ts';
 import { CancelScope, neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
 import { valueOf } from '../../kernel/context.ts';
+import { formatDuration } from '../../kernel/duration.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Clock, Network } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
+import { noteDecision, slowMs } from '../../kernel/trail.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import type { HttpMetrics } from '../http/front-metrics.ts';
 import type { AppService } from './app-pipeline.ts';
@@ -28,6 +30,8 @@ import type { Permits } from './permits.ts';
 export interface HttpChannelOptions {
   readonly ports: { readonly network: Network; readonly clock: Clock };
   readonly client: HttpClient;
+  /** Called when the channel is closed: for a client that is this channel's alone. */
+  readonly closing?: () => Promise<void>;
   readonly address: Address;
   /** Set for https apps. */
   readonly tls?: { readonly serverName: string; readonly insecure: boolean };
@@ -201,7 +205,7 @@ class HttpAppChannel implements AppChannel {
   }
 
   close(): Promise<void> {
-    return Promise.resolve();
+    return this.#options.closing?.() ?? Promise.resolve();
   }
 
   #invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
@@ -261,8 +265,15 @@ function measure(call: Call<InvokeRequest>, metrics: HttpMetrics, clock: Clock):
   call.end.listen(({ status }) => {
     if (status === undefined) return;
     const tookMs = clock.mono() - startedMs;
+    // Nobody else measures the time of incoming calls.
+    if (tookMs >= slowMs) tellSlow(call, tookMs);
     metrics.record({ method, path: `/${path}`, status, tookMs, requestBytes: body.length, responseBytes: undefined });
   });
+}
+
+function tellSlow(call: Call<InvokeRequest>, tookMs: number): void {
+  const what = `the app took ${formatDuration(Math.round(tookMs))}`;
+  noteDecision(call, { role: 'app', kind: 'slow', what, target: `inbound ${call.input.appId}` });
 }
 
 // A loop: `concat` costs several times as much for lists as short as these.

@@ -35,6 +35,8 @@ export interface RunApp {
   readonly runtimeLogs: LogDestination;
   readonly replicas: number;
   readonly restart: RestartPolicy;
+  /** Where its keys were written, `file:line`, by the path below the app; what all apps share is among them. */
+  readonly origins: Readonly<Record<string, string>>;
   /** Ids of apps that must be healthy first. */
   readonly waits: readonly string[];
 }
@@ -52,6 +54,13 @@ export interface RunFileContext {
   readonly disk: Disk;
   readonly file: string;
   readonly directory: string;
+}
+
+/** What was written below some paths, without these; later ones win. */
+export function originsBelow(origins: ReadonlyMap<string, string>, prefixes: readonly string[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const prefix of prefixes) for (const [path, at] of origins) if (path.startsWith(prefix)) found[path.slice(prefix.length)] = at;
+  return found;
 }
 
 /** An absolute path out of one that may be relative to the run file. */

@@ -180,7 +180,11 @@ export function word<const W extends readonly string[]>(...words: W): Reader<W[n
 export function list<T>(read: Reader<T>): Reader<readonly T[]> {
   return (node, path, reading) => {
     if (node.kind !== 'list') return wrongValue(reading, node.span, `${path} must be a list, not ${kindOf(node)}`);
-    const items = node.items.map((item, index) => read(item, `${path}[${index}]`, reading));
+    const items = node.items.map((item, index) => {
+      const inner = `${path}[${index}]`;
+      if (item.kind === 'scalar') reading.origins.set(inner, originOf(item.span));
+      return read(item, inner, reading);
+    });
     return items.includes(undefined) ? undefined : (items as T[]);
   };
 }

@@ -1,12 +1,15 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+import { stackName, tellTrail, type Tell } from '../../contracts/decisions.ts';
 import { balancePlanKey, versionKey, type EndpointBalancer } from '../../contracts/balancing.ts';
 import { eligible, type Endpoint } from '../../contracts/resolver.ts';
-import { paced, verdictOf } from '../../filters/breaker/breaker-pair.ts';
+import { paced, tellBreaker, verdictOf } from '../../filters/breaker/breaker-pair.ts';
 import { attemptKey } from '../../kernel/attempt.ts';
 import type { Call, Outcome } from '../../kernel/call.ts';
 import { valueOf } from '../../kernel/context.ts';
+import { formatDuration } from '../../kernel/duration.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Random } from '../../kernel/ports.ts';
+import { attemptOf, placeText } from '../../kernel/trail.ts';
 import { Member, type AttemptEnd } from './member.ts';
 import { judge } from './outliers.ts';
 import { defaultPlan, type BalancePlan } from './plan.ts';
@@ -25,6 +28,14 @@ type To = Parameters<EndpointBalancer['send']>[1];
 /** A repetition avoids endpoints that failed within this time. */
 const recentlyMs = 10_000;
 
+interface Attempted {
+  readonly call: Call<InvokeRequest>;
+  readonly plan: BalancePlan;
+  readonly member: Member;
+  readonly token: number;
+  readonly nowMs: number;
+}
+
 interface Remembered {
   readonly strategy: Strategy;
   /** The members of the version that is asked for; all when none has it. */
@@ -39,11 +50,13 @@ interface Remembered {
 export class EndpointGroup implements EndpointBalancer {
   readonly #options: EndpointGroupOptions;
   readonly #plans = new WeakMap<BalancePlan, Map<string, Remembered>>();
+  readonly #tell: Tell;
   #members: readonly Member[] = [];
   #version = 0;
 
   constructor(options: EndpointGroupOptions) {
     this.#options = options;
+    this.#tell = tellTrail('balance', stackName({ block: 'invoke', name: options.appId, operation: 'call', direction: 'outbound' }));
   }
 
   update(endpoints: readonly Endpoint[]): void {
@@ -99,9 +112,15 @@ export class EndpointGroup implements EndpointBalancer {
     let token = preferred.breaker(key, make).enter(nowMs);
     if (token >= 0) return this.#track({ ...at, member: preferred, token }, to);
     const other = this.#firstFrom(this.#members, (member) => member !== preferred && (token = member.breaker(key, make).enter(nowMs)) >= 0);
-    if (other !== undefined) return this.#track({ ...at, member: other, token }, to);
+    const tell = plan.tellBreaker ?? this.#tell;
+    if (other !== undefined) {
+      tell(at.call, 'chose', `the breaker of ${placeText(preferred.endpoint)} is open: it goes to ${placeText(other.endpoint)}`);
+      return this.#track({ ...at, member: other, token }, to);
+    }
     const count = all.length;
     const what = count === 1 ? 'its only instance' : `all of its ${count} instances`;
+    attemptOf(at.call).breakerBefore = preferred.breaker(key, make).state(nowMs);
+    tell(at.call, 'refused', `the circuit breakers of ${what} are open`);
     return Promise.reject(new ProaError('circuit-open', `app "${this.#options.appId}": the circuit breakers of ${what} are open`));
   }
 
@@ -114,31 +133,41 @@ export class EndpointGroup implements EndpointBalancer {
     return undefined;
   }
 
-  #track(
-    attempt: { call: Call<InvokeRequest>; plan: BalancePlan; member: Member; token: number; nowMs: number },
-    to: To,
-  ): Promise<InvokeResponse> {
+  #track(attempt: Attempted, to: To): Promise<InvokeResponse> {
     const { call, plan, member, token, nowMs } = attempt;
     member.inFlight++;
-    call.end.listen((outcome) => this.#ended({ plan, member, token, nowMs }, outcome));
+    call.end.listen((outcome) => this.#ended({ call, plan, member, token, nowMs }, outcome));
     return to(member.endpoint, call);
   }
 
-  #ended(
-    { plan, member, token, nowMs: begunMs }: { plan: BalancePlan; member: Member; token: number; nowMs: number },
-    outcome: Outcome,
-  ): void {
+  #ended({ call, plan, member, token, nowMs: begunMs }: Attempted, outcome: Outcome): void {
+    // Of a call that fails, and of one with a trail, the story is told; of others nothing.
+    const told = !outcome.ok || call.end.trail !== undefined;
+    if (told) attemptOf(call).inFlight = member.inFlight;
     member.inFlight--;
     const nowMs = this.#options.clock.mono();
     const tookMs = nowMs - begunMs;
     const end = endOf(outcome);
     member.measured(nowMs, tookMs, end);
     if (outcome.retryAfterMs !== undefined && end === 'overloaded') member.pushedBack(nowMs, outcome.retryAfterMs);
-    if (judge(member, end, { members: this.#members, nowMs, settings: plan.settings.outlier })) this.#version++;
+    if (judge(member, end, { members: this.#members, nowMs, settings: plan.settings.outlier })) {
+      this.#version++;
+      if (member.ejectedUntilMs > nowMs) this.#tellEjected(call, plan, member.ejectedUntilMs - nowMs);
+    }
     if (plan.breakers === undefined) return;
     const { key, make, badFrom } = plan.breakers;
     const breaker = member.breaker(key, make);
-    breaker.leave(token, paced(verdictOf(outcome, badFrom), tookMs, breaker), nowMs);
+    const verdict = verdictOf(outcome, badFrom);
+    const before = told || verdict === 'bad' ? breaker.state(nowMs) : undefined;
+    breaker.leave(token, paced(verdict, tookMs, breaker), nowMs);
+    if (before === undefined) return;
+    const target = placeText(member.endpoint);
+    tellBreaker(call, { before, after: breaker.state(nowMs), target, tell: plan.tellBreaker ?? this.#tell });
+  }
+
+  #tellEjected(call: Call<unknown>, plan: BalancePlan, forMs: number): void {
+    const tell = plan.tell ?? this.#tell;
+    tell(call, 'changed', `the instance is ejected: for ${formatDuration(Math.round(forMs))} it gets no more calls`);
   }
 
   #remembered(plan: BalancePlan, version: string, nowMs: number): Remembered {

@@ -1,3 +1,4 @@
+import type { Tell } from '../../contracts/decisions.ts';
 import type { Breaker } from '../../filters/breaker/breaker.ts';
 
 export type StickyKey = { readonly from: 'header' | 'cookie'; readonly name: string } | { readonly from: 'caller' | 'path' };
@@ -43,6 +44,9 @@ export interface EndpointBreakers {
 export interface BalancePlan {
   readonly settings: BalanceSettings;
   readonly breakers?: EndpointBreakers;
+  /** Tell what balancing and the breakers of endpoints did to a call. Absent: without a policy. */
+  tell?: Tell;
+  tellBreaker?: Tell;
 }
 
 /** What holds without a policy. */

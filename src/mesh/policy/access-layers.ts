@@ -1,4 +1,5 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+import { stackName } from '../../contracts/decisions.ts';
 import { admit, createAdmission } from '../../filters/admission/admission.ts';
 import { createGradient2, createVegas } from '../../filters/admission/concurrency-limit.ts';
 import { decide, type Grant } from '../../filters/authorise/decide.ts';
@@ -9,9 +10,10 @@ import type { Call, Priority } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { layerFilter, type Layer } from '../../kernel/stack.ts';
+import { noteDecision } from '../../kernel/trail.ts';
 import type { FaultSettings, TokenSettings } from './access-model.ts';
 import { activations } from './activations.ts';
-import { describeTarget, fromOf, stateKey, type Entry, type LayerParts } from './layer-parts.ts';
+import { describeTarget, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 import { headerOf } from './match.ts';
 import type { Access } from './rule-set.ts';
 
@@ -50,7 +52,9 @@ export function admissionLayer(parts: LayerParts, entry: Entry<'admission'>, pri
       priority: fixed ?? `header ${priorityHeader}`,
       ...fromOf(entry, 'admission'),
     },
-    filter: layerFilter(admit(admission, fixed === undefined ? priorityOf : () => fixed)),
+    filter: layerFilter(
+      admit(admission, fixed === undefined ? priorityOf : () => fixed, tellerOf(parts, 'admission', { entry, name: 'admission' })),
+    ),
   };
 }
 
@@ -75,6 +79,7 @@ export function faultLayer(parts: LayerParts, entry: Entry<'fault'>): Layer {
         ...(delay !== undefined && { delay }),
         ...(abort !== undefined && { abort: { share: abort.share, answer: () => abortAnswer(abort, target.block === 'invoke') } }),
         injected: activations(parts, 'fault', entry.rule),
+        tell: tellerOf(parts, 'fault', { entry, name: 'fault' }),
       }),
     ),
   };
@@ -121,7 +126,17 @@ export function accessLayer(parts: LayerParts, access: Access): Layer {
         enforced: access.enforced,
         onTrial: access.onTrial,
         target: describeTarget(parts.target),
-        refused(call, why, dryRun) {
+        refused(call, { why, by }, dryRun) {
+          // What nobody allows is refused by all rules together: one of them is named.
+          const rule = access.grants.find((grant) => grant.rule.resource === by)?.rule ?? access.any;
+          noteDecision(call, {
+            role: 'access',
+            kind: dryRun ? 'chose' : 'refused',
+            what: dryRun ? `${why}; on trial, so it went on` : why,
+            target: stackName(parts.target),
+            ...(rule !== undefined && { policy: rule.resource }),
+            ...(rule?.origins.authorise !== undefined && { origin: rule.origins.authorise }),
+          });
           if (!dryRun) return refusedInForce?.();
           const { caller, input } = call;
           return parts.log.warn('a policy in dry run would refuse a call', {

@@ -4,7 +4,7 @@ import { formatDuration } from '../../kernel/duration.ts';
 import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { defaultBalance, type BalancePlan, type BalanceSettings } from '../balance/plan.ts';
 import { badFromOf, breakerParameters, makeBreaker } from './breaker-layers.ts';
-import { describeTarget, fromOf, stateKey, type Entry, type LayerParts } from './layer-parts.ts';
+import { describeTarget, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 
 /** How the endpoints of an app are chosen, and the breaker that each of them has. */
 export function balanceLayer(parts: LayerParts, balance: Entry<'balance'> | undefined, breaker: Entry<'breaker'> | undefined): Layer {
@@ -18,6 +18,9 @@ export function balanceLayer(parts: LayerParts, balance: Entry<'balance'> | unde
       return { settings, breakers: { key: breakerKey, make: makeBreaker(parts, breaker), badFrom: badFromOf(breaker.value) } };
     },
   );
+  // What is remembered for the plan outlives a reload; where its policy stands may have moved.
+  plan.tell = tellerOf(parts, 'balance', { entry: balance, name: 'balance' });
+  plan.tellBreaker = tellerOf(parts, 'breaker', { entry: breaker, name: 'breaker' });
   return {
     role: 'balance',
     why: 'innermost, so that each attempt may go elsewhere',
@@ -62,6 +65,6 @@ export function bulkheadLayer(parts: LayerParts, entry: Entry<'bulkhead'>): Laye
     role: 'concurrency',
     why: 'after everything that may refuse or wait without a place; attempts hold their place to the last byte',
     parameters: { maxConcurrent: concurrencyMax, maxQueue: queueMax, maxWait: formatDuration(waitMaxMs), ...fromOf(entry, 'bulkhead') },
-    filter: layerFilter(bulkhead(places)),
+    filter: layerFilter(bulkhead(places, parts.clock, tellerOf(parts, 'concurrency', { entry, name: 'bulkhead' }))),
   };
 }

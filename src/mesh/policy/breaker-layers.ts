@@ -8,7 +8,7 @@ import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import type { Layer } from '../../kernel/stack.ts';
 import { breakerGauge } from './activations.ts';
-import { describeTarget, fromOf, stateKey, type Entry, type LayerParts } from './layer-parts.ts';
+import { describeTarget, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 import type { CountingBreakerSettings, WindowBreakerSettings } from './model.ts';
 import { defaultTrip } from './trip.ts';
 
@@ -32,6 +32,7 @@ export function breakerLayer(parts: LayerParts, entry: Entry<'breaker'>): Layer 
       target: describeTarget(target),
       badFrom: badFromOf(settings),
       timed: settings.kind === 'window',
+      tell: tellerOf(parts, 'breaker', { entry, name: 'breaker' }),
     }),
   };
 }

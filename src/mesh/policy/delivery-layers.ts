@@ -6,7 +6,7 @@ import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { hash32 } from '../balance/hash.ts';
 import { stickyValue } from '../balance/strategies.ts';
 import { activations } from './activations.ts';
-import { fromOf, type Entry, type LayerParts } from './layer-parts.ts';
+import { fromOf, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 
 /** Shares of the calls for versions or other apps. */
 export function splitLayer(parts: LayerParts, entry: Entry<'split'>): Layer {
@@ -30,7 +30,7 @@ export function splitLayer(parts: LayerParts, entry: Entry<'split'>): Layer {
       ...(sticky !== undefined && { sticky: 'name' in sticky ? `${sticky.from} ${sticky.name}` : sticky.from }),
       ...fromOf(entry, 'split'),
     },
-    filter: layerFilter(split({ clock, targets, draw, invoke })),
+    filter: layerFilter(split({ clock, targets, draw, invoke, tell: tellerOf(parts, 'split', { entry, name: 'split' }) })),
   };
 }
 
@@ -38,10 +38,25 @@ export function splitLayer(parts: LayerParts, entry: Entry<'split'>): Layer {
 export function mirrorLayer(parts: LayerParts, entry: Entry<'mirror'>): Layer {
   const { clock, random, invoke } = parts;
   const { app, share, concurrencyMax } = entry.value;
+  const copied = activations(parts, 'mirror', entry.rule);
+  const tell = tellerOf(parts, 'mirror', { entry, name: 'mirror' });
   return {
     role: 'mirror',
     why: 'on the logical call: one copy, whatever is repeated',
     parameters: { app, percent: share * 100, maxConcurrent: concurrencyMax, ...fromOf(entry, 'mirror') },
-    filter: layerFilter(mirror({ clock, random, app, share, concurrencyMax, invoke, mirrored: activations(parts, 'mirror', entry.rule) })),
+    filter: layerFilter(
+      mirror({
+        clock,
+        random,
+        app,
+        share,
+        concurrencyMax,
+        invoke,
+        mirrored(call) {
+          copied();
+          tell(call, 'chose', `a copy of it goes to app ${app}`);
+        },
+      }),
+    ),
   };
 }

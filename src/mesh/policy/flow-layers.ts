@@ -1,4 +1,5 @@
 import type { InvokeRequest } from '../../contracts/app-channel.ts';
+import type { Tell } from '../../contracts/decisions.ts';
 import { fallback } from '../../filters/fallback/fallback.ts';
 import { createKeyedLimiter } from '../../filters/rate-limit/keyed-limiter.ts';
 import { limit, type Check } from '../../filters/rate-limit/limit.ts';
@@ -11,7 +12,7 @@ import { formatDuration } from '../../kernel/duration.ts';
 import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { activations } from './activations.ts';
 import type { LimitKey, LimitSettings } from './flow-model.ts';
-import { describeTarget, fromOf, stateKey, type Entry, type LayerParts } from './layer-parts.ts';
+import { describeTarget, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 import { cookieOf, headerOf } from './match.ts';
 import { compileTemplate } from './path-template.ts';
 import type { Related } from './rule-set.ts';
@@ -49,7 +50,15 @@ export function limitLayer(parts: LayerParts, entry: Entry<'limits'>): Layer {
     role: 'limit',
     why: 'refuses before any work, and outside of retries: a refused call is not repeated here',
     parameters: { limits: entry.value.map(textOf).join('; '), ...fromOf(entry, 'limits') },
-    filter: layerFilter(limit({ clock, checks, target: describeTarget(target), refused: activations(parts, 'limit', entry.rule) })),
+    filter: layerFilter(
+      limit({
+        clock,
+        checks,
+        target: describeTarget(target),
+        refused: activations(parts, 'limit', entry.rule),
+        tell: tellerOf(parts, 'limit', { entry, name: 'limits' }),
+      }),
+    ),
   };
 }
 
@@ -175,10 +184,26 @@ function queryOf(query: string, name: string): string | undefined {
   return undefined;
 }
 
+/** What outlives a reload tells by the policy of today: where that stands may have moved. */
+function lasting<T>(
+  { states }: LayerParts,
+  { key, settings, tell }: { key: string; settings: unknown; tell: Tell },
+  make: (tell: Tell) => T,
+): T {
+  const kept = states.of(key, settings, () => {
+    const holder = { tell };
+    return { holder, value: make((call, kind, what) => holder.tell(call, kind, what)) };
+  });
+  kept.holder.tell = tell;
+  return kept.value;
+}
+
 /** Protection of the process as a whole. */
 export function systemLayer(parts: LayerParts, entry: Entry<'system'>): Layer {
   const { clock, process } = parts;
   const settings = entry.value;
+  const refused = activations(parts, 'system', entry.rule);
+  const tell = tellerOf(parts, 'system', { entry, name: 'system' });
   return {
     role: 'system',
     why: 'before limits of single targets: it is about the process',
@@ -189,8 +214,16 @@ export function systemLayer(parts: LayerParts, entry: Entry<'system'>): Layer {
       ...(settings.averageMaxMs !== Infinity && { maxAverage: formatDuration(settings.averageMaxMs) }),
       ...fromOf(entry, 'system'),
     },
-    pair: parts.states.of(stateKey(parts, entry, 'system'), settings, () =>
-      systemGuard({ clock, process, ...settings, refused: activations(parts, 'system', entry.rule) }),
+    pair: lasting(parts, { key: stateKey(parts, entry, 'system'), settings, tell }, (told) =>
+      systemGuard({
+        clock,
+        process,
+        ...settings,
+        refused(call, why) {
+          refused();
+          told(call, 'refused', why);
+        },
+      }),
     ),
   };
 }
@@ -204,13 +237,18 @@ export function fallbackLayer(parts: LayerParts, entry: Entry<'fallback'>): Laye
       : answer.kind === 'app'
         ? `app ${answer.app}`
         : `last good answer, at most ${formatDuration(answer.ageMaxMs)} old`;
-  const filter = parts.states.of(stateKey(parts, entry, 'fallback'), entry.value, () =>
+  const used = activations(parts, 'fallback', entry.rule);
+  const tell = tellerOf(parts, 'fallback', { entry, name: 'fallback' });
+  const filter = lasting(parts, { key: stateKey(parts, entry, 'fallback'), settings: entry.value, tell }, (told) =>
     fallback({
       clock: parts.clock,
       on: new Set(on),
       answer: answer.kind === 'answer' ? { ...answer, body: Buffer.from(answer.body) } : answer,
       invoke: parts.invoke,
-      used: activations(parts, 'fallback', entry.rule),
+      used(call, covered) {
+        used();
+        told(call, 'answered', `${shown} in place of ${covered}`);
+      },
     }),
   );
   return {

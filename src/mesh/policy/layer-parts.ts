@@ -1,4 +1,5 @@
 import type { Engine } from '../../contracts/engine.ts';
+import { stackName, tellTrail, type Tell } from '../../contracts/decisions.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Target } from '../../contracts/governance.ts';
@@ -35,6 +36,20 @@ export type Entry<C extends keyof Effective> = NonNullable<Effective[C]>;
 /** How messages and states name a target. */
 export function describeTarget({ block, name, operation }: Target): string {
   return block === 'invoke' ? `app "${name}"` : `${operation} of ${block} "${name}"`;
+}
+
+/** How a layer of this stack tells what it did: which policy asked for it goes along. */
+export function tellerOf(
+  { target }: LayerParts,
+  role: string,
+  from?: { readonly entry: Effective[keyof Effective]; readonly name: keyof Effective },
+): Tell {
+  const rule = from?.entry?.rule;
+  const origin = from === undefined ? undefined : rule?.origins[from.name];
+  return tellTrail(role, stackName(target), {
+    ...(rule !== undefined && { policy: rule.resource }),
+    ...(origin !== undefined && { origin }),
+  });
 }
 
 /** Where a layer's parameters come from, for `explain`. */

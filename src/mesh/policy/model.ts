@@ -131,8 +131,8 @@ export interface PolicyRule {
   readonly target: RuleTarget;
   readonly match?: Match;
   readonly settings: Settings;
-  /** Where each class was written, `file:line`. */
-  readonly origins: Readonly<Partial<Record<PolicyClass, string>>>;
+  /** Where each class, and each value in it (`retry.maxRetries`), was written, `file:line`. */
+  readonly origins: Readonly<Partial<Record<PolicyClass, string>>> & Readonly<Record<string, string>>;
   /** `default`: only where no rule names the target (Dapr's default policies). */
   readonly rank: 'named' | 'default';
 }

@@ -1,6 +1,7 @@
 import {
   builtInServiceRetries,
   type CountingBreakerSettings,
+  type PolicyClass,
   type PolicyDocument,
   type PolicyRule,
   type RetrySettings,
@@ -48,6 +49,8 @@ export interface ResiliencySpec {
 }
 
 interface Merged {
+  /** Of every policy's values, by path. */
+  readonly origins: Readonly<Record<string, string>>;
   readonly timeoutsMs: Readonly<Record<string, number>>;
   readonly retries: Readonly<Record<string, RetryPolicy>>;
   readonly circuitBreakers: Readonly<Record<string, BreakerPolicy>>;
@@ -94,30 +97,52 @@ function settingsOf(merged: Merged, names: PolicyNames, cacheSize = 1): Settings
   };
 }
 
-function originsOf(settings: Settings, origin: string): PolicyRule['origins'] {
-  return Object.fromEntries(Object.keys(settings).map((name) => [name, origin]));
+/** The class was chosen where the target names a policy; its values stand in that policy. */
+function originsOf(
+  settings: Settings,
+  { origin, merged, names }: { readonly origin: string; readonly merged: Merged; readonly names: PolicyNames },
+): PolicyRule['origins'] {
+  const origins: Record<string, string> = {};
+  for (const name of Object.keys(settings)) origins[name] = origin;
+  const take = (group: string, policy: string | undefined, name: PolicyClass): void => {
+    if (policy === undefined || settings[name] === undefined) return;
+    const path = `policies.${group}.${policy}`;
+    for (const [written, at] of Object.entries(merged.origins))
+      // A policy that is a single value has no keys of its own: it is named as its class.
+      if (written === path) origins[`${name}.${name}`] = at;
+      else if (written.startsWith(`${path}.`)) origins[`${name}${written.slice(path.length)}`] = at;
+  };
+  take('timeouts', names.timeout, 'timeout');
+  take('retries', names.retry, 'retry');
+  take('circuitBreakers', names.circuitBreaker, 'breaker');
+  return origins;
+}
+
+/** Which policies a target uses, and where it says so. */
+interface Use {
+  readonly names: PolicyNames;
+  readonly cacheSize?: number;
+  readonly key: string;
 }
 
 /** Rules of the targets that a resource names. */
 function namedRules(spec: ResiliencySpec, merged: Merged): PolicyRule[] {
-  const rule = (target: RuleTarget, settings: Settings, key: string): PolicyRule => ({
-    resource: `Resiliency "${spec.name}"`,
-    target,
-    settings,
-    origins: originsOf(settings, spec.origins[key] ?? ''),
-    rank: 'named',
-  });
+  const rule = (target: RuleTarget, { names, cacheSize, key }: Use): PolicyRule => {
+    const settings = settingsOf(merged, names, cacheSize);
+    const origins = originsOf(settings, { origin: spec.origins[key] ?? '', merged, names });
+    return { resource: `Resiliency "${spec.name}"`, target, settings, origins, rank: 'named' };
+  };
   const apps = Object.entries(spec.apps).map(([app, names]) =>
-    rule({ kind: 'app', app, at: 'caller' }, settingsOf(merged, names, names.circuitBreakerCacheSize), `apps.${app}`),
+    rule({ kind: 'app', app, at: 'caller' }, { names, cacheSize: names.circuitBreakerCacheSize, key: `apps.${app}` }),
   );
   const actors = Object.entries(spec.actors).map(([type, names]) =>
-    rule({ kind: 'actor', type }, settingsOf(merged, names, names.circuitBreakerCacheSize), `actors.${type}`),
+    rule({ kind: 'actor', type }, { names, cacheSize: names.circuitBreakerCacheSize, key: `actors.${type}` }),
   );
   const components = Object.entries(spec.components).flatMap(([component, use]) =>
     (['outbound', 'inbound'] as const).flatMap((direction) => {
       const names = use[direction];
       if (names === undefined) return [];
-      return [rule({ kind: 'component', component, direction }, settingsOf(merged, names), `components.${component}`)];
+      return [rule({ kind: 'component', component, direction }, { names, key: `components.${component}` })];
     }),
   );
   return [...apps, ...actors, ...components];
@@ -156,7 +181,8 @@ function defaultRule(merged: Merged, target: RuleTarget, levels: readonly string
   };
   const settings = settingsOf(merged, names, target.kind === 'app' ? 100 : 5_000);
   if (Object.keys(settings).length === 0) return [];
-  const origins = { ...(timeout && { timeout }), ...(retry && { retry }), ...(circuitBreaker && { breaker: circuitBreaker }) };
+  const used = { ...(timeout && { timeout }), ...(retry && { retry }), ...(circuitBreaker && { breaker: circuitBreaker }) };
+  const origins = { ...originsOf(settings, { origin: '', merged, names }), ...used };
   return [{ resource: 'Resiliency (default policies)', target, settings, origins, rank: 'default' }];
 }
 
@@ -189,6 +215,7 @@ function overridden(merged: Merged, name: string, builtIn: RetrySettings): Retry
  */
 export function resiliencyRules(specs: readonly ResiliencySpec[]): Pick<PolicyDocument, 'rules' | 'builtIn'> {
   const merged: Merged = {
+    origins: Object.assign({}, ...specs.map(({ origins }) => origins)) as Merged['origins'],
     timeoutsMs: Object.assign(Object.create(null), ...specs.map(({ timeoutsMs }) => timeoutsMs)) as Merged['timeoutsMs'],
     retries: Object.assign(Object.create(null), ...specs.map(({ retries }) => retries)) as Merged['retries'],
     circuitBreakers: Object.assign(

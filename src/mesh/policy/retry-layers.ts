@@ -10,7 +10,7 @@ import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { activations } from './activations.ts';
 import { dropAnswer, failureOfAnswer } from './answers.ts';
 import { isIdempotent } from './idempotent.ts';
-import { callsApp, fromOf, stateKey, type Entry, type LayerParts } from './layer-parts.ts';
+import { callsApp, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 import type { RetrySettings } from './model.ts';
 import { retryRule } from './retry-rules.ts';
 
@@ -30,6 +30,7 @@ export function retryLayer(parts: LayerParts, settings: RetrySettings, entry: En
     ...(pushbackMaxMs !== undefined && { pushbackMaxMs }),
     ...(budget !== undefined && { budget: states.of(stateKey(parts, entry, 'retry'), budget, () => createRetryBudget(budget)) }),
     ...(entry !== undefined && { repeated: activations(parts, 'retry', entry.rule) }),
+    tell: tellerOf(parts, 'retry', { entry, name: 'retry' }),
     // The built-in retries repeat only what never arrived: whatever an app answers passes.
     ...(isInvoke &&
       settings.when !== 'absent' && {
@@ -93,6 +94,7 @@ export function hedgeLayer(parts: LayerParts, entry: Entry<'hedge'>): Layer {
         drop: dropAnswer,
         budget: states.of(stateKey(parts, entry, 'hedge'), budget, () => createRetryBudget(budget)),
         hedged: activations(parts, 'hedge', entry.rule),
+        tell: tellerOf(parts, 'hedge', { entry, name: 'hedge' }),
       }),
     ),
   };

@@ -3,7 +3,7 @@ import { deadline } from '../../filters/deadline/deadline.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { activations } from './activations.ts';
-import { describeTarget, dropOf, fromOf, type Entry, type LayerParts } from './layer-parts.ts';
+import { describeTarget, dropOf, fromOf, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 
 /** The deadline over all attempts; without a policy it is the caller's. */
 export function deadlineLayer(parts: LayerParts, entry: Entry<'deadline'> | undefined): Layer {
@@ -17,6 +17,7 @@ export function deadlineLayer(parts: LayerParts, entry: Entry<'deadline'> | unde
       deadline<unknown, unknown>({
         clock,
         target: describeTarget(target),
+        tell: tellerOf(parts, 'deadline', { entry, name: 'deadline' }),
         ...(withinMs !== undefined && { withinMs }),
         ...dropOf(parts),
       }),
@@ -38,6 +39,7 @@ export function timeoutLayer(parts: LayerParts, entry: Entry<'timeout'>): Layer 
         timeoutMs,
         target: describeTarget(target),
         expired: activations(parts, 'timeout', entry.rule),
+        tell: tellerOf(parts, 'attempt', { entry, name: 'timeout' }),
         ...dropOf(parts),
       }),
     ),

@@ -9,6 +9,8 @@ import { createWorkers } from './workers.ts';
 
 /** The system's processes. Children get a process group of their own, so that a signal reaches what they started too. */
 export function createNodeProcess(network: NodeNetwork = createNodeNetwork()): ProcessPort {
+  // Asked for by every call that leaves; it is a system call.
+  let host: string | undefined;
   return {
     ...createWorkers(network),
     pid: process.pid,
@@ -19,7 +21,7 @@ export function createNodeProcess(network: NodeNetwork = createNodeNetwork()): P
     cwd: () => process.cwd(),
     homeDirectory: homedir,
     temporaryDirectory: tmpdir,
-    hostName: hostname,
+    hostName: () => (host ??= hostname()),
     loopTimes() {
       const { idle, active } = performance.eventLoopUtilization();
       return { idleMs: idle, activeMs: active };

@@ -1,5 +1,7 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import type { Target } from '../../contracts/governance.ts';
+import { noRecords, type CallRecords } from '../../contracts/decisions.ts';
+import type { AccessControl } from '../../contracts/resources.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { noMetrics } from '../../contracts/metrics.ts';
@@ -10,9 +12,11 @@ import { problemsToError, renderProblem } from '../../host/config/problem.ts';
 import { collect, emptyBody, type Body } from '../../kernel/body.ts';
 import { createCall, type Call, type Priority } from '../../kernel/call.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
+import { emptyContext, withValue, type Context } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Random } from '../../kernel/ports.ts';
 import type { Layer } from '../../kernel/stack.ts';
+import { noTrace, traceKey } from '../../kernel/trace-context.ts';
 import { PolicyBook } from '../../mesh/policy/book.ts';
 import { createFakeClock, type FakeClock } from '../fake-clock.ts';
 import { createMemoryDisk } from '../memory-disk.ts';
@@ -39,6 +43,8 @@ export interface CallOptions {
   readonly deadlineMs?: number;
   /** Default: empty. */
   readonly body?: Body;
+  /** Default: the call belongs to no trace. */
+  readonly traceparent?: string;
 }
 
 export interface GovernedOptions {
@@ -52,6 +58,11 @@ export interface GovernedOptions {
   readonly engine?: GovernOptions['engine'];
   /** For keys of token issuers. */
   readonly http?: HttpClient;
+  /** What is remembered of calls; default: nothing. */
+  readonly records?: CallRecords;
+  /** Access control of a Configuration, and where its values stand. */
+  readonly accessControl?: AccessControl;
+  readonly origins?: Readonly<Record<string, string>>;
   /** What the random port draws, over and over, as fractions; default: 0.5. */
   readonly drawn?: readonly number[];
 }
@@ -129,6 +140,7 @@ export async function governTarget(options: GovernedOptions): Promise<GovernedTa
       const scope = new CancelScope();
       const call = createCall({ block: target.block, name: target.operation, idempotent: false }, requestOf(given), {
         cancel: scope,
+        context: contextOf(given),
         caller: { appId: given.caller ?? 'web', namespace: '' },
         ...(given.priority !== undefined && { priority: given.priority }),
         ...(given.deadlineMs !== undefined && { deadlineMs: clock.mono() + given.deadlineMs }),
@@ -183,9 +195,16 @@ function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surround
       options.invoked?.(call);
       return Promise.resolve({ status: 200, headers: ['by', call.input.appId], body: emptyBody });
     },
-    accessControl: () => undefined,
+    accessControl: () => options.accessControl,
+    origins: new Map(Object.entries(options.origins ?? {})),
+    appId: 'target',
+    records: options.records ?? noRecords,
     book,
   };
+}
+
+function contextOf({ traceparent }: CallOptions): Context {
+  return traceparent === undefined ? emptyContext : withValue(emptyContext, traceKey, { ...noTrace, traceparent });
 }
 
 /** Ends a call as whoever made it would, and tells how it ended. */

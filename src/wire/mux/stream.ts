@@ -9,6 +9,9 @@ import { IncomingBody, type IncomingOwner } from './incoming-body.ts';
 import { OutgoingBody, type OutgoingOwner } from './outgoing-body.ts';
 import { codeOf } from './reasons.ts';
 
+// One for all: it is handed over with every answer, and hardly ever anybody looks at it.
+const answeredEarly = new ProaError('cancelled', 'the peer answered before it had the whole request');
+
 /** What a stream needs of its connection. */
 export interface StreamLink {
   readonly out: FrameWriter;
@@ -229,7 +232,7 @@ export class MuxStream implements IncomingOwner, OutgoingOwner, Timed {
   #cameWhole(): void {
     if (!this.#asking || this.closed) return;
     this.#end();
-    this.#outgoing?.cancel(new ProaError('cancelled', 'the peer answered before it had the whole request'));
+    this.#outgoing?.cancel(answeredEarly);
   }
 
   #tell(error: ProaError | undefined): void {

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { pathOf, type RunApp, type RunFile, type RunFileContext } from '../run-model.ts';
+import { originsBelow, pathOf, type RunApp, type RunFile, type RunFileContext } from '../run-model.ts';
 import {
   filledText,
   flag,
@@ -80,7 +80,10 @@ export async function readDaprRunFile(node: YamlNode, context: RunFileContext, r
   const written = shape(node, '', reading);
   if (written === undefined) return undefined;
   const apps: RunApp[] = [];
-  for (const item of written.apps) apps.push(await appOf(item, written.common, context));
+  for (const [i, item] of written.apps.entries()) {
+    const origins = originsBelow(reading.origins, ['common.', `apps[${i}].`]);
+    apps.push(await appOf(item, written.common, { context, origins }));
+  }
   return { file: context.file, name: written.name ?? posix.basename(context.directory), format: 'dapr', apps };
 }
 
@@ -88,7 +91,11 @@ async function existing(context: RunFileContext, path: string): Promise<string[]
   return (await context.disk.stat(path).catch(() => undefined)) === undefined ? [] : [path];
 }
 
-async function appOf(own: App, common: Common, context: RunFileContext): Promise<RunApp> {
+async function appOf(
+  own: App,
+  common: Common,
+  { context, origins }: { readonly context: RunFileContext; readonly origins: RunApp['origins'] },
+): Promise<RunApp> {
   const merged = { ...common, ...own };
   const dir = pathOf(context, own.appDirPath);
   const resources = [...(merged.resourcesPath === undefined ? [] : [merged.resourcesPath]), ...(merged.resourcesPaths ?? [])];
@@ -117,6 +124,7 @@ async function appOf(own: App, common: Common, context: RunFileContext): Promise
     replicas: 1,
     restart: 'never',
     waits: [],
+    origins,
   };
 }
 

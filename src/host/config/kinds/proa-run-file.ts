@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { pathOf, type RunApp, type RunFile, type RunFileContext } from '../run-model.ts';
+import { originsBelow, pathOf, type RunApp, type RunFile, type RunFileContext } from '../run-model.ts';
 import {
   duration,
   filledText,
@@ -88,12 +88,12 @@ type App = NonNullable<ReturnType<typeof app>>;
 export function readProaRunFile(node: YamlNode, context: RunFileContext, reading: Reading): RunFile | undefined {
   const written = shape(node, '', reading);
   if (written === undefined) return undefined;
-  const apps = Object.entries(written.apps).map(([id, own]) => appOf(id, own, { written, context }));
+  const apps = Object.entries(written.apps).map(([id, own]) => appOf(id, own, { written, context, reading }));
   return { file: context.file, name: written.name ?? posix.basename(context.directory), format: 'proa', apps };
 }
 
-function appOf(id: string, own: App, at: { written: Written; context: RunFileContext }): RunApp {
-  const { written, context } = at;
+function appOf(id: string, own: App, at: { written: Written; context: RunFileContext; reading: Reading }): RunApp {
+  const { written, context, reading } = at;
   const absolute = (paths: readonly string[] | undefined): string[] => (paths ?? []).map((path) => pathOf(context, path));
   return {
     id,
@@ -120,5 +120,6 @@ function appOf(id: string, own: App, at: { written: Written; context: RunFileCon
     replicas: own.replicas,
     restart: own.restart,
     waits: own.waits ?? [],
+    origins: originsBelow(reading.origins, ['', `apps.${id}.`]),
   };
 }

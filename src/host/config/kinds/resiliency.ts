@@ -97,7 +97,7 @@ export function readResiliency(node: YamlNode, reading: Reading): ResiliencyReso
     apps: mapValues(targets.apps ?? {}, (use) => ({ ...use, circuitBreakerCacheSize: use.circuitBreakerCacheSize || 100 })),
     actors: mapValues(targets.actors ?? {}, (use) => ({ ...use, circuitBreakerCacheSize: use.circuitBreakerCacheSize || 5000 })),
     components: targets.components ?? {},
-    origins: targetOrigins(node),
+    origins: { ...targetOrigins(node), ...policyOrigins(reading) },
   };
   return checkScopes(resource, node, reading) ? resource : undefined;
 }
@@ -111,6 +111,13 @@ function targetOrigins(node: YamlNode): Record<string, string> {
     for (const { key, keySpan } of targets.entries) origins[`${kind}.${key}`] = originOf(keySpan);
   }
   return origins;
+}
+
+/** Where each value of a policy stands. */
+function policyOrigins({ origins }: Reading): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [path, origin] of origins) if (path.startsWith('spec.policies.')) found[path.slice('spec.'.length)] = origin;
+  return found;
 }
 
 function checkScopes(resource: ResiliencyResource, node: YamlNode, reading: Reading): boolean {
@@ -188,6 +195,7 @@ export function checkTargets(read: readonly { readonly resource: ResiliencyResou
   const seen = new Map<string, string>();
   for (const { resource, node } of read)
     for (const [key, origin] of Object.entries(resource.origins)) {
+      if (key.startsWith('policies.')) continue;
       const first = seen.get(key);
       seen.set(key, origin);
       if (first === undefined) continue;

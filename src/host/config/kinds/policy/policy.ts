@@ -93,7 +93,10 @@ export function readPolicy(node: YamlNode, reading: Reading): PolicyResource | u
   const settings = Object.fromEntries(names.filter((name) => spec[name] !== undefined).map((name) => [name, spec[name]])) as Settings;
   const head = headOf(written, valueAt(node, 'metadata', 'name')?.span ?? node.span);
   if (!fits(node, { ...spec, settings }, reading)) return undefined;
-  const origins = Object.fromEntries(Object.keys(settings).map((name) => [name, originOf(valueAt(node, 'spec', name)?.span ?? node.span)]));
+  const origins: Record<string, string> = {};
+  for (const [path, origin] of reading.origins) if (path.startsWith('spec.')) origins[path.slice('spec.'.length)] = origin;
+  const keys = valueAt(node, 'spec');
+  if (keys?.kind === 'map') for (const { key, keySpan } of keys.entries) if (Object.hasOwn(settings, key)) origins[key] = originOf(keySpan);
   const rule: PolicyRule = {
     resource: `Policy "${head.name}"`,
     target: spec.target,

@@ -1,0 +1,56 @@
+import type { Origin, Setting } from '../kernel/origin.ts';
+import type { CallRecord } from './decisions.ts';
+
+/** One layer of a stack in words. */
+export interface ExplainedLayer {
+  readonly role: string;
+  readonly why: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** Where each parameter was written, `file:line`, or `built in`. */
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+/** A call that somebody asks about; it is not made. */
+export interface ExplainQuestion {
+  readonly caller: string;
+  readonly app: string;
+  readonly method: string;
+  /** Canonical, without a leading slash. */
+  readonly path: string;
+  /** Flat name, value pairs, names in lower case. */
+  readonly headers: readonly string[];
+}
+
+/** What the call passes in this runtime, outermost layer first; a half is absent when it lies in another runtime. */
+export interface ExplainedStacks {
+  readonly app: string;
+  /** Number of the policies' version in force. */
+  readonly epoch: number;
+  readonly caller?: readonly ExplainedLayer[];
+  readonly callee?: readonly ExplainedLayer[];
+}
+
+/** A resource and its values. */
+export interface ConfiguredResource {
+  readonly kind: string;
+  readonly name: string;
+  readonly type?: string;
+  readonly origin: Origin;
+  readonly values: readonly Setting[];
+}
+
+/** Everything that is configured for one app. Secrets are `***`. */
+export interface ConfigView {
+  readonly app: string;
+  readonly namespace: string;
+  readonly epoch: number;
+  readonly settings: readonly Setting[];
+  readonly resources: readonly ConfiguredResource[];
+}
+
+/** What the admin API asks a runtime. */
+export interface AdminSource {
+  why(traceId: string): readonly CallRecord[];
+  explain(question: ExplainQuestion): ExplainedStacks;
+  config(): ConfigView;
+}

@@ -1,0 +1,14 @@
+import type { CallRecorder } from '../../contracts/decisions.ts';
+import type { Clock } from '../../kernel/ports.ts';
+import type { Pair } from '../../kernel/stack.ts';
+
+/** Hands calls to a recorder where no other layer measures them. */
+export function record(recorder: CallRecorder, clock: Pick<Clock, 'mono'>): Pair {
+  return {
+    admit(call) {
+      recorder.begin(call);
+      return clock.mono();
+    },
+    settle: (call, outcome, admitted) => recorder.end(call, outcome, clock.mono() - (admitted as number)),
+  };
+}
