@@ -38,6 +38,7 @@ import { createExternalTransport, createPeerTransport, type Machine } from './ma
 import { observedResolver } from '../mesh/observed-resolver.ts';
 import { openNameResolution } from './name-resolution.ts';
 import { createOutbox } from './outbox.ts';
+import { followRollouts } from './rollouts.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
 
 export interface AppRuntimeOptions {
@@ -109,6 +110,17 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
     await outbox.start();
+    const rollouts = followRollouts({
+      clock: ports.clock,
+      log: log.scoped('proa.rollout'),
+      engine: options.machine.engine,
+      namespace: options.spec.namespace,
+      instance: `${options.spec.id}-${ports.random.uuid()}`,
+      resolver: registry,
+      turn: (document) => book.turn(document),
+      document: resources.policies,
+    });
+    owner.own('rollouts', () => rollouts.close(), 2_000);
     return {
       blocks,
       components,
@@ -123,7 +135,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
         declared = next;
       },
       setResources(next, newPolicies) {
-        if (newPolicies) book.turn(next.policies);
+        if (newPolicies) rollouts.setDocument(next.policies);
         current = next;
       },
       admin: createAdmin({ spec: options.spec, process: ports.process, govern, resources: () => current }),
