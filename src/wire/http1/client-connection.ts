@@ -89,6 +89,9 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     if (body.length === 0) {
       this.#sent = true;
       if (!this.#connection.write(head + emptyFraming(request.method))) this.bodyBlocked();
+    } else if (body.latin1 !== undefined) {
+      this.#sent = true;
+      if (!this.#connection.write(`${head}content-length: ${body.latin1.length}\r\n\r\n${body.latin1}`)) this.bodyBlocked();
     } else this.#sendBody(head, body);
   }
 

@@ -7,8 +7,9 @@ import { nodePorts } from '../../ports/node/index.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createMemoryNetwork, type MemoryConnection } from '../../testing/memory-network.ts';
 import { createMuxClient } from './client.ts';
+import { FieldsWriter } from './fields-writer.ts';
 import { closeCodes, codePayload, endFlag, everyStream, frameHeaderBytes, frameType, headFixedBytes, writeFrameHeader } from './frame.ts';
-import { fieldsBytes, writeHead } from './head.ts';
+import { writeHead } from './head.ts';
 import { encodeHello } from './hello.ts';
 import { muxLimitDefaults, type MuxLimits } from './limits.ts';
 import { serveMux, type MuxCall } from './server.ts';
@@ -23,9 +24,9 @@ function frame(type: number, payload: Uint8Array, { flags = 0, stream = 0 } = {}
 }
 
 function headFrame(stream: number, fields: readonly string[], more: { flags?: number; body?: Uint8Array } = {}): Buffer {
-  const body = more.body ?? Buffer.alloc(0);
-  const payload = Buffer.alloc(headFixedBytes + fieldsBytes(fields) + body.length);
-  payload.set(body, writeHead(payload, 0, { fields, timeoutMs: undefined, bodyLength: undefined }));
+  const [body, writer] = [more.body ?? Buffer.alloc(0), new FieldsWriter()];
+  const payload = Buffer.alloc(headFixedBytes + writer.measure(fields) + body.length);
+  payload.set(body, writeHead(payload, 0, { fields, timeoutMs: undefined, bodyLength: undefined }, writer));
   return frame(frameType.head, payload, { flags: more.flags ?? 0, stream });
 }
 

@@ -2,10 +2,9 @@ import type { Body } from '../../kernel/body.ts';
 import type { Cancellable, Cancellation } from '../../kernel/cancel.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Network, Random } from '../../kernel/ports.ts';
-import { Sweep, type Timed } from '../http1/sweep.ts';
+import type { Timed } from '../http1/sweep.ts';
 import { muxLimitDefaults, type MuxLimits } from './limits.ts';
-import { Link, type LinkShared, type LinkUser } from './link.ts';
-import { Slabs } from './slabs.ts';
+import { Link, linkShared, type LinkShared, type LinkUser } from './link.ts';
 import type { Incoming, MuxStream, StreamHandlers } from './stream.ts';
 
 export interface MuxClientOptions {
@@ -115,7 +114,7 @@ class Peer implements MuxClient, LinkUser {
   constructor(options: MuxClientOptions) {
     const { clock } = options;
     this.#options = options;
-    this.#shared = { clock, limits: { ...muxLimitDefaults, ...options.limits }, sweep: new Sweep(clock), slabs: new Slabs() };
+    this.#shared = linkShared(clock, { ...muxLimitDefaults, ...options.limits });
   }
 
   get counts() {

@@ -1,7 +1,8 @@
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import { codePayload, endFlag, frameType, headFixedBytes } from './frame.ts';
-import { fieldsBytes, isLatin1, writeFields, writeHead, type Head } from './head.ts';
+import { notLatin1, type FieldsWriter } from './fields-writer.ts';
+import { writeHead, type Head } from './head.ts';
 import type { Hello } from './hello.ts';
 import { copy, type Outbox } from './outbox.ts';
 
@@ -20,39 +21,65 @@ export interface WriterLink {
   flushed(): void;
 }
 
+/** A message that is there as a whole. */
+export interface WholeMessage {
+  readonly head: Head;
+  readonly fieldsBytes: number;
+  readonly text: string;
+}
+
 /** Writes the frames of one connection and decides when they leave. */
 export class FrameWriter {
   readonly #out: Outbox;
   readonly #clock: Clock;
   readonly #link: WriterLink;
+  readonly #fields: FieldsWriter;
   #openHead = -1;
   #scheduled = false;
 
-  constructor(out: Outbox, clock: Clock, link: WriterLink) {
+  constructor(link: WriterLink, { out, clock, fields }: { readonly out: Outbox; readonly clock: Clock; readonly fields: FieldsWriter }) {
     this.#out = out;
     this.#clock = clock;
     this.#link = link;
+    this.#fields = fields;
   }
 
   get blocked(): boolean {
     return this.#out.blocked;
   }
 
-  /** Throws `bad-request` for fields that the peer would not take. */
-  check(fields: readonly string[]): void {
+  /** The bytes that the fields take. Throws `bad-request` for fields that the peer would not take. */
+  check(fields: readonly string[]): number {
     const { fieldsMax, headBytesMax } = this.#link.peer;
-    if (fields.length > fieldsMax || fieldsBytes(fields) > headBytesMax)
+    const bytes = this.#fields.measure(fields);
+    if (fields.length > fieldsMax || bytes > headBytesMax)
       throw new ProaError('bad-request', `the head is larger than the peer takes (${headBytesMax} bytes, ${fieldsMax} fields)`);
-    if (!isLatin1(fields)) throw new ProaError('bad-request', 'a header holds a character that is not allowed');
+    if (bytes === notLatin1) throw new ProaError('bad-request', 'a header holds a character that is not allowed');
+    return bytes;
   }
 
-  /** Begins a head to which `data` of the same stream is appended until `end` or `sealHead`. The fields must have been checked. */
-  head(stream: number, head: Head): void {
-    const length = headFixedBytes + fieldsBytes(head.fields);
+  /** Begins a head to which `data` of the same stream is appended until `end` or `sealHead`. `fieldsBytes` is what `check` answered just now. */
+  head(stream: number, head: Head, fieldsBytes: number): void {
+    const length = headFixedBytes + fieldsBytes;
     const at = this.#out.frame(length, { type: frameType.head, flags: 0, stream });
-    writeHead(this.#out.bytes, at, head);
+    writeHead(this.#out.bytes, at, head, this.#fields);
     this.#out.open(length);
     this.#openHead = stream;
+  }
+
+  /** A head and a body of these lengths can leave by `whole` now. */
+  takesWhole(fieldsBytes: number, textLength: number): boolean {
+    return textLength === 0 || (!this.#out.blocked && headFixedBytes + fieldsBytes + textLength <= headAndBodyBytesMax);
+  }
+
+  /** A message in one frame, its body a character per byte. `fieldsBytes` is what `check` answered just now. */
+  whole(stream: number, { head, fieldsBytes, text }: WholeMessage): void {
+    const at = this.#out.frame(headFixedBytes + fieldsBytes + text.length, { type: frameType.head, flags: endFlag, stream });
+    const { bytes } = this.#out;
+    const bodyAt = writeHead(bytes, at, head, this.#fields);
+    if (text !== '') bytes.write(text, bodyAt, 'latin1');
+    this.#openHead = -1;
+    this.#flushSoon();
   }
 
   sealHead(): void {
@@ -76,10 +103,10 @@ export class FrameWriter {
   /** Ends our direction of the stream. Trailers must have been checked. */
   end(stream: number, trailers: readonly string[] | undefined): void {
     if (trailers !== undefined && trailers.length > 0) {
-      const length = 2 + fieldsBytes(trailers);
+      const length = 2 + this.#fields.measure(trailers);
       const at = this.#out.frame(length, { type: frameType.trailers, flags: endFlag, stream });
       this.#out.bytes.writeUInt16BE(trailers.length, at);
-      writeFields(this.#out.bytes, at + 2, trailers);
+      this.#fields.write(this.#out.bytes, at + 2, trailers);
     } else if (this.#openHead === stream && this.#out.isOpen) this.#out.seal(true);
     else this.#out.frame(0, { type: frameType.data, flags: endFlag, stream });
     this.#openHead = -1;

@@ -1,15 +1,17 @@
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Connection } from '../../kernel/ports.ts';
-import type { Sweep, Timed } from '../http1/sweep.ts';
+import { Sweep, type Timed } from '../http1/sweep.ts';
 import { ackFlag, closeCodes, endFlag, everyStream, frameType } from './frame.ts';
+import { FieldsReader } from './fields-reader.ts';
+import { FieldsWriter } from './fields-writer.ts';
 import { FrameReader, type FrameHeader, type FrameSink } from './frame-reader.ts';
 import { FrameWriter, type WriterLink } from './frame-writer.ts';
-import { readFields, readHead } from './head.ts';
+import { readHead } from './head.ts';
 import { decodeHello, encodeHello, type Hello } from './hello.ts';
 import type { MuxLimits } from './limits.ts';
 import { Outbox } from './outbox.ts';
 import { errorOfGoaway, errorOfReset } from './reasons.ts';
-import type { Slabs } from './slabs.ts';
+import { Slabs } from './slabs.ts';
 import { MuxStream, type StreamLink } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
 import { Vitals } from './vitals.ts';
@@ -20,6 +22,13 @@ export interface LinkShared {
   readonly limits: MuxLimits;
   readonly sweep: Sweep;
   readonly slabs: Slabs;
+  readonly fieldsIn: FieldsReader;
+  readonly fieldsOut: FieldsWriter;
+}
+
+/** What the connections of one more client or server share. */
+export function linkShared(clock: Clock, limits: MuxLimits): LinkShared {
+  return { clock, limits, sweep: new Sweep(clock), slabs: new Slabs(), fieldsIn: new FieldsReader(limits), fieldsOut: new FieldsWriter() };
 }
 
 /** Who uses a connection: the client that opened it, or the server that took it. */
@@ -77,7 +86,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
     this.#user = user;
     this.#reader = new FrameReader(this, limits.frameBytesMax);
     this.#outbox = new Outbox(connection, shared.slabs);
-    this.out = new FrameWriter(this.#outbox, clock, this);
+    this.out = new FrameWriter(this, { out: this.#outbox, clock, fields: shared.fieldsOut });
     this.#growthLeft = limits.growthBytesMax;
     if (sweep.size === 0) sweep.refresh();
     this.#vitals = new Vitals(limits, dialled, sweep.nowMs);
@@ -272,7 +281,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
 
   #takeHead(header: FrameHeader, bytes: Buffer, range: Range): void {
     const { stream: id, flags } = header;
-    const head = readHead(bytes, range, this.#shared.limits);
+    const head = readHead(bytes, range, this.#shared.fieldsIn);
     if (typeof head === 'string') return this.breach(head);
     const stream = this.streams.get(id) ?? this.#accept(id);
     if (stream === undefined) return;
@@ -310,7 +319,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
     const { stream: id, flags } = header;
     const { at, end } = range;
     if (end - at < 2 || (flags & endFlag) === 0) return this.breach('trailers that are cut off, or end nothing');
-    const read = readFields(bytes, { at: at + 2, end }, { count: bytes.readUInt16BE(at), ...this.#shared.limits });
+    const read = this.#shared.fieldsIn.read(bytes, { at: at + 2, end }, bytes.readUInt16BE(at));
     if (typeof read === 'string') return this.breach(read);
     if (read.end !== end || read.fields.length % 2 !== 0) return this.breach('trailers that are no pairs');
     this.#find(id)?.takeEnd(read.fields);

@@ -1,11 +1,9 @@
 import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Connection, Network, Timer } from '../../kernel/ports.ts';
-import { Sweep } from '../http1/sweep.ts';
 import { closeCodes } from './frame.ts';
 import { muxServerLimitDefaults, type MuxLimits } from './limits.ts';
-import { Link, type LinkShared, type LinkUser } from './link.ts';
-import { Slabs } from './slabs.ts';
+import { Link, linkShared, type LinkUser } from './link.ts';
 import type { Incoming, MuxStream } from './stream.ts';
 
 /** A call that a peer makes. It is answered by `stream.send`, or given up by `stream.reset`. */
@@ -78,7 +76,7 @@ export async function serveMux<Peer, C extends Connection>(options: MuxListenOpt
 export function createMuxAcceptor<Peer, C extends Connection>(options: MuxServerOptions<Peer, C>): MuxAcceptor<C> {
   const { clock, handler, onBroken } = options;
   const limits = { ...muxServerLimitDefaults, ...options.limits };
-  const shared: LinkShared = { clock, limits, sweep: new Sweep(clock), slabs: new Slabs() };
+  const shared = linkShared(clock, limits);
   const links = new Map<Link, Peer>();
   const ages = new Map<Link, Timer>();
   const waiters: (() => void)[] = [];

@@ -1,4 +1,4 @@
-import { bytesBody, emptyBody, type Body } from '../../kernel/body.ts';
+import { emptyBody, latin1Body, type Body } from '../../kernel/body.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Timed } from '../http1/sweep.ts';
 import { closeCodes } from './frame.ts';
@@ -93,15 +93,21 @@ export class MuxStream implements IncomingOwner, OutgoingOwner, Timed {
       return;
     }
     const link = this.#link;
-    link.out.check(fields);
-    link.out.head(this.id, { fields, timeoutMs, bodyLength: body.length });
-    if (body === emptyBody) this.sendEnd(undefined);
-    else {
-      const outgoing = new OutgoingBody(this, link.peer.windowBytes);
-      this.#outgoing = outgoing;
-      body.pipe(outgoing);
+    const { out, peer } = link;
+    const fieldsBytes = out.check(fields);
+    const head = { fields, timeoutMs, bodyLength: body.length };
+    const text = body === emptyBody ? '' : body.latin1;
+    if (text !== undefined && out.takesWhole(fieldsBytes, text.length) && text.length <= peer.windowBytes) {
+      // The place is free before the peer can know that it is.
+      if (!this.#asking) link.release(this);
+      out.whole(this.id, { head, fieldsBytes, text });
+      return this.#handedOver();
     }
-    link.out.sealHead();
+    out.head(this.id, head, fieldsBytes);
+    const outgoing = new OutgoingBody(this, peer.windowBytes);
+    this.#outgoing = outgoing;
+    body.pipe(outgoing);
+    out.sealHead();
   }
 
   /** Gives the stream up; the peer learns why. */
@@ -135,9 +141,12 @@ export class MuxStream implements IncomingOwner, OutgoingOwner, Timed {
         return this.bodyBroke(error);
       }
     }
-    // The place is free before the peer can know that it is.
     if (!this.#asking) this.#link.release(this);
     this.#link.out.end(this.id, trailers);
+    this.#handedOver();
+  }
+
+  #handedOver(): void {
     this.#tell(undefined);
     if (!this.#asking) this.#end();
   }
@@ -168,20 +177,20 @@ export class MuxStream implements IncomingOwner, OutgoingOwner, Timed {
   // For the link
 
   /** The peer's head, with the bytes of the body that came in the same frame. */
-  takeHead(head: Head, first: Uint8Array, end: boolean): void {
+  takeHead(head: Head, first: Buffer, end: boolean): void {
     if (this.#headCame) return this.#link.breach('a message with two heads');
     this.#headCame = true;
     this.#endCame = end;
-    const message = { fields: head.fields, timeoutMs: head.timeoutMs };
+    const { fields, timeoutMs } = head;
     if (end && first.length <= wholeBytesMax) {
-      const body = first.length === 0 ? emptyBody : bytesBody(Uint8Array.prototype.slice.call(first));
+      const body = latin1Body(first.toString('latin1'));
       this.#cameWhole();
-      this.handlers.head({ ...message, body });
+      this.handlers.head({ fields, timeoutMs, body });
       return;
     }
     const body = new IncomingBody(this, end ? first.length : head.bodyLength);
     this.#incoming = body;
-    this.handlers.head({ ...message, body });
+    this.handlers.head({ fields, timeoutMs, body });
     if (first.length > 0) this.#arrive(first);
     if (end) this.#finish(undefined);
   }

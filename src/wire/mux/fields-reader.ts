@@ -1,0 +1,134 @@
+import { longField } from './fields-writer.ts';
+
+/** What one head may hold. */
+export interface FieldBounds {
+  readonly headBytesMax: number;
+  readonly fieldsMax: number;
+}
+
+/** Fields that were read, and where what follows them begins. The list is shared with other heads: nobody may change it. */
+export interface ReadFields {
+  readonly fields: readonly string[];
+  readonly end: number;
+}
+
+const places = 16;
+const keptBytesMax = 4096;
+/** A head with more fields than this that change from one to the next is read as a whole. */
+const varyingMax = 6;
+
+interface Seen {
+  readonly bytes: Buffer;
+  length: number;
+  fields: readonly string[];
+  /** Where the text of each field begins and ends. */
+  starts: readonly number[];
+  /** The fields that were others in heads of this form, in their order. */
+  varying: readonly number[];
+}
+
+/**
+ * Reads the fields of heads. Most heads of a connection differ from the one before in a field or two (a trace, a date), so that the last one is kept
+ * for each count of fields: what has the same bytes is the same text, and only the fields that vary are read. What it answers is what reading every
+ * field would answer.
+ */
+export class FieldsReader {
+  readonly #bounds: FieldBounds;
+  readonly #last: (Seen | undefined)[] = Array.from({ length: places }, () => undefined);
+
+  constructor(bounds: FieldBounds) {
+    this.#bounds = bounds;
+  }
+
+  /** Reads `count` fields from `bytes[at, end)`; a string says what is wrong. */
+  read(bytes: Buffer, range: { readonly at: number; readonly end: number }, count: number): ReadFields | string {
+    const { at, end } = range;
+    const last = this.#last[count % places];
+    if (last !== undefined && last.fields.length === count && at + last.length <= end && fits(last, bytes, at))
+      return { fields: last.varying.length === 0 ? last.fields : withVarying(last, bytes, at), end: at + last.length };
+    const read = parse(bytes, range, { count, ...this.#bounds });
+    if (typeof read !== 'string' && read.end - at <= keptBytesMax && count > 0) this.#keep(last, bytes.subarray(at, read.end), read);
+    return read;
+  }
+
+  #keep(last: Seen | undefined, bytes: Buffer, { fields }: ReadFields): void {
+    const kept = last?.bytes ?? Buffer.allocUnsafeSlow(keptBytesMax);
+    const starts: number[] = [];
+    let start = bytes.length;
+    for (let i = fields.length - 1; i >= 0; i--) {
+      start -= (fields[i] as string).length;
+      starts[i] = start;
+    }
+    const varying = last === undefined ? [] : varyingOf(last, fields);
+    kept.set(bytes);
+    this.#last[fields.length % places] = { bytes: kept, length: bytes.length, fields, starts, varying };
+  }
+}
+
+/** True when the head has the bytes of the last one, except for the text of what varies. */
+function fits(last: Seen, bytes: Buffer, at: number): boolean {
+  const { varying, starts, fields } = last;
+  let from = 0;
+  for (let i = 0; i < varying.length; i++) {
+    const index = varying[i] as number;
+    const start = starts[index] as number;
+    if (bytes.compare(last.bytes, from, start, at + from, at + start) !== 0) return false;
+    from = start + (fields[index] as string).length;
+  }
+  return bytes.compare(last.bytes, from, last.length, at + from, at + last.length) === 0;
+}
+
+function withVarying({ fields, varying, starts }: Seen, bytes: Buffer, at: number): string[] {
+  const read = fields.slice();
+  for (let i = 0; i < varying.length; i++) {
+    const index = varying[i] as number;
+    const start = at + (starts[index] as number);
+    read[index] = bytes.toString('latin1', start, start + (fields[index] as string).length);
+  }
+  return read;
+}
+
+/** What varies in heads of this form, now that it is known that these two do. None when the form is another, or when nearly all of it varies. */
+function varyingOf(last: Seen, fields: readonly string[]): readonly number[] {
+  if (last.fields.length !== fields.length) return [];
+  const varying: number[] = [];
+  for (let i = 0; i < fields.length; i++) {
+    const [before, now] = [last.fields[i] as string, fields[i] as string];
+    if (before.length !== now.length) return [];
+    if (before !== now || last.varying.includes(i)) varying.push(i);
+  }
+  return varying.length > varyingMax ? [] : varying;
+}
+
+function parse(
+  bytes: Buffer,
+  range: { readonly at: number; readonly end: number },
+  bounds: FieldBounds & { readonly count: number },
+): ReadFields | string {
+  const { count, fieldsMax, headBytesMax } = bounds;
+  if (count > fieldsMax) return `a head has ${count} fields, more than ${fieldsMax}`;
+  const ends: number[] = [];
+  let at = range.at;
+  let total = 0;
+  for (let i = 0; i < count; i++) {
+    if (at >= range.end) return 'a head is cut off';
+    let length = bytes[at++] as number;
+    if (length === longField) {
+      if (at + 3 > range.end) return 'a head is cut off';
+      length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
+      at += 3;
+    }
+    total += length;
+    ends.push(total);
+  }
+  if (at + total > range.end) return 'a head is cut off';
+  if (at + total - range.at > headBytesMax) return `a head has more than ${headBytesMax} bytes`;
+  const text = bytes.toString('latin1', at, at + total);
+  const fields: string[] = [];
+  let start = 0;
+  for (const stop of ends) {
+    fields.push(text.slice(start, stop));
+    start = stop;
+  }
+  return { fields, end: at + total };
+}

@@ -1,0 +1,106 @@
+/** Fields shorter than this have a length of one byte. */
+export const longField = 255;
+/** What `measure` answers for text that is not latin1. */
+export const notLatin1 = -1;
+
+const places = 16;
+const keptBytesMax = 4096;
+/** A head in which more fields than this are others is written anew. */
+const changesMax = 8;
+
+interface Written {
+  readonly bytes: Buffer;
+  readonly fields: string[];
+  /** Where the text of each field is. */
+  readonly starts: number[];
+  length: number;
+}
+
+/**
+ * Writes the fields of heads: their lengths, then their text. The heads of a connection differ in a field or two from the one before (a trace, a
+ * date), so the bytes of the last head are kept for each count of fields, and only what is new in the next one is checked and written.
+ */
+export class FieldsWriter {
+  readonly #last: (Written | undefined)[] = Array.from({ length: places }, () => undefined);
+
+  /** Bytes that `write` takes for these fields; `notLatin1` when a character needs more than a byte. */
+  measure(fields: readonly string[]): number {
+    const last = this.#last[fields.length % places];
+    if (last !== undefined && last.fields.length === fields.length && patch(last, fields)) return last.length;
+    let bytes = 0;
+    for (let i = 0; i < fields.length; i++) {
+      const { length } = fields[i] as string;
+      bytes += length < longField ? length + 1 : length + 4;
+    }
+    for (let i = 0; i < fields.length; i++) if (beyondLatin1.test(fields[i] as string)) return notLatin1;
+    return bytes;
+  }
+
+  /** Writes u8 or u32 lengths and the text of the fields, which `measure` found to be good just now; returns the end. */
+  write(to: Buffer, start: number, fields: readonly string[]): number {
+    const place = fields.length % places;
+    const last = this.#last[place];
+    if (last !== undefined && same(last.fields, fields)) return start + last.bytes.copy(to, start, 0, last.length);
+    const end = encode(to, start, fields);
+    if (end - start <= keptBytesMax)
+      this.#last[place] = keep(last?.bytes ?? Buffer.allocUnsafeSlow(keptBytesMax), to.subarray(start, end), fields);
+    return end;
+  }
+}
+
+const beyondLatin1 = /[^\x00-\xff]/;
+
+/** Makes `last` the head of `fields`; false, with nothing changed, when its form is another. */
+function patch(last: Written, fields: readonly string[]): boolean {
+  const before = last.fields;
+  let changes = 0;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i] as string;
+    if (field === before[i]) continue;
+    if (field.length !== (before[i] as string).length || ++changes > changesMax || beyondLatin1.test(field)) return false;
+  }
+  for (let i = 0; changes > 0; i++) {
+    const field = fields[i] as string;
+    if (field === before[i]) continue;
+    last.bytes.write(field, last.starts[i] as number, 'latin1');
+    before[i] = field;
+    changes--;
+  }
+  return true;
+}
+
+function same(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function encode(to: Buffer, start: number, fields: readonly string[]): number {
+  let at = start;
+  let text = '';
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i] as string;
+    const { length } = field;
+    if (length < longField) to[at++] = length;
+    else {
+      to[at] = longField;
+      to[at + 1] = length >>> 16;
+      to[at + 2] = length >>> 8;
+      to[at + 3] = length;
+      at += 4;
+    }
+    text += field;
+  }
+  return at + to.write(text, at, 'latin1');
+}
+
+function keep(bytes: Buffer, written: Buffer, fields: readonly string[]): Written {
+  bytes.set(written);
+  const starts: number[] = [];
+  let end = written.length;
+  for (let i = fields.length - 1; i >= 0; i--) {
+    end -= (fields[i] as string).length;
+    starts[i] = end;
+  }
+  return { bytes, fields: fields.slice(), starts, length: written.length };
+}

@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FieldsReader } from './fields-reader.ts';
+import { FieldsWriter, notLatin1 } from './fields-writer.ts';
+
+const bounds = { headBytesMax: 128 * 1024, fieldsMax: 520 };
+
+/** What the reference says (docs/reference/mux.md): the lengths, then the text. */
+function plainly(fields: readonly string[]): Buffer {
+  const lengths = fields.flatMap(({ length }) => (length < 255 ? [length] : [255, length >>> 16, (length >>> 8) & 255, length & 255]));
+  return Buffer.concat([Buffer.from(lengths), Buffer.from(fields.join(''), 'latin1')]);
+}
+
+function written(writer: FieldsWriter, fields: readonly string[]): Buffer {
+  const size = writer.measure(fields);
+  const to = Buffer.alloc(size + 2);
+  expect(writer.write(to, 1, fields)).toBe(1 + size);
+  return to.subarray(1, 1 + size);
+}
+
+const text = fc
+  .oneof(
+    { weight: 6, arbitrary: fc.constantFrom('', 'a', 'bb', 'traceparent', 'ÿ', 'x'.repeat(254), 'y'.repeat(255)) },
+    { weight: 1, arbitrary: fc.string({ maxLength: 600 }) },
+  )
+  .map((value) => Buffer.from(value).toString('latin1'));
+const heads = fc.array(fc.array(text, { maxLength: 20 }), { maxLength: 12 });
+
+/** A head, and what becomes of it when some fields change to others of the same length. */
+const kin = fc.tuple(fc.array(text, { minLength: 1, maxLength: 20 }), fc.array(fc.array(fc.nat(19), { maxLength: 10 }), { maxLength: 12 }));
+
+function changed(fields: readonly string[], indexes: readonly number[], round: number): string[] {
+  const next = [...fields];
+  for (const index of indexes) {
+    const field = next[index];
+    if (field !== undefined && field !== '') next[index] = String.fromCharCode(97 + round) + field.slice(1);
+  }
+  return next;
+}
+
+describe('fields of heads', () => {
+  it('are written and read as if every head was the first', () => {
+    fc.assert(
+      fc.property(heads, (list) => {
+        const [writer, reader] = [new FieldsWriter(), new FieldsReader(bounds)];
+        for (const fields of list) {
+          const bytes = written(writer, fields);
+          expect(bytes).toEqual(plainly(fields));
+          const read = reader.read(Buffer.concat([bytes, Buffer.from('body')]), { at: 0, end: bytes.length + 4 }, fields.length);
+          expect(read).toEqual({ fields, end: bytes.length });
+        }
+      }),
+    );
+  });
+
+  it('that change while the rest repeats are those of this head, and the lists of former heads stay as they were', () => {
+    fc.assert(
+      fc.property(kin, ([first, rounds]) => {
+        const [writer, reader] = [new FieldsWriter(), new FieldsReader(bounds)];
+        const kept: (readonly [readonly string[], readonly string[]])[] = [];
+        for (const [round, indexes] of rounds.entries()) {
+          const fields = changed(first, indexes, round);
+          const bytes = written(writer, fields);
+          expect(bytes).toEqual(plainly(fields));
+          const read = reader.read(bytes, { at: 0, end: bytes.length }, fields.length);
+          if (typeof read === 'string') throw new Error(read);
+          kept.push([read.fields, fields]);
+        }
+        for (const [read, fields] of kept) expect(read).toEqual(fields);
+      }),
+    );
+  });
+
+  it('with a character beyond latin1 are found, also where the rest repeats', () => {
+    const writer = new FieldsWriter();
+    expect(writer.measure(['a', '\u0100'])).toBe(notLatin1);
+    written(writer, ['a', 'b']);
+    expect(writer.measure(['a', '\u0100'])).toBe(notLatin1);
+    expect(written(writer, ['a', 'b'])).toEqual(plainly(['a', 'b']));
+  });
+
+  it('that were measured before others were written come out right', () => {
+    const writer = new FieldsWriter();
+    written(writer, ['a', 'b']);
+    const size = writer.measure(['a', 'c']);
+    written(writer, ['a', 'd']);
+    const to = Buffer.alloc(size);
+    writer.write(to, 0, ['a', 'c']);
+    expect(to).toEqual(plainly(['a', 'c']));
+  });
+
+  it('are refused when they are cut off or too many, whatever came before', () => {
+    const [writer, reader] = [new FieldsWriter(), new FieldsReader({ headBytesMax: 20, fieldsMax: 3 })];
+    const bytes = written(writer, ['one', 'two']);
+    expect(reader.read(bytes, { at: 0, end: bytes.length }, 2)).toMatchObject({ fields: ['one', 'two'] });
+    for (let end = 0; end < bytes.length; end++) expect(reader.read(bytes, { at: 0, end }, 2)).toBe('a head is cut off');
+    expect(reader.read(bytes, { at: 0, end: bytes.length }, 4)).toBe('a head has 4 fields, more than 3');
+    const long = plainly(['x'.repeat(40)]);
+    expect(reader.read(long, { at: 0, end: long.length }, 1)).toBe('a head has more than 20 bytes');
+  });
+});
