@@ -165,7 +165,7 @@ function events({ clock, uuid, operations }: ClientParts): Pick<Client, 'publish
 
 function invocations({ clock, operations }: ClientParts): Pick<Client, 'invoke' | 'request'> {
   const request: Client['request'] = (appId, method, data, options = {}) =>
-    asked(clock, options, (asking) => operations.invoke(invocationOf(appId, method, data, options), asking));
+    asked(clock, options, (asking) => operations.invoke(invocationOf(appId, { method, data }, options), asking));
   return {
     request,
     invoke: async (appId, method, data, options = {}) => invoked(appId, method, await request(appId, method, data, options)) as never,

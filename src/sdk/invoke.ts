@@ -15,7 +15,11 @@ export interface InvokeOptions extends CallOptions {
 }
 
 /** A call out of what an app says. `method` may have a query behind a question mark. Fails with `bad-request` for a method that is none. */
-export function invocationOf(appId: string, method: string, data: unknown, options: InvokeOptions): Invocation {
+export function invocationOf(
+  appId: string,
+  { method, data }: { readonly method: string; readonly data: unknown },
+  options: InvokeOptions,
+): Invocation {
   const at = method.indexOf('?');
   const named = canonicalMethod((at < 0 ? method : method.slice(0, at)).replace(/^\/+/, ''));
   if ('error' in named) throw new ProaError('bad-request', `method ${JSON.stringify(method)} of app "${appId}": ${named.error}`);

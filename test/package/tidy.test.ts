@@ -35,7 +35,9 @@ function lookAt({ path, text }: Source): Finding[] {
     if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) {
       const length = line(node.end) - line(node.getStart(file)) + 1;
       if (length > functionLinesMax && !mayBeLong.test(path)) findings.push({ at, what: `a function of ${length} lines` });
-      if (node.parameters.length === parametersMax) fourParameters++;
+      // Three, then an options object that may be left out: that is the rule itself.
+      const options = ts.isParameter(node.parameters[3] ?? node) && node.parameters[3]?.initializer?.getText(file) === '{}';
+      if (node.parameters.length === parametersMax && !options) fourParameters++;
       if (node.parameters.length > parametersMax) findings.push({ at, what: `${node.parameters.length} parameters` });
     }
     ts.forEachChild(node, visit);

@@ -142,8 +142,8 @@ class Race<In, Out> implements Cancellable {
   #win(attempt: Attempt, answer: () => void): void {
     this.#running.delete(attempt);
     this.#finish();
-    const lost = new ProaError('cancelled', 'another attempt of the same call answered first');
-    this.cancel(lost);
+    // An error costs more than all the rest, and mostly nobody lost.
+    if (this.#running.size > 0) this.cancel(new ProaError('cancelled', 'another attempt of the same call answered first'));
     const { call } = this.#parts;
     call.end.listen((outcome) => attempt.end.fire(outcome));
     call.cancel.guard(attempt.scope);
