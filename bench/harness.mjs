@@ -110,7 +110,7 @@ export function wrk(url, { pid, seconds = 2, connections = 32, headers = [], scr
 
 /** A sidecar of the built product, ready for outgoing calls. */
 export async function startProa(flags, { core, data, env = {} } = {}) {
-  const [http, grpc] = [await freePort(), await freePort()];
+  const [http, grpc, metrics] = [await freePort(), await freePort(), await freePort()];
   const child = start(
     process.execPath,
     [
@@ -121,7 +121,7 @@ export async function startProa(flags, { core, data, env = {} } = {}) {
       '--dapr-grpc-port',
       String(grpc),
       '--metrics-port',
-      String(await freePort()),
+      String(metrics),
       '--log-level',
       'error',
       ...flags,
@@ -129,7 +129,7 @@ export async function startProa(flags, { core, data, env = {} } = {}) {
     { core, env: { PROA_DATA_DIR: data ?? join(directory, `data-${http}`), ...env } },
   );
   await accepts(http);
-  return { child, http, grpc };
+  return { child, http, grpc, metrics };
 }
 
 export function median(values) {

@@ -1,8 +1,12 @@
 // An open loop: requests leave at a fixed rate whether or not answers come, as users do. Prints one line of JSON.
-// Arguments: port, path, requests per second, seconds, and how late an answer may be to count (ms).
+// Arguments: port, path, requests per second, seconds, and how late an answer may be to count (ms); then, for a spike, its requests per second, and
+// from which second to which it lasts. `slices` holds, for each tenth of a second, the share of the requests sent in it that were answered well.
 import { connect, type Socket } from 'node:net';
 
-const [port = 0, rate = 0, seconds = 0, deadlineMs = 0] = [2, 4, 5, 6].map((at) => Number(process.argv[at]));
+const [port = 0, rate = 0, seconds = 0, deadlineMs = 0, spikeRate = 0, spikeFrom = 0, spikeTo = 0] = [2, 4, 5, 6, 7, 8, 9].map((at) =>
+  Number(process.argv[at] ?? 0),
+);
+const sliceMs = 100;
 const request = `GET ${process.argv[3]} HTTP/1.1\r\nhost: bench\r\n\r\n`;
 const linesMax = 4_000;
 
@@ -17,9 +21,21 @@ const lines = new Set<Line>();
 const idle: Line[] = [];
 const counts = { sent: 0, good: 0, late: 0, refused: 0, failed: 0 };
 const times: number[] = [];
+const slices = Array.from({ length: Math.ceil((seconds * 1000) / sliceMs) }, () => ({ sent: 0, good: 0 }));
+
+/** How many requests should have left after that many seconds. */
+function dueAfter(elapsed: number): number {
+  const spiked = Math.max(0, Math.min(elapsed, spikeTo) - spikeFrom);
+  return (elapsed - spiked) * rate + spiked * spikeRate;
+}
+
+function sliceAt(timeMs: number): { sent: number; good: number } {
+  return slices[Math.min(slices.length - 1, Math.floor((timeMs - began) / sliceMs))] as { sent: number; good: number };
+}
 
 function send(): void {
   counts.sent++;
+  sliceAt(performance.now()).sent++;
   const line = idle.pop() ?? (lines.size < linesMax ? dial() : undefined);
   if (line === undefined) {
     counts.failed++;
@@ -37,7 +53,7 @@ function dial(): Line {
   socket.on('data', (chunk: string) => {
     line.text += chunk;
     if (!whole(line.text)) return;
-    settle(line.text, performance.now() - line.begun);
+    settle(line);
     line.begun = 0;
     idle.push(line);
   });
@@ -56,11 +72,13 @@ function whole(text: string): boolean {
   return end >= 0 && length !== undefined && text.length >= end + 4 + Number(length);
 }
 
-function settle(text: string, tookMs: number): void {
+function settle({ text, begun }: Line): void {
+  const tookMs = performance.now() - begun;
   if (!text.startsWith('HTTP/1.1 200')) counts.refused++;
   else if (tookMs > deadlineMs) counts.late++;
   else {
     counts.good++;
+    sliceAt(begun).good++;
     times.push(tookMs);
   }
 }
@@ -69,7 +87,7 @@ const began = performance.now();
 await new Promise<void>((resolve) => {
   const tick = setInterval(() => {
     const elapsedMs = performance.now() - began;
-    const due = (Math.min(elapsedMs, seconds * 1000) * rate) / 1000;
+    const due = dueAfter(Math.min(elapsedMs / 1000, seconds));
     while (counts.sent < due) send();
     if (elapsedMs < seconds * 1000 + deadlineMs + 200) return;
     clearInterval(tick);
@@ -78,5 +96,6 @@ await new Promise<void>((resolve) => {
 });
 const sorted = times.toSorted((a, b) => a - b);
 const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? 0;
-console.log(JSON.stringify({ ...counts, goodput: counts.good / seconds, p50Ms: at(0.5), p99Ms: at(0.99) }));
+const shares = slices.map((slice) => (slice.sent === 0 ? 1 : slice.good / slice.sent));
+console.log(JSON.stringify({ ...counts, goodput: counts.good / seconds, p50Ms: at(0.5), p99Ms: at(0.99), slices: shares }));
 process.exit(0);

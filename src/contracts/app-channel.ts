@@ -2,6 +2,7 @@ import type { Body } from '../kernel/body.ts';
 import type { Call } from '../kernel/call.ts';
 import type { BindingEvent, BindingResponse } from './binding.ts';
 import type { ConfigurationItems } from './configuration.ts';
+import type { Endpoint } from './resolver.ts';
 import type { Metadata } from './state.ts';
 
 /**
@@ -21,6 +22,16 @@ export interface InvokeRequest {
   readonly body: Body;
   /** False when the body has no known length: such a call is never repeated. */
   readonly replayable: boolean;
+  /** The messages, in place of a body, of a call that is passed on unseen. */
+  readonly passed?: PassedStream;
+}
+
+/** A stream that is passed on as it is (transparently proxied gRPC): it brings its own way to an endpoint, and layers decide about its attempts. */
+export interface PassedStream {
+  /** True while another attempt may begin: all that the caller sent is kept, and it has nothing of an answer. */
+  readonly again: boolean;
+  /** Sends one attempt; resolves when its answer begins, which is shown to nobody before the call is answered. */
+  send(endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse>;
 }
 
 export interface InvokeResponse {

@@ -8,7 +8,7 @@ import { createHttpChannel, type AppMetrics } from '../fronts/app/http-channel.t
 import { createAppCallMetrics } from '../fronts/http/front-metrics.ts';
 import { labelNames, metricNames } from '../kernel/names.ts';
 import { createSecret } from '../kernel/secret.ts';
-import type { Ports } from '../kernel/ports.ts';
+import type { Address, Ports } from '../kernel/ports.ts';
 import type { RuntimeConfiguration } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
 import { middlewareOf } from './middleware-handlers.ts';
@@ -43,9 +43,11 @@ export async function openAppChannel(options: OpenChannelOptions): Promise<AppCh
       messageBytesMax: spec.bodyBytesMax,
     });
   }
+  const own = spec.appProtocol === 'h2c' ? await http2Client(ports, address) : undefined;
   return createHttpChannel({
     ports,
-    client,
+    client: own ?? client,
+    ...(own === undefined ? {} : { closing: () => own.close() }),
     address,
     // Apps of this machine use certificates of their own making: who listens on loopback is known already.
     ...(spec.appProtocol === 'https' ? { tls: { serverName: spec.appChannelAddress, insecure: true } } : {}),
@@ -55,6 +57,12 @@ export async function openAppChannel(options: OpenChannelOptions): Promise<AppCh
     metrics: appMetrics(options),
     ...pipelineOf(options),
   });
+}
+
+// Calls into an app that speaks HTTP/2 with prior knowledge go over a connection of its own.
+async function http2Client(ports: Ports, address: Address): Promise<HttpClient> {
+  const { createHttp2Client } = await import('../wire/http2/request-client.ts');
+  return createHttp2Client({ ...ports, address });
 }
 
 function appMetrics({ metrics, configuration }: OpenChannelOptions): AppMetrics {

@@ -1,5 +1,4 @@
 import type { Govern } from '../contracts/governance.ts';
-import { eligible } from '../contracts/resolver.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import { emptyBody } from '../kernel/body.ts';
@@ -8,9 +7,10 @@ import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/http2/http2.ts';
 import { headerValue } from '../wire/grpc/metadata.ts';
-import { proxyStream } from '../wire/grpc/proxy.ts';
 import { translated } from '../wire/http2/stable-headers.ts';
+import type { Service } from '../kernel/service.ts';
 import type { Machine } from './machine.ts';
+import { PassedCall, type OpenStream } from './passed-call.ts';
 
 /** Opens a stream of a proxied call towards an app; fails when access control denies it or the app cannot be reached. */
 export type ProxyReceive = (headers: HeaderList, caller: Caller, handlers: Http2StreamHandlers) => Promise<Http2Stream>;
@@ -138,30 +138,26 @@ function callerStamps({ appId, namespace }: Caller): readonly string[] {
   return ['dapr-caller-app-id', appId, 'dapr-caller-namespace', namespace];
 }
 
-/** The calling side: an unknown service with the metadata `dapr-app-id` goes to that app (Dapr reference 7.7). */
+/** The calling side: an unknown service with the metadata `dapr-app-id` goes to that app (Dapr reference 7.7), through the stack of its invocations. */
 export function createProxy(
-  ports: Pick<Ports, 'clock' | 'random'>,
-  machine: Machine,
+  { clock }: Pick<Ports, 'clock'>,
+  parts: Pick<Machine, 'local' | 'peers'> & { readonly invoke: Service<InvokeRequest, InvokeResponse> },
   caller: Caller,
 ): (stream: Http2Stream, headers: HeaderList) => Http2StreamHandlers | undefined {
+  const { local, peers, invoke } = parts;
+  const open: OpenStream = (endpoint, headers, handlers) => {
+    const app = local.get(endpoint.instance);
+    if (app !== undefined) return app.proxy(headers, caller, handlers);
+    const passed = { headers: withoutStamps(headers).concat('te', 'trailers'), caller, handlers };
+    const links = peers.links();
+    return links instanceof Promise ? links.then((loaded) => loaded.grpc(endpoint, passed)) : links.grpc(endpoint, passed);
+  };
   return (stream, headers) => {
     const target = headerValue(headers, 'dapr-app-id') ?? headerValue(headers, 'dapr-callee-app-id');
     if (target === undefined || target === '') return undefined;
-    return proxyStream(stream, {
-      headers,
-      client: {
-        raw: async (_headers, handlers) => {
-          const endpoints = eligible((await machine.registry.resolve(target, caller.namespace)).endpoints);
-          const endpoint = endpoints[ports.random.u32() % Math.max(1, endpoints.length)];
-          if (endpoint === undefined)
-            throw new ProaError('invoke.unreachable', `no instance of app "${target}" is known in namespace "${caller.namespace}"`);
-          const local = machine.local.get(endpoint.instance);
-          if (local !== undefined) return local.proxy(headers, caller, handlers);
-          const peers = await machine.peers.links();
-          return peers.grpc(endpoint, { headers: withoutStamps(headers).concat('te', 'trailers'), caller, handlers });
-        },
-      },
-    });
+    const passed = new PassedCall(stream, { headers, target, caller, clock, open });
+    passed.start(invoke);
+    return passed;
   };
 }
 

@@ -19,6 +19,7 @@ import { openAppChannel } from './app-channels.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
+import { http2Front } from './http2-front.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { middlewareOf } from './middleware-handlers.ts';
 import type { LocalApp, Machine } from './machine.ts';
@@ -242,6 +243,7 @@ async function openFronts(
     bodyBytesMax: spec.bodyBytesMax,
     headerBytesMax: spec.headerBytesMax,
     httpMetrics: configuration.metrics.http,
+    ...http2Front({ ports, log: log.scoped('proa.api.http'), headerBytesMax: spec.headerBytesMax, graceMs: options.graceMs }, owner),
     ...(telemetry.countError === undefined ? {} : { countError: telemetry.countError }),
     ...(pipeline === undefined ? {} : { pipeline }),
     ...(telemetry.apiLog === undefined ? {} : { apiLog: telemetry.apiLog }),
@@ -302,7 +304,7 @@ function grpcLoader(
       apiTokens: more.apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: resources.configuration.api,
-      proxy: createProxy(ports, { ...machine, registry: runtime.registry }, caller),
+      proxy: createProxy(ports, { local: machine.local, peers: machine.peers, invoke: runtime.blocks.invoke.call }, caller),
       ...(more.telemetry.countError === undefined ? {} : { countError: more.telemetry.countError }),
       ...(more.telemetry.grpcLog === undefined ? {} : { apiLog: more.telemetry.grpcLog }),
     });

@@ -130,14 +130,21 @@ function send(context: BlockContext, dependencies: InvokeDependencies, target: {
   let balancer: EndpointBalancer | undefined;
   let seenChanges = -1;
   return (call) => {
+    const { passed } = call.input;
     const external = externalTarget(appId, dependencies.httpEndpoints());
+    if (external !== undefined && passed !== undefined)
+      return Promise.reject(
+        new ProaError('unimplemented', `"${appId}" is an HTTP endpoint: calls of unknown gRPC services reach apps only`),
+      );
     if (external !== undefined) return failing(appId, dependencies.external.send(external, call));
     if (balancer === undefined || seenChanges !== places.changes) {
       seenChanges = places.changes;
       balancer = places.known(name, namespace);
     }
-    if (balancer !== undefined) return failing(appId, balancer.send(call, to));
-    return failing(
+    // Whoever passes a stream on gets its errors as they are: they become its status.
+    const answered = passed === undefined ? failing : asItIs;
+    if (balancer !== undefined) return answered(appId, balancer.send(call, to));
+    return answered(
       appId,
       places.find(name, namespace).then(
         (found) => found.send(call, to),
@@ -159,6 +166,7 @@ function sendTo(
   const { input } = call;
   call.end.place = endpoint;
   if (call.end.trail !== undefined) sendAttempt(call, endpoint, context.ports.clock.mono());
+  if (input.passed !== undefined) return input.passed.send(endpoint, call);
   const self = endpoint.appId === context.appId && endpoint.namespace === context.namespace;
   const forwarded = self ? undefined : { address: dependencies.hostAddress, host: context.ports.process.hostName() };
   const leftMs = call.deadlineMs === Infinity ? undefined : call.deadlineMs - context.ports.clock.mono();
@@ -191,6 +199,10 @@ function failing(appId: string, answer: Promise<InvokeResponse>): Promise<Invoke
       ...(error.hint === undefined ? {} : { hint: error.hint }),
     });
   });
+}
+
+function asItIs(_appId: string, answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
+  return answer;
 }
 
 /** `app.namespace` names an app of another namespace. */

@@ -104,7 +104,7 @@ function substitute(
   }
   // A body that was read can be sent again only when it is known to be replayable.
   const { input } = call;
-  if (input.body.length !== 0 && input.body.replayable !== true) return undefined;
+  if ((input.body.length !== 0 && input.body.replayable !== true) || input.passed?.again === false) return undefined;
   const end = new CallEnd();
   call.end.listen((outcome) => end.fire(outcome));
   return invoke(derive(call, { input: { ...input, appId: answer.app }, end }));

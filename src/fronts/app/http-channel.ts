@@ -30,6 +30,8 @@ import type { Permits } from './permits.ts';
 export interface HttpChannelOptions {
   readonly ports: { readonly network: Network; readonly clock: Clock };
   readonly client: HttpClient;
+  /** Called when the channel is closed: for a client that is this channel's alone. */
+  readonly closing?: () => Promise<void>;
   readonly address: Address;
   /** Set for https apps. */
   readonly tls?: { readonly serverName: string; readonly insecure: boolean };
@@ -203,7 +205,7 @@ class HttpAppChannel implements AppChannel {
   }
 
   close(): Promise<void> {
-    return Promise.resolve();
+    return this.#options.closing?.() ?? Promise.resolve();
   }
 
   #invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {

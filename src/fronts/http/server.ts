@@ -9,7 +9,7 @@ import type { Address, Connection, Ports } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { isTraceparent, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Http1Request } from '../../wire/http1/request.ts';
-import type { AnswerEnd, Http1Response } from '../../wire/http1/response.ts';
+import type { AnswerEnd, HttpAnswer } from '../../wire/http1/response.ts';
 import { serveHttp1, type Http1Server } from '../../wire/http1/server.ts';
 import { createAnswerer, type Answerer, type FrontRequest } from './answer.ts';
 import { createTokenCheck } from '../../kernel/token-check.ts';
@@ -47,8 +47,14 @@ export interface HttpFrontOptions {
   readonly countError?: (error: ProaError) => void;
   /** One line per call, when API logging is on. */
   readonly apiLog?: (call: { method: string; path: string; name: string; status: number; tookMs: number; userAgent: string }) => void;
-  readonly onHttp2Preface?: (connection: Connection, firstBytes: Uint8Array) => void;
+  /**
+   * Takes connections that begin with the HTTP/2 preface, for the handler that it gets: that of this listener and no other. Without it they are refused.
+   */
+  readonly http2?: (handler: HttpHandler) => (connection: Connection, firstBytes: Uint8Array) => void;
 }
+
+/** Answers a request, now or later. */
+export type HttpHandler = (request: Http1Request, response: HttpAnswer) => void;
 
 /** Serves the HTTP API of one app on one address. Fails when the address cannot be bound. */
 export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> {
@@ -66,34 +72,35 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
   const guarded = options.apiTokens.length > 0;
   const cors = createCors(options.allowedOrigins);
 
+  const handler: HttpHandler = (request, response) => {
+    const origin = request.header('origin');
+    const preflight = origin === undefined ? undefined : cors.preflight(request);
+    if (preflight !== undefined) return response.send(204, preflight);
+    // No row lives below this prefix, so the commonest call skips the tree.
+    const match = request.path.startsWith('/v1.0/invoke/') ? undefined : router.match(request.method, request.path);
+    const health = typeof match === 'object' && match.route.group === 'healthz';
+    if (guarded && !health && !tokenFits(request.header('dapr-api-token'))) {
+      request.body.discard();
+      return response.send(401, ['content-type', 'text/plain'], 'invalid api token');
+    }
+    const baggage = request.header('baggage') ?? '';
+    if (baggage !== '' && !isBaggage(baggage)) {
+      request.body.discard();
+      return response.send(400, ['content-type', 'text/plain'], 'invalid baggage header');
+    }
+    const span = health ? undefined : options.tracer.start('server', request.path, incomingTrace(request, baggage));
+    if (origin !== undefined) allowOrigin(response, cors.headersFor(origin));
+    new Exchange(shared, { request, response, span, match }).run();
+    return undefined;
+  };
   return serveHttp1({
     network: options.ports.network,
     clock: options.ports.clock,
     address: options.address,
     limits: { headerBytesMax: options.headerBytesMax, requestLineBytesMax: options.headerBytesMax },
-    ...(options.onHttp2Preface === undefined ? {} : { onHttp2Preface: options.onHttp2Preface }),
+    ...(options.http2 === undefined ? {} : { onHttp2Preface: options.http2(handler) }),
     onError: (error) => options.log.error('a request handler failed', { error: String(error) }),
-    handler(request, response) {
-      const origin = request.header('origin');
-      const preflight = origin === undefined ? undefined : cors.preflight(request);
-      if (preflight !== undefined) return response.send(204, preflight);
-      // No row lives below this prefix, so the commonest call skips the tree.
-      const match = request.path.startsWith('/v1.0/invoke/') ? undefined : router.match(request.method, request.path);
-      const health = typeof match === 'object' && match.route.group === 'healthz';
-      if (guarded && !health && !tokenFits(request.header('dapr-api-token'))) {
-        request.body.discard();
-        return response.send(401, ['content-type', 'text/plain'], 'invalid api token');
-      }
-      const baggage = request.header('baggage') ?? '';
-      if (baggage !== '' && !isBaggage(baggage)) {
-        request.body.discard();
-        return response.send(400, ['content-type', 'text/plain'], 'invalid baggage header');
-      }
-      const span = health ? undefined : options.tracer.start('server', request.path, incomingTrace(request, baggage));
-      if (origin !== undefined) allowOrigin(response, cors.headersFor(origin));
-      new Exchange(shared, { request, response, span, match }).run();
-      return undefined;
-    },
+    handler,
   });
 }
 
@@ -106,7 +113,7 @@ interface ExchangeShared {
 
 interface ExchangeParts {
   readonly request: Http1Request;
-  readonly response: Http1Response;
+  readonly response: HttpAnswer;
   readonly span: ActiveSpan | undefined;
   readonly match: Match | 'bad-escape' | undefined;
 }
@@ -221,7 +228,7 @@ function bytesOf({ body, stream }: Reply): number | undefined {
   return stream === undefined ? (body?.length ?? 0) : stream.length;
 }
 
-function allowOrigin(response: Http1Response, headers: readonly string[]): void {
+function allowOrigin(response: HttpAnswer, headers: readonly string[]): void {
   for (let i = 0; i < headers.length; i += 2) response.also(headers[i] as string, headers[i + 1] as string);
 }
 

@@ -103,6 +103,8 @@ export function hedgeLayer(parts: LayerParts, entry: Entry<'hedge'>): Layer {
 /** Calls of apps can be repeated when their body is known to be small (`limits.replayBytes`); it is kept while it is sent. */
 function repeatableInvoke(call: Call<InvokeRequest>): { first: InvokeRequest; again: () => InvokeRequest | undefined } | undefined {
   const { input } = call;
+  const { passed } = input;
+  if (passed !== undefined) return { first: input, again: () => (passed.again ? input : undefined) };
   if (!input.replayable) return undefined;
   if (input.body.replayable === true) return { first: input, again: () => input };
   const body = replayBody(input.body);

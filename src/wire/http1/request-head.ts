@@ -62,7 +62,7 @@ export function parseRequestLine(
   if (lineEnd - base > limits.requestLineBytesMax) return faults.requestLineMax;
   const name = line.slice(0, nameEnd - base);
   const method = methods.get(name);
-  if (method === undefined) return name === 'CONNECT' || name === 'TRACE' ? faults.methodRefused : faults.methodUnknown;
+  if (method === undefined) return methodFault(name) as Fault;
   into.method = method;
   if (question === -1) into.path = into.target;
   else {
@@ -110,7 +110,22 @@ export function judgeRequest(head: RequestHead): Fault | undefined {
   return absoluteForm(head);
 }
 
-function validHost(host: string): boolean {
+/** Why a method cannot be served. */
+export function methodFault(name: string): Fault | undefined {
+  if (methods.has(name)) return undefined;
+  return name === 'CONNECT' || name === 'TRACE' ? faults.methodRefused : faults.methodUnknown;
+}
+
+/** Whether the target of a request over HTTP/2 could stand in a request line, in origin form or as the asterisk. */
+export function targetFault({ method, target }: RequestHead): Fault | undefined {
+  if (target === '*') return method === 'OPTIONS' ? undefined : faults.target;
+  if (target.charCodeAt(0) !== slash) return faults.target;
+  for (let i = 0; i < target.length; i++) if (!targetClass[target.charCodeAt(i)]) return faults.target;
+  return undefined;
+}
+
+/** Whether a text can be a Host header. */
+export function validHost(host: string): boolean {
   if (host.length === 0 || host.length > 260) return false;
   for (let i = 0; i < host.length; i++) if (hostClass[host.charCodeAt(i) & 0xff] === 0) return false;
   return true;

@@ -23,11 +23,23 @@ export interface AnswerEnd {
   answered(error: unknown): void;
 }
 
+/** How a request is answered, whatever protocol it came over: once, by `send` or `sendBody`. */
+export interface HttpAnswer {
+  /** A whole answer. `headers` are flat name, value pairs; length and date are added. An invalid header is a `bad-request` error and nothing is sent. */
+  send(status: number, headers: readonly string[], body?: string | Uint8Array): void;
+  /** Streams an answer. A body that breaks off is not taken for complete by the client. */
+  sendBody(status: number, headers: readonly string[], body: Body): void;
+  /** There is one listener. */
+  onEnd(listener: AnswerEnd): void;
+  /** A header of whatever is sent, behind those that are given with it. */
+  also(name: string, value: string): void;
+}
+
 const joinBytesMax = 16 * 1024;
 const continueLine = 'HTTP/1.1 100 Continue\r\n\r\n';
 
 /** The answer to one request. After the client has gone every method does nothing; answering twice is an error of the caller. */
-export class Http1Response {
+export class Http1Response implements HttpAnswer {
   readonly #owner: ResponseOwner;
   readonly #version: number;
   readonly #headOnly: boolean;

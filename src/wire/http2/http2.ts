@@ -39,7 +39,7 @@ export interface Http2Stream {
   readonly remote: string;
   /** Bytes that were written but not taken by the peer yet. */
   readonly queuedBytes: number;
-  /** Sends our header block (servers only: a client's goes with `request`); `end` closes our direction with it. */
+  /** Sends our header block (servers only: a client's goes with `request`); `end` closes our direction with it. Informational ones may go before it. */
   sendHeaders(headers: HeaderList, end?: boolean): void;
   /** Sends `data`, which is read before the call returns. False: the peer reads slower than we write; wait for `drain`. */
   write(data: Uint8Array): boolean;

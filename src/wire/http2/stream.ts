@@ -68,7 +68,8 @@ export class OwnStream implements Http2Stream {
 
   sendHeaders(headers: HeaderList, end = false): void {
     if (this.gone || this.ending || this.headersSent) return;
-    this.headersSent = true;
+    // An informational answer (100) goes before the one that counts.
+    this.headersSent = headers[1]?.charCodeAt(0) !== 0x31;
     this.#owner.sendHeaders(this, headers, end);
   }
 
