@@ -110,16 +110,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
     await outbox.start();
-    const rollouts = followRollouts({
-      clock: ports.clock,
-      log: log.scoped('proa.rollout'),
-      engine: options.machine.engine,
-      namespace: options.spec.namespace,
-      instance: `${options.spec.id}-${ports.random.uuid()}`,
-      resolver: registry,
-      turn: (document) => book.turn(document),
-      document: resources.policies,
-    });
+    const rollouts = openRollouts(options, registry, book);
     owner.own('rollouts', () => rollouts.close(), 2_000);
     return {
       blocks,
@@ -149,6 +140,20 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     await owner.close();
     throw error;
   }
+}
+
+function openRollouts(options: AppRuntimeOptions, registry: Registry, book: PolicyBook): ReturnType<typeof followRollouts> {
+  const { ports, log, machine, spec, resources } = options;
+  return followRollouts({
+    clock: ports.clock,
+    log: log.scoped('proa.rollout'),
+    engine: machine.engine,
+    namespace: spec.namespace,
+    instance: `${spec.id}-${ports.random.uuid()}`,
+    resolver: registry,
+    turn: (document) => book.turn(document),
+    document: resources.policies,
+  });
 }
 
 function createContext({ ports, log, metrics, spec, resources }: AppRuntimeOptions, govern: Govern): BlockContext {

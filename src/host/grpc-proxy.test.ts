@@ -1,4 +1,3 @@
-import { noRecords } from '../contracts/decisions.ts';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { echoClient, refereeClient, refereeServer, refereeUnary, transport } from '../../test/fixtures/grpc-echo.ts';
@@ -73,9 +72,6 @@ async function rig(yaml: string, instances: Readonly<Record<string, Instance>>) 
     appId: 'web',
     records: noRecords,
     invoke: (call) => invoke.call(call),
-    appId: 'web',
-    origins: new Map(),
-    records: noRecords,
   });
   const invoke = createInvokeBlock(
     { ports, log: silentLogger, metrics: noMetrics, ...caller, govern },
