@@ -124,6 +124,19 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/engine.ts'),
   },
   {
+    name: 'rollout',
+    group: 'Data',
+    summary: 'Bring a new version of an application in step by step, with a way back',
+    usage: 'proa rollout start <app> <from> <to> | status [app] | promote <app> | abort <app> [flags]',
+    examples: [
+      'proa rollout start orders v1 v2 --steps 5:5m,25:10m,100:10m --success 99.5 --latency p99:500ms',
+      'proa rollout status orders --json',
+      'proa rollout abort orders',
+    ],
+    flags: ['steps', 'success', 'latency', 'min-requests', 'sticky', 'data-dir', 'engine'],
+    load: () => import('./commands/rollout.ts'),
+  },
+  {
     name: 'doctor',
     group: 'Look',
     summary: 'Check machine and project, with a fix for what is wrong',

@@ -170,6 +170,21 @@ export const flags = {
   // of the other commands
   from: { type: 'text', doc: 'What to take: a backup, a data directory, a PostgreSQL URL, or @file with one', value: 'place' },
   to: { type: 'text', doc: 'Where to put it: a directory, a PostgreSQL URL, or @file with one', value: 'place' },
+  // rollout
+  steps: {
+    type: 'text',
+    fallback: '5:5m,25:10m,50:10m,100:10m',
+    doc: 'Shares of the calls in percent, each with the time that it must hold; 100 alone is blue/green',
+    value: 'percent:time,...',
+  },
+  success: { type: 'text', fallback: '99', doc: 'Least share of good calls of the new version, in percent', value: 'percent' },
+  latency: { type: 'text', doc: 'Longest time of a quantile of the calls of the new version, as p99:500ms', value: 'pNN:time' },
+  'min-requests': { type: 'number', fallback: '50', doc: 'No step is judged or passed on fewer calls of the new version', value: 'count' },
+  sticky: {
+    type: 'text',
+    doc: 'What keeps its version: header:NAME, cookie:NAME, caller or path (default: each call by itself)',
+    value: 'key',
+  },
   app: { type: 'text', doc: 'Only this application', value: 'id' },
   once: { type: 'flag', doc: 'Place a few orders, check that all are completed, and end' },
   all: { type: 'flag', doc: 'Every run of this machine' },

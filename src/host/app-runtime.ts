@@ -38,6 +38,7 @@ import { createExternalTransport, createPeerTransport, type Machine } from './ma
 import { observedResolver } from '../mesh/observed-resolver.ts';
 import { openNameResolution } from './name-resolution.ts';
 import { createOutbox } from './outbox.ts';
+import { followRollouts } from './rollouts.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
 
 export interface AppRuntimeOptions {
@@ -109,6 +110,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
     await outbox.start();
+    const rollouts = openRollouts(options, registry, book);
+    owner.own('rollouts', () => rollouts.close(), 2_000);
     return {
       blocks,
       components,
@@ -123,7 +126,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
         declared = next;
       },
       setResources(next, newPolicies) {
-        if (newPolicies) book.turn(next.policies);
+        if (newPolicies) rollouts.setDocument(next.policies);
         current = next;
       },
       admin: createAdmin({ spec: options.spec, process: ports.process, govern, resources: () => current }),
@@ -137,6 +140,20 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     await owner.close();
     throw error;
   }
+}
+
+function openRollouts(options: AppRuntimeOptions, registry: Registry, book: PolicyBook): ReturnType<typeof followRollouts> {
+  const { ports, log, machine, spec, resources } = options;
+  return followRollouts({
+    clock: ports.clock,
+    log: log.scoped('proa.rollout'),
+    engine: machine.engine,
+    namespace: spec.namespace,
+    instance: `${spec.id}-${ports.random.uuid()}`,
+    resolver: registry,
+    turn: (document) => book.turn(document),
+    document: resources.policies,
+  });
 }
 
 function createContext({ ports, log, metrics, spec, resources }: AppRuntimeOptions, govern: Govern): BlockContext {

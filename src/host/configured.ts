@@ -10,8 +10,9 @@ function fileOrDefault(at: string | undefined): Origin {
   return at === undefined || at === '' || at === 'embedded default' ? { from: 'default' } : { from: 'file', at };
 }
 
+// With or without a scheme: collectors are written as host:port.
 function withoutCredentials(text: string): string {
-  return text.replace(/\/\/[^/\s@]*@/g, '//***@');
+  return text.replace(/(^|\/\/)[^/\s@]*@/g, '$1***@');
 }
 
 function propertyOf({ name, source, valueAt, at }: Property): Setting {

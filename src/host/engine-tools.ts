@@ -4,9 +4,13 @@ import { restoreJournal } from '../drivers/engine-journal/backup.ts';
 import { openJournalEngine } from '../drivers/engine-journal/open-journal.ts';
 import { openPostgresEngine } from '../drivers/engine-postgres/engine-postgres.ts';
 import { ProaError } from '../kernel/errors.ts';
+import type { Engine } from '../contracts/engine.ts';
+import { Owner } from '../kernel/lifecycle.ts';
+import { silentLogger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { describePlace, type EnginePlace } from './engine/engine-place.ts';
 import { openSharedEngine } from './engine/open-shared-engine.ts';
+import { openMachineEngines } from './machine-engine.ts';
 
 const journalOf = (directory: string): string => `${directory}/journal`;
 
@@ -56,6 +60,25 @@ export async function copyData(
   }
 }
 
+/**
+ * Lets `use` work with the engine of the runtimes on the data directory, or of the database, while they run or not; it is closed afterwards. Fails with
+ * `config.invalid` when the directory holds no data.
+ */
+export async function useEngine<T>(
+  ports: Ports,
+  place: { readonly directory: string; readonly database?: string },
+  use: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  await mustHoldData(ports, place.directory);
+  const owner = new Owner(ports.clock);
+  try {
+    const { components } = await openMachineEngines({ ports, log: silentLogger, role: 'client', ...place }, owner);
+    return await use(components);
+  } finally {
+    await owner.close();
+  }
+}
+
 /** Opens an engine that this process does not share. A journal whose owner lives is refused rather than taken over. */
 async function openAlone(ports: Ports, place: EnginePlace): Promise<CopySource> {
   if (place.kind === 'postgres') {
@@ -77,7 +100,7 @@ async function openAlone(ports: Ports, place: EnginePlace): Promise<CopySource> 
 async function mustHoldData({ disk }: Ports, directory: string): Promise<void> {
   if ((await disk.stat(journalOf(directory)))?.kind === 'directory') return;
   throw new ProaError('config.invalid', `${directory} holds no data of Proa`, {
-    hint: 'name the data directory with --data-dir or --from',
+    hint: 'name the data directory with --data-dir, or --from where there is one',
   });
 }
 

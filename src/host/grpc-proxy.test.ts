@@ -5,6 +5,7 @@ import { createInvokeBlock } from '../blocks/invoke/index.ts';
 import { noMetrics } from '../contracts/metrics.ts';
 import type { Endpoint } from '../contracts/resolver.ts';
 import { ProaError } from '../kernel/errors.ts';
+import { noRecords } from '../contracts/decisions.ts';
 import { silentLogger } from '../kernel/log.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
 import { PolicyBook } from '../mesh/policy/book.ts';
@@ -67,6 +68,9 @@ async function rig(yaml: string, instances: Readonly<Record<string, Instance>>) 
     engine: { now: () => 0, get: none, commit: none },
     http: { request: none, close: () => Promise.resolve() },
     log: silentLogger,
+    origins: loaded.configuration.origins,
+    appId: 'web',
+    records: noRecords,
     invoke: (call) => invoke.call(call),
   });
   const invoke = createInvokeBlock(

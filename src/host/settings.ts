@@ -50,7 +50,7 @@ const variables = [
 const hidden = ['DAPR_API_TOKEN', 'APP_API_TOKEN', 'OTEL_EXPORTER_OTLP_HEADERS', 'PROA_ENGINE'];
 
 /** The settings of an app with where each came from: a flag, the environment, a run file, or the built-in default. */
-export function settingsOf(spec: AppSpec, process: Pick<ProcessPort, 'env'>): Setting[] {
+export function settingsOf(spec: AppSpec, system: Pick<ProcessPort, 'env'>): Setting[] {
   const own = Object.entries(settingsTable).flatMap(([name, read]): Setting[] => {
     const value = read(spec);
     return value === undefined ? [] : [{ name, value, origin: spec.origins?.[name] ?? defaultOrigin }];
@@ -58,7 +58,7 @@ export function settingsOf(spec: AppSpec, process: Pick<ProcessPort, 'env'>): Se
   const ofEnvironment =
     (shown: boolean) =>
     (name: string): Setting[] => {
-      const value = process.env(name);
+      const value = system.env(name);
       if (value === undefined || value === '') return [];
       return [{ name, value: shown ? value.replace(/\/\/[^/\s@]*@/g, '//***@') : '***', origin: { from: 'environment', name } }];
     };

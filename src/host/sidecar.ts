@@ -180,6 +180,7 @@ class AppConnection {
         await blocks.pubsub.start();
         // A schedule that fires in every process would fire once for each.
         if (role.first) await blocks.bindings.start();
+        blocks.configuration.resume();
         state.appReady = true;
         becameReady();
       },
@@ -205,6 +206,7 @@ class AppConnection {
 
   async #pause(): Promise<void> {
     const { blocks } = this.#runtime;
+    blocks.configuration.pause();
     await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs)]);
   }
 

@@ -244,11 +244,12 @@ describe('what a runtime remembers', () => {
 
   it('has a fixed size: the oldest gives way', () => {
     const records = createCallRecords(10_000);
-    for (let i = 1; i <= 1_000; i++) records.add(record(i));
+    for (let i = 1; i <= 5_000; i++) records.add(record(i));
     expect(records.bytes).toBeLessThanOrEqual(10_000);
     expect(records.bytes).toBeGreaterThan(9_000);
     expect(records.find(record(1).traceId)).toEqual([]);
-    expect(records.find(record(1_000).traceId)).toEqual([record(1_000)]);
+    expect(records.find(record(5_000).traceId)).toEqual([record(5_000)]);
+    expect(records.find(record(4_000).traceId)).toEqual([]);
   });
 
   it('does not let one trace grow without end, nor one record push out all', () => {

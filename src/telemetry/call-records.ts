@@ -10,15 +10,21 @@ interface Kept {
 
 /** A ring of records with a fixed size in bytes: the oldest gives way. A record larger than the ring is not kept. */
 export function createCallRecords(bytesMax: number = recordBytesMax): CallRecords & { readonly bytes: number } {
-  // A Map keeps the order in which the traces came, and finds one by its id.
-  const traces = new Map<string, Kept[]>();
+  // The order stands in a list of its own: a Map that is emptied from its beginning has to step over what it held there.
+  const traces = new Map<string, CallRecord[]>();
+  let order: (Kept | undefined)[] = [];
+  let first = 0;
   let bytes = 0;
   const dropOldest = (): void => {
-    const [oldest] = traces;
-    if (oldest === undefined) return;
-    const [traceId, kept] = oldest;
-    bytes -= (kept.shift() as Kept).bytes;
-    if (kept.length === 0) traces.delete(traceId);
+    const { record, bytes: size } = order[first] as Kept;
+    order[first++] = undefined;
+    bytes -= size;
+    const kept = traces.get(record.traceId) as CallRecord[];
+    kept.shift();
+    if (kept.length === 0) traces.delete(record.traceId);
+    if (first < 1_024 || first * 2 < order.length) return;
+    order = order.slice(first);
+    first = 0;
   };
   return {
     get bytes() {
@@ -29,11 +35,12 @@ export function createCallRecords(bytesMax: number = recordBytesMax): CallRecord
       if (size > bytesMax) return;
       while (bytes + size > bytesMax) dropOldest();
       const kept = traces.get(record.traceId);
-      if (kept === undefined) traces.set(record.traceId, [{ record, bytes: size }]);
-      else kept.push({ record, bytes: size });
+      if (kept === undefined) traces.set(record.traceId, [record]);
+      else kept.push(record);
+      order.push({ record, bytes: size });
       bytes += size;
     },
-    find: (traceId) => (traces.get(traceId) ?? []).map(({ record }) => record),
+    find: (traceId) => [...(traces.get(traceId) ?? [])],
   };
 }
 

@@ -66,7 +66,6 @@ let app: TestApp;
 let web: TestSidecar;
 let shop: TestSidecar;
 let env: Record<string, string>;
-let bad = 503;
 
 beforeAll(async () => {
   machine = createMachine();
@@ -75,7 +74,7 @@ beforeAll(async () => {
   app = await startApp(({ path }) => {
     if (path === '/slow') return 'hang';
     if (path === '/lazy') return { afterMs: 1_050 };
-    if (path === '/flaky') return { status: bad };
+    if (path === '/flaky') return { status: 503 };
     return path === '/fine' || path === '/private' ? { status: 200 } : undefined;
   });
   shop = await startSidecar({ appId: 'shop', appPort: app.port, machine, env, resources: { 'access.yaml': access } });

@@ -89,7 +89,7 @@ function grpcPage() {
   return page(
     'gRPC API',
     'src/fronts/grpc/rows and Dapr’s .proto files',
-    `Service \`${Dapr.typeName}\`, with \`grpc.health.v1.Health\` and server reflection. Calls of other services go to the app that the metadata \`dapr-app-id\` names. \`InvokeService\` is unary: the whole request and the whole answer stand in memory, up to \`--max-body-size\`; streams of any length go through the transparent proxy, or over HTTP. What a Configuration leaves out (\`spec.api\`) answers UNIMPLEMENTED.`,
+    `Service \`${Dapr.typeName}\`, with \`grpc.health.v1.Health\` and server reflection. Calls of other services go to the app that the metadata \`dapr-app-id\` names. \`InvokeService\` is unary: the whole request and the whole answer stand in memory, up to \`--max-body-size\`; streams of any length go through the transparent proxy, or over HTTP. The proxied call passes the [policies](policy.md) of its target and their balancing like any invocation; until an answer begins, and while the caller has sent at most 64 KB, it may be repeated. What a Configuration leaves out (\`spec.api\`) answers UNIMPLEMENTED.`,
     table(['rpc', 'kind', 'request', 'answer'], rows(here)),
     `## Not in this version\n\nThese answer \`UNIMPLEMENTED\`.\n\n${table(['rpc', 'kind', 'request', 'answer'], rows(missing))}`,
   );

@@ -156,6 +156,34 @@ it('goes on after a failing delivery, and gives a slow app only the latest value
   expect(told).toEqual(['config bad=1', 'config slow=1', 'config other=3']);
 });
 
+it('lets changes wait while the app is not well; the last value of each key arrives when it is back, and what failed meanwhile', async () => {
+  const errors: string[] = [];
+  let well = false;
+  const { told, channel } = app(() => (well ? Promise.resolve() : Promise.reject(new Error('503'))));
+  const { block, put, subscribe } = setUp({ channel }, errors);
+  await subscribe();
+  await put({ early: '1' });
+  await settle();
+  expect([told, errors.length]).toEqual([['config early=1'], 1]);
+  block.pause();
+  for (const value of ['1', '2', '3']) {
+    await put({ a: value });
+    await settle();
+  }
+  // One that begins meanwhile waits as well.
+  await subscribe(['b']);
+  await put({ b: '1' });
+  await settle();
+  expect(told).toHaveLength(1);
+  well = true;
+  block.resume();
+  await settle();
+  expect(told.slice(1).toSorted()).toEqual(['config a=3', 'config b=1', 'config b=1', 'config early=1']);
+  block.resume();
+  await settle();
+  expect([told.length, errors.length]).toEqual([5, 1]);
+});
+
 it('continues subscriptions on the new component after a reload, and ends them with the component', async () => {
   const { told, channel } = app();
   let current: Component<'configuration'> | undefined = component(engineStore());

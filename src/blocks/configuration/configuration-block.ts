@@ -72,6 +72,8 @@ export function createConfigurationBlock(context: BlockContext, deps: Configurat
       checkKeys(input.keys);
       await driver.remove(input.keys);
     },
+    pause: () => subscriptions.pause(),
+    resume: () => subscriptions.resume(),
     close: () => subscriptions.close(),
   };
 }

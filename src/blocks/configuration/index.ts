@@ -18,6 +18,10 @@ export interface ConfigurationBlock {
   /** Writes and removes items of a store that Proa keeps itself; `unimplemented` for a vendor's. For the admin API; apps cannot reach it. */
   readonly put: Service<{ readonly store: string; readonly items: Readonly<Record<string, NewConfigurationItem>> }, void>;
   readonly remove: Service<{ readonly store: string; readonly keys: readonly string[] }, void>;
+  /** The app is not well: changes that it should hear of wait, the last value of each key. */
+  pause(): void;
+  /** The app is back: what waited is delivered. */
+  resume(): void;
   /** Ends all subscriptions. */
   close(): Promise<void>;
 }

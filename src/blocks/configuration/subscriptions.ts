@@ -22,6 +22,9 @@ export interface Subscriptions {
   add(component: Component<'configuration'>, wish: Wish): Promise<string>;
   /** Fails when the store has no subscription of this id. */
   end(store: string, id: string): Promise<void>;
+  /** Changes for the app wait until `resume`. */
+  pause(): void;
+  resume(): void;
   close(): Promise<void>;
 }
 
@@ -41,18 +44,13 @@ export function createSubscriptions(
   deps: { readonly stores: ComponentSet<'configuration'>; readonly channel?: () => AppChannel | undefined },
 ): Subscriptions {
   const running = new Map<string, Running>();
+  let paused = false;
 
   const start = (component: Component<'configuration'>, id: string, wish: Wish): Promise<() => Promise<void>> =>
     component.driver.subscribe(wish.keys, wish.metadata, (items) => {
       if (wish.push === undefined) running.get(id)?.delivery.offer(items);
       else if (running.has(id)) wish.push(id, items);
     });
-  const finish = async (id: string, subscription: Running): Promise<void> => {
-    running.delete(id);
-    subscription.cancel.cancel(new ProaError('cancelled', 'the subscription ended'));
-    await subscription.delivery.close();
-    await subscription.stop();
-  };
   const unwatch = deps.stores.onChange(async ({ removed, added }) => {
     const affected = [...running].filter(([, { wish }]) => removed.includes(wish.store));
     for (const [id, subscription] of affected) {
@@ -79,6 +77,7 @@ export function createSubscriptions(
       const id = context.ports.random.uuid();
       const cancel = new CancelScope();
       const delivery = deliveryOf({ context, component, id, cancel, channel: deps.channel });
+      if (paused) delivery.pause();
       const subscription: Running = { wish, delivery, cancel, stop: async () => {} };
       // Before the store is asked: a change may be reported at once.
       running.set(id, subscription);
@@ -93,13 +92,30 @@ export function createSubscriptions(
     async end(store, id) {
       const subscription = running.get(id);
       if (subscription?.wish.store !== store) throw new Error(`subscription with id ${id} does not exist`);
-      await finish(id, subscription);
+      running.delete(id);
+      await finish(subscription);
+    },
+    pause() {
+      paused = true;
+      for (const { delivery } of running.values()) delivery.pause();
+    },
+    resume() {
+      paused = false;
+      for (const { delivery } of running.values()) delivery.resume();
     },
     async close() {
       unwatch();
-      await Promise.allSettled([...running].map(([id, subscription]) => finish(id, subscription)));
+      const all = [...running.values()];
+      running.clear();
+      await Promise.allSettled(all.map(finish));
     },
   };
+}
+
+async function finish({ cancel, delivery, stop }: Running): Promise<void> {
+  cancel.cancel(new ProaError('cancelled', 'the subscription ended'));
+  await delivery.close();
+  await stop();
 }
 
 interface DeliveryOptions {

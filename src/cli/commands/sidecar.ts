@@ -74,23 +74,24 @@ class StopSignals {
   asked = false;
   #restartAsked = false;
   #host: RunningHost | undefined;
-  readonly #unhook: readonly (() => void)[];
+  #over = false;
 
   constructor(process: CommandContext['ports']['process']) {
     const stop = (signal: string) => () => {
+      // What was asked for is done; the process is about to exit with its own code.
+      if (this.#over) return;
       if (this.asked) process.exit(1);
       this.asked = true;
       void this.#host?.stop(signal);
     };
     const restart = (): void => {
+      if (this.#over) return;
       if (this.#host === undefined) this.#restartAsked = true;
       else void this.#host.restart();
     };
-    this.#unhook = [
-      process.onSignal('SIGINT', stop('SIGINT')),
-      process.onSignal('SIGTERM', stop('SIGTERM')),
-      process.onSignal('SIGHUP', restart),
-    ];
+    process.onSignal('SIGINT', stop('SIGINT'));
+    process.onSignal('SIGTERM', stop('SIGTERM'));
+    process.onSignal('SIGHUP', restart);
   }
 
   attach(host: RunningHost): void {
@@ -99,7 +100,8 @@ class StopSignals {
     else if (this.#restartAsked) void host.restart();
   }
 
+  /** From here on signals change nothing. They stay caught: without a listener the next one would end the process in the system's way. */
   close(): void {
-    for (const off of this.#unhook) off();
+    this.#over = true;
   }
 }

@@ -23,6 +23,7 @@ import {
   encodeGetStateResponse,
   encodeInvokeResponse,
 } from './hot-messages.ts';
+import { createFailureLog } from './failure-log.ts';
 import type { GrpcFrontContext } from './row.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
@@ -68,6 +69,7 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
   const tokenFits = createTokenCheck(options.apiTokens);
   const health = createHealth([Dapr.typeName]);
   const all = daprMethods(options);
+  const failures = createFailureLog(options.log, options.ports.clock);
   const server = await createGrpcServer({
     clock: options.ports.clock,
     transport: http2Transport(options.ports),
@@ -82,7 +84,7 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
     },
     failed(path, error) {
       options.countError?.(error);
-      if (error.code === 'internal') options.log.error('a gRPC call failed', { method: path, error: error.message });
+      if (error.code === 'internal') failures.failed(path, error);
     },
     onUnknown(stream, headers) {
       if (!tokenFits(headerValue(headers, 'dapr-api-token')))
@@ -93,7 +95,10 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
       return options.proxy?.(stream, headers);
     },
   });
-  return { accept: (connection, first) => server.accept(connection, first), drain: () => server.close() };
+  return {
+    accept: (connection, first) => server.accept(connection, first),
+    drain: () => server.close().finally(() => failures.close()),
+  };
 }
 
 // The busiest calls; protobuf-es costs more than everything else of them together.

@@ -1,5 +1,5 @@
 import type { StickyKey } from '../balance/plan.ts';
-import type { SplitTarget } from '../../filters/split/split.ts';
+import type { SplitShare } from '../../filters/split/split.ts';
 import type { Priority } from '../../kernel/call.ts';
 
 export interface AdmissionSettings {
@@ -32,7 +32,7 @@ export interface AuthoriseSettings {
 }
 
 export interface SplitSettings {
-  readonly targets: readonly { readonly to: SplitTarget; readonly weight: number }[];
+  readonly targets: readonly SplitShare[];
   /** Absent: each call by itself. */
   readonly sticky?: StickyKey;
 }

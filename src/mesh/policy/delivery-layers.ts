@@ -10,7 +10,7 @@ import { fromOf, tellerOf, type Entry, type LayerParts } from './layer-parts.ts'
 
 /** Shares of the calls for versions or other apps. */
 export function splitLayer(parts: LayerParts, entry: Entry<'split'>): Layer {
-  const { random, invoke } = parts;
+  const { clock, random, invoke } = parts;
   const { targets, sticky } = entry.value;
   const total = targets.reduce((sum, { weight }) => sum + weight, 0);
   const draw = (call: Call<InvokeRequest>): number => {
@@ -30,7 +30,7 @@ export function splitLayer(parts: LayerParts, entry: Entry<'split'>): Layer {
       ...(sticky !== undefined && { sticky: 'name' in sticky ? `${sticky.from} ${sticky.name}` : sticky.from }),
       ...fromOf(entry, 'split'),
     },
-    filter: layerFilter(split({ targets, draw, invoke, tell: tellerOf(parts, 'split', { entry, name: 'split' }) })),
+    filter: layerFilter(split({ clock, targets, draw, invoke, tell: tellerOf(parts, 'split', { entry, name: 'split' }) })),
   };
 }
 

@@ -25,7 +25,7 @@ export interface MessageReceiver {
 
 /**
  * Cuts a byte stream into messages. `push` calls the receiver with bytes of their own for each complete one and fails with
- * `overloaded` at the prefix of a message larger than `bytesMax`, before its bytes are kept, or with `unimplemented` for a
+ * `overloaded` at the prefix of a message larger than `bytesMax`, before its bytes are kept, or with `internal` for a
  * compression that was not announced.
  */
 export class Deframer {
@@ -109,8 +109,7 @@ export class Deframer {
       (bytes[at + 1] as number) * 2 ** 24 +
       (((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number));
     if (flags > 1) throw new ProaError('internal', `malformed gRPC frame: flags ${flags}`);
-    if (flags === 1 && !this.#limits.gzip)
-      throw new ProaError('unimplemented', 'a compressed message came without a grpc-encoding that is supported');
+    if (flags === 1 && !this.#limits.gzip) throw new ProaError('internal', 'a compressed message came without a grpc-encoding');
     if (length > this.#limits.bytesMax) throw tooLarge(`${length} bytes`, this.#limits.bytesMax);
     this.#flags = flags;
     this.#length = length;

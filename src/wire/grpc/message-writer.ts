@@ -14,6 +14,11 @@ export interface MessageWriter<T> {
 /** Why a write after a proper end fails. One object for all calls: an error's stack costs more than a call. */
 export const callEnded = new ProaError('cancelled', 'the call has ended');
 
+/** Why an answer is not kept for a connection, or a server, that has too many of them waiting. */
+export function peersDoNotRead(): ProaError {
+  return new ProaError('overloaded', 'too many bytes wait for peers that do not read', { hint: 'read answers, or ask for fewer at once' });
+}
+
 const ready = Promise.resolve();
 // One large message is always accepted; beyond it, so much may wait for a slow peer.
 const queueBytesMax = 4 * 1024 * 1024;
@@ -33,6 +38,7 @@ export class SendQueue {
   write(message: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     const stream = this.#stream as Http2Stream;
+    if (stream.crowded === true) return Promise.reject(peersDoNotRead());
     if (stream.queuedBytes > queueBytesMax)
       return Promise.reject(new ProaError('overloaded', `the peer does not read: ${stream.queuedBytes} bytes wait to be sent`));
     if (stream.write(frame(message))) return ready;

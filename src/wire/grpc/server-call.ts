@@ -6,7 +6,7 @@ import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers
 import { stableHeaders } from '../http2/stable-headers.ts';
 import { MessageQueue } from './message-queue.ts';
 import { parseTimeout } from '../../kernel/timeout-header.ts';
-import { callEnded, SendQueue } from './message-writer.ts';
+import { callEnded, peersDoNotRead, SendQueue } from './message-writer.ts';
 import { checkMetadata, headerValue } from './metadata.ts';
 import type { Method, ServerCall } from './method.ts';
 import { grpcStatus, statusTrailers, toGrpcStatus, type GrpcStatus } from './status.ts';
@@ -197,6 +197,10 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
     try {
       if (kind === 'unary' || kind === 'client_streaming') {
         const bytes = this.#method.encode(message);
+        if (this.#stream.crowded === true) {
+          this.#fail(peersDoNotRead());
+          return;
+        }
         this.sendHeaders();
         // The queue's promise is about room for a next message; there is none.
         void this.#out.write(bytes);

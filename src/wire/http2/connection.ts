@@ -12,7 +12,7 @@ import type { Slabs } from '../mux/slabs.ts';
 import { Outflow } from './outflow.ts';
 import { PeerGuard } from './peer-guard.ts';
 import { ReceiveFlow } from './receive-flow.ts';
-import { SendFlow } from './send-flow.ts';
+import { SendFlow, type SendBudget } from './send-flow.ts';
 import type { OwnStream } from './stream.ts';
 import { Streams } from './streams.ts';
 
@@ -23,6 +23,8 @@ export interface ConnectionShared {
   readonly slabs: Slabs;
   readonly limits: Http2Limits;
   readonly keepAlive: KeepAlive;
+  /** What waits for peers that do not read, on all connections that share it. */
+  readonly budget: SendBudget;
 }
 
 /** Whom a connection belongs to: a server takes streams, a client opens them. */
@@ -101,6 +103,7 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
     this.guard = new PeerGuard(limits.controlFramesMax);
     this.receive = new ReceiveFlow(limits.connectionWindowBytes);
     this.flow = new SendFlow(this.out, this.guard, {
+      budget: shared.budget,
       nowMs: () => sweep.nowMs,
       emptied: (stream) => this.streams.finish(stream, stream.trailers),
     });

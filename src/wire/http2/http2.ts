@@ -39,6 +39,8 @@ export interface Http2Stream {
   readonly remote: string;
   /** Bytes that were written but not taken by the peer yet. */
   readonly queuedBytes: number;
+  /** So much waits on this connection, or on all of the server, that new answers should be refused. Absent where the transport bounds it by itself. */
+  readonly crowded?: boolean;
   /** Sends our header block (servers only: a client's goes with `request`); `end` closes our direction with it. Informational ones may go before it. */
   sendHeaders(headers: HeaderList, end?: boolean): void;
   /** Sends `data`, which is read before the call returns. False: the peer reads slower than we write; wait for `drain`. */

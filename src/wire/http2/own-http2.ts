@@ -23,7 +23,7 @@ export function createOwnHttp2(ports: OwnHttp2Options): Http2Transport {
 
 async function serve({ clock, network }: OwnHttp2Options, slabs: Slabs, options: Http2ServeOptions): Promise<Http2Server> {
   const sweep = new Sweep(clock);
-  const shared: ConnectionShared = { clock, sweep, slabs, limits: options.limits, keepAlive: options.keepAlive };
+  const shared: ConnectionShared = { clock, sweep, slabs, limits: options.limits, keepAlive: options.keepAlive, budget: { bytes: 0 } };
   const waiters: (() => void)[] = [];
   let streams = 0;
   let draining = false;
@@ -108,7 +108,11 @@ async function connect(
       },
     };
     const socket = secured.connect(address);
-    const connection = new Http2Connection(socket, { clock, ...kept, limits: options.limits, keepAlive: options.keepAlive }, user);
+    const connection = new Http2Connection(
+      socket,
+      { clock, ...kept, limits: options.limits, keepAlive: options.keepAlive, budget: { bytes: 0 } },
+      user,
+    );
     const timer = clock.timer(options.timeoutMs, () =>
       connection.destroy(new ProaError('unavailable', `no HTTP/2 connection within ${options.timeoutMs} ms`)),
     );

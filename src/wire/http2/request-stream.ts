@@ -116,6 +116,11 @@ export class RequestStream implements Http2StreamHandlers, HttpAnswer, StreamBod
     const bodyless = this.#bodyless(status);
     const head = this.#head(status, headers, allowsBody(status) ? bytes.length : undefined);
     this.#begun = true;
+    // A peer that asks and does not read: what is whole in memory is not kept for it.
+    if (!bodyless && this.#stream.crowded === true) {
+      this.#stream.reset(http2Codes.enhanceYourCalm);
+      return;
+    }
     this.#stream.sendHeaders(head, bodyless || bytes.length === 0);
     if (bodyless || bytes.length === 0) return;
     this.#stream.write(bytes);

@@ -6,6 +6,15 @@ import type { OwnStream } from './stream.ts';
 // Frames smaller than this, though there is more to send, are forced on us by tiny windows.
 const dribbleBytes = 256;
 
+// So much may wait for peers that do not read, of one connection and of all that share a budget; large answers of a busy but honest client fit.
+const connectionBytesMax = 64 * 1024 * 1024;
+const sharedBytesMax = 192 * 1024 * 1024;
+
+/** What waits on all connections of a server. */
+export interface SendBudget {
+  bytes: number;
+}
+
 export interface SendFlowHooks {
   nowMs(): number;
   /** All data of a stream that is ending has left. */
@@ -17,6 +26,7 @@ export class SendFlow {
   readonly #out: Outflow;
   readonly #guard: PeerGuard;
   readonly #hooks: SendFlowHooks;
+  readonly #budget: SendBudget;
   readonly #waiting = new Set<OwnStream>();
   #window = defaultWindowBytes;
   #heldBack = false;
@@ -27,10 +37,16 @@ export class SendFlow {
   /** The peer makes us send in crumbs. */
   flooded = false;
 
-  constructor(out: Outflow, guard: PeerGuard, hooks: SendFlowHooks) {
+  constructor(out: Outflow, guard: PeerGuard, { budget, ...hooks }: SendFlowHooks & { readonly budget: SendBudget }) {
     this.#out = out;
     this.#guard = guard;
     this.#hooks = hooks;
+    this.#budget = budget;
+  }
+
+  /** More waits than is kept: whoever has a choice refuses the work instead of adding to it. */
+  get crowded(): boolean {
+    return this.queuedBytes > connectionBytesMax || this.#budget.bytes > sharedBytesMax;
   }
 
   get waiting(): ReadonlySet<OwnStream> {
@@ -51,7 +67,7 @@ export class SendFlow {
     if (this.#out.closed) this.#heldBack = true;
     if (at < data.length) {
       stream.enqueue(data, at);
-      this.queuedBytes += data.length - at;
+      this.#count(data.length - at);
       stream.progressMs = this.#hooks.nowMs();
     }
     this.#waiting.add(stream);
@@ -89,10 +105,15 @@ export class SendFlow {
 
   /** The stream is gone; what waits is dropped. */
   drop(stream: OwnStream): void {
-    this.queuedBytes -= stream.queuedBytes;
+    this.#count(-stream.queuedBytes);
     stream.queuedBytes = 0;
     stream.queue = undefined;
     this.#waiting.delete(stream);
+  }
+
+  #count(bytes: number): void {
+    this.queuedBytes += bytes;
+    this.#budget.bytes += bytes;
   }
 
   #empty(stream: OwnStream): void {
@@ -124,7 +145,7 @@ export class SendFlow {
     const count = Math.min(data.length, frameBytesMax, this.#window, stream.sendWindow);
     if (count <= 0) return false;
     this.#send(stream, { data, at: 0, count });
-    this.queuedBytes -= count;
+    this.#count(-count);
     stream.queuedBytes -= count;
     stream.progressMs = this.#hooks.nowMs();
     if (count < data.length) queue[0] = data.subarray(count);

@@ -3,6 +3,7 @@ import type { HeaderList, Http2Stream, Http2StreamHandlers } from './http2.ts';
 /** The connection of a stream, seen from the stream. */
 export interface StreamOwner {
   readonly remote: string;
+  readonly crowded: boolean;
   sendHeaders(stream: OwnStream, headers: HeaderList, end: boolean): void;
   sendData(stream: OwnStream, data: Uint8Array): boolean;
   sendEnd(stream: OwnStream, trailers: HeaderList): void;
@@ -64,6 +65,10 @@ export class OwnStream implements Http2Stream {
 
   get remote(): string {
     return this.#owner.remote;
+  }
+
+  get crowded(): boolean {
+    return this.#owner.crowded;
   }
 
   sendHeaders(headers: HeaderList, end = false): void {

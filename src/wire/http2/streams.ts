@@ -61,6 +61,10 @@ export class Streams implements StreamOwner {
     return this.#context.remote;
   }
 
+  get crowded(): boolean {
+    return this.#context.flow.crowded;
+  }
+
   get count(): number {
     return this.open.size + this.#waiting.length;
   }

@@ -1,0 +1,68 @@
+import { parseDuration } from '../kernel/duration.ts';
+import { limits } from '../kernel/limits.ts';
+import type { RolloutGates, RolloutPlan, RolloutStep } from '../host/rollout-tools.ts';
+import { UsageError } from './parse-args.ts';
+
+const stepsMax = 20;
+const example = 'proa rollout start orders v1 v2 --steps 5:5m,25:10m,100:10m';
+const name = /^[A-Za-z0-9][A-Za-z0-9._+-]*$/;
+
+/** What the command line says of a rollout. */
+export interface WrittenPlan {
+  readonly app: string;
+  readonly from: string;
+  readonly to: string;
+  readonly namespace: string;
+  readonly steps: string;
+  readonly success: string;
+  readonly latency: string | undefined;
+  readonly minRequests: number;
+  readonly sticky: string | undefined;
+}
+
+/** Reads a plan. Fails with a UsageError that says what is wrong with it. */
+export function readPlan(written: WrittenPlan): RolloutPlan {
+  const { app, from, to, namespace } = written;
+  for (const each of [app, from, to])
+    if (!name.test(each) || each.length > limits.appIdChars)
+      throw new UsageError(`${JSON.stringify(each.slice(0, 64))} is no name of an app or version`, example);
+  if (from === to) throw new UsageError('the two versions are the same', example);
+  const sticky = written.sticky === undefined ? undefined : readSticky(written.sticky);
+  return { app, namespace, from, to, steps: readSteps(written.steps), gates: readGates(written), ...(sticky && { sticky }) };
+}
+
+function readSteps(text: string): RolloutStep[] {
+  const steps = text.split(',').map((part) => {
+    const match = /^(\d{1,3}(?:\.\d{1,2})?):(.+)$/.exec(part.trim());
+    const holdMs = parseDuration(match?.[2] ?? '');
+    if (match === null || holdMs === undefined || holdMs < 0 || !Number.isFinite(holdMs))
+      throw new UsageError(`--steps: ${JSON.stringify(part.slice(0, 64))} is not percent:time`, example);
+    return { percent: Number(match[1]), holdMs };
+  });
+  const rising = steps.every(({ percent }, i) => percent > (steps[i - 1]?.percent ?? 0) && percent <= 100);
+  if (!rising || steps.at(-1)?.percent !== 100) throw new UsageError('--steps: the percents must rise, and end at 100', example);
+  if (steps.length > stepsMax) throw new UsageError(`--steps: there may be ${stepsMax} at most`, example);
+  return steps;
+}
+
+function readGates({ success, latency, minRequests }: WrittenPlan): RolloutGates {
+  const percent = /^\d{1,3}(\.\d{1,4})?$/.test(success) ? Number(success) : NaN;
+  if (!(percent >= 0 && percent <= 100)) throw new UsageError('--success must be a percentage from 0 to 100', '--success 99.5');
+  if (!(Number.isInteger(minRequests) && minRequests >= 1 && minRequests <= 1e9))
+    throw new UsageError('--min-requests must be a whole number from 1', '--min-requests 50');
+  const gates = { successMin: percent / 100, requestsMin: minRequests };
+  if (latency === undefined) return gates;
+  const match = /^p(\d{1,2}(?:\.\d{1,2})?):(.+)$/.exec(latency);
+  const maxMs = parseDuration(match?.[2] ?? '');
+  if (match === null || maxMs === undefined || !(maxMs > 0) || !(Number(match[1]) > 0))
+    throw new UsageError('--latency must be a quantile and a time', '--latency p99:500ms');
+  return { ...gates, latency: { quantile: Number(match[1]) / 100, maxMs } };
+}
+
+function readSticky(text: string): NonNullable<RolloutPlan['sticky']> {
+  if (text === 'caller' || text === 'path') return { from: text };
+  const match = /^(header|cookie):([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128})$/.exec(text);
+  if (match === null) throw new UsageError('--sticky must be header:NAME, cookie:NAME, caller or path', '--sticky cookie:session');
+  const from = match[1] as 'header' | 'cookie';
+  return { from, name: from === 'header' ? (match[2] as string).toLowerCase() : (match[2] as string) };
+}

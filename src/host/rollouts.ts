@@ -1,0 +1,176 @@
+import type { Engine } from '../contracts/engine.ts';
+import type { Resolver } from '../contracts/resolver.ts';
+import { ProaError } from '../kernel/errors.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Clock, Timer } from '../kernel/ports.ts';
+import type { PolicyDocument } from '../mesh/policy/model.ts';
+import { judge, type Rollout } from '../mesh/rollout/rollout.ts';
+import { withRollouts, type StepCounters } from '../mesh/rollout/rollout-rules.ts';
+import {
+  leaveSample,
+  listRollouts,
+  readTallies,
+  rolloutLease,
+  rolloutPrefix,
+  writeRollout,
+  type StoredRollout,
+} from '../mesh/rollout/rollout-store.ts';
+import { createVersionTally } from '../mesh/rollout/version-tally.ts';
+
+export interface RolloutsOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly engine: Engine;
+  readonly namespace: string;
+  /** A name that no other runtime has. */
+  readonly instance: string;
+  readonly resolver: Pick<Resolver, 'resolve'>;
+  /** Puts policies into effect. */
+  readonly turn: (document: PolicyDocument) => void;
+  /** The policies of files. */
+  readonly document: PolicyDocument;
+}
+
+/** The rollouts that a runtime takes part in: it splits and counts the calls of its app, and drives them while nobody else does. */
+export interface Rollouts {
+  /** The policies of files are these now. */
+  setDocument(document: PolicyDocument): void;
+  /** Looks at the engine once. */
+  look(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const runningLookMs = 1_000;
+const idleLookMs = 15_000;
+const leaseMs = 10_000;
+
+interface Counted extends StepCounters {
+  /** Calls that were in the last sample. */
+  left: number;
+}
+
+/** Begins to follow the rollouts of a namespace. */
+export function followRollouts(options: RolloutsOptions): Rollouts {
+  const following = new Following(options);
+  void following.begin();
+  return following;
+}
+
+class Following implements Rollouts {
+  readonly #options: RolloutsOptions;
+  readonly #counters = new Map<string, Counted>();
+  #document: PolicyDocument;
+  #rollouts: readonly Rollout[] = [];
+  #effective = '[]';
+  #unwatch: () => void = () => {};
+  #timer: Timer | undefined;
+  #looking: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+
+  constructor(options: RolloutsOptions) {
+    this.#options = options;
+    this.#document = options.document;
+  }
+
+  begin(): Promise<void> {
+    this.#unwatch = this.#options.engine.watch(rolloutPrefix(this.#options.namespace), () => void this.look());
+    return this.look();
+  }
+
+  setDocument(document: PolicyDocument): void {
+    this.#document = document;
+    this.#turn();
+  }
+
+  /** One look at a time; whoever asks meanwhile gets another one after it. */
+  look(): Promise<void> {
+    this.#again = this.#looking !== undefined;
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = undefined;
+      if (this.#closed) return;
+      if (this.#again) void this.look();
+      else this.#arm();
+    });
+    return this.#looking;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#unwatch();
+    this.#timer?.cancel();
+    await this.#looking;
+  }
+
+  #arm(): void {
+    this.#timer?.cancel();
+    const afterMs = this.#rollouts.some(({ state }) => state === 'running') ? runningLookMs : idleLookMs;
+    this.#timer = this.#options.clock.timer(afterMs, () => void this.look(), true);
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { engine, namespace, log } = this.#options;
+    try {
+      const stored = await listRollouts(engine, namespace);
+      if (this.#closed) return;
+      this.#follow(stored.map(({ rollout }) => rollout));
+      for (const each of stored) if (each.rollout.state === 'running') await this.#drive(each);
+    } catch (error) {
+      // The next look may find the engine again; until then calls are split as they were.
+      if (!this.#closed) log.debug('rollouts cannot be read', { error: ProaError.from(error).message });
+    }
+  }
+
+  #follow(rollouts: readonly Rollout[]): void {
+    const effective = JSON.stringify(rollouts);
+    if (effective === this.#effective) return;
+    this.#effective = effective;
+    this.#rollouts = rollouts;
+    const kept = new Set(rollouts.map(keyOf));
+    for (const key of this.#counters.keys()) if (!kept.has(key)) this.#counters.delete(key);
+    this.#turn();
+  }
+
+  #turn(): void {
+    this.#options.turn(withRollouts(this.#document, this.#rollouts, (rollout) => this.#countersOf(rollout)));
+  }
+
+  #countersOf(rollout: Rollout): Counted | undefined {
+    if (rollout.state !== 'running') return undefined;
+    const key = keyOf(rollout);
+    let counters = this.#counters.get(key);
+    if (counters === undefined) this.#counters.set(key, (counters = { from: createVersionTally(), to: createVersionTally(), left: 0 }));
+    return counters;
+  }
+
+  async #drive(stored: StoredRollout): Promise<void> {
+    const { engine, instance, log, namespace } = this.#options;
+    const { rollout, version } = stored;
+    const counters = this.#countersOf(rollout) as Counted;
+    const calls = counters.from.good + counters.from.bad + counters.to.good + counters.to.bad;
+    if (calls > counters.left) {
+      await leaveSample(engine, rollout, { instance, ...counters });
+      counters.left = calls;
+    }
+    const lease = await engine.acquireLease(rolloutLease(namespace, rollout.app), instance, leaseMs);
+    if (!lease.held || !(await this.#isThere(rollout))) return;
+    const verdict = judge(rollout, await readTallies(engine, rollout), engine.now());
+    if ('wait' in verdict) return;
+    const next: Rollout = { ...rollout, ...verdict.become, stepBeganMs: engine.now() };
+    if (!(await writeRollout(engine, { rollout: next, version }, lease.epoch))) return;
+    const { app, state, step, why } = next;
+    log[state === 'rolled-back' ? 'warn' : 'info'](`the rollout of ${app} is ${state}`, { step: step + 1, why });
+    if (state !== 'running') await engine.releaseLease(lease);
+    this.#again = true;
+  }
+
+  /** Without an instance of the new version its calls go to the old one, which would prove nothing. */
+  async #isThere({ app, to }: Rollout): Promise<boolean> {
+    const { resolver, namespace } = this.#options;
+    return (await resolver.resolve(app, namespace)).endpoints.some(({ version }) => version === to);
+  }
+}
+
+function keyOf({ id, step, app }: Rollout): string {
+  return `${app} ${id} ${step}`;
+}
