@@ -56,17 +56,8 @@ export function createSubscriptions(
     for (const [id, subscription] of affected) {
       const { store } = subscription.wish;
       const component = added.includes(store) ? deps.stores.get(store) : undefined;
-      try {
-        await subscription.stop();
-        if (component === undefined) running.delete(id);
-        else subscription.stop = await start(component, id, subscription.wish);
-      } catch (error) {
-        running.delete(id);
-        context.log.error('a configuration subscription did not survive the reload of its store', {
-          component: store,
-          error: textOf(error),
-        });
-      }
+      const moved = await moveOver(context, subscription, component && (() => start(component, id, subscription.wish)));
+      if (!moved) running.delete(id);
     }
   });
 
@@ -110,6 +101,26 @@ export function createSubscriptions(
       await Promise.allSettled(all.map(finish));
     },
   };
+}
+
+/** Ends a subscription at a store that was replaced and starts it at the new one, if there is one; false when it is over. */
+async function moveOver(
+  context: BlockContext,
+  subscription: Running,
+  start: (() => Promise<() => Promise<void>>) | undefined,
+): Promise<boolean> {
+  try {
+    await subscription.stop();
+    if (start === undefined) return false;
+    subscription.stop = await start();
+    return true;
+  } catch (error) {
+    context.log.error('a configuration subscription did not survive the reload of its store', {
+      component: subscription.wish.store,
+      error: textOf(error),
+    });
+    return false;
+  }
 }
 
 async function finish({ cancel, delivery, stop }: Running): Promise<void> {
