@@ -102,13 +102,15 @@ export class HostedApp implements RunningApp {
   async connect(appPort: number): Promise<void> {
     this.#appPort = appPort;
     this.#renewReady();
-    await this.#sidecar?.connect(appPort);
+    const { role, place } = this.#options;
+    await Promise.all([this.#sidecar?.connect(appPort), role.connected(place, appPort)]);
   }
 
   async disconnect(): Promise<void> {
     this.#appPort = undefined;
     this.#renewReady();
-    await this.#sidecar?.disconnect();
+    const { role, place } = this.#options;
+    await Promise.all([this.#sidecar?.disconnect(), role.connected(place, undefined)]);
   }
 
   async linger(forMs: number): Promise<void> {

@@ -1,10 +1,13 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { request } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { component, createMachine, eventually, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
+import { component, createMachine, eventually, freePort, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
 import { startApp, type TestApp } from './test-app.ts';
 
 // Several processes behind the ports of one sidecar (`--workers`), as their clients and their app see them.
+const command = fileURLToPath(new URL('../../dist/bin/proa.cjs', import.meta.url));
 let machine: TestMachine;
 let app: TestApp;
 let sidecar: TestSidecar | undefined;
@@ -124,4 +127,25 @@ it('refuses what cannot be shared', async () => {
   await expect(startSidecar({ machine, appId: 'alone', flags: ['--workers', '0'] })).rejects.toThrow(
     '--workers must be a whole number from 1 to 64',
   );
+});
+
+it('tells every process of `proa run` where the app listens, although that is known only later', async () => {
+  const script = `setTimeout(() => require('http').createServer((_, answer) => answer.end('{}')).listen(process.env.PORT, '127.0.0.1'), 300)`;
+  const port = await freePort();
+  const args = ['run', '--app-id', 'late', '--dapr-http-port', port, '--workers', '3', '--', process.execPath, '-e', script];
+  const env = { ...process.env, PROA_DATA_DIR: join(machine.directory, 'run'), PROA_STATE_DIR: join(machine.directory, 'state') };
+  const run = spawn(process.execPath, [command, ...args], { env, cwd: machine.directory, stdio: 'ignore' });
+  const ended = new Promise((resolve) => run.once('exit', resolve));
+  // Nothing of the other tests' app is needed here, but each test closes its own.
+  app = await startApp(() => ({}));
+  try {
+    const target = { httpPort: port } as TestSidecar;
+    await eventually(async () => {
+      const answers = await many(24, () => fresh(target, '/v1.0/invoke/late/method/x').catch(() => ({ status: 0 })));
+      return answers.every(({ status }) => status === 200);
+    }, 'every process reaches the app');
+  } finally {
+    run.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  }
 });

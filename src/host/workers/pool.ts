@@ -62,6 +62,12 @@ interface Worker {
   state: 'starting' | 'serving' | 'stopping';
 }
 
+interface Asking {
+  readonly timeoutMs?: number;
+  /** Who is not asked. */
+  readonly except?: Worker;
+}
+
 const startMs = 30_000;
 const firstTries = 3;
 const backOffMs = { least: 100, most: 5_000 } as const;
@@ -113,8 +119,7 @@ export class WorkerPool implements ProcessRole {
     await Promise.all(this.#workers.map((worker) => this.#stopOne(worker)));
   }
 
-  /** The app listens on `port` now; undefined: it has ended. */
-  async connect(app: number, port: number | undefined): Promise<void> {
+  async connected(app: number, port: number | undefined): Promise<void> {
     await this.#askAll('connect', { app, port } satisfies Parcels['connect']);
   }
 
@@ -131,7 +136,7 @@ export class WorkerPool implements ProcessRole {
   }
 
   async exposition(app: number, format: 'prometheus' | 'openmetrics', own: string): Promise<string> {
-    const others = await this.#askAll('exposition', { app, format } satisfies Parcels['exposition'], expositionMs);
+    const others = await this.#askAll('exposition', { app, format } satisfies Parcels['exposition'], { timeoutMs: expositionMs });
     return mergeExpositions([own, ...others.filter((text): text is string => typeof text === 'string')], additive);
   }
 
@@ -149,7 +154,7 @@ export class WorkerPool implements ProcessRole {
   }
 
   /** What answers; who does not is left out and said in the log. */
-  async #askAll(name: keyof Parcels, input: unknown, timeoutMs?: number, except?: Worker): Promise<unknown[]> {
+  async #askAll(name: keyof Parcels, input: unknown, { timeoutMs, except }: Asking = {}): Promise<unknown[]> {
     const asked = this.#workers.filter((worker) => worker !== except && worker.state === 'serving');
     const answers = await Promise.allSettled(asked.map(({ link }) => link.ask(name, input, timeoutMs)));
     return answers.flatMap((answer) => {
@@ -216,12 +221,12 @@ export class WorkerPool implements ProcessRole {
       metadata: async (input) => {
         const { app, key, value } = input as Parcels['metadata'];
         putMetadata(app, key, value);
-        await this.#askAll('metadata', input, undefined, worker);
+        await this.#askAll('metadata', input, { except: worker });
       },
       unsubscribe: async (input) => {
         const { app, store, id } = input as Parcels['unsubscribe'];
         if (await unsubscribe(app, store, id)) return true;
-        return (await this.#askAll('unsubscribe', input, undefined, worker)).includes(true);
+        return (await this.#askAll('unsubscribe', input, { except: worker })).includes(true);
       },
       shutdown: (input) => shutdown((input as Parcels['shutdown']).force),
       line: (input) => line((input as Parcels['line']).appId, (input as Parcels['line']).line),

@@ -9,6 +9,8 @@ export interface ProcessRole {
   readonly announced: { readonly socket: Address; readonly instances: readonly string[] } | undefined;
   /** Places in the app that all processes share; undefined: there is no limit, or one process. */
   permits(app: number): Permits | undefined;
+  /** The app listens on `port` now; undefined: it has ended. */
+  connected(app: number, port: number | undefined): Promise<void>;
   /** Metadata was set here and has to be known everywhere. */
   metadataPut(app: number, key: string, value: string): void;
   /** Ends a configuration subscription that was made at another process; false when nobody knows it. */
@@ -28,6 +30,7 @@ export const onlyProcess: ProcessRole = {
   first: true,
   announced: undefined,
   permits: () => undefined,
+  connected: () => Promise.resolve(),
   metadataPut() {},
   unsubscribe: () => Promise.resolve(false),
   exposition: (_app, _format, own) => Promise.resolve(own),

@@ -72,6 +72,7 @@ async function begin({ ports, start, sockets, state, startHost, link }: Beginnin
     first: false,
     announced: { socket: start.socket, instances: start.instances },
     permits: (app): Permits | undefined => state.permits[app],
+    connected: () => Promise.resolve(),
     metadataPut: (app, key, value) => tell('metadata', { app, key, value } satisfies Parcels['metadata']),
     unsubscribe: async (app, store, id) => (await link.ask('unsubscribe', { app, store, id } satisfies Parcels['unsubscribe'])) === true,
     exposition: (_app, _format, own) => Promise.resolve(own),
