@@ -169,7 +169,8 @@ describe('an identity by the engine', () => {
     const source = await opening;
     const first = source.current();
     silent = true;
-    for (let i = 0; i < 400; i++) {
+    // Up to two thirds of an hour until the renewal begins, by chance, and 15 s until it is given up.
+    for (let i = 0; i < 420; i++) {
       clock.advance(6_000);
       await turn();
     }
