@@ -176,6 +176,7 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
     invoke,
     book,
     metrics,
+    tracer: options.tracer,
     namespace: spec.namespace,
     accessControl: () => accessControl,
     origins,

@@ -1,5 +1,5 @@
 import type { MessageInitShape, MessageShape, DescMethod } from '@bufbuild/protobuf';
-import type { Blocks, Tracer } from '../../blocks/runtime/index.ts';
+import type { ActiveSpan, Blocks, Tracer } from '../../blocks/runtime/index.ts';
 import { createCall, type Caller, type Operation } from '../../kernel/call.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
@@ -7,7 +7,9 @@ import type { Clock } from '../../kernel/ports.ts';
 import type { Service } from '../../kernel/service.ts';
 import { isTraceparent, traceKey, type TraceContext } from '../../kernel/trace-context.ts';
 import { headerValue } from '../../wire/grpc/metadata.ts';
+import { grpcNumber } from '../../kernel/status.ts';
 import type { ServerCall } from '../../wire/grpc/method.ts';
+import { describeCall } from './span-attributes.ts';
 
 /** What every row of the gRPC API is answered with. */
 export interface GrpcFrontContext {
@@ -15,8 +17,6 @@ export interface GrpcFrontContext {
   readonly blocks: Blocks;
   readonly tracer: Tracer;
   readonly caller: Caller;
-  /** Told of every call that ended. */
-  readonly ended: (call: { readonly method: string; readonly code: string; readonly tookMs: number; readonly userAgent: string }) => void;
 }
 
 /** One unary rpc: it translates, and decides nothing. */
@@ -54,14 +54,6 @@ export interface Invocation<In, Out> {
 
 /** Runs a block's service for a gRPC call: trace, caller, deadline and cancellation are those of the call. */
 export async function runService<In, Out>(front: GrpcFrontContext, call: ServerCall, invocation: Invocation<In, Out>): Promise<Out> {
-  const startedMs = front.clock.mono();
-  const ended = (code: string): void =>
-    front.ended({
-      method: call.path,
-      code,
-      tookMs: front.clock.mono() - startedMs,
-      userAgent: headerValue(call.metadata, 'user-agent') ?? '',
-    });
   const span = front.tracer.start('server', call.path, incomingTrace(call));
   const made = createCall(invocation.operation, invocation.input, {
     caller: front.caller,
@@ -73,16 +65,24 @@ export async function runService<In, Out>(front: GrpcFrontContext, call: ServerC
     const output = await invocation.service(made);
     const status = invocation.statusOf?.(output);
     made.end.fire(status === undefined ? { ok: true } : { ok: status < 500, status });
-    span.end(true, 0);
-    ended('OK');
+    endSpan(span, call, invocation, grpcNumber('OK'));
     return output;
   } catch (thrown) {
     const error = ProaError.from(thrown);
     made.end.fire({ ok: false, error });
-    span.end(false);
-    ended(error.spec.grpc);
+    endSpan(span, call, invocation, grpcNumber(error.spec.grpc));
     throw error;
   }
+}
+
+function endSpan(
+  span: ActiveSpan,
+  call: ServerCall,
+  { operation, input }: { readonly operation: Operation; readonly input: unknown },
+  status: number,
+): void {
+  if (span.sampled) describeCall(span, call, operation, input);
+  span.end(status === 0, status);
 }
 
 /** `traceparent` of the metadata, else `grpc-trace-bin` (OpenCensus's binary form). */
