@@ -33,7 +33,7 @@ export interface GrpcTestAppOptions {
 const callback = '/dapr.proto.runtime.v1.AppCallback/';
 const empty = Buffer.alloc(0);
 
-/** An app over gRPC on grpc-js: it echoes invocations, takes events of its topics, and answers health checks. */
+/** An app over gRPC on grpc-js: it echoes invocations and calls of its own service `test.Echo`, takes events of its topics, and answers health checks. */
 export async function startGrpcApp({ healthy = () => true, topics = [] }: GrpcTestAppOptions): Promise<GrpcTestApp> {
   const received: GrpcReceived[] = [];
   const heard = (method: string, metadata: Metadata, about = '', data: Uint8Array = empty): void => {
@@ -63,6 +63,10 @@ export async function startGrpcApp({ healthy = () => true, topics = [] }: GrpcTe
       const { topic, data } = fromBinary(TopicEventRequestSchema, request);
       heard('OnTopicEvent', metadata, topic, data);
       answer(null, Buffer.from(toBinary(TopicEventResponseSchema, create(TopicEventResponseSchema, {}))));
+    },
+    '/test.Echo/Say': ({ request, metadata }, answer) => {
+      heard('Say', metadata, '', request);
+      answer(null, request);
     },
     '/dapr.proto.runtime.v1.AppCallbackHealthCheck/HealthCheck': ({ metadata }, answer) => {
       heard('HealthCheck', metadata);
