@@ -37,6 +37,7 @@ const settingsTable: Readonly<Record<string, (spec: AppSpec) => Value | undefine
 /** Variables that a runtime reads by itself; of some nobody may see the value. */
 const variables = [
   'DAPR_HOST_IP',
+  'DAPR_HTTP_DISABLE_H2C',
   'PROA_ZONE',
   'PROA_APP_VERSION',
   'PROA_EGRESS_DENY',
