@@ -23,7 +23,7 @@ import { http2Front } from './http2-front.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { middlewareOf } from './middleware-handlers.ts';
 import type { LocalApp, Machine } from './machine.ts';
-import { placementOf } from './placement.ts';
+import { traitsOf } from './instance-traits.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 import { acrossProcesses } from './workers/across-processes.ts';
 import type { ProcessRole } from './workers/role.ts';
@@ -74,15 +74,17 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   const telemetry = await createAppTelemetry({ ...options, configuration: options.resources.configuration });
   owner.own('telemetry', () => telemetry.close());
   try {
+    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
+    const { shared } = options.role;
     const runtime = await createAppRuntime({
       ...options,
+      ...(shared === undefined ? {} : { shared: { ...shared, name: instance } }),
       callClock: wheelClock(ports.clock),
       metrics: telemetry.metrics,
       tracer: telemetry.tracer,
     });
     const blocks = acrossProcesses(runtime.blocks, options.role, options.place);
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
-    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
     machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, { ...runtime, blocks }, telemetry, owner);
@@ -125,7 +127,7 @@ async function announce(
   const places = {
     ...(spec.mtls ? {} : { local: options.socket }),
     ...(mesh === undefined ? {} : { mesh }),
-    ...placementOf(ports.process),
+    ...traitsOf(ports.process),
   };
   owner.own('registry', await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places }));
 }
@@ -156,7 +158,8 @@ class AppConnection {
     await this.disconnect();
     const { ports, log, spec, machine, resources, becameReady, place, role } = this.#options;
     const { blocks, components, state } = this.#runtime;
-    const permits = role.permits(place);
+    const max = spec.appMaxConcurrency ?? 0;
+    const permits = max < 1 ? undefined : role.shared?.places(`app ${place}`, max);
     const channel = await openAppChannel({
       ports,
       spec,
