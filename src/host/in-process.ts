@@ -99,8 +99,8 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
   });
   if (hasErrors(resources.problems)) throw new ProaError('config.invalid', resources.problems.map(renderProblem).join('\n\n'));
   const machine = await openMachine(options, owner);
-  machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public');
   const metrics = createMetricsRegistry({ app_id: appId });
+  machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public', metrics);
   const shutdown = (): void => {};
   const runtime = await createAppRuntime({
     // A wheel would let the process end while a call waits.

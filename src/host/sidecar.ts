@@ -89,7 +89,7 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, { ...runtime, blocks }, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    if (options.role.first) await announce(options, { runtime, instance }, owner);
+    if (options.role.first) await announce(options, { runtime, instance, metrics: telemetry.metrics }, owner);
     runtime.state.listening = true;
     const app = new AppConnection(options, runtime, telemetry);
     owner.own('app', () => app.disconnect(), options.graceMs);
@@ -119,11 +119,12 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
 /** Tells others where the app is; once for all processes that serve it. */
 async function announce(
   options: SidecarOptions,
-  { runtime, instance }: { readonly runtime: AppRuntime; readonly instance: string },
+  { runtime, instance, metrics }: { readonly runtime: AppRuntime; readonly instance: string; readonly metrics: MetricsRegistry },
   owner: Owner,
 ): Promise<void> {
   const { spec, ports } = options;
-  const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, proxy: runtime.proxy }, owner);
+  const app = { invoke: runtime.blocks.invoke, proxy: runtime.proxy };
+  const mesh = await openMesh(options, { app, metrics }, owner);
   const places = {
     ...(spec.mtls ? {} : { local: options.socket }),
     ...(mesh === undefined ? {} : { mesh }),
@@ -345,11 +346,16 @@ async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, o
   return portOf(server.address);
 }
 
+interface MeshParts {
+  readonly app: LocalApp;
+  readonly metrics: MetricsRegistry;
+}
+
 /** Opens the app to runtimes of other machines when it is asked for; answers where they reach it. */
-async function openMesh(options: SidecarOptions, app: LocalApp, owner: Owner): Promise<Address | undefined> {
+async function openMesh(options: SidecarOptions, { app, metrics }: MeshParts, owner: Owner): Promise<Address | undefined> {
   const { spec, machine, ports, resources } = options;
   const caller = { appId: spec.id, namespace: spec.namespace };
-  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public');
+  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public', metrics);
   if (!spec.mtls && spec.internalGrpcPort === 0 && spec.internalGrpcListenAddress === '') return undefined;
   const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
   const mesh = await machine.peers.mesh(caller);
