@@ -14,6 +14,7 @@ import { egressOwners } from '../contracts/egress-allow.ts';
 import type { DriverContext } from '../contracts/driver.ts';
 import type { Govern } from '../contracts/governance.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
+import type { SharedCounts } from '../contracts/places.ts';
 import type { Registry } from '../contracts/resolver.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
@@ -55,6 +56,8 @@ export interface AppRuntimeOptions {
   readonly drivers: DriverIndex;
   readonly version: string;
   readonly shutdown: (force: boolean) => void;
+  /** What the processes that serve this app count together; absent: there is one. */
+  readonly shared?: SharedCounts;
 }
 
 /** One app's runtime without its listeners: components, blocks, and what the fronts and the app's lifecycle need of them. */
@@ -183,6 +186,7 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
     origins,
     appId: spec.id,
     records: createCallRecords(),
+    shared: options.shared,
   };
 }
 
