@@ -8,7 +8,7 @@ export function otlpMessage(spans: readonly FinishedSpan[], resource: Resource, 
   const out = new ProtoWriter();
   const resourceSpans = out.begin(1);
   const about = out.begin(1);
-  for (const [key, value] of Object.entries(resource)) attribute(out, 1, key, value);
+  for (const pair of Object.entries(resource)) attribute(out, 1, pair);
   out.end(about);
   const scopeSpans = out.begin(2);
   const scope = out.begin(1);
@@ -31,7 +31,7 @@ function writeSpan(out: ProtoWriter, span: FinishedSpan): void {
   out.varint(6, otlpKinds[span.kind satisfies SpanKind]);
   out.fixed64(7, span.startNs);
   out.fixed64(8, span.endNs);
-  for (const [key, value] of span.attributes) attribute(out, 9, key, value);
+  for (const pair of span.attributes) attribute(out, 9, pair);
   if (!span.ok) {
     const status = out.begin(15);
     out.varint(3, 2);
@@ -40,7 +40,7 @@ function writeSpan(out: ProtoWriter, span: FinishedSpan): void {
   out.end(begun);
 }
 
-function attribute(out: ProtoWriter, field: number, key: string, value: string | number): void {
+function attribute(out: ProtoWriter, field: number, [key, value]: readonly [string, string | number]): void {
   const begun = out.begin(field);
   out.string(1, key);
   const any = out.begin(2);

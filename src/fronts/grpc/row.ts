@@ -1,5 +1,5 @@
 import type { MessageInitShape, MessageShape, DescMethod } from '@bufbuild/protobuf';
-import type { ActiveSpan, Blocks, Tracer } from '../../blocks/runtime/index.ts';
+import type { Blocks, Tracer } from '../../blocks/runtime/index.ts';
 import { createCall, type Caller, type Operation } from '../../kernel/call.ts';
 import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
@@ -55,6 +55,10 @@ export interface Invocation<In, Out> {
 /** Runs a block's service for a gRPC call: trace, caller, deadline and cancellation are those of the call. */
 export async function runService<In, Out>(front: GrpcFrontContext, call: ServerCall, invocation: Invocation<In, Out>): Promise<Out> {
   const span = front.tracer.start('server', call.path, incomingTrace(call));
+  const end = (code: number): void => {
+    if (span.sampled) describeCall(span, call, invocation);
+    span.end(code === 0, code);
+  };
   const made = createCall(invocation.operation, invocation.input, {
     caller: front.caller,
     deadlineMs: call.deadlineMs,
@@ -65,24 +69,14 @@ export async function runService<In, Out>(front: GrpcFrontContext, call: ServerC
     const output = await invocation.service(made);
     const status = invocation.statusOf?.(output);
     made.end.fire(status === undefined ? { ok: true } : { ok: status < 500, status });
-    endSpan(span, call, invocation, grpcNumber('OK'));
+    end(grpcNumber('OK'));
     return output;
   } catch (thrown) {
     const error = ProaError.from(thrown);
     made.end.fire({ ok: false, error });
-    endSpan(span, call, invocation, grpcNumber(error.spec.grpc));
+    end(grpcNumber(error.spec.grpc));
     throw error;
   }
-}
-
-function endSpan(
-  span: ActiveSpan,
-  call: ServerCall,
-  { operation, input }: { readonly operation: Operation; readonly input: unknown },
-  status: number,
-): void {
-  if (span.sampled) describeCall(span, call, operation, input);
-  span.end(status === 0, status);
 }
 
 /** `traceparent` of the metadata, else `grpc-trace-bin` (OpenCensus's binary form). */

@@ -13,8 +13,14 @@ interface Telling {
   readonly path?: string;
 }
 
+/** What a call of the gRPC API asks of a block. */
+export interface DescribedCall {
+  readonly operation: Operation;
+  readonly input: unknown;
+}
+
 /** Says on a sampled span what a call of the gRPC API was about (Dapr reference 14.4). */
-export function describeCall(span: ActiveSpan, call: Pick<ServerCall, 'path' | 'metadata'>, operation: Operation, input: unknown): void {
+export function describeCall(span: ActiveSpan, call: Pick<ServerCall, 'path' | 'metadata'>, { operation, input }: DescribedCall): void {
   const { path } = call;
   span.set(spanAttributes.protocol, 'grpc');
   span.set(spanAttributes.api, path);

@@ -93,7 +93,7 @@ describe('the span of a gRPC call', () => {
   const ofCall = (block: string, input: unknown) => {
     const { span, said, name } = recording();
     const call = { path: '/dapr.proto.runtime.v1.Dapr/X', metadata: ['dapr-y', '1', 'dapr-api-token', 'secret'] };
-    describeCall(span, call, { block, name: 'x', idempotent: false }, input);
+    describeCall(span, call, { operation: { block, name: 'x', idempotent: false }, input });
     return { said, name: name() };
   };
   const always = { 'dapr.protocol': 'grpc', 'dapr.api': '/dapr.proto.runtime.v1.Dapr/X', 'rpc.system': 'grpc', 'dapr-y': '1' };
