@@ -26,7 +26,7 @@ import type { LocalApp, Machine } from './machine.ts';
 import { placementOf } from './placement.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 import { acrossProcesses } from './workers/across-processes.ts';
-import type { ProcessRole } from './workers/role.ts';
+import { onlyProcess, type ProcessRole } from './workers/role.ts';
 
 export interface SidecarOptions {
   readonly ports: Ports;
@@ -74,16 +74,18 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   const telemetry = await createAppTelemetry({ ...options, configuration: options.resources.configuration });
   owner.own('telemetry', () => telemetry.close());
   try {
+    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
     const runtime = await createAppRuntime({
       ...options,
+      instance: options.role.first ? instance : `${instance}-${ports.random.uuid()}`,
+      hostsActors: options.role === onlyProcess,
       callClock: wheelClock(ports.clock),
       metrics: telemetry.metrics,
       tracer: telemetry.tracer,
     });
     const blocks = acrossProcesses(runtime.blocks, options.role, options.place);
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
-    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
-    machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
+    machine.local.set(instance, { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy });
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, { ...runtime, blocks }, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
@@ -121,13 +123,11 @@ async function announce(
   owner: Owner,
 ): Promise<void> {
   const { spec, ports } = options;
-  const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, proxy: runtime.proxy }, owner);
-  const places = {
-    ...(spec.mtls ? {} : { local: options.socket }),
-    ...(mesh === undefined ? {} : { mesh }),
-    ...placementOf(ports.process),
-  };
-  owner.own('registry', await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places }));
+  const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy }, owner);
+  const places = { ...(spec.mtls ? {} : { local: options.socket }), ...(mesh === undefined ? {} : { mesh }) };
+  runtime.durable.reachedAt(places);
+  const identity = { appId: spec.id, namespace: spec.namespace, instance };
+  owner.own('registry', await runtime.registry.announce({ ...identity, ...places, ...placementOf(ports.process) }));
 }
 
 /** The app as it comes and goes. */
@@ -155,7 +155,7 @@ class AppConnection {
   async connect(appPort: number): Promise<void> {
     await this.disconnect();
     const { ports, log, spec, machine, resources, becameReady, place, role } = this.#options;
-    const { blocks, components, state } = this.#runtime;
+    const { blocks, components, state, durable } = this.#runtime;
     const permits = role.permits(place);
     const channel = await openAppChannel({
       ports,
@@ -180,6 +180,7 @@ class AppConnection {
         await blocks.pubsub.start();
         // A schedule that fires in every process would fire once for each.
         if (role.first) await blocks.bindings.start();
+        if (!spec.disabledInitEndpoints.includes('config')) await durable.appUp();
         blocks.configuration.resume();
         state.appReady = true;
         becameReady();
@@ -205,9 +206,9 @@ class AppConnection {
   }
 
   async #pause(): Promise<void> {
-    const { blocks } = this.#runtime;
+    const { blocks, durable } = this.#runtime;
     blocks.configuration.pause();
-    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs)]);
+    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs), durable.appDown()]);
   }
 
   async disconnect(): Promise<void> {

@@ -35,6 +35,19 @@ export const metricNames = {
   cryptoLatency: 'dapr_component_crypto_latencies',
   lock: 'dapr_component_lock_count',
   lockLatency: 'dapr_component_lock_latencies',
+  actorStatusReport: 'dapr_runtime_actor_status_report_total',
+  actorStatusReportFail: 'dapr_runtime_actor_status_report_fail_total',
+  actorTableOperation: 'dapr_runtime_actor_table_operation_recv_total',
+  actorRebalanced: 'dapr_runtime_actor_rebalanced_total',
+  actorDeactivated: 'dapr_runtime_actor_deactivated_total',
+  actorDeactivationFailed: 'dapr_runtime_actor_deactivated_failed_total',
+  actorPendingCalls: 'dapr_runtime_actor_pending_actor_calls',
+  actorTimers: 'dapr_runtime_actor_timers',
+  actorReminders: 'dapr_runtime_actor_reminders',
+  actorTimersFired: 'dapr_runtime_actor_timers_fired_total',
+  actorRemindersFired: 'dapr_runtime_actor_reminders_fired_total',
+  actorOverlaps: 'proa_actor_overlaps_total',
+  actorsActive: 'proa_actors_active',
   errorCode: 'dapr_error_code_total',
   resiliencyLoaded: 'dapr_resiliency_loaded',
   resiliencyActivations: 'dapr_resiliency_activations_total',
@@ -87,6 +100,7 @@ export const labelNames = {
   policy: 'policy',
   flowDirection: 'flow_direction',
   target: 'target',
+  actorType: 'actor_type',
 } as const;
 
 /** Fields of a log line, in the order in which they are printed. */
