@@ -1,0 +1,1 @@
+export { createPlacement, type PlacementOptions } from './placement.ts';
