@@ -153,6 +153,7 @@ export class FrameWriter {
 
   #flushSoon(): void {
     this.#grew = true;
+    if (this.#out.overflows) this.flush();
     if (this.#scheduled) return;
     if (this.#link.inFlight <= promptStreamsMax) {
       // A head that another stream of this turn left open must not be cut short by our haste: it flushes when it is sealed.
