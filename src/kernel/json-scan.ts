@@ -75,8 +75,18 @@ export function stringMember(bytes: Uint8Array, member: JsonMember | undefined):
 }
 
 function stringAt(bytes: Uint8Array, from: number, to: number): string {
+  if (Buffer.isBuffer(bytes) && isPlainAscii(bytes, from + 1, to - 1)) return bytes.toString('latin1', from + 1, to - 1);
   const inner = Buffer.from(bytes.buffer, bytes.byteOffset + from + 1, to - from - 2);
   return inner.includes(backslash) ? (JSON.parse(`"${inner.toString('utf8')}"`) as string) : inner.toString('utf8');
+}
+
+const plainBytesMax = 48;
+
+/** True for short text that means what it says: names of members mostly, for which every way into native code counts. */
+function isPlainAscii(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to - from > plainBytesMax) return false;
+  for (let at = from; at < to; at++) if ((bytes[at] as number) >= 0x80 || bytes[at] === backslash) return false;
+  return true;
 }
 
 function skipSpace(bytes: Uint8Array, from: number): number {
