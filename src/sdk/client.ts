@@ -147,11 +147,9 @@ function events({ clock, uuid, operations }: ClientParts): Pick<Client, 'publish
       } catch (error) {
         return Promise.reject(error);
       }
-      const { metadata = none, ttlSeconds } = options;
-      const input = {
-        ...{ pubsub, topic, data: sent.content, contentType: sent.type },
-        metadata: ttlSeconds === undefined ? metadata : { ...metadata, ttlInSeconds: String(ttlSeconds) },
-      };
+      const { metadata: given = none, ttlSeconds } = options;
+      const metadata = ttlSeconds === undefined ? given : { ...given, ttlInSeconds: String(ttlSeconds) };
+      const input = { pubsub, topic, data: sent.content, contentType: sent.type, metadata };
       return asked(clock, options, (asking) => operations.publish(input, asking));
     },
     async publishMany(pubsub, topic, list, options = {}) {
