@@ -13,6 +13,7 @@ import type { BlockContext } from '../contracts/block-context.ts';
 import type { DriverContext } from '../contracts/driver.ts';
 import type { Govern } from '../contracts/governance.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
+import type { SharedCounts } from '../contracts/places.ts';
 import type { Registry } from '../contracts/resolver.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
@@ -54,6 +55,8 @@ export interface AppRuntimeOptions {
   readonly drivers: DriverIndex;
   readonly version: string;
   readonly shutdown: (force: boolean) => void;
+  /** What the processes that serve this app count together; absent: there is one. */
+  readonly shared?: SharedCounts;
 }
 
 /** One app's runtime without its listeners: components, blocks, and what the fronts and the app's lifecycle need of them. */
@@ -181,6 +184,7 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
     origins,
     appId: spec.id,
     records: createCallRecords(),
+    shared: options.shared,
   };
 }
 

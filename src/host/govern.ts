@@ -3,6 +3,7 @@ import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts'
 import type { AccessControl } from '../contracts/resources.ts';
 import { stackName, tellTrail, type CallRecorder, type CallRecords } from '../contracts/decisions.ts';
 import type { Engine } from '../contracts/engine.ts';
+import type { SharedCounts } from '../contracts/places.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Metrics } from '../contracts/metrics.ts';
@@ -40,6 +41,7 @@ export interface GovernOptions {
   readonly process: Pick<ProcessPort, 'loopTimes'>;
   /** Calls an app through its own stack. */
   readonly invoke: Service<InvokeRequest, InvokeResponse>;
+  readonly shared?: SharedCounts | undefined;
 }
 
 type Role = (typeof roleOrder)[number];
@@ -137,6 +139,7 @@ function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compil
     http: options.http,
     engine: options.engine,
     log: options.log,
+    shared: options.shared,
   };
   const layers = [
     ...ownLayers(options, target, epoch.number),

@@ -56,6 +56,8 @@ export interface GovernedOptions {
   readonly invoked?: (call: Call<InvokeRequest>) => void;
   /** For shared quotas. */
   readonly engine?: GovernOptions['engine'];
+  /** As one process of several that serve the app. */
+  readonly shared?: GovernOptions['shared'];
   /** For keys of token issuers. */
   readonly http?: HttpClient;
   /** What is remembered of calls; default: nothing. */
@@ -186,6 +188,7 @@ function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surround
     namespace: '',
     process: { loopTimes: () => loop },
     engine: options.engine ?? noEngine,
+    shared: options.shared,
     http: options.http ?? {
       request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
       close: () => Promise.resolve(),

@@ -7,12 +7,12 @@ import { Slabs } from './slabs.ts';
 import { frameHeaderBytes, frameType } from './frame.ts';
 
 /** A writer whose turns are taken by hand, and how many bytes each write had. */
-function writerWith(inFlight: number) {
+function writerWith(inFlight: number, gatheredMax = Infinity) {
   const writes: number[] = [];
   let soon: (() => void)[] = [];
   const clock = { soon: (callback: () => void) => void soon.push(callback) } as unknown as Clock;
   const connection = { write: (bytes: Uint8Array) => writes.push(bytes.length) > 0 } as unknown as Connection;
-  const link = { inFlight, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
+  const link = { inFlight, gatheredMax, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
   const writer = new FrameWriter(link, { out: new Outbox(connection, new Slabs()), clock, fields: new FieldsWriter() });
   const turn = (): void => {
     const due = soon;
@@ -55,6 +55,14 @@ describe('frames leave', () => {
     expect(idle()).toBe(true);
   });
 
+  it('without waiting for the end of the turn when as many are gathered as may be', () => {
+    const { writer, writes, turn, idle } = writerWith(32, 3);
+    for (let i = 0; i < 7; i++) writer.credit(i, 1);
+    expect(writes).toEqual([3 * frameBytes, 3 * frameBytes]);
+    while (!idle()) turn();
+    expect(writes).toEqual([3 * frameBytes, 3 * frameBytes, frameBytes]);
+  });
+
   it('after a few turns, however many frames each brings', () => {
     const { writer, writes, turn } = writerWith(32);
     for (let i = 0; i < 4; i++) {
@@ -94,7 +102,7 @@ describe('a peer that answers inside our write', () => {
         return true;
       },
     } as unknown as Connection;
-    const link = { inFlight: 3, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
+    const link = { inFlight: 3, gatheredMax: 1_000, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
     const writer = new FrameWriter(link, { out: new Outbox(connection, new Slabs()), clock, fields: new FieldsWriter() });
     const body = Buffer.alloc(200 * 1024, 'b');
     writer.data(1, body);
