@@ -229,7 +229,7 @@ describe('the engine broker', () => {
 function lanes(contents: ReturnType<typeof createMemoryContents>): { owner: string; pending: number[] }[] {
   const found: { owner: string; pending: number[] }[] = [];
   const prefix = keys.lanes('orders', 'g');
-  for (const entry of contents.keys.values()) {
+  for (const [, entry] of contents.keys.entries()) {
     if (entry.key.startsWith(prefix)) found.push(JSON.parse(Buffer.from(entry.value).toString()) as (typeof found)[0]);
   }
   return found;
