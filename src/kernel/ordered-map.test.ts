@@ -42,9 +42,9 @@ function expectSame(map: OrderedMap<number>, model: Model, probe: string): void 
   expect(map.size).toBe(all.length);
   expect([...map.entries(probe)]).toEqual(all.filter(([key]) => key >= probe));
   expect([...map.entriesReversed(probe)]).toEqual(all.filter(([key]) => key < probe).toReversed());
-  expect([...map.entries(probe, `${probe}z`)]).toEqual(all.filter(([key]) => key >= probe && key < `${probe}z`));
+  expect(map.getRange(probe, `${probe}z`)).toEqual(all.filter(([key]) => key >= probe && key < `${probe}z`));
   expect(map.nextKey(probe)).toBe(all.find(([key]) => key >= probe)?.[0]);
-  expect(map.get(probe)).toBe(model.get(probe));
+  expect([map.get(probe), map.has(probe)]).toEqual([model.get(probe), model.get(probe) !== undefined]);
 }
 
 // Runs of operations, so that a few of them make or empty many nodes.

@@ -36,11 +36,16 @@ export class OrderedMap<Value> {
     return copy;
   }
 
+  /** Undefined: it is not there; undefined is no value. */
   get(key: Key): Value | undefined {
     let node = this.#root;
     while (node.children !== undefined) node = node.children[childAt(node.keys, key)] as Node<Value>;
     const at = lowerBound(node.keys, key);
     return node.keys[at] === key ? node.values[at] : undefined;
+  }
+
+  has(key: Key): boolean {
+    return this.get(key) !== undefined;
   }
 
   /** The first key that is not below `from`. */
@@ -58,7 +63,7 @@ export class OrderedMap<Value> {
 
   /** Returns the value that was there. */
   delete(key: Key): Value | undefined {
-    if (this.get(key) === undefined) return undefined;
+    if (!this.has(key)) return undefined;
     this.#remove(this.#ownedRoot(), key);
     this.#lower();
     return this.#taken();
@@ -71,16 +76,22 @@ export class OrderedMap<Value> {
     this.#lower();
   }
 
-  /** From `from` (absent: the first key) up to, but without, `to` (absent: the last), ascending. */
-  *entries(from?: Key, to?: Key): Generator<[Key, Value]> {
+  /** From `from` (absent: the first key) on, ascending. */
+  *entries(from?: Key): Generator<[Key, Value]> {
     for (const { keys, values } of leavesFrom(this.#root, from)) {
       let at = from === undefined ? 0 : lowerBound(keys, from);
-      for (; at < keys.length; at++) {
-        const key = keys[at] as Key;
-        if (to !== undefined && key >= to) return;
-        yield [key, values[at] as Value];
-      }
+      for (; at < keys.length; at++) yield [keys[at] as Key, values[at] as Value];
     }
+  }
+
+  /** What lies between `from` and `to`, without the latter. */
+  getRange(from: Key, to: Key): [Key, Value][] {
+    const found: [Key, Value][] = [];
+    for (const pair of this.entries(from)) {
+      if (pair[0] >= to) break;
+      found.push(pair);
+    }
+    return found;
   }
 
   /** Below `before` (absent: from the last key on), descending. */

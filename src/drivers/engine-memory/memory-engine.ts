@@ -118,7 +118,7 @@ class SpecifiedEngine implements MemoryEngine {
   async range(query: RangeQuery): Promise<RangePage> {
     this.#mustRun();
     const limit = Math.min(query.limit ?? 1_000, 1_000);
-    const inside = Array.from(this.#contents.keys.entries(query.from, query.to), ([, entry]) => entry);
+    const inside = this.#contents.keys.getRange(query.from, query.to).map(([, entry]) => entry);
     const visible = inside.filter((entry) => this.#visible(entry.key) !== undefined);
     const entries: Entry[] = [];
     let size = 0;
