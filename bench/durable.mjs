@@ -146,10 +146,12 @@ export async function run() {
     ratios: [
       ratioOf(rows, 'publish over HTTP / JetStream', ['proa publish over HTTP', 'NATS JetStream publish'], 1.5),
       ratioOf(rows, 'publish in process / JetStream', ['proa publish in process', 'NATS JetStream publish'], 4),
-      ratioOf(rows, 'the same of JSON made beforehand, as the NATS client gets it', [
-        'the same of JSON made beforehand',
-        'NATS JetStream publish',
-      ]),
+      ratioOf(
+        rows,
+        'the same of JSON made beforehand, as the NATS client gets it',
+        ['the same of JSON made beforehand', 'NATS JetStream publish'],
+        4,
+      ),
       ratioOf(rows, 'state save over HTTP / Redis', ['proa state save over HTTP', 'Redis SET, appendfsync always'], 2),
       ratioOf(rows, 'floor in process / JetStream', ['floor: append, sync and a promise, in process', 'NATS JetStream publish']),
       ratioOf(rows, 'floor over HTTP / JetStream', ['floor: append, sync and an answer, over HTTP', 'NATS JetStream publish']),
