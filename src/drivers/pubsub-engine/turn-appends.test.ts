@@ -78,6 +78,11 @@ describe('entries of one turn', () => {
     for (const text of ['a', large, middle, middle, middle]) void appends.append(to, entry(text));
     turn();
     expect(commits.map(({ texts }) => texts.map(({ length }) => length))).toEqual([[5], [1], [20_000], [7_000, 7_000], [7_000]]);
+    void appends.append(to, entry('before'));
+    void appends.append(to, { ...entry('much beside'), key: 'k'.repeat(9_000), attributes: { name: 'v'.repeat(9_000) } });
+    void appends.append(to, entry('behind'));
+    turn();
+    expect(commits.splice(5).map(({ texts }) => texts)).toEqual([['before'], ['much beside'], ['behind']]);
     for (let i = 0; i < 150; i++) void appends.append(to, entry('s'));
     turn();
     expect(commits.slice(5).map(({ texts }) => texts.length)).toEqual([64, 64, 22]);
