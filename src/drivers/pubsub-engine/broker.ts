@@ -28,8 +28,9 @@ const batchBytesMax = engineLimits.commitBytesMax - 512 * 1024;
 const topicsKnownMax = 10_000;
 
 /**
- * The durable event log as a broker: a topic is a log of the engine, publishing is an append (events of one turn share it), a group is a record per lane. A published event is
- * durable when `publish` resolves; it is delivered at least once to every group, again after a crash only if its acknowledgement was not durable.
+ * The durable event log as a broker: a topic is a log of the engine, publishing is an append (events of one turn share it), a group is a record per lane.
+ * A published event is durable when `publish` resolves; it is delivered at least once to every group, again after a crash only if its acknowledgement was
+ * not durable.
  */
 export class EngineBroker implements PubSub {
   readonly capabilities: readonly PubSubCapability[] = ['MESSAGE_TTL', 'BULK_PUBSUB'];
