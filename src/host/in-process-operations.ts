@@ -1,6 +1,6 @@
 import type { Blocks } from '../blocks/runtime/index.ts';
 import { bytesBody, collect, collectSoon, emptyBody } from '../kernel/body.ts';
-import { createCall, type Caller } from '../kernel/call.ts';
+import { createCall, type Caller, type Outcome } from '../kernel/call.ts';
 import { CancelScope } from '../kernel/cancel.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
 import { limits } from '../kernel/limits.ts';
@@ -90,16 +90,20 @@ interface Asked<In, Out> {
   readonly input: In;
 }
 
-async function run<In, Out>(caller: Caller, { block, name, service, input }: Asked<In, Out>, asking: Asking): Promise<Out> {
+function run<In, Out>(caller: Caller, { block, name, service, input }: Asked<In, Out>, asking: Asking): Promise<Out> {
   const { cancel, deadlineMs, traceparent } = asking;
   const context = isTraceparent(traceparent) ? withValue(emptyContext, traceKey, { ...noTrace, traceparent }) : emptyContext;
   const call = createCall({ block, name, idempotent: false }, input, { caller, cancel, deadlineMs, context });
-  try {
-    const output = await service(call);
-    call.end.fire({ ok: true });
-    return output;
-  } catch (error) {
-    call.end.fire({ ok: false, error });
-    throw error;
-  }
+  return service(call).then(
+    (output) => {
+      call.end.fire(succeeded);
+      return output;
+    },
+    (error: unknown) => {
+      call.end.fire({ ok: false, error });
+      throw error;
+    },
+  );
 }
+
+const succeeded: Outcome = { ok: true };

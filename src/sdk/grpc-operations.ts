@@ -1,6 +1,7 @@
 import type { StateOptions, SaveItem, DeleteItem, TransactionItem } from '../blocks/state/index.ts';
 import { Dapr } from '../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { ProaError } from '../kernel/errors.ts';
+import { bytesOf } from './json.ts';
 import { grpcStatusOf, type GrpcLink } from './grpc-link.ts';
 import { actorOperations, hostActors } from './grpc-actors.ts';
 import { createGrpcSubscriptions, followConfiguration } from './grpc-streams.ts';
@@ -142,7 +143,7 @@ function publishing(link: GrpcLink): Pick<Operations, 'publish' | 'bulkPublish'>
     async publish({ pubsub, topic, data, contentType, metadata }, asking) {
       await link.unary(
         codecs.publish,
-        { pubsubName: pubsub, topic, data, dataContentType: contentType, metadata: { ...metadata } },
+        { pubsubName: pubsub, topic, data: bytesOf(data), dataContentType: contentType, metadata: { ...metadata } },
         asking,
       );
     },

@@ -2,7 +2,7 @@ import type { BulkStateItem, StateBlock } from '../blocks/state/index.ts';
 import type { PublishInput } from '../blocks/pubsub/index.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
-import { fromJson } from './json.ts';
+import { bytesOf, fromJson } from './json.ts';
 import { createHttpExchange, metadataQuery, type HttpAnswer, type HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
 import { actorOperations } from './http-actors.ts';
 import { deleteQuery, stateItem, transactionItem } from './http-state.ts';
@@ -156,7 +156,7 @@ function publishing(exchange: HttpExchange): Pick<Operations, 'publish' | 'bulkP
     async publish(input, asking) {
       const target = `/v1.0/publish/${topicPath(input)}`;
       const headers = ['content-type', input.contentType];
-      exchange.must(await exchange.send({ method: 'POST', target, headers, body: input.data }, asking));
+      exchange.must(await exchange.send({ method: 'POST', target, headers, body: bytesOf(input.data) }, asking));
     },
     async bulkPublish(input, asking) {
       const entries = input.entries.map(({ entryId, event, contentType, metadata }) => ({

@@ -252,6 +252,51 @@ describe('journal: limits of the machine', () => {
     await next.close();
   });
 
+  it('lets nothing go ahead of the commit that tries a disk which was full', async () => {
+    const clock = createFakeClock();
+    const disk = simulated(3);
+    const engine = await journal(disk, { overlapBytes: 1_000 }, clock);
+    const put = (key: string) => engine.commit({ put: [{ key, value: new Uint8Array(2_000) }] });
+    const writesTo = (call: DiskCall): boolean => call.kind === 'write' && call.path.includes('segment');
+    disk.options = { ...disk.options, fault: (call) => (writesTo(call) ? 'ENOSPC' : undefined) };
+    expect((await put('full')).status).toBe('unknown');
+    await turns(20);
+    // The next segment begins well; then the group itself is held, and does not fit either.
+    let [writes, reached, release] = [0, (): void => {}, (): void => {}];
+    const held = new Promise<void>((resolve) => (reached = resolve));
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    disk.options = {
+      random: disk.options.random,
+      delay(call) {
+        if (!writesTo(call) || ++writes < 2) return Promise.resolve();
+        reached();
+        return gate;
+      },
+      fault: (call) => (writesTo(call) && writes > 1 ? 'ENOSPC' : undefined),
+    };
+    clock.advance(1_000);
+    const trial = put('trial');
+    await held;
+    clock.advance(1_000);
+    const behind = put('behind').then(
+      ({ status }) => status,
+      (error: unknown) => isProaError(error) && error.code,
+    );
+    await turns(50);
+    expect(writes).toBe(2);
+    release();
+    expect((await trial).status).toBe('unknown');
+    expect(await behind).toBe('engine.read-only');
+    disk.options = { random: disk.options.random };
+    clock.advance(1_000);
+    expect((await put('again')).status).toBe('done');
+    await engine.close();
+    const next = await journal(disk, {});
+    expect(await next.getMany(['full', 'trial', 'behind'])).toEqual([undefined, undefined, undefined]);
+    expect((await next.get('again'))?.value.length).toBe(2_000);
+    await next.close();
+  });
+
   it('refuses what its index cannot hold, and takes it again after deletes', async () => {
     const disk = simulated(4);
     const engine = await journal(disk, { indexBytesMax: 20_000 });

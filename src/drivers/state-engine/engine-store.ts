@@ -185,7 +185,17 @@ function known(result: CommitResult): Exclude<CommitResult, { readonly status: '
 }
 
 /** What nearly every write is: one value that fits into its record. */
-async function setInline(request: StateSet, engine: Engine, layout: Layout): Promise<void> {
+function setInline(request: StateSet, engine: Engine, layout: Layout): Promise<void> {
+  let commit: Commit;
+  try {
+    commit = inlineCommit(request, engine, layout);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+  return engine.commit(commit).then(requireWritten);
+}
+
+function inlineCommit(request: StateSet, engine: Engine, layout: Layout): Commit {
   const { key, data, contentType, ttlSeconds } = request;
   const record = layout.record(key);
   const value = inlineRecord(data, contentType);
@@ -193,9 +203,11 @@ async function setInline(request: StateSet, engine: Engine, layout: Layout): Pro
   const put = [expiry === undefined ? { key: record, value } : { key: record, value, expiresAtMs: expiry.expiresAtMs }];
   const deleteRange = [layout.chunks(key)];
   const condition = conditionOf('upsert', request, record);
-  const commit: Commit =
-    condition === undefined ? { put, deleteRange, bytesGiven: true } : { put, deleteRange, bytesGiven: true, if: [condition] };
-  if (known(await engine.commit(commit)).status === 'conflict') throw new EtagError('mismatch');
+  return condition === undefined ? { put, deleteRange, bytesGiven: true } : { put, deleteRange, bytesGiven: true, if: [condition] };
+}
+
+function requireWritten(result: CommitResult): void {
+  if (known(result).status === 'conflict') throw new EtagError('mismatch');
 }
 
 /** Later operations on a key replace earlier ones of the same transaction. */
