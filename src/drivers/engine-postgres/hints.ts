@@ -1,7 +1,7 @@
 import type { HintBoard } from '../../contracts/engine-hints.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
-import type { Database } from './database.ts';
+import type { Database } from '../../clients/postgres/database.ts';
 import { keyBytes } from './group.ts';
 
 export interface HintOptions {

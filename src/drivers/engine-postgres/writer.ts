@@ -1,7 +1,8 @@
 import type { CommitResult } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import { type Database, type StatementResult, statementError } from './database.ts';
+import { type Database, type StatementResult } from '../../clients/postgres/database.ts';
+import { statementError } from './statement-error.ts';
 import { decodeAnswer, type EncodedCommit, groupParameters } from './group.ts';
 
 interface Waiting {

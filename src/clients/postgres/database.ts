@@ -10,6 +10,7 @@ export type PostgresAddress =
       readonly user?: string;
       readonly password?: string;
       readonly database?: string;
+      readonly ssl?: NonNullable<ClientConfig['ssl']>;
     };
 
 /**
@@ -18,17 +19,32 @@ export type PostgresAddress =
  */
 export type StatementResult =
   | { readonly status: 'done'; readonly rows: unknown[][] }
-  | { readonly status: 'unsent' | 'refused' | 'lost'; readonly error: Error; readonly sqlState: string };
+  | {
+      readonly status: 'unsent' | 'refused' | 'lost';
+      readonly error: Error;
+      readonly sqlState: string;
+      /** Of a transaction whose connection was lost before its commit: nothing of it happened. */
+      readonly uncommitted?: true;
+    };
 
 export interface DatabaseOptions {
   readonly address: PostgresAddress;
   readonly connectionsMax: number;
   readonly statementTimeoutMs: number;
+  /** A connection that was idle for longer is closed. Default 30 s. */
+  readonly idleMs?: number;
 }
+
+/** Runs one statement of a transaction; what does not succeed throws, and must not be caught. */
+export type RunInTransaction = (text: string, values?: readonly unknown[]) => Promise<unknown[][]>;
 
 /** A pool whose every statement stands alone: nothing is kept in sessions, so a transaction pooler may stand between. */
 export interface Database {
   run(text: string, values?: readonly unknown[]): Promise<StatementResult>;
+  /**
+   * Statements that belong together. What `work` throws itself undoes all and is thrown on; how a statement or the commit failed is the result.
+   */
+  transaction(work: (run: RunInTransaction) => Promise<void>): Promise<StatementResult>;
   /** A connection outside the pool, for LISTEN; the caller connects and ends it. */
   session(): Client;
   close(): Promise<void>;
@@ -38,11 +54,12 @@ export interface Database {
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const pg = await importPg();
   const config = clientConfig(options);
-  const pool = new pg.Pool({ ...config, max: options.connectionsMax, idleTimeoutMillis: 30_000 });
+  const pool = new pg.Pool({ ...config, max: options.connectionsMax, idleTimeoutMillis: options.idleMs ?? 30_000 });
   // A connection that breaks while idle is replaced on next use; without a listener it would end the process.
   pool.on('error', () => {});
   return {
-    run: (text, values = []) => runStatement(pool, text, values),
+    run: (text, values = []) => withClient(pool, (client) => runStatement(client, text, values)),
+    transaction: (work) => withClient(pool, (client) => runTransaction(client, work)),
     session: () => new pg.Client(config),
     close: () => pool.end(),
   };
@@ -52,7 +69,7 @@ async function importPg() {
   try {
     return (await import('pg')).default;
   } catch (error) {
-    throw new ProaError('driver.missing-package', 'the PostgreSQL engine needs the package "pg", which is not installed', {
+    throw new ProaError('driver.missing-package', 'PostgreSQL needs the package "pg", which is not installed', {
       cause: error,
       hint: 'run: npm install pg',
     });
@@ -70,7 +87,7 @@ function clientConfig(options: DatabaseOptions): ClientConfig {
   };
 }
 
-async function runStatement(pool: Pool, text: string, values: readonly unknown[]): Promise<StatementResult> {
+async function withClient(pool: Pool, work: (client: PoolClient) => Promise<StatementResult>): Promise<StatementResult> {
   let client: PoolClient;
   try {
     client = await pool.connect();
@@ -82,16 +99,44 @@ async function runStatement(pool: Pool, text: string, values: readonly unknown[]
   const broke = (error: Error): void => void (brokenBy = error);
   client.on('error', broke);
   try {
+    const result = await work(client);
+    if (result.status === 'lost') brokenBy ??= result.error;
+    return result;
+  } finally {
+    client.off('error', broke);
+    client.release(brokenBy);
+  }
+}
+
+async function runStatement(client: PoolClient, text: string, values: readonly unknown[]): Promise<StatementResult> {
+  try {
     const { rows } = await client.query({ text, values: [...values], rowMode: 'array' });
     return { status: 'done', rows: rows as unknown[][] };
   } catch (error) {
     const sqlState = sqlStateOf(error);
     const refused = sqlState !== '' && !sqlState.startsWith('08') && !sqlState.startsWith('57P');
-    if (!refused) brokenBy ??= asError(error);
     return { status: refused ? 'refused' : 'lost', error: asError(error), sqlState };
-  } finally {
-    client.off('error', broke);
-    client.release(brokenBy);
+  }
+}
+
+async function runTransaction(client: PoolClient, work: (run: RunInTransaction) => Promise<void>): Promise<StatementResult> {
+  let failure: Exclude<StatementResult, { status: 'done' }> | undefined;
+  const run: RunInTransaction = async (text, values = []) => {
+    const result = await runStatement(client, text, values);
+    if (result.status === 'done') return result.rows;
+    failure = result;
+    throw result.error;
+  };
+  try {
+    await run('begin');
+    await work(run);
+    return await runStatement(client, 'commit', []);
+  } catch (error) {
+    // Nothing was committed, whatever became of the connection.
+    if (failure?.status === 'lost') return { ...failure, uncommitted: true };
+    await runStatement(client, 'rollback', []);
+    if (failure !== undefined) return failure;
+    throw error;
   }
 }
 
@@ -103,11 +148,4 @@ function asError(thrown: unknown): Error {
 function sqlStateOf(thrown: unknown): string {
   const { code, severity } = thrown as { code?: unknown; severity?: unknown };
   return typeof code === 'string' && typeof severity === 'string' ? code : '';
-}
-
-/** The error that callers see for a statement that did not succeed. */
-export function statementError(result: Exclude<StatementResult, { status: 'done' }>, doing: string): ProaError {
-  const message = `PostgreSQL: ${doing}: ${result.error.message}${result.sqlState === '' ? '' : ` (${result.sqlState})`}`;
-  const readOnly = result.sqlState === '25006' || result.sqlState === '53100';
-  return new ProaError(readOnly ? 'engine.read-only' : 'engine.unavailable', message, { cause: result.error });
 }
