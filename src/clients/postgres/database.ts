@@ -47,6 +47,7 @@ export interface Database {
   transaction(work: (run: RunInTransaction) => Promise<void>): Promise<StatementResult>;
   /** A connection outside the pool, for LISTEN; the caller connects and ends it. */
   session(): Client;
+  /** May be called twice. */
   close(): Promise<void>;
 }
 
@@ -57,11 +58,12 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const pool = new pg.Pool({ ...config, max: options.connectionsMax, idleTimeoutMillis: options.idleMs ?? 30_000 });
   // A connection that breaks while idle is replaced on next use; without a listener it would end the process.
   pool.on('error', () => {});
+  let closing: Promise<void> | undefined;
   return {
     run: (text, values = []) => withClient(pool, (client) => runStatement(client, text, values)),
     transaction: (work) => withClient(pool, (client) => runTransaction(client, work)),
     session: () => new pg.Client(config),
-    close: () => pool.end(),
+    close: () => (closing ??= pool.end()),
   };
 }
 
