@@ -10,10 +10,11 @@ import {
   type StateStore,
   type StateValue,
 } from '../../contracts/state.ts';
+import { eachByKey } from '../../contracts/state-bulk.ts';
+import { isUnconditional, planOf, type StatePlan } from '../../contracts/state-plan.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Layout } from './layout.ts';
-import { type Plan, planOf } from './plan.ts';
 import { type Statements, statementsOf } from './statements.ts';
 
 /** What both versions can do. */
@@ -60,7 +61,7 @@ export function createPostgresStore(options: PostgresStoreOptions): StateStore {
     if (rows.length === 0) throw new EtagError('mismatch');
   };
   const bulk = async (operations: readonly StateOperation[]): Promise<BulkOutcome<void>[]> => {
-    if (operations.length > 0 && operations.every(isPlain)) {
+    if (operations.length > 0 && operations.every(isUnconditional)) {
       const plan = planOf(operations, layout.etagForm);
       const failure = await inOneStatement(write, sql, plan).catch((error: unknown) => error);
       if (failure === undefined) return operations.map(({ key }) => ({ key }));
@@ -123,27 +124,27 @@ function accessOf({ database, clock, what }: PostgresStoreOptions, sql: Statemen
     if (result.status !== 'done') throw componentError(result, what, 'read');
     return result.rows;
   };
-  const transact = async (plan: Plan): Promise<void> => {
-    if (plan.etags.size === 0 && parts(plan) <= 1) return inOneStatement(write, sql, plan);
+  const transact = async (plan: StatePlan): Promise<void> => {
+    if (plan.etags.size + plan.absent.length === 0 && parts(plan) <= 1) return inOneStatement(write, sql, plan);
     const result = await repeated(() => database.transaction((run) => apply(run, sql, plan)));
     if (result.status !== 'done') throw componentError(result, what, 'write');
   };
   return { read, write, transact };
 }
 
-const parts = ({ sets, creates, deletes }: Plan): number => [sets, creates, deletes].filter((part) => part.length > 0).length;
+const parts = ({ sets, creates, deletes }: StatePlan): number => [sets, creates, deletes].filter((part) => part.length > 0).length;
 
 /** A plan with one part and no etags: atomic by itself. */
-async function inOneStatement(write: Write, sql: Statements, plan: Plan): Promise<void> {
+async function inOneStatement(write: Write, sql: Statements, plan: StatePlan): Promise<void> {
   if (parts(plan) > 0) await apply(write, sql, plan);
 }
 
 /** Rows that must be there as they were are locked first, in the order of their keys, like everything that is written. */
-async function apply(run: Write | RunInTransaction, sql: Statements, { sets, creates, deletes, etags }: Plan): Promise<void> {
-  if (etags.size > 0) {
-    const rows = await run(sql.lock, [[...etags.keys()]]);
-    const stored = new Map(rows as [string, string][]);
-    for (const [key, etag] of etags) if (stored.get(key) !== etag) throw new EtagError('mismatch');
+async function apply(run: Write | RunInTransaction, sql: Statements, { sets, creates, deletes, absent, etags }: StatePlan): Promise<void> {
+  const watched = [...etags.keys(), ...absent];
+  if (watched.length > 0) {
+    const stored = new Map((await run(sql.lock, [watched])) as [string, string][]);
+    if (watched.some((key) => stored.get(key) !== etags.get(key))) throw new EtagError('mismatch');
   }
   for (const [part, first] of [
     [sets, false],
@@ -171,28 +172,4 @@ function valueOf([, data, etag, expiry]: unknown[]): StateValue {
     etag: etag as string,
     ...(expiry !== null && { metadata: expiryMetadata(Number(expiry)) }),
   };
-}
-
-function isPlain(operation: StateOperation): boolean {
-  return operation.etag === undefined && (operation.kind === 'delete' || operation.concurrency !== 'first-write');
-}
-
-/** Each on its own: those of one key after each other, others at the same time. */
-function eachByKey(operations: readonly StateOperation[], run: (operation: StateOperation) => Promise<void>): Promise<BulkOutcome<void>[]> {
-  const before = new Map<string, Promise<unknown>>();
-  return Promise.all(
-    operations.map((operation) => {
-      const { key } = operation;
-      const work = (before.get(key) ?? Promise.resolve()).then(async (): Promise<BulkOutcome<void>> => {
-        try {
-          await run(operation);
-          return { key };
-        } catch (error) {
-          return { key, error: error as Error };
-        }
-      });
-      before.set(key, work);
-      return work;
-    }),
-  );
 }

@@ -136,7 +136,7 @@ describe.runIf(bin !== undefined)('state.postgresql, the real server', () => {
     await Promise.all([...writers, reader()]);
     const { etag } = (await stores[0]?.get({ key: 'a' })) ?? {};
     const takers = await Promise.allSettled(
-      stores.map((store) => store.transact?.([upsert('a', '1', { etag: etag as string }), upsert('b', '1')], {})),
+      stores.map(async (store) => store.transact?.([upsert('a', '1', { etag: etag as string }), upsert('b', '1')], {})),
     );
     expect(takers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     await Promise.all(stores.map((store) => store.close()));
