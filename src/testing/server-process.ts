@@ -27,6 +27,8 @@ export interface ServerProgram {
   args(place: ServerPlace): readonly string[];
   /** Files to write into its directory before its first start: texts by name. */
   files?(place: ServerPlace): Readonly<Record<string, string>>;
+  /** What must be done before its first start. */
+  prepare?(place: ServerPlace): void;
   /** True when it answers. */
   ready(port: number): Promise<boolean>;
 }
@@ -41,11 +43,12 @@ export function findProgram(name: string): string | undefined {
 }
 
 /** Starts it and waits until it answers; fails when it ends before that, or after a minute. */
-export async function startProgram({ command, args, files, ready }: ServerProgram): Promise<ServerProcess> {
+export async function startProgram({ command, args, files, prepare, ready }: ServerProgram): Promise<ServerProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'proa-server-'));
   const [port, otherPort] = (await freePorts(2)) as [number, number];
   const place = { directory, port, otherPort };
   for (const [name, text] of Object.entries(files?.(place) ?? {})) writeFileSync(join(directory, name), text);
+  prepare?.(place);
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     const started = spawn(command, [...args(place)], { cwd: directory, stdio: 'ignore' });
