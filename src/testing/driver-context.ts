@@ -68,6 +68,7 @@ function processWith(env: Readonly<Record<string, string>>): ProcessPort {
   const known: Partial<ProcessPort> = {
     pid: 1,
     platform: 'linux',
+    nodeVersion: process.versions.node,
     env: (name) => (Object.hasOwn(env, name) ? env[name] : undefined),
     environment: () => env,
     cwd: () => '/work',
