@@ -97,9 +97,9 @@ export class PostgresHints {
       this.#gather = this.#options.clock.timer(gatherMs, () => void this.#send(), true);
   }
 
-  /** A notice that is lost is made up for by polling. */
+  /** A notice that is lost is made up for by polling: it must not make the groups wait for a sync of its own. */
   async #notify(payload: string): Promise<void> {
-    await this.#options.database.run('select pg_notify($1, $2)', [this.#channel, payload]);
+    await this.#options.database.run(`select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [this.#channel, payload]);
   }
 
   async #listen(): Promise<void> {

@@ -43,7 +43,7 @@ export class GroupWriter {
 
   constructor(options: WriterOptions) {
     this.#options = options;
-    this.#text = `select ${options.schema}.commit_1($1, $2, $3, $4, $5, $6, $7, $8)::text`;
+    this.#text = `select ${options.schema}.commit_2($1, $2, $3, $4, $5, $6, $7, $8)::text`;
   }
 
   commit(commit: EncodedCommit): Promise<CommitResult> {
