@@ -42,6 +42,11 @@ export type RunInTransaction = (text: string, values?: readonly unknown[]) => Pr
 export interface Database {
   run(text: string, values?: readonly unknown[]): Promise<StatementResult>;
   /**
+   * The same for a statement that comes again and again: the server keeps it under `name`, which must mean this text everywhere. A pooler may lose it or know it already
+   * (SQLSTATE 26000, 42P05): then nothing happened, and `run` does the same.
+   */
+  runNamed(name: string, text: string, values: readonly unknown[]): Promise<StatementResult>;
+  /**
    * Statements that belong together. What `work` throws itself undoes all and is thrown on; how a statement or the commit failed is the result.
    */
   transaction(work: (run: RunInTransaction) => Promise<void>): Promise<StatementResult>;
@@ -60,7 +65,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   pool.on('error', () => {});
   let closing: Promise<void> | undefined;
   return {
-    run: (text, values = []) => withClient(pool, (client) => runStatement(client, text, values)),
+    run: (text, values = []) => withClient(pool, (client) => runStatement(client, { text, values })),
+    runNamed: (name, text, values) => withClient(pool, (client) => runStatement(client, { name, text, values })),
     transaction: (work) => withClient(pool, (client) => runTransaction(client, work)),
     session: () => new pg.Client(config),
     close: () => (closing ??= pool.end()),
@@ -110,9 +116,15 @@ async function withClient(pool: Pool, work: (client: PoolClient) => Promise<Stat
   }
 }
 
-async function runStatement(client: PoolClient, text: string, values: readonly unknown[]): Promise<StatementResult> {
+interface Statement {
+  readonly name?: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+async function runStatement(client: PoolClient, { values, ...statement }: Statement): Promise<StatementResult> {
   try {
-    const { rows } = await client.query({ text, values: [...values], rowMode: 'array' });
+    const { rows } = await client.query({ ...statement, values: [...values], rowMode: 'array' });
     return { status: 'done', rows: rows as unknown[][] };
   } catch (error) {
     const sqlState = sqlStateOf(error);
@@ -124,7 +136,7 @@ async function runStatement(client: PoolClient, text: string, values: readonly u
 async function runTransaction(client: PoolClient, work: (run: RunInTransaction) => Promise<void>): Promise<StatementResult> {
   let failure: Exclude<StatementResult, { status: 'done' }> | undefined;
   const run: RunInTransaction = async (text, values = []) => {
-    const result = await runStatement(client, text, values);
+    const result = await runStatement(client, { text, values });
     if (result.status === 'done') return result.rows;
     failure = result;
     throw result.error;
@@ -132,11 +144,11 @@ async function runTransaction(client: PoolClient, work: (run: RunInTransaction) 
   try {
     await run('begin');
     await work(run);
-    return await runStatement(client, 'commit', []);
+    return await runStatement(client, { text: 'commit', values: [] });
   } catch (error) {
     // Nothing was committed, whatever became of the connection.
     if (failure?.status === 'lost') return { ...failure, uncommitted: true };
-    await runStatement(client, 'rollback', []);
+    await runStatement(client, { text: 'rollback', values: [] });
     if (failure !== undefined) return failure;
     throw error;
   }
