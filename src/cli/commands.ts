@@ -128,14 +128,15 @@ export const commands: readonly Command[] = [
   {
     name: 'engine',
     group: 'Data',
-    summary: 'Back up, restore or move what is stored',
-    usage: 'proa engine <backup|restore|copy> [flags]',
+    summary: 'Back up, restore or move what is stored, or take a database back to an older format',
+    usage: 'proa engine <backup|restore|copy|downgrade> [flags]',
     examples: [
       'proa engine backup --to backup-monday',
       'proa engine restore --from backup-monday --data-dir data',
       'proa engine copy --to postgres://proa@db.example/proa',
+      'proa engine downgrade --engine postgres://proa@db.example/proa --format 1',
     ],
-    flags: ['data-dir', 'from', 'to'],
+    flags: ['data-dir', 'from', 'to', 'engine', 'format'],
     load: () => import('./commands/engine.ts'),
   },
   {

@@ -170,6 +170,7 @@ export const flags = {
   // of the other commands
   from: { type: 'text', doc: 'What to take: a backup, a data directory, a PostgreSQL URL, or @file with one', value: 'place' },
   to: { type: 'text', doc: 'Where to put it: a directory, a PostgreSQL URL, or @file with one', value: 'place' },
+  format: { type: 'text', doc: 'The format of the database that an older Proa knows', value: 'number' },
   // rollout
   steps: {
     type: 'text',

@@ -230,12 +230,13 @@ function openComponents(options: AppRuntimeOptions, context: BlockContext): Comp
 
 function driverContext(
   { ports, log, spec, machine }: AppRuntimeOptions,
-  component: Pick<ComponentResource, 'name' | 'type'>,
+  component: Pick<ComponentResource, 'name' | 'type' | 'version'>,
 ): DriverContext {
   return {
     ports,
     log: log.scoped(`proa.component.${component.type}`),
     name: component.name,
+    version: component.version,
     appId: spec.id,
     namespace: spec.namespace,
     engine: () => Promise.resolve(machine.engine),
@@ -246,7 +247,7 @@ function driverContext(
 function openRegistry(options: AppRuntimeOptions, components: ComponentManager): Promise<Registry> {
   const { machine, resources, drivers } = options;
   const resource = resources.nameResolution;
-  const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution' });
+  const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution', version: 'v1' });
   return openNameResolution({
     local: machine.registry,
     ...(resource !== undefined && { resource }),
