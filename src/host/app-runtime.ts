@@ -30,6 +30,7 @@ import { resolveProperties, resolveValue, type ResolveContext } from './config/r
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
 import { createAdmin } from './admin.ts';
+import { type DurableBlocks, openDurableBlocks } from './durable-blocks.ts';
 import { createGovern, type GovernOptions } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
@@ -105,6 +106,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       state,
       channel: () => channel,
       declared: () => declared,
+      durable: openDurableBlocks({ context, machine: options.machine, channel: () => channel }, owner),
     });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
@@ -258,10 +260,11 @@ interface BlockParts {
   readonly state: RuntimeState;
   readonly channel: () => AppChannel | undefined;
   readonly declared: () => readonly SubscriptionSpec[];
+  readonly durable: DurableBlocks;
 }
 
 function createBlocks(parts: BlockParts): Blocks {
-  const { options, context, components, registry, endpoints, state, channel, declared } = parts;
+  const { options, context, components, registry, endpoints, state, channel, declared, durable } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
   const pubsub = createPubSubBlock(context, {
@@ -300,6 +303,7 @@ function createBlocks(parts: BlockParts): Blocks {
     configuration: createConfigurationBlock(context, { stores: components.set('configuration'), channel }),
     lock: createLockBlock(context, { stores: components.set('lock') }),
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
+    ...durable,
     runtime: createRuntimeBlock({
       spec,
       version: options.version,

@@ -142,7 +142,12 @@ async function host(app: App, { ports, spec, machine, runtime, owner }: Hosting)
   runtime.state.listening = true;
   await runtime.blocks.pubsub.start();
   await runtime.blocks.bindings.start();
-  owner.own('deliveries', () => runtime.blocks.pubsub.pause(graceMs), 2 * graceMs);
+  runtime.blocks.jobs.start();
+  owner.own(
+    'deliveries',
+    () => Promise.all([runtime.blocks.pubsub.pause(graceMs), runtime.blocks.jobs.pause(graceMs)]).then(() => {}),
+    2 * graceMs,
+  );
   const identity = { appId: spec.id, namespace: spec.namespace, instance };
   owner.own('registry', await runtime.registry.announce({ ...identity, local, ...placementOf(ports.process) }));
 }

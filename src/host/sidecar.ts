@@ -180,6 +180,7 @@ class AppConnection {
         await blocks.pubsub.start();
         // A schedule that fires in every process would fire once for each.
         if (role.first) await blocks.bindings.start();
+        if (role.first) blocks.jobs.start();
         blocks.configuration.resume();
         state.appReady = true;
         becameReady();
@@ -207,7 +208,8 @@ class AppConnection {
   async #pause(): Promise<void> {
     const { blocks } = this.#runtime;
     blocks.configuration.pause();
-    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs)]);
+    const { graceMs } = this.#options;
+    await Promise.all([blocks.pubsub.pause(graceMs), blocks.bindings.pause(graceMs), blocks.jobs.pause(graceMs)]);
   }
 
   async disconnect(): Promise<void> {

@@ -27,6 +27,7 @@ import { createFailureLog } from './failure-log.ts';
 import type { GrpcFrontContext } from './row.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
+import { jobRows } from './rows/jobs.ts';
 import { publishRows } from './rows/publish.ts';
 import { runtimeRows } from './rows/runtime.ts';
 import { stateRows } from './rows/state.ts';
@@ -139,6 +140,7 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...storeRows(front),
     ...cryptoRows(front),
     ...subtleCryptoRows(front),
+    ...jobRows(front),
     ...runtimeRows(front),
   };
   return implement(Dapr, rows, handMade);
@@ -158,6 +160,7 @@ const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
   [/^Subtle/, 'subtlecrypto'],
   [/^Encrypt|^Decrypt/, 'crypto'],
   [/Metadata/, 'metadata'],
+  [/Jobs?/, 'jobs'],
   [/Shutdown/, 'shutdown'],
 ];
 

@@ -1,6 +1,7 @@
 import type { Route } from '../route.ts';
 import { bindingRoutes } from './bindings.ts';
 import { cryptoRoutes } from './crypto.ts';
+import { jobRoutes } from './jobs.ts';
 import { publishRoutes } from './publish.ts';
 import { controlRoutes, healthRoutes, metadataRoutes } from './runtime.ts';
 import { stateRoutes } from './state.ts';
@@ -18,6 +19,7 @@ export const apiRoutes: readonly Route[] = [
   ...lockRoutes,
   ...cryptoRoutes,
   ...subtleCryptoRoutes,
+  ...jobRoutes,
   ...healthRoutes,
   ...metadataRoutes,
   ...controlRoutes,

@@ -9,7 +9,6 @@ export const unimplementedRoutes: readonly Route[] = [
   ...missing('actors', ['GET', 'POST', 'PUT', 'DELETE'], '/v1.0/actors/{type}/{id}/method/{method...}', 'InvokeActor'),
   ...missing('actors', ['GET', 'POST', 'PUT', 'DELETE'], '/v1.0/actors/{type}/{id}/reminders/{name}', 'ActorReminder'),
   ...missing('actors', ['POST', 'PUT', 'DELETE'], '/v1.0/actors/{type}/{id}/timers/{name}', 'ActorTimer'),
-  ...['/v1.0', '/v1.0-alpha1'].flatMap((version) => missing('jobs', ['GET', 'POST', 'DELETE'], `${version}/jobs/{name}`, 'Job')),
   ...['/v1.0-alpha1', '/v1.0-alpha2'].flatMap((version) =>
     missing('conversation', ['POST'], `${version}/conversation/{name}/converse`, 'Converse'),
   ),
