@@ -7,7 +7,7 @@ import type { App } from './sdk/app.ts';
 import { serveApp, type RunningApp, type ServeOptions } from './sdk/serve.ts';
 
 export { createApp } from './sdk/app.ts';
-export type { App, AppOptions, BindingInput, BulkHandler, BulkOptions, Handler, SubscriptionOptions } from './sdk/app.ts';
+export type { App, AppOptions, BindingInput, BulkHandler, BulkOptions, Handler, JobRun, SubscriptionOptions } from './sdk/app.ts';
 export type { CallOptions } from './sdk/asking.ts';
 export type { BindingAnswer, BulkEvent, Client, Lock, PublishOptions, SubscribeOptions } from './sdk/client.ts';
 export { defineContract } from './sdk/contract.ts';
@@ -21,6 +21,7 @@ export type {
   StandardSchema,
   TypedClient,
 } from './sdk/contract.ts';
+export type { JobOptions, JobsClient, ScheduledJob } from './sdk/jobs.ts';
 export type { EventAnswer, EventHandler, TopicEvent } from './sdk/event.ts';
 export type { InvokeOptions } from './sdk/invoke.ts';
 export type { AppMetadata, InvocationAnswer } from './sdk/operations.ts';

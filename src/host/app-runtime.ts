@@ -13,7 +13,9 @@ import type { BlockContext } from '../contracts/block-context.ts';
 import type { DriverContext } from '../contracts/driver.ts';
 import type { Govern } from '../contracts/governance.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
+import type { SharedCounts } from '../contracts/places.ts';
 import type { Registry } from '../contracts/resolver.ts';
+import type { PeerTransport } from '../contracts/transport.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
@@ -30,7 +32,7 @@ import { resolveProperties, resolveValue, type ResolveContext } from './config/r
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
 import { createAdmin } from './admin.ts';
-import { type DurableBlocks, openDurableBlocks } from './durable-blocks.ts';
+import { checkActorStores, createDurableBlocks, type DurableBlocks } from './durable-blocks.ts';
 import { createGovern, type GovernOptions } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
@@ -54,7 +56,13 @@ export interface AppRuntimeOptions {
   readonly resources: LoadedResources;
   readonly drivers: DriverIndex;
   readonly version: string;
+  /** The name under which other runtimes know this one; unique per start. */
+  readonly instance: string;
+  /** False where several processes serve the app: its actors need one. */
+  readonly hostsActors: boolean;
   readonly shutdown: (force: boolean) => void;
+  /** What the processes that serve this app count together; absent: there is one. */
+  readonly shared?: SharedCounts;
 }
 
 /** One app's runtime without its listeners: components, blocks, and what the fronts and the app's lifecycle need of them. */
@@ -62,6 +70,7 @@ export interface AppRuntime {
   readonly blocks: Blocks;
   readonly components: ComponentManager;
   readonly state: RuntimeState;
+  readonly durable: DurableBlocks;
   /** Where this app finds others and is announced. */
   readonly registry: Registry;
   /** Calls of services that Proa does not know, for the own gRPC app. */
@@ -97,17 +106,11 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     owner.own('name resolution', () => registry.close());
     const endpoints = await resolveEndpoints(options, components);
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
-    const blocks = createBlocks({
-      options,
-      context,
-      components,
-      registry,
-      endpoints,
-      state,
-      channel: () => channel,
-      declared: () => declared,
-      durable: openDurableBlocks({ context, machine: options.machine, channel: () => channel }, owner),
-    });
+    const parts = { options, context, components, registry, endpoints, state, channel: () => channel, declared: () => declared };
+    const peers = createPeerTransport(options.machine);
+    const durable = openDurable(parts, peers);
+    owner.own('actors', () => durable.close(), 30_000);
+    const blocks = createBlocks({ ...parts, peers, durable });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
@@ -119,6 +122,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       components,
       state,
       registry,
+      durable,
       proxy: lazyProxy(context, () => channel),
       setChannel(next) {
         channel = next;
@@ -183,6 +187,7 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
     origins,
     appId: spec.id,
     records: createCallRecords(),
+    shared: options.shared,
   };
 }
 
@@ -196,7 +201,7 @@ async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {
 
 function openComponents(options: AppRuntimeOptions, context: BlockContext): ComponentManager {
   const { ports, log, metrics, spec, drivers } = options;
-  return createComponentManager({
+  const manager: ComponentManager = createComponentManager({
     clock: ports.clock,
     log,
     metrics,
@@ -204,10 +209,14 @@ function openComponents(options: AppRuntimeOptions, context: BlockContext): Comp
     resolve: { appId: spec.id, namespace: spec.namespace, env: (name) => ports.process.env(name), uuid: () => ports.random.uuid() },
     driverContext: (component) => driverContext(options, component),
     checks: {
-      state: (component) => checkStateComponent(component, context),
+      state(component) {
+        checkStateComponent(component, context);
+        checkActorStores(component, manager.set('state'));
+      },
       lock: (component) => void keyPrefixOf(component, context),
     },
   });
+  return manager;
 }
 
 function driverContext(
@@ -260,11 +269,16 @@ interface BlockParts {
   readonly state: RuntimeState;
   readonly channel: () => AppChannel | undefined;
   readonly declared: () => readonly SubscriptionSpec[];
-  readonly durable: DurableBlocks;
 }
 
-function createBlocks(parts: BlockParts): Blocks {
-  const { options, context, components, registry, endpoints, state, channel, declared, durable } = parts;
+function openDurable({ options, context, components, channel }: BlockParts, peers: PeerTransport): DurableBlocks {
+  const { machine, spec, instance, hostsActors } = options;
+  const stores = components.set('state');
+  return createDurableBlocks({ context, machine, peers, instance, channel, stores, hostsActors, answerBytesMax: spec.bodyBytesMax });
+}
+
+function createBlocks(parts: BlockParts & { readonly peers: PeerTransport; readonly durable: DurableBlocks }): Blocks {
+  const { options, context, components, registry, endpoints, state, channel, declared, peers, durable } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
   const pubsub = createPubSubBlock(context, {
@@ -290,7 +304,7 @@ function createBlocks(parts: BlockParts): Blocks {
           appId,
           zone: options.ports.process.env('PROA_ZONE') ?? '',
         }),
-      peers: createPeerTransport(machine),
+      peers,
       external: createExternalTransport(machine.outbound),
       channel,
       httpEndpoints: () => endpoints,
@@ -303,7 +317,8 @@ function createBlocks(parts: BlockParts): Blocks {
     configuration: createConfigurationBlock(context, { stores: components.set('configuration'), channel }),
     lock: createLockBlock(context, { stores: components.set('lock') }),
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
-    ...durable,
+    actors: durable.actors,
+    jobs: durable.jobs,
     runtime: createRuntimeBlock({
       spec,
       version: options.version,
@@ -312,6 +327,7 @@ function createBlocks(parts: BlockParts): Blocks {
       httpEndpoints: () => [...endpoints.keys()],
       resiliencies: resources.resiliencies.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
+      actors: () => durable.actors.active(),
       state,
       shutdown: options.shutdown,
     }),

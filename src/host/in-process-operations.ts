@@ -1,18 +1,20 @@
+import type { JobInfo } from '../blocks/jobs/index.ts';
 import type { Blocks } from '../blocks/runtime/index.ts';
-import { bytesBody, collect, emptyBody } from '../kernel/body.ts';
+import { bytesBody, collect, collectSoon, emptyBody } from '../kernel/body.ts';
 import { createCall, type Caller } from '../kernel/call.ts';
 import { CancelScope } from '../kernel/cancel.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
 import { limits } from '../kernel/limits.ts';
 import type { Service } from '../kernel/service.ts';
 import { isTraceparent, noTrace, traceKey } from '../kernel/trace-context.ts';
-import type { Asking, Operations } from '../sdk/operations.ts';
+import type { Asking, Operations, PlainJob } from '../sdk/operations.ts';
+import { jsonOfValue, valueOfJson } from '../wire/grpc/any-json.ts';
 
 const graceMs = 5_000;
 
 /** The blocks of this process as the operations of an app: each question is one call, from start to end. */
 export function createInProcessOperations(blocks: Blocks, caller: Caller, close: () => Promise<void>): Operations {
-  const { state, pubsub, secrets, configuration, lock, crypto, runtime } = blocks;
+  const { state, pubsub, secrets, configuration, lock, crypto, jobs, runtime } = blocks;
   const ask =
     <In, Out>(block: string, name: string, service: Service<In, Out>) =>
     (input: In, asking: Asking): Promise<Out> =>
@@ -20,6 +22,11 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
   const invoke = ask('invoke', 'call', blocks.invoke.call);
   const encrypt = ask('crypto', 'encrypt', crypto.encrypt);
   const decrypt = ask('crypto', 'decrypt', crypto.decrypt);
+  const [scheduleJob, getJob, listJobs] = [
+    ask('jobs', 'schedule', jobs.schedule),
+    ask('jobs', 'get', jobs.get),
+    ask('jobs', 'list', jobs.list),
+  ] as const;
   const subscribe = ask('configuration', 'subscribe', configuration.subscribe);
   const unsubscribe = ask('configuration', 'unsubscribe', configuration.unsubscribe);
   return {
@@ -38,10 +45,11 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
       const end = await pubsub.subscribeStream(spec, { event: ({ input }) => receive(input) });
       return () => end(graceMs);
     },
-    async invoke(call, asking) {
-      const body = call.body.length === 0 ? emptyBody : bytesBody(call.body);
-      const answer = await invoke({ ...call, namespace: caller.namespace, body, replayable: true }, asking);
-      return { status: answer.status, headers: answer.headers, body: await collect(answer.body, limits.bodyBytes) };
+    async invoke({ appId, path, httpMethod, query, headers, body: bytes }, asking) {
+      const body = bytes.length === 0 ? emptyBody : bytesBody(bytes);
+      const input = { appId, namespace: caller.namespace, path, httpMethod, query, headers, body, replayable: true };
+      const { status, headers: answered, body: answer } = await invoke(input, asking);
+      return { status, headers: answered, body: await collectSoon(answer, limits.bodyBytes) };
     },
     bindings: ask('bindings', 'invoke', blocks.bindings.invoke),
     secrets: { get: ask('secrets', 'get', secrets.get), bulkGet: ask('secrets', 'bulk_get', secrets.bulkGet) },
@@ -55,6 +63,16 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
       },
     },
     lock: { tryLock: ask('lock', 'try_lock', lock.tryLock), unlock: ask('lock', 'unlock', lock.unlock) },
+    jobs: {
+      async schedule({ job: { json, ...job }, overwrite }, asking) {
+        const data = json === undefined ? {} : { data: await valueOfJson(json) };
+        await scheduleJob({ job: { ...job, ...data }, overwrite }, asking);
+      },
+      get: async (input, asking) => plainJob(await getJob(input, asking)),
+      list: async (input, asking) => Promise.all((await listJobs(input, asking)).map(plainJob)),
+      delete: ask('jobs', 'delete', jobs.delete),
+      deleteByPrefix: ask('jobs', 'delete_by_prefix', jobs.deleteByPrefix),
+    },
     crypto: {
       encrypt: async ({ data, ...rest }, asking) => collect(await encrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
       decrypt: async ({ data, ...rest }, asking) => collect(await decrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
@@ -63,6 +81,11 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
     putMetadata: (key, value) => Promise.resolve(runtime.putMetadata(key, value)),
     close,
   };
+}
+
+async function plainJob({ data, ...job }: JobInfo): Promise<PlainJob> {
+  const json = data === undefined ? undefined : await jsonOfValue(data);
+  return { ...job, ...(json !== undefined && { json }) };
 }
 
 function untimed(): Asking {

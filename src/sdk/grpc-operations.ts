@@ -1,6 +1,7 @@
 import type { StateOptions, SaveItem, DeleteItem, TransactionItem } from '../blocks/state/index.ts';
 import { Dapr } from '../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { ProaError } from '../kernel/errors.ts';
+import { grpcJobs } from './grpc-jobs.ts';
 import { grpcStatusOf, type GrpcLink } from './grpc-link.ts';
 import { createGrpcSubscriptions, followConfiguration } from './grpc-streams.ts';
 import { routesOf } from './http-operations.ts';
@@ -63,6 +64,7 @@ export function createGrpcOperations(link: GrpcLink): Operations {
       subscribe: (query, changed) => followConfiguration(link, query, changed),
     },
     lock: lockOperations(link),
+    jobs: grpcJobs(link),
     crypto: cryptoOperations(link),
     metadata: async (asking) => metadataOf(await link.unary(codecs.metadata, {}, asking)),
     async putMetadata(key, value, asking) {

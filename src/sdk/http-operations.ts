@@ -4,6 +4,7 @@ import { ProaError } from '../kernel/errors.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
 import { fromJson } from './json.ts';
 import { createHttpExchange, metadataQuery, type HttpAnswer, type HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
+import { httpJobs } from './http-jobs.ts';
 import { deleteQuery, stateItem, transactionItem } from './http-state.ts';
 import type { AppMetadata, Operations } from './operations.ts';
 
@@ -63,6 +64,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
         return (answer.json() as { status: never }).status;
       },
     },
+    jobs: httpJobs(exchange),
     crypto: cryptoOperations(exchange),
     async metadata(asking) {
       return metadataOf((await exchange.ask('GET', '/v1.0/metadata', { asking })).json());

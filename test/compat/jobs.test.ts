@@ -1,6 +1,6 @@
 import { create, type DescMessage, fromBinary, toBinary, toJson } from '@bufbuild/protobuf';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
-import { Client, credentials, type MethodDefinition, Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Client, credentials, type MethodDefinition, type sendUnaryData, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JobEventRequestSchema, JobEventResponseSchema } from '../../src/gen/dapr/proto/runtime/v1/appcallback_pb.ts';
 import * as messages from '../../src/gen/dapr/proto/runtime/v1/jobs_pb.ts';
@@ -139,7 +139,7 @@ describe.each(['', 'Alpha1'])('jobs of a gRPC app, names ending in "%s"', (suffi
     server.addService(
       { onJobEvent: methodOf(`/dapr.proto.runtime.v1.${service}`, JobEventRequestSchema, JobEventResponseSchema) },
       {
-        onJobEvent(call: { readonly request: JobEvent }, done: (error: unknown, answer?: object) => void) {
+        onJobEvent(call: { readonly request: JobEvent }, done: sendUnaryData<object>) {
           const { name, method, contentType, httpExtension, data } = call.request;
           seen.push({ name, method, type: contentType, verb: httpExtension.verb, data: new Uint8Array(data.value) });
           if (name === 'nobody') return done({ code: status.NOT_FOUND, details: 'no such job' });

@@ -62,7 +62,7 @@ function open(name = 'a', through: Engine = engine): Runtime {
       return answer(call.input);
     },
   } as Pick<AppChannel, 'job' | 'reachable'> as AppChannel;
-  const ports = { clock, random: createNodeRandom() } as Ports;
+  const ports = { clock, random: createNodeRandom() } as unknown as Ports;
   const metrics = createMetricsRegistry({ app_id: 'shop' });
   const context = { ports, log: silentLogger, metrics, appId: 'shop', namespace: 'default', govern: ungoverned };
   const endpoint = { appId: 'shop', namespace: 'default', instance: name };

@@ -1,3 +1,4 @@
+import type { ActorsBlock } from '../actors/index.ts';
 import type { BindingsBlock } from '../bindings/index.ts';
 import type { ConfigurationBlock } from '../configuration/index.ts';
 import type { CryptoBlock } from '../crypto/index.ts';
@@ -23,6 +24,8 @@ export interface RuntimeMetadata {
   readonly subscriptions: readonly SubscriptionSpec[];
   readonly httpEndpoints: readonly string[];
   readonly resiliencies: readonly string[];
+  /** Absent: this runtime hosts no actors. */
+  readonly actors?: { readonly ready: boolean; readonly active: readonly { readonly type: string; readonly count: number }[] };
   readonly appConnection?: {
     readonly port: number;
     readonly protocol: string;
@@ -54,5 +57,6 @@ export interface Blocks {
   readonly lock: LockBlock;
   readonly crypto: CryptoBlock;
   readonly jobs: JobsBlock;
+  readonly actors: ActorsBlock;
   readonly runtime: RuntimeBlock;
 }

@@ -28,6 +28,7 @@ async function ask(name: string, { traceId = '', query = '', host = '127.0.0.1:3
     method: 'GET',
     params: { trace: traceId },
     query: new Query(query),
+    headers: [],
     header,
     body: emptyBody,
     bytes: () => new Uint8Array(),

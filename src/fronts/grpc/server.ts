@@ -25,6 +25,8 @@ import {
 } from './hot-messages.ts';
 import { createFailureLog } from './failure-log.ts';
 import type { GrpcFrontContext } from './row.ts';
+import { actorRows } from './rows/actors.ts';
+import { actorStreamRows } from './rows/actor-events.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
 import { jobRows } from './rows/jobs.ts';
@@ -142,12 +144,15 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...subtleCryptoRows(front),
     ...jobRows(front),
     ...runtimeRows(front),
+    ...actorRows(front),
+    ...actorStreamRows(front),
   };
   return implement(Dapr, rows, handMade);
 }
 
 // Which group of `spec.api` a method belongs to (Dapr reference 7.7); methods that are in none are always allowed.
 const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
+  [/Actor/, 'actors'],
   [/State/, 'state'],
   [/Publish/, 'publish'],
   [/SubscribeTopicEvents/, 'subscribe'],

@@ -38,6 +38,8 @@ export interface CallOptions {
   readonly method?: string;
   readonly path?: string;
   readonly headers?: readonly string[];
+  /** The actor that is meant, of calls to actors. */
+  readonly id?: string;
   readonly caller?: string;
   readonly priority?: Priority;
   readonly deadlineMs?: number;
@@ -56,6 +58,8 @@ export interface GovernedOptions {
   readonly invoked?: (call: Call<InvokeRequest>) => void;
   /** For shared quotas. */
   readonly engine?: GovernOptions['engine'];
+  /** As one process of several that serve the app. */
+  readonly shared?: GovernOptions['shared'];
   /** For keys of token issuers. */
   readonly http?: HttpClient;
   /** What is remembered of calls; default: nothing. */
@@ -186,6 +190,7 @@ function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surround
     namespace: '',
     process: { loopTimes: () => loop },
     engine: options.engine ?? noEngine,
+    shared: options.shared,
     http: options.http ?? {
       request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
       close: () => Promise.resolve(),
@@ -224,8 +229,15 @@ function ending(call: Call<InvokeRequest>, answer: Promise<InvokeResponse>, tell
   );
 }
 
-function requestOf({ method = 'GET', path = 'x', headers = [], body = emptyBody }: CallOptions): InvokeRequest {
-  return { appId: 'orders', namespace: '', httpMethod: method, path, query: '', headers, body, replayable: body.length !== undefined };
+function requestOf({
+  method = 'GET',
+  path = 'x',
+  headers = [],
+  body = emptyBody,
+  id,
+}: CallOptions): InvokeRequest & { readonly id?: string } {
+  const request = { appId: 'orders', namespace: '', httpMethod: method, path, query: '', headers, body };
+  return { ...request, replayable: body.length !== undefined, ...(id !== undefined && { id }) };
 }
 
 function answerOf(

@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { actorRoutes } from './actors.ts';
 import { bindingRoutes } from './bindings.ts';
 import { cryptoRoutes } from './crypto.ts';
 import { jobRoutes } from './jobs.ts';
@@ -20,6 +21,7 @@ export const apiRoutes: readonly Route[] = [
   ...cryptoRoutes,
   ...subtleCryptoRoutes,
   ...jobRoutes,
+  ...actorRoutes,
   ...healthRoutes,
   ...metadataRoutes,
   ...controlRoutes,
