@@ -31,6 +31,7 @@ import type { ComponentResource, LoadedResources } from './config/model.ts';
 import { resolveProperties, resolveValue, type ResolveContext } from './config/resolve-component.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
+import { createActorAdmin } from './actor-admin.ts';
 import { createAdmin } from './admin.ts';
 import { checkActorStores, createDurableBlocks, type DurableBlocks } from './durable-blocks.ts';
 import { createGovern, type GovernOptions } from './govern.ts';
@@ -88,7 +89,7 @@ export interface AppRuntime {
 
 /** Opens the components and builds the blocks over them. Fails with the first component that cannot be opened. */
 export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppRuntime> {
-  const { ports, log, resources } = options;
+  const { ports, log, resources, spec } = options;
   const owner = new Owner(ports.clock);
   const book = new PolicyBook(resources.policies);
   let channel: AppChannel | undefined;
@@ -135,7 +136,13 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
         if (newPolicies) rollouts.setDocument(next.policies);
         current = next;
       },
-      admin: createAdmin({ spec: options.spec, process: ports.process, govern, resources: () => current }),
+      admin: createAdmin({
+        spec: options.spec,
+        process: ports.process,
+        govern,
+        resources: () => current,
+        actors: createActorAdmin(durable, spec),
+      }),
       async close(graceMs) {
         state.stopping = true;
         await closeBlocks(blocks, graceMs);

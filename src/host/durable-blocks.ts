@@ -38,6 +38,8 @@ export interface DurableBlocks {
   readonly placement: Placement;
   readonly actors: ActorsBlock;
   readonly jobs: JobsBlock;
+  /** Where the state of actors is kept now. */
+  readonly actorStore: () => StateStore;
   /** Where other runtimes reach this one; before it is told, none of its shards can be reached from elsewhere. */
   reachedAt(places: Pick<Endpoint, 'local' | 'mesh'>): void;
   /** The app is there: asks which actors it runs, and hosts them. Fails with the app's error. */
@@ -80,6 +82,7 @@ export function createDurableBlocks(options: DurableOptions): DurableBlocks {
     placement,
     actors,
     jobs,
+    actorStore: store,
     reachedAt(places) {
       endpoint = { ...endpoint, ...places };
     },

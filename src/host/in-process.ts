@@ -14,6 +14,7 @@ import { createMetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { loadResources } from './config/load-resources.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
+import { createFunctionActorHost } from './function-actor-host.ts';
 import { createFunctionChannel } from './function-channel.ts';
 import type { AppSpec } from './host-api.ts';
 import { createHttpClient } from './http-client.ts';
@@ -120,10 +121,12 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
     shutdown,
   });
   owner.own('runtime', () => runtime.close(graceMs), 2 * graceMs);
-  if (options.app !== undefined) await host(options.app, { ports, spec, machine, runtime, owner, instance });
-  return createInProcessOperations(runtime.blocks, { appId, namespace }, async () => {
+  const operations = createInProcessOperations(runtime.blocks, { appId, namespace }, async () => {
     await owner.close();
   });
+  options.app?.actors.attach(operations);
+  if (options.app !== undefined) await host(options.app, { ports, spec, machine, runtime, owner, instance });
+  return operations;
 }
 
 interface Hosting {
@@ -146,6 +149,11 @@ async function host(app: App, { ports, spec, machine, runtime, owner, instance }
   runtime.state.listening = true;
   await runtime.blocks.pubsub.start();
   await runtime.blocks.bindings.start();
+  const types = app.actors.types();
+  if (types.length > 0) {
+    const hosted = await runtime.blocks.actors.serve(types, createFunctionActorHost(app.actors));
+    owner.own('actors', () => hosted.close(), 30_000);
+  }
   runtime.blocks.jobs.start();
   owner.own(
     'deliveries',

@@ -1,9 +1,11 @@
 import { ActorId, ActorProxyBuilder, CommunicationProtocolEnum, DaprClient } from '@dapr/dapr';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createMachine, eventually, freePort, startSidecar, type TestMachine, type TestSidecar } from './sidecar.ts';
 
+const command = fileURLToPath(new URL('../../dist/bin/proa.cjs', import.meta.url));
 const app = fileURLToPath(new URL('../fixtures/actor-app.mjs', import.meta.url));
 
 /** What the app's actor can do, as its callers see it. */
@@ -118,6 +120,29 @@ describe("the SDK's actors", () => {
     expect(await actor('sleeper').fired()).toContain('reminder "rent"');
     expect(await actor('sleeper').stopReminder()).toBe('stopped');
     expect((await instance.sidecar.get(path)).status).toBe(404);
+  });
+
+  it('are seen, called and ended by the command', async () => {
+    const proa = async (...args: string[]): Promise<unknown> => {
+      const env = { ...process.env, PROA_DATA_DIR: `${machine.directory}/data` };
+      const { stdout } = await promisify(execFile)(process.execPath, [command, 'actor', ...args, '--app-id', 'counters', '--json'], {
+        env,
+      });
+      return JSON.parse(stdout) as unknown;
+    };
+    expect(await proa('invoke', 'CounterActor', 'seen', 'increment')).toEqual({ status: 200, body: 1 });
+    const [row] = (await proa('list')) as { appId: string; type: string; ids: string[] }[];
+    expect(row).toMatchObject({ appId: 'counters', type: 'CounterActor', ready: true });
+    expect(row?.ids).toContain('seen');
+    expect(await proa('state', 'CounterActor', 'seen')).toMatchObject({ body: { state: { count: 1 } } });
+    await actor('seen').startReminder();
+    expect(await proa('reminders', 'CounterActor', 'seen')).toMatchObject({
+      body: { reminders: [{ id: 'seen', name: 'wake', data: 'rent' }] },
+    });
+    await actor('seen').stopReminder();
+    expect(await proa('deactivate', 'CounterActor', 'seen')).toEqual({ status: 200, body: { type: 'CounterActor', id: 'seen' } });
+    expect(((await proa('list')) as { ids: string[] }[])[0]?.ids).not.toContain('seen');
+    expect(await actor('seen').count()).toBeGreaterThanOrEqual(1);
   });
 
   it('stand in the metadata, and refuse what is not valid', async () => {

@@ -4,6 +4,7 @@ import { firstHeader } from '../../contracts/header-pairs.ts';
 import { bytesBody, collect } from '../../kernel/body.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
+import { problemType, readProblem } from '../../kernel/problem.ts';
 import { actorPath } from './actor-names.ts';
 
 export interface AppActorHostOptions {
@@ -50,6 +51,12 @@ async function checked(answering: Promise<ActorAnswer>): Promise<ActorAnswer> {
   const answer = await answering;
   if (answer.status >= 200 && answer.status < 300) return answer;
   const text = Buffer.from(answer.data).toString('utf8').slice(0, textMax);
+  // An app of ours says which error it was.
+  const problem =
+    firstHeader(answer.headers, 'content-type')?.startsWith(problemType) === true
+      ? readProblem(Buffer.from(answer.data).toString('utf8'))
+      : undefined;
+  if (problem !== undefined) throw problem;
   const message = `error from actor service: ${text === '' ? `the app answered ${answer.status}` : text}`;
   if (answer.status === 404) throw new ProaError('actor.no-method', message);
   throw new ProaError('actor.invoke', message, { details: { metadata: { status: String(answer.status) } } });
