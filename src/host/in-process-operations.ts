@@ -23,11 +23,6 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
   const callActor = ask('actors', 'invoke', actors.invoke);
   const encrypt = ask('crypto', 'encrypt', crypto.encrypt);
   const decrypt = ask('crypto', 'decrypt', crypto.decrypt);
-  const [scheduleJob, getJob, listJobs] = [
-    ask('jobs', 'schedule', jobs.schedule),
-    ask('jobs', 'get', jobs.get),
-    ask('jobs', 'list', jobs.list),
-  ] as const;
   const subscribe = ask('configuration', 'subscribe', configuration.subscribe);
   const unsubscribe = ask('configuration', 'unsubscribe', configuration.unsubscribe);
   return {
@@ -76,16 +71,7 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
       },
     },
     lock: { tryLock: ask('lock', 'try_lock', lock.tryLock), unlock: ask('lock', 'unlock', lock.unlock) },
-    jobs: {
-      async schedule({ job: { json, ...job }, overwrite }, asking) {
-        const data = json === undefined ? {} : { data: await valueOfJson(json) };
-        await scheduleJob({ job: { ...job, ...data }, overwrite }, asking);
-      },
-      get: async (input, asking) => plainJob(await getJob(input, asking)),
-      list: async (input, asking) => Promise.all((await listJobs(input, asking)).map(plainJob)),
-      delete: ask('jobs', 'delete', jobs.delete),
-      deleteByPrefix: ask('jobs', 'delete_by_prefix', jobs.deleteByPrefix),
-    },
+    jobs: jobOperations(jobs, ask),
     crypto: {
       encrypt: async ({ data, ...rest }, asking) => collect(await encrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
       decrypt: async ({ data, ...rest }, asking) => collect(await decrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
@@ -93,6 +79,24 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
     metadata: () => Promise.resolve(runtime.metadata()),
     putMetadata: (key, value) => Promise.resolve(runtime.putMetadata(key, value)),
     close,
+  };
+}
+
+type Ask = <In, Out>(block: string, name: string, service: Service<In, Out>) => (input: In, asking: Asking) => Promise<Out>;
+
+function jobOperations(jobs: Blocks['jobs'], ask: Ask): Operations['jobs'] {
+  const schedule = ask('jobs', 'schedule', jobs.schedule);
+  const get = ask('jobs', 'get', jobs.get);
+  const list = ask('jobs', 'list', jobs.list);
+  return {
+    async schedule({ job: { json, ...job }, overwrite }, asking) {
+      const data = json === undefined ? {} : { data: await valueOfJson(json) };
+      await schedule({ job: { ...job, ...data }, overwrite }, asking);
+    },
+    get: async (input, asking) => plainJob(await get(input, asking)),
+    list: async (input, asking) => Promise.all((await list(input, asking)).map(plainJob)),
+    delete: ask('jobs', 'delete', jobs.delete),
+    deleteByPrefix: ask('jobs', 'delete_by_prefix', jobs.deleteByPrefix),
   };
 }
 
