@@ -153,6 +153,20 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/rollout.ts'),
   },
   {
+    name: 'job',
+    group: 'Data',
+    summary: 'Look at the jobs of a running application and change them',
+    usage: 'proa job list <app> | get <app> <job> | schedule <app> <job> | delete <app> [job] | run <app> <job> [flags]',
+    examples: [
+      'proa job list orders --json',
+      'proa job schedule orders nightly --schedule "CRON_TZ=Europe/Berlin 0 30 2 * * *" --data \'{"full": true}\'',
+      'proa job run orders nightly',
+      'proa job delete orders --prefix report-',
+    ],
+    flags: ['schedule', 'due-time', 'repeats', 'ttl', 'missed-runs', 'overwrite', 'data', 'data-file', 'prefix', 'timeout'],
+    load: () => import('./commands/job.ts'),
+  },
+  {
     name: 'doctor',
     group: 'Look',
     summary: 'Check machine and project, with a fix for what is wrong',

@@ -200,6 +200,18 @@ export const flags = {
   'publish-app-id': { type: 'text', short: 'i', doc: 'The application on whose behalf to publish', value: 'id' },
   metadata: { type: 'text', doc: 'Metadata as JSON', value: 'json' },
   timeout: { type: 'duration', fallback: '30s', doc: 'Give up after this time', value: 'duration' },
+  // job
+  schedule: {
+    type: 'text',
+    doc: 'When to run again and again: cron with six fields, @every 1m, @daily, CRON_TZ= in front',
+    value: 'schedule',
+  },
+  'due-time': { type: 'text', doc: 'The first run: an instant or a duration from now', value: 'time' },
+  repeats: { type: 'number', doc: 'How often to run in all', value: 'count' },
+  ttl: { type: 'text', doc: 'No run is later: an instant or a duration', value: 'time' },
+  'missed-runs': { type: 'text', doc: 'What becomes of missed runs', value: 'policy', words: ['catchUp', 'once', 'skip'] },
+  overwrite: { type: 'flag', doc: 'Replace a job of the same name' },
+  prefix: { type: 'text', doc: 'All whose name begins so', value: 'text' },
   // of every command
   json: { type: 'flag', doc: 'Machine-readable output with a stable shape' },
   'no-color': { type: 'flag', doc: 'No colours (also: NO_COLOR)' },

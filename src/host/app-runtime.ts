@@ -328,6 +328,7 @@ function createBlocks(parts: BlockParts & { readonly peers: PeerTransport; reado
     lock: createLockBlock(context, { stores: components.set('lock') }),
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
     actors: durable.actors,
+    jobs: durable.jobs,
     runtime: createRuntimeBlock({
       spec,
       version: options.version,

@@ -176,7 +176,12 @@ async function host(app: App, { ports, spec, machine, runtime, owner, instance }
     const hosted = await runtime.blocks.actors.serve(types, createFunctionActorHost(app.actors));
     owner.own('actors', () => hosted.close(), 30_000);
   }
-  owner.own('deliveries', () => runtime.blocks.pubsub.pause(graceMs), 2 * graceMs);
+  runtime.blocks.jobs.start();
+  owner.own(
+    'deliveries',
+    () => Promise.all([runtime.blocks.pubsub.pause(graceMs), runtime.blocks.jobs.pause(graceMs)]).then(() => {}),
+    2 * graceMs,
+  );
   const identity = { appId: spec.id, namespace: spec.namespace, instance };
   owner.own('registry', await runtime.registry.announce({ ...identity, ...places, ...traitsOf(ports.process) }));
 }

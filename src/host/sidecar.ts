@@ -191,6 +191,7 @@ class AppConnection {
         // A schedule that fires in every process would fire once for each.
         if (role.first) await blocks.bindings.start();
         if (!spec.disabledInitEndpoints.includes('config')) await durable.appUp();
+        if (role.first) blocks.jobs.start();
         blocks.configuration.resume();
         state.appReady = true;
         becameReady();
@@ -218,7 +219,8 @@ class AppConnection {
   async #pause(): Promise<void> {
     const { blocks, durable } = this.#runtime;
     blocks.configuration.pause();
-    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs), durable.appDown()]);
+    const { graceMs } = this.#options;
+    await Promise.all([blocks.pubsub.pause(graceMs), blocks.bindings.pause(graceMs), blocks.jobs.pause(graceMs), durable.appDown()]);
   }
 
   async disconnect(): Promise<void> {

@@ -9,6 +9,7 @@ import type { AnyContract, TypedClient } from './contract.ts';
 import { typedClient } from './typed-client.ts';
 import { readEvent, verdictOf, type EventHandler } from './event.ts';
 import { invocationOf, invoked, type InvokeOptions } from './invoke.ts';
+import { createJobsClient, type JobsClient } from './jobs.ts';
 import { contentOf, fromJson, payload, type Content } from './json.ts';
 import type { AppMetadata, InvocationAnswer, Operations } from './operations.ts';
 import { createStateClient, type StateClient } from './state.ts';
@@ -83,6 +84,7 @@ export interface Client extends ActorClient {
     /** False: it was not held by that owner. */
     unlock(store: string, lock: Lock, options?: CallOptions): Promise<boolean>;
   };
+  readonly jobs: JobsClient;
   readonly crypto: {
     encrypt(provider: string, data: Uint8Array, how: EncryptOptions, options?: CallOptions): Promise<Uint8Array>;
     decrypt(provider: string, data: Uint8Array, options?: CallOptions & { readonly keyName?: string }): Promise<Uint8Array>;
@@ -130,6 +132,7 @@ export function createClient(parts: ClientParts): Client {
       return { data: answer.data === undefined ? undefined : fromJson(answer.data), metadata: answer.metadata ?? none };
     },
     ...stores(parts),
+    jobs: createJobsClient(clock, operations.jobs),
     metadata: {
       get: (options = {}) => asked(clock, options, (asking) => operations.metadata(asking)),
       set: (key, value, options = {}) => asked(clock, options, (asking) => operations.putMetadata(key, value, asking)),

@@ -2,6 +2,7 @@ import type { StateOptions, SaveItem, DeleteItem, TransactionItem } from '../blo
 import { Dapr } from '../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { bytesOf } from './json.ts';
+import { grpcJobs } from './grpc-jobs.ts';
 import { grpcStatusOf, type GrpcLink } from './grpc-link.ts';
 import { actorOperations, hostActors } from './grpc-actors.ts';
 import { createGrpcSubscriptions, followConfiguration } from './grpc-streams.ts';
@@ -66,6 +67,7 @@ export function createGrpcOperations(link: GrpcLink): Operations {
       subscribe: (query, changed) => followConfiguration(link, query, changed),
     },
     lock: lockOperations(link),
+    jobs: grpcJobs(link),
     crypto: cryptoOperations(link),
     hostActors: (table) => hostActors(link, table),
     metadata: async (asking) => metadataOf(await link.unary(codecs.metadata, {}, asking)),

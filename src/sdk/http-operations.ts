@@ -5,6 +5,7 @@ import { encodeMethodPath } from '../kernel/method-path.ts';
 import { bytesOf, fromJson } from './json.ts';
 import { createHttpExchange, metadataQuery, type HttpAnswer, type HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
 import { actorOperations } from './http-actors.ts';
+import { httpJobs } from './http-jobs.ts';
 import { deleteQuery, stateItem, transactionItem } from './http-state.ts';
 import type { AppMetadata, Operations } from './operations.ts';
 
@@ -65,6 +66,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
         return (answer.json() as { status: never }).status;
       },
     },
+    jobs: httpJobs(exchange),
     crypto: cryptoOperations(exchange),
     async metadata(asking) {
       return metadataOf((await exchange.ask('GET', '/v1.0/metadata', { asking })).json());

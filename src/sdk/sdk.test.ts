@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createMachine, type Machine } from '../../test/fixtures/sdk-modes.ts';
 import { ProaError } from '../kernel/errors.ts';
-import { createApp, type BindingInput } from './app.ts';
+import { createApp, type BindingInput, type JobRun } from './app.ts';
 import type { Client } from './client.ts';
 import { defineContract } from './contract.ts';
 import type { TopicEvent } from './event.ts';
@@ -28,6 +28,7 @@ interface Seen {
   readonly events: { readonly by: string; readonly event: TopicEvent }[];
   readonly bulks: string[][];
   readonly ticks: BindingInput[];
+  readonly ran: JobRun[];
   aborted: number;
   failures: number;
 }
@@ -84,11 +85,16 @@ function shop(seen: Seen) {
       maxAwaitMs: 100,
     })
     .on(contract.events.placed, note('typed') as never)
-    .onBinding('tick', (input) => void seen.ticks.push(input));
+    .onBinding('tick', (input) => void seen.ticks.push(input))
+    .onJob('greet', (run) => {
+      seen.ran.push(run);
+      if (seen.ran.filter(({ name }) => name === 'greet').length < 2) throw new Error('not yet');
+    })
+    .onJob('report-*', (run) => void seen.ran.push(run));
 }
 
 describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30_000 }, (mode) => {
-  const seen: Seen = { events: [], bulks: [], ticks: [], aborted: 0, failures: 0 };
+  const seen: Seen = { events: [], bulks: [], ticks: [], ran: [], aborted: 0, failures: 0 };
   let machine: Machine;
   let running: RunningApp;
   let client: Client;
@@ -280,6 +286,39 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30
     expect(await client.lock.tryLock('lockstore', { ...lock, owner: 'b' })).toMatchObject({ held: false });
     expect(await client.lock.unlock('lockstore', { resourceId: 'door', owner: 'b' })).toBe(false);
     expect(await client.lock.unlock('lockstore', { resourceId: 'door', owner: 'a' })).toBe(true);
+  });
+
+  it('schedules jobs and runs them', async () => {
+    await client.jobs.schedule('greet', { dueTime: '200ms', data: { text: 'hello' }, failurePolicy: { intervalMs: 100, maxRetries: 2 } });
+    await client.jobs.schedule('report-weekly', {
+      schedule: '@weekly',
+      dueTime: new Date(Date.now() + 3_600_000),
+      repeats: 3,
+      missedRuns: 'once',
+    });
+    expect(await client.jobs.get('greet')).toEqual({
+      name: 'greet',
+      dueTime: '200ms',
+      data: { text: 'hello' },
+      failurePolicy: { intervalMs: 100, maxRetries: 2 },
+    });
+    expect((await client.jobs.list()).map(({ name }) => name)).toEqual(['greet', 'report-weekly']);
+    await expect(client.jobs.schedule('greet', { dueTime: '1h' })).rejects.toMatchObject({ code: 'jobs.exists' });
+    await expect(client.jobs.schedule('bad', { schedule: 'now and then' })).rejects.toMatchObject({ code: 'jobs.invalid' });
+    await client.jobs.schedule('report-weekly', { dueTime: '1ms', overwrite: true });
+    // The first attempt fails.
+    await expect.poll(() => seen.ran.length, { timeout: 15_000 }).toBe(3);
+    expect(seen.ran.filter(({ name }) => name === 'greet')).toEqual([
+      { name: 'greet', data: { text: 'hello' } },
+      { name: 'greet', data: { text: 'hello' } },
+    ]);
+    expect(seen.ran.find(({ name }) => name === 'report-weekly')).toEqual({ name: 'report-weekly', data: undefined });
+    await client.jobs.schedule('later', { schedule: '@daily', failurePolicy: 'drop' });
+    expect((await client.jobs.get('later')).failurePolicy).toBe('drop');
+    await client.jobs.delete('later');
+    await client.jobs.deleteAll('');
+    expect(await client.jobs.list()).toEqual([]);
+    await expect(client.jobs.get('later')).rejects.toMatchObject({ code: 'jobs.get' });
   });
 
   it('encrypts and decrypts more than one message can hold', async () => {

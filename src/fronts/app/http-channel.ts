@@ -7,6 +7,7 @@ import type {
   InvokeRequest,
   InvokeResponse,
 } from '../../blocks/invoke/index.ts';
+import type { AppJob, JobVerdict } from '../../blocks/jobs/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
 import { bytesBody, collect, emptyBody, measuredBytes, type Body } from '../../kernel/body.ts';
 import { createCall, type Call } from '../../kernel/call.ts';
@@ -21,6 +22,7 @@ import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { noteDecision, slowMs } from '../../kernel/trail.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
+import { plainBytes } from '../../wire/grpc/any-json.ts';
 import type { HttpMetrics } from '../http/front-metrics.ts';
 import type { AppService } from './app-pipeline.ts';
 import { bulkEnvelope } from './bulk-envelope.ts';
@@ -184,6 +186,16 @@ class HttpAppChannel implements AppChannel {
         details: { metadata: { status: String(answer.status) } },
       });
     return bindingAnswer(answer.text);
+  }
+
+  // 404: the app knows no such job, and it is not tried again (Dapr reference 5.7).
+  async job(call: Call<AppJob>): Promise<JobVerdict> {
+    const { name, data } = call.input;
+    const body = bytesBody(await plainBytes(data));
+    const headers = ['content-type', 'application/json', ...traceHeaders(call)];
+    const answer = await this.#ask({ method: 'POST', target: `/job/${encodeURIComponent(name)}`, headers, body, cancel: call.cancel });
+    if (answer.status >= 200 && answer.status < 300) return { status: 'done' };
+    return { status: answer.status === 404 ? 'missing' : 'failed', error: `the app answered ${answer.status}` };
   }
 
   async configuration(call: Call<ConfigurationDelivery>): Promise<void> {

@@ -29,6 +29,7 @@ import { actorRows } from './rows/actors.ts';
 import { actorStreamRows } from './rows/actor-events.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
+import { jobRows } from './rows/jobs.ts';
 import { publishRows } from './rows/publish.ts';
 import { runtimeRows } from './rows/runtime.ts';
 import { stateRows } from './rows/state.ts';
@@ -130,6 +131,7 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...storeRows(front),
     ...cryptoRows(front),
     ...subtleCryptoRows(front),
+    ...jobRows(front),
     ...runtimeRows(front),
     ...actorRows(front),
     ...actorStreamRows(front),
@@ -152,6 +154,7 @@ const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
   [/^Subtle/, 'subtlecrypto'],
   [/^Encrypt|^Decrypt/, 'crypto'],
   [/Metadata/, 'metadata'],
+  [/Jobs?/, 'jobs'],
   [/Shutdown/, 'shutdown'],
 ];
 
