@@ -103,11 +103,7 @@ class SharedReads {
     // Without its handle the first wrapper closes nothing; it only gives back its place in the server's count.
     accepted.destroy();
     const late = new LateConnection();
-    const connection = new NodeConnection(
-      new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts),
-      '',
-      this.#turn,
-    );
+    const connection = new NodeConnection(new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts), '', this.#turn);
     late.connection = connection;
     return connection;
   }

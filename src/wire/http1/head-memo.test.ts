@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createMemoryNetwork, type MemoryConnection } from '../../testing/memory-network.ts';
 import type { Fields } from './fields.ts';
-import { HeadMemo, keptFields } from './head-memo.ts';
+import { HeadMemo, keptFields, keptRequestHead, keptResponseHead } from './head-memo.ts';
 import { serveHttp1 } from './server.ts';
 
 function fields(): Fields {
@@ -65,6 +65,31 @@ describe('HeadMemo', () => {
       else known++;
     }
     expect(known).toBeGreaterThan(16);
+  });
+});
+
+describe('kept heads', () => {
+  const bytes = Buffer.from('GET /a?b HTTP/1.1\r\nhost: a\r\n\r\n', 'latin1');
+  const range = { at: 0, stop: bytes.length, end: bytes.length };
+  const said = { contentLength: 3, chunked: true, close: true, keepAlive: true, host: 'a', expect: '100-continue' };
+
+  it('hold all of a request', () => {
+    const memo = new HeadMemo(keptRequestHead);
+    const head = { ...said, headers: ['host', 'a'], method: 'GET', target: '/a?b', path: '/a', query: 'b', version: 10 };
+    memo.keep(bytes, range, head);
+    const into = keptRequestHead.blank();
+    expect(memo.match(bytes, range, into)).toBe(bytes.length);
+    expect({ ...into }).toEqual(head);
+    expect(into.headers).toBe(head.headers);
+  });
+
+  it('hold all of an answer', () => {
+    const memo = new HeadMemo(keptResponseHead);
+    const head = { ...said, headers: ['server', 'a'], status: 404, version: 10 };
+    memo.keep(bytes, range, head);
+    const into = keptResponseHead.blank();
+    expect(memo.match(bytes, range, into)).toBe(bytes.length);
+    expect({ ...into }).toEqual(head);
   });
 });
 

@@ -69,7 +69,12 @@ interface Place {
  * that a list shares with the one before are one text, and any other line of a name and value that stood in the same place is neither checked nor joined again.
  */
 export class HeaderWriter {
-  readonly #places: readonly Place[] = Array.from({ length: placesMax + 1 }, () => ({ name: undefined, value: '', line: undefined, misses: 0 }));
+  readonly #places: readonly Place[] = Array.from({ length: placesMax + 1 }, () => ({
+    name: undefined,
+    value: '',
+    line: undefined,
+    misses: 0,
+  }));
   /** The list that was written last, and its lines. Lists of headers do not change once they are made. */
   #list: readonly string[] | undefined = undefined;
   #lines = '';
