@@ -1,0 +1,47 @@
+import type { Cancellation } from '../../kernel/cancel.ts';
+import type {
+  HistoryEvent,
+  Purged,
+  StartWorkflow,
+  WorkflowFilter,
+  WorkflowPage,
+  WorkflowState,
+  WorkflowWorker,
+} from '../../contracts/workflow.ts';
+
+/**
+ * The workflows of one app, on the engine: what every front and the SDK use. Methods fail with `workflow.*` errors of the catalogue; "durable" as everywhere:
+ * what was answered stays.
+ */
+export interface WorkflowBlock {
+  /** Durable when answered; the first turn runs when there is a worker. Fails with `workflow.exists` for an id in use. */
+  start(request: StartWorkflow): Promise<string>;
+  /** Undefined for an unknown instance. `payloads`: with input, output, custom status and failure. */
+  get(instanceId: string, payloads: boolean): Promise<WorkflowState | undefined>;
+  /** Resolves with the first state for which `until` holds, an instance that does not exist yet included; rejects when `cancel` fires. */
+  wait(instanceId: string, until: 'started' | 'completed', cancel: Cancellation): Promise<WorkflowState>;
+  raise(instanceId: string, name: string, input: string | undefined): Promise<void>;
+  /** Resolves when the instance is in a final state. */
+  terminate(instanceId: string, output: string | undefined, recursive: boolean): Promise<void>;
+  /** Resolves when the status says so. */
+  suspend(instanceId: string, reason: string | undefined): Promise<void>;
+  resume(instanceId: string, reason: string | undefined): Promise<void>;
+  /** Finished instances only, unless `force`. Fails with `workflow.not-found`, `workflow.running`. */
+  purge(instanceId: string, options: { readonly recursive: boolean; readonly force: boolean }): Promise<Purged>;
+  purgeWhere(filter: WorkflowFilter, recursive: boolean): Promise<Purged>;
+  list(filter: WorkflowFilter, page: { readonly size?: number; readonly token?: string }): Promise<WorkflowPage>;
+  history(instanceId: string): Promise<readonly HistoryEvent[]>;
+  rerun(source: string, eventId: number, options: RerunOptions): Promise<string>;
+  /** Hands turns and activities to the worker until the answer is called; what is unanswered then goes to another worker. */
+  attach(worker: WorkflowWorker): () => void;
+  /** Work streams and in-process workers, for the metadata API. */
+  readonly workers: number;
+  close(graceMs: number): Promise<void>;
+}
+
+export interface RerunOptions {
+  readonly instanceId?: string;
+  readonly childInstanceId?: string;
+  /** Replaces the input of the event where the run goes on; absent keeps it. */
+  readonly input?: { readonly value: string | undefined };
+}

@@ -1,0 +1,57 @@
+import type { Condition } from './engine.ts';
+import type { Endpoint } from './resolver.ts';
+
+/**
+ * Shares the shards of a group (the workflows of an app, the actors of a type, its jobs) among the runtimes that joined it: a lease layer over the engine,
+ * without a placement service. Every shard has a record; taking a shard rewrites it, so that each commit that tests the condition of an owned shard
+ * fails from then on for whoever held it before, however long that holder was frozen. Leases only say who is alive.
+ */
+export interface Placement {
+  /** Becomes a member and takes its share, which changes as members come and go. Fails with the engine's error. */
+  join(options: JoinOptions): Promise<Membership>;
+  /** Who owns the shard of `key` now, as far as is known here; undefined while nobody does. Answers from memory after the first question and may be old: the owner refuses what is not its own. */
+  locate(group: string, key: string): Promise<Located | undefined>;
+  /** Forgets what is known about the shard of `key`: the owner that `locate` named refused. */
+  refused(group: string, key: string): void;
+  close(): Promise<void>;
+}
+
+export interface JoinOptions {
+  /** Unique within the engine, for example `actors/<namespace>/<type>`. */
+  readonly group: string;
+  /** How many shards the group has. The first member decides for good. */
+  readonly shards: number;
+  /** The shard is owned from now on. */
+  claimed(shard: OwnedShard): void;
+  /** Another member shall have the shard: take nothing new of it. It is given up when the answer resolves, at the latest after the TTL. */
+  drain(shard: OwnedShard): Promise<void>;
+  /** The shard was taken over, because this runtime seemed dead: nothing of it can be committed any more. */
+  lost(shard: OwnedShard): void;
+}
+
+export interface OwnedShard {
+  readonly group: string;
+  readonly index: number;
+  /** Rises with every change of owner. */
+  readonly epoch: number;
+  /** Belongs into every commit that relies on owning the shard. */
+  readonly condition: Condition;
+  /** False while this runtime could not renew its lease for two thirds of the TTL: nothing new may begin. */
+  readonly alive: boolean;
+}
+
+export interface Membership {
+  readonly shards: number;
+  shardOf(key: string): number;
+  /** The shard when this runtime owns it and is not giving it up. */
+  owned(index: number): OwnedShard | undefined;
+  /** Gives all shards up (draining them) and leaves. */
+  leave(): Promise<void>;
+}
+
+export interface Located {
+  /** The runtime that owns the shard. */
+  readonly endpoint: Endpoint;
+  /** It is this one. */
+  readonly here: boolean;
+}
