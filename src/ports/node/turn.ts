@@ -24,7 +24,7 @@ export class Turn {
   #writers: TurnWriter[] = [];
   #armed = false;
   /** Buffers by their length, because a new view of one costs more than copying a small message. */
-  readonly #free: Buffer[][] = [];
+  readonly #free: (Buffer[] | undefined)[] = Array.from({ length: heldBytesMax + 1 }, () => undefined);
   #kept = 0;
 
   /** A copy of a small chunk, to be given back by `release`; undefined for one that has to be delivered at once. */
