@@ -13,6 +13,7 @@ import type {
 } from '../../contracts/state.ts';
 import type { Append } from '../../contracts/engine.ts';
 import type { OutboxTarget } from '../../contracts/outbox.ts';
+import { answered } from '../../kernel/answered.ts';
 import { isProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
@@ -112,7 +113,7 @@ function reader(shared: RequestContext): Service<GetInput, StateValue | undefine
   return ({ input }) => {
     try {
       const seen = driver.peek?.(stored.of(input.key));
-      if (seen !== undefined) return Promise.resolve(seen);
+      if (seen !== undefined) return answered(seen);
     } catch {
       // The same happens again below, where it becomes the error that it is.
     }

@@ -1,7 +1,7 @@
 import { emptyBody } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
-import { faults, type Fault } from './fault.ts';
+import { faults, refusal, type Fault } from './fault.ts';
 import type { Fields } from './fields.ts';
 import { hasBareLineFeed, headEnd } from './head-end.ts';
 import type { HeadMemo } from './head-memo.ts';
@@ -11,7 +11,7 @@ import { judgeRequest, parseRequestFields, parseRequestLine, type RequestHead } 
 import { Http1Request } from './request.ts';
 import { Http1Response, type ResponseOwner } from './response.ts';
 import type { Http1ServerLimits } from './server-limits.ts';
-import { statusLine, type HeaderWriter } from './write-head.ts';
+import type { HeaderWriter } from './write-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
 
 /** What the connections of one server share. */
@@ -189,14 +189,6 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     }
   }
 
-  /** Goes on after an answer, outside a delivery. */
-  #wake(): void {
-    if (this.#running) return;
-    this.#run();
-    this.#inflow.keep();
-    this.#hold();
-  }
-
   /** Parses a head and calls the handler; true when there may be more to do. */
   #takeHead(): boolean {
     const inflow = this.#inflow;
@@ -212,30 +204,27 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     const request = new Http1Request(this.connection.remote);
     const known = heads.match(bytes, { at: start, end }, request);
     const stop = known === -1 ? this.#parseHead(start, request) : known;
-    if (stop === -1) return false;
+    if (stop === false) return false;
     inflow.at = stop;
     this.#begin(request);
     return true;
   }
 
-  /** Where the head at `start` ends; -1 when more of it has to come, or when it was refused. */
-  #parseHead(start: number, request: Http1Request): number {
+  /** Where the head at `start` ends; false when more of it has to come, or when it was refused. */
+  #parseHead(start: number, request: Http1Request): number | false {
     const { bytes, end } = this.#inflow;
     const { limits, heads } = this.#shared;
     const line = parseRequestLine(bytes, { start, end }, limits, request);
-    const stop = typeof line === 'number' ? this.#takeFields(line, request) : line;
-    if (typeof line !== 'number') this.#refuseLine(start, line);
-    else if (typeof stop !== 'number') this.#refuse(stop);
-    else if (stop === -1 || stop - start > limits.headerBytesMax) this.#headIncomplete(start);
-    else {
-      heads.keep(bytes, { at: start, stop, end }, request);
-      return stop;
-    }
-    return -1;
+    if (typeof line !== 'number') return this.#refuseLine(start, line);
+    const stop = this.#takeFields(line, request);
+    if (typeof stop !== 'number') return this.#refuse(stop);
+    if (stop === -1 || stop - start > limits.headerBytesMax) return this.#headIncomplete(start);
+    heads.keep(bytes, { at: start, stop, end }, request);
+    return stop;
   }
 
   /** The line at `start` is wrong, unless more of it has to come. */
-  #refuseLine(start: number, fault: Fault): boolean {
+  #refuseLine(start: number, fault: Fault): false {
     const { bytes, end } = this.#inflow;
     const stop = headEnd(bytes, start, end);
     if (stop === -1 || stop - start > this.#shared.limits.headerBytesMax) return this.#headIncomplete(start);
@@ -258,7 +247,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
   }
 
   /** Waits for the rest of a head, unless it is wrong or too large already. The verdict does not depend on how bytes were split. */
-  #headIncomplete(start: number): boolean {
+  #headIncomplete(start: number): false {
     const { bytes, end } = this.#inflow;
     const { limits, sweep } = this.#shared;
     const max = limits.headerBytesMax;
@@ -358,8 +347,12 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
         return;
       }
     }
-    if (this.#inflow.waiting > 0) this.#wake();
-    else if (this.#paused) this.#resume();
+    if (this.#inflow.waiting > 0) {
+      if (this.#running) return;
+      this.#run();
+      this.#inflow.keep();
+      this.#hold();
+    } else if (this.#paused) this.#resume();
   }
 
   #pump(): void {
@@ -410,7 +403,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
   }
 
   /** Answers what cannot be accepted, then closes. Always false: there is nothing more to do. */
-  #refuse(fault: Fault): boolean {
+  #refuse(fault: Fault): false {
     const response = this.#response;
     this.#persistent = false;
     this.#response = undefined;
@@ -452,10 +445,4 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     this.connection.end();
     if (this.#paused) this.#resume();
   }
-}
-
-/** The answer of the codec itself; the reason is ours and holds nothing that the client sent. */
-export function refusal(fault: Fault, date: string): string {
-  const length = fault.reason.length + 1;
-  return `${statusLine(fault.status)}date: ${date}\r\ncontent-type: text/plain\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n${fault.reason}\n`;
 }

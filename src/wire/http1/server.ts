@@ -1,9 +1,9 @@
 import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts';
-import { faults } from './fault.ts';
+import { faults, refusal } from './fault.ts';
 import { HeadMemo, keptFields, keptRequestHead } from './head-memo.ts';
 import type { Http1Request } from './request.ts';
 import type { Http1Response } from './response.ts';
-import { refusal, ServerConnection, type ServerShared } from './server-connection.ts';
+import { ServerConnection, type ServerShared } from './server-connection.ts';
 import { serverLimitDefaults, type Http1ServerLimits } from './server-limits.ts';
 import { Sweep } from './sweep.ts';
 import { HeaderWriter } from './write-head.ts';
