@@ -16,6 +16,7 @@ import {
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Random } from '../../kernel/ports.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { createLargeValues, type LargeValues } from './large-values.ts';
 import { createLayout, type KeyRange, type Layout } from './layout.ts';
@@ -66,6 +67,7 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   const set = (request: StateSet): Promise<void> =>
     request.data.length <= inlineBytesMax ? setInline(request, engine, layout) : write([{ kind: 'upsert', ...request }]);
   const remove = (request: StateDelete): Promise<void> => write([{ kind: 'delete', ...request }]);
+  const recent = new TextMemo((key): Seen => ({ record: layout.record(key), entry: undefined, value: undefined }));
   const sweeping = large
     .sweep()
     .catch((error: unknown) => options.log.warn('stale parts of large values were not removed', { error: String(error) }));
@@ -77,8 +79,9 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
       return entry === undefined ? undefined : read(key, entry);
     },
     peek(key) {
-      const entry = engine.peek?.(layout.record(key));
-      return entry === undefined ? undefined : inlineValue(entry);
+      const seen = recent.of(key);
+      const entry = engine.peek?.(seen.record);
+      return entry === undefined ? undefined : seenValue(seen, entry);
     },
     set,
     delete: remove,
@@ -127,6 +130,26 @@ async function readEntry(key: string, first: Entry, { engine, large }: Parts): P
   }
   if (entry === undefined) return undefined;
   throw new ProaError('overloaded', `the value of '${key}' was replaced ${readTries} times while it was read`);
+}
+
+/** What a key held when it was last looked at. */
+interface Seen {
+  readonly record: Key;
+  entry: Entry | undefined;
+  value: StateValue | undefined;
+}
+
+const keptValueBytesMax = 4096;
+
+/** As `inlineValue`; the value of an entry that has not changed is not taken apart again. Engines do not change bytes that they handed out. */
+function seenValue(seen: Seen, entry: Entry): StateValue | undefined {
+  const { entry: before } = seen;
+  if (before?.value === entry.value && before.version === entry.version && before.expiresAtMs === entry.expiresAtMs) return seen.value;
+  const kept = entry.value.length <= keptValueBytesMax;
+  const value = inlineValue(entry);
+  seen.entry = kept ? entry : undefined;
+  seen.value = kept ? value : undefined;
+  return value;
 }
 
 /** The value of an entry that holds all of it; undefined for one that lies in chunks. */
