@@ -33,6 +33,11 @@ export interface ErrorSpec {
 }
 
 /** An entry of a catalogue; repeating cannot help unless `retry` says otherwise. */
-export function spec(errorCode: string, http: number, grpc: GrpcCode, more: { category: string; title: string } & Partial<ErrorSpec>): ErrorSpec {
+export function spec(
+  errorCode: string,
+  http: number,
+  grpc: GrpcCode,
+  more: { category: string; title: string } & Partial<ErrorSpec>,
+): ErrorSpec {
   return { errorCode, http, grpc, retry: 'never', ...more };
 }

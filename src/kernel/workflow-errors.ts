@@ -2,7 +2,10 @@ import { type ErrorSpec, spec } from './error-spec.ts';
 
 /** The errors of workflows. Codes are those of Dapr's workflow API, statuses those of the work stream where both differ. */
 export const workflowErrors = {
-  'workflow.not-found': spec('ERR_INSTANCE_ID_NOT_FOUND', 404, 'NOT_FOUND', { category: 'workflow', title: 'No such workflow instance exists' }),
+  'workflow.not-found': spec('ERR_INSTANCE_ID_NOT_FOUND', 404, 'NOT_FOUND', {
+    category: 'workflow',
+    title: 'No such workflow instance exists',
+  }),
   'workflow.exists': spec('ERR_START_WORKFLOW', 409, 'ALREADY_EXISTS', {
     category: 'workflow',
     title: 'A workflow instance with this id exists',
@@ -48,7 +51,10 @@ export const workflowErrors = {
     category: 'workflow',
     title: 'The app id is not valid',
   }),
-  'workflow.limit': spec('ERR_WORKFLOW_LIMIT', 400, 'RESOURCE_EXHAUSTED', { category: 'workflow', title: 'A limit of workflows is exceeded' }),
+  'workflow.limit': spec('ERR_WORKFLOW_LIMIT', 400, 'RESOURCE_EXHAUSTED', {
+    category: 'workflow',
+    title: 'A limit of workflows is exceeded',
+  }),
   'workflow.event-not-found': spec('ERR_WORKFLOW_EVENT_NOT_FOUND', 404, 'NOT_FOUND', {
     category: 'workflow',
     title: 'The history has no event from which a workflow can be run again',
@@ -59,7 +65,11 @@ export const workflowErrors = {
     title: 'The activity is not in the hands of this worker any more',
   }),
   'workflow.get': spec('ERR_GET_WORKFLOW', 500, 'INTERNAL', { category: 'workflow', title: 'The workflow cannot be read', retry: 'safe' }),
-  'workflow.start': spec('ERR_START_WORKFLOW', 500, 'INTERNAL', { category: 'workflow', title: 'The workflow cannot be started', retry: 'unknown' }),
+  'workflow.start': spec('ERR_START_WORKFLOW', 500, 'INTERNAL', {
+    category: 'workflow',
+    title: 'The workflow cannot be started',
+    retry: 'unknown',
+  }),
   'workflow.terminate': spec('ERR_TERMINATE_WORKFLOW', 500, 'INTERNAL', {
     category: 'workflow',
     title: 'The workflow cannot be terminated',

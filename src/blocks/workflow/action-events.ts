@@ -1,4 +1,12 @@
-import type { HistoryEvent, ParentInstance, Router, StartedEvent, TraceParent, WorkflowAction, WorkflowInstance } from '../../contracts/workflow.ts';
+import type {
+  HistoryEvent,
+  ParentInstance,
+  Router,
+  StartedEvent,
+  TraceParent,
+  WorkflowAction,
+  WorkflowInstance,
+} from '../../contracts/workflow.ts';
 import type { AppScope } from './keys.ts';
 import type { Header } from './header.ts';
 import type { Address, Letter } from './mail.ts';
@@ -85,7 +93,8 @@ export function startedEvent(started: StartedEvent, { stamp }: Pick<EventMaker, 
 }
 
 function startOf(action: Of<'createChild'> | Of<'createDetached'>, instanceId: string, maker: EventMaker): StartedEvent {
-  const executionId = 'executionId' in action && action.executionId !== undefined && action.executionId !== '' ? action.executionId : maker.newExecution();
+  const executionId =
+    'executionId' in action && action.executionId !== undefined && action.executionId !== '' ? action.executionId : maker.newExecution();
   return {
     name: action.name,
     ...(action.version !== undefined && { version: action.version }),

@@ -134,7 +134,7 @@ export class Activities {
   async #execute(job: Job): Promise<ActivityAnswer | undefined> {
     const { core, pool } = this.#parts;
     const { task } = job;
-    for (let tries = 0; ; ) {
+    for (let tries = 0; ;) {
       const held = await pool.acquire('activities', task.name).held;
       if (job.over() || core.closed) {
         held.release();
@@ -210,7 +210,10 @@ export class Activities {
       const result = await core.engine.commit({ if: [exists], put: puts });
       answer.settled?.(result.status === 'done');
     } catch (error) {
-      core.log.warn('the result of an activity is lost; it is executed again', { instance: instanceId, error: ProaError.from(error).message });
+      core.log.warn('the result of an activity is lost; it is executed again', {
+        instance: instanceId,
+        error: ProaError.from(error).message,
+      });
       answer.settled?.(false);
     }
   }

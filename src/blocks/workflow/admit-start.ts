@@ -25,14 +25,18 @@ export async function admitStarts(core: Core, live: LiveInstance, postman: Postm
   item.taken = true;
   try {
     const change = { live, shard: live.home, events: [], consumed: [item], appends: [] as [], busy: true };
-    if (header !== undefined && (sameStart(header, started) || !isFinal(header.status) || (await hasRunningChildren(core, live.id, header)))) {
+    if (
+      header !== undefined &&
+      (sameStart(header, started) || !isFinal(header.status) || (await hasRunningChildren(core, live.id, header)))
+    ) {
       const letters = sameStart(header, started) ? [] : refusal(core, item, started);
       return await commit({ ...change, header, delivery: postman.deliver(letters, false) }, []);
     }
     const nowMs = core.engine.now();
     const place = { keys: core.keys, id: live.id, scope: started.instance.executionId ?? '', newBlob: () => core.random.hex(16) };
     const { line, parts } = encodeLine(started, place);
-    const timers = started.scheduledStartMs === undefined || started.scheduledStartMs <= nowMs ? [] : [startTimer(live, started.scheduledStartMs)];
+    const timers =
+      started.scheduledStartMs === undefined || started.scheduledStartMs <= nowMs ? [] : [startTimer(live, started.scheduledStartMs)];
     const made: Header = newHeader(started, [line], nowMs);
     const ended = header === undefined ? {} : { ended: header.execution };
     return await commit({ ...change, ...ended, header: made, parts, delivery: postman.deliver([], false) }, timers);

@@ -26,7 +26,13 @@ export type TurnOutcome =
   | { readonly kind: 'stalled'; readonly reason: StallReason; readonly description: string }
   /** Computed from an older history: the turn runs again. */
   | { readonly kind: 'stale' }
-  | { readonly kind: 'next'; readonly header: Header; readonly events: readonly HistoryEvent[]; readonly effects: Effects; readonly restart?: Restart };
+  | {
+      readonly kind: 'next';
+      readonly header: Header;
+      readonly events: readonly HistoryEvent[];
+      readonly effects: Effects;
+      readonly restart?: Restart;
+    };
 
 /** Continue-as-new: what the next execution begins with. */
 export interface Restart {
@@ -155,7 +161,11 @@ class TurnApplication {
     if (completion.recurse === true) {
       for (const operation of this.#open.values()) {
         if (operation.kind !== 'child') continue;
-        const to = { namespace: operation.namespace ?? self.namespace, appId: operation.app ?? self.appId, instanceId: operation.instanceId };
+        const to = {
+          namespace: operation.namespace ?? self.namespace,
+          appId: operation.app ?? self.appId,
+          instanceId: operation.instanceId,
+        };
         this.#letters.push({ to, event: { type: 'executionTerminated', id: -1, timeMs: stamp(), recurse: true } });
       }
     }
@@ -244,7 +254,8 @@ function parentLetter(header: Header, { status, result, failure }: Completion, {
   const to = { namespace: parent.appNamespace ?? self.namespace, appId: parent.appId, instanceId: parent.instanceId };
   const base = { id: -1, timeMs: stamp(), scheduledId: parent.taskScheduledId };
   const execution = parent.executionId === undefined ? {} : { execution: parent.executionId };
-  if (status === 'COMPLETED') return { to, ...execution, event: { type: 'childCompleted', ...base, ...(result !== undefined && { result }) } };
+  if (status === 'COMPLETED')
+    return { to, ...execution, event: { type: 'childCompleted', ...base, ...(result !== undefined && { result }) } };
   const why = failure ?? { errorType: status, errorMessage: `child workflow ${header.name} ended as ${status}` };
   return { to, ...execution, event: { type: 'childFailed', ...base, failure: why } };
 }

@@ -22,7 +22,9 @@ export class AttemptWatch {
     return new Promise((resolve, reject) => {
       this.#fail = resolve;
       if (attemptTimeoutMs !== undefined) {
-        this.#timers[0] = this.#clock.timer(attemptTimeoutMs, () => this.#timeout('ActivityTimeout', `no result within ${attemptTimeoutMs} ms`));
+        this.#timers[0] = this.#clock.timer(attemptTimeoutMs, () =>
+          this.#timeout('ActivityTimeout', `no result within ${attemptTimeoutMs} ms`),
+        );
       }
       this.#beat();
       attempt.then(resolve, reject);

@@ -68,7 +68,7 @@ export class Bells {
     while (this.#again && !this.#closed) {
       this.#again = false;
       let { from, to } = below(core.keys.bells);
-      for (let more = true; more; ) {
+      for (let more = true; more;) {
         const page = await core.engine.range({ from, to, limit: pageMax, keysOnly: true });
         await this.#answer(page.entries);
         const last = page.entries.at(-1);

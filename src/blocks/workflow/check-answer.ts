@@ -51,7 +51,8 @@ function checkAction(action: WorkflowAction): BadAnswer | undefined {
   }
   if ('name' in action && action.name !== undefined && action.type !== 'createTimer') {
     if (action.name === '') return shape(`${action.type} names nothing`);
-    if (Buffer.byteLength(action.name) > workflowLimits.nameBytesMax) return shape(`a name has at most ${workflowLimits.nameBytesMax} bytes`);
+    if (Buffer.byteLength(action.name) > workflowLimits.nameBytesMax)
+      return shape(`a name has at most ${workflowLimits.nameBytesMax} bytes`);
   }
   return checkTarget(action);
 }
@@ -63,7 +64,9 @@ function checkTarget(action: WorkflowAction): BadAnswer | undefined {
   if (!('instanceId' in action) || action.instanceId === undefined) return undefined;
   if (action.instanceId === '' && action.type !== 'createChild') return shape(`${action.type} names no instance`);
   const bytes = Buffer.byteLength(action.instanceId);
-  return bytes > workflowLimits.instanceIdBytesMax ? shape(`an instance id has at most ${workflowLimits.instanceIdBytesMax} bytes`) : undefined;
+  return bytes > workflowLimits.instanceIdBytesMax
+    ? shape(`an instance id has at most ${workflowLimits.instanceIdBytesMax} bytes`)
+    : undefined;
 }
 
 function payloadsOf(action: WorkflowAction): readonly (string | undefined)[] {

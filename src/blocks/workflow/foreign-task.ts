@@ -18,7 +18,12 @@ export interface ForeignTask {
 }
 
 /** What hands an activity over to the app that has it: the owners of its shards execute it, and answer into the inbox of the instance. */
-export function foreignTask(core: Core, id: string, header: Header, task: TaskScheduled): { readonly puts: readonly Put[]; readonly parts: readonly Put[] } {
+export function foreignTask(
+  core: Core,
+  id: string,
+  header: Header,
+  task: TaskScheduled,
+): { readonly puts: readonly Put[]; readonly parts: readonly Put[] } {
   const { self, random } = core;
   const appId = task.router?.targetAppId ?? self.appId;
   const keys = workflowKeys({ namespace: task.router?.targetAppNamespace ?? self.namespace, appId });

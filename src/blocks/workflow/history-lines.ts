@@ -48,7 +48,11 @@ export function blobParts(text: string, { keys, id, scope }: BlobPlace, blob: st
 }
 
 /** The text that `blobParts` took apart; fails with `engine.corrupt` when parts are missing. */
-export async function readBlob(engine: Engine, place: Pick<BlobPlace, 'keys' | 'id' | 'scope'>, blob: { blob: string; parts: number }): Promise<string> {
+export async function readBlob(
+  engine: Engine,
+  place: Pick<BlobPlace, 'keys' | 'id' | 'scope'>,
+  blob: { blob: string; parts: number },
+): Promise<string> {
   const keys = Array.from({ length: blob.parts }, (_, part) => place.keys.blob(place.id, place.scope, blob.blob, part));
   const entries = await engine.getMany(keys);
   if (entries.some((entry) => entry === undefined)) {
@@ -59,6 +63,11 @@ export async function readBlob(engine: Engine, place: Pick<BlobPlace, 'keys' | '
 
 const blobMark = '{"blob":';
 
+/** Where the large event of a line stands; undefined for a line that holds its event. */
+export function blobOf(line: string): { readonly scope: string; readonly blob: string } | undefined {
+  return line.startsWith(blobMark) ? (JSON.parse(line) as BlobLine) : undefined;
+}
+
 /** The value of a line, at once unless it stands elsewhere. */
 export function decodeLine<T = HistoryEvent>(engine: Engine, place: Pick<BlobPlace, 'keys' | 'id'>, line: string): T | Promise<T> {
   if (!line.startsWith(blobMark)) return JSON.parse(line) as T;
@@ -67,7 +76,11 @@ export function decodeLine<T = HistoryEvent>(engine: Engine, place: Pick<BlobPla
 }
 
 /** The events of lines, in order. */
-export async function decodeLines(engine: Engine, place: Pick<BlobPlace, 'keys' | 'id'>, lines: readonly string[]): Promise<HistoryEvent[]> {
+export async function decodeLines(
+  engine: Engine,
+  place: Pick<BlobPlace, 'keys' | 'id'>,
+  lines: readonly string[],
+): Promise<HistoryEvent[]> {
   const events: HistoryEvent[] = [];
   for (const line of lines) {
     const event = decodeLine(engine, place, line);
@@ -77,7 +90,10 @@ export async function decodeLines(engine: Engine, place: Pick<BlobPlace, 'keys' 
 }
 
 /** All lines of the chunks of one execution, oldest first. */
-export async function readChunks(engine: Engine, at: { keys: WorkflowKeys; id: string; execution: string; chunks: number }): Promise<string[]> {
+export async function readChunks(
+  engine: Engine,
+  at: { keys: WorkflowKeys; id: string; execution: string; chunks: number },
+): Promise<string[]> {
   const lines: string[] = [];
   if (at.chunks === 0) return lines;
   let from = at.keys.chunks(at.id, at.execution);
@@ -85,7 +101,8 @@ export async function readChunks(engine: Engine, at: { keys: WorkflowKeys; id: s
   let read = 0;
   for (;;) {
     const page = await engine.range({ from, to });
-    for (const { value } of page.entries) lines.push(...Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8').split('\n'));
+    for (const { value } of page.entries)
+      lines.push(...Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8').split('\n'));
     read += page.entries.length;
     const last = page.entries.at(-1);
     if (!page.more || last === undefined) break;

@@ -15,7 +15,11 @@ const scannedMax = 10_000;
  * Instances by id, those that match. There is no index to search by: one would cost memory per instance for as long as it is kept, and a record is read in microseconds. A page may
  * have fewer entries than asked for, even none, and still a token.
  */
-export async function listInstances(core: Core, filter: WorkflowFilter, page: { readonly size?: number; readonly token?: string }): Promise<WorkflowPage> {
+export async function listInstances(
+  core: Core,
+  filter: WorkflowFilter,
+  page: { readonly size?: number; readonly token?: string },
+): Promise<WorkflowPage> {
   const size = Math.min(page.size ?? sizeMax, sizeMax);
   if (!(size > 0)) throw new ProaError('bad-request', 'a page has at least one entry');
   const prefix = core.keys.records;

@@ -18,12 +18,21 @@ interface Effects {
 }
 
 /** The effects that the turn's commit brings. When they are too many, it brings none: they stand in a blob, and the header says that they are still to be carried out. */
-export async function carryOutbox(core: Core, live: LiveInstance, made: MadeChange, timers: readonly DurableTimer[]): Promise<Effects & { readonly header: Header }> {
+export async function carryOutbox(
+  core: Core,
+  live: LiveInstance,
+  made: MadeChange,
+  timers: readonly DurableTimer[],
+): Promise<Effects & { readonly header: Header }> {
   const { letters, header } = made;
   const chars = letters.reduce((sum, { event }) => sum + ('input' in event ? (event.input?.length ?? 0) : 0), 0);
   if (letters.length + timers.length <= effectsMax && chars <= 1024 * 1024) return { letters, timers, header };
   const blob = core.random.hex(16);
-  const parts = blobParts(JSON.stringify({ letters, timers } satisfies Effects), { keys: core.keys, id: live.id, scope, newBlob: () => blob }, blob);
+  const parts = blobParts(
+    JSON.stringify({ letters, timers } satisfies Effects),
+    { keys: core.keys, id: live.id, scope, newBlob: () => blob },
+    blob,
+  );
   await commitAhead(core.engine, parts);
   return { letters: [], timers: [], header: { ...header, outbox: { blob, parts: parts.length, done: 0 } } };
 }
@@ -40,7 +49,7 @@ export async function pumpOutbox(
   if (outbox === undefined) return;
   const all = JSON.parse(await readBlob(engine, { keys, id: live.id, scope }, outbox)) as Effects;
   const total = all.letters.length + all.timers.length;
-  for (let { done } = outbox; done < total; ) {
+  for (let { done } = outbox; done < total;) {
     const { header } = live;
     if (live.gone || header === undefined) return;
     const letters = all.letters.slice(done, done + portionOf(all.letters, done));

@@ -110,7 +110,7 @@ const appsKept = 256;
 
 /** Commits parts of large values ahead, in portions that the engine takes. They are found only through what is committed afterwards. */
 export async function commitAhead(engine: Engine, puts: readonly Put[]): Promise<void> {
-  for (let at = 0; at < puts.length; ) {
+  for (let at = 0; at < puts.length;) {
     const portion: Put[] = [];
     for (let bytes = 0; at < puts.length && portion.length < 200; at++) {
       const put = puts[at] as Put;

@@ -15,14 +15,21 @@ export interface PurgeParts {
 }
 
 /** Deletes an instance and, if asked for, what it created; children go first, so that a parent that is left still leads to them. */
-export async function purgeInstance(parts: PurgeParts, id: string, options: { readonly recursive: boolean; readonly force: boolean }): Promise<Purged> {
+export async function purgeInstance(
+  parts: PurgeParts,
+  id: string,
+  options: { readonly recursive: boolean; readonly force: boolean },
+): Promise<Purged> {
   const { core } = parts;
   const at = { ...core.self, instanceId: id };
   const tree = options.recursive ? await readTree(core, at) : await alone(core, id);
   if (tree === undefined) throw new ProaError('workflow.not-found', `no such instance exists: '${id}'`);
   const running = tree.find(({ record }) => !isFinal(record.header.status));
   if (running !== undefined && !options.force) {
-    throw new ProaError('workflow.running', `workflow '${running.at.instanceId}' is in state ${running.record.header.status}, it can only be purged when finished`);
+    throw new ProaError(
+      'workflow.running',
+      `workflow '${running.at.instanceId}' is in state ${running.record.header.status}, it can only be purged when finished`,
+    );
   }
   let count = 0;
   for (const node of tree.toReversed()) if (await purgeNode(parts, node)) count++;

@@ -31,7 +31,11 @@ export interface RerunParts {
  * A new instance whose history is that of a finished one up to an event, which is begun again together with what had no result by then (serverless reference 5.11).
  * Nothing is replayed for it: open activities are executed, and their results wake the workflow.
  */
-export async function rerunInstance(parts: RerunParts, source: string, { eventId, options }: { readonly eventId: number; readonly options: RerunOptions }): Promise<string> {
+export async function rerunInstance(
+  parts: RerunParts,
+  source: string,
+  { eventId, options }: { readonly eventId: number; readonly options: RerunOptions },
+): Promise<string> {
   const { core, postman, timers } = parts;
   const id = options.instanceId === undefined || options.instanceId === '' ? core.random.uuid() : options.instanceId;
   checkInstanceId(id);
@@ -69,13 +73,17 @@ interface Wanted {
 async function copiedHistory(core: Core, source: string, { eventId, options }: Wanted): Promise<readonly HistoryEvent[]> {
   const found = await storedRecord(core, source);
   if (found === undefined) throw new ProaError('workflow.not-found', `no such instance exists: '${source}'`);
-  if (!isFinal(found.header.status)) throw new ProaError('workflow.running', `workflow '${source}' is not finished: it cannot be run again yet`);
-  if (found.header.parent !== undefined) throw new ProaError('bad-request', `workflow '${source}' is the child of another one: run that again`);
+  if (!isFinal(found.header.status))
+    throw new ProaError('workflow.running', `workflow '${source}' is not finished: it cannot be run again yet`);
+  if (found.header.parent !== undefined)
+    throw new ProaError('bad-request', `workflow '${source}' is the child of another one: run that again`);
   const events = await historyOf(core, core.keys, source, found);
   const at = events.findIndex((event) => event.id === eventId && (opens(event) !== undefined || event.type === 'detachedCreated'));
   const target = events[at];
-  if (target === undefined) throw new ProaError('workflow.event-not-found', `workflow '${source}' has no activity, timer or child with the event id ${eventId}`);
-  if (target.type === 'detachedCreated') throw new ProaError('bad-request', 'a workflow cannot be run again from where it created a detached one');
+  if (target === undefined)
+    throw new ProaError('workflow.event-not-found', `workflow '${source}' has no activity, timer or child with the event id ${eventId}`);
+  if (target.type === 'detachedCreated')
+    throw new ProaError('bad-request', 'a workflow cannot be run again from where it created a detached one');
   if (target.type === 'timerCreated' && options.input !== undefined) throw new ProaError('bad-request', 'a timer has no input to replace');
   return events.slice(0, at + 1);
 }
@@ -111,13 +119,17 @@ async function remade(core: Core, making: Making): Promise<Remade> {
     const operation = opens(event);
     if (operation !== undefined) open.set(String(event.id), operation);
   }
-  if (open.size > openMax) throw new ProaError('workflow.limit', `a workflow is run again with at most ${openMax} open operations, not ${open.size}`);
+  if (open.size > openMax)
+    throw new ProaError('workflow.limit', `a workflow is run again with at most ${openMax} open operations, not ${open.size}`);
   const started = events.find((event) => event.type === 'executionStarted');
   if (started?.type !== 'executionStarted') throw new ProaError('engine.corrupt', `the history of workflow ${source} has no start`);
   const nowMs = core.engine.now();
   const place = { keys: core.keys, id, scope: execution, newBlob: () => core.random.hex(16) };
   const encoded = events.map((event) => encodeLine(event, place));
-  const grown = growTail([], encoded.map(({ line }) => line));
+  const grown = growTail(
+    [],
+    encoded.map(({ line }) => line),
+  );
   const base = newHeader(started, [], nowMs);
   const { pending: _none, ...header } = base;
   const full: Header = {
@@ -134,11 +146,19 @@ async function remade(core: Core, making: Making): Promise<Remade> {
     ...(events.some(({ type }) => type === 'childCreated') && { children: true as const }),
   };
   const chunks = grown.full.map((text, i) => ({ key: core.keys.chunk(id, execution, i), value: Buffer.from(text, 'utf8') }));
-  return { header: full, tail: grown.tail, ahead: [...chunks, ...encoded.flatMap(({ parts }) => parts)], ...begun(core, { id, header: full, events }) };
+  return {
+    header: full,
+    tail: grown.tail,
+    ahead: [...chunks, ...encoded.flatMap(({ parts }) => parts)],
+    ...begun(core, { id, header: full, events }),
+  };
 }
 
 /** What is begun again. */
-function begun(core: Core, { id, header, events }: { id: string; header: Header; events: readonly HistoryEvent[] }): Pick<Remade, 'letters' | 'timers' | 'puts'> {
+function begun(
+  core: Core,
+  { id, header, events }: { id: string; header: Header; events: readonly HistoryEvent[] },
+): Pick<Remade, 'letters' | 'timers' | 'puts'> {
   const letters: Letter[] = [];
   const timers: ReturnType<typeof timerFor>[] = [];
   const puts: Put[] = [];
@@ -146,7 +166,15 @@ function begun(core: Core, { id, header, events }: { id: string; header: Header;
   for (const event of events) {
     if (event.id < 0 || header.open[event.id] === undefined) continue;
     if (event.type === 'timerCreated' && event.fireAtMs < neverMs) {
-      timers.push(timerFor(event.fireAtMs, { kind: 'timer', instanceId: id, execution: header.execution, timerId: event.id, fireAtMs: event.fireAtMs }));
+      timers.push(
+        timerFor(event.fireAtMs, {
+          kind: 'timer',
+          instanceId: id,
+          execution: header.execution,
+          timerId: event.id,
+          fireAtMs: event.fireAtMs,
+        }),
+      );
     } else if (event.type === 'taskScheduled' && !isOwnApp(core, event)) {
       const foreign = foreignTask(core, id, header, event);
       puts.push(...foreign.puts, ...foreign.parts);
@@ -157,10 +185,20 @@ function begun(core: Core, { id, header, events }: { id: string; header: Header;
 
 type ChildCreated = Extract<HistoryEvent, { readonly type: 'childCreated' }>;
 
-function childStart(core: Core, { id, header, event, stamp }: { id: string; header: Header; event: ChildCreated; stamp: () => number }): Letter {
+function childStart(
+  core: Core,
+  { id, header, event, stamp }: { id: string; header: Header; event: ChildCreated; stamp: () => number },
+): Letter {
   const { self, random } = core;
   const { instanceId, name, version, input, router } = event;
-  const parent = { taskScheduledId: event.id, instanceId: id, executionId: header.execution, name: header.name, appId: self.appId, appNamespace: self.namespace };
+  const parent = {
+    taskScheduledId: event.id,
+    instanceId: id,
+    executionId: header.execution,
+    name: header.name,
+    appId: self.appId,
+    appNamespace: self.namespace,
+  };
   const more = { ...(version !== undefined && { version }), ...(input !== undefined && { input }) };
   const started = { name, ...more, instance: { instanceId, executionId: random.hex(32) }, parent };
   const to = { namespace: router?.targetAppNamespace ?? self.namespace, appId: router?.targetAppId ?? self.appId, instanceId };
@@ -178,7 +216,8 @@ function renamed(event: HistoryEvent, { id, source, execution, eventId, options 
     case 'childCreated': {
       const { input: old, ...rest } = event;
       const value = input === undefined ? old : input.value;
-      const child = event.type === 'childCreated' ? { instanceId: (target ? options.childInstanceId : undefined) ?? childId(id, event.id) } : {};
+      const child =
+        event.type === 'childCreated' ? { instanceId: (target ? options.childInstanceId : undefined) ?? childId(id, event.id) } : {};
       return { ...rest, ...(value !== undefined && { input: value }), ...child, rerunParent: source } as HistoryEvent;
     }
     case 'timerCreated':

@@ -53,7 +53,11 @@ export async function signal({ core, postman, runner }: SignalsParts, id: string
 }
 
 /** Raises an event: refused for a stalled instance, accepted and dropped for a finished one (serverless reference 5.2). */
-export async function raiseEvent(parts: SignalsParts, id: string, { name, input }: { readonly name: string; readonly input: string | undefined }): Promise<void> {
+export async function raiseEvent(
+  parts: SignalsParts,
+  id: string,
+  { name, input }: { readonly name: string; readonly input: string | undefined },
+): Promise<void> {
   if (name === '') throw new ProaError('workflow.event-name-missing', 'event name is not configured');
   const header = await headerOf(parts.core, id);
   if (isFinal(header.status)) return;

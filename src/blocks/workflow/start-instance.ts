@@ -48,7 +48,8 @@ export function checkStart({ name, instanceId, input, tags, startAtMs }: StartWo
   }
   if (instanceId !== undefined) checkInstanceId(instanceId);
   checkPayload(input);
-  if (startAtMs !== undefined && !Number.isFinite(startAtMs)) throw new ProaError('bad-request', 'the start time of a workflow is not valid');
+  if (startAtMs !== undefined && !Number.isFinite(startAtMs))
+    throw new ProaError('bad-request', 'the start time of a workflow is not valid');
   if (tags !== undefined && !attributesFit(tags)) {
     throw new ProaError('workflow.limit', 'tags have at most 32 entries, 128 characters per name and 512 per value');
   }
@@ -71,7 +72,8 @@ export function checkPayload(payload: string | undefined): void {
 
 async function refuseTaken(core: Core, { id, request, header }: { id: string; request: StartWorkflow; header: Header }): Promise<void> {
   if (!isFinal(header.status)) throw new ProaError('workflow.exists', `an active workflow with ID '${id}' already exists`);
-  if (request.unique === true) throw new ProaError('workflow.exists', `a workflow with ID '${id}' already exists, and ids are to be unique`);
+  if (request.unique === true)
+    throw new ProaError('workflow.exists', `a workflow with ID '${id}' already exists, and ids are to be unique`);
   if (await hasRunningChildren(core, id, header)) {
     throw new ProaError('workflow.exists', `a workflow that the finished workflow with ID '${id}' created is still running`);
   }

@@ -81,7 +81,11 @@ function restartChange(core: Core, live: LiveInstance, { header, effects, restar
   const carried = (restart?.carryover ?? []).map((event) => ({ ...event, id: -1, timeMs: stamp() }));
   const encoded = [startedEvent(started, { stamp }), ...carried].map((event) => encodeLine(event, place));
   const next: Header = {
-    ...newHeader(started, encoded.map(({ line }) => line), header.createdMs),
+    ...newHeader(
+      started,
+      encoded.map(({ line }) => line),
+      header.createdMs,
+    ),
     status: 'RUNNING',
     updatedMs: header.updatedMs,
     lastMs: stamp(),
@@ -106,7 +110,9 @@ function restartChange(core: Core, live: LiveInstance, { header, effects, restar
 /** The timer that purges a finished instance when its retention is over. */
 export function retentionTimer(core: Core, live: LiveInstance, header: Header, policy: RetentionPolicy): DurableTimer | undefined {
   if (!isFinal(header.status)) return undefined;
-  const own = { COMPLETED: policy.completedMs, FAILED: policy.failedMs, TERMINATED: policy.terminatedMs, CANCELED: undefined }[header.status];
+  const own = { COMPLETED: policy.completedMs, FAILED: policy.failedMs, TERMINATED: policy.terminatedMs, CANCELED: undefined }[
+    header.status
+  ];
   const keepMs = own ?? policy.anyTerminalMs;
   if (keepMs === undefined) return undefined;
   return timerFor(core.engine.now() + keepMs, { kind: 'purge', instanceId: live.id, execution: header.execution });

@@ -3,7 +3,7 @@ import type { OwnedShard } from '../../contracts/placement.ts';
 import type { HistoryEvent } from '../../contracts/workflow.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { Core } from './core.ts';
-import { below, encodeLine } from './history-lines.ts';
+import { below, blobOf, encodeLine } from './history-lines.ts';
 import type { Header } from './header.ts';
 import type { LiveInstance } from './live-instance.ts';
 import type { InboxItem } from './mail.ts';
@@ -71,6 +71,7 @@ export function buildChange(core: Core, change: Change): BuiltChange {
     put: puts,
     delete: deletes,
     deleteRange: [
+      ...pendingBlobs(core, change),
       ...consumed.flatMap(({ blob }) => (blob === undefined ? [] : [below(keys.blobs(live.id, 'mail', blob))])),
       ...(change.ended === undefined ? [] : [below(keys.chunks(live.id, change.ended)), below(keys.blobs(live.id, change.ended))]),
     ],
@@ -78,6 +79,15 @@ export function buildChange(core: Core, change: Change): BuiltChange {
     bytesGiven: true,
   };
   return { commit, ahead: inline ? [] : beside, header: grown.header, tail: grown.tail, record };
+}
+
+/** What waited for the first turn is written anew as part of the history. */
+function pendingBlobs({ keys }: Core, { live, header }: Change): { readonly from: Key; readonly to: Key }[] {
+  if (live.header === undefined || live.header.pending === header.pending) return [];
+  return (live.header.pending ?? []).flatMap((line) => {
+    const blob = blobOf(line);
+    return blob === undefined ? [] : [below(keys.blobs(live.id, blob.scope, blob.blob))];
+  });
 }
 
 interface GrownHistory {

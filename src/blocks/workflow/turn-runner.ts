@@ -163,9 +163,7 @@ export class TurnRunner {
   // Pumping and turns share the instance's order: nothing overtakes what is still to be sent.
   async #pump(live: LiveInstance): Promise<void> {
     const { core, postman, timers } = this.#parts;
-    await pumpOutbox(core, live, postman, (change, due) =>
-      this.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }),
-    );
+    await pumpOutbox(core, live, postman, (change, due) => this.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }));
   }
 
   #failed(live: LiveInstance, thrown: unknown): void {
@@ -217,7 +215,11 @@ export class TurnRunner {
     const { header } = live;
     // While it waited for a worker things may have changed.
     if (live.gone || header === undefined || core.owned(live.shard) === undefined) return false;
-    const { taken, dropped } = filterMail(header, live.inbox.filter((item) => item.taken !== true), newsMax);
+    const { taken, dropped } = filterMail(
+      header,
+      live.inbox.filter((item) => item.taken !== true),
+      newsMax,
+    );
     if (taken.length === 0 && header.pending === undefined) return dropped.length > 0;
     for (const item of [...taken, ...dropped]) item.taken = true;
     for (const item of dropped) item.unwanted = true;
@@ -227,8 +229,8 @@ export class TurnRunner {
     try {
       const first = await decodeLines(core.engine, { keys: core.keys, id: live.id }, header.pending ?? []);
       const stamp = risingClock(core.engine.now(), header.lastMs);
-      const news = [...first, ...taken.map(({ event }) => restamped(event, stamp))];
       const startedMs = stamp();
+      const news = [...first, ...taken.map(({ event }) => event)].map((event) => restamped(event, stamp));
       const trace = turnTrace(core, live, news);
       answer = held === undefined ? { actions: [] } : await this.#ask(live, held, { news, startedMs });
       if (answer === undefined) return true;
@@ -248,7 +250,8 @@ export class TurnRunner {
     const { core, metrics } = { core: this.#parts.core, metrics: this.#parts.core.metrics };
     const header = live.header;
     if (header === undefined) return undefined;
-    if (header.startedMs === undefined) metrics.scheduling(header.name, Math.max(0, turn.startedMs - (header.startAtMs ?? header.createdMs)));
+    if (header.startedMs === undefined)
+      metrics.scheduling(header.name, Math.max(0, turn.startedMs - (header.startAtMs ?? header.createdMs)));
     if (live.seat !== undefined && live.seat !== held.seat) live.seat.worker.forget(live.id);
     live.seat = held.seat;
     try {
@@ -280,7 +283,12 @@ export class TurnRunner {
     if (bad?.kind === 'size') return this.#stall(live, 'payload-size', bad.text);
     const failed: TurnAnswer = {
       actions: [
-        { id: -1, type: 'complete', status: 'FAILED', failure: { errorType: 'InvalidAnswer', errorMessage: bad?.text ?? '', isNonRetriable: true } },
+        {
+          id: -1,
+          type: 'complete',
+          status: 'FAILED',
+          failure: { errorType: 'InvalidAnswer', errorMessage: bad?.text ?? '', isNonRetriable: true },
+        },
       ],
     };
     const outcome = applyTurn(bad === undefined ? input : { ...input, answer: failed });
@@ -314,7 +322,12 @@ export class TurnRunner {
       delivery: parts.postman.deliver(carried.letters, true),
       puts: made.puts,
       parts: made.parts,
-      busy: made.busy || carried.header.outbox !== undefined || live.unread || parts.postman.underWay(live.id) || live.inbox.some((item) => !items.includes(item)),
+      busy:
+        made.busy ||
+        carried.header.outbox !== undefined ||
+        live.unread ||
+        parts.postman.underWay(live.id) ||
+        live.inbox.some((item) => !items.includes(item)),
     };
     if (!(await this.commit(change, () => parts.postman.deliver(carried.letters, false)))) return false;
     for (const task of made.tasks) parts.activities().dispatch(live, task);
@@ -332,7 +345,11 @@ export class TurnRunner {
     live.seat?.worker.forget(live.id);
     if (restart !== undefined) return;
     const status = header.status === 'COMPLETED' ? 'success' : header.status === 'TERMINATED' ? 'terminated' : 'failed';
-    this.#parts.core.metrics.execution(header.name, status, Math.max(0, input.startedMs - (input.header.startedMs ?? input.header.createdMs)));
+    this.#parts.core.metrics.execution(
+      header.name,
+      status,
+      Math.max(0, input.startedMs - (input.header.startedMs ?? input.header.createdMs)),
+    );
   }
 
   /**
@@ -457,7 +474,7 @@ function isControl({ event }: InboxItem): boolean {
   return event.type === 'executionTerminated' || event.type === 'executionSuspended' || event.type === 'executionResumed';
 }
 
-// Raised events carry the time of their arrival, which tells two of one name apart; it must not lie behind what is committed.
+// Times of a history rise strictly, which tells two events of one name apart; those of the senders' clocks do not.
 function restamped(event: HistoryEvent, stamp: () => number): HistoryEvent {
   return { ...event, timeMs: stamp() };
 }

@@ -152,7 +152,7 @@ export class WorkerPool {
   #pump(kind: WorkKind): void {
     const lines = this.#kinds[kind];
     // One of each name per round, so that a name with a long line keeps no other waiting.
-    for (let handed = true; handed && lines.waiting > 0; ) {
+    for (let handed = true; handed && lines.waiting > 0;) {
       handed = false;
       for (const line of lines.lines.values()) {
         const first = line.waiting.values().next().value;

@@ -99,9 +99,15 @@ class Workflows implements WorkflowBlock {
       },
       waiting: () => this.#pool.waiting,
     });
-    this.#signals = { core, postman: this.#postman, runner: this.#runner, keeper: this.#keeper, placement: deps.placement, workers: () => this.#pool.size };
-    this.#openBells = () =>
-      (this.#bells ??= new Bells({ core, postman: this.#postman, rang: (id) => this.#runner.wake(id), foreign }));
+    this.#signals = {
+      core,
+      postman: this.#postman,
+      runner: this.#runner,
+      keeper: this.#keeper,
+      placement: deps.placement,
+      workers: () => this.#pool.size,
+    };
+    this.#openBells = () => (this.#bells ??= new Bells({ core, postman: this.#postman, rang: (id) => this.#runner.wake(id), foreign }));
   }
 
   readonly #openBells: () => Bells;
@@ -150,7 +156,9 @@ class Workflows implements WorkflowBlock {
 
   terminate(instanceId: string, output: string | undefined, recursive: boolean): Promise<void> {
     const input = output === undefined ? {} : { input: output };
-    return this.#control(instanceId, { type: 'executionTerminated', ...base(this.#core), ...input, recurse: recursive }, (header) => isFinal(header.status));
+    return this.#control(instanceId, { type: 'executionTerminated', ...base(this.#core), ...input, recurse: recursive }, (header) =>
+      isFinal(header.status),
+    );
   }
 
   suspend(instanceId: string, reason: string | undefined): Promise<void> {
@@ -235,7 +243,10 @@ class Workflows implements WorkflowBlock {
     if (purpose.kind === 'purge') {
       const record = await storedRecord(this.#core, purpose.instanceId);
       if (record?.header.execution !== purpose.execution || !isFinal(record.header.status)) return;
-      await purgeInstance({ core: this.#core, forget: (id) => this.#forget(id) }, purpose.instanceId, { recursive: false, force: false }).catch(ignoreGone);
+      await purgeInstance({ core: this.#core, forget: (id) => this.#forget(id) }, purpose.instanceId, {
+        recursive: false,
+        force: false,
+      }).catch(ignoreGone);
       return;
     }
     const live = await this.#runner.loaded(purpose.instanceId);
