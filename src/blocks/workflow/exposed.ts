@@ -56,7 +56,7 @@ export class Exposed {
   /** Gives keys to what waits and is not part of a turn under way. Fails with the engine's error; nothing is lost then. */
   async persist(live: LiveInstance): Promise<void> {
     const items = live.inbox.filter(({ key, taken }) => key === undefined && taken !== true).slice(0, portion);
-    if (items.length === 0 || !live.home.alive) return;
+    if (items.length === 0) return;
     const { engine, keys, random } = this.#core;
     const puts: Put[] = [];
     const parts: Put[] = [];

@@ -77,7 +77,8 @@ class Signal {
   wait({ clock }: Core): Promise<void> {
     if (this.#fired) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = clock.timer(pollMs, resolve, true);
+      // Whoever waits keeps the process.
+      const timer = clock.timer(pollMs, resolve);
       this.#resume = () => {
         timer.cancel();
         this.#resume = undefined;

@@ -357,6 +357,10 @@ class MutableCore implements Core {
     return this.#membership();
   }
 
+  holds({ index, epoch }: OwnedShard): boolean {
+    return !this.closed && this.membership?.owned(index)?.epoch === epoch;
+  }
+
   owned(index: number): ReturnType<Core['owned']> {
     if (this.closed) return undefined;
     const shard = this.membership?.owned(index);
