@@ -14,10 +14,13 @@ const portion = 200;
 export class Exposed {
   readonly #core: Core;
   readonly #lives = new Set<LiveInstance>();
+  readonly #written: (live: LiveInstance) => void;
   #timer: { cancel(): void } | undefined;
 
-  constructor(core: Core) {
+  /** `written`: what was withheld from turns while it got its keys is there again. */
+  constructor(core: Core, written: (live: LiveInstance) => void) {
     this.#core = core;
+    this.#written = written;
   }
 
   /** The instance got mail without a key. */
@@ -84,6 +87,7 @@ export class Exposed {
       });
     } finally {
       for (const item of items) item.taken = false;
+      this.#written(live);
     }
   }
 }

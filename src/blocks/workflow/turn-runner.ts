@@ -67,6 +67,11 @@ export class TurnRunner {
     this.#start(live);
   }
 
+  /** Perhaps there is something to do. */
+  nudge(live: LiveInstance): void {
+    this.#start(live);
+  }
+
   /** An instance that was just created here. */
   adopt(live: LiveInstance): void {
     this.#parts.cache.add(live);
@@ -177,9 +182,9 @@ export class TurnRunner {
       live.again = false;
       if (live.unread) await readInbox(core, live);
       if (live.header?.outbox !== undefined) await this.#pump(live);
-      if (!(await this.#step(live)) && !live.unread && !live.again) return;
+      if (!(await this.#step(live)) && !live.unread && !live.again) break;
     }
-    if (!live.gone && core.holds(live.home)) this.#postpone(live.id);
+    if (!live.gone && core.owned(live.shard) === undefined && core.holds(live.home)) this.#postpone(live.id);
   }
 
   // Pumping and turns share the instance's order: nothing overtakes what is still to be sent.

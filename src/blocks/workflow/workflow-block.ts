@@ -77,7 +77,7 @@ class Workflows implements WorkflowBlock {
     this.#pool = new WorkerPool(deps.limits ?? { workflows: unlimited, activities: unlimited });
     this.#cache = new InstanceCache(deps.cacheBytesMax ?? cacheBytesDefault);
     this.#postman = new Postman(core);
-    this.#exposed = new Exposed(core);
+    this.#exposed = new Exposed(core, (live) => this.#runner.nudge(live));
     this.#waits = new Waits(core);
     const parts = { core, pool: this.#pool, cache: this.#cache, postman: this.#postman, exposed: this.#exposed };
     this.#runner = new TurnRunner({
