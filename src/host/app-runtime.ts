@@ -11,9 +11,11 @@ import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts'
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
 import type { AdminSource } from '../contracts/admin.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
+import { egressOwners } from '../contracts/egress-allow.ts';
 import type { DriverContext } from '../contracts/driver.ts';
 import type { Govern } from '../contracts/governance.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
+import type { SharedCounts } from '../contracts/places.ts';
 import type { Registry } from '../contracts/resolver.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
@@ -56,6 +58,8 @@ export interface AppRuntimeOptions {
   readonly drivers: DriverIndex;
   readonly version: string;
   readonly shutdown: (force: boolean) => void;
+  /** What the processes that serve this app count together; absent: there is one. */
+  readonly shared?: SharedCounts;
 }
 
 /** One app's runtime without its listeners: components, blocks, and what the fronts and the app's lifecycle need of them. */
@@ -177,17 +181,19 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
     clock: options.callClock,
     random: ports.random,
     process: ports.process,
-    http: machine.outbound,
+    http: machine.outbound(egressOwners.policies),
     engine: machine.engine,
     log: log.scoped('proa.policy'),
     invoke,
     book,
     metrics,
+    tracer: options.tracer,
     namespace: spec.namespace,
     accessControl: () => accessControl,
     origins,
     appId: spec.id,
     records: createCallRecords(),
+    shared: options.shared,
   };
 }
 
@@ -227,7 +233,7 @@ function driverContext(
     appId: spec.id,
     namespace: spec.namespace,
     engine: () => Promise.resolve(machine.engine),
-    http: machine.outbound,
+    http: machine.outbound(component.name),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Blocks } from '../blocks/runtime/index.ts';
-import { bytesBody, collect, emptyBody } from '../kernel/body.ts';
+import { bytesBody, collect, collectSoon, emptyBody } from '../kernel/body.ts';
 import { createCall, type Caller } from '../kernel/call.ts';
 import { CancelScope } from '../kernel/cancel.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
@@ -38,10 +38,11 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
       const end = await pubsub.subscribeStream(spec, { event: ({ input }) => receive(input) });
       return () => end(graceMs);
     },
-    async invoke(call, asking) {
-      const body = call.body.length === 0 ? emptyBody : bytesBody(call.body);
-      const answer = await invoke({ ...call, namespace: caller.namespace, body, replayable: true }, asking);
-      return { status: answer.status, headers: answer.headers, body: await collect(answer.body, limits.bodyBytes) };
+    async invoke({ appId, path, httpMethod, query, headers, body: bytes }, asking) {
+      const body = bytes.length === 0 ? emptyBody : bytesBody(bytes);
+      const input = { appId, namespace: caller.namespace, path, httpMethod, query, headers, body, replayable: true };
+      const { status, headers: answered, body: answer } = await invoke(input, asking);
+      return { status, headers: answered, body: await collectSoon(answer, limits.bodyBytes) };
     },
     bindings: ask('bindings', 'invoke', blocks.bindings.invoke),
     secrets: { get: ask('secrets', 'get', secrets.get), bulkGet: ask('secrets', 'bulk_get', secrets.bulkGet) },

@@ -24,7 +24,7 @@ import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
 import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
-import { placementOf } from './placement.ts';
+import { traitsOf } from './instance-traits.ts';
 import { version } from './version.ts';
 
 export interface RuntimeOptions {
@@ -99,8 +99,8 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
   });
   if (hasErrors(resources.problems)) throw new ProaError('config.invalid', resources.problems.map(renderProblem).join('\n\n'));
   const machine = await openMachine(options, owner);
-  machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public');
   const metrics = createMetricsRegistry({ app_id: appId });
+  machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public', metrics);
   const shutdown = (): void => {};
   const runtime = await createAppRuntime({
     // A wheel would let the process end while a call waits.
@@ -144,7 +144,7 @@ async function host(app: App, { ports, spec, machine, runtime, owner }: Hosting)
   await runtime.blocks.bindings.start();
   owner.own('deliveries', () => runtime.blocks.pubsub.pause(graceMs), 2 * graceMs);
   const identity = { appId: spec.id, namespace: spec.namespace, instance };
-  owner.own('registry', await runtime.registry.announce({ ...identity, local, ...placementOf(ports.process) }));
+  owner.own('registry', await runtime.registry.announce({ ...identity, local, ...traitsOf(ports.process) }));
 }
 
 async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory' | 'database'>, owner: Owner): Promise<Machine> {

@@ -23,7 +23,7 @@ import { http2Front } from './http2-front.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { middlewareOf } from './middleware-handlers.ts';
 import type { LocalApp, Machine } from './machine.ts';
-import { placementOf } from './placement.ts';
+import { traitsOf } from './instance-traits.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 import { acrossProcesses } from './workers/across-processes.ts';
 import type { ProcessRole } from './workers/role.ts';
@@ -74,20 +74,22 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   const telemetry = await createAppTelemetry({ ...options, configuration: options.resources.configuration });
   owner.own('telemetry', () => telemetry.close());
   try {
+    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
+    const { shared } = options.role;
     const runtime = await createAppRuntime({
       ...options,
+      ...(shared === undefined ? {} : { shared: { ...shared, name: instance } }),
       callClock: wheelClock(ports.clock),
       metrics: telemetry.metrics,
       tracer: telemetry.tracer,
     });
     const blocks = acrossProcesses(runtime.blocks, options.role, options.place);
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
-    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
     machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, { ...runtime, blocks }, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    if (options.role.first) await announce(options, { runtime, instance }, owner);
+    if (options.role.first) await announce(options, { runtime, instance, metrics: telemetry.metrics }, owner);
     runtime.state.listening = true;
     const app = new AppConnection(options, runtime, telemetry);
     owner.own('app', () => app.disconnect(), options.graceMs);
@@ -117,15 +119,16 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
 /** Tells others where the app is; once for all processes that serve it. */
 async function announce(
   options: SidecarOptions,
-  { runtime, instance }: { readonly runtime: AppRuntime; readonly instance: string },
+  { runtime, instance, metrics }: { readonly runtime: AppRuntime; readonly instance: string; readonly metrics: MetricsRegistry },
   owner: Owner,
 ): Promise<void> {
   const { spec, ports } = options;
-  const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, proxy: runtime.proxy }, owner);
+  const app = { invoke: runtime.blocks.invoke, proxy: runtime.proxy };
+  const mesh = await openMesh(options, { app, metrics }, owner);
   const places = {
     ...(spec.mtls ? {} : { local: options.socket }),
     ...(mesh === undefined ? {} : { mesh }),
-    ...placementOf(ports.process),
+    ...traitsOf(ports.process),
   };
   owner.own('registry', await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places }));
 }
@@ -154,9 +157,12 @@ class AppConnection {
 
   async connect(appPort: number): Promise<void> {
     await this.disconnect();
+    // Until it is well for the first time: what it is told before may reach nobody.
+    this.#runtime.blocks.configuration.pause();
     const { ports, log, spec, machine, resources, becameReady, place, role } = this.#options;
     const { blocks, components, state } = this.#runtime;
-    const permits = role.permits(place);
+    const max = spec.appMaxConcurrency ?? 0;
+    const permits = max < 1 ? undefined : role.shared?.places(`app ${place}`, max);
     const channel = await openAppChannel({
       ports,
       spec,
@@ -342,11 +348,16 @@ async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, o
   return portOf(server.address);
 }
 
+interface MeshParts {
+  readonly app: LocalApp;
+  readonly metrics: MetricsRegistry;
+}
+
 /** Opens the app to runtimes of other machines when it is asked for; answers where they reach it. */
-async function openMesh(options: SidecarOptions, app: LocalApp, owner: Owner): Promise<Address | undefined> {
+async function openMesh(options: SidecarOptions, { app, metrics }: MeshParts, owner: Owner): Promise<Address | undefined> {
   const { spec, machine, ports, resources } = options;
   const caller = { appId: spec.id, namespace: spec.namespace };
-  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public');
+  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public', metrics);
   if (!spec.mtls && spec.internalGrpcPort === 0 && spec.internalGrpcListenAddress === '') return undefined;
   const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
   const mesh = await machine.peers.mesh(caller);

@@ -5,6 +5,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../../wire/http2/http2.ts';
 import { createMuxClient, type MuxClient } from '../../wire/mux/client.ts';
+import { machineLimits } from '../../wire/mux/limits.ts';
 import { callFields, invokeFields, readAnswer } from './call-fields.ts';
 import type { Mesh } from './mesh.ts';
 
@@ -50,7 +51,7 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
   };
   const local = (address: Address & { path: string }): MuxClient => {
     const id = `local ${address.path}`;
-    return (clients.get(id) ?? keep(id, createMuxClient({ ...ports, address }))) as MuxClient;
+    return (clients.get(id) ?? keep(id, createMuxClient({ ...ports, address, limits: machineLimits }))) as MuxClient;
   };
   const remote = (endpoint: Endpoint & { mesh: Address }, caller: Caller): MuxClient | Promise<MuxClient> => {
     const { mesh: address, appId, namespace } = endpoint;

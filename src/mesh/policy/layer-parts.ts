@@ -1,4 +1,5 @@
 import type { Engine } from '../../contracts/engine.ts';
+import type { SharedCounts } from '../../contracts/places.ts';
 import { stackName, tellTrail, type Tell } from '../../contracts/decisions.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import type { Logger } from '../../kernel/log.ts';
@@ -28,6 +29,8 @@ export interface LayerParts {
   readonly process: Pick<ProcessPort, 'loopTimes'>;
   /** Calls an app through its own stack, for fallbacks and mirrors. */
   readonly invoke: Service<InvokeRequest, InvokeResponse>;
+  /** What the processes that serve this app count together; undefined: there is one. */
+  readonly shared: SharedCounts | undefined;
 }
 
 /** What is in effect of one class. */

@@ -2,6 +2,7 @@ import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.
 import type { Target } from '../../contracts/governance.ts';
 import { noRecords, type CallRecords } from '../../contracts/decisions.ts';
 import type { AccessControl } from '../../contracts/resources.ts';
+import { noTracer } from '../../contracts/tracer.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { noMetrics } from '../../contracts/metrics.ts';
@@ -56,6 +57,8 @@ export interface GovernedOptions {
   readonly invoked?: (call: Call<InvokeRequest>) => void;
   /** For shared quotas. */
   readonly engine?: GovernOptions['engine'];
+  /** As one process of several that serve the app. */
+  readonly shared?: GovernOptions['shared'];
   /** For keys of token issuers. */
   readonly http?: HttpClient;
   /** What is remembered of calls; default: nothing. */
@@ -183,9 +186,11 @@ function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surround
     clock,
     random: randomOf(options.drawn ?? [0.5]),
     metrics: noMetrics,
+    tracer: noTracer,
     namespace: '',
     process: { loopTimes: () => loop },
     engine: options.engine ?? noEngine,
+    shared: options.shared,
     http: options.http ?? {
       request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
       close: () => Promise.resolve(),
