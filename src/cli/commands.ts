@@ -111,6 +111,21 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/publish.ts'),
   },
   {
+    name: 'actor',
+    aliases: ['actors'],
+    group: 'Data',
+    summary: 'Look at actors, call them, and take them out of memory',
+    usage: 'proa actor list | invoke <type> <id> <method> | state <type> <id> | reminders <type> [id] | deactivate <type> <id> [flags]',
+    examples: [
+      'proa actor list --json',
+      'proa actor invoke Cart 17 add --data \'{"sku":"pear"}\'',
+      'proa actor state Cart 17',
+      'proa actor reminders Cart --app-id shop',
+    ],
+    flags: ['app-id', 'data', 'data-file', 'timeout'],
+    load: () => import('./commands/actor.ts'),
+  },
+  {
     name: 'engine',
     group: 'Data',
     summary: 'Back up, restore or move what is stored',

@@ -26,7 +26,7 @@ import type { LocalApp, Machine } from './machine.ts';
 import { traitsOf } from './instance-traits.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 import { acrossProcesses } from './workers/across-processes.ts';
-import type { ProcessRole } from './workers/role.ts';
+import { onlyProcess, type ProcessRole } from './workers/role.ts';
 
 export interface SidecarOptions {
   readonly ports: Ports;
@@ -78,6 +78,8 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     const { shared } = options.role;
     const runtime = await createAppRuntime({
       ...options,
+      instance: options.role.first ? instance : `${instance}-${ports.random.uuid()}`,
+      hostsActors: options.role === onlyProcess,
       ...(shared === undefined ? {} : { shared: { ...shared, name: instance } }),
       callClock: wheelClock(ports.clock),
       metrics: telemetry.metrics,
@@ -85,7 +87,7 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     });
     const blocks = acrossProcesses(runtime.blocks, options.role, options.place);
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
-    machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
+    machine.local.set(instance, { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy });
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, { ...runtime, blocks }, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
@@ -123,14 +125,12 @@ async function announce(
   owner: Owner,
 ): Promise<void> {
   const { spec, ports } = options;
-  const app = { invoke: runtime.blocks.invoke, proxy: runtime.proxy };
+  const app = { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy };
   const mesh = await openMesh(options, { app, metrics }, owner);
-  const places = {
-    ...(spec.mtls ? {} : { local: options.socket }),
-    ...(mesh === undefined ? {} : { mesh }),
-    ...traitsOf(ports.process),
-  };
-  owner.own('registry', await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places }));
+  const places = { ...(spec.mtls ? {} : { local: options.socket }), ...(mesh === undefined ? {} : { mesh }) };
+  runtime.durable.reachedAt(places);
+  const identity = { appId: spec.id, namespace: spec.namespace, instance };
+  owner.own('registry', await runtime.registry.announce({ ...identity, ...places, ...traitsOf(ports.process) }));
 }
 
 /** The app as it comes and goes. */
@@ -160,7 +160,7 @@ class AppConnection {
     // Until it is well for the first time: what it is told before may reach nobody.
     this.#runtime.blocks.configuration.pause();
     const { ports, log, spec, machine, resources, becameReady, place, role } = this.#options;
-    const { blocks, components, state } = this.#runtime;
+    const { blocks, components, state, durable } = this.#runtime;
     const max = spec.appMaxConcurrency ?? 0;
     const permits = max < 1 ? undefined : role.shared?.places(`app ${place}`, max);
     const channel = await openAppChannel({
@@ -186,6 +186,7 @@ class AppConnection {
         await blocks.pubsub.start();
         // A schedule that fires in every process would fire once for each.
         if (role.first) await blocks.bindings.start();
+        if (!spec.disabledInitEndpoints.includes('config')) await durable.appUp();
         blocks.configuration.resume();
         state.appReady = true;
         becameReady();
@@ -211,9 +212,9 @@ class AppConnection {
   }
 
   async #pause(): Promise<void> {
-    const { blocks } = this.#runtime;
+    const { blocks, durable } = this.#runtime;
     blocks.configuration.pause();
-    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs)]);
+    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs), durable.appDown()]);
   }
 
   async disconnect(): Promise<void> {

@@ -1,3 +1,4 @@
+import { actorErrors } from './actor-errors.ts';
 import { type ErrorSpec, spec } from './error-spec.ts';
 import { workflowErrors } from './workflow-errors.ts';
 
@@ -121,6 +122,10 @@ export const catalogue = {
     category: 'common',
     title: 'The write may or may not have happened',
     retry: 'unknown',
+  }),
+  'engine.fenced': spec('ERR_ENGINE_FENCED', 409, 'ABORTED', {
+    category: 'common',
+    title: 'Another runtime owns what was to be written',
   }),
   'engine.denied': spec('ERR_ENGINE_DENIED', 403, 'PERMISSION_DENIED', {
     category: 'common',
@@ -361,9 +366,8 @@ export const catalogue = {
   }),
   'crypto.key': spec('ERR_CRYPTO_KEY', 500, 'INTERNAL', { category: 'crypto', title: 'The key cannot be read' }),
   'crypto.failed': spec('ERR_CRYPTO', 500, 'INTERNAL', { category: 'crypto', title: 'The cryptographic operation failed' }),
-  // blocks with an issue of their own
   ...workflowErrors,
-  'actor.no-runtime': spec('ERR_ACTOR_RUNTIME_NOT_FOUND', 500, 'INTERNAL', { category: 'actor', title: 'Actors are off' }),
+  ...actorErrors,
 } as const satisfies Record<string, ErrorSpec>;
 
 /** A code of the catalogue. */

@@ -40,6 +40,19 @@ export const metricNames = {
   cryptoLatency: 'dapr_component_crypto_latencies',
   lock: 'dapr_component_lock_count',
   lockLatency: 'dapr_component_lock_latencies',
+  actorStatusReport: 'dapr_runtime_actor_status_report_total',
+  actorStatusReportFail: 'dapr_runtime_actor_status_report_fail_total',
+  actorTableOperation: 'dapr_runtime_actor_table_operation_recv_total',
+  actorRebalanced: 'dapr_runtime_actor_rebalanced_total',
+  actorDeactivated: 'dapr_runtime_actor_deactivated_total',
+  actorDeactivationFailed: 'dapr_runtime_actor_deactivated_failed_total',
+  actorPendingCalls: 'dapr_runtime_actor_pending_actor_calls',
+  actorTimers: 'dapr_runtime_actor_timers',
+  actorReminders: 'dapr_runtime_actor_reminders',
+  actorTimersFired: 'dapr_runtime_actor_timers_fired_total',
+  actorRemindersFired: 'dapr_runtime_actor_reminders_fired_total',
+  actorOverlaps: 'proa_actor_overlaps_total',
+  actorsActive: 'proa_actors_active',
   errorCode: 'dapr_error_code_total',
   workflowOperation: 'dapr_runtime_workflow_operation_count',
   workflowOperationLatency: 'dapr_runtime_workflow_operation_latency',
@@ -114,6 +127,7 @@ export const labelNames = {
   grpcServerStatus: 'grpc_server_status',
   grpcClientMethod: 'grpc_client_method',
   grpcClientStatus: 'grpc_client_status',
+  actorType: 'actor_type',
 } as const;
 
 /** Attributes of spans (reference 14.4), Dapr's and those of OpenTelemetry's conventions. */

@@ -2,6 +2,8 @@ import type { AppBindingAnswer } from '../blocks/invoke/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../blocks/pubsub/index.ts';
 import type { ConfigurationItems } from '../blocks/configuration/index.ts';
 import { ProaError } from '../kernel/errors.ts';
+import type { ActorDefinition, ActorMethods } from './actor.ts';
+import { ActorTable } from './actor-table.ts';
 import { checked, type AnyContract, type EventContract, type Implementation, type OutputOf } from './contract.ts';
 import { readEvent, verdictOf, type EventAnswer, type EventHandler, type TopicEvent } from './event.ts';
 import { fromJson, toJson } from './json.ts';
@@ -43,6 +45,8 @@ export interface BindingInput {
 
 /** What is asked of an app, whichever way the question came. */
 export interface AppCore {
+  /** The actors of the app. */
+  readonly actors: ActorTable;
   subscriptions(): readonly SubscriptionSpec[];
   bindings(): readonly string[];
   receive(received: Received): Promise<InvocationAnswer>;
@@ -68,6 +72,8 @@ export interface App extends AppCore {
   subscribeBulk(pubsub: string, topic: string, handler: BulkHandler, options?: BulkOptions): App;
   /** Takes the events of an input binding. */
   onBinding(name: string, handler: (input: BindingInput) => unknown): App;
+  /** Hosts the actors of a definition; they need an app that runs by `serve`. */
+  host<M extends ActorMethods>(definition: ActorDefinition<M>): App;
   /** Every method of a contract, its inputs and answers checked. */
   implement<C extends AnyContract>(contract: C, methods: Implementation<C, AppRequest>): App;
   /** The events of a contract's topic; what does not fit is dropped. */
@@ -86,7 +92,13 @@ export function createApp(options: AppOptions = {}): App {
   const bindings = new Map<string, (input: BindingInput) => unknown>();
   const configuration = configurationListeners();
   let other: ((request: Request) => Promise<Response> | Response) | undefined;
+  const actors = new ActorTable();
   const app: App = {
+    actors,
+    host(definition) {
+      actors.add(definition as unknown as ActorDefinition);
+      return app;
+    },
     handle(path, handler, { httpMethods } = {}) {
       paths.add(path, handler, httpMethods);
       return app;

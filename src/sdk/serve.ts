@@ -62,10 +62,13 @@ export async function serveApp(app: App | undefined, options: ServeOptions, { po
           resources: place.resources,
         })
       : openRemote(place, ports, app));
+    app?.actors.attach(operations);
     const client = createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations });
     owner.own('client', () => client.close(), 15_000);
     const listens = app !== undefined && options.listen !== false && place.mode !== 'in-process';
     const port = listens ? await listen(app, place, { ports, owner }) : undefined;
+    if (app !== undefined && operations.hostActors !== undefined && app.actors.types().length > 0)
+      owner.own('actors', await operations.hostActors(app.actors), 10_000);
     return {
       mode: place.mode,
       client,

@@ -26,6 +26,8 @@ import {
 import { createFailureLog } from './failure-log.ts';
 import { createServerMetrics } from './grpc-metrics.ts';
 import type { GrpcFrontContext } from './row.ts';
+import { actorRows } from './rows/actors.ts';
+import { actorStreamRows } from './rows/actor-events.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
 import { publishRows } from './rows/publish.ts';
@@ -133,12 +135,15 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...subtleCryptoRows(front),
     ...workflowRows(front),
     ...runtimeRows(front),
+    ...actorRows(front),
+    ...actorStreamRows(front),
   };
   return [...implement(Dapr, rows, handMade), ...taskHubMethods(front, options.ports.random)];
 }
 
 // Which group of `spec.api` a method belongs to (Dapr reference 7.7); methods that are in none are always allowed.
 const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
+  [/Actor/, 'actors'],
   [/State/, 'state'],
   [/Publish/, 'publish'],
   [/SubscribeTopicEvents/, 'subscribe'],

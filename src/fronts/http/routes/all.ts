@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { actorRoutes } from './actors.ts';
 import { bindingRoutes } from './bindings.ts';
 import { cryptoRoutes } from './crypto.ts';
 import { publishRoutes } from './publish.ts';
@@ -19,6 +20,7 @@ export const apiRoutes: readonly Route[] = [
   ...lockRoutes,
   ...cryptoRoutes,
   ...subtleCryptoRoutes,
+  ...actorRoutes,
   ...healthRoutes,
   ...metadataRoutes,
   ...controlRoutes,
