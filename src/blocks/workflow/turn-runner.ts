@@ -10,7 +10,7 @@ import { backoffMs, commitFirm, pause } from './commit-firm.ts';
 import type { Core } from './core.ts';
 import type { Exposed } from './exposed.ts';
 import { filterMail } from './filter-mail.ts';
-import { isFinal } from './header.ts';
+import { type Header, isFinal } from './header.ts';
 import { decodeLines } from './history-lines.ts';
 import type { InstanceCache } from './instance-cache.ts';
 import { LiveInstance, readInbox, readPast, readRecord } from './live-instance.ts';
@@ -33,7 +33,7 @@ export interface RunnerParts {
   readonly timers: () => ShardTimers | undefined;
   readonly retention: RetentionPolicy;
   /** The record of an instance changed. */
-  readonly changed: (id: string) => void;
+  readonly changed: (id: string, header: Header) => void;
 }
 
 const newsMax = 256;
@@ -169,9 +169,12 @@ export class TurnRunner {
       .finally(() => {
         live.driving = false;
         if (live.gone) return;
-        this.#parts.cache.used(live);
+        // Nobody needs a finished one in memory any more.
+        const finished = live.header !== undefined && isFinal(live.header.status) && live.header.outbox === undefined;
+        if (finished && live.idle && !live.ready && !live.again) this.#parts.cache.drop(live.id);
+        else this.#parts.cache.used(live);
         // Something came after the last look.
-        if (live.again) this.#start(live);
+        if (live.again && !live.gone) this.#start(live);
       });
   }
 
@@ -420,7 +423,7 @@ export class TurnRunner {
     this.#consumed(live, change.consumed);
     for (const append of change.appends) this.#parts.timers()?.armed(live.shard, append);
     for (const { id, item } of change.delivery.arrivals) this.wake(id, item);
-    this.#parts.changed(live.id);
+    this.#parts.changed(live.id, built.header);
   }
 
   #consumed(live: LiveInstance, items: readonly InboxItem[]): void {

@@ -85,7 +85,7 @@ class Workflows implements WorkflowBlock {
       activities: () => this.#activities,
       timers: () => this.#keeper.timers,
       retention: deps.retention ?? {},
-      changed: (id) => this.#waits.changed(id),
+      changed: (id, header) => this.#waits.changed(id, header),
     });
     this.#activities = new Activities({ ...parts, arrived: (id, item) => this.#runner.wake(id, item) });
     const foreign = (shard: OwnedShard): void => {
