@@ -167,14 +167,9 @@ function ownLayers(options: GovernOptions, target: Target, epoch: number): reado
   const { clock, records, appId } = options;
   const recorder = createCallRecorder({ clock, records, appId, target, epoch });
   if (target.block === 'invoke' && target.direction === 'outbound') return outboundLayers(options, target, recorder);
-  return [...inboundTrace(options.tracer, target), ...untracedLayers(options, target, recorder)];
-}
-
-function untracedLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
-  if (target.block === 'invoke') return inboundLayers(options, target, recorder);
-  return target.block === 'actors' && target.operation === 'receive'
-    ? actorLayers(options, target, recorder)
-    : componentLayers(options, target, recorder);
+  const actors = target.block === 'actors' && target.operation === 'receive' ? actorLayers : componentLayers;
+  const layers = target.block === 'invoke' ? inboundLayers(options, target, recorder) : actors(options, target, recorder);
+  return [...inboundTrace(options.tracer, target), ...layers];
 }
 
 function outboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {

@@ -1,7 +1,4 @@
-/**
- * Every error that leaves Proa. `errorCode` is what HTTP clients see, `reason` the ErrorInfo reason of newer errors, `http` and
- * `grpc` the statuses, `retry` what a caller may do. Codes and statuses: Dapr 1.18 (docs/reference/errors.md is generated from here).
- */
+/** The statuses of gRPC that are errors. */
 export type GrpcCode =
   | 'CANCELLED'
   | 'UNKNOWN'
@@ -23,6 +20,7 @@ export type GrpcCode =
 /** `safe`: may be repeated. `never`: repeating cannot help. `unknown`: it may have happened; repeat only what is idempotent. */
 export type RetryClass = 'safe' | 'never' | 'unknown';
 
+/** `errorCode` is what HTTP clients see, `reason` the ErrorInfo reason of newer errors, `http` and `grpc` the statuses, `retry` what a caller may do. */
 export interface ErrorSpec {
   readonly errorCode: string;
   readonly reason?: string;
@@ -34,7 +32,7 @@ export interface ErrorSpec {
   readonly hint?: string;
 }
 
-/** An entry of the catalogue; most are never worth repeating. */
+/** An entry of a catalogue; repeating cannot help unless `retry` says otherwise. */
 export function spec(
   errorCode: string,
   http: number,

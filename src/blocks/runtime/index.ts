@@ -8,6 +8,7 @@ import type { LockBlock } from '../lock/index.ts';
 import type { PubSubBlock } from '../pubsub/index.ts';
 import type { SecretsBlock } from '../secrets/index.ts';
 import type { StateBlock } from '../state/index.ts';
+import type { WorkflowBlock } from '../workflow/index.ts';
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 export type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 export type { Counter, Histogram, Metrics as FrontMetricsSource } from '../../contracts/metrics.ts';
@@ -24,6 +25,8 @@ export interface RuntimeMetadata {
   readonly subscriptions: readonly SubscriptionSpec[];
   readonly httpEndpoints: readonly string[];
   readonly resiliencies: readonly string[];
+  /** Work streams and workers of this process. */
+  readonly workflowWorkers: number;
   /** Absent: this runtime hosts no actors. */
   readonly actors?: { readonly ready: boolean; readonly active: readonly { readonly type: string; readonly count: number }[] };
   readonly appConnection?: {
@@ -57,6 +60,7 @@ export interface Blocks {
   readonly lock: LockBlock;
   readonly crypto: CryptoBlock;
   readonly jobs: JobsBlock;
+  readonly workflow: WorkflowBlock;
   readonly actors: ActorsBlock;
   readonly runtime: RuntimeBlock;
 }

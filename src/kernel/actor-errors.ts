@@ -1,32 +1,7 @@
-import { spec } from './error-spec.ts';
+import { type ErrorSpec, spec } from './error-spec.ts';
 
-/** Errors of jobs and actors: a part of the catalogue. */
-export const durableErrors = {
-  // jobs
-  'jobs.name': spec('DAPR_SCHEDULER_JOB_NAME', 400, 'INVALID_ARGUMENT', {
-    category: 'job',
-    title: 'The name of a job stands in the path alone',
-  }),
-  'jobs.name-empty': spec('DAPR_SCHEDULER_JOB_NAME_EMPTY', 400, 'INVALID_ARGUMENT', { category: 'job', title: 'The job has no name' }),
-  'jobs.empty': spec('DAPR_SCHEDULER_EMPTY', 400, 'INVALID_ARGUMENT', { category: 'job', title: 'The request holds no job' }),
-  'jobs.schedule-empty': spec('DAPR_SCHEDULER_SCHEDULE_EMPTY', 400, 'INVALID_ARGUMENT', {
-    category: 'job',
-    title: 'The job has neither a schedule nor a due time',
-  }),
-  'jobs.invalid': spec('DAPR_SCHEDULER_SCHEDULE_JOB', 400, 'INVALID_ARGUMENT', { category: 'job', title: 'The job is not valid' }),
-  'jobs.exists': spec('DAPR_SCHEDULER_SCHEDULE_JOB', 409, 'ALREADY_EXISTS', {
-    category: 'job',
-    title: 'There is a job of this name',
-    hint: 'use another name, or "overwrite": true',
-  }),
-  'jobs.schedule': spec('DAPR_SCHEDULER_SCHEDULE_JOB', 500, 'INTERNAL', {
-    category: 'job',
-    title: 'The job cannot be scheduled',
-    retry: 'unknown',
-  }),
-  'jobs.get': spec('DAPR_SCHEDULER_GET_JOB', 500, 'INTERNAL', { category: 'job', title: 'The job cannot be read' }),
-  'jobs.list': spec('DAPR_SCHEDULER_LIST_JOBS', 500, 'INTERNAL', { category: 'job', title: 'The jobs cannot be listed' }),
-  // actors
+/** The errors of actors; codes and statuses are Dapr's, where it has them. */
+export const actorErrors = {
   'actor.no-runtime': spec('ERR_ACTOR_RUNTIME_NOT_FOUND', 500, 'INTERNAL', { category: 'actor', title: 'Actors are off' }),
   'actor.closed': spec('ERR_ACTOR_RUNTIME_CLOSED', 503, 'UNAVAILABLE', {
     category: 'actor',
@@ -112,4 +87,4 @@ export const durableErrors = {
     category: 'actor',
     title: 'Types that begin with dapr.internal. belong to the runtime',
   }),
-} as const;
+} as const satisfies Record<string, ErrorSpec>;
