@@ -309,19 +309,26 @@ function grpcLoader(
   return async () => {
     const { createGrpcFront } = await import('../fronts/grpc/server.ts');
     const { createProxy } = await import('./grpc-proxy.ts');
+    const { createPassedTelemetry } = await import('./passed-telemetry.ts');
+    const { tracer, metrics, grpcLog } = more.telemetry;
+    const passed = createPassedTelemetry({ clock: ports.clock, tracer, metrics, apiLog: grpcLog });
     return createGrpcFront({
       ports,
       log: log.scoped('proa.api.grpc'),
       blocks: runtime.blocks,
-      tracer: more.telemetry.tracer,
-      metrics: more.telemetry.metrics,
+      tracer,
+      metrics,
       caller,
       apiTokens: more.apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: resources.configuration.api,
-      proxy: createProxy(ports, { local: machine.local, peers: machine.peers, invoke: runtime.blocks.invoke.call }, caller),
+      proxy: createProxy(
+        ports,
+        { local: machine.local, peers: machine.peers, invoke: runtime.blocks.invoke.call, telemetry: passed },
+        caller,
+      ),
       ...(more.telemetry.countError === undefined ? {} : { countError: more.telemetry.countError }),
-      ...(more.telemetry.grpcLog === undefined ? {} : { apiLog: more.telemetry.grpcLog }),
+      ...(grpcLog === undefined ? {} : { apiLog: grpcLog }),
     });
   };
 }

@@ -133,7 +133,6 @@ export const labelNames = {
   grpcServerStatus: 'grpc_server_status',
   grpcClientMethod: 'grpc_client_method',
   grpcClientStatus: 'grpc_client_status',
-  actorType: 'actor_type',
 } as const;
 
 /** Attributes of spans (reference 14.4), Dapr's and those of OpenTelemetry's conventions. */
