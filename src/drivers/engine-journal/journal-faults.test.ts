@@ -252,6 +252,45 @@ describe('journal: limits of the machine', () => {
     await next.close();
   });
 
+  it('lets a group go ahead while the disk is quick for its size, and none while it is slow', async () => {
+    for (const [bytes, tookMs, goesAhead] of [
+      [2_000, 0.5, true],
+      [2_000, 2, false],
+      [300_000, 2, true],
+      [300_000, 6, false],
+    ] as const) {
+      const clock = createFakeClock();
+      const disk = simulated(3);
+      const engine = await journal(disk, { overlapBytes: 1_000 }, clock);
+      const put = (key: string) => engine.commit({ put: [{ key, value: new Uint8Array(bytes) }] });
+      const writesTo = (call: DiskCall): boolean => call.kind === 'write' && call.path.includes('segment');
+      disk.options = { ...disk.options, delay: async (call) => void (writesTo(call) && clock.advance(tookMs)) };
+      await put('first');
+      // Its turn ends, so that the second waits for its own.
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+      let [writes, reached, release] = [0, (): void => {}, (): void => {}];
+      const held = new Promise<void>((resolve) => (reached = resolve));
+      const gate = new Promise<void>((resolve) => (release = resolve));
+      disk.options = {
+        ...disk.options,
+        delay(call) {
+          if (!writesTo(call)) return Promise.resolve();
+          writes++;
+          reached();
+          return gate;
+        },
+      };
+      const second = put('second');
+      await held;
+      const third = put('third');
+      await turns(50);
+      expect(writes, `${bytes} bytes in ${tookMs} ms`).toBe(goesAhead ? 2 : 1);
+      release();
+      expect([(await second).status, (await third).status]).toEqual(['done', 'done']);
+      await engine.close();
+    }
+  });
+
   it('lets nothing go ahead of the commit that tries a disk which was full', async () => {
     const clock = createFakeClock();
     const disk = simulated(3);
