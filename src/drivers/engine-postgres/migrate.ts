@@ -25,7 +25,7 @@ export async function migrateForward(database: Database, schema: string): Promis
     });
   }
   if (stored === formatVersion) return;
-  await inTransaction(database, schema, `bringing schema "${schema}" to format ${formatVersion}`, async (run) => {
+  await inTransaction(database, { schema, doing: `bringing schema "${schema}" to format ${formatVersion}` }, async (run) => {
     const level = await levelOf(run, schema);
     for (const { version, up, back } of migrations) {
       if (version <= level) continue;
@@ -48,7 +48,7 @@ export async function migrateBack(database: Database, schema: string, to: number
       hint: 'a newer format comes by itself when a newer Proa opens it',
     });
   if (to === from) return { from, to };
-  await inTransaction(database, schema, `taking schema "${schema}" back to format ${to}`, async (run) => {
+  await inTransaction(database, { schema, doing: `taking schema "${schema}" back to format ${to}` }, async (run) => {
     const level = await levelOf(run, schema);
     for (let version = level; version > to; version--) {
       const [row] = await run(`select back from ${schema}.format where version = $1`, [version]);
@@ -64,8 +64,7 @@ export async function migrateBack(database: Database, schema: string, to: number
 
 async function inTransaction(
   database: Database,
-  schema: string,
-  doing: string,
+  { schema, doing }: { readonly schema: string; readonly doing: string },
   work: (run: RunInTransaction) => Promise<void>,
 ): Promise<void> {
   const result = await database.transaction(async (run) => {
