@@ -21,6 +21,6 @@ export interface JobsBlock {
   close(): Promise<void>;
 }
 
-export { type FailurePolicy, type Job, type JobData, type JobInfo, jobLimits, type MissedRuns } from './job.ts';
-export { createJobsBlock, type JobsDeps } from './jobs-block.ts';
+export type { FailurePolicy, Job, JobInfo, MissedRuns } from './job.ts';
+export { createJobsBlock } from './jobs-block.ts';
 export type { AppJob, JobVerdict } from '../../contracts/app-channel.ts';

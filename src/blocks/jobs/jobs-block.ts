@@ -13,7 +13,7 @@ import { JobMembership } from './membership.ts';
 import { planJob, Schedules } from './plan.ts';
 import { JobRunner } from './runner.ts';
 
-export interface JobsDeps {
+interface JobsDeps {
   readonly engine: Engine;
   readonly placement: Placement;
   readonly channel: () => AppChannel | undefined;
