@@ -80,7 +80,9 @@ function httpPage() {
 function grpcPage() {
   const front = { clock: undefined, blocks: undefined, tracer: undefined, caller: { appId: '', namespace: '' }, ended: () => {} };
   const handled = new Set(
-    [cryptoRows, (own) => invokeRows(own, 1), publishRows, runtimeRows, stateRows, storeRows, workflowRows].flatMap((rows) => Object.keys(rows(front))),
+    [cryptoRows, (own) => invokeRows(own, 1), publishRows, runtimeRows, stateRows, storeRows, workflowRows].flatMap((rows) =>
+      Object.keys(rows(front)),
+    ),
   );
   const rows = (wanted) =>
     wanted.map((method) => [`\`${method.name}\``, method.methodKind.replaceAll('_', ' '), method.input.name, method.output.name]);
