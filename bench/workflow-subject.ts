@@ -32,7 +32,10 @@ function worker(): WorkflowWorker {
   };
 }
 
-const engine = await openJournalEngine({ ports: { clock: nodeClock, disk: nodeDisk }, directory: join(directory, `workflows-${process.pid}`) });
+const engine = await openJournalEngine({
+  ports: { clock: nodeClock, disk: nodeDisk },
+  directory: join(directory, `workflows-${process.pid}`),
+});
 const { block, close } = openWorkflows({ engine });
 block.attach(worker());
 const one = async (): Promise<void> => {

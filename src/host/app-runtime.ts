@@ -114,13 +114,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const peers = createPeerTransport(options.machine);
     const durable = openDurable(parts, peers);
     owner.own('actors', () => durable.close(), 30_000);
-    const workflow = openWorkflows({
-      context,
-      engine: options.machine.engine,
-      tracer: options.tracer,
-      config: resources.configuration.workflow,
-      placement: durable.placement,
-    });
+    const workflow = openWorkflows(context, { ...options, placement: durable.placement });
     const blocks = createBlocks({ ...parts, peers, durable, workflow });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });

@@ -29,6 +29,7 @@ interface Seen {
   readonly bulks: string[][];
   readonly ticks: BindingInput[];
   readonly ran: JobRun[];
+  begun: number;
   aborted: number;
   failures: number;
 }

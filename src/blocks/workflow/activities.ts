@@ -62,6 +62,8 @@ export class Activities {
     const now = (): LiveInstance | undefined => this.#parts.cache.get(instanceId);
     const over = (): boolean => {
       const current = now()?.header;
+      // Of a shard that went elsewhere the new owner executes what had not begun here.
+      if (!this.#parts.core.holds(live.home)) return true;
       return current !== undefined && (current.execution !== execution || current.open[task.id]?.kind !== 'task');
     };
     void this.#execute({ instanceId, execution, task, over }).then((answer) => {
@@ -92,7 +94,8 @@ export class Activities {
   async resumeForeign(shard: OwnedShard): Promise<void> {
     const { core } = this.#parts;
     const prefix = core.keys.foreigns(shard.index);
-    let { from, to } = below(prefix);
+    const { from: first, to } = below(prefix);
+    let from = first;
     for (;;) {
       const page = await core.engine.range({ from, to, limit: 256 });
       for (const { key, value } of page.entries) {

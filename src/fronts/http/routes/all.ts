@@ -9,6 +9,7 @@ import { stateRoutes } from './state.ts';
 import { configurationRoutes, lockRoutes, secretRoutes } from './stores.ts';
 import { subtleCryptoRoutes } from './subtle-crypto.ts';
 import { unimplementedRoutes } from './unimplemented.ts';
+import { workflowManagementRoutes } from './workflow-management.ts';
 import { workflowRoutes } from './workflows.ts';
 
 /** Every row of the HTTP API. */
@@ -27,6 +28,7 @@ export const apiRoutes: readonly Route[] = [
   ...metadataRoutes,
   ...controlRoutes,
   ...workflowRoutes,
+  ...workflowManagementRoutes,
   ...unimplementedRoutes,
 ];
 
