@@ -65,6 +65,15 @@ function concerns(rule: PolicyRule, target: Target): boolean {
   return rule.match?.operations === undefined || rule.match.operations.includes(target.operation);
 }
 
+/** The operations of a component that some rule names, in order of their names; the target's own operation does not matter. */
+export function operationsNamed(rules: readonly PolicyRule[], target: Target): string[] {
+  const named = rules.flatMap((rule) => {
+    const { operations = [] } = rule.match ?? {};
+    return operations.filter((operation) => concerns(rule, { ...target, operation }));
+  });
+  return [...new Set(named)].toSorted();
+}
+
 function rankOf({ target, match, rank }: PolicyRule): number {
   const open = (target.kind === 'app' && target.app === '*') || (target.kind === 'component' && target.component === '*');
   // The name of the target decides before what its calls are like.
