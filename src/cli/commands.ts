@@ -166,10 +166,11 @@ export const commands: readonly Command[] = [
     usage: 'proa rollout start <app> <from> <to> | status [app] | promote <app> | abort <app> [flags]',
     examples: [
       'proa rollout start orders v1 v2 --steps 5:5m,25:10m,100:10m --success 99.5 --latency p99:500ms',
+      'proa rollout start orders v1 v2 --errors-above 0.5 --latency-factor p99:1.5',
       'proa rollout status orders --json',
       'proa rollout abort orders',
     ],
-    flags: ['steps', 'success', 'latency', 'min-requests', 'sticky', 'data-dir', 'engine'],
+    flags: ['steps', 'success', 'latency', 'errors-above', 'latency-factor', 'min-requests', 'sticky', 'data-dir', 'engine'],
     load: () => import('./commands/rollout.ts'),
   },
   {
@@ -207,14 +208,15 @@ export const commands: readonly Command[] = [
   {
     name: 'explain',
     group: 'Help',
-    summary: 'Explain an error code, or what a call passes between two apps',
-    usage: 'proa explain <code> | proa explain <app> [METHOD] <path> [flags]',
+    summary: 'Explain an error code, or what a call passes between two apps or around a component',
+    usage: 'proa explain <code> | proa explain <app> [METHOD] <path> [flags] | proa explain --component <name> [operation] [flags]',
     examples: [
       'proa explain config.unknown-key',
       'proa explain ERR_STATE_SAVE',
       'proa explain orders POST /orders/17 --app-id web --resources-path ./resources',
+      'proa explain --component statestore get',
     ],
-    flags: ['app-id', 'resources-path', 'config'],
+    flags: ['component', 'app-id', 'resources-path', 'config'],
     load: () => import('./commands/explain.ts'),
   },
   {

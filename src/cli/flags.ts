@@ -180,6 +180,16 @@ export const flags = {
   },
   success: { type: 'text', fallback: '99', doc: 'Least share of good calls of the new version, in percent', value: 'percent' },
   latency: { type: 'text', doc: 'Longest time of a quantile of the calls of the new version, as p99:500ms', value: 'pNN:time' },
+  'errors-above': {
+    type: 'text',
+    doc: 'Most by which the share of failed calls may lie above that of the old version, in percentage points',
+    value: 'points',
+  },
+  'latency-factor': {
+    type: 'text',
+    doc: 'Most that a quantile may be in terms of that of the old version, as p99:1.5',
+    value: 'pNN:factor',
+  },
   'min-requests': { type: 'number', fallback: '50', doc: 'No step is judged or passed on fewer calls of the new version', value: 'count' },
   sticky: {
     type: 'text',
@@ -203,6 +213,7 @@ export const flags = {
   unique: { type: 'flag', doc: 'Do not replace a finished instance with the same id' },
   recursive: { type: 'flag', doc: 'Children too' },
   force: { type: 'flag', doc: 'Although it has not finished' },
+  component: { type: 'text', doc: 'What is around this component, in place of a call', value: 'name' },
   app: { type: 'text', doc: 'Only this application', value: 'id' },
   once: { type: 'flag', doc: 'Place a few orders, check that all are completed, and end' },
   all: { type: 'flag', doc: 'Every run of this machine' },

@@ -160,9 +160,10 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
 }
 
 function openRollouts(options: AppRuntimeOptions, registry: Registry, book: PolicyBook): ReturnType<typeof followRollouts> {
-  const { ports, log, machine, spec, resources } = options;
+  const { ports, log, metrics, machine, spec, resources } = options;
   return followRollouts({
     clock: ports.clock,
+    metrics,
     log: log.scoped('proa.rollout'),
     engine: machine.engine,
     namespace: spec.namespace,
