@@ -1,0 +1,88 @@
+import { ProaError } from '../../kernel/errors.ts';
+import { checked } from '../contract.ts';
+import { createCalls } from './calls.ts';
+import type { WorkflowContext } from './context.ts';
+import { nameChecked, type AnyWorkflow } from './definition.ts';
+import type { Execution } from './execution.ts';
+import type { Program } from './operation.ts';
+import { rollback } from './rollback.ts';
+import { Seeds } from './seeds.ts';
+import { createRun, type RunState } from './steps.ts';
+import { all, race } from './together.ts';
+import { decodeValue, encodeValue } from './values.ts';
+import { createWaits } from './waits.ts';
+
+/** What an execution of a workflow runs: input, the function, what undoes it. */
+export function programOf(definition: AnyWorkflow): Program {
+  const { name, input: schema, timeoutMs } = definition;
+  return {
+    title: name,
+    async main(started, execution) {
+      if (timeoutMs !== undefined) limit(execution, timeoutMs, name);
+      const state: RunState = { execution, retry: definition.retry, undos: [], counts: new Map() };
+      const { context, run } = contextOf(state, definition);
+      const input = await checked(schema, decodeValue(started.input), { what: `the input of workflow "${name}"`, code: 'bad-request' });
+      try {
+        return await definition.run(context as never, input);
+      } catch (error) {
+        throw await rollback(error, state.undos, run);
+      }
+    },
+  };
+}
+
+function limit(execution: Execution, timeoutMs: number, name: string): void {
+  const fireAtMs = execution.clockMs + timeoutMs;
+  execution.operation('timer timeout', { type: 'createTimer', name: 'timeout', fireAtMs }, { aside: true }).then(
+    () => execution.cancel('deadline-exceeded', `workflow "${name}" was not done within ${timeoutMs} ms`),
+    () => {},
+  );
+}
+
+function contextOf(state: RunState, { events }: AnyWorkflow) {
+  const { execution, undos } = state;
+  const { instance } = execution;
+  const seeds = new Seeds(instance.executionId);
+  const run = createRun(state);
+  const context = {
+    instanceId: instance.instanceId,
+    executionId: instance.executionId,
+    get replaying() {
+      return execution.replaying;
+    },
+    get signal() {
+      return execution.signal;
+    },
+    run,
+    ...createWaits(execution, events),
+    ...createCalls(state, seeds),
+    all,
+    race,
+    onRollback(name: string, undo: (typeof undos)[number]['undo'], options: object = {}) {
+      undos.push({ name: nameChecked(name, 'a rollback'), undo, options });
+    },
+    continueAsNew(input?: unknown) {
+      execution.continueAsNew(encodeValue(input, 'the input of the next run'));
+    },
+    patched: (id: string) => execution.patched(nameChecked(id, 'a patch')),
+    now: () => Math.floor(execution.clockMs),
+    random: () => seeds.random(),
+    uuid: () => seeds.uuid('uuid'),
+    setStatus: (status: unknown) => execution.setStatus(encodeValue(status ?? null, 'the status') as string),
+    setAttributes: (attributes: Readonly<Record<string, string>>) => execution.setAttributes(attributesChecked(attributes)),
+  };
+  // Its types say more than an object literal can: what events hold, what a target takes.
+  return { context: context as unknown as WorkflowContext, run };
+}
+
+const attributesMax = 32;
+const attributeCharsMax = 1_024;
+
+function attributesChecked(attributes: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const pairs = Object.entries(attributes);
+  const fits = pairs.every(
+    ([name, value]) => typeof value === 'string' && name.length <= attributeCharsMax && value.length <= attributeCharsMax,
+  );
+  if (fits && pairs.length <= attributesMax) return attributes;
+  throw new ProaError('bad-request', `attributes are at most ${attributesMax} texts of ${attributeCharsMax} characters`);
+}

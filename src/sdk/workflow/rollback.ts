@@ -1,0 +1,25 @@
+import { isProaError, ProaError } from '../../kernel/errors.ts';
+import type { StepContext, StepOptions } from './context.ts';
+import type { Undo } from './steps.ts';
+
+type Run = (name: string, step: (step: StepContext) => unknown, options: StepOptions<unknown>) => Promise<unknown>;
+
+/** Undoes what was done, the last first, each as a step. Answers the error of the run: `thrown`, or `workflow.rollback-failed` around it when something stays done. */
+export async function rollback(thrown: unknown, undos: Undo[], run: Run): Promise<unknown> {
+  const failures: string[] = [];
+  for (let undo = undos.pop(); undo !== undefined; undo = undos.pop()) {
+    try {
+      await run(undo.name, undo.undo, undo.options);
+    } catch (error) {
+      failures.push(`"${undo.name}" failed: ${messageOf(error)}`);
+    }
+  }
+  if (failures.length === 0) return thrown;
+  return new ProaError('workflow.rollback-failed', `${messageOf(thrown)}; not everything was undone: ${failures.join('; ')}`, {
+    cause: thrown,
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error || isProaError(error) ? error.message : String(error);
+}
