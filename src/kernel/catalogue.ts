@@ -1,43 +1,9 @@
-/**
- * Every error that leaves Proa. `errorCode` is what HTTP clients see, `reason` the ErrorInfo reason of newer errors, `http` and
- * `grpc` the statuses, `retry` what a caller may do. Codes and statuses: Dapr 1.18 (docs/reference/errors.md is generated from here).
- */
-export type GrpcCode =
-  | 'CANCELLED'
-  | 'UNKNOWN'
-  | 'INVALID_ARGUMENT'
-  | 'DEADLINE_EXCEEDED'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'PERMISSION_DENIED'
-  | 'RESOURCE_EXHAUSTED'
-  | 'FAILED_PRECONDITION'
-  | 'ABORTED'
-  | 'OUT_OF_RANGE'
-  | 'UNIMPLEMENTED'
-  | 'INTERNAL'
-  | 'UNAVAILABLE'
-  | 'DATA_LOSS'
-  | 'UNAUTHENTICATED';
+import { type ErrorSpec, spec } from './error-spec.ts';
+import { workflowErrors } from './workflow-errors.ts';
 
-/** `safe`: may be repeated. `never`: repeating cannot help. `unknown`: it may have happened; repeat only what is idempotent. */
-export type RetryClass = 'safe' | 'never' | 'unknown';
+export type { ErrorSpec, GrpcCode, RetryClass } from './error-spec.ts';
 
-export interface ErrorSpec {
-  readonly errorCode: string;
-  readonly reason?: string;
-  readonly http: number;
-  readonly grpc: GrpcCode;
-  readonly retry: RetryClass;
-  readonly category: string;
-  readonly title: string;
-  readonly hint?: string;
-}
-
-function spec(errorCode: string, http: number, grpc: GrpcCode, more: { category: string; title: string } & Partial<ErrorSpec>): ErrorSpec {
-  return { errorCode, http, grpc, retry: 'never', ...more };
-}
-
+/** Every error that leaves Proa. Codes and statuses: Dapr 1.18 (docs/reference/errors.md is generated from here). */
 export const catalogue = {
   // common
   'bad-request': spec('ERR_BAD_REQUEST', 400, 'INVALID_ARGUMENT', { category: 'common', title: 'The request is not valid' }),
@@ -414,6 +380,7 @@ export const catalogue = {
     hint: 'between calls of ctx a workflow must do the same every time',
   }),
   // blocks with an issue of their own
+  ...workflowErrors,
   'actor.no-runtime': spec('ERR_ACTOR_RUNTIME_NOT_FOUND', 500, 'INTERNAL', { category: 'actor', title: 'Actors are off' }),
 } as const satisfies Record<string, ErrorSpec>;
 

@@ -36,6 +36,16 @@ export const metricNames = {
   lock: 'dapr_component_lock_count',
   lockLatency: 'dapr_component_lock_latencies',
   errorCode: 'dapr_error_code_total',
+  workflowOperation: 'dapr_runtime_workflow_operation_count',
+  workflowOperationLatency: 'dapr_runtime_workflow_operation_latency',
+  workflowExecution: 'dapr_runtime_workflow_execution_count',
+  workflowExecutionLatency: 'dapr_runtime_workflow_execution_latency',
+  workflowSchedulingLatency: 'dapr_runtime_workflow_scheduling_latency',
+  workflowActivityOperation: 'dapr_runtime_workflow_activity_operation_count',
+  workflowActivityOperationLatency: 'dapr_runtime_workflow_activity_operation_latency',
+  workflowActivityExecution: 'dapr_runtime_workflow_activity_execution_count',
+  workflowActivityExecutionLatency: 'dapr_runtime_workflow_activity_execution_latency',
+  workflowPayloadRatio: 'dapr_runtime_workflow_payload_size_ratio',
   resiliencyLoaded: 'dapr_resiliency_loaded',
   resiliencyActivations: 'dapr_resiliency_activations_total',
   resiliencyBreakerState: 'dapr_resiliency_cb_state',
@@ -87,6 +97,8 @@ export const labelNames = {
   policy: 'policy',
   flowDirection: 'flow_direction',
   target: 'target',
+  workflowName: 'workflow_name',
+  activityName: 'activity_name',
 } as const;
 
 /** Fields of a log line, in the order in which they are printed. */

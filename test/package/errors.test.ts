@@ -17,7 +17,7 @@ const onlyExplained = [
 ];
 
 describe('errors', () => {
-  const sources = sourcesIn(['src'], (name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && name !== 'catalogue.ts');
+  const sources = sourcesIn(['src'], (name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && name !== 'catalogue.ts' && name !== 'workflow-errors.ts');
 
   it('that sources raise are all in the catalogue', () => {
     const raised = sources.flatMap(({ path, text }) =>

@@ -48,3 +48,8 @@ export interface RerunOptions {
   /** Replaces the input of the event where the run goes on; absent keeps it. */
   readonly input?: { readonly value: string | undefined };
 }
+
+export { createWorkflowBlock, type WorkflowDeps } from './workflow-block.ts';
+export type { RetentionPolicy } from './turn-change.ts';
+export type { ConcurrencyLimits } from './worker-pool.ts';
+export { groupOf as workflowGroup } from './shard-keeper.ts';

@@ -1,4 +1,5 @@
 import { engineLimits, type Append, type CommitResult, type Engine, type NewLogEntry } from '../../contracts/engine.ts';
+import { Liveness } from '../../contracts/liveness.ts';
 import type { Consumer, OutgoingMessage, PubSub, PubSubCapability, SubscribeRequest, Subscription } from '../../contracts/pubsub.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
@@ -8,7 +9,6 @@ import type { Key } from '../../kernel/tuple.ts';
 import type { EngineBrokerConfig } from './config.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { busKeys, type BusKeys } from './keys.ts';
-import { Liveness } from './liveness.ts';
 import { metadataOf, partBytes, toEntry, uploadParts } from './messages.ts';
 import { GroupSubscription } from './subscription.ts';
 
@@ -52,7 +52,7 @@ export class EngineBroker implements PubSub {
     this.#keys = busKeys(context.namespace, config.bus ?? context.name);
     this.#broker = context.random.uuid();
     const shared = { engine, clock, log, keys: this.#keys, broker: this.#broker };
-    this.#liveness = new Liveness({ ...shared, ttlMs: config.leaseTtl });
+    this.#liveness = new Liveness({ engine, clock, log, leaseOf: this.#keys.lease, holder: this.#broker, ttlMs: config.leaseTtl });
     this.#housekeeping = new Housekeeping({
       ...shared,
       retentionMs: config.retention,

@@ -1,0 +1,480 @@
+import { type HistoryEvent, type StallReason, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
+import type { DurableTimer, ShardTimers } from '../../contracts/timers.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Activities } from './activities.ts';
+import { admitStarts } from './admit-start.ts';
+import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
+import { checkAnswer } from './check-answer.ts';
+import { risingClock } from './clock-stamp.ts';
+import { backoffMs, commitFirm, pause } from './commit-firm.ts';
+import type { Core } from './core.ts';
+import type { Exposed } from './exposed.ts';
+import { filterMail } from './filter-mail.ts';
+import { isFinal } from './header.ts';
+import { decodeLines } from './history-lines.ts';
+import type { InstanceCache } from './instance-cache.ts';
+import { LiveInstance, readInbox, readPast, readRecord } from './live-instance.ts';
+import type { InboxItem } from './mail.ts';
+import { carryOutbox, pumpOutbox } from './outbox.ts';
+import { commitAhead, type Delivery, type Postman } from './postman.ts';
+import { timerAppends } from './timer-data.ts';
+import { changeOfTurn, retentionTimer, type RetentionPolicy } from './turn-change.ts';
+import { buildChange, type BuiltChange, type Change, ownConditions } from './turn-commit.ts';
+import { endTurnTrace, turnTrace } from './turn-trace.ts';
+import type { Held, WorkerPool } from './worker-pool.ts';
+
+export interface RunnerParts {
+  readonly core: Core;
+  readonly pool: WorkerPool;
+  readonly cache: InstanceCache;
+  readonly postman: Postman;
+  readonly exposed: Exposed;
+  readonly activities: () => Activities;
+  readonly timers: () => ShardTimers | undefined;
+  readonly retention: RetentionPolicy;
+  /** The record of an instance changed. */
+  readonly changed: (id: string) => void;
+}
+
+const newsMax = 256;
+const restartsMax = 20;
+const restartPauseMs = 250;
+
+/** Executes turns, one at a time per instance: what arrives meanwhile forms the next one. */
+export class TurnRunner {
+  readonly #parts: RunnerParts;
+  readonly #loading = new Map<string, Promise<void>>();
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+  }
+
+  /** Something waits for the instance: mail, or its mark. Does nothing when the shard is not ours. */
+  wake(id: string, item?: InboxItem): void {
+    const { cache, core } = this.#parts;
+    const live = cache.get(id);
+    if (live === undefined) {
+      item?.settled?.('lost');
+      this.#load(id);
+      return;
+    }
+    if (item === undefined) live.unread = true;
+    else live.add(item);
+    if (item?.key !== undefined) live.ready = true;
+    if (item !== undefined && item.key === undefined) this.#parts.exposed.watch(live);
+    if (core.owned(live.shard) !== undefined) this.#start(live);
+  }
+
+  /** An instance that was just created here. */
+  adopt(live: LiveInstance): void {
+    this.#parts.cache.add(live);
+    this.#start(live);
+  }
+
+  /** Another worker came: what no worker took, or none could go on with, is tried again. */
+  workerCame(): void {
+    for (const live of this.#parts.cache.values()) {
+      if (!live.parked && live.header?.stall === undefined) continue;
+      live.retry = true;
+      this.#start(live);
+    }
+  }
+
+  /** Runs when the instance is in memory, or was read; undefined when its shard is not ours. */
+  async loaded(id: string): Promise<LiveInstance | undefined> {
+    const { cache } = this.#parts;
+    if (cache.get(id) === undefined) await this.#load(id);
+    return cache.get(id);
+  }
+
+  /** Forgets an instance, with what only memory knew of it. */
+  drop(live: LiveInstance): void {
+    this.#parts.cache.drop(live.id);
+    live.gone = true;
+    live.seat?.worker.forget(live.id);
+    for (const item of live.inbox.splice(0)) item.settled?.('lost');
+  }
+
+  /** Forgets what is known and reads it again: somebody else changed the record. */
+  reload(live: LiveInstance): void {
+    this.drop(live);
+    void this.#load(live.id);
+  }
+
+  #load(id: string): Promise<void> {
+    const { core, cache } = this.#parts;
+    const known = this.#loading.get(id);
+    if (known !== undefined) return known;
+    const home = core.owned(core.shardOf(id, core.shards));
+    if (home === undefined) return Promise.resolve();
+    const live = new LiveInstance(id, home);
+    const loading = (async () => {
+      // A mark that is thought to exist costs at most one delete too many.
+      live.ready = true;
+      await readRecord(core, live);
+      cache.add(live);
+      await this.#parts.activities().resume(live);
+    })();
+    const settled = loading
+      .catch((error: unknown) => {
+        cache.drop(id);
+        core.log.warn('a workflow cannot be read', { error: ProaError.from(error).message });
+        this.#later(backoffMs(core.random, 5), () => void this.#load(id));
+      })
+      .finally(() => {
+        this.#loading.delete(id);
+        if (!live.gone && cache.get(id) === live) this.#start(live);
+      });
+    this.#loading.set(id, settled);
+    return settled;
+  }
+
+  #later(ms: number, then: () => void): void {
+    this.#parts.core.clock.timer(ms, () => this.#parts.core.closed || then(), true);
+  }
+
+  #start(live: LiveInstance): void {
+    if (live.gone) return;
+    live.again = true;
+    if (live.driving) return;
+    live.driving = true;
+    live.parked = false;
+    void this.#drive(live)
+      .catch((error: unknown) => this.#failed(live, error))
+      .finally(() => {
+        live.driving = false;
+        if (live.gone) return;
+        this.#parts.cache.used(live);
+        // Something came after the last look.
+        if (live.again) this.#start(live);
+      });
+  }
+
+  async #drive(live: LiveInstance): Promise<void> {
+    const { core } = this.#parts;
+    while (!live.gone && core.owned(live.shard) !== undefined) {
+      live.again = false;
+      if (live.unread) await readInbox(core, live);
+      if (live.header?.outbox !== undefined) await this.#pump(live);
+      if (!(await this.#step(live)) && !live.unread && !live.again) return;
+    }
+  }
+
+  // Pumping and turns share the instance's order: nothing overtakes what is still to be sent.
+  async #pump(live: LiveInstance): Promise<void> {
+    const { core, postman, timers } = this.#parts;
+    await pumpOutbox(core, live, postman, (change, due) => this.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }));
+  }
+
+  #failed(live: LiveInstance, thrown: unknown): void {
+    if (live.gone) return;
+    const { core } = this.#parts;
+    const error = ProaError.from(thrown);
+    core.log.warn('a workflow did not go on; it is tried again', { instance: live.id, error: error.message });
+    this.drop(live);
+    this.#later(backoffMs(core.random, live.failures + 1), () => void this.#load(live.id));
+  }
+
+  /** One thing that can be done now. False: there is nothing to do. */
+  async #step(live: LiveInstance): Promise<boolean> {
+    const { core, pool } = this.#parts;
+    if (await admitStarts(core, live, this.#parts.postman, (change, due) => this.#admit(change, due))) return true;
+    const { header } = live;
+    if (header === undefined || isFinal(header.status)) return this.#discardAll(live);
+    const waiting = live.inbox.filter(({ taken }) => taken !== true);
+    const ending = waiting.some(({ event }) => event.type === 'executionTerminated');
+    if (header.stall !== undefined && !live.retry && !ending) return false;
+    const early = header.status === 'PENDING' && header.startAtMs !== undefined && header.startAtMs > core.engine.now();
+    if (early && !ending) return this.#settleMark(live, true);
+    const { taken, dropped } = filterMail(header, waiting, newsMax);
+    if (taken.length === 0 && header.pending === undefined) {
+      return dropped.length > 0 ? this.#discard(live, dropped) : this.#settleMark(live, false);
+    }
+    const unable = early || header.stall !== undefined || !pool.accepts('workflows', header.name);
+    if (unable && (ending || (header.pending === undefined && taken.every(isControl)))) return this.#turn(live, undefined);
+    if (!pool.accepts('workflows', header.name)) {
+      live.parked = true;
+      return false;
+    }
+    if (await this.#tooLarge(live)) return false;
+    const held = await pool.acquire('workflows', header.name, live.seat).held;
+    try {
+      return await this.#turn(live, held);
+    } finally {
+      held.release();
+    }
+  }
+
+  #admit(change: Change, due: readonly DurableTimer[]): Promise<boolean> {
+    return this.commit({ ...change, appends: timerAppends(this.#parts.timers(), change.live.shard, due) });
+  }
+
+  /** Executes a turn with a worker, or, without one, what needs none: a termination, suspending, resuming. */
+  async #turn(live: LiveInstance, held: Held | undefined): Promise<boolean> {
+    const { core } = this.#parts;
+    const { header } = live;
+    // While it waited for a worker things may have changed.
+    if (live.gone || header === undefined || core.owned(live.shard) === undefined) return false;
+    const { taken, dropped } = filterMail(
+      header,
+      live.inbox.filter((item) => item.taken !== true),
+      newsMax,
+    );
+    if (taken.length === 0 && header.pending === undefined) return dropped.length > 0;
+    for (const item of [...taken, ...dropped]) item.taken = true;
+    for (const item of dropped) item.unwanted = true;
+    live.turning = true;
+    let kept = false;
+    let answer: TurnAnswer | undefined;
+    try {
+      const first = await decodeLines(core.engine, { keys: core.keys, id: live.id }, header.pending ?? []);
+      const stamp = risingClock(core.engine.now(), header.lastMs);
+      const startedMs = stamp();
+      const news = [...first, ...taken.map(({ event }) => event)].map((event) => restamped(event, stamp));
+      const trace = turnTrace(core, live, news);
+      answer = held === undefined ? { actions: [] } : await this.#ask(live, held, { news, startedMs });
+      if (answer === undefined) return true;
+      const self = { ...core.self, instanceId: live.id, executionId: header.execution };
+      const input: TurnInput = { header, news, answer, startedMs, stamp, self, newExecution: () => core.random.hex(32), ...trace };
+      kept = await this.#conclude(live, input, [...taken, ...dropped]);
+      return true;
+    } finally {
+      live.turning = false;
+      for (const item of [...taken, ...dropped]) item.taken = false;
+      answer?.settled?.(kept);
+      if (!kept) live.seat?.worker.forget(live.id);
+    }
+  }
+
+  async #ask(live: LiveInstance, held: Held, turn: { news: HistoryEvent[]; startedMs: number }): Promise<TurnAnswer | undefined> {
+    const { core, metrics } = { core: this.#parts.core, metrics: this.#parts.core.metrics };
+    const header = live.header;
+    if (header === undefined) return undefined;
+    if (header.startedMs === undefined)
+      metrics.scheduling(header.name, Math.max(0, turn.startedMs - (header.startAtMs ?? header.createdMs)));
+    if (live.seat !== undefined && live.seat !== held.seat) live.seat.worker.forget(live.id);
+    live.seat = held.seat;
+    try {
+      const answer = await held.run((worker) =>
+        worker.turn({
+          instance: { instanceId: live.id, executionId: header.execution },
+          pastCount: header.events,
+          past: () => readPast(core, live),
+          news: [{ type: 'workflowStarted', id: -1, timeMs: turn.startedMs }, ...turn.news],
+        }),
+      );
+      live.failures = 0;
+      return answer;
+    } catch (error) {
+      live.seat = undefined;
+      metrics.execution(header.name, 'recoverable', 0);
+      if (held.seat.attached) {
+        core.log.warn('a worker failed with a workflow; it is tried again', { instance: live.id, error: ProaError.from(error).message });
+        held.release();
+        await pause(core.clock, backoffMs(core.random, live.failures++));
+      }
+      return undefined;
+    }
+  }
+
+  /** True when the turn is part of the history. */
+  async #conclude(live: LiveInstance, input: TurnInput, items: readonly InboxItem[]): Promise<boolean> {
+    const bad = checkAnswer(input.answer);
+    if (bad?.kind === 'size') return this.#stall(live, 'payload-size', bad.text);
+    const failed: TurnAnswer = {
+      actions: [
+        {
+          id: -1,
+          type: 'complete',
+          status: 'FAILED',
+          failure: { errorType: 'InvalidAnswer', errorMessage: bad?.text ?? '', isNonRetriable: true },
+        },
+      ],
+    };
+    const outcome = applyTurn(bad === undefined ? input : { ...input, answer: failed });
+    if (outcome.kind === 'stalled') return this.#stall(live, outcome.reason, outcome.description);
+    if (outcome.kind === 'stale') {
+      await pause(this.#parts.core.clock, backoffMs(this.#parts.core.random, live.failures++));
+      return false;
+    }
+    return this.#keep(live, outcome, { input, items });
+  }
+
+  async #keep(
+    live: LiveInstance,
+    outcome: Extract<TurnOutcome, { readonly kind: 'next' }>,
+    { input, items }: { readonly input: TurnInput; readonly items: readonly InboxItem[] },
+  ): Promise<boolean> {
+    const parts = this.#parts;
+    const { core } = parts;
+    const made = changeOfTurn(core, live, outcome, input);
+    const retention = retentionTimer(core, live, made.header, parts.retention);
+    const timers: DurableTimer[] = [...made.timers, ...(retention === undefined ? [] : [retention])];
+    const carried = await carryOutbox(core, live, made, timers);
+    const change: Change = {
+      live,
+      shard: live.home,
+      header: carried.header,
+      events: made.events,
+      ...(made.ended !== undefined && { ended: made.ended }),
+      consumed: items,
+      appends: timerAppends(parts.timers(), live.shard, carried.timers),
+      delivery: parts.postman.deliver(carried.letters, true),
+      puts: made.puts,
+      parts: made.parts,
+      busy:
+        made.busy ||
+        carried.header.outbox !== undefined ||
+        live.unread ||
+        parts.postman.underWay(live.id) ||
+        live.inbox.some((item) => !items.includes(item)),
+    };
+    if (!(await this.commit(change, () => parts.postman.deliver(carried.letters, false)))) return false;
+    for (const task of made.tasks) parts.activities().dispatch(live, task);
+    this.#ended(live, outcome, input);
+    if (made.ended !== undefined && ++live.restarts >= restartsMax) {
+      live.restarts = 0;
+      await pause(core.clock, restartPauseMs);
+    } else if (made.ended === undefined) live.restarts = 0;
+    return true;
+  }
+
+  #ended(live: LiveInstance, { header, restart }: Extract<TurnOutcome, { readonly kind: 'next' }>, input: TurnInput): void {
+    if (restart === undefined && !isFinal(header.status)) return;
+    endTurnTrace(live, header);
+    live.seat?.worker.forget(live.id);
+    if (restart !== undefined) return;
+    const status = header.status === 'COMPLETED' ? 'success' : header.status === 'TERMINATED' ? 'terminated' : 'failed';
+    this.#parts.core.metrics.execution(
+      header.name,
+      status,
+      Math.max(0, input.startedMs - (input.header.startedMs ?? input.header.createdMs)),
+    );
+  }
+
+  /**
+   * Commits a change and makes it that of the copy in memory. False: nothing was kept; the copy was dropped, for its shard or its record is somebody else's now.
+   * `otherwise` delivers letters again when shards that seemed ours are not.
+   */
+  async commit(change: Change, otherwise?: () => Delivery): Promise<boolean> {
+    const { core, postman } = this.#parts;
+    const { live } = change;
+    const built = buildChange(core, change);
+    const arrived = postman.enRoute(change.delivery.arrivals.map(({ id }) => id));
+    try {
+      if (built.ahead.length > 0) await commitAhead(core.engine, built.ahead);
+      const result = await commitFirm(core, built.commit, built.record, () => !live.gone && live.home.alive && !core.closed);
+      if (result.status === 'done') {
+        this.#committed(change, built, result.versions[0]);
+        return true;
+      }
+      if (result.failed < ownConditions(change) || otherwise === undefined) {
+        core.log.info('a workflow was changed by somebody else', { instance: live.id });
+        if (result.failed === 0) this.drop(live);
+        else this.reload(live);
+        return false;
+      }
+    } finally {
+      arrived();
+    }
+    return this.commit({ ...change, delivery: otherwise() });
+  }
+
+  #committed(change: Change, built: BuiltChange, version: number | undefined): void {
+    const { live } = change;
+    const restarted = change.ended !== undefined;
+    if (live.past !== undefined || live.header === undefined || live.header.events === 0 || restarted) {
+      live.past = [...(restarted || live.past === undefined ? [] : live.past), ...change.events];
+    }
+    live.header = built.header;
+    live.tail = built.tail;
+    live.version = version ?? live.version;
+    live.ready = change.busy;
+    this.#consumed(live, change.consumed);
+    for (const append of change.appends) this.#parts.timers()?.armed(live.shard, append);
+    for (const { id, item } of change.delivery.arrivals) this.wake(id, item);
+    this.#parts.changed(live.id);
+  }
+
+  #consumed(live: LiveInstance, items: readonly InboxItem[]): void {
+    if (items.length === 0) return;
+    const gone = new Set(items);
+    live.inbox = live.inbox.filter((item) => !gone.has(item));
+    for (const item of items) item.settled?.(item.unwanted === true ? 'dropped' : 'kept');
+  }
+
+  /** Nothing of this instance wants mail. */
+  async #discardAll(live: LiveInstance): Promise<boolean> {
+    const items = live.inbox.filter(({ taken }) => taken !== true);
+    if (live.header !== undefined) return items.length > 0 ? this.#discard(live, items) : this.#settleMark(live, false);
+    const { core } = this.#parts;
+    const keys = items.flatMap(({ key }) => (key === undefined ? [] : [key]));
+    const none = { kind: 'version', key: core.keys.record(live.id), version: 0 } as const;
+    await core.engine.commit({ if: [live.home.condition, none], delete: [...keys, core.keys.ready(live.shard, live.id)] });
+    if (live.unread) return true;
+    this.drop(live);
+    return false;
+  }
+
+  async #discard(live: LiveInstance, items: readonly InboxItem[]): Promise<boolean> {
+    const keys = items.flatMap(({ key }) => (key === undefined ? [] : [key]));
+    if (keys.length > 0) {
+      const { core } = this.#parts;
+      const result = await core.engine.commit({ if: [live.home.condition], delete: keys });
+      if (result.status === 'conflict') this.drop(live);
+      if (result.status !== 'done') return false;
+    }
+    const gone = new Set(items);
+    live.inbox = live.inbox.filter((item) => !gone.has(item));
+    for (const item of items) item.settled?.('dropped');
+    return true;
+  }
+
+  /** Nothing to do: the mark goes, unless activities are open or mail came at this very moment. */
+  async #settleMark(live: LiveInstance, early: boolean): Promise<boolean> {
+    const { core, postman } = this.#parts;
+    const busy = live.activities.size > 0 || live.inbox.length > 0 || postman.underWay(live.id) || live.header?.stall !== undefined;
+    if (!live.ready || (busy && !early) || live.unread) return false;
+    live.ready = false;
+    await core.engine.commit({ if: [live.home.condition], delete: [core.keys.ready(live.shard, live.id)] });
+    return false;
+  }
+
+  /** Histories and turns beyond the limits are held before they reach a worker, whose stream they would break. */
+  async #tooLarge(live: LiveInstance): Promise<boolean> {
+    const { header } = live;
+    if (header === undefined) return false;
+    this.#parts.core.metrics.payload(header.name, header.historyChars / workflowLimits.historyBytesMax);
+    if (header.events >= workflowLimits.historyEventsMax) {
+      await this.#stall(live, 'payload-size', `its history has ${header.events} events, more than ${workflowLimits.historyEventsMax}`);
+      return true;
+    }
+    if (header.historyChars < workflowLimits.historyBytesMax) return false;
+    await this.#stall(live, 'payload-size', `its history has ${header.historyChars} bytes, more than ${workflowLimits.historyBytesMax}`);
+    return true;
+  }
+
+  /** Holds the instance: nothing of the turn is kept, what it would have consumed waits. Always false. */
+  async #stall(live: LiveInstance, reason: StallReason, description: string): Promise<false> {
+    live.retry = false;
+    const { header } = live;
+    if (header === undefined) return false;
+    const same = header.stall?.reason === reason && header.stall.description === description;
+    if (same) return false;
+    this.#parts.core.log.warn('a workflow is stalled', { instance: live.id, error: `${reason}: ${description}` });
+    const stalled = { ...header, stall: { reason, description }, updatedMs: this.#parts.core.engine.now() };
+    await this.commit({ live, shard: live.home, header: stalled, events: [], consumed: [], appends: [], delivery: nothing, busy: true });
+    return false;
+  }
+}
+
+const nothing: Delivery = { conditions: [], puts: [], parts: [], arrivals: [] };
+
+function isControl({ event }: InboxItem): boolean {
+  return event.type === 'executionTerminated' || event.type === 'executionSuspended' || event.type === 'executionResumed';
+}
+
+// Times of a history rise strictly, which tells two events of one name apart; those of the senders' clocks do not.
+function restamped(event: HistoryEvent, stamp: () => number): HistoryEvent {
+  return { ...event, timeMs: stamp() };
+}
