@@ -1,7 +1,7 @@
 import { closest } from '../../kernel/closest.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import type { ActivityAnswer, ActivityTask } from '../../blocks/workflow/index.ts';
+import type { ActivityAnswer, ActivityTask } from '../../contracts/workflow.ts';
 import { checked } from '../contract.ts';
 import type { ActivityContext } from './context.ts';
 import type { Execution } from './execution.ts';

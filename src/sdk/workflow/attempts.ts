@@ -1,4 +1,4 @@
-import type { FailureDetails, TimerOrigin } from '../../blocks/workflow/index.ts';
+import type { FailureDetails, TimerOrigin } from '../../contracts/workflow.ts';
 import { errorOf } from './failures.ts';
 import type { Execution } from './execution.ts';
 import type { AnyFunction, Outcome } from './operation.ts';

@@ -1,5 +1,5 @@
 import { ProaError } from '../../kernel/errors.ts';
-import type { Router } from '../../blocks/workflow/index.ts';
+import type { Router } from '../../contracts/workflow.ts';
 import { checked } from '../contract.ts';
 import { attempts } from './attempts.ts';
 import type { CallOptions } from './context.ts';
@@ -35,9 +35,9 @@ export function createCalls(state: RunState, seeds: Seeds) {
     execution.note(startLabel, { type: 'createDetached', instanceId, name, ...versioned(version), ...given(text), ...routed(app) }, start);
     return instanceId;
   }
-  function send(instanceId: string, event: string, payload?: unknown): void {
+  function send(instanceId: string, event: string, payload?: unknown, { app }: Pick<CallOptions, 'app'> = {}): void {
     const text = encodeValue(payload, `the payload of event "${event}"`);
-    execution.note(sendLabel(event), { type: 'sendEvent', instanceId, name: event, ...given(text) }, send);
+    execution.note(sendLabel(event), { type: 'sendEvent', instanceId, name: event, ...given(text), ...routed(app) }, send);
   }
   return { call, start, send };
 }

@@ -1,14 +1,8 @@
 import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import type {
-  HistoryEvent,
-  RerunOptions,
-  WorkflowBlock,
-  WorkflowFilter,
-  WorkflowState,
-  WorkflowStatus,
-} from '../../blocks/workflow/index.ts';
+import type { RerunOptions, WorkflowBlock } from '../../blocks/workflow/index.ts';
+import type { HistoryEvent, WorkflowFilter, WorkflowState, WorkflowStatus } from '../../contracts/workflow.ts';
 import { asked, type CallOptions } from '../asking.ts';
 import { checked } from '../contract.ts';
 import type { EventPayload, Input, Payload } from './context.ts';

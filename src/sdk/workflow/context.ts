@@ -85,8 +85,8 @@ export interface WorkflowContext<E extends EventSchemas = EventSchemas> {
     target: Callable<In, unknown> & { readonly kind: 'workflow' },
     ...input: Input<In, [options?: { readonly instanceId?: string }]>
   ): string;
-  /** Raises an event of another instance. */
-  send(instanceId: string, event: string, payload?: unknown): void;
+  /** Raises an event of another instance, of this or another app. */
+  send(instanceId: string, event: string, payload?: unknown, options?: { readonly app?: string }): void;
 
   /** Like `Promise.all`, but rejects only when all have settled: what is rolled back then does not run any more. Takes names as well; functions begin when there is room. */
   all<T extends readonly unknown[]>(tasks: T, options?: AllOptions): Promise<{ -readonly [K in keyof T]: Settled<T[K]> }>;

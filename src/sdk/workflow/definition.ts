@@ -1,6 +1,7 @@
 import { ProaError } from '../../kernel/errors.ts';
 import type { InputOf, MethodContract, OutputOf } from '../contract.ts';
 import type { ActivityContext, WorkflowContext } from './context.ts';
+import { workflowLimits } from '../../contracts/workflow.ts';
 import { durationMs, type Duration } from './duration.ts';
 import { retryPolicy, type Retry } from './retry-policy.ts';
 
@@ -144,14 +145,15 @@ export function activityOf<In = unknown, Out = unknown>(app: string, name: strin
   return { kind: 'activity', app, name: nameChecked(name, 'an activity') };
 }
 
-const nameCharsMax = 256;
+// With the number and the kind in front of it a name still fits the engine's limit.
+const nameBytesMax = workflowLimits.nameBytesMax - 32;
 
 /** A name that can stand in a history. Fails with `bad-request`. */
 export function nameChecked(name: string, what: string): string {
-  if (typeof name !== 'string' || name === '' || name.length > nameCharsMax || /[\p{Cc}#]/u.test(name))
+  if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > nameBytesMax || /[\p{Cc}#]/u.test(name))
     throw new ProaError(
       'bad-request',
-      `${what} has the name ${JSON.stringify(name)}: 1 to ${nameCharsMax} characters, none of them "#" or a control`,
+      `${what} has the name ${JSON.stringify(name)}: 1 to ${nameBytesMax} bytes, none of them "#" or a control character`,
     );
   if (/^(?:proa|dapr\.internal)\./i.test(name)) throw new ProaError('bad-request', `${what} has the name "${name}", which is reserved`);
   return name;

@@ -1,4 +1,4 @@
-import type { WorkflowInstance } from '../../blocks/workflow/index.ts';
+import type { WorkflowInstance } from '../../contracts/workflow.ts';
 import type { Recorded } from './journal.ts';
 
 /** An operation that the code of now asked for, in replay. */

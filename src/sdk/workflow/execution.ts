@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import type { HistoryEvent, StartedEvent, TurnAnswer, WorkflowInstance } from '../../blocks/workflow/index.ts';
+import type { HistoryEvent, StartedEvent, TurnAnswer, WorkflowInstance } from '../../contracts/workflow.ts';
 import { blockedReport, divergenceReport, type Asked } from './divergence.ts';
 import { EventBox, type Waiter } from './event-box.ts';
 import { failureOf } from './failures.ts';

@@ -1,6 +1,6 @@
 import { catalogue, type ErrorCode } from '../../kernel/catalogue.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
-import type { FailureDetails } from '../../blocks/workflow/index.ts';
+import type { FailureDetails } from '../../contracts/workflow.ts';
 
 const causesMax = 8;
 const stackCharsMax = 4_096;

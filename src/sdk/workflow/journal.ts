@@ -1,4 +1,4 @@
-import type { HistoryEvent } from '../../blocks/workflow/index.ts';
+import type { HistoryEvent } from '../../contracts/workflow.ts';
 import { moreTimer } from './outbox.ts';
 
 /** An operation in the history: what code asked for earlier. */

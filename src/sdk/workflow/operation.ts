@@ -1,4 +1,4 @@
-import type { FailureDetails, StartedEvent, WorkflowAction, WorkflowInstance } from '../../blocks/workflow/index.ts';
+import type { FailureDetails, StartedEvent, WorkflowAction, WorkflowInstance } from '../../contracts/workflow.ts';
 import type { StepContext } from './context.ts';
 import type { Execution } from './execution.ts';
 

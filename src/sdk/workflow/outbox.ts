@@ -1,5 +1,5 @@
-import { workflowLimits } from '../../blocks/workflow/index.ts';
-import type { FailureDetails, HistoryEvent, WorkflowAction } from '../../blocks/workflow/index.ts';
+import { workflowLimits } from '../../contracts/workflow.ts';
+import type { FailureDetails, HistoryEvent, WorkflowAction } from '../../contracts/workflow.ts';
 import type { NewAction } from './operation.ts';
 
 /** How a run ended. */

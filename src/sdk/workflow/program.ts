@@ -1,4 +1,5 @@
 import { ProaError } from '../../kernel/errors.ts';
+import { workflowLimits } from '../../contracts/workflow.ts';
 import { checked } from '../contract.ts';
 import { createCalls } from './calls.ts';
 import type { WorkflowContext } from './context.ts';
@@ -68,21 +69,25 @@ function contextOf(state: RunState, { events }: AnyWorkflow) {
     now: () => Math.floor(execution.clockMs),
     random: () => seeds.random(),
     uuid: () => seeds.uuid('uuid'),
-    setStatus: (status: unknown) => execution.setStatus(encodeValue(status ?? null, 'the status') as string),
+    setStatus: (status: unknown) => execution.setStatus(statusText(status)),
     setAttributes: (attributes: Readonly<Record<string, string>>) => execution.setAttributes(attributesChecked(attributes)),
   };
   // Its types say more than an object literal can: what events hold, what a target takes.
   return { context: context as unknown as WorkflowContext, run };
 }
 
-const attributesMax = 32;
-const attributeCharsMax = 1_024;
+function statusText(status: unknown): string {
+  const text = encodeValue(status ?? null, 'the status') as string;
+  if (Buffer.byteLength(text) <= workflowLimits.customStatusBytesMax) return text;
+  throw new ProaError('workflow.value', `a status has at most ${workflowLimits.customStatusBytesMax} bytes`);
+}
+
+const attributesMax = { entries: 32, nameChars: 128, valueChars: 512 };
 
 function attributesChecked(attributes: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const { entries, nameChars, valueChars } = attributesMax;
   const pairs = Object.entries(attributes);
-  const fits = pairs.every(
-    ([name, value]) => typeof value === 'string' && name.length <= attributeCharsMax && value.length <= attributeCharsMax,
-  );
-  if (fits && pairs.length <= attributesMax) return attributes;
-  throw new ProaError('bad-request', `attributes are at most ${attributesMax} texts of ${attributeCharsMax} characters`);
+  const fits = pairs.every(([name, value]) => typeof value === 'string' && name.length <= nameChars && value.length <= valueChars);
+  if (fits && pairs.length <= entries) return attributes;
+  throw new ProaError('bad-request', `attributes are at most ${entries} texts of ${valueChars} characters, their names of ${nameChars}`);
 }

@@ -1,6 +1,6 @@
 import { closest } from '../../kernel/closest.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import type { HistoryEvent } from '../../blocks/workflow/index.ts';
+import type { HistoryEvent } from '../../contracts/workflow.ts';
 import type { AnyActivity, AnyWorkflow } from './definition.ts';
 
 /** The workflows and activities of an app. */

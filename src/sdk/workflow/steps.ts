@@ -1,4 +1,4 @@
-import type { ActivityOptions as EngineOptions } from '../../blocks/workflow/index.ts';
+import type { ActivityOptions as EngineOptions } from '../../contracts/workflow.ts';
 import { attempts } from './attempts.ts';
 import type { StepContext, StepOptions } from './context.ts';
 import { nameChecked } from './definition.ts';

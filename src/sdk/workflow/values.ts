@@ -1,6 +1,6 @@
 import { ProaError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
-import { workflowLimits } from '../../blocks/workflow/index.ts';
+import { workflowLimits } from '../../contracts/workflow.ts';
 
 /**
  * Values on their way into a history: JSON, and beyond it Date, bytes, Map, Set, BigInt, undefined and the numbers that JSON has no word for, each as an object

@@ -1,6 +1,6 @@
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import type { ActivityTask, HistoryEvent, Turn, TurnAnswer, WorkflowWorker } from '../../blocks/workflow/index.ts';
+import type { ActivityTask, HistoryEvent, Turn, TurnAnswer, WorkflowWorker } from '../../contracts/workflow.ts';
 import { Execution } from './execution.ts';
 import { type OpenStep } from './operation.ts';
 import type { Guard } from './guard.ts';
