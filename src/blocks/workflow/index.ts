@@ -9,9 +9,6 @@ import type {
   WorkflowWorker,
 } from '../../contracts/workflow.ts';
 
-export type * from '../../contracts/workflow.ts';
-export { workflowLimits } from '../../contracts/workflow.ts';
-
 /**
  * The workflows of one app, on the engine: what every front and the SDK use. Methods fail with `workflow.*` errors of the catalogue; "durable" as everywhere:
  * what was answered stays.
