@@ -158,8 +158,10 @@ export class TurnEngine {
     const ready = this.#ready();
     if (pick !== undefined && ready.length + this.#activities.length > 0) return this.#stepOf(ready, pick);
     if (ready.length > 0) return this.#turn(ready[0] as Instance, Infinity);
-    for (const activity of this.#activities.splice(0)) this.#begin(activity);
+    const begun = this.#activities.splice(0);
+    for (const activity of begun) this.#begin(activity);
     if (this.#running.size > 0) return Promise.race(this.#running);
+    if (begun.length > 0) return;
     const untilMs = Math.max(...[...this.#watchers].map((watcher) => watcher.untilMs));
     const dueMs = this.#timeLine.nextMs;
     if (dueMs <= untilMs && dueMs !== Infinity) {
