@@ -11,6 +11,8 @@ import { answerOf, failureAnswer, requestOf, type AppRequest, type Received } fr
 import { PathTable } from './path-table.ts';
 import { SubscriptionTable } from './subscription-table.ts';
 import { checkedHandler } from './typed-client.ts';
+import type { AnyActivity, AnyWorkflow } from './workflow/definition.ts';
+import { WorkflowRegistry } from './workflow/registry.ts';
 
 type Metadata = Readonly<Record<string, string>>;
 export type Handler = (request: AppRequest) => unknown;
@@ -51,6 +53,8 @@ export interface AppCore {
   bulkEvent(bulk: AppBulkEvent): Promise<ReadonlyMap<string, EventVerdict>>;
   /** Fails when the handler does, and with `not-found` for a binding that has none. */
   binding(name: string, data: Uint8Array, metadata: Metadata): Promise<AppBindingAnswer>;
+  /** What it offers to workflows. */
+  readonly workflows: WorkflowRegistry;
   configurationChanged(id: string, items: ConfigurationItems): void;
   /** Hears of changes under a subscription's id, those that came before it listened included. */
   onConfiguration(id: string, changed: (items: ConfigurationItems) => void): () => void;
@@ -68,6 +72,10 @@ export interface App extends AppCore {
   subscribeBulk(pubsub: string, topic: string, handler: BulkHandler, options?: BulkOptions): App;
   /** Takes the events of an input binding. */
   onBinding(name: string, handler: (input: BindingInput) => unknown): App;
+  /** Runs a workflow; several versions of a name may be there. Add it before the app is served. */
+  workflow(definition: AnyWorkflow): App;
+  /** Runs an activity for the workflows of this and other apps. Add it before the app is served. */
+  activity(definition: AnyActivity): App;
   /** Every method of a contract, its inputs and answers checked. */
   implement<C extends AnyContract>(contract: C, methods: Implementation<C, AppRequest>): App;
   /** The events of a contract's topic; what does not fit is dropped. */
@@ -84,6 +92,7 @@ export function createApp(options: AppOptions = {}): App {
   const paths = new PathTable<Handler>();
   const topics = new SubscriptionTable();
   const bindings = new Map<string, (input: BindingInput) => unknown>();
+  const workflows = new WorkflowRegistry();
   const configuration = configurationListeners();
   let other: ((request: Request) => Promise<Response> | Response) | undefined;
   const app: App = {
@@ -109,6 +118,15 @@ export function createApp(options: AppOptions = {}): App {
       bindings.set(name, handler);
       return app;
     },
+    workflow(definition) {
+      workflows.addWorkflow(definition);
+      return app;
+    },
+    activity(definition) {
+      workflows.addActivity(definition);
+      return app;
+    },
+    workflows,
     implement(contract, methods) {
       for (const name of Object.keys(contract.methods ?? {})) app.handle(name, implemented(contract, name, methods));
       return app;
