@@ -5,6 +5,7 @@ import { createInvokeBlock } from '../blocks/invoke/index.ts';
 import { createLockBlock } from '../blocks/lock/index.ts';
 import { createPubSubBlock } from '../blocks/pubsub/index.ts';
 import type { Blocks } from '../blocks/runtime/index.ts';
+import type { WorkflowBlock } from '../blocks/workflow/index.ts';
 import { createSecretsBlock } from '../blocks/secrets/index.ts';
 import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts';
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
@@ -40,6 +41,7 @@ import { openNameResolution } from './name-resolution.ts';
 import { createOutbox } from './outbox.ts';
 import { followRollouts } from './rollouts.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
+import { openWorkflows } from './workflow-wiring.ts';
 
 export interface AppRuntimeOptions {
   readonly ports: Ports;
@@ -96,7 +98,12 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     owner.own('name resolution', () => registry.close());
     const endpoints = await resolveEndpoints(options, components);
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
+    const instance = `${options.spec.id}-${options.ports.random.uuid()}`;
+    const { engine } = options.machine;
+    const workflows = openWorkflows({ context, engine, tracer: options.tracer, config: resources.configuration.workflow, instance });
+    owner.own('placement', () => workflows.placement.close());
     const blocks = createBlocks({
+      workflow: workflows.block,
       options,
       context,
       components,
@@ -185,6 +192,7 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
 }
 
 async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {
+  await blocks.workflow.close(graceMs);
   await blocks.bindings.close();
   await blocks.pubsub.close(graceMs);
   await blocks.configuration.close();
@@ -250,6 +258,7 @@ function lazyProxy({ govern, appId, namespace }: BlockContext, channel: () => Ap
 }
 
 interface BlockParts {
+  readonly workflow: WorkflowBlock;
   readonly options: AppRuntimeOptions;
   readonly context: BlockContext;
   readonly components: ComponentManager;
@@ -300,6 +309,7 @@ function createBlocks(parts: BlockParts): Blocks {
     configuration: createConfigurationBlock(context, { stores: components.set('configuration'), channel }),
     lock: createLockBlock(context, { stores: components.set('lock') }),
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
+    workflow: parts.workflow,
     runtime: createRuntimeBlock({
       spec,
       version: options.version,
@@ -308,6 +318,7 @@ function createBlocks(parts: BlockParts): Blocks {
       httpEndpoints: () => [...endpoints.keys()],
       resiliencies: resources.resiliencies.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
+      workflowWorkers: () => parts.workflow.workers,
       state,
       shutdown: options.shutdown,
     }),

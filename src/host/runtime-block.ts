@@ -22,6 +22,7 @@ export interface RuntimeBlockParts {
   readonly httpEndpoints: () => readonly string[];
   readonly resiliencies: readonly string[];
   readonly subscriptions: () => readonly SubscriptionSpec[];
+  readonly workflowWorkers: () => number;
   readonly state: RuntimeState;
   readonly shutdown: (force: boolean) => void;
 }
@@ -59,6 +60,7 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
     subscriptions: parts.subscriptions(),
     httpEndpoints: parts.httpEndpoints(),
     resiliencies: parts.resiliencies,
+    workflowWorkers: parts.workflowWorkers(),
     ...(connection === undefined ? {} : { appConnection: connection }),
   };
 }

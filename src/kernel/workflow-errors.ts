@@ -42,11 +42,6 @@ export const workflowErrors = {
     category: 'workflow',
     title: 'No event name was given',
   }),
-  'workflow.component-not-found': spec('ERR_WORKFLOW_COMPONENT_NOT_FOUND', 400, 'INVALID_ARGUMENT', {
-    category: 'workflow',
-    title: 'No such workflow component',
-    hint: 'the component is called dapr',
-  }),
   'workflow.app-id-invalid': spec('ERR_WORKFLOW_APP_ID_INVALID', 400, 'INVALID_ARGUMENT', {
     category: 'workflow',
     title: 'The app id is not valid',

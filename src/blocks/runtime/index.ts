@@ -6,6 +6,7 @@ import type { LockBlock } from '../lock/index.ts';
 import type { PubSubBlock } from '../pubsub/index.ts';
 import type { SecretsBlock } from '../secrets/index.ts';
 import type { StateBlock } from '../state/index.ts';
+import type { WorkflowBlock } from '../workflow/index.ts';
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 export type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 export type { Counter, Histogram, Metrics as FrontMetricsSource } from '../../contracts/metrics.ts';
@@ -22,6 +23,8 @@ export interface RuntimeMetadata {
   readonly subscriptions: readonly SubscriptionSpec[];
   readonly httpEndpoints: readonly string[];
   readonly resiliencies: readonly string[];
+  /** Work streams and workers of this process. */
+  readonly workflowWorkers: number;
   readonly appConnection?: {
     readonly port: number;
     readonly protocol: string;
@@ -52,5 +55,6 @@ export interface Blocks {
   readonly configuration: ConfigurationBlock;
   readonly lock: LockBlock;
   readonly crypto: CryptoBlock;
+  readonly workflow: WorkflowBlock;
   readonly runtime: RuntimeBlock;
 }

@@ -13,14 +13,14 @@ import { Exposed } from './exposed.ts';
 import { type Header, isFinal } from './header.ts';
 import type { WorkflowBlock } from './index.ts';
 import { InstanceCache } from './instance-cache.ts';
-import { workflowKeys } from './keys.ts';
+import { type AppScope, workflowKeys } from './keys.ts';
 import { listInstances } from './list.ts';
 import type { Fate } from './mail.ts';
 import { Postman } from './postman.ts';
 import { purgeInstance, purgeMatching } from './purge.ts';
 import { stateOf, stateWithPayloads, storedRecord } from './read-state.ts';
 import { rerunInstance } from './rerun.ts';
-import { ShardKeeper } from './shard-keeper.ts';
+import { groupOf, ShardKeeper } from './shard-keeper.ts';
 import { headerOf, mindOwner, raiseEvent, signal, type SignalsParts } from './signals.ts';
 import { checkPayload, startInstance } from './start-instance.ts';
 import { purposeOf, type TimerPurpose } from './timer-data.ts';
@@ -34,7 +34,8 @@ import { createWorkflowMetrics, type OperationName } from './workflow-metrics.ts
 export interface WorkflowDeps {
   readonly engine: Engine;
   readonly placement: Placement;
-  readonly createTimers: (options: ShardTimersOptions) => ShardTimers;
+  /** Durable timers of a group (`workflowGroup`). */
+  readonly createTimers: (group: string, options: ShardTimersOptions) => ShardTimers;
   /** How keys are spread over shards: the placement's own. */
   readonly shardOf: (key: string, shards: number) => number;
   readonly tracer?: Tracer;
@@ -45,6 +46,8 @@ export interface WorkflowDeps {
 }
 
 const unlimited: ConcurrencyLimits = { max: Infinity, names: new Map() };
+/** Other apps whose workflows clients of this one asked for. */
+const othersMax = 256;
 const cacheBytesDefault = 64 * 1024 * 1024;
 
 /** The workflows of one app, over the engine. Nothing runs before a worker is attached. */
@@ -63,9 +66,12 @@ class Workflows implements WorkflowBlock {
   readonly #keeper: ShardKeeper;
   readonly #waits: Waits;
   readonly #signals: SignalsParts;
+  readonly #elsewhere: (self: AppScope) => Workflows;
+  readonly #others = new Map<string, Workflows>();
   #bells: Bells | undefined;
 
   constructor(context: BlockContext, deps: WorkflowDeps) {
+    this.#elsewhere = (self) => new Workflows({ ...context, ...self }, { ...deps, cacheBytesMax: 0 });
     const core = new MutableCore(context, deps, () => this.#keeper?.membership);
     this.#core = core;
     this.#pool = new WorkerPool(deps.limits ?? { workflows: unlimited, activities: unlimited });
@@ -90,7 +96,7 @@ class Workflows implements WorkflowBlock {
     this.#keeper = new ShardKeeper({
       ...parts,
       placement: deps.placement,
-      createTimers: deps.createTimers,
+      createTimers: (options) => deps.createTimers(groupOf(core.self), options),
       runner: this.#runner,
       fire: (timer) => this.#fire(timer),
       claimed: (shard) => {
@@ -111,6 +117,20 @@ class Workflows implements WorkflowBlock {
   }
 
   readonly #openBells: () => Bells;
+
+  of(appId: string, namespace: string = this.#core.self.namespace): WorkflowBlock {
+    if (appId === this.#core.self.appId && namespace === this.#core.self.namespace) return this;
+    if (!/^[\w.-]{1,128}$/.test(appId) || !/^[\w.-]{0,128}$/.test(namespace)) {
+      throw new ProaError('workflow.app-id-invalid', `'${appId.slice(0, 128)}' is no app id`);
+    }
+    const name = `${namespace}/${appId}`;
+    let other = this.#others.get(name);
+    if (other === undefined) {
+      if (this.#others.size >= othersMax) throw new ProaError('overloaded', `workflows of at most ${othersMax} other apps are asked for`);
+      this.#others.set(name, (other = this.#elsewhere({ appId, namespace })));
+    }
+    return other;
+  }
 
   get workers(): number {
     return this.#pool.size;
@@ -211,7 +231,7 @@ class Workflows implements WorkflowBlock {
   }
 
   async close(graceMs: number): Promise<void> {
-    const left = this.#keeper.close();
+    const left = Promise.all([this.#keeper.close(), ...[...this.#others.values()].map((other) => other.close(graceMs))]);
     await Promise.race([left, new Promise<void>((resolve) => void this.#core.clock.timer(graceMs, resolve, true))]);
     this.#core.closed = true;
     this.#bells?.close();

@@ -17,7 +17,10 @@ import { eventKnown } from './waits.ts';
 export type WorkflowOperations = Pick<
   WorkflowBlock,
   'start' | 'get' | 'wait' | 'raise' | 'terminate' | 'suspend' | 'resume' | 'purge' | 'list' | 'history' | 'rerun'
->;
+> & {
+  /** The workflows of another app. */
+  of(appId: string, namespace: string | undefined): WorkflowOperations;
+};
 
 export interface StartOptions {
   /** Generated when absent. An id that a running instance has is refused with `workflow.exists`; a finished one is replaced. */
@@ -87,7 +90,8 @@ export function createWorkflows(clock: Clock, operations: WorkflowOperations): W
       await checked(schema, input, { what, code: 'bad-request' });
       const text = encodeValue(input, what);
       const { id, startAt, tags, unique, traceparent } = options as StartOptions;
-      const instanceId = await operations.start({
+      const own = ofApp(operations, app);
+      const instanceId = await own.start({
         name: nameChecked(name, 'a workflow'),
         ...(id !== undefined && { instanceId: id }),
         ...(version !== undefined && { version: String(version) }),
@@ -98,16 +102,19 @@ export function createWorkflows(clock: Clock, operations: WorkflowOperations): W
         ...(tags !== undefined && { tags }),
         ...(unique !== undefined && { unique }),
         ...(traceparent !== undefined && { trace: { traceParent: traceparent } }),
-        ...(app !== undefined && { router: { targetAppId: app } }),
       });
-      return handleOf({ clock, operations, workflow }, instanceId) as never;
+      return handleOf({ clock, operations: own, workflow }, instanceId) as never;
     },
-    get: (workflow, id) => handleOf({ clock, operations, workflow }, id) as never,
+    get: (workflow, id) => handleOf({ clock, operations: ofApp(operations, workflow.app), workflow }, id) as never,
     async list(filter = {}, page = {}) {
       const { instances, token } = await operations.list(filter, page);
       return { instances: instances.map(snapshotOf), ...(token !== undefined && { token }) };
     },
   };
+}
+
+function ofApp(operations: WorkflowOperations, app: string | undefined): WorkflowOperations {
+  return app === undefined ? operations : operations.of(app, undefined);
 }
 
 interface HandleParts {

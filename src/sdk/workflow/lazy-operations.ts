@@ -1,4 +1,5 @@
 import type { Operations } from '../operations.ts';
+import type { WorkflowOperations } from './client.ts';
 
 type WorkflowsOf = Operations['workflows'];
 
@@ -11,33 +12,15 @@ export interface OpenedWorkflows {
 /** The workflows of a runtime whose connection, and the code for it, are loaded by the first question. */
 export function lazyWorkflows(open: () => Promise<OpenedWorkflows>): OpenedWorkflows {
   let opened: Promise<OpenedWorkflows> | undefined;
-  const through = <Name extends Exclude<keyof WorkflowsOf, 'attach'>>(name: Name): WorkflowsOf[Name] => {
-    const ask = async (...given: unknown[]): Promise<unknown> => {
-      opened ??= open();
-      const { workflows } = await opened;
-      return (workflows[name] as (...all: unknown[]) => Promise<unknown>)(...given);
-    };
-    return ask as WorkflowsOf[Name];
-  };
+  const workflows = async (): Promise<WorkflowsOf> => (await (opened ??= open())).workflows;
   return {
     workflows: {
-      start: through('start'),
-      get: through('get'),
-      wait: through('wait'),
-      raise: through('raise'),
-      terminate: through('terminate'),
-      suspend: through('suspend'),
-      resume: through('resume'),
-      purge: through('purge'),
-      list: through('list'),
-      history: through('history'),
-      rerun: through('rerun'),
+      ...throughTo(workflows),
       attach(worker) {
-        opened ??= open();
         let stop = (): void => {};
         let stopped = false;
-        const attached = opened.then(({ workflows }) => {
-          if (!stopped) stop = workflows.attach(worker);
+        const attached = workflows().then((found) => {
+          if (!stopped) stop = found.attach(worker);
         });
         attached.catch(() => {});
         return () => {
@@ -53,5 +36,27 @@ export function lazyWorkflows(open: () => Promise<OpenedWorkflows>): OpenedWorkf
         () => {},
       );
     },
+  };
+}
+
+function throughTo(open: () => Promise<WorkflowOperations>): WorkflowOperations {
+  const through = <Name extends Exclude<keyof WorkflowOperations, 'of'>>(name: Name): WorkflowOperations[Name] => {
+    const ask = async (...given: unknown[]): Promise<unknown> =>
+      ((await open())[name] as (...all: unknown[]) => Promise<unknown>)(...given);
+    return ask as WorkflowOperations[Name];
+  };
+  return {
+    start: through('start'),
+    get: through('get'),
+    wait: through('wait'),
+    raise: through('raise'),
+    terminate: through('terminate'),
+    suspend: through('suspend'),
+    resume: through('resume'),
+    purge: through('purge'),
+    list: through('list'),
+    history: through('history'),
+    rerun: through('rerun'),
+    of: (...given) => throughTo(async () => (await open()).of(...given)),
   };
 }

@@ -4,21 +4,29 @@ import { CancelScope, type Cancellation } from '../../kernel/cancel.ts';
 import { jsonMethod } from '../../wire/grpc/json-method.ts';
 import type { GrpcLink } from '../grpc-link.ts';
 import type { Operations } from '../operations.ts';
+import type { WorkflowOperations } from './client.ts';
 import { createWorkStream } from './work-stream.ts';
 
 const service = '/proa.workflow.v1.Workflows';
 const askMethod = jsonMethod<{ readonly name: string; readonly given: readonly unknown[] }, { readonly answer?: unknown }>(
   `${service}/Ask`,
 );
-const historyMethod = jsonMethod<{ readonly instanceId: string }, { readonly events: readonly HistoryEvent[] }>(`${service}/History`);
+const historyMethod = jsonMethod<{ readonly instanceId: string; readonly app?: string }, { readonly events: readonly HistoryEvent[] }>(
+  `${service}/History`,
+);
 const workMethod = jsonMethod<FromWorker, ToWorker>(`${service}/Work`);
 const backoffMs = { first: 200, longest: 5_000 };
 const drainMs = 10_000;
 
 /** The workflows of a runtime beside this process: contract and block in JSON over gRPC. */
 export function createRemoteWorkflows(link: GrpcLink): Operations['workflows'] {
+  return { ...operationsOf(link, undefined), attach: (worker) => keepWorking(link, worker) };
+}
+
+function operationsOf(link: GrpcLink, appId: string | undefined): WorkflowOperations {
+  const whose = appId === undefined ? {} : { app: appId };
   const ask = async <Answer>(name: string, given: readonly unknown[], cancel: Cancellation = new CancelScope()): Promise<Answer> => {
-    const { answer } = await link.unary(askMethod, { name, given }, { cancel, deadlineMs: Infinity, traceparent: '' });
+    const { answer } = await link.unary(askMethod, { name, given, ...whose }, { cancel, deadlineMs: Infinity, traceparent: '' });
     return answer as Answer;
   };
   return {
@@ -34,13 +42,13 @@ export function createRemoteWorkflows(link: GrpcLink): Operations['workflows'] {
     rerun: (...given) => ask('rerun', given),
     async history(instanceId) {
       const stream = await link.stream(historyMethod, { cancel: new CancelScope(), deadlineMs: Infinity, traceparent: '' });
-      await stream.write({ instanceId });
+      await stream.write({ instanceId, ...whose });
       stream.end();
       const all: HistoryEvent[] = [];
       for await (const { events } of stream) all.push(...events);
       return all;
     },
-    attach: (worker) => keepWorking(link, worker),
+    of: (other) => operationsOf(link, other),
   };
 }
 

@@ -159,11 +159,11 @@ async function mocked(mock: Mock, call: TestCall, task: ActivityTask) {
 }
 
 // The engine of turns as the client asks for it.
-function operationsOf(engine: TurnEngine): WorkflowOperations {
+function operationsOf(engine: TurnEngine, app = 'app'): WorkflowOperations {
   const finalStates = new Set(['COMPLETED', 'FAILED', 'TERMINATED', 'CANCELED']);
   const isFinal = (state: WorkflowState | undefined): boolean => state !== undefined && finalStates.has(state.status);
   return {
-    start: async (request) => engine.start(request),
+    start: async (request) => engine.start({ ...request, app }),
     get: async (instanceId) => engine.state(instanceId),
     async wait(instanceId, until, cancel) {
       const done = (): boolean => {
@@ -193,6 +193,7 @@ function operationsOf(engine: TurnEngine): WorkflowOperations {
     },
     list: async (filter) => ({ instances: engine.list().filter((state) => matches(state, filter)) }),
     history: async (instanceId) => engine.history(instanceId),
+    of: (other) => operationsOf(engine, other),
     rerun: () => Promise.reject(new ProaError('unimplemented', 'a test has no rerun: start another instance, or use a runtime')),
   };
 }

@@ -61,6 +61,7 @@ function wireMetadata(metadata: RuntimeMetadata) {
     })),
     httpEndpoints: metadata.httpEndpoints.map((name) => ({ name })),
     resiliencies: metadata.resiliencies.map((name) => ({ name })),
+    ...(metadata.workflowWorkers > 0 && { workflows: { connectedWorkers: metadata.workflowWorkers } }),
     actorRuntime: { runtimeStatus: 1 as const, hostReady: false },
     ...(connection === undefined ? {} : { appConnectionProperties: wireConnection(connection) }),
   };

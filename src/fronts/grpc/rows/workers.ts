@@ -29,10 +29,10 @@ export function workerMethods(block: WorkflowBlock, messageBytesMax: number): Me
       kind: 'unary',
       ...json,
       async handle(request, call) {
-        const { name, given } = (request ?? {}) as { readonly name?: string; readonly given?: unknown };
+        const { name, given, app } = (request ?? {}) as { readonly name?: string; readonly given?: unknown; readonly app?: string };
         const run = name !== undefined && Object.hasOwn(asked, name) ? asked[name] : undefined;
         if (run === undefined || !Array.isArray(given)) throw new ProaError('bad-request', 'nothing that workflows can be asked');
-        return { answer: await run(block, given as never[], call) };
+        return { answer: await run(ofApp(block, app), given as never[], call) };
       },
     },
     {
@@ -40,8 +40,8 @@ export function workerMethods(block: WorkflowBlock, messageBytesMax: number): Me
       kind: 'server_streaming',
       ...json,
       async handle(request, _call, out) {
-        const { instanceId } = request as { readonly instanceId: string };
-        for (const { part } of portions(await block.history(String(instanceId)))) await out.write({ events: part });
+        const { instanceId, app } = (request ?? {}) as { readonly instanceId?: string; readonly app?: string };
+        for (const { part } of portions(await ofApp(block, app).history(String(instanceId)))) await out.write({ events: part });
       },
     },
     {
@@ -51,6 +51,10 @@ export function workerMethods(block: WorkflowBlock, messageBytesMax: number): Me
       handle: (requests, call, out) => work(block, { requests, call, out, messageBytesMax }),
     },
   ];
+}
+
+function ofApp(block: WorkflowBlock, app: string | undefined): WorkflowBlock {
+  return app === undefined ? block : block.of(String(app), undefined);
 }
 
 interface Stream {

@@ -7,6 +7,7 @@ import { stateRoutes } from './state.ts';
 import { configurationRoutes, lockRoutes, secretRoutes } from './stores.ts';
 import { subtleCryptoRoutes } from './subtle-crypto.ts';
 import { unimplementedRoutes } from './unimplemented.ts';
+import { workflowRoutes } from './workflows.ts';
 
 /** Every row of the HTTP API. */
 export const apiRoutes: readonly Route[] = [
@@ -21,6 +22,7 @@ export const apiRoutes: readonly Route[] = [
   ...healthRoutes,
   ...metadataRoutes,
   ...controlRoutes,
+  ...workflowRoutes,
   ...unimplementedRoutes,
 ];
 

@@ -13,10 +13,6 @@ export const unimplementedRoutes: readonly Route[] = [
   ...['/v1.0-alpha1', '/v1.0-alpha2'].flatMap((version) =>
     missing('conversation', ['POST'], `${version}/conversation/{name}/converse`, 'Converse'),
   ),
-  ...['/v1.0', '/v1.0-beta1', '/v1.0-alpha1'].flatMap((version) => [
-    ...missing('workflows', ['GET'], `${version}/workflows/{component}/{instance}`, 'GetWorkflow'),
-    ...missing('workflows', ['POST'], `${version}/workflows/{component}/{instance}/{verb...}`, 'Workflow'),
-  ]),
 ];
 
 function missing(group: string, methods: readonly string[], path: string, name: string): Route[] {
