@@ -96,6 +96,8 @@ export interface WorkflowContext<E extends EventSchemas = EventSchemas> {
 
   /** Runs as a step when the workflow fails or is cancelled later; the last one added first. */
   onRollback(name: string, undo: (step: StepContext) => unknown, options?: Omit<StepOptions, 'rollback'>): void;
+  /** The same by an activity or a workflow, of this or another app. */
+  onRollback<In>(target: Callable<In, unknown>, input: In, options?: CallOptions): void;
   /** Begins anew with an empty history when the function returns; events that nobody waited for go along. */
   continueAsNew(input?: unknown): never;
   /** True for runs that come here for the first time with this code, and again in their replays; false for those that passed here before. */

@@ -3,7 +3,7 @@ import { workflowLimits } from '../../contracts/workflow.ts';
 import { checked } from '../contract.ts';
 import { createCalls } from './calls.ts';
 import type { WorkflowContext } from './context.ts';
-import { nameChecked, type AnyWorkflow } from './definition.ts';
+import { nameChecked, type AnyWorkflow, type Callable } from './definition.ts';
 import type { Execution } from './execution.ts';
 import type { Program } from './operation.ts';
 import { rollback } from './rollback.ts';
@@ -21,12 +21,12 @@ export function programOf(definition: AnyWorkflow): Program {
     async main(started, execution) {
       if (timeoutMs !== undefined) limit(execution, timeoutMs, name);
       const state: RunState = { execution, retry: definition.retry, undos: [], counts: new Map() };
-      const { context, run } = contextOf(state, definition);
+      const context = contextOf(state, definition);
       const input = await checked(schema, decodeValue(started.input), { what: `the input of workflow "${name}"`, code: 'bad-request' });
       try {
         return await definition.run(context as never, input);
       } catch (error) {
-        throw await rollback(error, state.undos, run);
+        throw await rollback(error, state.undos);
       }
     },
   };
@@ -45,6 +45,7 @@ function contextOf(state: RunState, { events }: AnyWorkflow) {
   const { instance } = execution;
   const seeds = new Seeds(instance.executionId);
   const run = createRun(state);
+  const calls = createCalls(state, seeds);
   const context = {
     instanceId: instance.instanceId,
     executionId: instance.executionId,
@@ -56,11 +57,12 @@ function contextOf(state: RunState, { events }: AnyWorkflow) {
     },
     run,
     ...createWaits(execution, events),
-    ...createCalls(state, seeds),
+    ...calls,
     all,
     race,
-    onRollback(name: string, undo: (typeof undos)[number]['undo'], options: object = {}) {
-      undos.push({ name: nameChecked(name, 'a rollback'), undo, options });
+    onRollback(what: string | Callable<unknown, unknown>, undo: never, options: object = {}) {
+      if (typeof what === 'string') undos.push({ name: nameChecked(what, 'a rollback'), perform: () => run(what, undo, options) });
+      else undos.push({ name: what.name, perform: () => calls.call(what, undo, options) });
     },
     continueAsNew(input?: unknown) {
       execution.continueAsNew(encodeValue(input, 'the input of the next run'));
@@ -73,7 +75,7 @@ function contextOf(state: RunState, { events }: AnyWorkflow) {
     setAttributes: (attributes: Readonly<Record<string, string>>) => execution.setAttributes(attributesChecked(attributes)),
   };
   // Its types say more than an object literal can: what events hold, what a target takes.
-  return { context: context as unknown as WorkflowContext, run };
+  return context as unknown as WorkflowContext;
 }
 
 function statusText(status: unknown): string {

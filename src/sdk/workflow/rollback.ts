@@ -1,15 +1,12 @@
 import { isProaError, ProaError } from '../../kernel/errors.ts';
-import type { StepContext, StepOptions } from './context.ts';
 import type { Undo } from './steps.ts';
 
-type Run = (name: string, step: (step: StepContext) => unknown, options: StepOptions<unknown>) => Promise<unknown>;
-
-/** Undoes what was done, the last first, each as a step. Answers the error of the run: `thrown`, or `workflow.rollback-failed` around it when something stays done. */
-export async function rollback(thrown: unknown, undos: Undo[], run: Run): Promise<unknown> {
+/** Undoes what was done, the last first. Answers the error of the run: `thrown`, or `workflow.rollback-failed` around it when something stays done. */
+export async function rollback(thrown: unknown, undos: Undo[]): Promise<unknown> {
   const failures: string[] = [];
   for (let undo = undos.pop(); undo !== undefined; undo = undos.pop()) {
     try {
-      await run(undo.name, undo.undo, undo.options);
+      await undo.perform();
     } catch (error) {
       failures.push(`"${undo.name}" failed: ${messageOf(error)}`);
     }

@@ -9,11 +9,10 @@ import { errorOf } from './failures.ts';
 import { retryPolicy, type Retry } from './retry-policy.ts';
 import { decodeValue } from './values.ts';
 
-/** What undoes a step. */
+/** What undoes something. */
 export interface Undo {
   readonly name: string;
-  readonly undo: (step: StepContext) => unknown;
-  readonly options: StepOptions<unknown>;
+  readonly perform: () => Promise<unknown>;
 }
 
 /** What the calls of one run share. */
@@ -62,7 +61,9 @@ export function createRun(state: RunState) {
       });
       const value = valueOf(outcome) as T;
       const { rollback, ...others } = options;
-      if (rollback !== undefined) undos.push({ name: `undo ${name}`, undo: (own) => rollback(value, own), options: others as StepOptions });
+      const undo = `undo ${name}`;
+      if (rollback !== undefined)
+        undos.push({ name: undo, perform: () => run(undo, (own) => rollback(value, own), others as StepOptions) });
       return value;
     };
     return handled(perform());

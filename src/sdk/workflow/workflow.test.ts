@@ -128,6 +128,18 @@ describe.each(['live', 'crash', 'double'] as const)('a workflow, %s', (mode) => 
     expect(undone).toEqual(['refund', 'release s1', 'release s1']);
   });
 
+  it('undoes by activities too', async () => {
+    const released: string[] = [];
+    const release = activity({ name: 'release' }, (id: string) => void released.push(id));
+    const saga = workflow({ name: 'saga', retry: false }, async (ctx) => {
+      ctx.onRollback(release, 'place');
+      throw new Error('no truck');
+    });
+    const test = opened({ workflows: [saga], activities: [release], mode });
+    await expect((await test.workflows.start(saga)).result()).rejects.toMatchObject({ code: 'workflow.failed', message: 'no truck' });
+    expect(released).toEqual(['place']);
+  });
+
   it('is cancelled: what waits fails, rollbacks and finally run, signals abort', async () => {
     const seen: string[] = [];
     const long = workflow({ name: 'long' }, async (ctx) => {
