@@ -49,7 +49,4 @@ export { createMemoryDatagrams, createMemoryDns } from './memory-names.ts';
 export type { MemoryDatagrams, MemoryDns } from './memory-names.ts';
 export { createMemoryNetwork } from './memory-network.ts';
 export type { MemoryConnection, MemoryNetwork } from './memory-network.ts';
-export { assertReplays, replayHistories } from './workflow/replay-history.ts';
-export type { ReplayResult } from './workflow/replay-history.ts';
-export { hangs, testWorkflows } from './workflow/workflow-test.ts';
-export type { Mock, MockCall, TestApp, TestCall, WorkflowTest, WorkflowTestOptions } from './workflow/workflow-test.ts';
+export * from './workflow.ts';
