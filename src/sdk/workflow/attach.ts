@@ -1,6 +1,6 @@
 import type { WorkflowBlock } from '../../blocks/workflow/index.ts';
 import type { Ports } from '../../kernel/ports.ts';
-import { createGuard, type Guard } from './guard.ts';
+import { createGuard } from './guard.ts';
 import type { WorkflowRegistry } from './registry.ts';
 import { createWorker } from './worker.ts';
 
@@ -15,10 +15,11 @@ const guarded = new Set(['development', 'test']);
 /** Has a runtime execute what an app offers to workflows, until the answer is called. Nothing for an app that offers nothing. */
 export function attachWorkflows(registry: WorkflowRegistry | undefined, { ports, operations, warn }: AttachParts): () => void {
   if (registry === undefined || registry.empty) return () => {};
-  const { clock, process } = ports;
+  const { clock, process: system } = ports;
   // Following code through promises has its price: in production there is nothing left to find.
-  const wanted = guarded.has(process.env('PROA_WORKFLOW_GUARD') === 'on' ? 'development' : (process.env('NODE_ENV') ?? ''));
-  const guard: Guard | undefined = wanted && process.env('PROA_WORKFLOW_GUARD') !== 'off' ? createGuard() : undefined;
+  const said = system.env('PROA_WORKFLOW_GUARD');
+  const wanted = said === 'on' || (said !== 'off' && guarded.has(system.env('NODE_ENV') ?? ''));
+  const guard = wanted ? createGuard() : undefined;
   const worker = createWorker({ registry, clock, guard, warn, history: (instanceId) => operations.history(instanceId) });
   const detach = operations.attach(worker);
   return () => {

@@ -124,3 +124,15 @@ export function stateOf(instance: Instance): WorkflowState {
     ...(end?.failure !== undefined && { failure: end.failure }),
   };
 }
+
+/** Without those that resolve again what was resolved: an operation ends once. */
+export function firstOfEach(events: readonly HistoryEvent[]): readonly HistoryEvent[] {
+  const seen = new Set<number>();
+  return events.filter((event) => {
+    const id = resolvedId(event);
+    if (id === undefined) return true;
+    const first = !seen.has(id);
+    seen.add(id);
+    return first;
+  });
+}

@@ -11,8 +11,9 @@ import type {
 import type { Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { FakeClock } from '../fake-clock.ts';
-import { createInstance, eventOf, isFinal, stateOf, type Instance, type NewEvent } from './instance.ts';
+import { createInstance, eventOf, firstOfEach, isFinal, stateOf, type Instance, type NewEvent } from './instance.ts';
 import { TimeLine } from './time-line.ts';
+import { watchedTask } from './watched-task.ts';
 
 export interface TurnEngineOptions {
   /** Moves by itself: when nothing else is to do, to the next thing that is due. */
@@ -321,37 +322,14 @@ export class TurnEngine {
   }
 
   #schedule(instance: Instance, action: WorkflowAction & { readonly type: 'scheduleTask' }): void {
-    const { id, name, version, input, taskExecutionId, options, router } = action;
-    const { instanceId, executionId } = instance;
-    let beatMs = 0;
-    const fail = (errorMessage: string): void => {
-      this.#inform(instance, { id: -1, type: 'taskFailed', scheduledId: id, failure: { errorType: 'deadline-exceeded', errorMessage } });
-    };
-    const task: ActivityTask = {
-      instance: { instanceId, executionId },
-      taskId: id,
-      name,
-      ...(version !== undefined && { version }),
-      ...(input !== undefined && { input }),
-      ...(taskExecutionId !== undefined && { taskExecutionId }),
-      ...(options !== undefined && { options }),
-      idempotencyKey: `${executionId}/${id}`,
-      heartbeat: () => {
-        if (!instance.awaits(id)) return Promise.reject(new ProaError('aborted', 'the activity is not wanted any more'));
-        watch(++beatMs);
-        return Promise.resolve();
+    const task = watchedTask({
+      ...{ instance, action, timeLine: this.#timeLine, clock: this.#options.clock },
+      fail: (errorMessage) => {
+        const failure = { errorType: 'deadline-exceeded', errorMessage };
+        this.#inform(instance, { id: -1, type: 'taskFailed', scheduledId: action.id, failure });
       },
-    };
-    const { clock } = this.#options;
-    const watch = (beat: number): void => {
-      const limitMs = options?.heartbeatTimeoutMs;
-      if (limitMs !== undefined)
-        this.#timeLine.add(clock.now() + limitMs, () => beat === beatMs && fail(`"${name}" gave no sign of life for ${limitMs} ms`));
-    };
-    watch(beatMs);
-    const attemptMs = options?.attemptTimeoutMs;
-    if (attemptMs !== undefined) this.#timeLine.add(clock.now() + attemptMs, () => fail(`"${name}" was not done within ${attemptMs} ms`));
-    this.#activities.push({ instance, task, app: router?.targetAppId ?? instance.app });
+    });
+    this.#activities.push({ instance, task, app: action.router?.targetAppId ?? instance.app });
   }
 
   #createChild(instance: Instance, action: WorkflowAction & { readonly type: 'createChild' }, record: (event: NewEvent) => void): void {
@@ -457,16 +435,4 @@ export class TurnEngine {
   #id(what: string): string {
     return `${what}-${++this.#ids}`;
   }
-}
-
-// An operation ends once: a failure after a completion is nothing any more.
-function firstOfEach(events: readonly HistoryEvent[]): readonly HistoryEvent[] {
-  const seen = new Set<number>();
-  return events.filter((event) => {
-    const id = event.type === 'timerFired' ? event.timerId : 'scheduledId' in event ? event.scheduledId : undefined;
-    if (id === undefined) return true;
-    const first = !seen.has(id);
-    seen.add(id);
-    return first;
-  });
 }
