@@ -40,7 +40,7 @@ export async function run() {
     const capacity = wrk(url, { pid: sidecar.pid, connections: 16 }).rate;
     const share = async (times) => (await load(http, Math.round(capacity * times), 3, deadlineMs)).goodput / capacity;
     const shot = { capacity, none: await share(0.8), double: await share(2), quadruple: await share(4) };
-    shot.recovery = recoveredAfter(await load(http, Math.round(capacity * 0.8), 8, deadlineMs, Math.round(capacity * 4), 1, 3), 3);
+    shot.recovery = recoveredAfter(await load(http, Math.round(capacity * 0.8), 14, deadlineMs, Math.round(capacity * 4), 1, 4), 4);
     shots.push(shot);
   }
   const of = (name) => median(shots.map((shot) => shot[name]));

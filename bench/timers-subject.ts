@@ -9,7 +9,12 @@ import { tuple } from '../src/kernel/tuple.ts';
 import { nodeClock } from '../src/ports/node/clock.ts';
 import { nodeDisk } from '../src/ports/node/disk.ts';
 
-const [root, sleeping, rate, seconds] = [process.argv[2] as string, ...process.argv.slice(3).map(Number)] as [string, number, number, number];
+const [root, sleeping, rate, seconds] = [process.argv[2] as string, ...process.argv.slice(3).map(Number)] as [
+  string,
+  number,
+  number,
+  number,
+];
 const shards = 16;
 const writers = 256;
 const directory = mkdtempSync(join(root, 'timers-'));
@@ -66,7 +71,11 @@ const year = 365 * 24 * 3_600_000;
 await put(50_000, (i) => ({ id: `warm-${i}`, dueMs: engine.now() + year + i, data }));
 await engine.snapshot();
 const before = memory();
-const createdPerSecond = await put(sleeping, (i) => ({ id: `t-${i}`, dueMs: engine.now() + 3_600_000 + ((i * 7_919) % 1_000_000) * (year / 1_000_000), data }));
+const createdPerSecond = await put(sleeping, (i) => ({
+  id: `t-${i}`,
+  dueMs: engine.now() + 3_600_000 + ((i * 7_919) % 1_000_000) * (year / 1_000_000),
+  data,
+}));
 await engine.snapshot();
 const after = memory();
 
@@ -75,7 +84,8 @@ await put(rate * seconds, (i) => ({ id: `f-${i}`, dueMs: start + i * (1_000 / ra
 counting = true;
 await new Promise((resolve) => setTimeout(resolve, start - engine.now()));
 const cpu = process.cpuUsage();
-while (lateness.length < rate * seconds && engine.now() < start + (seconds + 10) * 1_000) await new Promise((resolve) => setTimeout(resolve, 50));
+while (lateness.length < rate * seconds && engine.now() < start + (seconds + 10) * 1_000)
+  await new Promise((resolve) => setTimeout(resolve, 50));
 const used = process.cpuUsage(cpu);
 const during = memory();
 lateness.sort((a, b) => a - b);

@@ -6,6 +6,9 @@ import { nodePorts } from './ports/node/index.ts';
 import type { App } from './sdk/app.ts';
 import { serveApp, type RunningApp, type ServeOptions } from './sdk/serve.ts';
 
+export { defineActor } from './sdk/actor.ts';
+export type { ActorContext, ActorDefinition, ActorMethods, ActorOptions, ActorProxy, ActorStateView, Due, Schedule } from './sdk/actor.ts';
+export type { ActorClient } from './sdk/actor-client.ts';
 export { createApp } from './sdk/app.ts';
 export type { App, AppOptions, BindingInput, BulkHandler, BulkOptions, Handler, SubscriptionOptions } from './sdk/app.ts';
 export type { CallOptions } from './sdk/asking.ts';

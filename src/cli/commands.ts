@@ -111,6 +111,41 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/publish.ts'),
   },
   {
+    name: 'actor',
+    aliases: ['actors'],
+    group: 'Data',
+    summary: 'Look at actors, call them, and take them out of memory',
+    usage: 'proa actor list | invoke <type> <id> <method> | state <type> <id> | reminders <type> [id] | deactivate <type> <id> [flags]',
+    examples: [
+      'proa actor list --json',
+      'proa actor invoke Cart 17 add --data \'{"sku":"pear"}\'',
+      'proa actor state Cart 17',
+      'proa actor reminders Cart --app-id shop',
+    ],
+    flags: ['app-id', 'data', 'data-file', 'timeout'],
+    load: () => import('./commands/actor.ts'),
+  },
+  {
+    name: 'wf',
+    aliases: ['workflow', 'workflows'],
+    group: 'Data',
+    summary: 'Look at workflows, start them, and intervene',
+    usage:
+      'proa wf list | show <id> | history <id> | start <name> | raise <id> <event> | suspend <id> | resume <id> | terminate <id> | rerun <id> <event id> | purge [id] [flags]',
+    examples: [
+      'proa wf list --app-id shop --status running --json',
+      'proa wf start order --app-id shop --data \'{"sku":"pear"}\'',
+      'proa wf history 17 --app-id shop',
+      'proa wf rerun 17 4 --app-id shop --data \'"another input"\'',
+      'proa wf purge --app-id shop --status completed --before 2026-01-01T00:00:00Z',
+    ],
+    flags: [
+      ...(['app-id', 'status', 'name', 'after', 'before', 'attribute', 'size', 'token', 'id', 'at', 'unique'] as const),
+      ...(['recursive', 'force', 'data', 'data-file', 'timeout'] as const),
+    ],
+    load: () => import('./commands/workflow.ts'),
+  },
+  {
     name: 'engine',
     group: 'Data',
     summary: 'Back up, restore or move what is stored',

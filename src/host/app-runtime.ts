@@ -11,10 +11,13 @@ import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts'
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
 import type { AdminSource } from '../contracts/admin.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
+import { egressOwners } from '../contracts/egress-allow.ts';
 import type { DriverContext } from '../contracts/driver.ts';
 import type { Govern } from '../contracts/governance.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
+import type { SharedCounts } from '../contracts/places.ts';
 import type { Registry } from '../contracts/resolver.ts';
+import type { PeerTransport } from '../contracts/transport.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
@@ -30,7 +33,9 @@ import type { ComponentResource, LoadedResources } from './config/model.ts';
 import { resolveProperties, resolveValue, type ResolveContext } from './config/resolve-component.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
+import { createActorAdmin } from './actor-admin.ts';
 import { createAdmin } from './admin.ts';
+import { checkActorStores, createDurableBlocks, type DurableBlocks } from './durable-blocks.ts';
 import { createGovern, type GovernOptions } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
@@ -55,7 +60,13 @@ export interface AppRuntimeOptions {
   readonly resources: LoadedResources;
   readonly drivers: DriverIndex;
   readonly version: string;
+  /** The name under which other runtimes know this one; unique per start. */
+  readonly instance: string;
+  /** False where several processes serve the app: its actors need one. */
+  readonly hostsActors: boolean;
   readonly shutdown: (force: boolean) => void;
+  /** What the processes that serve this app count together; absent: there is one. */
+  readonly shared?: SharedCounts;
 }
 
 /** One app's runtime without its listeners: components, blocks, and what the fronts and the app's lifecycle need of them. */
@@ -63,6 +74,7 @@ export interface AppRuntime {
   readonly blocks: Blocks;
   readonly components: ComponentManager;
   readonly state: RuntimeState;
+  readonly durable: DurableBlocks;
   /** Where this app finds others and is announced. */
   readonly registry: Registry;
   /** Calls of services that Proa does not know, for the own gRPC app. */
@@ -80,7 +92,7 @@ export interface AppRuntime {
 
 /** Opens the components and builds the blocks over them. Fails with the first component that cannot be opened. */
 export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppRuntime> {
-  const { ports, log, resources } = options;
+  const { ports, log, resources, spec } = options;
   const owner = new Owner(ports.clock);
   const book = new PolicyBook(resources.policies);
   let channel: AppChannel | undefined;
@@ -98,21 +110,18 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     owner.own('name resolution', () => registry.close());
     const endpoints = await resolveEndpoints(options, components);
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
-    const instance = `${options.spec.id}-${options.ports.random.uuid()}`;
-    const { engine } = options.machine;
-    const workflows = openWorkflows({ context, engine, tracer: options.tracer, config: resources.configuration.workflow, instance });
-    owner.own('placement', () => workflows.placement.close());
-    const blocks = createBlocks({
-      workflow: workflows.block,
-      options,
+    const parts = { options, context, components, registry, endpoints, state, channel: () => channel, declared: () => declared };
+    const peers = createPeerTransport(options.machine);
+    const durable = openDurable(parts, peers);
+    owner.own('actors', () => durable.close(), 30_000);
+    const workflow = openWorkflows({
       context,
-      components,
-      registry,
-      endpoints,
-      state,
-      channel: () => channel,
-      declared: () => declared,
+      engine: options.machine.engine,
+      tracer: options.tracer,
+      config: resources.configuration.workflow,
+      placement: durable.placement,
     });
+    const blocks = createBlocks({ ...parts, peers, durable, workflow });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
@@ -124,6 +133,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       components,
       state,
       registry,
+      durable,
       proxy: lazyProxy(context, () => channel),
       setChannel(next) {
         channel = next;
@@ -136,7 +146,13 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
         if (newPolicies) rollouts.setDocument(next.policies);
         current = next;
       },
-      admin: createAdmin({ spec: options.spec, process: ports.process, govern, resources: () => current }),
+      admin: createAdmin({
+        spec: options.spec,
+        process: ports.process,
+        govern,
+        resources: () => current,
+        actors: createActorAdmin(durable, spec),
+      }),
       async close(graceMs) {
         state.stopping = true;
         await closeBlocks(blocks, graceMs);
@@ -177,17 +193,19 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
     clock: options.callClock,
     random: ports.random,
     process: ports.process,
-    http: machine.outbound,
+    http: machine.outbound(egressOwners.policies),
     engine: machine.engine,
     log: log.scoped('proa.policy'),
     invoke,
     book,
     metrics,
+    tracer: options.tracer,
     namespace: spec.namespace,
     accessControl: () => accessControl,
     origins,
     appId: spec.id,
     records: createCallRecords(),
+    shared: options.shared,
   };
 }
 
@@ -202,7 +220,7 @@ async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {
 
 function openComponents(options: AppRuntimeOptions, context: BlockContext): ComponentManager {
   const { ports, log, metrics, spec, drivers } = options;
-  return createComponentManager({
+  const manager: ComponentManager = createComponentManager({
     clock: ports.clock,
     log,
     metrics,
@@ -210,10 +228,14 @@ function openComponents(options: AppRuntimeOptions, context: BlockContext): Comp
     resolve: { appId: spec.id, namespace: spec.namespace, env: (name) => ports.process.env(name), uuid: () => ports.random.uuid() },
     driverContext: (component) => driverContext(options, component),
     checks: {
-      state: (component) => checkStateComponent(component, context),
+      state(component) {
+        checkStateComponent(component, context);
+        checkActorStores(component, manager.set('state'));
+      },
       lock: (component) => void keyPrefixOf(component, context),
     },
   });
+  return manager;
 }
 
 function driverContext(
@@ -227,7 +249,7 @@ function driverContext(
     appId: spec.id,
     namespace: spec.namespace,
     engine: () => Promise.resolve(machine.engine),
-    http: machine.outbound,
+    http: machine.outbound(component.name),
   };
 }
 
@@ -258,7 +280,6 @@ function lazyProxy({ govern, appId, namespace }: BlockContext, channel: () => Ap
 }
 
 interface BlockParts {
-  readonly workflow: WorkflowBlock;
   readonly options: AppRuntimeOptions;
   readonly context: BlockContext;
   readonly components: ComponentManager;
@@ -269,8 +290,16 @@ interface BlockParts {
   readonly declared: () => readonly SubscriptionSpec[];
 }
 
-function createBlocks(parts: BlockParts): Blocks {
-  const { options, context, components, registry, endpoints, state, channel, declared } = parts;
+function openDurable({ options, context, components, channel }: BlockParts, peers: PeerTransport): DurableBlocks {
+  const { machine, spec, instance, hostsActors } = options;
+  const stores = components.set('state');
+  return createDurableBlocks({ context, machine, peers, instance, channel, stores, hostsActors, answerBytesMax: spec.bodyBytesMax });
+}
+
+function createBlocks(
+  parts: BlockParts & { readonly peers: PeerTransport; readonly durable: DurableBlocks; readonly workflow: WorkflowBlock },
+): Blocks {
+  const { options, context, components, registry, endpoints, state, channel, declared, peers, durable, workflow } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
   const pubsub = createPubSubBlock(context, {
@@ -296,7 +325,7 @@ function createBlocks(parts: BlockParts): Blocks {
           appId,
           zone: options.ports.process.env('PROA_ZONE') ?? '',
         }),
-      peers: createPeerTransport(machine),
+      peers,
       external: createExternalTransport(machine.outbound),
       channel,
       httpEndpoints: () => endpoints,
@@ -309,7 +338,8 @@ function createBlocks(parts: BlockParts): Blocks {
     configuration: createConfigurationBlock(context, { stores: components.set('configuration'), channel }),
     lock: createLockBlock(context, { stores: components.set('lock') }),
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
-    workflow: parts.workflow,
+    workflow,
+    actors: durable.actors,
     runtime: createRuntimeBlock({
       spec,
       version: options.version,
@@ -318,7 +348,8 @@ function createBlocks(parts: BlockParts): Blocks {
       httpEndpoints: () => [...endpoints.keys()],
       resiliencies: resources.resiliencies.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
-      workflowWorkers: () => parts.workflow.workers,
+      workflowWorkers: () => workflow.workers,
+      actors: () => durable.actors.active(),
       state,
       shutdown: options.shutdown,
     }),

@@ -1,5 +1,5 @@
 import type { AppChannel } from '../contracts/app-channel.ts';
-import { bytesBody, collect } from '../kernel/body.ts';
+import { bytesBody, collectSoon } from '../kernel/body.ts';
 import { limits } from '../kernel/limits.ts';
 import { valueOf } from '../kernel/context.ts';
 import { traceKey } from '../kernel/trace-context.ts';
@@ -14,7 +14,7 @@ export function createFunctionChannel(app: App): AppChannel {
       const { path, httpMethod, query, headers } = input;
       const { traceparent } = valueOf(context, traceKey);
       const traced = traceparent === '' || headers.includes('traceparent') ? headers : [...headers, 'traceparent', traceparent];
-      const body = await collect(input.body, limits.bodyBytes);
+      const body = await collectSoon(input.body, limits.bodyBytes);
       const answer = await app.receive({ path, httpMethod, query, headers: traced, body, cancel });
       return { status: answer.status, headers: answer.headers, body: bytesBody(answer.body) };
     },

@@ -3,7 +3,9 @@ import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts'
 import type { AccessControl } from '../contracts/resources.ts';
 import { stackName, tellTrail, type CallRecorder, type CallRecords } from '../contracts/decisions.ts';
 import type { Engine } from '../contracts/engine.ts';
+import type { SharedCounts } from '../contracts/places.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
+import type { Tracer } from '../contracts/tracer.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Metrics } from '../contracts/metrics.ts';
 import { accessControl, type DecisionListener } from '../filters/authorise/access-control.ts';
@@ -19,12 +21,14 @@ import type { PolicyBook, PolicyEpoch } from '../mesh/policy/book.ts';
 import { policyLayers } from '../mesh/policy/layers.ts';
 import type { Matcher } from '../mesh/policy/match.ts';
 import { rulesFor, type TargetRules } from '../mesh/policy/rule-set.ts';
+import { inboundTrace } from './inbound-spans.ts';
 import { createCallRecorder } from '../telemetry/call-recorder.ts';
 
 export interface GovernOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly namespace: string;
   readonly accessControl: () => AccessControl | undefined;
   /** Where the Configuration's values were written, by path. */
@@ -40,6 +44,7 @@ export interface GovernOptions {
   readonly process: Pick<ProcessPort, 'loopTimes'>;
   /** Calls an app through its own stack. */
   readonly invoke: Service<InvokeRequest, InvokeResponse>;
+  readonly shared?: SharedCounts | undefined;
 }
 
 type Role = (typeof roleOrder)[number];
@@ -137,6 +142,7 @@ function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compil
     http: options.http,
     engine: options.engine,
     log: options.log,
+    shared: options.shared,
   };
   const layers = [
     ...ownLayers(options, target, epoch.number),
@@ -160,8 +166,10 @@ export function layersFor(options: GovernOptions, target: Target, call?: Call<In
 function ownLayers(options: GovernOptions, target: Target, epoch: number): readonly Layer[] {
   const { clock, records, appId } = options;
   const recorder = createCallRecorder({ clock, records, appId, target, epoch });
-  if (target.block !== 'invoke') return componentLayers(options, target, recorder);
-  return target.direction === 'outbound' ? outboundLayers(options, target, recorder) : inboundLayers(options, target, recorder);
+  if (target.block === 'invoke' && target.direction === 'outbound') return outboundLayers(options, target, recorder);
+  const actors = target.block === 'actors' && target.operation === 'receive' ? actorLayers : componentLayers;
+  const layers = target.block === 'invoke' ? inboundLayers(options, target, recorder) : actors(options, target, recorder);
+  return [...inboundTrace(options.tracer, target), ...layers];
 }
 
 function outboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
@@ -171,11 +179,21 @@ function outboundLayers(options: GovernOptions, target: Target, recorder: CallRe
 }
 
 function inboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
-  const layers: Layer[] = [{ role: 'metrics', why: 'counts refusals too', pair: inboundInvocationMetrics(options.metrics, recorder) }];
+  const metrics = inboundInvocationMetrics(options.metrics, recorder);
+  return [{ role: 'metrics', why: 'counts refusals too', pair: metrics }, ...accessLayers(options, target)];
+}
+
+/** Calls that come in for actors obey the same list as invocations: it sees the path that the app sees. */
+function actorLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
+  return [recordLayer(options, recorder), ...accessLayers(options, target)];
+}
+
+function accessLayers(options: GovernOptions, target: Target): Layer[] {
   const list = options.accessControl();
-  if (list !== undefined) {
-    const origin = accessOrigin(options.origins);
-    layers.push({
+  if (list === undefined) return [];
+  const origin = accessOrigin(options.origins);
+  return [
+    {
       role: 'authorise',
       why: 'before the app is touched, on the same canonical path that dispatch uses',
       parameters: { policies: list.policies.length, otherwise: list.defaultAction, from: `Configuration, ${origin}` },
@@ -183,9 +201,12 @@ function inboundLayers(options: GovernOptions, target: Target, recorder: CallRec
         decided: countDecisions(options.metrics),
         tell: tellTrail('authorise', stackName(target), { policy: 'Configuration', origin }),
       }),
-    });
-  }
-  return layers;
+    },
+  ];
+}
+
+function recordLayer({ clock }: GovernOptions, recorder: CallRecorder): Layer {
+  return { role: 'record', why: 'what happened to calls that are worth telling about', pair: record(recorder, clock) };
 }
 
 function accessOrigin(origins: ReadonlyMap<string, string>): string {
@@ -217,8 +238,7 @@ function componentLayers(options: GovernOptions, target: Target, recorder: CallR
         ? ([metricNames.inputBinding, metricNames.inputBindingLatency] as const)
         : ([metricNames.outputBinding, metricNames.outputBindingLatency] as const)
       : componentMetricNames[target.block];
-  if (names === undefined)
-    return [{ role: 'record', why: 'what happened to calls that are worth telling about', pair: record(recorder, options.clock) }];
+  if (names === undefined) return [recordLayer(options, recorder)];
   const [countName, latencyName] = names;
   const labels = { component: target.name, namespace: options.namespace, operation: target.operation };
   return [

@@ -1,5 +1,5 @@
 import type { Blocks } from '../blocks/runtime/index.ts';
-import { bytesBody, collect, emptyBody } from '../kernel/body.ts';
+import { bytesBody, collect, collectSoon, emptyBody } from '../kernel/body.ts';
 import { createCall, type Caller } from '../kernel/call.ts';
 import { CancelScope } from '../kernel/cancel.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
@@ -12,12 +12,13 @@ const graceMs = 5_000;
 
 /** The blocks of this process as the operations of an app: each question is one call, from start to end. */
 export function createInProcessOperations(blocks: Blocks, caller: Caller, close: () => Promise<void>): Operations {
-  const { state, pubsub, secrets, configuration, lock, crypto, runtime } = blocks;
+  const { state, pubsub, secrets, configuration, lock, crypto, runtime, actors } = blocks;
   const ask =
     <In, Out>(block: string, name: string, service: Service<In, Out>) =>
     (input: In, asking: Asking): Promise<Out> =>
       run(caller, { block, name, service, input }, asking);
   const invoke = ask('invoke', 'call', blocks.invoke.call);
+  const callActor = ask('actors', 'invoke', actors.invoke);
   const encrypt = ask('crypto', 'encrypt', crypto.encrypt);
   const decrypt = ask('crypto', 'decrypt', crypto.decrypt);
   const subscribe = ask('configuration', 'subscribe', configuration.subscribe);
@@ -38,10 +39,23 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
       const end = await pubsub.subscribeStream(spec, { event: ({ input }) => receive(input) });
       return () => end(graceMs);
     },
-    async invoke(call, asking) {
-      const body = call.body.length === 0 ? emptyBody : bytesBody(call.body);
-      const answer = await invoke({ ...call, namespace: caller.namespace, body, replayable: true }, asking);
-      return { status: answer.status, headers: answer.headers, body: await collect(answer.body, limits.bodyBytes) };
+    async invoke({ appId, path, httpMethod, query, headers, body: bytes }, asking) {
+      const body = bytes.length === 0 ? emptyBody : bytesBody(bytes);
+      const input = { appId, namespace: caller.namespace, path, httpMethod, query, headers, body, replayable: true };
+      const { status, headers: answered, body: answer } = await invoke(input, asking);
+      return { status, headers: answered, body: await collectSoon(answer, limits.bodyBytes) };
+    },
+    actors: {
+      async invoke(input, asking) {
+        const { status, headers, data } = await callActor({ ...input, httpMethod: 'POST', query: '' }, asking);
+        return { status, headers, body: data };
+      },
+      getState: ask('actors', 'get_state', actors.getState),
+      transact: ask('actors', 'transaction', actors.transact),
+      registerReminder: ask('actors', 'register_reminder', actors.registerReminder),
+      unregisterReminder: ask('actors', 'unregister_reminder', actors.unregisterReminder),
+      registerTimer: ask('actors', 'register_timer', actors.registerTimer),
+      unregisterTimer: ask('actors', 'unregister_timer', actors.unregisterTimer),
     },
     bindings: ask('bindings', 'invoke', blocks.bindings.invoke),
     secrets: { get: ask('secrets', 'get', secrets.get), bulkGet: ask('secrets', 'bulk_get', secrets.bulkGet) },

@@ -15,6 +15,7 @@ import { createMetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { loadResources } from './config/load-resources.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
+import { createFunctionActorHost } from './function-actor-host.ts';
 import { createFunctionChannel } from './function-channel.ts';
 import type { AppSpec } from './host-api.ts';
 import { createHttpClient } from './http-client.ts';
@@ -25,7 +26,7 @@ import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
 import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
-import { placementOf } from './placement.ts';
+import { traitsOf } from './instance-traits.ts';
 import { version } from './version.ts';
 
 export interface RuntimeOptions {
@@ -103,9 +104,10 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
   });
   if (hasErrors(resources.problems)) throw new ProaError('config.invalid', resources.problems.map(renderProblem).join('\n\n'));
   const machine = await openMachine(options, owner);
-  machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public');
   const metrics = createMetricsRegistry({ app_id: appId });
+  machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public', metrics);
   const shutdown = (): void => {};
+  const instance = `${spec.id}-${ports.random.uuid()}`;
   const runtime = await createAppRuntime({
     // A wheel would let the process end while a call waits.
     callClock: ports.clock,
@@ -118,13 +120,17 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
     drivers,
     resources,
     version,
+    instance,
+    hostsActors: true,
     shutdown,
   });
   owner.own('runtime', () => runtime.close(graceMs), 2 * graceMs);
-  if (options.app !== undefined) await host(options.app, { ports, spec, machine, runtime, owner });
-  return createInProcessOperations(runtime.blocks, { appId, namespace }, async () => {
+  const operations = createInProcessOperations(runtime.blocks, { appId, namespace }, async () => {
     await owner.close();
   });
+  options.app?.actors.attach(operations);
+  if (options.app !== undefined) await host(options.app, { ports, spec, machine, runtime, owner, instance });
+  return operations;
 }
 
 interface Hosting {
@@ -133,22 +139,28 @@ interface Hosting {
   readonly machine: Machine;
   readonly runtime: AppRuntime;
   readonly owner: Owner;
+  readonly instance: string;
 }
 
 // Others reach the handlers as they reach the apps of any runtime: by a call in this process, or over the peer socket. There is no hop between.
-async function host(app: App, { ports, spec, machine, runtime, owner }: Hosting): Promise<void> {
+async function host(app: App, { ports, spec, machine, runtime, owner, instance }: Hosting): Promise<void> {
   const local = await openPeerSocket(ports, machine, { owner, announced: undefined });
-  const instance = `${spec.id}-${ports.random.uuid()}`;
-  machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
+  runtime.durable.reachedAt({ local });
+  machine.local.set(instance, { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy });
   owner.own('local calls', () => void machine.local.delete(instance));
   runtime.setChannel(createFunctionChannel(app));
   runtime.state.appReady = true;
   runtime.state.listening = true;
   await runtime.blocks.pubsub.start();
   await runtime.blocks.bindings.start();
+  const types = app.actors.types();
+  if (types.length > 0) {
+    const hosted = await runtime.blocks.actors.serve(types, createFunctionActorHost(app.actors));
+    owner.own('actors', () => hosted.close(), 30_000);
+  }
   owner.own('deliveries', () => runtime.blocks.pubsub.pause(graceMs), 2 * graceMs);
   const identity = { appId: spec.id, namespace: spec.namespace, instance };
-  owner.own('registry', await runtime.registry.announce({ ...identity, local, ...placementOf(ports.process) }));
+  owner.own('registry', await runtime.registry.announce({ ...identity, local, ...traitsOf(ports.process) }));
 }
 
 async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory' | 'database'>, owner: Owner): Promise<Machine> {

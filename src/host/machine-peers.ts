@@ -1,7 +1,11 @@
+import { noMetrics, type Metrics } from '../contracts/metrics.ts';
 import type { Caller } from '../kernel/call.ts';
+import { ProaError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
+import { labelNames, metricNames } from '../kernel/names.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { tuple } from '../kernel/tuple.ts';
+import type { IdentitySource } from '../mesh/identity/identity-source.ts';
 import type { SigningDesk } from '../mesh/identity/signing-desk.ts';
 import type { SharedEngine } from './engine/shared-engine.ts';
 import type { Mesh } from './peers/mesh.ts';
@@ -19,8 +23,8 @@ export interface MachinePeersOptions {
 
 /** How this process reaches other runtimes and is known to them. Nothing of TLS, certificates or the mux is loaded before it is needed. */
 export interface MachinePeers {
-  /** Says of which trust domain an app is; certificates name it. */
-  join(app: Caller, trustDomain: string): void;
+  /** Says of which trust domain an app is, which certificates name, and where its certificates are counted. */
+  join(app: Caller, trustDomain: string, metrics: Metrics): void;
   links(): PeerLinks | Promise<PeerLinks>;
   /** The app's place in the mesh; its certificate is asked for on first use. Fails with `identity.unavailable` or `config.invalid`. */
   mesh(app: Caller): Promise<Mesh>;
@@ -32,7 +36,7 @@ const publicDomain = 'public';
 /** The process that owns the engine answers the signing requests of all. */
 export function createMachinePeers(options: MachinePeersOptions): MachinePeers {
   const { engine, ports, log } = options;
-  const domains = new Map<string, string>();
+  const joined = new Map<string, { readonly trustDomain: string; readonly metrics: Metrics }>();
   const meshes = new Map<string, Promise<Mesh>>();
   let links: PeerLinks | Promise<PeerLinks> | undefined;
   let desk: Promise<SigningDesk> | undefined;
@@ -50,7 +54,7 @@ export function createMachinePeers(options: MachinePeersOptions): MachinePeers {
       );
   });
   const mesh = (app: Caller): Promise<Mesh> => {
-    const trustDomain = domains.get(`${app.namespace}/${app.appId}`) ?? publicDomain;
+    const { trustDomain, metrics } = joined.get(`${app.namespace}/${app.appId}`) ?? { trustDomain: publicDomain, metrics: noMetrics };
     const id = `${trustDomain}/${app.namespace}/${app.appId}`;
     let opening = meshes.get(id);
     if (opening === undefined) {
@@ -60,12 +64,18 @@ export function createMachinePeers(options: MachinePeersOptions): MachinePeers {
         openMesh({ ports, log, engine, identity, ...(identityDirectory === undefined ? {} : { identityDirectory }) }),
       );
       meshes.set(id, opening);
-      opening.catch(() => meshes.delete(id));
+      opening.then(
+        ({ source }) => countIdentity(source, metrics),
+        (error: unknown) => {
+          meshes.delete(id);
+          metrics.counter(metricNames.mtlsInitFail, { [labelNames.reason]: ProaError.from(error).code }).add(1);
+        },
+      );
     }
     return opening;
   };
   return {
-    join: (app, trustDomain) => void domains.set(`${app.namespace}/${app.appId}`, trustDomain),
+    join: (app, trustDomain, metrics) => void joined.set(`${app.namespace}/${app.appId}`, { trustDomain, metrics }),
     mesh,
     links() {
       links ??= import('./peers/peer-links.ts').then(({ createPeerLinks }) => (links = createPeerLinks({ ports, mesh })));
@@ -78,4 +88,20 @@ export function createMachinePeers(options: MachinePeersOptions): MachinePeers {
       for (const opening of meshes.values()) await opening.then((opened) => opened.close()).catch(() => {});
     },
   };
+}
+
+/** How an app's certificate does, as Dapr counts it, and until when it lasts. */
+function countIdentity(source: IdentitySource, metrics: Metrics): void {
+  const expiry = metrics.gauge(metricNames.mtlsExpiry, {});
+  let known = source.current();
+  expiry.set(known.notAfterMs / 1000);
+  metrics.counter(metricNames.mtlsInit, {}).add(1);
+  source.onChange(() => {
+    const now = source.current();
+    // Other roots are no rotation.
+    if (now.certificate !== known.certificate) metrics.counter(metricNames.mtlsRotated, {}).add(1);
+    known = now;
+    expiry.set(now.notAfterMs / 1000);
+  });
+  source.onFailure((error) => metrics.counter(metricNames.mtlsRotatedFail, { [labelNames.reason]: ProaError.from(error).code }).add(1));
 }

@@ -23,10 +23,10 @@ import { http2Front } from './http2-front.ts';
 import { listenLazily } from './lazy-listener.ts';
 import { middlewareOf } from './middleware-handlers.ts';
 import type { LocalApp, Machine } from './machine.ts';
-import { placementOf } from './placement.ts';
+import { traitsOf } from './instance-traits.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 import { acrossProcesses } from './workers/across-processes.ts';
-import type { ProcessRole } from './workers/role.ts';
+import { onlyProcess, type ProcessRole } from './workers/role.ts';
 
 export interface SidecarOptions {
   readonly ports: Ports;
@@ -74,20 +74,24 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   const telemetry = await createAppTelemetry({ ...options, configuration: options.resources.configuration });
   owner.own('telemetry', () => telemetry.close());
   try {
+    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
+    const { shared } = options.role;
     const runtime = await createAppRuntime({
       ...options,
+      instance: options.role.first ? instance : `${instance}-${ports.random.uuid()}`,
+      hostsActors: options.role === onlyProcess,
+      ...(shared === undefined ? {} : { shared: { ...shared, name: instance } }),
       callClock: wheelClock(ports.clock),
       metrics: telemetry.metrics,
       tracer: telemetry.tracer,
     });
     const blocks = acrossProcesses(runtime.blocks, options.role, options.place);
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
-    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
-    machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
+    machine.local.set(instance, { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy });
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, { ...runtime, blocks }, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    if (options.role.first) await announce(options, { runtime, instance }, owner);
+    if (options.role.first) await announce(options, { runtime, instance, metrics: telemetry.metrics }, owner);
     runtime.state.listening = true;
     const app = new AppConnection(options, runtime, telemetry);
     owner.own('app', () => app.disconnect(), options.graceMs);
@@ -117,17 +121,16 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
 /** Tells others where the app is; once for all processes that serve it. */
 async function announce(
   options: SidecarOptions,
-  { runtime, instance }: { readonly runtime: AppRuntime; readonly instance: string },
+  { runtime, instance, metrics }: { readonly runtime: AppRuntime; readonly instance: string; readonly metrics: MetricsRegistry },
   owner: Owner,
 ): Promise<void> {
   const { spec, ports } = options;
-  const mesh = await openMesh(options, { invoke: runtime.blocks.invoke, proxy: runtime.proxy }, owner);
-  const places = {
-    ...(spec.mtls ? {} : { local: options.socket }),
-    ...(mesh === undefined ? {} : { mesh }),
-    ...placementOf(ports.process),
-  };
-  owner.own('registry', await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places }));
+  const app = { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy };
+  const mesh = await openMesh(options, { app, metrics }, owner);
+  const places = { ...(spec.mtls ? {} : { local: options.socket }), ...(mesh === undefined ? {} : { mesh }) };
+  runtime.durable.reachedAt(places);
+  const identity = { appId: spec.id, namespace: spec.namespace, instance };
+  owner.own('registry', await runtime.registry.announce({ ...identity, ...places, ...traitsOf(ports.process) }));
 }
 
 /** The app as it comes and goes. */
@@ -154,9 +157,12 @@ class AppConnection {
 
   async connect(appPort: number): Promise<void> {
     await this.disconnect();
+    // Until it is well for the first time: what it is told before may reach nobody.
+    this.#runtime.blocks.configuration.pause();
     const { ports, log, spec, machine, resources, becameReady, place, role } = this.#options;
-    const { blocks, components, state } = this.#runtime;
-    const permits = role.permits(place);
+    const { blocks, components, state, durable } = this.#runtime;
+    const max = spec.appMaxConcurrency ?? 0;
+    const permits = max < 1 ? undefined : role.shared?.places(`app ${place}`, max);
     const channel = await openAppChannel({
       ports,
       spec,
@@ -180,6 +186,7 @@ class AppConnection {
         await blocks.pubsub.start();
         // A schedule that fires in every process would fire once for each.
         if (role.first) await blocks.bindings.start();
+        if (!spec.disabledInitEndpoints.includes('config')) await durable.appUp();
         blocks.configuration.resume();
         state.appReady = true;
         becameReady();
@@ -205,9 +212,9 @@ class AppConnection {
   }
 
   async #pause(): Promise<void> {
-    const { blocks } = this.#runtime;
+    const { blocks, durable } = this.#runtime;
     blocks.configuration.pause();
-    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs)]);
+    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs), durable.appDown()]);
   }
 
   async disconnect(): Promise<void> {
@@ -342,11 +349,16 @@ async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, o
   return portOf(server.address);
 }
 
+interface MeshParts {
+  readonly app: LocalApp;
+  readonly metrics: MetricsRegistry;
+}
+
 /** Opens the app to runtimes of other machines when it is asked for; answers where they reach it. */
-async function openMesh(options: SidecarOptions, app: LocalApp, owner: Owner): Promise<Address | undefined> {
+async function openMesh(options: SidecarOptions, { app, metrics }: MeshParts, owner: Owner): Promise<Address | undefined> {
   const { spec, machine, ports, resources } = options;
   const caller = { appId: spec.id, namespace: spec.namespace };
-  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public');
+  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public', metrics);
   if (!spec.mtls && spec.internalGrpcPort === 0 && spec.internalGrpcListenAddress === '') return undefined;
   const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
   const mesh = await machine.peers.mesh(caller);

@@ -1,4 +1,4 @@
-import { createPlacement, shardOf } from '../blocks/placement/index.ts';
+import { shardOf } from '../blocks/placement/index.ts';
 import { createShardTimers } from '../blocks/timers/index.ts';
 import { createWorkflowBlock, type WorkflowBlock } from '../blocks/workflow/index.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
@@ -13,25 +13,15 @@ export interface WorkflowWiring {
   readonly tracer: Tracer;
   /** `spec.workflow` of the Configuration. */
   readonly config: WorkflowConfig;
-  /** Names this runtime; unique per start. */
-  readonly instance: string;
+  /** The runtime's own; it outlives the workflows. */
+  readonly placement: Placement;
 }
 
-/** The workflows of an app and the placement that shares them out. Nothing is written to the engine before the first worker or the first use. */
-export function openWorkflows({ context, engine, tracer, config, instance }: WorkflowWiring): {
-  readonly block: WorkflowBlock;
-  readonly placement: Placement;
-} {
-  const { ports, log, appId, namespace } = context;
+/** The workflows of an app. Nothing is written to the engine before the first worker or the first use. */
+export function openWorkflows({ context, engine, tracer, config, placement }: WorkflowWiring): WorkflowBlock {
+  const { ports, log } = context;
   const { clock } = ports;
-  const placement = createPlacement({
-    engine,
-    clock,
-    log: log.scoped('proa.placement'),
-    machine: ports.process.hostName(),
-    endpoint: () => ({ appId, namespace, instance }),
-  });
-  const block = createWorkflowBlock(context, {
+  return createWorkflowBlock(context, {
     engine,
     placement,
     shardOf,
@@ -40,5 +30,4 @@ export function openWorkflows({ context, engine, tracer, config, instance }: Wor
     retention: config.retention,
     limits: config.limits,
   });
-  return { block, placement };
 }

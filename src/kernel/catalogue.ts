@@ -1,3 +1,4 @@
+import { actorErrors } from './actor-errors.ts';
 import { type ErrorSpec, spec } from './error-spec.ts';
 import { workflowErrors } from './workflow-errors.ts';
 
@@ -121,6 +122,10 @@ export const catalogue = {
     category: 'common',
     title: 'The write may or may not have happened',
     retry: 'unknown',
+  }),
+  'engine.fenced': spec('ERR_ENGINE_FENCED', 409, 'ABORTED', {
+    category: 'common',
+    title: 'Another runtime owns what was to be written',
   }),
   'engine.denied': spec('ERR_ENGINE_DENIED', 403, 'PERMISSION_DENIED', {
     category: 'common',
@@ -361,27 +366,8 @@ export const catalogue = {
   }),
   'crypto.key': spec('ERR_CRYPTO_KEY', 500, 'INTERNAL', { category: 'crypto', title: 'The key cannot be read' }),
   'crypto.failed': spec('ERR_CRYPTO', 500, 'INTERNAL', { category: 'crypto', title: 'The cryptographic operation failed' }),
-  // workflows, as their code sees them
-  'workflow.step-failed': spec('ERR_WORKFLOW_STEP', 500, 'ABORTED', {
-    category: 'workflow',
-    title: 'A step, an activity or a child of a workflow failed',
-  }),
-  'workflow.failed': spec('ERR_WORKFLOW_FAILED', 500, 'ABORTED', { category: 'workflow', title: 'The workflow failed' }),
-  'workflow.terminated': spec('ERR_WORKFLOW_TERMINATED', 409, 'ABORTED', { category: 'workflow', title: 'The workflow was terminated' }),
-  'workflow.rollback-failed': spec('ERR_WORKFLOW_ROLLBACK', 500, 'ABORTED', {
-    category: 'workflow',
-    title: 'A workflow failed, and not everything that it had done could be undone',
-    hint: 'undo by hand what the message names',
-  }),
-  'workflow.value': spec('ERR_WORKFLOW_VALUE', 400, 'INVALID_ARGUMENT', { category: 'workflow', title: 'A value cannot be recorded' }),
-  'workflow.nondeterministic': spec('ERR_WORKFLOW_NONDETERMINISTIC', 500, 'FAILED_PRECONDITION', {
-    category: 'workflow',
-    title: 'The code of a workflow does not fit its history',
-    hint: 'between calls of ctx a workflow must do the same every time',
-  }),
-  // blocks with an issue of their own
   ...workflowErrors,
-  'actor.no-runtime': spec('ERR_ACTOR_RUNTIME_NOT_FOUND', 500, 'INTERNAL', { category: 'actor', title: 'Actors are off' }),
+  ...actorErrors,
 } as const satisfies Record<string, ErrorSpec>;
 
 /** A code of the catalogue. */

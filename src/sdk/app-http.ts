@@ -2,6 +2,7 @@ import { ProaError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
 import type { App } from './app.ts';
+import { answerActors } from './http-actors.ts';
 import { fromJson } from './json.ts';
 import type { InvocationAnswer } from './operations.ts';
 import { failureAnswer, type Received } from './request.ts';
@@ -22,6 +23,8 @@ export async function answerHttp(app: App, received: Received, { appToken }: App
   if (appToken !== undefined && appToken !== '' && valueOf(received.headers, 'dapr-api-token') !== appToken)
     return failureAnswer(new ProaError('unauthenticated', 'the token of the runtime is missing or wrong'), '');
   if (httpMethod === 'GET' && path === 'dapr/subscribe') return json(200, app.subscriptions().map(subscription));
+  const ofActors = await answerActors(app.actors, received);
+  if (ofActors !== undefined) return ofActors;
   if (path.startsWith('dapr/')) return { status: 404, headers: [], body: empty };
   const known = app.bindings().includes(path);
   if (httpMethod === 'OPTIONS' && (known || !path.includes('/'))) return { status: known ? 200 : 404, headers: [], body: empty };

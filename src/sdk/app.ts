@@ -2,6 +2,8 @@ import type { AppBindingAnswer } from '../blocks/invoke/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../blocks/pubsub/index.ts';
 import type { ConfigurationItems } from '../blocks/configuration/index.ts';
 import { ProaError } from '../kernel/errors.ts';
+import type { ActorDefinition, ActorMethods } from './actor.ts';
+import { ActorTable } from './actor-table.ts';
 import { checked, type AnyContract, type EventContract, type Implementation, type OutputOf } from './contract.ts';
 import { readEvent, verdictOf, type EventAnswer, type EventHandler, type TopicEvent } from './event.ts';
 import { fromJson, toJson } from './json.ts';
@@ -45,6 +47,8 @@ export interface BindingInput {
 
 /** What is asked of an app, whichever way the question came. */
 export interface AppCore {
+  /** The actors of the app. */
+  readonly actors: ActorTable;
   subscriptions(): readonly SubscriptionSpec[];
   bindings(): readonly string[];
   receive(received: Received): Promise<InvocationAnswer>;
@@ -76,6 +80,8 @@ export interface App extends AppCore {
   workflow(definition: AnyWorkflow): App;
   /** Runs an activity for the workflows of this and other apps. Add it before the app is served. */
   activity(definition: AnyActivity): App;
+  /** Hosts the actors of a definition; they need an app that runs by `serve`. */
+  host<M extends ActorMethods>(definition: ActorDefinition<M>): App;
   /** Every method of a contract, its inputs and answers checked. */
   implement<C extends AnyContract>(contract: C, methods: Implementation<C, AppRequest>): App;
   /** The events of a contract's topic; what does not fit is dropped. */
@@ -95,7 +101,13 @@ export function createApp(options: AppOptions = {}): App {
   const workflows = new WorkflowRegistry();
   const configuration = configurationListeners();
   let other: ((request: Request) => Promise<Response> | Response) | undefined;
+  const actors = new ActorTable();
   const app: App = {
+    actors,
+    host(definition) {
+      actors.add(definition as unknown as ActorDefinition);
+      return app;
+    },
     handle(path, handler, { httpMethods } = {}) {
       paths.add(path, handler, httpMethods);
       return app;

@@ -3,6 +3,7 @@ import type { EncryptOptions } from '../blocks/crypto/index.ts';
 import type { FailedEntry } from '../blocks/pubsub/index.ts';
 
 import type { Clock } from '../kernel/ports.ts';
+import { createActorClient, type ActorClient } from './actor-client.ts';
 import { asked, type CallOptions } from './asking.ts';
 import type { AnyContract, TypedClient } from './contract.ts';
 import { typedClient } from './typed-client.ts';
@@ -40,7 +41,7 @@ export interface Lock {
  * The building blocks, as an app uses them, whichever way it reaches its runtime. Values are JSON. Failures are `ProaError`s: `code` says what happened,
  * the same over HTTP, gRPC and in one process.
  */
-export interface Client {
+export interface Client extends ActorClient {
   readonly state: StateClient;
   /** Resolves when the broker has the event durably. */
   publish(pubsub: string, topic: string, data: unknown, options?: PublishOptions): Promise<void>;
@@ -123,6 +124,7 @@ export function createClient(parts: ClientParts): Client {
     state: createStateClient(clock, operations.state),
     ...events(parts),
     ...invocations(parts),
+    ...createActorClient(clock, operations),
     async binding(name, operation, data, options = {}) {
       const bytes = data === undefined ? new Uint8Array(0) : payload(data, undefined, 'the data of a binding').bytes;
       const input = { name, operation, data: bytes, metadata: options.metadata ?? none };

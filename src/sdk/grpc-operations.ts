@@ -2,6 +2,7 @@ import type { StateOptions, SaveItem, DeleteItem, TransactionItem } from '../blo
 import { Dapr } from '../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { grpcStatusOf, type GrpcLink } from './grpc-link.ts';
+import { actorOperations, hostActors } from './grpc-actors.ts';
 import { createGrpcSubscriptions, followConfiguration } from './grpc-streams.ts';
 import { routesOf } from './http-operations.ts';
 import type { AppMetadata, Asking, Invocation, Operations } from './operations.ts';
@@ -40,6 +41,7 @@ export function createGrpcOperations(link: GrpcLink, { workflows, close }: Opene
     ...publishing(link),
     subscribe: createGrpcSubscriptions(link),
     invoke: (call, asking) => invoke(link, call, asking),
+    actors: actorOperations(link),
     async bindings({ name, operation, data, metadata }, asking) {
       const answer = await link.unary(codecs.binding, { name, operation, data, metadata: { ...metadata } }, asking);
       return { ...(answer.data.length > 0 && { data: answer.data }), metadata: answer.metadata };
@@ -66,6 +68,7 @@ export function createGrpcOperations(link: GrpcLink, { workflows, close }: Opene
     },
     lock: lockOperations(link),
     crypto: cryptoOperations(link),
+    hostActors: (table) => hostActors(link, table),
     metadata: async (asking) => metadataOf(await link.unary(codecs.metadata, {}, asking)),
     async putMetadata(key, value, asking) {
       await link.unary(codecs.putMetadata, { key, value }, asking);

@@ -4,6 +4,7 @@ import { ProaError } from '../kernel/errors.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
 import { fromJson } from './json.ts';
 import { createHttpExchange, metadataQuery, type HttpAnswer, type HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
+import { actorOperations } from './http-actors.ts';
 import { deleteQuery, stateItem, transactionItem } from './http-state.ts';
 import type { AppMetadata, Operations } from './operations.ts';
 import type { OpenedWorkflows } from './workflow/lazy-operations.ts';
@@ -36,6 +37,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
       if (answer.header('x-proa-error') !== undefined) throw exchange.failure(answer);
       return answer;
     },
+    actors: actorOperations(exchange),
     async bindings({ name, operation, data, metadata }, asking) {
       const body = { operation, data: data.length === 0 ? undefined : fromJson(data), metadata };
       const answer = await exchange.ask('POST', `/v1.0/bindings/${part(name)}`, { body, asking });

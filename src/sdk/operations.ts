@@ -1,3 +1,4 @@
+import type { ActorRequest, ActorsBlock } from '../blocks/actors/index.ts';
 import type { BindingsBlock } from '../blocks/bindings/index.ts';
 import type { ConfigurationBlock, ConfigurationItems, ConfigurationQuery } from '../blocks/configuration/index.ts';
 import type { EncryptOptions } from '../blocks/crypto/index.ts';
@@ -7,6 +8,7 @@ import type { RuntimeMetadata } from '../blocks/runtime/index.ts';
 import type { SecretsBlock } from '../blocks/secrets/index.ts';
 import type { StateBlock } from '../blocks/state/index.ts';
 import type { WorkflowBlock } from '../blocks/workflow/index.ts';
+import type { ActorTable } from './actor-table.ts';
 import type { Cancellation } from '../kernel/cancel.ts';
 import type { Service } from '../kernel/service.ts';
 import type { WorkflowOperations } from './workflow/client.ts';
@@ -44,6 +46,13 @@ export interface InvocationAnswer {
 /** What `GET /v1.0/metadata` tells that all ways of asking share. */
 export type AppMetadata = Pick<RuntimeMetadata, 'id' | 'runtimeVersion' | 'components' | 'extended' | 'subscriptions'>;
 
+type ActorQuestion = 'getState' | 'transact' | 'registerReminder' | 'unregisterReminder' | 'registerTimer' | 'unregisterTimer';
+
+/** Calls of actors, and what actors ask of the runtime that hosts them. */
+export type ActorOperations = { readonly [Name in ActorQuestion]: Ask<ActorsBlock[Name]> } & {
+  invoke(call: Omit<ActorRequest, 'httpMethod' | 'query'>, asking: Asking): Promise<InvocationAnswer>;
+};
+
 /**
  * Everything that an app asks of its runtime, in the words of the blocks: over HTTP, over gRPC, or as function calls in one process. Failures are
  * `ProaError`s with the same code whichever way they came.
@@ -55,6 +64,7 @@ export interface Operations {
   /** A streaming subscription; resolves when it stands. The answer ends it. */
   subscribe(spec: SubscriptionSpec, receive: (event: AppEvent) => Promise<EventVerdict>): Promise<() => Promise<void>>;
   invoke(call: Invocation, asking: Asking): Promise<InvocationAnswer>;
+  readonly actors: ActorOperations;
   readonly bindings: Ask<BindingsBlock['invoke']>;
   readonly secrets: { readonly [Name in keyof SecretsBlock]: Ask<SecretsBlock[Name]> };
   readonly configuration: {
@@ -74,6 +84,8 @@ export interface Operations {
   };
   /** Workflows of the own app, and how its workers get their work. */
   readonly workflows: WorkflowOperations & Pick<WorkflowBlock, 'attach'>;
+  /** Hosts the app's actors where the runtime does not call the app for that: on a stream, until the answer is called. */
+  hostActors?(table: ActorTable): Promise<() => Promise<void>>;
   metadata(asking: Asking): Promise<AppMetadata>;
   putMetadata(key: string, value: string, asking: Asking): Promise<void>;
   close(): Promise<void>;

@@ -2,6 +2,8 @@ import { ProaError } from '../kernel/errors.ts';
 
 interface Row<T> {
   readonly segments: readonly string[];
+  /** Names of placeholders, by place. */
+  readonly names: readonly (string | undefined)[];
   readonly httpMethods: readonly string[] | undefined;
   readonly value: T;
 }
@@ -15,15 +17,16 @@ export class PathTable<T> {
   /** Fails with `config.invalid` for a path that is there already, in the same or another spelling of its placeholders. */
   add(path: string, value: T, httpMethods?: readonly string[]): void {
     const segments = path.replace(/^\/+|\/+$/g, '').split('/');
-    const shape = segments.map((segment) => (placeholder.test(segment) ? '{}' : segment)).join('/');
+    const names = segments.map((segment) => placeholder.exec(segment)?.[1]);
+    const shape = shapeOf({ segments, names });
     const methods = httpMethods?.map((method) => method.toUpperCase());
     const clash = this.#rows.some(
       (row) =>
-        row.segments.map((segment) => (placeholder.test(segment) ? '{}' : segment)).join('/') === shape &&
+        shapeOf(row) === shape &&
         (row.httpMethods === undefined || methods === undefined || row.httpMethods.some((method) => methods.includes(method))),
     );
     if (clash) throw new ProaError('config.invalid', `method ${path} has two handlers`);
-    this.#rows.push({ segments, httpMethods: methods, value });
+    this.#rows.push({ segments, names, httpMethods: methods, value });
     this.#rows.sort((a, b) => specificity(a) - specificity(b));
   }
 
@@ -31,25 +34,31 @@ export class PathTable<T> {
     const segments = path.split('/');
     for (const row of this.#rows) {
       if (row.httpMethods !== undefined && !row.httpMethods.includes(httpMethod)) continue;
-      const params = match(row.segments, segments);
+      const params = match(row, segments);
       if (params !== undefined) return { value: row.value, params };
     }
     return undefined;
   }
 }
 
-function specificity(row: Row<unknown>): number {
-  return row.segments.filter((segment) => placeholder.test(segment)).length;
+type Pattern = Pick<Row<unknown>, 'segments' | 'names'>;
+
+function shapeOf({ segments, names }: Pattern): string {
+  return segments.map((segment, i) => (names[i] === undefined ? segment : '{}')).join('/');
 }
 
-function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
-  if (pattern.length !== segments.length) return undefined;
+function specificity({ names }: Row<unknown>): number {
+  return names.filter((name) => name !== undefined).length;
+}
+
+function match(pattern: Pattern, segments: readonly string[]): Record<string, string> | undefined {
+  if (pattern.segments.length !== segments.length) return undefined;
+  for (let i = 0; i < segments.length; i++)
+    if (pattern.names[i] === undefined ? pattern.segments[i] !== segments[i] : segments[i] === '') return undefined;
   const params = Object.create(null) as Record<string, string>;
-  for (const [i, part] of pattern.entries()) {
-    const name = placeholder.exec(part)?.[1];
-    const segment = segments[i] as string;
-    if (name === undefined ? part !== segment : segment === '') return undefined;
-    if (name !== undefined) params[name] = segment;
+  for (let i = 0; i < segments.length; i++) {
+    const name = pattern.names[i];
+    if (name !== undefined) params[name] = segments[i] as string;
   }
   return params;
 }

@@ -65,6 +65,7 @@ export async function serveApp(app: App | undefined, options: ServeOptions, { po
         })
       : openRemote(place, ports, app));
     const warn = (message: string): void => ports.process.writeErr(`${message}\n`);
+    app?.actors.attach(operations);
     const client = createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations });
     // Let go behind the client, whose end lets steps finish that run.
     let detach = (): void => {};
@@ -73,6 +74,8 @@ export async function serveApp(app: App | undefined, options: ServeOptions, { po
     const listens = app !== undefined && options.listen !== false && place.mode !== 'in-process';
     const port = listens ? await listen(app, place, { ports, owner }) : undefined;
     detach = attachWorkflows(app?.workflows, { ports, operations: operations.workflows, warn });
+    if (app !== undefined && operations.hostActors !== undefined && app.actors.types().length > 0)
+      owner.own('actors', await operations.hostActors(app.actors), 10_000);
     return {
       mode: place.mode,
       client,

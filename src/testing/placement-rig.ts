@@ -5,11 +5,7 @@ import { silentLogger, type Logger } from '../kernel/log.ts';
 import type { Clock } from '../kernel/ports.ts';
 import { tuple } from '../kernel/tuple.ts';
 import type { FakeClock } from './fake-clock.ts';
-
-/** Follows the promises that the last step left behind. */
-export async function settle(): Promise<void> {
-  for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
-}
+import { createTestProcess, settle, type TestProcess } from './test-process.ts';
 
 /** A group's runtimes over one engine, on a fake clock; each can stand still or lose the engine. */
 export interface PlacementRig {
@@ -34,10 +30,7 @@ export interface PlacementRuntime {
   readonly owned: Map<number, OwnedShard>;
   readonly lost: number[];
   readonly drained: number[];
-  /** A stopped process: its timers stand still. */
-  frozen: boolean;
-  /** The engine is not reached. */
-  down: boolean;
+  readonly process: TestProcess;
   join(): Promise<Membership>;
   commit(shard: OwnedShard, key?: string): Promise<CommitResult>;
 }
@@ -73,9 +66,8 @@ export function createPlacementRig(rig: PlacementRigOptions): PlacementRig {
 }
 
 function openRuntime(rig: PlacementRigOptions, name: string, options: RuntimeOptions = {}): PlacementRuntime {
-  const { clock, memory, group } = rig;
-  const engine = reached(memory, () => ({ deaf: options.deaf === true || runtime.frozen, down: runtime.down }));
-  const waiting: (() => void)[] = [];
+  const { memory, group } = rig;
+  const process = createTestProcess(rig, options.deaf === true);
   const endpoint: Endpoint = {
     appId: 'shop',
     namespace: 'default',
@@ -84,31 +76,18 @@ function openRuntime(rig: PlacementRigOptions, name: string, options: RuntimeOpt
     mesh: { host: name, port: 1 },
   };
   const placement = rig.open({
-    engine,
-    clock: {
-      ...clock,
-      now: () => clock.now(),
-      mono: () => clock.mono(),
-      timer: (ms, callback) => clock.timer(ms, () => (runtime.frozen ? waiting.push(callback) : callback())),
-    },
+    engine: process.engine,
+    clock: process.clock,
     log: silentLogger,
     endpoint: () => endpoint,
     machine: options.machine ?? 'here',
   });
-  let frozen = false;
   const runtime: PlacementRuntime = {
     placement,
     owned: new Map(),
     lost: [],
     drained: [],
-    down: false,
-    get frozen() {
-      return frozen;
-    },
-    set frozen(next) {
-      frozen = next;
-      if (!next) for (const callback of waiting.splice(0)) callback();
-    },
+    process,
     join: () =>
       placement.join({
         group,
@@ -127,21 +106,6 @@ function openRuntime(rig: PlacementRigOptions, name: string, options: RuntimeOpt
     commit: (shard, key = 'x') => memory.commit(fenced(shard, key)),
   };
   return runtime;
-}
-
-/** The engine as one runtime reaches it. */
-function reached(memory: Engine, state: () => { readonly deaf: boolean; readonly down: boolean }): Engine {
-  return new Proxy(memory, {
-    get(target, member) {
-      const value = Reflect.get(target, member) as unknown;
-      if (typeof value !== 'function') return value;
-      const call = value.bind(target) as (...parameters: unknown[]) => unknown;
-      const heard = (changed: () => void) => () => void (state().deaf || state().down || changed());
-      if (member === 'watch') return (prefix: string, changed: () => void) => target.watch(prefix, heard(changed));
-      if (member === 'now') return call;
-      return (...parameters: unknown[]) => (state().down ? Promise.reject(new Error('engine down')) : call(...parameters));
-    },
-  });
 }
 
 function fenced(shard: OwnedShard, key: string): Commit {

@@ -206,4 +206,35 @@ describe("the JavaScript SDK's workflows", () => {
     const terminated = await post('over-http/terminate');
     expect(terminated.status).toBe(404);
   });
+
+  it('are searched, shown, run again and purged by operators', async () => {
+    const ask = async (path: string, init?: RequestInit) => {
+      const answer = await sidecar.get(`/proa/v1/workflows${path}`, init);
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    };
+    const started = await ask('?name=sequence&id=managed', { method: 'POST', body: '1' });
+    expect(started).toEqual({ status: 201, body: { instanceId: 'managed' } });
+    await client.waitForWorkflowCompletion('managed', true, 30);
+    expect((await ask('/managed')).body).toMatchObject({ name: 'sequence', status: 'COMPLETED', customStatus: 'step 10' });
+    expect((await ask('?name=sequence&status=completed&size=1')).body).toMatchObject({ instances: [{ name: 'sequence' }] });
+    const { events } = (await ask('/managed/history')).body as { events: { type: string; id: number }[] };
+    const fifth = events.filter(({ type }) => type === 'taskScheduled')[4]?.id;
+    const again = await ask(`/managed/rerun?event=${fifth}&id=again`, { method: 'POST', body: '100' });
+    expect(again).toEqual({ status: 201, body: { instanceId: 'again' } });
+    const state = await client.waitForWorkflowCompletion('again', true, 30);
+    expect(JSON.parse(state?.serializedOutput ?? '')).toEqual([1, 2, 3, 4, 5, 101, 102, 103, 104, 105, 106]);
+    for (const path of ['?status=odd', '?size=0', '?after=yesterday', '?attribute=x']) expect((await ask(path)).status).toBe(400);
+    expect((await ask('/managed/rerun?event=x', { method: 'POST' })).status).toBe(400);
+    expect((await ask('/nobody')).status).toBe(404);
+    await ask('?name=waitsForOne&id=held', { method: 'POST' });
+    await client.waitForWorkflowStart('held', false, 30);
+    expect((await ask('/held/suspend', { method: 'POST', body: '"why"' })).status).toBe(200);
+    expect((await ask('/held')).body).toMatchObject({ status: 'SUSPENDED' });
+    expect((await ask('/held/resume', { method: 'POST' })).status).toBe(200);
+    expect((await ask('/held/terminate?recursive=true', { method: 'POST', body: '"no"' })).status).toBe(200);
+    expect((await ask('/held')).body).toMatchObject({ status: 'TERMINATED', output: '"no"' });
+    expect((await ask('/held', { method: 'DELETE' })).body).toEqual({ count: 1, complete: true });
+    expect((await ask('?name=sequence', { method: 'DELETE' })).body).toMatchObject({ complete: true });
+    expect((await ask('?name=sequence')).body).toEqual({ instances: [] });
+  });
 });

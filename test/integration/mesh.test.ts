@@ -328,6 +328,11 @@ describe('runtimes over TLS', () => {
     const { calls, failures } = await running.stop();
     expect(failures).toEqual([]);
     expect(calls).toBeGreaterThan(150);
+    const metrics = await (await fetch(`http://127.0.0.1:${caller.metricsPort}/metrics`)).text();
+    const value = (name: string): number => Number(new RegExp(`^${name}\\{[^}]*\\} (\\S+)`, 'm').exec(metrics)?.[1]);
+    expect(value('dapr_runtime_mtls_init_total')).toBe(1);
+    expect(value('dapr_runtime_mtls_workload_cert_rotated_total')).toBeGreaterThanOrEqual(2);
+    expect(value('proa_mtls_certificate_expiry_timestamp_seconds')).toBeGreaterThan(Date.now() / 1000);
   });
 });
 

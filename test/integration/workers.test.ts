@@ -24,12 +24,15 @@ afterAll(() => machine.remove());
 
 const subscriptions = JSON.stringify([{ pubsubname: 'pubsub', topic: 't', route: '/t' }]);
 
-async function start(workers: number, flags: readonly string[] = []): Promise<TestSidecar> {
+const policy = (spec: string): string =>
+  `apiVersion: proa.dev/v1alpha1\nkind: Policy\nmetadata: { name: shared }\nspec: { target: { app: many }, ${spec} }\n`;
+
+async function start(workers: number, flags: readonly string[] = [], more: Readonly<Record<string, string>> = {}): Promise<TestSidecar> {
   app = await startApp(({ path }) => {
     if (path === '/dapr/subscribe') return { body: subscriptions };
     return path.startsWith('/slow') ? { body: 'slow', afterMs: 30 } : { body: 'ok' };
   });
-  const resources = { 'p.yaml': component('pubsub', 'pubsub.proa'), 's.yaml': component('statestore', 'state.proa') };
+  const resources = { 'p.yaml': component('pubsub', 'pubsub.proa'), 's.yaml': component('statestore', 'state.proa'), ...more };
   sidecar = await startSidecar({ machine, appId: 'many', appPort: app.port, resources, flags: ['--workers', String(workers), ...flags] });
   await sidecar.ready();
   return sidecar;
@@ -87,6 +90,20 @@ it('shares ports, state, metadata, places in the app and one page of metrics; ev
   const metrics = await (await fetch(`http://127.0.0.1:${runtime.metricsPort}/metrics`)).text();
   const sent = /dapr_runtime_service_invocation_req_sent_total\{[^}]*\} (\d+)/.exec(metrics);
   expect(Number(sent?.[1])).toBe(60);
+});
+
+it('counts the limits of policies over all processes', async () => {
+  const limits = policy(
+    'limits: [{ requests: 20, per: 1h }, { concurrent: 2 }], bulkhead: { maxConcurrent: 2, maxQueue: 100, maxWait: 10s }',
+  );
+  const runtime = await start(3, [], { 'policy.yaml': limits });
+  await eventually(() => runtime.output().split('a worker serves').length === 3, 'the workers serve');
+  const statuses = (await many(60, () => fresh(runtime, '/v1.0/invoke/many/method/slow'))).map(({ status }) => status);
+  expect(app.busy.most).toBe(2);
+  expect(new Set(statuses)).toEqual(new Set([200, 429]));
+  // The rate is used up by now, or nearly so: what calls took that other limits refused is gone.
+  await many(60, () => fresh(runtime, '/v1.0/invoke/many/method/x'));
+  expect(app.received.filter(({ path }) => path === '/slow' || path === '/x').length).toBeLessThanOrEqual(20);
 });
 
 it('starts another worker for one that dies, and frees its places in the app', async () => {

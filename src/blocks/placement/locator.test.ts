@@ -37,11 +37,11 @@ describe('locate', () => {
     const [a, asker] = [rig.runtime('a'), rig.runtime('asker')];
     const membership = await a.join();
     await asker.placement.locate(group, 'x');
-    asker.down = true;
+    asker.process.down = true;
     expect(await asker.placement.locate(group, 'x')).toMatchObject({ endpoint: { instance: 'a' } });
     asker.placement.refused(group, 'x');
     await expect(asker.placement.locate(group, 'x')).rejects.toThrow('engine down');
-    asker.down = false;
+    asker.process.down = false;
     expect(await asker.placement.locate(group, 'x')).toMatchObject({ endpoint: { instance: 'a' } });
     await membership.leave();
     const b = rig.runtime('b');

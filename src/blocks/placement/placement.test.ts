@@ -3,7 +3,8 @@ import type { OwnedShard } from '../../contracts/placement.ts';
 import { createMemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
 import { tuple } from '../../kernel/tuple.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
-import { createPlacementRig, indices, settle, type PlacementRig, type PlacementRuntime } from '../../testing/placement-rig.ts';
+import { createPlacementRig, indices, type PlacementRig, type PlacementRuntime } from '../../testing/placement-rig.ts';
+import { settle } from '../../testing/test-process.ts';
 import { createPlacement } from './index.ts';
 
 const ttlMs = 3_000;
@@ -132,10 +133,10 @@ describe('a runtime that dies', () => {
     const [a, b, c] = [rig.runtime('a'), rig.runtime('b'), rig.runtime('c')];
     for (const runtime of [a, b, c]) await runtime.join();
     await settle();
-    a.frozen = true;
-    a.down = true;
-    b.frozen = true;
-    b.down = true;
+    a.process.frozen = true;
+    a.process.down = true;
+    b.process.frozen = true;
+    b.process.down = true;
     await rig.pass(ttlMs + (2 * ttlMs) / 3);
     expect(indices(c)).toEqual(all16);
   });
@@ -147,14 +148,14 @@ describe('a runtime that dies', () => {
     await b.join();
     await settle();
     const before = Array.from(a.owned.values());
-    a.frozen = true;
+    a.process.frozen = true;
     await rig.pass(2 * ttlMs);
     expect(indices(b)).toEqual(all16);
     for (const shard of before) {
       expect(shard.alive).toBe(false);
       expect(await a.commit(shard)).toMatchObject({ status: 'conflict', failed: 0 });
     }
-    a.frozen = false;
+    a.process.frozen = false;
     await rig.pass(ttlMs);
     expect(a.lost.sort((x, y) => x - y)).toEqual(before.map(({ index }) => index).sort((x, y) => x - y));
     expect([...indices(a), ...indices(b)].sort((x, y) => x - y)).toEqual(all16);
@@ -166,7 +167,7 @@ describe('a runtime that dies', () => {
     const rig = createRig();
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     const membership = await a.join();
-    a.frozen = true;
+    a.process.frozen = true;
     await rig.pass((2 * ttlMs) / 3);
     expect(membership.owned(0)?.alive).toBe(false);
     await b.join();
@@ -177,9 +178,9 @@ describe('a runtime that dies', () => {
     const rig = createRig();
     const a = rig.runtime('a');
     const membership = await a.join();
-    a.frozen = true;
+    a.process.frozen = true;
     await rig.pass(10 * ttlMs);
-    a.frozen = false;
+    a.process.frozen = false;
     await rig.pass(ttlMs);
     expect(a.lost).toEqual([]);
     expect(membership.owned(3)?.alive).toBe(true);
@@ -192,7 +193,7 @@ describe('two that believe', () => {
     const rig = createRig();
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     await a.join();
-    a.frozen = true;
+    a.process.frozen = true;
     await rig.pass(ttlMs + 100);
     await b.join();
     await settle();
@@ -213,11 +214,11 @@ describe('an engine that is down for a while', () => {
     await b.join();
     await settle();
     const [mine] = indices(a);
-    for (const runtime of [a, b]) runtime.down = true;
+    for (const runtime of [a, b]) runtime.process.down = true;
     await rig.pass(5 * ttlMs);
     expect(membership.owned(mine as number)?.alive).toBe(false);
     await expect(a.placement.locate('another', 'x')).rejects.toThrow('engine down');
-    for (const runtime of [a, b]) runtime.down = false;
+    for (const runtime of [a, b]) runtime.process.down = false;
     await rig.pass(2 * ttlMs);
     expect([...indices(a), ...indices(b)].sort((x, y) => x - y)).toEqual(all16);
     for (const runtime of [a, b])
@@ -228,7 +229,7 @@ describe('an engine that is down for a while', () => {
     const rig = createRig();
     const a: PlacementRuntime = rig.runtime('a', {
       async drain() {
-        a.down = true;
+        a.process.down = true;
       },
     });
     const b = rig.runtime('b');
@@ -236,7 +237,7 @@ describe('an engine that is down for a while', () => {
     await b.join();
     await settle();
     expect(b.owned.size).toBe(0);
-    a.down = false;
+    a.process.down = false;
     await rig.pass(ttlMs + 100);
     expect([...indices(a), ...indices(b)].sort((x, y) => x - y)).toEqual(all16);
     expect(b.owned.size).toBeGreaterThan(0);

@@ -1,3 +1,4 @@
+import type { ActorsBlock } from '../actors/index.ts';
 import type { BindingsBlock } from '../bindings/index.ts';
 import type { ConfigurationBlock } from '../configuration/index.ts';
 import type { CryptoBlock } from '../crypto/index.ts';
@@ -25,6 +26,8 @@ export interface RuntimeMetadata {
   readonly resiliencies: readonly string[];
   /** Work streams and workers of this process. */
   readonly workflowWorkers: number;
+  /** Absent: this runtime hosts no actors. */
+  readonly actors?: { readonly ready: boolean; readonly active: readonly { readonly type: string; readonly count: number }[] };
   readonly appConnection?: {
     readonly port: number;
     readonly protocol: string;
@@ -56,5 +59,6 @@ export interface Blocks {
   readonly lock: LockBlock;
   readonly crypto: CryptoBlock;
   readonly workflow: WorkflowBlock;
+  readonly actors: ActorsBlock;
   readonly runtime: RuntimeBlock;
 }

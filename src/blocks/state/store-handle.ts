@@ -131,7 +131,8 @@ async function read({ driver, prefix, cipher, store }: RequestContext, input: Ge
 function transactor({ driver }: RequestContext): Service<TransactInput, void> {
   return async ({ input }) => {
     try {
-      await driver.transact?.(input.operations, input.metadata, input.appends);
+      const { operations, metadata, appends } = input;
+      await driver.transact?.(operations, metadata, appends === undefined ? undefined : { appends });
     } catch (cause) {
       throw writeFailed(cause, transactionCodes, (reason) => `error while executing state transaction: ${reason}`);
     }

@@ -62,6 +62,8 @@ export class Activities {
     const now = (): LiveInstance | undefined => this.#parts.cache.get(instanceId);
     const over = (): boolean => {
       const current = now()?.header;
+      // Of a shard that went elsewhere the new owner executes what had not begun here.
+      if (!this.#parts.core.holds(live.home)) return true;
       return current !== undefined && (current.execution !== execution || current.open[task.id]?.kind !== 'task');
     };
     void this.#execute({ instanceId, execution, task, over }).then((answer) => {
@@ -110,11 +112,11 @@ export class Activities {
   async #foreign(shard: OwnedShard, { key, name, foreign }: { key: string; name: string; foreign: ForeignTask }): Promise<void> {
     const { core, postman } = this.#parts;
     const { from, execution, task } = foreign;
-    const answer = await this.#execute({ instanceId: from.instanceId, execution, task, over: () => !shard.alive });
+    const answer = await this.#execute({ instanceId: from.instanceId, execution, task, over: () => !core.holds(shard) });
     if (answer === undefined) return;
     const letter = { to: from, execution, event: resultEvent(core, task, answer) };
     const { puts, parts } = postman.deliver([letter], false);
-    for (let tries = 0; shard.alive && !core.closed; tries++) {
+    for (let tries = 0; core.holds(shard); tries++) {
       try {
         await commitAhead(core.engine, parts);
         const deleteRange = [below(core.keys.blobs(foreignBell, name))];

@@ -21,6 +21,8 @@ export interface Core {
   shardOf(key: string, shards: number): number;
   /** The shard when it is ours, alive, and not being given up. */
   owned(index: number): OwnedShard | undefined;
+  /** The shard was not taken from us, although we may not be able to renew our lease just now: what waits for it goes on later. */
+  holds(shard: OwnedShard): boolean;
   /** Set while this runtime is a member of the group. */
   readonly membership: Membership | undefined;
   readonly closed: boolean;

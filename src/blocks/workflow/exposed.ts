@@ -14,10 +14,13 @@ const portion = 200;
 export class Exposed {
   readonly #core: Core;
   readonly #lives = new Set<LiveInstance>();
+  readonly #written: (live: LiveInstance) => void;
   #timer: { cancel(): void } | undefined;
 
-  constructor(core: Core) {
+  /** `written`: what was withheld from turns while it got its keys is there again. */
+  constructor(core: Core, written: (live: LiveInstance) => void) {
     this.#core = core;
+    this.#written = written;
   }
 
   /** The instance got mail without a key. */
@@ -56,7 +59,7 @@ export class Exposed {
   /** Gives keys to what waits and is not part of a turn under way. Fails with the engine's error; nothing is lost then. */
   async persist(live: LiveInstance): Promise<void> {
     const items = live.inbox.filter(({ key, taken }) => key === undefined && taken !== true).slice(0, portion);
-    if (items.length === 0 || !live.home.alive) return;
+    if (items.length === 0) return;
     const { engine, keys, random } = this.#core;
     const puts: Put[] = [];
     const parts: Put[] = [];
@@ -84,6 +87,7 @@ export class Exposed {
       });
     } finally {
       for (const item of items) item.taken = false;
+      this.#written(live);
     }
   }
 }

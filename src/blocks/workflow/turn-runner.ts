@@ -10,7 +10,7 @@ import { backoffMs, commitFirm, pause } from './commit-firm.ts';
 import type { Core } from './core.ts';
 import type { Exposed } from './exposed.ts';
 import { filterMail } from './filter-mail.ts';
-import { isFinal } from './header.ts';
+import { type Header, isFinal } from './header.ts';
 import { decodeLines } from './history-lines.ts';
 import type { InstanceCache } from './instance-cache.ts';
 import { LiveInstance, readInbox, readPast, readRecord } from './live-instance.ts';
@@ -33,17 +33,20 @@ export interface RunnerParts {
   readonly timers: () => ShardTimers | undefined;
   readonly retention: RetentionPolicy;
   /** The record of an instance changed. */
-  readonly changed: (id: string) => void;
+  readonly changed: (id: string, header: Header) => void;
 }
 
 const newsMax = 256;
 const restartsMax = 20;
 const restartPauseMs = 250;
+const postponeMs = 50;
 
 /** Executes turns, one at a time per instance: what arrives meanwhile forms the next one. */
 export class TurnRunner {
   readonly #parts: RunnerParts;
   readonly #loading = new Map<string, Promise<void>>();
+  /** Of shards whose lease could not be renewed for a moment: nothing of them may begin. */
+  readonly #postponed = new Set<string>();
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -51,8 +54,7 @@ export class TurnRunner {
 
   /** Something waits for the instance: mail, or its mark. Does nothing when the shard is not ours. */
   wake(id: string, item?: InboxItem): void {
-    const { cache, core } = this.#parts;
-    const live = cache.get(id);
+    const live = this.#parts.cache.get(id);
     if (live === undefined) {
       item?.settled?.('lost');
       this.#load(id);
@@ -62,7 +64,12 @@ export class TurnRunner {
     else live.add(item);
     if (item?.key !== undefined) live.ready = true;
     if (item !== undefined && item.key === undefined) this.#parts.exposed.watch(live);
-    if (core.owned(live.shard) !== undefined) this.#start(live);
+    this.#start(live);
+  }
+
+  /** Perhaps there is something to do. */
+  nudge(live: LiveInstance): void {
+    this.#start(live);
   }
 
   /** An instance that was just created here. */
@@ -105,8 +112,12 @@ export class TurnRunner {
     const { core, cache } = this.#parts;
     const known = this.#loading.get(id);
     if (known !== undefined) return known;
-    const home = core.owned(core.shardOf(id, core.shards));
-    if (home === undefined) return Promise.resolve();
+    const index = core.shardOf(id, core.shards);
+    const home = core.owned(index);
+    if (home === undefined) {
+      if (core.membership?.owned(index) !== undefined) this.#postpone(id);
+      return Promise.resolve();
+    }
     const live = new LiveInstance(id, home);
     const loading = (async () => {
       // A mark that is thought to exist costs at most one delete too many.
@@ -129,6 +140,20 @@ export class TurnRunner {
     return settled;
   }
 
+  #postpone(id: string): void {
+    this.#postponed.add(id);
+    if (this.#postponed.size > 1) return;
+    this.#later(postponeMs, () => {
+      const ids = [...this.#postponed];
+      this.#postponed.clear();
+      for (const each of ids) {
+        const live = this.#parts.cache.get(each);
+        if (live === undefined) void this.#load(each);
+        else this.#start(live);
+      }
+    });
+  }
+
   #later(ms: number, then: () => void): void {
     this.#parts.core.clock.timer(ms, () => this.#parts.core.closed || then(), true);
   }
@@ -144,20 +169,25 @@ export class TurnRunner {
       .finally(() => {
         live.driving = false;
         if (live.gone) return;
-        this.#parts.cache.used(live);
+        // Nobody needs a finished one in memory any more.
+        const finished = live.header !== undefined && isFinal(live.header.status) && live.header.outbox === undefined;
+        if (finished && live.idle && !live.ready && !live.again) this.#parts.cache.drop(live.id);
+        else this.#parts.cache.used(live);
         // Something came after the last look.
-        if (live.again) this.#start(live);
+        if (live.again && !live.gone) this.#start(live);
       });
   }
 
   async #drive(live: LiveInstance): Promise<void> {
     const { core } = this.#parts;
+    live.again = false;
     while (!live.gone && core.owned(live.shard) !== undefined) {
       live.again = false;
       if (live.unread) await readInbox(core, live);
       if (live.header?.outbox !== undefined) await this.#pump(live);
-      if (!(await this.#step(live)) && !live.unread && !live.again) return;
+      if (!(await this.#step(live)) && !live.unread && !live.again) break;
     }
+    if (!live.gone && core.owned(live.shard) === undefined && core.holds(live.home)) this.#postpone(live.id);
   }
 
   // Pumping and turns share the instance's order: nothing overtakes what is still to be sent.
@@ -363,7 +393,7 @@ export class TurnRunner {
     const arrived = postman.enRoute(change.delivery.arrivals.map(({ id }) => id));
     try {
       if (built.ahead.length > 0) await commitAhead(core.engine, built.ahead);
-      const result = await commitFirm(core, built.commit, built.record, () => !live.gone && live.home.alive && !core.closed);
+      const result = await commitFirm(core, built.commit, built.record, () => !live.gone && core.holds(live.home));
       if (result.status === 'done') {
         this.#committed(change, built, result.versions[0]);
         return true;
@@ -393,7 +423,7 @@ export class TurnRunner {
     this.#consumed(live, change.consumed);
     for (const append of change.appends) this.#parts.timers()?.armed(live.shard, append);
     for (const { id, item } of change.delivery.arrivals) this.wake(id, item);
-    this.#parts.changed(live.id);
+    this.#parts.changed(live.id, built.header);
   }
 
   #consumed(live: LiveInstance, items: readonly InboxItem[]): void {

@@ -10,17 +10,17 @@ const waitsMax = 100_000;
 /** Callers that wait for an instance to change: told at once by turns of this runtime, by hints and polls of what others do. */
 export class Waits {
   readonly #core: Core;
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #waiting = new Map<string, Set<(header: Header | undefined) => void>>();
   #count = 0;
 
   constructor(core: Core) {
     this.#core = core;
   }
 
-  /** The record of the instance was changed here. */
-  changed(id: string): void {
+  /** The record of the instance was changed here, to `header` when that is known. */
+  changed(id: string, header?: Header): void {
     const waiting = this.#waiting.get(id);
-    if (waiting !== undefined) for (const tell of [...waiting]) tell();
+    if (waiting !== undefined) for (const tell of [...waiting]) tell(header);
   }
 
   /** The first header for which `test` holds; undefined stands for an instance that does not exist. Rejects when `cancel` fires, with its reason. */
@@ -30,7 +30,10 @@ export class Waits {
     const foreign = this.#core.owned(this.#core.shardOf(id, this.#core.shards)) === undefined;
     const signal = new Signal();
     const unwatch = foreign ? this.#core.engine.watch(this.#core.keys.record(id), () => signal.fire()) : () => {};
-    const unlisten = this.#listen(id, () => signal.fire());
+    const unlisten = this.#listen(id, (header) => {
+      // Most turns change nothing that is waited for, and reading the record would tell no more than this.
+      if (header === undefined || test(header)) signal.fire();
+    });
     const uncancel = cancel.onCancel(() => signal.fire());
     try {
       for (;;) {
@@ -49,7 +52,7 @@ export class Waits {
     }
   }
 
-  #listen(id: string, tell: () => void): () => void {
+  #listen(id: string, tell: (header: Header | undefined) => void): () => void {
     const waiting = this.#waiting.get(id) ?? new Set();
     waiting.add(tell);
     this.#waiting.set(id, waiting);
@@ -77,7 +80,8 @@ class Signal {
   wait({ clock }: Core): Promise<void> {
     if (this.#fired) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = clock.timer(pollMs, resolve, true);
+      // Whoever waits keeps the process.
+      const timer = clock.timer(pollMs, resolve);
       this.#resume = () => {
         timer.cancel();
         this.#resume = undefined;

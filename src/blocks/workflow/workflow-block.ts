@@ -77,7 +77,7 @@ class Workflows implements WorkflowBlock {
     this.#pool = new WorkerPool(deps.limits ?? { workflows: unlimited, activities: unlimited });
     this.#cache = new InstanceCache(deps.cacheBytesMax ?? cacheBytesDefault);
     this.#postman = new Postman(core);
-    this.#exposed = new Exposed(core);
+    this.#exposed = new Exposed(core, (live) => this.#runner.nudge(live));
     this.#waits = new Waits(core);
     const parts = { core, pool: this.#pool, cache: this.#cache, postman: this.#postman, exposed: this.#exposed };
     this.#runner = new TurnRunner({
@@ -85,7 +85,7 @@ class Workflows implements WorkflowBlock {
       activities: () => this.#activities,
       timers: () => this.#keeper.timers,
       retention: deps.retention ?? {},
-      changed: (id) => this.#waits.changed(id),
+      changed: (id, header) => this.#waits.changed(id, header),
     });
     this.#activities = new Activities({ ...parts, arrived: (id, item) => this.#runner.wake(id, item) });
     const foreign = (shard: OwnedShard): void => {
@@ -355,6 +355,10 @@ class MutableCore implements Core {
 
   get membership(): Membership | undefined {
     return this.#membership();
+  }
+
+  holds({ index, epoch }: OwnedShard): boolean {
+    return !this.closed && this.membership?.owned(index)?.epoch === epoch;
   }
 
   owned(index: number): ReturnType<Core['owned']> {

@@ -1,8 +1,9 @@
-import type { Append, Commit, CommitResult, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
+import type { Commit, CommitResult, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
 import { engineLimits } from '../../contracts/engine.ts';
 import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import {
   type BulkOutcome,
+  type CommitParts,
   EtagError,
   expiryMetadata,
   type StateCapability,
@@ -60,8 +61,8 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   const layout = createLayout(options.namespace, options.space);
   const large = createLargeValues(engine, layout, options.random);
   const read: ReadEntry = (key, entry) => readEntry(key, entry, { engine, layout, large });
-  const write = (operations: readonly StateOperation[], appends?: readonly Append[]): Promise<void> =>
-    writeAll(operations, { engine, layout, large, ...(appends !== undefined && { appends }) });
+  const write = (operations: readonly StateOperation[], more: CommitParts = {}): Promise<void> =>
+    writeAll(operations, { engine, layout, large, more });
   const set = (request: StateSet): Promise<void> =>
     request.data.length <= inlineBytesMax ? setInline(request, engine, layout) : write([{ kind: 'upsert', ...request }]);
   const remove = (request: StateDelete): Promise<void> => write([{ kind: 'delete', ...request }]);
@@ -97,8 +98,7 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
     bulkSet: (requests) => each(requests, set),
     bulkDelete: (requests) => each(requests, remove),
     engine,
-    transact: async (operations, _metadata, appends) =>
-      operations.length === 0 && appends === undefined ? undefined : write(operations, appends),
+    transact: async (operations, _metadata, more) => (operations.length === 0 && more === undefined ? undefined : write(operations, more)),
     ...createScans(engine, layout, read),
     async ping() {
       await engine.get(layout.record(''));
@@ -113,8 +113,8 @@ interface Parts {
   readonly engine: Engine;
   readonly layout: Layout;
   readonly large: LargeValues;
-  /** What else the commit does. */
-  readonly appends?: readonly Append[];
+  /** What else the commit does, and needs. */
+  readonly more?: CommitParts;
 }
 
 async function readEntry(key: string, first: Entry, { engine, large }: Parts): Promise<StateValue | undefined> {
@@ -157,8 +157,9 @@ interface Draft {
 
 /** Commits the operations as one. Large values are staged again when another write of the same key removed their parts before the commit. */
 async function writeAll(operations: readonly StateOperation[], parts: Parts): Promise<void> {
+  const { appends, conditions = [] } = parts.more ?? {};
   for (let tries = 0; tries < stageTries; tries++) {
-    const draft: Draft = { if: [], put: [], delete: [], deleteRange: [], staged: [] };
+    const draft: Draft = { if: [...conditions], put: [], delete: [], deleteRange: [], staged: [] };
     for (const operation of operations) addCondition(operation, parts.layout, draft);
     const etags = draft.if.length;
     for (const operation of lastOfEachKey(operations)) {
@@ -167,9 +168,11 @@ async function writeAll(operations: readonly StateOperation[], parts: Parts): Pr
       else await addLarge(operation, parts, draft);
     }
     const { staged, ...commit } = draft;
-    const result = known(await parts.engine.commit(parts.appends === undefined ? commit : { ...commit, append: parts.appends }));
+    const result = known(await parts.engine.commit(appends === undefined ? commit : { ...commit, append: appends }));
     if (result.status === 'done') return;
     await Promise.all(staged.map(({ key, manifest }) => parts.large.drop(key, manifest)));
+    if (result.failed < conditions.length)
+      throw new ProaError('engine.fenced', 'another runtime owns what the transaction would have written');
     if (result.failed < etags) throw new EtagError('mismatch');
   }
   throw new ProaError('overloaded', `a large value was displaced ${stageTries} times by other writes of its key`);

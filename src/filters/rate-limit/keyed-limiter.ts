@@ -1,12 +1,13 @@
-import type { Limiter } from './limiter.ts';
-
 /** One limiter per key, at most `keysMax`; the one used longest ago gives way, so that an attacker's keys cost no memory. */
-export interface KeyedLimiter {
-  take(key: string, nowMs: number): number;
+export interface KeyedLimiter<Answer = number> {
+  take(key: string, nowMs: number): Answer;
 }
 
-export function createKeyedLimiter(keysMax: number, make: (key: string) => Limiter): KeyedLimiter {
-  const limiters = new Map<string, Limiter>();
+export function createKeyedLimiter<Answer = number>(
+  keysMax: number,
+  make: (key: string) => { take(nowMs: number): Answer },
+): KeyedLimiter<Answer> {
+  const limiters = new Map<string, { take(nowMs: number): Answer }>();
   let last = '';
   return {
     take(key, nowMs) {

@@ -41,12 +41,15 @@ export function limit<In, Out>(options: LimitOptions): Filter<In, Out> {
       for (let i = start; i < checks.length; i++) {
         const check = checks[i] as Check;
         const answer = check.take(call, nowMs);
-        // Hardly ever: a shared quota leases its next portion.
+        // Hardly ever: a shared quota leases its next portion, or a place comes over from another process.
         if (typeof answer !== 'number')
-          return answer.then((told) => (told < 0 ? refuse(call, check, told) : from(call, i + 1, Math.max(waitMs, told))));
+          return answer.then((told) => {
+            if (told < 0) return refuse(call, check, told);
+            hold(call, check);
+            return from(call, i + 1, Math.max(waitMs, told));
+          });
         if (answer < 0 || nowMs + answer >= call.deadlineMs) return refuse(call, check, answer);
-        const { release } = check;
-        if (release !== undefined) call.end.listen(() => release(call));
+        hold(call, check);
         if (answer > waitMs) waitMs = answer;
       }
       if (waitMs === 0) return next(call);
@@ -55,6 +58,11 @@ export function limit<In, Out>(options: LimitOptions): Filter<In, Out> {
     };
     return (call) => from(call, 0, 0);
   };
+}
+
+/** What the check gave goes back at the end of the call. */
+function hold(call: Call<unknown>, { release }: Check): void {
+  if (release !== undefined) call.end.listen(() => release(call));
 }
 
 function tooMuch(text: string, answer: number): ProaError {

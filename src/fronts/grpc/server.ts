@@ -5,7 +5,6 @@ import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
 import type { Caller } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
-import { metricNames } from '../../kernel/names.ts';
 import type { Connection, Ports } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { createTokenCheck } from '../../kernel/token-check.ts';
@@ -25,7 +24,10 @@ import {
   encodeInvokeResponse,
 } from './hot-messages.ts';
 import { createFailureLog } from './failure-log.ts';
+import { createServerMetrics } from './grpc-metrics.ts';
 import type { GrpcFrontContext } from './row.ts';
+import { actorRows } from './rows/actors.ts';
+import { actorStreamRows } from './rows/actor-events.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
 import { publishRows } from './rows/publish.ts';
@@ -73,6 +75,7 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
   const tokenFits = createTokenCheck(options.apiTokens);
   const health = createHealth([Dapr.typeName]);
   const all = daprMethods(options);
+  const measured = createServerMetrics(options.metrics);
   const failures = createFailureLog(options.log, options.ports.clock);
   const server = await createGrpcServer({
     clock: options.ports.clock,
@@ -85,6 +88,10 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
       if (tokenFits(presented)) return;
       const why = presented === undefined ? 'missing api token in request metadata' : 'authentication error: api token mismatch';
       throw new ProaError('unauthenticated', why);
+    },
+    ended({ path, metadata, sentBytes, receivedBytes, tookMs }, code) {
+      measured.record({ method: path, code, tookMs, sentBytes, receivedBytes });
+      options.apiLog?.({ method: path, code, tookMs, userAgent: headerValue(metadata, 'user-agent') ?? '' });
     },
     failed(path, error) {
       options.countError?.(error);
@@ -114,27 +121,11 @@ const handMade = {
 };
 
 function daprMethods(options: GrpcFrontOptions): Method[] {
-  const series = new Map<string, { completed: { add(count: number): void }; latency: { record(value: number): void } }>();
   const front: GrpcFrontContext = {
     clock: options.ports.clock,
     blocks: options.blocks,
     tracer: options.tracer,
     caller: options.caller,
-    ended({ method, code, tookMs, userAgent }) {
-      const id = `${method} ${code}`;
-      let found = series.get(id);
-      if (found === undefined) {
-        const labels = { grpc_server_method: method, grpc_server_status: code };
-        found = {
-          completed: options.metrics.counter(metricNames.grpcServerCompleted, labels),
-          latency: options.metrics.histogram(metricNames.grpcServerLatency, { grpc_server_method: method, grpc_server_status: code }),
-        };
-        series.set(id, found);
-      }
-      found.completed.add(1);
-      found.latency.record(tookMs);
-      options.apiLog?.({ method, code, tookMs, userAgent });
-    },
   };
   const rows: Handlers<typeof Dapr> = {
     ...invokeRows(front, options.messageBytesMax),
@@ -145,6 +136,8 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...subtleCryptoRows(front),
     ...workflowRows(front),
     ...runtimeRows(front),
+    ...actorRows(front),
+    ...actorStreamRows(front),
   };
   return [
     ...implement(Dapr, rows, handMade),
@@ -155,6 +148,7 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
 
 // Which group of `spec.api` a method belongs to (Dapr reference 7.7); methods that are in none are always allowed.
 const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
+  [/Actor/, 'actors'],
   [/State/, 'state'],
   [/Publish/, 'publish'],
   [/SubscribeTopicEvents/, 'subscribe'],

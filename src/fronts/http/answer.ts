@@ -16,7 +16,6 @@ import type { Match } from './router.ts';
 export interface FrontRequest extends Dispatchable {
   /** Without the query; `//` is not folded yet. */
   readonly path: string;
-  readonly headers: readonly string[];
 }
 
 export interface AnswererOptions extends DispatchOptions {

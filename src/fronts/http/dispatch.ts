@@ -37,6 +37,7 @@ export interface DispatchOptions {
 export interface Dispatchable {
   readonly method: string;
   readonly query: string;
+  readonly headers: readonly string[];
   header(name: string): string | undefined;
   readonly body: Body;
   readonly trace: TraceContext;
@@ -115,6 +116,10 @@ class RoutedRequest implements RouteRequest {
     this.body = request.body;
     this.#request = request;
     this.#bodyBytesMax = bodyBytesMax;
+  }
+
+  get headers(): readonly string[] {
+    return this.#request.headers;
   }
 
   header(name: string): string | undefined {

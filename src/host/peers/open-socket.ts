@@ -15,9 +15,10 @@ export async function openPeerSocket(
   const { clock } = ports;
   const address = announced ?? (await ownAddress(ports));
   const server = await listenLazily(ports.network, address, async () => {
-    const [{ createMuxAcceptor }, calls] = [await import('../../wire/mux/server.ts'), await import('./serve-calls.ts')];
+    const [{ createMuxAcceptor }, { machineLimits }] = [await import('../../wire/mux/server.ts'), await import('../../wire/mux/limits.ts')];
+    const calls = await import('./serve-calls.ts');
     const handler = calls.serveCalls(clock, calls.arrivalsOfMachine(machine));
-    return createMuxAcceptor({ clock, identify: () => undefined, handler });
+    return createMuxAcceptor({ clock, limits: machineLimits, identify: () => undefined, handler });
   });
   owner.own('peers', () => server.drain());
   return address;

@@ -1,6 +1,6 @@
 import type { Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import type { Permits } from '../../fronts/app/permits.ts';
+import type { Places } from '../../contracts/places.ts';
 
 /** One process among which a bank divides its permits. */
 export interface Holder {
@@ -10,12 +10,14 @@ export interface Holder {
   recalled(count: number): void;
 }
 
-/** Divides `--app-max-concurrency` among processes: whoever holds a permit may use it again and again, until somebody else waits for one. */
+/** Divides places among processes: whoever holds a permit may use it again and again, until somebody else waits for one. */
 export interface PermitBank {
   want(holder: Holder, count: number): void;
   back(holder: Holder, count: number): void;
   /** The holder has ended: what it held is free. */
   gone(holder: Holder): void;
+  /** Nobody holds or wants anything. */
+  readonly idle: boolean;
 }
 
 interface Account {
@@ -47,6 +49,9 @@ export function createPermitBank(max: number): PermitBank {
     recallFor(waiting, accounts);
   };
   return {
+    get idle() {
+      return free === max && waiting.length === 0;
+    },
     want(holder, count) {
       for (let i = 0; i < count; i++) waiting.push(holder);
       serve();
@@ -93,7 +98,7 @@ export interface BankLink {
 const waitersMax = 10_000;
 
 /** Permits of one process, borrowed from a bank. */
-export class BorrowedPermits implements Permits, Holder {
+export class BorrowedPermits implements Places, Holder {
   readonly #bank: BankLink;
   #has = 0;
   #used = 0;
@@ -105,21 +110,30 @@ export class BorrowedPermits implements Permits, Holder {
     this.#bank = bank;
   }
 
+  /** Gives back what it holds when nothing of it is used or waited for; false when something is. */
+  retire(): boolean {
+    if (this.#used + this.#waiting.length + this.#asked > 0) return false;
+    if (this.#has > 0) this.#bank.back(this.#has);
+    this.#has = 0;
+    return true;
+  }
+
+  tryTake(): boolean {
+    if (this.#used >= this.#has) return false;
+    this.#used++;
+    return true;
+  }
+
   acquire(cancel: Cancellation): Promise<void> | undefined {
-    if (this.#used < this.#has) {
-      this.#used++;
-      return undefined;
-    }
+    if (this.tryTake()) return undefined;
     if (this.#waiting.length >= waitersMax) {
-      return Promise.reject(
-        new ProaError('overloaded', `more than ${waitersMax} calls wait for a place in the app (--app-max-concurrency)`),
-      );
+      return Promise.reject(new ProaError('overloaded', `more than ${waitersMax} calls wait for a place that several processes share`));
     }
     const place = new Promise<void>((resolve, reject) => {
       let abandoned = false;
       const unlink = cancel.onCancel((reason) => {
         abandoned = true;
-        reject(new ProaError('cancelled', 'the caller gave up while it waited for a place in the app', { cause: reason }));
+        reject(new ProaError('cancelled', 'the caller gave up while it waited for a place', { cause: reason }));
       });
       this.#waiting.push(() => {
         if (abandoned) return false;

@@ -5,7 +5,7 @@ import type { Address, Clock, Listener, ProcessPort, WorkerProcess } from '../..
 import type { AppSpec, HostSettings } from '../host-api.ts';
 import { createLink, type Link } from './link.ts';
 import { mergeExpositions } from './merge-metrics.ts';
-import { BorrowedPermits, createPermitBank, type Holder, type PermitBank } from './permit-bank.ts';
+import { BankBook, PlaceBook, type Borrower, type PlaceParcel } from './place-book.ts';
 import type { ProcessRole } from './role.ts';
 
 /** An app as its workers serve it: the spec with the bound ports, and the sockets to share. */
@@ -42,11 +42,12 @@ export interface WorkerStart {
   /** The socket of this machine, and the name of each app's runtime behind it. */
   readonly socket: Address;
   readonly instances: readonly string[];
+  readonly processes: number;
 }
 
 /** The questions that travel between the first process and a worker, and what they hold. */
 export interface Parcels {
-  readonly permits: { readonly app: number; readonly count: number };
+  readonly places: PlaceParcel;
   readonly metadata: { readonly app: number; readonly key: string; readonly value: string };
   readonly unsubscribe: { readonly app: number; readonly store: string; readonly id: string };
   readonly exposition: { readonly app: number; readonly format: 'prometheus' | 'openmetrics' };
@@ -58,7 +59,7 @@ export interface Parcels {
 interface Worker {
   readonly child: WorkerProcess;
   readonly link: Link;
-  readonly holders: readonly Holder[];
+  readonly borrower: Borrower;
   state: 'starting' | 'serving' | 'stopping';
 }
 
@@ -82,20 +83,23 @@ export class WorkerPool implements ProcessRole {
   readonly first = true;
   readonly announced = undefined;
   readonly #options: WorkerPoolOptions;
-  readonly #banks: readonly (PermitBank | undefined)[];
-  readonly #own: readonly (BorrowedPermits | undefined)[];
+  readonly #banks = new BankBook();
+  readonly #own: PlaceBook;
   #workers: Worker[] = [];
   #stopped = true;
   #delayMs: number = backOffMs.least;
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
-    this.#banks = options.apps.map(({ appMaxConcurrency: max }) => (max === undefined || max < 1 ? undefined : createPermitBank(max)));
-    this.#own = this.#banks.map((bank) => {
-      if (bank === undefined) return undefined;
-      const own: BorrowedPermits = new BorrowedPermits({ want: (count) => bank.want(own, count), back: (count) => bank.back(own, count) });
-      return own;
-    });
+    const own: PlaceBook = new PlaceBook((name) => ({
+      want: (count) => this.#banks.want(own, { ...name, count }),
+      back: (count) => this.#banks.back(own, { ...name, count }),
+    }));
+    this.#own = own;
+  }
+
+  get shared(): NonNullable<ProcessRole['shared']> {
+    return { processes: 1 + this.#options.count, places: (name, max) => this.#own.of({ name, max }) };
   }
 
   /** Resolves when every worker serves. Fails when one cannot be started after some tries. */
@@ -121,10 +125,6 @@ export class WorkerPool implements ProcessRole {
 
   async connected(app: number, port: number | undefined): Promise<void> {
     await this.#askAll('connect', { app, port } satisfies Parcels['connect']);
-  }
-
-  permits(app: number): BorrowedPermits | undefined {
-    return this.#own[app];
   }
 
   metadataPut(app: number, key: string, value: string): void {
@@ -174,8 +174,7 @@ export class WorkerPool implements ProcessRole {
       output: (_stream, chunk) => this.#options.line(undefined, Buffer.from(chunk).toString()),
       received: (message) => link.received(message),
     });
-    const holders = this.#banks.map((_bank, app) => this.#holderOf(app, () => link));
-    const worker: Worker = { child, holders, state: 'starting', link: undefined as unknown as Link };
+    const worker: Worker = { child, borrower: borrowerOver(() => link), state: 'starting', link: undefined as unknown as Link };
     const link = createLink({ clock, send: (message) => child.send(message), answers: this.#answers(worker) });
     (worker as { link: Link }).link = link;
     void child.exit.then(({ code, signal }) => this.#ended(worker, signal ?? code));
@@ -183,7 +182,7 @@ export class WorkerPool implements ProcessRole {
     this.#workers.push(worker);
     try {
       const instances = served.map(({ instance }) => instance);
-      const start: WorkerStart = { apps, shared, socket: socket.address, instances };
+      const start: WorkerStart = { apps, shared, socket: socket.address, instances, processes: this.shared.processes };
       await link.ask('start', start, startMs);
     } catch (error) {
       await this.#stopOne(worker);
@@ -194,30 +193,11 @@ export class WorkerPool implements ProcessRole {
     log.info('a worker serves', { pid: child.pid });
   }
 
-  #holderOf(app: number, link: () => Link): Holder {
-    const tell = (name: string, count: number): void => {
-      // A worker that cannot hear it is about to end, and then its permits are free.
-      link()
-        .ask(name, { app, count } satisfies Parcels['permits'])
-        .catch(() => {});
-    };
-    return { granted: (count) => tell('granted', count), recalled: (count) => tell('recalled', count) };
-  }
-
   #answers(worker: Worker): Parameters<typeof createLink>[0]['answers'] {
     const { putMetadata, unsubscribe, shutdown, line } = this.#options;
-    const bankOf = (app: number): [PermitBank, Holder] => [this.#banks[app] as PermitBank, worker.holders[app] as Holder];
     return {
-      want(input) {
-        const { app, count } = input as Parcels['permits'];
-        const [bank, holder] = bankOf(app);
-        bank.want(holder, count);
-      },
-      back(input) {
-        const { app, count } = input as Parcels['permits'];
-        const [bank, holder] = bankOf(app);
-        bank.back(holder, count);
-      },
+      want: (input) => this.#banks.want(worker.borrower, input as Parcels['places']),
+      back: (input) => this.#banks.back(worker.borrower, input as Parcels['places']),
       metadata: async (input) => {
         const { app, key, value } = input as Parcels['metadata'];
         putMetadata(app, key, value);
@@ -246,7 +226,7 @@ export class WorkerPool implements ProcessRole {
     const { clock, log } = this.#options;
     worker.link.close();
     this.#workers = this.#workers.filter((each) => each !== worker);
-    worker.holders.forEach((holder, app) => this.#banks[app]?.gone(holder));
+    this.#banks.gone(worker.borrower);
     // One that has never served is the matter of whoever starts it.
     if (worker.state !== 'serving' || this.#stopped) return;
     log.error('a worker has ended; another one is started', { pid: worker.child.pid, how: how ?? 'unknown' });
@@ -265,4 +245,13 @@ export class WorkerPool implements ProcessRole {
       clock.timer(delayMs, () => this.#replace(), true);
     });
   }
+}
+
+/** A worker as its banks see it. A worker that cannot hear it is about to end, and then what it holds is free. */
+function borrowerOver(link: () => Link): Borrower {
+  const tell = (name: string, parcel: PlaceParcel): void =>
+    void link()
+      .ask(name, parcel)
+      .catch(() => {});
+  return { granted: (parcel) => tell('granted', parcel), recalled: (parcel) => tell('recalled', parcel) };
 }

@@ -1,4 +1,4 @@
-import type { Permits } from '../../fronts/app/permits.ts';
+import type { SharedCounts } from '../../contracts/places.ts';
 import type { Address } from '../../kernel/ports.ts';
 
 /** What one process of several that serve the same apps does with the others. `app` is the app's place in `HostOptions.apps`. */
@@ -7,8 +7,8 @@ export interface ProcessRole {
   readonly first: boolean;
   /** Under which address and name the first process is announced, for processes that serve beside it; undefined in the first one. */
   readonly announced: { readonly socket: Address; readonly instances: readonly string[] } | undefined;
-  /** Places in the app that all processes share; undefined: there is no limit, or one process. */
-  permits(app: number): Permits | undefined;
+  /** What all processes count together; undefined: there is one. */
+  readonly shared: Omit<SharedCounts, 'name'> | undefined;
   /** The app listens on `port` now; undefined: it has ended. */
   connected(app: number, port: number | undefined): Promise<void>;
   /** Metadata was set here and has to be known everywhere. */
@@ -29,7 +29,7 @@ export interface ProcessRole {
 export const onlyProcess: ProcessRole = {
   first: true,
   announced: undefined,
-  permits: () => undefined,
+  shared: undefined,
   connected: () => Promise.resolve(),
   metadataPut() {},
   unsubscribe: () => Promise.resolve(false),

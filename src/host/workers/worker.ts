@@ -1,10 +1,9 @@
-import type { Permits } from '../../fronts/app/permits.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Ports, SharedListener } from '../../kernel/ports.ts';
 import type { HostOptions, RunningHost } from '../host-api.ts';
 import { createInheritedNetwork } from './inherited-network.ts';
 import { createLink, type Answers, type Link } from './link.ts';
-import { BorrowedPermits } from './permit-bank.ts';
+import { PlaceBook } from './place-book.ts';
 import type { Parcels, WorkerStart } from './pool.ts';
 import type { ProcessRole } from './role.ts';
 
@@ -21,7 +20,7 @@ export interface WorkerHost extends RunningHost {
 export async function runWorker(ports: Ports, startHost: StartWorker): Promise<number> {
   const parent = ports.process.parent();
   if (parent === undefined) throw new ProaError('config.invalid', 'a worker is started by its host, not by hand');
-  const state: WorkerState = { host: undefined, permits: [] };
+  const state: WorkerState = { host: undefined, places: undefined };
   return new Promise((resolve) => {
     const end = async (): Promise<void> => {
       await state.host?.stop('the host stops');
@@ -48,7 +47,7 @@ export async function runWorker(ports: Ports, startHost: StartWorker): Promise<n
 
 interface WorkerState {
   host: WorkerHost | undefined;
-  permits: readonly (BorrowedPermits | undefined)[];
+  places: PlaceBook | undefined;
 }
 
 interface Beginning {
@@ -63,15 +62,15 @@ interface Beginning {
 async function begin({ ports, start, sockets, state, startHost, link }: Beginning): Promise<void> {
   // What cannot be told is not lost: a host that does not answer has ended, and this process ends with it.
   const tell = (name: string, input: unknown): void => void link.ask(name, input).catch(() => {});
-  state.permits = start.apps.map(({ appMaxConcurrency: max }, app) => {
-    if (max === undefined || max < 1) return undefined;
-    const ask = (name: string) => (count: number) => tell(name, { app, count } satisfies Parcels['permits']);
-    return new BorrowedPermits({ want: ask('want'), back: ask('back') });
-  });
+  const places = new PlaceBook((name) => ({
+    want: (count) => tell('want', { ...name, count } satisfies Parcels['places']),
+    back: (count) => tell('back', { ...name, count } satisfies Parcels['places']),
+  }));
+  state.places = places;
   const role: ProcessRole = {
     first: false,
     announced: { socket: start.socket, instances: start.instances },
-    permits: (app): Permits | undefined => state.permits[app],
+    shared: { processes: start.processes, places: (name, max) => places.of({ name, max }) },
     connected: () => Promise.resolve(),
     metadataPut: (app, key, value) => tell('metadata', { app, key, value } satisfies Parcels['metadata']),
     unsubscribe: async (app, store, id) => (await link.ask('unsubscribe', { app, store, id } satisfies Parcels['unsubscribe'])) === true,
@@ -91,8 +90,8 @@ async function begin({ ports, start, sockets, state, startHost, link }: Beginnin
 
 function answersOf(state: WorkerState): Answers {
   return {
-    granted: (input) => state.permits[(input as Parcels['permits']).app]?.granted((input as Parcels['permits']).count),
-    recalled: (input) => state.permits[(input as Parcels['permits']).app]?.recalled((input as Parcels['permits']).count),
+    granted: (input) => state.places?.granted(input as Parcels['places']),
+    recalled: (input) => state.places?.recalled(input as Parcels['places']),
     metadata(input) {
       const { app, key, value } = input as Parcels['metadata'];
       state.host?.apps[app]?.putMetadata(key, value);

@@ -168,6 +168,8 @@ describe('an identity by the engine', () => {
     clock.advance(60);
     const source = await opening;
     const first = source.current();
+    const failures: unknown[] = [];
+    source.onFailure((error) => failures.push(error));
     silent = true;
     // Up to two thirds of an hour until the renewal begins, by chance, and 15 s until it is given up.
     for (let i = 0; i < 420; i++) {
@@ -176,6 +178,7 @@ describe('an identity by the engine', () => {
     }
     expect(source.current()).toBe(first);
     expect(lines.join('\n')).toContain('the certificate cannot be renewed');
+    expect(failures.length).toBeGreaterThan(0);
     silent = false;
     for (let i = 0; i < 10; i++) {
       clock.advance(6_000);

@@ -40,6 +40,7 @@ class FileIdentity implements IdentitySource {
   readonly identity: AppIdentity;
   readonly #options: FileIdentityOptions;
   readonly #listeners = new Set<() => void>();
+  readonly #failures = new Set<(error: unknown) => void>();
   readonly #watches: { close(): void }[] = [];
   #document: IdentityDocument;
   #timer: Timer | undefined;
@@ -76,6 +77,11 @@ class FileIdentity implements IdentitySource {
     return () => this.#listeners.delete(changed);
   }
 
+  onFailure(failed: (error: unknown) => void): () => void {
+    this.#failures.add(failed);
+    return () => this.#failures.delete(failed);
+  }
+
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
@@ -106,8 +112,10 @@ class FileIdentity implements IdentitySource {
       for (const listener of [...this.#listeners]) listener();
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
-      if (problem !== this.#problem && !this.#closed)
+      if (problem !== this.#problem && !this.#closed) {
         log.warn('the new certificate files cannot be used; the former stay', { error: problem });
+        for (const failed of this.#failures) failed(error);
+      }
       this.#problem = problem;
     }
   }

@@ -15,5 +15,7 @@ export interface IdentitySource {
   current(): IdentityDocument;
   /** Calls back when there is another one. Returns the function that ends it. */
   onChange(changed: () => void): () => void;
+  /** Calls back when a renewal failed; the former document stays. Returns the function that ends it. */
+  onFailure(failed: (error: unknown) => void): () => void;
   close(): void;
 }

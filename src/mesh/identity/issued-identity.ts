@@ -37,6 +37,7 @@ class IssuedIdentity implements IdentitySource {
   readonly identity: AppIdentity;
   readonly #options: IssuedIdentityOptions;
   readonly #listeners = new Set<() => void>();
+  readonly #failures = new Set<(error: unknown) => void>();
   readonly #unwatch: () => void;
   #document: IdentityDocument | undefined;
   #timer: Timer | undefined;
@@ -64,6 +65,11 @@ class IssuedIdentity implements IdentitySource {
   onChange(changed: () => void): () => void {
     this.#listeners.add(changed);
     return () => this.#listeners.delete(changed);
+  }
+
+  onFailure(failed: (error: unknown) => void): () => void {
+    this.#failures.add(failed);
+    return () => this.#failures.delete(failed);
   }
 
   close(): void {
@@ -95,6 +101,7 @@ class IssuedIdentity implements IdentitySource {
     const { log, ports } = this.#options;
     this.#renew().catch((error: unknown) => {
       if (this.#closed) return;
+      for (const failed of this.#failures) failed(error);
       const leftMs = this.current().notAfterMs - ports.clock.now();
       const reason = error instanceof Error ? error.message : String(error);
       const fields = { identity: spiffeId(this.identity), expires_in_s: Math.round(leftMs / 1000), error: reason };

@@ -1,4 +1,5 @@
-import { bulkhead, createBulkhead } from '../../filters/concurrency/bulkhead.ts';
+import { bulkhead, createBulkhead, type Bulkhead, type BulkheadOptions } from '../../filters/concurrency/bulkhead.ts';
+import { createSharedBulkhead } from '../../filters/concurrency/shared-bulkhead.ts';
 import { withPlan } from '../../filters/balance/with-plan.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { layerFilter, type Layer } from '../../kernel/stack.ts';
@@ -55,11 +56,17 @@ export function balanceParameters({
   };
 }
 
+function bulkheadOf({ shared }: LayerParts, options: BulkheadOptions, key: string): Bulkhead {
+  if (shared === undefined) return createBulkhead(options);
+  return createSharedBulkhead(options, shared.places(`${shared.name} ${key}`, options.concurrencyMax));
+}
+
 /** Places for calls at a target. */
 export function bulkheadLayer(parts: LayerParts, entry: Entry<'bulkhead'>): Layer {
   const { concurrencyMax, queueMax, waitMaxMs } = entry.value;
-  const places = parts.states.of(stateKey(parts, entry, 'bulkhead'), entry.value, () =>
-    createBulkhead({ clock: parts.clock, target: describeTarget(parts.target), concurrencyMax, queueMax, waitMaxMs }),
+  const key = stateKey(parts, entry, 'bulkhead');
+  const places = parts.states.of(key, entry.value, () =>
+    bulkheadOf(parts, { clock: parts.clock, target: describeTarget(parts.target), concurrencyMax, queueMax, waitMaxMs }, key),
   );
   return {
     role: 'concurrency',

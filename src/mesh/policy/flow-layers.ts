@@ -1,13 +1,17 @@
 import type { InvokeRequest } from '../../contracts/app-channel.ts';
 import type { Tell } from '../../contracts/decisions.ts';
+import type { SharedCounts } from '../../contracts/places.ts';
+import type { Bulkhead } from '../../filters/concurrency/bulkhead.ts';
+import { createSharedBulkhead } from '../../filters/concurrency/shared-bulkhead.ts';
 import { fallback } from '../../filters/fallback/fallback.ts';
 import { createKeyedLimiter } from '../../filters/rate-limit/keyed-limiter.ts';
 import { limit, type Check } from '../../filters/rate-limit/limit.ts';
 import { createPacer, createWarmUpLimiter, createWindowLimiter, type Limiter } from '../../filters/rate-limit/limiter.ts';
 import { createMeter, type Meter } from '../../filters/rate-limit/meter.ts';
-import { createSharedQuota } from '../../filters/rate-limit/shared-quota.ts';
+import { createSharedQuota, type SharedLimiter } from '../../filters/rate-limit/shared-quota.ts';
 import { systemGuard } from '../../filters/system/system-guard.ts';
 import type { Call } from '../../kernel/call.ts';
+import { ProaError } from '../../kernel/errors.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { activations } from './activations.ts';
@@ -43,8 +47,10 @@ export function limitLayer(parts: LayerParts, entry: Entry<'limits'>): Layer {
   const { clock, states, target } = parts;
   const checks = entry.value.map((settings, i) =>
     settings.whileBusy === undefined
-      ? states.of(`${stateKey(parts, entry, 'limits')} ${i}`, settings, () => checkOf(parts, settings))
-      : relationOf(settings, meterOf(parts, { path: settings.whileBusy, perMs: settings.perMs })),
+      ? states.of(`${stateKey(parts, entry, 'limits')} ${i}`, settings, () =>
+          checkOf(parts, settings, `${stateKey(parts, entry, 'limits')} ${i}`),
+        )
+      : relationOf(settings, meterOf(parts, { path: settings.whileBusy, perMs: settings.perMs }), parts.shared?.processes ?? 1),
   );
   return {
     role: 'limit',
@@ -78,42 +84,65 @@ function concerns({ callers, exceptCallers }: LimitSettings): (call: Call<unknow
   return except.size === 0 ? () => true : (call) => !except.has(call.caller.appId);
 }
 
-function relationOf(settings: LimitSettings, meter: Meter): Check {
+// Each of several processes sees its share of the other calls.
+function relationOf(settings: LimitSettings, meter: Meter, processes: number): Check {
   const applies = concerns(settings);
-  const { requests = 0 } = settings;
+  const requests = (settings.requests ?? 0) / processes;
   return {
     text: `the limit of ${textOf(settings)}`,
     take: (call, nowMs) => (applies(call) && meter.sum(nowMs) + 1 > requests ? -Math.max(1, meter.untilNextMs(nowMs)) : 0),
   };
 }
 
-function checkOf(parts: LayerParts, settings: LimitSettings): Check {
+type Concerns = (call: Call<unknown>) => boolean;
+interface Named {
+  readonly text: string;
+  /** The limit's own name among all limits of this runtime. */
+  readonly key: string;
+}
+
+function checkOf(parts: LayerParts, settings: LimitSettings, key: string): Check {
   const applies = concerns(settings);
-  const text = `the limit of ${textOf(settings)}`;
-  if (settings.concurrent !== undefined) return concurrencyCheck(settings, applies, text);
-  if (settings.quota !== undefined) return quotaCheck(parts, settings, { applies, text, name: settings.quota });
-  const { by, keysMax, items } = settings;
+  const named = { text: `the limit of ${textOf(settings)}`, key };
+  if (settings.concurrent !== undefined) {
+    const { shared } = parts;
+    return shared === undefined
+      ? concurrencyCheck(settings, applies, named.text)
+      : sharedConcurrency(parts, settings, { applies, ...named });
+  }
+  return rateCheck(parts, settings, { applies, ...named });
+}
+
+function rateCheck(parts: LayerParts, settings: LimitSettings, { applies, text, key }: Named & { readonly applies: Concerns }): Check {
+  const { by, keysMax, items, requests = 0 } = settings;
   if (by === undefined) {
-    const limiter = limiterOf(settings, settings.requests ?? 0);
+    const limiter = anyLimiter(parts, settings, { requests, key });
     return { text, take: (call, nowMs) => (applies(call) ? limiter.take(nowMs) : 0) };
   }
   const own = new Map(items.map(({ value, limit: allowed }) => [value, allowed]));
-  const limiters = createKeyedLimiter(keysMax, (key) => limiterOf(settings, own.get(key) ?? settings.requests ?? 0));
+  const limiters = createKeyedLimiter<number | Promise<number>>(keysMax, (value) =>
+    anyLimiter(parts, settings, { requests: own.get(value) ?? requests, key: `${key} ${value}` }),
+  );
   return {
     text,
     take(call, nowMs) {
-      const key = applies(call) ? keyOf(by, call as Call<InvokeRequest>) : undefined;
-      return key === undefined ? 0 : limiters.take(key, nowMs);
+      const value = applies(call) ? keyOf(by, call as Call<InvokeRequest>) : undefined;
+      return value === undefined ? 0 : limiters.take(value, nowMs);
     },
   };
 }
 
-function quotaCheck(
-  { clock, engine, log }: LayerParts,
-  { requests = 0, perMs }: LimitSettings,
-  { applies, text, name }: { readonly applies: (call: Call<unknown>) => boolean; readonly text: string; readonly name: string },
-): Check {
-  const quota = createSharedQuota({
+/** The limiter of one rate: of all runtimes of a quota, of all processes of this runtime, or of this process. */
+function anyLimiter(
+  { clock, engine, log, shared }: LayerParts,
+  settings: LimitSettings,
+  { requests, key }: { readonly requests: number; readonly key: string },
+): SharedLimiter {
+  const { quota, perMs, mode } = settings;
+  const name = quota ?? (shared === undefined || mode !== 'reject' ? undefined : `processes of ${shared.name}: ${key}`);
+  // Waiting for a turn evens out what one process gets and another does not: there a share each is as good as counting together.
+  if (name === undefined) return limiterOf(settings, requests / (shared?.processes ?? 1));
+  return createSharedQuota({
     clock,
     engine,
     name,
@@ -121,7 +150,6 @@ function quotaCheck(
     perMs,
     lost: (error) => log.warn('a shared quota is counted by this runtime alone for a while', { quota: name, error: String(error) }),
   });
-  return { text, take: (call, nowMs) => (applies(call) ? quota.take(nowMs) : 0) };
 }
 
 function limiterOf({ mode, perMs, waitMaxMs, warmUpMs, coldFactor }: LimitSettings, requests: number): Limiter {
@@ -155,6 +183,56 @@ function concurrencyCheck(settings: LimitSettings, applies: (call: Call<unknown>
       const left = (underWay.get(key) ?? 1) - 1;
       if (left > 0) underWay.set(key, left);
       else underWay.delete(key);
+    },
+  };
+}
+
+/** Calls under way in all processes that serve this app. */
+function sharedConcurrency(
+  { clock, shared, target }: LayerParts,
+  settings: LimitSettings,
+  { applies, text, key }: Named & { readonly applies: Concerns },
+): Check {
+  const { by, concurrent = 0, items } = settings;
+  const { name, places } = shared as SharedCounts;
+  const own = new Map(items.map(({ value, limit: allowed }) => [value, allowed]));
+  const valueOf = (call: Call<unknown>): string | undefined =>
+    applies(call) ? (by === undefined ? '' : keyOf(by, call as Call<InvokeRequest>)) : undefined;
+  // Only values with calls under way are remembered.
+  const underWay = new Map<string, Bulkhead>();
+  const bulkheadOf = (value: string): Bulkhead => {
+    let found = underWay.get(value);
+    if (found !== undefined) return found;
+    const concurrencyMax = own.get(value) ?? concurrent;
+    const options = { clock, target: describeTarget(target), concurrencyMax, queueMax: 0, waitMaxMs: 0 };
+    underWay.set(value, (found = createSharedBulkhead(options, places(`${name} ${key} ${value}`, concurrencyMax))));
+    return found;
+  };
+  const leave = (value: string, { taken, waiting }: Bulkhead): void => {
+    if (taken + waiting === 0) underWay.delete(value);
+  };
+  return {
+    text,
+    take(call) {
+      const value = valueOf(call);
+      if (value === undefined) return 0;
+      const found = bulkheadOf(value);
+      if (found.tryTake()) return 0;
+      return found.wait(call).then(
+        () => 0,
+        (error: unknown) => {
+          leave(value, found);
+          if (ProaError.from(error).code === 'overloaded') return -1_000;
+          throw error;
+        },
+      );
+    },
+    release(call) {
+      const value = valueOf(call);
+      const found = value === undefined ? undefined : underWay.get(value);
+      if (value === undefined || found === undefined) return;
+      found.release();
+      leave(value, found);
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Engine } from '../../contracts/engine.ts';
+import type { SharedCounts } from '../../contracts/places.ts';
 import { stackName, tellTrail, type Tell } from '../../contracts/decisions.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import type { Logger } from '../../kernel/log.ts';
@@ -28,6 +29,8 @@ export interface LayerParts {
   readonly process: Pick<ProcessPort, 'loopTimes'>;
   /** Calls an app through its own stack, for fallbacks and mirrors. */
   readonly invoke: Service<InvokeRequest, InvokeResponse>;
+  /** What the processes that serve this app count together; undefined: there is one. */
+  readonly shared: SharedCounts | undefined;
 }
 
 /** What is in effect of one class. */
@@ -66,6 +69,11 @@ export function stateKey({ target }: LayerParts, entry: { readonly key: string }
 /** True where a call goes out to an app: its answers have statuses and bodies. */
 export function callsApp({ target }: LayerParts): boolean {
   return target.block === 'invoke' && target.direction === 'outbound';
+}
+
+/** True where a call goes out to an actor, wherever it is. */
+export function callsActor({ target }: LayerParts): boolean {
+  return target.block === 'actors' && target.operation === 'call';
 }
 
 /** How to let go of an answer of the target. */

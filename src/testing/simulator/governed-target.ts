@@ -2,6 +2,7 @@ import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.
 import type { Target } from '../../contracts/governance.ts';
 import { noRecords, type CallRecords } from '../../contracts/decisions.ts';
 import type { AccessControl } from '../../contracts/resources.ts';
+import { noTracer } from '../../contracts/tracer.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { noMetrics } from '../../contracts/metrics.ts';
@@ -38,6 +39,8 @@ export interface CallOptions {
   readonly method?: string;
   readonly path?: string;
   readonly headers?: readonly string[];
+  /** The actor that is meant, of calls to actors. */
+  readonly id?: string;
   readonly caller?: string;
   readonly priority?: Priority;
   readonly deadlineMs?: number;
@@ -56,6 +59,8 @@ export interface GovernedOptions {
   readonly invoked?: (call: Call<InvokeRequest>) => void;
   /** For shared quotas. */
   readonly engine?: GovernOptions['engine'];
+  /** As one process of several that serve the app. */
+  readonly shared?: GovernOptions['shared'];
   /** For keys of token issuers. */
   readonly http?: HttpClient;
   /** What is remembered of calls; default: nothing. */
@@ -183,9 +188,11 @@ function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surround
     clock,
     random: randomOf(options.drawn ?? [0.5]),
     metrics: noMetrics,
+    tracer: noTracer,
     namespace: '',
     process: { loopTimes: () => loop },
     engine: options.engine ?? noEngine,
+    shared: options.shared,
     http: options.http ?? {
       request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
       close: () => Promise.resolve(),
@@ -224,8 +231,15 @@ function ending(call: Call<InvokeRequest>, answer: Promise<InvokeResponse>, tell
   );
 }
 
-function requestOf({ method = 'GET', path = 'x', headers = [], body = emptyBody }: CallOptions): InvokeRequest {
-  return { appId: 'orders', namespace: '', httpMethod: method, path, query: '', headers, body, replayable: body.length !== undefined };
+function requestOf({
+  method = 'GET',
+  path = 'x',
+  headers = [],
+  body = emptyBody,
+  id,
+}: CallOptions): InvokeRequest & { readonly id?: string } {
+  const request = { appId: 'orders', namespace: '', httpMethod: method, path, query: '', headers, body };
+  return { ...request, replayable: body.length !== undefined, ...(id !== undefined && { id }) };
 }
 
 function answerOf(

@@ -6,12 +6,12 @@ import { Outbox } from './outbox.ts';
 import { Slabs } from './slabs.ts';
 
 /** A writer whose turns are taken by hand, and how many bytes each write had. */
-function writerWith(inFlight: number) {
+function writerWith(inFlight: number, gatheredMax = Infinity) {
   const writes: number[] = [];
   let soon: (() => void)[] = [];
   const clock = { soon: (callback: () => void) => void soon.push(callback) } as unknown as Clock;
   const connection = { write: (bytes: Uint8Array) => writes.push(bytes.length) > 0 } as unknown as Connection;
-  const link = { inFlight, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
+  const link = { inFlight, gatheredMax, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
   const writer = new FrameWriter(link, { out: new Outbox(connection, new Slabs()), clock, fields: new FieldsWriter() });
   const turn = (): void => {
     const due = soon;
@@ -52,6 +52,14 @@ describe('frames leave', () => {
     turn();
     expect(writes).toEqual([2 * frameBytes]);
     expect(idle()).toBe(true);
+  });
+
+  it('without waiting for the end of the turn when as many are gathered as may be', () => {
+    const { writer, writes, turn, idle } = writerWith(32, 3);
+    for (let i = 0; i < 7; i++) writer.credit(i, 1);
+    expect(writes).toEqual([3 * frameBytes, 3 * frameBytes]);
+    while (!idle()) turn();
+    expect(writes).toEqual([3 * frameBytes, 3 * frameBytes, frameBytes]);
   });
 
   it('after a few turns, however many frames each brings', () => {

@@ -22,6 +22,8 @@ const headAndBodyBytesMax = 16 * 1024;
 /** What a writer asks its connection. */
 export interface WriterLink {
   readonly inFlight: number;
+  /** Frames that wait together at most. */
+  readonly gatheredMax: number;
   readonly peer: Hello;
   /** Frames were handed to the connection; it may be blocked now. */
   flushed(): void;
@@ -45,6 +47,8 @@ export class FrameWriter {
   /** A frame came in this turn. */
   #grew = false;
   #turns = 0;
+  /** Frames since the last flush. */
+  #gathered = 0;
 
   constructor(link: WriterLink, { out, clock, fields }: { readonly out: Outbox; readonly clock: Clock; readonly fields: FieldsWriter }) {
     this.#out = out;
@@ -147,14 +151,16 @@ export class FrameWriter {
 
   flush(): void {
     this.#openHead = -1;
+    this.#gathered = 0;
     this.#out.flush();
     this.#link.flushed();
   }
 
   #flushSoon(): void {
     this.#grew = true;
-    if (this.#scheduled) return;
-    if (this.#link.inFlight <= promptStreamsMax) {
+    const full = ++this.#gathered >= this.#link.gatheredMax;
+    if (this.#scheduled && !full) return;
+    if (full || this.#link.inFlight <= promptStreamsMax) {
       // A head that another stream of this turn left open must not be cut short by our haste: it flushes when it is sealed.
       if (this.#openHead === -1) this.flush();
       return;

@@ -34,6 +34,8 @@ export interface MuxLimits {
   readonly writeTimeoutMs: number;
   /** A connection without streams; its client closes it. */
   readonly idleTimeoutMs: number;
+  /** Frames that are gathered before they leave, when the turn has not ended before. */
+  readonly gatheredMax: number;
 }
 
 /** A connection's memory is bounded by streams times window plus growth: 64 MB and 16 MB at the worst, if a peer fills every window at once. */
@@ -55,7 +57,14 @@ export const muxLimitDefaults: MuxLimits = {
   pingTimeoutMs: 5_000,
   writeTimeoutMs: 30_000,
   idleTimeoutMs: 300_000,
+  gatheredMax: Infinity,
 };
+
+/**
+ * Between processes of one machine a write costs little, and what has left early is worked on by the other side while this one goes on: else both take turns and
+ * each waits for the other's batch. Over TLS, where a write is a record of its own, it costs more than it gives.
+ */
+export const machineLimits: Partial<MuxLimits> = { gatheredMax: 4 };
 
 /** A server accepts connections of many peers. */
 export const muxServerLimitDefaults: MuxLimits = { ...muxLimitDefaults, connectionsMax: 1024 };

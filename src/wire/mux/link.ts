@@ -180,6 +180,10 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
     return this.streams.size;
   }
 
+  get gatheredMax(): number {
+    return this.#shared.limits.gatheredMax;
+  }
+
   get peer(): Hello {
     return this.#peer as Hello;
   }

@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { actorRoutes } from './actors.ts';
 import { bindingRoutes } from './bindings.ts';
 import { cryptoRoutes } from './crypto.ts';
 import { publishRoutes } from './publish.ts';
@@ -7,6 +8,7 @@ import { stateRoutes } from './state.ts';
 import { configurationRoutes, lockRoutes, secretRoutes } from './stores.ts';
 import { subtleCryptoRoutes } from './subtle-crypto.ts';
 import { unimplementedRoutes } from './unimplemented.ts';
+import { workflowManagementRoutes } from './workflow-management.ts';
 import { workflowRoutes } from './workflows.ts';
 
 /** Every row of the HTTP API. */
@@ -19,10 +21,12 @@ export const apiRoutes: readonly Route[] = [
   ...lockRoutes,
   ...cryptoRoutes,
   ...subtleCryptoRoutes,
+  ...actorRoutes,
   ...healthRoutes,
   ...metadataRoutes,
   ...controlRoutes,
   ...workflowRoutes,
+  ...workflowManagementRoutes,
   ...unimplementedRoutes,
 ];
 

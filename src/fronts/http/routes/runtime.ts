@@ -116,7 +116,23 @@ function printMetadata(metadata: RuntimeMetadata): Record<string, unknown> {
     ),
     ...(connection === undefined ? {} : { appConnectionProperties: printConnection(connection) }),
     ...(metadata.workflowWorkers > 0 && { workflows: { connectedWorkers: metadata.workflowWorkers } }),
-    actorRuntime: { runtimeStatus: 'DISABLED', hostReady: false },
+    ...printActors(metadata.actors),
+  };
+}
+
+// The list stands twice: at the top as older clients look for it (Dapr reference 4.10).
+function printActors(actors: RuntimeMetadata['actors']): Record<string, unknown> {
+  if (actors === undefined) return { actorRuntime: { runtimeStatus: 'DISABLED', hostReady: false } };
+  const active = actors.active.map(({ type, count }) => ({ type, ...(count === 0 ? {} : { count }) }));
+  const placement = `placement: ${actors.ready ? 'connected' : 'disconnected'}`;
+  return {
+    ...some('actors', active),
+    actorRuntime: {
+      runtimeStatus: actors.ready ? 'RUNNING' : 'INITIALIZING',
+      ...some('activeActors', active),
+      hostReady: actors.ready,
+      placement,
+    },
   };
 }
 

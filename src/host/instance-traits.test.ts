@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { placementOf } from './placement.ts';
+import { traitsOf } from './instance-traits.ts';
 
-const of = (env: Record<string, string>) => placementOf({ env: (name) => env[name] });
+const of = (env: Record<string, string>) => traitsOf({ env: (name) => env[name] });
 
 describe('where an instance is', () => {
   it('comes from the environment', () => {
