@@ -33,6 +33,20 @@ export { reply } from './sdk/request.ts';
 export type { AppRequest, Reply } from './sdk/request.ts';
 export type { RunningApp, ServeOptions } from './sdk/serve.ts';
 export type { StateChange, StateClient, StateEntry, WriteOptions } from './sdk/state.ts';
+export { activity, activityOf, workflow, workflowOf } from './sdk/workflow/definition.ts';
+export type {
+  ActivityDefinition,
+  ActivityOptions,
+  Callable,
+  EventSchemas,
+  WorkflowDefinition,
+  WorkflowOptions,
+  WorkflowReference,
+} from './sdk/workflow/definition.ts';
+export type { ActivityContext, StepContext, StepOptions, WorkflowContext } from './sdk/workflow/context.ts';
+export type { StartOptions, WorkflowHandle, Workflows, WorkflowSnapshot } from './sdk/workflow/client.ts';
+export type { Duration } from './sdk/workflow/duration.ts';
+export type { RetryOptions } from './sdk/workflow/retry-policy.ts';
 export { isProaError, ProaError } from './kernel/errors.ts';
 export type { ErrorCode } from './kernel/catalogue.ts';
 

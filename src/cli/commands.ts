@@ -59,8 +59,8 @@ export const commands: readonly Command[] = [
     group: 'Start',
     summary: 'Start a small shop of several services and look around',
     usage: 'proa demo [flags]',
-    examples: ['proa demo', 'proa demo --once --json'],
-    flags: ['once', 'timeout', 'data-dir'],
+    examples: ['proa demo', 'proa demo --orchestrated', 'proa demo --once --json'],
+    flags: ['once', 'orchestrated', 'timeout', 'data-dir'],
     load: () => import('./commands/demo.ts'),
   },
   {

@@ -216,6 +216,7 @@ export const flags = {
   component: { type: 'text', doc: 'What is around this component, in place of a call', value: 'name' },
   app: { type: 'text', doc: 'Only this application', value: 'id' },
   once: { type: 'flag', doc: 'Place a few orders, check that all are completed, and end' },
+  orchestrated: { type: 'flag', doc: 'The shop led by one workflow, instead of apps that react to events' },
   all: { type: 'flag', doc: 'Every run of this machine' },
   follow: { type: 'flag', doc: 'Go on as lines are written' },
   lines: { type: 'number', short: 'n', fallback: '100', doc: 'Lines from the end', value: 'count' },

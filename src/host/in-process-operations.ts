@@ -76,6 +76,7 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
       encrypt: async ({ data, ...rest }, asking) => collect(await encrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
       decrypt: async ({ data, ...rest }, asking) => collect(await decrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
     },
+    workflows: blocks.workflow,
     metadata: () => Promise.resolve(runtime.metadata()),
     putMetadata: (key, value) => Promise.resolve(runtime.putMetadata(key, value)),
     close,

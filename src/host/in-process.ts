@@ -8,6 +8,7 @@ import { nodePorts } from '../ports/node/index.ts';
 import type { App } from '../sdk/app.ts';
 import { createClient, type Client } from '../sdk/client.ts';
 import type { Operations } from '../sdk/operations.ts';
+import { attachWorkflows } from '../sdk/workflow/attach.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { loadResources } from './config/load-resources.ts';
@@ -67,8 +68,11 @@ const graceMs = 5_000;
 /** Opens the runtime of one app in this process. Fails with `config.invalid` and every problem of the files; leaves nothing open then. */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const ports = options.ports ?? nodePorts();
-  const operations = await openRuntime({ ...options, ports, log: options.log ?? silentLogger });
-  return createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations });
+  const log = options.log ?? silentLogger;
+  const operations = await openRuntime({ ...options, ports, log });
+  const detach = attachWorkflows(options.app?.workflows, { ports, operations: operations.workflows, warn: (message) => log.warn(message) });
+  const close = (): Promise<void> => operations.close().finally(detach);
+  return createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations: { ...operations, close } });
 }
 
 /** The same for `serve` of the SDK; warnings go to standard error. */

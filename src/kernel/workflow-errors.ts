@@ -90,4 +90,22 @@ export const workflowErrors = {
     title: 'The workflow cannot be purged',
     retry: 'safe',
   }),
+  // as the code of workflows sees them
+  'workflow.step-failed': spec('ERR_WORKFLOW_STEP', 500, 'ABORTED', {
+    category: 'workflow',
+    title: 'A step, an activity or a child of a workflow failed',
+  }),
+  'workflow.failed': spec('ERR_WORKFLOW_FAILED', 500, 'ABORTED', { category: 'workflow', title: 'The workflow failed' }),
+  'workflow.terminated': spec('ERR_WORKFLOW_TERMINATED', 409, 'ABORTED', { category: 'workflow', title: 'The workflow was terminated' }),
+  'workflow.rollback-failed': spec('ERR_WORKFLOW_ROLLBACK', 500, 'ABORTED', {
+    category: 'workflow',
+    title: 'A workflow failed, and not everything that it had done could be undone',
+    hint: 'undo by hand what the message names',
+  }),
+  'workflow.value': spec('ERR_WORKFLOW_VALUE', 400, 'INVALID_ARGUMENT', { category: 'workflow', title: 'A value cannot be recorded' }),
+  'workflow.nondeterministic': spec('ERR_WORKFLOW_NONDETERMINISTIC', 500, 'FAILED_PRECONDITION', {
+    category: 'workflow',
+    title: 'The code of a workflow does not fit its history',
+    hint: 'between calls of ctx a workflow must do the same every time',
+  }),
 } as const satisfies Record<string, ErrorSpec>;

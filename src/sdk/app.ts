@@ -13,6 +13,8 @@ import { answerOf, failureAnswer, requestOf, type AppRequest, type Received } fr
 import { PathTable } from './path-table.ts';
 import { SubscriptionTable } from './subscription-table.ts';
 import { checkedHandler } from './typed-client.ts';
+import type { AnyActivity, AnyWorkflow } from './workflow/definition.ts';
+import { WorkflowRegistry } from './workflow/registry.ts';
 
 type Metadata = Readonly<Record<string, string>>;
 export type Handler = (request: AppRequest) => unknown;
@@ -64,6 +66,8 @@ export interface AppCore {
   binding(name: string, data: Uint8Array, metadata: Metadata): Promise<AppBindingAnswer>;
   /** Fails when the handler does, and with `not-found` for a job that has none. `data`: what an HTTP app would get. */
   job(name: string, data: Uint8Array): Promise<void>;
+  /** What it offers to workflows. */
+  readonly workflows: WorkflowRegistry;
   configurationChanged(id: string, items: ConfigurationItems): void;
   /** Hears of changes under a subscription's id, those that came before it listened included. */
   onConfiguration(id: string, changed: (items: ConfigurationItems) => void): () => void;
@@ -83,6 +87,10 @@ export interface App extends AppCore {
   onBinding(name: string, handler: (input: BindingInput) => unknown): App;
   /** Runs the jobs of that name; `reports-*` takes all that begin with `reports-`. What it throws is tried again as the job's failure policy says. */
   onJob<T = unknown>(name: string, handler: (run: JobRun & { readonly data: T }) => unknown): App;
+  /** Runs a workflow; several versions of a name may be there. Add it before the app is served. */
+  workflow(definition: AnyWorkflow): App;
+  /** Runs an activity for the workflows of this and other apps. Add it before the app is served. */
+  activity(definition: AnyActivity): App;
   /** Hosts the actors of a definition; they need an app that runs by `serve`. */
   host<M extends ActorMethods>(definition: ActorDefinition<M>): App;
   /** Every method of a contract, its inputs and answers checked. */
@@ -102,6 +110,7 @@ export function createApp(options: AppOptions = {}): App {
   const topics = new SubscriptionTable();
   const bindings = new Map<string, (input: BindingInput) => unknown>();
   const jobs = new Map<string, (run: JobRun) => unknown>();
+  const workflows = new WorkflowRegistry();
   const configuration = configurationListeners();
   let other: ((request: Request) => Promise<Response> | Response) | undefined;
   const actors = new ActorTable();
@@ -138,6 +147,15 @@ export function createApp(options: AppOptions = {}): App {
       jobs.set(name, handler as (run: JobRun) => unknown);
       return app;
     },
+    workflow(definition) {
+      workflows.addWorkflow(definition);
+      return app;
+    },
+    activity(definition) {
+      workflows.addActivity(definition);
+      return app;
+    },
+    workflows,
     implement(contract, methods) {
       for (const name of Object.keys(contract.methods ?? {})) app.handle(name, implemented(contract, name, methods));
       return app;

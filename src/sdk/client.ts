@@ -13,6 +13,7 @@ import { createJobsClient, type JobsClient } from './jobs.ts';
 import { contentOf, fromJson, payload, type Content } from './json.ts';
 import type { AppMetadata, InvocationAnswer, Operations } from './operations.ts';
 import { createStateClient, type StateClient } from './state.ts';
+import { createWorkflows, type Workflows } from './workflow/client.ts';
 
 type Metadata = Readonly<Record<string, string>>;
 
@@ -89,6 +90,8 @@ export interface Client extends ActorClient {
     encrypt(provider: string, data: Uint8Array, how: EncryptOptions, options?: CallOptions): Promise<Uint8Array>;
     decrypt(provider: string, data: Uint8Array, options?: CallOptions & { readonly keyName?: string }): Promise<Uint8Array>;
   };
+  /** Workflows of this app and, by reference, of others. Over HTTP they need the runtime's gRPC port. */
+  readonly workflows: Workflows;
   readonly metadata: {
     get(options?: CallOptions): Promise<AppMetadata>;
     set(key: string, value: string, options?: CallOptions): Promise<void>;
@@ -133,6 +136,7 @@ export function createClient(parts: ClientParts): Client {
     },
     ...stores(parts),
     jobs: createJobsClient(clock, operations.jobs),
+    workflows: createWorkflows(clock, operations.workflows),
     metadata: {
       get: (options = {}) => asked(clock, options, (asking) => operations.metadata(asking)),
       set: (key, value, options = {}) => asked(clock, options, (asking) => operations.putMetadata(key, value, asking)),

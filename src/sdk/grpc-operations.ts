@@ -9,6 +9,7 @@ import { createGrpcSubscriptions, followConfiguration } from './grpc-streams.ts'
 import { routesOf } from './http-operations.ts';
 import type { AppMetadata, Asking, Invocation, Operations } from './operations.ts';
 import { codecOf } from '../wire/grpc/client.ts';
+import type { OpenedWorkflows } from './workflow/lazy-operations.ts';
 
 const { method } = Dapr;
 const codecs = {
@@ -35,8 +36,9 @@ const codecs = {
 };
 
 /** The gRPC API of a runtime (Dapr reference 7.1). */
-export function createGrpcOperations(link: GrpcLink): Operations {
+export function createGrpcOperations(link: GrpcLink, { workflows, close }: OpenedWorkflows): Operations {
   return {
+    workflows,
     state: stateOperations(link),
     ...publishing(link),
     subscribe: createGrpcSubscriptions(link),
@@ -74,7 +76,10 @@ export function createGrpcOperations(link: GrpcLink): Operations {
     async putMetadata(key, value, asking) {
       await link.unary(codecs.putMetadata, { key, value }, asking);
     },
-    close: () => link.close(),
+    async close() {
+      await close();
+      await link.close();
+    },
   };
 }
 

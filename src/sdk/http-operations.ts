@@ -8,10 +8,13 @@ import { actorOperations } from './http-actors.ts';
 import { httpJobs } from './http-jobs.ts';
 import { deleteQuery, stateItem, transactionItem } from './http-state.ts';
 import type { AppMetadata, Operations } from './operations.ts';
+import type { OpenedWorkflows } from './workflow/lazy-operations.ts';
 
 export interface HttpOperationsOptions extends HttpExchangeOptions {
   /** Streams events where HTTP has no way to; absent: `subscribe` is refused. */
   readonly streams?: Pick<Operations, 'subscribe' | 'close'>;
+  /** Workflows, which HTTP has no streams for. */
+  readonly workflows: OpenedWorkflows;
   /** Hears of configuration: the runtime calls the app. Absent: subscriptions are refused. */
   readonly onConfiguration?: (id: string, changed: Parameters<Operations['configuration']['subscribe']>[1]) => () => void;
 }
@@ -68,6 +71,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
     },
     jobs: httpJobs(exchange),
     crypto: cryptoOperations(exchange),
+    workflows: options.workflows.workflows,
     async metadata(asking) {
       return metadataOf((await exchange.ask('GET', '/v1.0/metadata', { asking })).json());
     },
@@ -78,6 +82,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
       );
     },
     async close() {
+      await options.workflows.close();
       exchange.close();
       await options.streams?.close();
     },

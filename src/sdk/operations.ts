@@ -8,9 +8,11 @@ import type { AppEvent, EventVerdict, PubSubBlock, SubscriptionSpec } from '../b
 import type { RuntimeMetadata } from '../blocks/runtime/index.ts';
 import type { SecretsBlock } from '../blocks/secrets/index.ts';
 import type { StateBlock } from '../blocks/state/index.ts';
+import type { WorkflowBlock } from '../blocks/workflow/index.ts';
 import type { ActorTable } from './actor-table.ts';
 import type { Cancellation } from '../kernel/cancel.ts';
 import type { Service } from '../kernel/service.ts';
+import type { WorkflowOperations } from './workflow/client.ts';
 
 /** How long a question may take, who may give it up, and which trace it belongs to. */
 export interface Asking {
@@ -91,6 +93,8 @@ export interface Operations {
       asking: Asking,
     ): Promise<Uint8Array>;
   };
+  /** Workflows of the own app, and how its workers get their work. */
+  readonly workflows: WorkflowOperations & Pick<WorkflowBlock, 'attach'>;
   /** Hosts the app's actors where the runtime does not call the app for that: on a stream, until the answer is called. */
   hostActors?(table: ActorTable): Promise<() => Promise<void>>;
   metadata(asking: Asking): Promise<AppMetadata>;

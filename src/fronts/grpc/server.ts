@@ -36,6 +36,7 @@ import { runtimeRows } from './rows/runtime.ts';
 import { stateRows } from './rows/state.ts';
 import { subtleCryptoRows } from './rows/subtle-crypto.ts';
 import { storeRows } from './rows/stores.ts';
+import { workerMethods } from './rows/workers.ts';
 import { workflowRows } from './rows/workflow.ts';
 import { taskHubMethods } from './taskhub/rows.ts';
 
@@ -140,7 +141,11 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...actorRows(front),
     ...actorStreamRows(front),
   };
-  return [...implement(Dapr, rows, handMade), ...taskHubMethods(front, options.ports.random)];
+  return [
+    ...implement(Dapr, rows, handMade),
+    ...taskHubMethods(front, options.ports.random),
+    ...workerMethods(options.blocks.workflow, options.messageBytesMax),
+  ];
 }
 
 // Which group of `spec.api` a method belongs to (Dapr reference 7.7); methods that are in none are always allowed.
@@ -180,7 +185,7 @@ function allowed(methods: readonly Method[], api: GrpcFrontOptions['api']): Meth
     return rules.allowed.length === 0 || rules.allowed.some(named);
   };
   return methods.filter((method) => {
-    if (method.path.startsWith('/TaskHubSidecarService/')) return passes('workflows', 'v1');
+    if (/^\/(?:TaskHubSidecarService|proa\.workflow\.v1\.Workflows)\//.test(method.path)) return passes('workflows', 'v1');
     const name = method.path.slice(method.path.lastIndexOf('/') + 1);
     const group = groups.find(([pattern]) => pattern.test(name))?.[1];
     if (group === undefined) return true;
