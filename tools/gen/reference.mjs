@@ -200,7 +200,7 @@ function configurationPage() {
     ['Configuration', 'tracing, metrics, API allow and deny lists, access control, secret scopes, HTTP middleware, API logging'],
     ['Subscription', '`v1alpha1` and `v2alpha1`'],
     ['HTTPEndpoint', 'targets of service invocation outside, with headers and TLS'],
-    ['Resiliency', 'timeouts, retries, circuit breakers for apps and components: [policies](policy.md); for actors: read and checked'],
+    ['Resiliency', 'timeouts, retries, circuit breakers for apps, components and actors: [policies](policy.md)'],
     ['Policy (`proa.dev/v1alpha1`)', 'what Resiliency lacks: [policies](policy.md)'],
   ];
   const rows = Object.entries(problemCodes).map(([code, { title, why, fix }]) => [`\`${code}\``, title, `${why} ${fix}`]);

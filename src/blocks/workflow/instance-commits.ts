@@ -37,7 +37,7 @@ export class InstanceCommits {
     const arrived = postman.enRoute(change.delivery.arrivals.map(({ id }) => id));
     try {
       if (built.ahead.length > 0) await commitAhead(core.engine, built.ahead);
-      const result = await commitFirm(core, built.commit, built.record, () => !live.gone && core.holds(live.home));
+      const result = await commitFirm(core, built.commit, { mark: built.record, still: () => !live.gone && core.holds(live.home) });
       if (result.status === 'done') {
         this.#committed(change, built, result.versions[0]);
         return true;

@@ -201,9 +201,10 @@ export class TurnRunner {
   // Pumping and turns share the instance's order: nothing overtakes what is still to be sent.
   async #pump(live: LiveInstance): Promise<void> {
     const { core, postman, timers } = this.#parts;
-    await pumpOutbox(core, live, postman, (change, due) =>
-      this.#commits.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }),
-    );
+    await pumpOutbox(core, live, {
+      postman,
+      commit: (change, due) => this.#commits.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }),
+    });
   }
 
   #failed(live: LiveInstance, thrown: unknown): void {
@@ -218,7 +219,7 @@ export class TurnRunner {
   /** One thing that can be done now. False: there is nothing to do. */
   async #step(live: LiveInstance): Promise<boolean> {
     const { core, pool } = this.#parts;
-    if (await admitStarts(core, live, this.#parts.postman, (change, due) => this.#admit(change, due))) return true;
+    if (await admitStarts(core, live, { postman: this.#parts.postman, commit: (change, due) => this.#admit(change, due) })) return true;
     const { header } = live;
     if (header === undefined || isFinal(header.status)) return this.#commits.discardAll(live);
     const waiting = live.inbox.filter(({ taken }) => taken !== true);
@@ -347,10 +348,10 @@ export class TurnRunner {
   ): Promise<boolean> {
     const parts = this.#parts;
     const { core } = parts;
-    const made = changeOfTurn(core, live, outcome, input);
-    const retention = retentionTimer(core, live, made.header, parts.retention);
+    const made = changeOfTurn(core, live, { outcome, input });
+    const retention = retentionTimer(core, live.id, { header: made.header, policy: parts.retention });
     const timers: DurableTimer[] = [...made.timers, ...(retention === undefined ? [] : [retention])];
-    const carried = await carryOutbox(core, live, made, timers);
+    const carried = await carryOutbox(core, live, { ...made, timers });
     const change: Change = {
       live,
       shard: live.home,
