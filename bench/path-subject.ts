@@ -142,6 +142,7 @@ const tracer = createTracer({
 const govern = createGovern({
   clock: ports.clock,
   metrics,
+  tracer,
   random: ports.random,
   process: ports.process,
   http: { request: () => Promise.reject(new Error('not used here')), close: () => Promise.resolve() },

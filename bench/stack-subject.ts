@@ -42,6 +42,7 @@ const shared = {
   engine: { now: () => 0, get: () => Promise.reject(new Error('not used here')), commit: () => Promise.reject(new Error('not used here')) },
   invoke: () => Promise.resolve(answer),
   metrics,
+  tracer,
   namespace: '',
   accessControl: () => undefined,
   origins: new Map(),

@@ -79,7 +79,7 @@ function packageMegabytes() {
     execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] }).toString(),
   );
   const own = (Array.isArray(packed) ? packed[0] : Object.values(packed)[0]).unpackedSize / 1e6;
-  const names = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).dependencies);
+  const names = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).dependencies ?? {});
   const dependencies = names.map(
     (name) =>
       Number(

@@ -52,12 +52,13 @@ function node(script, ...args) {
 
 // A linked node_modules belongs to another checkout, which keeps it up to date.
 const linked = lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() === true;
-// Not `npm ci`: it refuses a lock file that lacks the optional packages of other platforms, which some registries do not serve.
+// `npm ci` throws away what is installed: right for a fresh clone, slow for a tree that lacks one package.
 if (!linked)
   step('install', ['package.json', 'package-lock.json'], ['node_modules/vitest'], () => {
     const npm = process.env.npm_execpath;
     const [command, args] = npm ? [process.execPath, [npm]] : ['npm', []];
-    execFileSync(command, [...args, 'install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    const how = existsSync(join(root, 'node_modules')) ? ['install', '--no-save'] : ['ci'];
+    execFileSync(command, [...args, ...how, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
       cwd: root,
       stdio: ['ignore', 'inherit', 'inherit'],
     });

@@ -1,7 +1,8 @@
 // Bundles each app with its SDK into one file, so that the demo runs from the package alone, without installing anything.
-import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build as bundle } from 'esbuild';
+import { licenseNotices } from '../../tools/build/licenses.mjs';
 
 // The SDK's index loads its workflow client in any case: a quarter of the bundle.
 const withoutWorkflow = (source) => ({
@@ -18,7 +19,8 @@ export async function build({ root, outdir }) {
   const lean = (name) => join(source, 'lean', `${name}.cjs`);
   rmSync(outdir, { recursive: true, force: true });
   mkdirSync(outdir, { recursive: true });
-  await bundle({
+  const { metafile } = await bundle({
+    metafile: true,
     absWorkingDir: root,
     entryPoints: readdirSync(join(source, 'apps')).map((file) => join(source, 'apps', file)),
     bundle: true,
@@ -38,6 +40,7 @@ export async function build({ root, outdir }) {
     },
     logLevel: 'error',
   });
+  writeFileSync(join(outdir, 'licenses.txt'), licenseNotices(root, metafile));
   cpSync(join(source, 'resources'), join(outdir, 'resources'), { recursive: true });
   cpSync(join(source, 'proa.yaml'), join(outdir, 'proa.yaml'));
 }

@@ -84,7 +84,7 @@ describe('the command line', () => {
       /attempt +bounds each attempt by itself\n +timeout: 2s {2}\(\/p\/r\/p.yaml:4\)\n +from: Policy "p", \/p\/r\/p.yaml:4/,
     );
     expect(JSON.parse((await cli(['explain', 'orders', '/x', '--resources-path', 'r', '--json'], { disk })).out)).toMatchObject({
-      callee: [{ role: 'metrics' }, { role: 'deadline' }],
+      callee: [{ role: 'trace' }, { role: 'metrics' }, { role: 'deadline' }],
     });
     expect(await cli(['explain', 'orders', '/x', '--resources-path', 'none'], { disk })).toMatchObject({
       code: 3,

@@ -68,6 +68,16 @@ function dotted(high: number, low: number): string {
   return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.');
 }
 
+/** An address as the eight groups of IPv6, an IPv4 one as its mapped form; every spelling of an address gives the same. Undefined: it is none. */
+export function addressGroups(address: string): readonly number[] | undefined {
+  const text = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
+  if (text.includes(':')) return groupsOf(text);
+  const parts = text.split('.').map(Number);
+  const sound = parts.length === 4 && text !== '' && parts.every((part) => Number.isInteger(part) && part >= 0 && part < 256);
+  const [a = 0, b = 0, c = 0, d = 0] = parts;
+  return sound ? [0, 0, 0, 0, 0, 0xffff, (a << 8) | b, (c << 8) | d] : undefined;
+}
+
 // The URL parser knows every spelling and writes one: lower case, `::` for the longest run of zeros, no dotted tail.
 function groupsOf(text: string): number[] | undefined {
   if (!URL.canParse(`http://[${text}]`)) return undefined;

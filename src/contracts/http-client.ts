@@ -22,6 +22,8 @@ export interface HttpClientRequest {
   readonly cancel: Cancellation;
   /** Until the head of the answer; absent: no limit. */
   readonly timeoutMs?: number;
+  /** Told of the answer before whoever waits for it, who so needs no step in between. */
+  readonly watcher?: { answered(response: HttpClientResponse): void } | undefined;
 }
 
 export interface HttpClientResponse {

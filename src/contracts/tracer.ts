@@ -7,7 +7,10 @@ export interface ActiveSpan {
   /** What callees see: this span as their parent. */
   readonly trace: TraceContext;
   readonly sampled: boolean;
+  /** `attribute` comes from `kernel/names`; whoever has to work for a value asks `sampled` first. */
   set(attribute: string, value: string | number): void;
+  /** Another name, once it is known what the call is about. */
+  rename(name: string): void;
   /** Ends the span once; `status` is an HTTP or gRPC status. */
   end(ok: boolean, status?: number): void;
 }
@@ -17,7 +20,7 @@ export interface Tracer {
   start(kind: SpanKind, name: string, parent: TraceContext): ActiveSpan;
 }
 
-const untraced: ActiveSpan = { trace: { traceparent: '', tracestate: '', baggage: '' }, sampled: false, set() {}, end() {} };
+const untraced: ActiveSpan = { trace: { traceparent: '', tracestate: '', baggage: '' }, sampled: false, set() {}, rename() {}, end() {} };
 
 /** Records nothing and starts no traces: incoming ones pass through unchanged. */
 export const noTracer: Tracer = {

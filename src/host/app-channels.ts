@@ -4,6 +4,7 @@ import type { ComponentSet } from '../contracts/component-set.ts';
 import type { Metrics } from '../contracts/metrics.ts';
 import { createAppPipeline } from '../fronts/app/app-pipeline.ts';
 import { createPermits, type Permits } from '../fronts/app/permits.ts';
+import type { GrpcAppMetrics } from '../fronts/app/grpc-channel.ts';
 import { createHttpChannel, type AppMetrics } from '../fronts/app/http-channel.ts';
 import { createAppCallMetrics } from '../fronts/http/front-metrics.ts';
 import { labelNames, metricNames } from '../kernel/names.ts';
@@ -41,6 +42,7 @@ export async function openAppChannel(options: OpenChannelOptions): Promise<AppCh
       ...appToken,
       permits,
       messageBytesMax: spec.bodyBytesMax,
+      metrics: await grpcAppMetrics(options),
     });
   }
   const own = spec.appProtocol === 'h2c' ? await http2Client(ports, address) : undefined;
@@ -72,6 +74,18 @@ function appMetrics({ metrics, configuration }: OpenChannelOptions): AppMetrics 
       const labels = { [labelNames.status]: String(status) };
       metrics.counter(metricNames.healthProbes, labels).add(1);
       metrics.histogram(metricNames.healthProbeLatency, labels).record(tookMs);
+    },
+  };
+}
+
+async function grpcAppMetrics({ metrics }: OpenChannelOptions): Promise<GrpcAppMetrics> {
+  const { createClientMetrics } = await import('../fronts/grpc/grpc-metrics.ts');
+  return {
+    calls: createClientMetrics(metrics),
+    probe(code, tookMs) {
+      const labels = { [labelNames.grpcClientStatus]: code };
+      metrics.counter(metricNames.grpcHealthProbes, labels).add(1);
+      metrics.histogram(metricNames.grpcHealthProbeLatency, labels).record(tookMs);
     },
   };
 }

@@ -10,6 +10,7 @@ import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts'
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
 import type { AdminSource } from '../contracts/admin.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
+import { egressOwners } from '../contracts/egress-allow.ts';
 import type { DriverContext } from '../contracts/driver.ts';
 import type { Govern } from '../contracts/governance.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
@@ -183,12 +184,13 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
     clock: options.callClock,
     random: ports.random,
     process: ports.process,
-    http: machine.outbound,
+    http: machine.outbound(egressOwners.policies),
     engine: machine.engine,
     log: log.scoped('proa.policy'),
     invoke,
     book,
     metrics,
+    tracer: options.tracer,
     namespace: spec.namespace,
     accessControl: () => accessControl,
     origins,
@@ -237,7 +239,7 @@ function driverContext(
     appId: spec.id,
     namespace: spec.namespace,
     engine: () => Promise.resolve(machine.engine),
-    http: machine.outbound,
+    http: machine.outbound(component.name),
   };
 }
 

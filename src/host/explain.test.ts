@@ -32,8 +32,8 @@ describe('the explanation of a call', () => {
       ['retry', 'Resiliency "shop", /r/all.yaml:5'],
       ['attempt', 'Policy "pay", /r/all.yaml:10'],
     ]);
-    expect(callee.map(({ role }) => role)).toEqual(['metrics', 'deadline', 'access']);
-    expect(callee[2]?.parameters).toMatchObject({ rules: 'Policy "own": allow', otherwise: 'denied' });
+    expect(callee.map(({ role }) => role)).toEqual(['trace', 'metrics', 'deadline', 'access']);
+    expect(callee[3]?.parameters).toMatchObject({ rules: 'Policy "own": allow', otherwise: 'denied' });
     expect(caller.every(({ why }) => why.length > 10)).toBe(true);
   });
 
@@ -44,6 +44,6 @@ describe('the explanation of a call', () => {
       ['deadline', undefined],
       ['retry', 3],
     ]);
-    expect(callee[2]?.parameters).toMatchObject({ rules: 'none matches', otherwise: 'denied' });
+    expect(callee[3]?.parameters).toMatchObject({ rules: 'none matches', otherwise: 'denied' });
   });
 });

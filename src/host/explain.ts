@@ -1,5 +1,6 @@
 import type { ExplainedLayer } from '../contracts/admin.ts';
 import { noRecords } from '../contracts/decisions.ts';
+import { noTracer } from '../contracts/tracer.ts';
 import { noMetrics } from '../contracts/metrics.ts';
 import { driverIndex } from '../gen/drivers.ts';
 import { ProaError } from '../kernel/errors.ts';
@@ -45,6 +46,7 @@ export async function explainCall(options: ExplainOptions): Promise<ExplainedCal
       random: ports.random,
       process: ports.process,
       metrics: noMetrics,
+      tracer: noTracer,
       log: silentLogger,
       namespace,
       accessControl: () => resources.configuration.accessControl,

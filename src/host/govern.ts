@@ -5,6 +5,7 @@ import { stackName, tellTrail, type CallRecorder, type CallRecords } from '../co
 import type { Engine } from '../contracts/engine.ts';
 import type { SharedCounts } from '../contracts/places.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
+import type { Tracer } from '../contracts/tracer.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Metrics } from '../contracts/metrics.ts';
 import { accessControl, type DecisionListener } from '../filters/authorise/access-control.ts';
@@ -20,12 +21,14 @@ import type { PolicyBook, PolicyEpoch } from '../mesh/policy/book.ts';
 import { policyLayers } from '../mesh/policy/layers.ts';
 import type { Matcher } from '../mesh/policy/match.ts';
 import { rulesFor, type TargetRules } from '../mesh/policy/rule-set.ts';
+import { inboundTrace } from './inbound-spans.ts';
 import { createCallRecorder } from '../telemetry/call-recorder.ts';
 
 export interface GovernOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly namespace: string;
   readonly accessControl: () => AccessControl | undefined;
   /** Where the Configuration's values were written, by path. */
@@ -163,9 +166,15 @@ export function layersFor(options: GovernOptions, target: Target, call?: Call<In
 function ownLayers(options: GovernOptions, target: Target, epoch: number): readonly Layer[] {
   const { clock, records, appId } = options;
   const recorder = createCallRecorder({ clock, records, appId, target, epoch });
+  if (target.block === 'invoke' && target.direction === 'outbound') return outboundLayers(options, target, recorder);
+  return [...inboundTrace(options.tracer, target), ...incomingLayers(options, target, recorder)];
+}
+
+/** What is ours around what comes in, and around what components do. */
+function incomingLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
+  if (target.block === 'invoke') return inboundLayers(options, target, recorder);
   if (target.block === 'actors' && target.operation === 'receive') return actorLayers(options, target, recorder);
-  if (target.block !== 'invoke') return componentLayers(options, target, recorder);
-  return target.direction === 'outbound' ? outboundLayers(options, target, recorder) : inboundLayers(options, target, recorder);
+  return componentLayers(options, target, recorder);
 }
 
 function outboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {

@@ -1,3 +1,4 @@
+import { noTracer } from '../contracts/tracer.ts';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { echoClient, refereeClient, refereeServer, refereeUnary, transport } from '../../test/fixtures/grpc-echo.ts';
@@ -62,6 +63,7 @@ async function rig(yaml: string, instances: Readonly<Record<string, Instance>>) 
   const govern = createGovern({
     ...ports,
     metrics: noMetrics,
+    tracer: noTracer,
     namespace: '',
     accessControl: () => undefined,
     book: new PolicyBook(loaded.policies),

@@ -1,5 +1,6 @@
 import type { Engine } from '../contracts/engine.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
+import { egressOwners } from '../contracts/egress-allow.ts';
 import type { HttpClient, HttpClientRequest } from '../contracts/http-client.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Endpoint, Registry } from '../contracts/resolver.ts';
@@ -7,6 +8,7 @@ import type { ExternalTransport, PeerTransport } from '../contracts/transport.ts
 import type { ActorsBlock } from '../blocks/actors/index.ts';
 import type { InvokeBlock } from '../blocks/invoke/index.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
+import type { OutboundClients } from './outbound-client.ts';
 import type { MachinePeers } from './machine-peers.ts';
 import type { Call } from '../kernel/call.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
@@ -26,7 +28,7 @@ export interface Machine {
   readonly registry: Registry;
   readonly client: HttpClient;
   /** The same connections for servers that YAML and apps name: what their names resolve to is checked. */
-  readonly outbound: HttpClient;
+  readonly outbound: OutboundClients;
   /** Apps of this process by instance: a call between them costs no socket. */
   readonly local: Map<string, LocalApp>;
   /** Connections to other runtimes, of this machine and of others. */
@@ -51,7 +53,7 @@ export function createPeerTransport(machine: Machine): PeerTransport {
 }
 
 /** Calls to HTTPEndpoint resources and URLs (Dapr reference 3, 10.6). The endpoint's headers are added; what names the app is removed. */
-export function createExternalTransport(client: HttpClient): ExternalTransport {
+export function createExternalTransport(outbound: OutboundClients): ExternalTransport {
   return {
     send(endpoint, call) {
       const { input } = call;
@@ -66,7 +68,9 @@ export function createExternalTransport(client: HttpClient): ExternalTransport {
         'dapr-callee-app-id',
         'dapr-app-id',
       ]);
-      return client.request({
+      // A URL that stands for an app is its own name.
+      const owner = endpoint.name === endpoint.baseUrl ? egressOwners.urls : endpoint.name;
+      return outbound(owner).request({
         address: { host: base.hostname, port: Number(base.port || (secure ? 443 : 80)) },
         ...(secure ? { tls: tlsOf(base.hostname, endpoint.tls) } : {}),
         method: input.httpMethod,

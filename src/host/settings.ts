@@ -37,13 +37,19 @@ const settingsTable: Readonly<Record<string, (spec: AppSpec) => Value | undefine
 /** Variables that a runtime reads by itself; of some nobody may see the value. */
 const variables = [
   'DAPR_HOST_IP',
+  'DAPR_HTTP_DISABLE_H2C',
   'PROA_ZONE',
   'PROA_APP_VERSION',
   'PROA_EGRESS_DENY',
+  'PROA_EGRESS_ALLOW',
   'OTEL_SERVICE_NAME',
   'OTEL_RESOURCE_ATTRIBUTES',
   'OTEL_EXPORTER_OTLP_ENDPOINT',
   'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_INSECURE',
+  'OTEL_EXPORTER_OTLP_TIMEOUT',
   'DAPR_COMPONENTS_SOCKETS_FOLDER',
   'DAPR_ENV_KEYS',
 ];

@@ -157,6 +157,8 @@ class AppConnection {
 
   async connect(appPort: number): Promise<void> {
     await this.disconnect();
+    // Until it is well for the first time: what it is told before may reach nobody.
+    this.#runtime.blocks.configuration.pause();
     const { ports, log, spec, machine, resources, becameReady, place, role } = this.#options;
     const { blocks, components, state, durable } = this.#runtime;
     const max = spec.appMaxConcurrency ?? 0;

@@ -10,11 +10,13 @@ import {
   type MetricsRegistry,
   type MetricsRegistryOptions,
 } from '../telemetry/metrics-registry.ts';
-import { createSpanExporter, type SpanExporter } from '../telemetry/span-exporter.ts';
+import { createSpanExporter, type SpanExporter, type SpanSender } from '../telemetry/span-exporter.ts';
+import { createHttpSender } from '../telemetry/span-senders.ts';
 import { createTracer, type FinishedSpan } from '../telemetry/tracing.ts';
-import type { RuntimeConfiguration, TracingConfig } from './config/model.ts';
+import type { RuntimeConfiguration } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
 import type { Machine } from './machine.ts';
+import { otlpTarget, otlpTimeoutMs, pairsOf } from './otlp-target.ts';
 
 export interface AppTelemetry {
   readonly metrics: MetricsRegistry;
@@ -42,7 +44,7 @@ export async function createAppTelemetry(options: AppTelemetryOptions): Promise<
   const metrics = createMetricsRegistry({ app_id: spec.id }, await registryOptions(configuration));
   registerProcessMetrics(metrics, ports.process, ports.clock.now());
   registerEngineMetrics(metrics, machine);
-  const exporters = createExporters(options);
+  const exporters = await createExporters(options);
   const printSpans = configuration.tracing.stdout;
   const tracer = createTracer({
     clock: ports.clock,
@@ -106,45 +108,24 @@ function registerEngineMetrics(metrics: MetricsRegistry, machine: Machine): void
   });
 }
 
-function createExporters(options: AppTelemetryOptions): SpanExporter[] {
+async function createExporters(options: AppTelemetryOptions): Promise<SpanExporter[]> {
   const { ports, log, spec, machine, configuration, version } = options;
   const { tracing } = configuration;
   const env = (name: string): string => ports.process.env(name) ?? '';
-  const resource = { 'service.name': env('OTEL_SERVICE_NAME') || spec.id, ...attributesOf(env('OTEL_RESOURCE_ATTRIBUTES')) };
-  const shared = { client: machine.client, clock: ports.clock, log, resource, version };
-  const exporters: SpanExporter[] = [];
-  if (tracing.zipkinEndpoint !== undefined)
-    exporters.push(createSpanExporter({ ...shared, format: 'zipkin', url: tracing.zipkinEndpoint, headers: [] }));
-  const otlp = otlpTarget(tracing, env);
-  if (otlp !== undefined && tracing.otel?.protocol === 'grpc')
-    log.warn('spans go over OTLP/HTTP, whatever spec.tracing.otel.protocol says; give the address and port of that', { address: otlp.url });
-  if (otlp !== undefined) exporters.push(createSpanExporter({ ...shared, format: 'otlp', ...otlp }));
-  return exporters;
-}
-
-// Environment variables win over the Configuration, as in OpenTelemetry's own SDKs.
-function otlpTarget(tracing: TracingConfig, env: (name: string) => string): { url: string; headers: string[] } | undefined {
-  const headers = (text: Readonly<Record<string, string>>): string[] =>
-    Object.entries(text).flatMap(([name, value]) => [name.toLowerCase(), value]);
-  const traces = env('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT');
-  const base = env('OTEL_EXPORTER_OTLP_ENDPOINT');
-  const fromEnv = traces !== '' ? traces : base === '' ? undefined : `${base.replace(/\/$/, '')}/v1/traces`;
-  if (fromEnv !== undefined && /^https?:/.test(fromEnv))
-    return { url: fromEnv, headers: headers(attributesOf(env('OTEL_EXPORTER_OTLP_HEADERS'))) };
-  const { otel } = tracing;
-  if (otel === undefined || otel.endpointAddress === '') return undefined;
-  const scheme = otel.isSecure ? 'https' : 'http';
-  const address = /^https?:\/\//.test(otel.endpointAddress) ? otel.endpointAddress : `${scheme}://${otel.endpointAddress}`;
-  return { url: new URL(address).pathname === '/' ? `${address.replace(/\/$/, '')}/v1/traces` : address, headers: headers(otel.headers) };
-}
-
-function attributesOf(text: string): Record<string, string> {
-  return Object.fromEntries(
-    text
-      .split(',')
-      .map((pair) => pair.split('=', 2).map((part) => part.trim()))
-      .filter((pair): pair is [string, string] => pair.length === 2 && pair[0] !== ''),
-  );
+  const resource = { 'service.name': env('OTEL_SERVICE_NAME') || spec.id, ...pairsOf(env('OTEL_RESOURCE_ATTRIBUTES')) };
+  const http = { client: machine.client, resource, version };
+  const senders: SpanSender[] = [];
+  if (tracing.zipkinEndpoint !== undefined) {
+    const target = { url: tracing.zipkinEndpoint, headers: [], timeoutMs: otlpTimeoutMs };
+    senders.push(createHttpSender(target, { ...http, format: 'zipkin' }));
+  }
+  const otlp = otlpTarget(tracing.otel, env);
+  if (otlp?.protocol === 'http') senders.push(createHttpSender(otlp, { ...http, format: 'otlp' }));
+  if (otlp?.protocol === 'grpc') {
+    const { createGrpcSender } = await import('../telemetry/grpc-sender.ts');
+    senders.push(createGrpcSender(otlp, { ports, resource, version }));
+  }
+  return senders.map((sender) => createSpanExporter({ sender, clock: ports.clock, log }));
 }
 
 function printable(span: FinishedSpan): Record<string, string | boolean> {

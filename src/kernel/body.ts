@@ -24,6 +24,8 @@ export interface Flow {
 export interface Body {
   /** Bytes to come, when the source knows it. */
   readonly length: number | undefined;
+  /** Bytes that were delivered so far, where the source counts them. */
+  readonly delivered?: number;
   /** True for a body that can be piped again and again. */
   readonly replayable?: true;
   /** All of a small, replayable body as one string, one character per byte: a writer of text can take it without piping. */
@@ -32,6 +34,11 @@ export interface Body {
   pipe(sink: Sink): void;
   /** Nobody will read it: lets the source drop it. Does nothing after `pipe`. */
   discard(reason?: unknown): void;
+}
+
+/** How long a body is or, where it did not say, was: for measurements at its end. */
+export function measuredBytes(body: Body): number | undefined {
+  return body.length ?? body.delivered;
 }
 
 /** A body of no bytes; unlike others it can be piped any number of times. */

@@ -70,8 +70,14 @@ export const metricNames = {
   healthProbeLatency: 'dapr_http_healthprobes_roundtrip_latency',
   grpcServerCompleted: 'dapr_grpc_io_server_completed_rpcs',
   grpcServerLatency: 'dapr_grpc_io_server_server_latency',
+  grpcServerReceivedBytes: 'dapr_grpc_io_server_received_bytes_per_rpc',
+  grpcServerSentBytes: 'dapr_grpc_io_server_sent_bytes_per_rpc',
   grpcClientCompleted: 'dapr_grpc_io_client_completed_rpcs',
   grpcClientLatency: 'dapr_grpc_io_client_roundtrip_latency',
+  grpcClientSentBytes: 'dapr_grpc_io_client_sent_bytes_per_rpc',
+  grpcClientReceivedBytes: 'dapr_grpc_io_client_received_bytes_per_rpc',
+  grpcHealthProbes: 'dapr_grpc_io_healthprobes_completed_count',
+  grpcHealthProbeLatency: 'dapr_grpc_io_healthprobes_roundtrip_latency',
   engineKeys: 'proa_engine_keys',
   engineIndexBytes: 'proa_engine_index_bytes',
   engineDiskBytes: 'proa_engine_disk_bytes',
@@ -106,6 +112,31 @@ export const labelNames = {
   flowDirection: 'flow_direction',
   target: 'target',
   actorType: 'actor_type',
+  grpcServerMethod: 'grpc_server_method',
+  grpcServerStatus: 'grpc_server_status',
+  grpcClientMethod: 'grpc_client_method',
+  grpcClientStatus: 'grpc_client_status',
+} as const;
+
+/** Attributes of spans (reference 14.4), Dapr's and those of OpenTelemetry's conventions. */
+export const spanAttributes = {
+  protocol: 'dapr.protocol',
+  api: 'dapr.api',
+  statusCode: 'dapr.status_code',
+  invokeMethod: 'dapr.invoke_method',
+  dbSystem: 'db.system',
+  dbName: 'db.name',
+  dbStatement: 'db.statement',
+  dbConnectionString: 'db.connection_string',
+  messagingSystem: 'messaging.system',
+  messagingDestination: 'messaging.destination.name',
+  rpcService: 'rpc.service',
+  rpcSystem: 'rpc.system',
+  netPeerName: 'net.peer.name',
+  httpMethod: 'http.request.method',
+  url: 'url.full',
+  serverAddress: 'server.address',
+  serverPort: 'server.port',
 } as const;
 
 /** Fields of a log line, in the order in which they are printed. */

@@ -4,7 +4,8 @@ import type { FinishedSpan } from './tracing.ts';
 /** Who the spans are about: resource attributes, `service.name` among them. */
 export type Resource = Readonly<Record<string, string>>;
 
-const otlpKinds: Readonly<Record<SpanKind, number>> = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 };
+/** OTLP's numbers of the kinds. */
+export const otlpKinds: Readonly<Record<SpanKind, number>> = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 };
 
 /** OTLP/HTTP in its JSON encoding (opentelemetry-proto 1.x, `ExportTraceServiceRequest`): ids in hex, 64-bit numbers as strings. */
 export function otlpDocument(spans: readonly FinishedSpan[], resource: Resource, version: string): string {

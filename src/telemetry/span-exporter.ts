@@ -1,22 +1,20 @@
-import type { HttpClient } from '../contracts/http-client.ts';
-import { bytesBody } from '../kernel/body.ts';
-import { neverCancelled } from '../kernel/cancel.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Clock, Timer } from '../kernel/ports.ts';
-import { otlpDocument, zipkinDocument, type Resource } from './span-documents.ts';
 import type { FinishedSpan } from './tracing.ts';
 
+/** Takes batches of spans to a collector. */
+export interface SpanSender {
+  /** For log lines. */
+  readonly url: string;
+  /** Fails with the reason when the collector did not take all of them. */
+  send(spans: readonly FinishedSpan[]): Promise<void>;
+  close(): void;
+}
+
 export interface SpanExporterOptions {
-  readonly client: HttpClient;
+  readonly sender: SpanSender;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly format: 'otlp' | 'zipkin';
-  /** `http://host:port/path`. */
-  readonly url: string;
-  readonly headers: readonly string[];
-  readonly resource: Resource;
-  readonly version: string;
-  readonly timeoutMs?: number;
 }
 
 export interface SpanExporter {
@@ -43,12 +41,12 @@ export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
     while (queue.length > 0) {
       const batch = queue.splice(0, batchMax);
       try {
-        await post(options, batch);
+        await options.sender.send(batch);
       } catch (thrown) {
         dropped += batch.length;
         if (options.clock.mono() - warnedMs > 60_000) {
           warnedMs = options.clock.mono();
-          options.log.warn('spans cannot be exported', { url: options.url, error: String(thrown), dropped });
+          options.log.warn('spans cannot be exported', { url: options.sender.url, error: String(thrown), dropped });
         }
       }
     }
@@ -83,24 +81,7 @@ export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
       timer?.cancel();
       await sending;
       await start();
+      options.sender.close();
     },
   };
-}
-
-async function post(options: SpanExporterOptions, spans: readonly FinishedSpan[]): Promise<void> {
-  const url = new URL(options.url);
-  const text = options.format === 'otlp' ? otlpDocument(spans, options.resource, options.version) : zipkinDocument(spans, options.resource);
-  const secure = url.protocol === 'https:';
-  const answer = await options.client.request({
-    address: { host: url.hostname, port: Number(url.port || (secure ? 443 : 80)) },
-    ...(secure ? { tls: { serverName: url.hostname } } : {}),
-    method: 'POST',
-    target: url.pathname + url.search,
-    headers: ['host', url.host, 'content-type', 'application/json', ...options.headers],
-    body: bytesBody(Buffer.from(text, 'utf8')),
-    cancel: neverCancelled,
-    timeoutMs: options.timeoutMs ?? 10_000,
-  });
-  answer.body.discard();
-  if (answer.status >= 300) throw new Error(`the collector answered ${answer.status}`);
 }

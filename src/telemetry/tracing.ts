@@ -1,4 +1,5 @@
 import type { ActiveSpan, SpanKind, Tracer } from '../contracts/tracer.ts';
+import { spanAttributes } from '../kernel/names.ts';
 import type { Clock, Random } from '../kernel/ports.ts';
 import { isSampled, type TraceContext } from '../kernel/trace-context.ts';
 import { createTraceIds } from './trace-ids.ts';
@@ -50,6 +51,7 @@ class UnsampledSpan implements ActiveSpan {
     this.trace = trace;
   }
   set(): void {}
+  rename(): void {}
   end(): void {}
 }
 
@@ -66,18 +68,22 @@ function recordedSpan(options: TracingOptions, started: Started): ActiveSpan {
   const startMs = options.clock.now();
   const startMono = options.clock.mono();
   const attributes: [string, string | number][] = [];
+  let { name } = started;
   let ended = false;
   return {
     trace: started.trace,
     sampled: true,
     set: (name, value) => attributes.push([name, value]),
+    rename(given) {
+      name = given;
+    },
     end(ok, status) {
       if (ended) return;
       ended = true;
-      if (status !== undefined) attributes.push(['dapr.status_code', status]);
+      if (status !== undefined) attributes.push([spanAttributes.statusCode, status]);
       const startNs = BigInt(Math.round(startMs * 1e3)) * 1000n;
       const tookNs = BigInt(Math.round((options.clock.mono() - startMono) * 1e6));
-      const { kind, name, traceId, spanId, parentSpanId, trace } = started;
+      const { kind, traceId, spanId, parentSpanId, trace } = started;
       options.export({
         traceId,
         spanId,

@@ -94,6 +94,47 @@ describe('the health of the app', () => {
   });
 });
 
+describe('changes of configuration', () => {
+  it('wait from the connection of the app to its first healthy probe, and none is lost', async () => {
+    let healthy = false;
+    const own = await app(({ path }) => (path === '/alive' ? { status: healthy ? 200 : 503 } : healthy ? {} : { status: 503 }));
+    const file = join(machine.directory, 'settings.json');
+    writeFileSync(file, '{"colour":"red","size":"1"}');
+    const runtime = await sidecar({
+      appId: 'configured',
+      appPort: own.port,
+      resources: { 'c.yaml': component('settings', 'configuration.file', { path: file, pollInterval: '50ms' }) },
+      flags: ['--enable-app-health-check', '--app-health-check-path', '/alive', '--app-health-probe-interval', '1'],
+    });
+    const probes = (): number => own.received.filter(({ path }) => path === '/alive').length;
+    const told = (): Received[] => own.received.filter(({ path }) => path.startsWith('/configuration/'));
+    const subscribed = (await (await runtime.get('/v1.0/configuration/settings/subscribe')).json()) as { id?: string };
+    expect(subscribed.id).toBeTypeOf('string');
+    const valueOf = async (key: string): Promise<unknown> => {
+      const items = (await (await runtime.get(`/v1.0/configuration/settings?key=${key}`)).json()) as Record<string, { value: string }>;
+      return items[key]?.value;
+    };
+    for (const [colour, size] of [
+      ['green', '2'],
+      ['blue', '2'],
+    ] as const) {
+      writeFileSync(file, JSON.stringify({ colour, size }));
+      await eventually(async () => (await valueOf('colour')) === colour, 'the store has the new value');
+    }
+    const seen = probes();
+    await eventually(() => probes() > seen + 1, 'probes go on');
+    expect(told()).toEqual([]);
+    healthy = true;
+    await eventually(() => told().length >= 2, 'the changes arrive');
+    const values = told().map(({ path, body }) => [path, (JSON.parse(body) as { items: Record<string, { value: string }> }).items]);
+    expect(Object.fromEntries(values)).toMatchObject({
+      '/configuration/settings/colour': { colour: { value: 'blue' } },
+      '/configuration/settings/size': { size: { value: '2' } },
+    });
+    expect(runtime.output()).not.toContain('error sending configuration item');
+  });
+});
+
 describe('calls into the app', () => {
   it('are no more at once than it takes; the rest waits its turn', async () => {
     const own = await app(({ path }) => {

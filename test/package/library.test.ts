@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root } from './sources.ts';
 
-const unpackedBytesMax = 7 * 1024 * 1024;
+/** All that an installation brings: there are no dependencies. */
+const unpackedBytesMax = 7_000_000;
+const imported = /(?:\bfrom\s*|\bimport\s*\(?\s*)['"]([@\w][\w@./:-]*)['"]/g;
 let place: string;
 
 interface Packed {
@@ -25,15 +27,9 @@ function pack(): Packed {
 
 beforeAll(() => {
   execFileSync(process.execPath, [join(root, 'tools/build.mjs')], { cwd: root, stdio: 'ignore' });
-  // As npm lays it out: the package, and beside it what it depends on.
+  // As npm lays it out: the package, and nothing beside it.
   place = mkdtempSync(join(tmpdir(), 'proa library '));
-  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> };
-  const modules = join(place, 'node_modules');
-  for (const name of [...Object.keys(dependencies), '@standard-schema']) {
-    mkdirSync(dirname(join(modules, name)), { recursive: true });
-    symlinkSync(join(root, 'node_modules', name), join(modules, name));
-  }
-  for (const { path } of pack().files) cpSync(join(root, path), join(modules, 'proa', path));
+  for (const { path } of pack().files) cpSync(join(root, path), join(place, 'node_modules/proa', path));
 });
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 
@@ -55,6 +51,58 @@ describe('the package', () => {
       'NOTICE',
     ])
       expect(paths).toContain(needed);
+  });
+
+  it('needs no other package, runs nothing when it is installed, and holds nothing native', () => {
+    const described = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string> | undefined>;
+    expect(described['dependencies']).toBeUndefined();
+    expect(described['optionalDependencies']).toBeUndefined();
+    expect(Object.keys(described['scripts'] ?? {}).filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([]);
+    const ours = pack().files.map(({ path }) => path);
+    expect(ours.filter((path) => /\.(node|wasm|so|dylib)$|binding\.gyp$/.test(path))).toEqual([]);
+    const foreign = ours
+      .filter((path) => /^dist\/(?!bin|demo).*\.(d\.ts|js)$/.test(path))
+      .flatMap((path) => [...readFileSync(join(root, path), 'utf8').matchAll(imported)].map(([, name]) => name as string))
+      .filter((name) => !name.startsWith('node:') && described['peerDependencies']?.[name] === undefined);
+    expect(foreign).toEqual([]);
+  });
+
+  it('ships the licences of what is bundled', () => {
+    const read = (path: string): string => readFileSync(join(root, 'dist', path, 'licenses.txt'), 'utf8');
+    for (const name of ['@bufbuild/protobuf', '@marcbachmann/cel-js', 'croner', 'jose', 'sorted-btree', 'valibot', 'yaml']) {
+      expect(read('vendor')).toMatch(new RegExp(`^${name} \\d+\\.`, 'm'));
+      expect(read('bin')).toMatch(new RegExp(`^${name} \\d+\\.`, 'm'));
+    }
+    // One file of protobuf-es comes from elsewhere and says so only itself.
+    expect(read('vendor')).toContain('Copyright 2008 Google Inc.');
+    expect(read('demo')).toMatch(/^@dapr\/dapr \d+\./m);
+    expect(read('demo')).toMatch(/^express \d+\./m);
+  });
+
+  it('has declarations that stand alone: a driver of somebody else, with a valibot of their own, is checked', () => {
+    const modules = join(place, 'node_modules');
+    for (const name of ['valibot', '@types/node', 'undici-types']) {
+      mkdirSync(dirname(join(modules, name)), { recursive: true });
+      symlinkSync(join(root, 'node_modules', name), join(modules, name));
+    }
+    const driver = (age: string): string => `
+      import * as v from 'valibot';
+      import { defineDriver, property } from 'proa/testing';
+      import { createRuntime } from 'proa';
+      import { createApp, serve } from 'proa/sdk';
+      export default defineDriver({
+        kind: 'secretstores', types: ['secretstores.mine'], versions: ['v1'], status: 'alpha', capabilities: [],
+        config: v.strictObject({ path: property.text(), age: v.optional(property.durationMs(), '5s') }),
+        open: async ({ path, age }, { log }) => { const text: string = path; const ms: ${age} = age; log.info(text + ms); throw new Error(); },
+      });
+      export const parts = [createRuntime, createApp, serve];`;
+    writeFileSync(join(place, 'sound.mts'), driver('number'));
+    writeFileSync(join(place, 'wrong.mts'), driver('boolean'));
+    const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2023', '--module', 'nodenext', '--types', 'node'];
+    const script = join(root, 'node_modules/typescript/bin/tsc');
+    const { stdout } = spawnSync(process.execPath, [script, ...flags, 'sound.mts', 'wrong.mts'], { cwd: place, encoding: 'utf8' });
+    // Properties that had become `any` would be a boolean too.
+    expect(stdout.trim().split('\n')).toEqual([expect.stringMatching(/^wrong\.mts.*'number' is not assignable to type 'boolean'/)]);
   });
 
   it('has entry points that publint and attw find sound', () => {

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build, transform } from 'esbuild';
+import { licenseNotices } from './licenses.mjs';
 
 // Packages that the user installs beside us; found from the user's project at run time.
 export const vendorPackages = ['pg', 'pg-native', 'ioredis', 'nats'];
@@ -21,7 +22,7 @@ const packRoots = {
   ],
 };
 
-/** Splits src/cli/entry.ts; answers the texts of the ESM chunks by name, and the names that each pack holds. */
+/** Splits src/cli/entry.ts; answers the texts of the ESM chunks by name, the names that each pack holds, and the licences of what is inside. */
 async function splitAsEsm(root) {
   const result = await build({
     absWorkingDir: root,
@@ -47,7 +48,7 @@ async function splitAsEsm(root) {
   });
   const chunks = new Map(result.outputFiles.map((file) => [basename(file.path), file.text]));
   refuseLazyCommonJs(result.metafile);
-  return { chunks, packs: packsOf(result.metafile) };
+  return { chunks, packs: packsOf(result.metafile), notices: licenseNotices(root, result.metafile) };
 }
 
 /** The chunks that the roots of every pack import statically, all the way down. */
@@ -145,7 +146,7 @@ export async function buildCommand(root) {
   const out = join(root, 'dist/bin');
   rmSync(out, { recursive: true, force: true });
   mkdirSync(join(out, 'chunks'), { recursive: true });
-  const { chunks, packs } = await splitAsEsm(root);
+  const { chunks, packs, notices } = await splitAsEsm(root);
   const converted = new Map();
   for (const [name, text] of chunks) converted.set(name, await toCommonJs(text));
   const names = nameByContent(converted);
@@ -161,6 +162,7 @@ export async function buildCommand(root) {
   const banner = '#!/usr/bin/env node\n';
   writeFileSync(join(out, 'proa.cjs'), banner + code.replace(/^#!.*\n/, ''));
   chmodSync(join(out, 'proa.cjs'), 0o755);
+  writeFileSync(join(out, 'licenses.txt'), notices);
   copyFileSync(join(root, 'tools/build/package-type.json'), join(out, 'package.json'));
   const kib = (texts) => Math.round([...texts].reduce((sum, text) => sum + text.length, 0) / 1024);
   const sizes = packs.map(({ name, chunks }) => `${name} ${kib(chunks.map((chunk) => converted.get(chunk)))} KiB`);

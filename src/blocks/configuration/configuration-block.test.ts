@@ -184,6 +184,36 @@ it('lets changes wait while the app is not well; the last value of each key arri
   expect([told.length, errors.length]).toEqual([5, 1]);
 });
 
+it('repeats what was under way, and failed, when the app became well', async () => {
+  const errors: string[] = [];
+  let fail: (error: Error) => void = () => {};
+  const { told, channel } = app(() => (told.length > 1 ? Promise.resolve() : new Promise((_resolve, reject) => (fail = reject))));
+  const { block, put, subscribe } = setUp({ channel }, errors);
+  await subscribe();
+  await put({ a: '1' });
+  await settle();
+  expect(told).toEqual(['config a=1']);
+  block.pause();
+  block.resume();
+  fail(new Error('nobody listened when it was sent'));
+  await settle();
+  expect([told, errors.length]).toEqual([['config a=1', 'config a=1'], 1]);
+  // A newer value goes first, and the old one never again.
+  const later = app((key) =>
+    key === 'b' && later.told.length === 1 ? new Promise((_resolve, reject) => (fail = reject)) : Promise.resolve(),
+  );
+  const second = setUp({ channel: later.channel }, errors);
+  await second.subscribe();
+  await second.put({ b: 'old' });
+  await settle();
+  second.block.resume();
+  await second.put({ b: 'new' });
+  await settle();
+  fail(new Error('too early'));
+  await settle();
+  expect(later.told).toEqual(['config b=old', 'config b=new']);
+});
+
 it('continues subscriptions on the new component after a reload, and ends them with the component', async () => {
   const { told, channel } = app();
   let current: Component<'configuration'> | undefined = component(engineStore());

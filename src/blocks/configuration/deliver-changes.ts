@@ -20,14 +20,17 @@ export function createChangeDelivery(
   const undelivered = new Map<string, ConfigurationItem>();
   let running: Promise<void> | undefined;
   let paused = false;
+  let resumes = 0;
   const run = async (): Promise<void> => {
     for (const [key, item] of waiting) {
       if (paused) break;
       waiting.delete(key);
+      const begun = resumes;
       try {
         await deliver(key, item);
       } catch (error) {
-        if (!waiting.has(key)) undelivered.set(key, item);
+        // One that began before the app was well tells nothing of the app as it is now: it goes out again at once.
+        if (!waiting.has(key)) (begun === resumes ? undelivered : waiting).set(key, item);
         failed(key, error);
       }
     }
@@ -51,6 +54,7 @@ export function createChangeDelivery(
     },
     resume() {
       paused = false;
+      resumes++;
       for (const [key, item] of undelivered) waiting.set(key, item);
       undelivered.clear();
       start();

@@ -29,6 +29,7 @@ interface Entry extends Waiting {
 /** What one attempt carries: only what is not settled yet. */
 interface Attempt {
   readonly path: string;
+  readonly topic: string;
   pending: readonly Entry[];
 }
 
@@ -97,7 +98,7 @@ export class BulkHandler implements Handler {
       if (entries === undefined) byPath.set(routed.path, [entry]);
       else entries.push(entry);
     }
-    for (const [path, pending] of byPath) void this.#toApp({ path, pending });
+    for (const [path, pending] of byPath) void this.#toApp({ path, topic: this.#parts.spec.topic, pending });
   }
 
   async #toApp(attempt: Attempt): Promise<void> {

@@ -91,6 +91,11 @@ class Run {
     this.code = main(['run', '--json', ...args], { ports: this.ports, loadHost, version: '0' });
   }
 
+  /** Signals that do not end the process in the system's way. */
+  get caught(): readonly ProcessSignal[] {
+    return [...this.#signals.keys()];
+  }
+
   signal(name: ProcessSignal): void {
     this.#signals.get(name)?.();
   }
@@ -190,6 +195,15 @@ describe('proa run', () => {
     run.signal('SIGINT');
     expect(await run.code).toBe(130);
     expect(alive(Number(line?.slice(3)))).toBe(false);
+  });
+
+  it('keeps signals caught when it is over: the next one would take the exit code away', async () => {
+    const run = new Run(directory, ['--', node, '-e', 'process.exit(3)']);
+    expect(await run.code).toBe(3);
+    const said = run.events.length;
+    expect(run.caught.toSorted()).toEqual(['SIGHUP', 'SIGINT', 'SIGTERM']);
+    for (const signal of run.caught) run.signal(signal);
+    expect([await run.code, run.events.length]).toEqual([3, said]);
   });
 
   it('says when a command cannot be found, with the exit code of a shell', async () => {

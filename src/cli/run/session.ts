@@ -46,6 +46,7 @@ export class RunSession {
   #host: RunningHost | undefined;
   #stopping: Promise<void> | undefined;
   #stopCode: number | undefined;
+  #over = false;
   /** Apps that were ready once; a runtime whose app has no port yet does not count. */
   readonly #ready = new Set<string>();
   readonly #readyWaiters = new Set<() => void>();
@@ -60,9 +61,7 @@ export class RunSession {
   /** Runs until the apps have ended, the host has, or a signal came; answers the exit code. Leaves no process behind. */
   async run(): Promise<number> {
     const { ports, console } = this.#options;
-    const unhook = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) =>
-      ports.process.onSignal(signal, () => this.#signalled(signal)),
-    );
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) ports.process.onSignal(signal, () => this.#signalled(signal));
     try {
       await this.#startHost();
       const ends: Promise<number>[] = [this.#startApps()];
@@ -76,7 +75,9 @@ export class RunSession {
       await this.#stop('the run failed');
       // A signal may have come while the host was still starting.
       await this.#host?.stop('the run has ended');
-      for (const off of unhook) off();
+      // From here on signals change nothing. They stay caught: without a listener the next one would end the process in the system's way, and
+      // its exit code would be lost, up to the last moment of Node's own ending.
+      this.#over = true;
     }
   }
 
@@ -92,6 +93,7 @@ export class RunSession {
   }
 
   #signalled(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
+    if (this.#over) return;
     if (this.#stopCode !== undefined) {
       this.#stopCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal];
       for (const { process } of this.#served) process?.kill();

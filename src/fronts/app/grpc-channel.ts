@@ -17,11 +17,12 @@ import { problemText, problemType } from '../../kernel/problem.ts';
 import { grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
-import { codecOf, createGrpcClient, type GrpcClient, type MethodCodec } from '../../wire/grpc/client.ts';
+import { codecOf, createGrpcClient, type GrpcClient, type GrpcClientOptions, type MethodCodec } from '../../wire/grpc/client.ts';
 import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
 import { methodPath } from '../../wire/grpc/method.ts';
 import { ownCode, remoteStatusOf } from '../../wire/grpc/status.ts';
 import { http2Transport } from '../../wire/http2/transport.ts';
+import type { GrpcMetrics } from '../grpc/grpc-metrics.ts';
 import { decodeInvokeResponse, encodeInvokeRequest } from '../grpc/hot-messages.ts';
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
 import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
@@ -35,6 +36,13 @@ export interface GrpcChannelOptions {
   readonly appToken?: Secret;
   readonly permits: Permits;
   readonly messageBytesMax: number;
+  readonly metrics?: GrpcAppMetrics;
+}
+
+/** Where calls into the app and probes of its health are counted. */
+export interface GrpcAppMetrics {
+  readonly calls: GrpcMetrics;
+  probe(code: string, tookMs: number): void;
 }
 
 /** An app behind gRPC; the transparent proxy uses its connection too. */
@@ -65,6 +73,14 @@ const verbNumbers: Readonly<Record<string, number>> = {
   PATCH: 9,
 };
 
+// Probes have metrics of their own, as in Dapr.
+function countedBy({ calls, probe }: GrpcAppMetrics): NonNullable<GrpcClientOptions['ended']> {
+  return ({ path, tookMs, sentBytes, receivedBytes }, code) => {
+    if (path === codecs.health.path) probe(code, tookMs);
+    else calls.record({ method: path, code, tookMs, sentBytes, receivedBytes });
+  };
+}
+
 /** The app behind gRPC: the `AppCallback` services (Dapr reference 5, 7.2). */
 export function createGrpcChannel(options: GrpcChannelOptions): GrpcAppChannel {
   return new GrpcCallbackChannel(options);
@@ -92,6 +108,7 @@ class GrpcCallbackChannel implements GrpcAppChannel {
       address,
       messageBytesMax,
       ...(tls ? { tls: { insecure: true } } : {}),
+      ...(options.metrics === undefined ? {} : { ended: countedBy(options.metrics) }),
     });
   }
 

@@ -8,7 +8,7 @@ import type {
   InvokeResponse,
 } from '../../blocks/invoke/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
-import { bytesBody, collect, emptyBody, type Body } from '../../kernel/body.ts';
+import { bytesBody, collect, emptyBody, measuredBytes, type Body } from '../../kernel/body.ts';
 import { createCall, type Call } from '../../kernel/call.ts';
 import { CancelScope, neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
 import { valueOf } from '../../kernel/context.ts';
@@ -59,6 +59,8 @@ interface Exchange {
   readonly body: Body;
   readonly cancel: Cancellation;
   readonly timeoutMs?: number;
+  /** Told of the answer. */
+  readonly watcher?: Measurement | undefined;
 }
 
 interface Answer {
@@ -98,10 +100,10 @@ class HttpAppChannel implements AppChannel {
 
   invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
     const { metrics, ports } = this.#options;
-    if (metrics !== undefined) measure(call, metrics.calls, ports.clock);
+    const watcher = metrics === undefined ? undefined : new Measurement(call, metrics.calls, ports.clock);
     // Sent in the same turn when a place is free, so that the bytes of the request still lie in the read buffer.
     const place = this.#permits.acquire(call.cancel);
-    return place === undefined ? this.#invoke(call) : place.then(() => this.#invoke(call));
+    return place === undefined ? this.#invoke(call, watcher) : place.then(() => this.#invoke(call, watcher));
   }
 
   reachable(): Promise<boolean> {
@@ -208,24 +210,29 @@ class HttpAppChannel implements AppChannel {
     return this.#options.closing?.() ?? Promise.resolve();
   }
 
-  #invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
+  #invoke(call: Call<InvokeRequest>, watcher: Measurement | undefined): Promise<InvokeResponse> {
     const { httpMethod, path, query, headers, body } = call.input;
     call.end.listen(this.#permits.release);
     const encoded = this.#encoded.of(path);
     const target = query === '' ? encoded : `${encoded}?${query}`;
-    return this.#send({ method: httpMethod, target, headers, body, cancel: call.cancel });
+    return this.#send({ method: httpMethod, target, headers, body, cancel: call.cancel, watcher });
   }
 
   #send(exchange: Exchange): Promise<HttpClientResponse> {
     if (this.#through === undefined) return this.#transmit(exchange);
-    const { method, target, headers, body, cancel, timeoutMs } = exchange;
+    const { method, target, headers, body, cancel, timeoutMs, watcher } = exchange;
     const deadlineMs = timeoutMs === undefined ? Infinity : this.#options.ports.clock.mono() + timeoutMs;
-    return this.#through(createCall(pipelineOperation, { method, target, headers, body, remote: '' }, { cancel, deadlineMs }));
+    const answer = this.#through(createCall(pipelineOperation, { method, target, headers, body, remote: '' }, { cancel, deadlineMs }));
+    if (watcher === undefined) return answer;
+    return answer.then((response) => {
+      watcher.answered(response);
+      return response;
+    });
   }
 
-  #transmit({ method, target, headers, body, cancel, timeoutMs }: Exchange): Promise<HttpClientResponse> {
+  #transmit({ method, target, headers, body, cancel, timeoutMs, watcher }: Exchange): Promise<HttpClientResponse> {
     const { client, address, tls } = this.#options;
-    const request = { address, method, target, headers: joined(this.#fixed, headers), body, cancel };
+    const request = { address, method, target, headers: joined(this.#fixed, headers), body, cancel, watcher };
     if (tls === undefined && timeoutMs === undefined) return client.request(request);
     return client.request({ ...request, ...(tls === undefined ? {} : { tls }), ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }
@@ -258,17 +265,37 @@ type BindingDelivery = Parameters<AppChannel['binding']>[0]['input'];
 type ConfigurationDelivery = Parameters<AppChannel['configuration']>[0]['input'];
 type Ask = (exchange: Exchange) => Promise<Answer>;
 
-// Counted at the call's end, so that the answer is handed on without another step; how long it was is not known here.
-function measure(call: Call<InvokeRequest>, metrics: HttpMetrics, clock: Clock): void {
-  const startedMs = clock.mono();
-  const { httpMethod: method, path, body } = call.input;
-  call.end.listen(({ status }) => {
-    if (status === undefined) return;
-    const tookMs = clock.mono() - startedMs;
+/** One call into the app, counted at its end: the answer is handed on without another step, and by then it is known how long it was. */
+class Measurement {
+  readonly #call: Call<InvokeRequest>;
+  readonly #metrics: HttpMetrics;
+  readonly #clock: Clock;
+  readonly #startedMs: number;
+  #answer: Body | undefined = undefined;
+
+  constructor(call: Call<InvokeRequest>, metrics: HttpMetrics, clock: Clock) {
+    this.#call = call;
+    this.#metrics = metrics;
+    this.#clock = clock;
+    this.#startedMs = clock.mono();
+    call.end.listen(({ status }) => {
+      if (status !== undefined) this.#ended(status);
+    });
+  }
+
+  answered({ body }: { readonly body: Body }): void {
+    this.#answer = body;
+  }
+
+  #ended(status: number): void {
+    const call = this.#call;
+    const tookMs = this.#clock.mono() - this.#startedMs;
+    const { httpMethod: method, path, body } = call.input;
     // Nobody else measures the time of incoming calls.
     if (tookMs >= slowMs) tellSlow(call, tookMs);
-    metrics.record({ method, path: `/${path}`, status, tookMs, requestBytes: body.length, responseBytes: undefined });
-  });
+    const responseBytes = this.#answer === undefined ? undefined : measuredBytes(this.#answer);
+    this.#metrics.record({ method, path: `/${path}`, status, tookMs, requestBytes: measuredBytes(body), responseBytes });
+  }
 }
 
 function tellSlow(call: Call<InvokeRequest>, tookMs: number): void {

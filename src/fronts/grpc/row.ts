@@ -7,7 +7,9 @@ import type { Clock } from '../../kernel/ports.ts';
 import type { Service } from '../../kernel/service.ts';
 import { isTraceparent, traceKey, type TraceContext } from '../../kernel/trace-context.ts';
 import { headerValue } from '../../wire/grpc/metadata.ts';
+import { grpcNumber } from '../../kernel/status.ts';
 import type { ServerCall } from '../../wire/grpc/method.ts';
+import { describeCall } from './span-attributes.ts';
 
 /** What every row of the gRPC API is answered with. */
 export interface GrpcFrontContext {
@@ -15,8 +17,6 @@ export interface GrpcFrontContext {
   readonly blocks: Blocks;
   readonly tracer: Tracer;
   readonly caller: Caller;
-  /** Told of every call that ended. */
-  readonly ended: (call: { readonly method: string; readonly code: string; readonly tookMs: number; readonly userAgent: string }) => void;
 }
 
 /** One unary rpc: it translates, and decides nothing. */
@@ -54,15 +54,11 @@ export interface Invocation<In, Out> {
 
 /** Runs a block's service for a gRPC call: trace, caller, deadline and cancellation are those of the call. */
 export async function runService<In, Out>(front: GrpcFrontContext, call: ServerCall, invocation: Invocation<In, Out>): Promise<Out> {
-  const startedMs = front.clock.mono();
-  const ended = (code: string): void =>
-    front.ended({
-      method: call.path,
-      code,
-      tookMs: front.clock.mono() - startedMs,
-      userAgent: headerValue(call.metadata, 'user-agent') ?? '',
-    });
   const span = front.tracer.start('server', call.path, incomingTrace(call));
+  const end = (code: number): void => {
+    if (span.sampled) describeCall(span, call, invocation);
+    span.end(code === 0, code);
+  };
   const made = createCall(invocation.operation, invocation.input, {
     caller: front.caller,
     deadlineMs: call.deadlineMs,
@@ -73,14 +69,12 @@ export async function runService<In, Out>(front: GrpcFrontContext, call: ServerC
     const output = await invocation.service(made);
     const status = invocation.statusOf?.(output);
     made.end.fire(status === undefined ? { ok: true } : { ok: status < 500, status });
-    span.end(true, 0);
-    ended('OK');
+    end(grpcNumber('OK'));
     return output;
   } catch (thrown) {
     const error = ProaError.from(thrown);
     made.end.fire({ ok: false, error });
-    span.end(false);
-    ended(error.spec.grpc);
+    end(grpcNumber(error.spec.grpc));
     throw error;
   }
 }

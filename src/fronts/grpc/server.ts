@@ -4,7 +4,6 @@ import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
 import type { Caller } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
-import { metricNames } from '../../kernel/names.ts';
 import type { Connection, Ports } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { createTokenCheck } from '../../kernel/token-check.ts';
@@ -24,6 +23,7 @@ import {
   encodeInvokeResponse,
 } from './hot-messages.ts';
 import { createFailureLog } from './failure-log.ts';
+import { createServerMetrics } from './grpc-metrics.ts';
 import type { GrpcFrontContext } from './row.ts';
 import { actorRows } from './rows/actors.ts';
 import { actorStreamRows } from './rows/actor-events.ts';
@@ -71,6 +71,7 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
   const tokenFits = createTokenCheck(options.apiTokens);
   const health = createHealth([Dapr.typeName]);
   const all = daprMethods(options);
+  const measured = createServerMetrics(options.metrics);
   const failures = createFailureLog(options.log, options.ports.clock);
   const server = await createGrpcServer({
     clock: options.ports.clock,
@@ -83,6 +84,10 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
       if (tokenFits(presented)) return;
       const why = presented === undefined ? 'missing api token in request metadata' : 'authentication error: api token mismatch';
       throw new ProaError('unauthenticated', why);
+    },
+    ended({ path, metadata, sentBytes, receivedBytes, tookMs }, code) {
+      measured.record({ method: path, code, tookMs, sentBytes, receivedBytes });
+      options.apiLog?.({ method: path, code, tookMs, userAgent: headerValue(metadata, 'user-agent') ?? '' });
     },
     failed(path, error) {
       options.countError?.(error);
@@ -112,27 +117,11 @@ const handMade = {
 };
 
 function daprMethods(options: GrpcFrontOptions): Method[] {
-  const series = new Map<string, { completed: { add(count: number): void }; latency: { record(value: number): void } }>();
   const front: GrpcFrontContext = {
     clock: options.ports.clock,
     blocks: options.blocks,
     tracer: options.tracer,
     caller: options.caller,
-    ended({ method, code, tookMs, userAgent }) {
-      const id = `${method} ${code}`;
-      let found = series.get(id);
-      if (found === undefined) {
-        const labels = { grpc_server_method: method, grpc_server_status: code };
-        found = {
-          completed: options.metrics.counter(metricNames.grpcServerCompleted, labels),
-          latency: options.metrics.histogram(metricNames.grpcServerLatency, { grpc_server_method: method, grpc_server_status: code }),
-        };
-        series.set(id, found);
-      }
-      found.completed.add(1);
-      found.latency.record(tookMs);
-      options.apiLog?.({ method, code, tookMs, userAgent });
-    },
   };
   const rows: Handlers<typeof Dapr> = {
     ...invokeRows(front, options.messageBytesMax),

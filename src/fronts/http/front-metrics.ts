@@ -3,7 +3,7 @@ import { labelNames, metricNames } from '../../kernel/names.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
 import { createPathLabel, httpMetricsDefaults, type HttpMetricsOptions } from './path-label.ts';
 
-/** One request with its answer. Sizes are those of the bodies; undefined where a body did not announce its length. */
+/** One request with its answer. Sizes are those of the bodies; undefined where nobody knows a body's length. */
 export interface Measured {
   readonly method: string;
   readonly path: string;

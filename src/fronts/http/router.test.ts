@@ -31,6 +31,11 @@ describe('the route table', () => {
     ['GET', '/unknown', 'undefined'],
   ])('%s %s is %s', (method, path, expected) => expect(routed(method, path)).toBe(expected));
 
+  it.each(['/v1.0/x/{store-name}', '/v1.0/x/{a}{b}', '/v1.0/x/{}', '/v1.0/x/{a', '/v1.0/x/a}', '/v1.0/x/{a..}', '/v1.0/x/{rest...}/y'])(
+    'refuses the path %s, which would silently match something else',
+    (path) => expect(() => createRouter([{ ...(apiRoutes[0] as (typeof apiRoutes)[number]), path }])).toThrow(/of a route/),
+  );
+
   it('has no two rows for one method and path', () => {
     const seen = apiRoutes.flatMap((row) => row.methods.map((method) => `${method} ${row.path}`));
     expect(new Set(seen).size).toBe(seen.length);

@@ -28,7 +28,7 @@ export interface Router {
   match(method: string, path: string): Routed;
 }
 
-/** Builds the tree of a route table. Paths are matched after `//` was folded; a trailing slash is dropped when nothing matches with it. */
+/** Builds the tree of a route table; a parameter that is not `{word}` or, at the end, `{word...}` is a TypeError. Paths are matched after `//` was folded; a trailing slash is dropped when nothing matches with it. */
 export function createRouter(routes: readonly Route[]): Router {
   const root: Node = { fixed: new Map() };
   for (const route of routes) add(root, route);
@@ -58,6 +58,8 @@ function add(root: Node, route: Route): void {
   for (const segment of route.path.split('/').slice(1)) {
     const parameter = /^\{(\w+)(\.\.\.)?\}$/.exec(segment);
     if (parameter === null) {
+      // It would silently be fixed text, and the row would never match.
+      if (/[{}]/.test(segment)) throw new TypeError(`the path ${route.path} of a route holds ${segment}, which is neither text nor {name}`);
       const next = node.fixed.get(segment) ?? { fixed: new Map<string, Node>() };
       node.fixed.set(segment, next);
       node = next;
@@ -65,6 +67,7 @@ function add(root: Node, route: Route): void {
     }
     names.push(parameter[1] as string);
     if (parameter[2] !== undefined) {
+      if (!route.path.endsWith(segment)) throw new TypeError(`the path ${route.path} of a route goes on behind ${segment}`);
       node.rest ??= new Map();
       for (const method of route.methods) node.rest.set(method, { route, names });
       return;

@@ -1,6 +1,6 @@
 import type { ActiveSpan, Blocks, FrontMetricsSource, Tracer } from '../../blocks/runtime/index.ts';
 import type { Caller } from '../../kernel/call.ts';
-import type { Body } from '../../kernel/body.ts';
+import { measuredBytes, type Body } from '../../kernel/body.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
 import type { ProaError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
@@ -22,6 +22,7 @@ import type { Pipeline } from './pipeline.ts';
 import type { Reply } from './reply.ts';
 import type { Route } from './route.ts';
 import { createRouter, type Match } from './router.ts';
+import { describeRequest } from './span-attributes.ts';
 
 export interface HttpFrontOptions {
   readonly ports: Pick<Ports, 'network' | 'clock'>;
@@ -205,8 +206,15 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
     const { status } = reply;
     const ok = error === undefined && broken === undefined && status < 500;
     call?.end.fire(ok ? { ok, status } : { ok, status, error: error ?? broken });
-    this.#parts.span?.end(status < 400, status);
+    this.#endSpan(status);
     this.#measure(reply);
+  }
+
+  #endSpan(status: number): void {
+    const { span, match } = this.#parts;
+    if (span === undefined) return;
+    if (span.sampled) describeRequest(span, this, match);
+    span.end(status < 400, status);
   }
 
   #measure(reply: Reply): void {
@@ -215,7 +223,7 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
     const { status } = reply;
     const tookMs = options.ports.clock.mono() - this.#startedMs;
     const { method, path, body } = this;
-    metrics.record({ method, path, status, tookMs, requestBytes: body.length, responseBytes: bytesOf(reply) });
+    metrics.record({ method, path, status, tookMs, requestBytes: measuredBytes(body), responseBytes: bytesOf(reply) });
     if (apiLog === undefined) return;
     const { match } = this.#parts;
     const name = typeof match === 'object' ? match.route.name : 'InvokeService';
@@ -225,7 +233,7 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
 
 // A text's length stands for its bytes: it is ASCII but for what callers wrote into it.
 function bytesOf({ body, stream }: Reply): number | undefined {
-  return stream === undefined ? (body?.length ?? 0) : stream.length;
+  return stream === undefined ? (body?.length ?? 0) : measuredBytes(stream);
 }
 
 function allowOrigin(response: HttpAnswer, headers: readonly string[]): void {

@@ -2,6 +2,7 @@ import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.
 import type { Target } from '../../contracts/governance.ts';
 import { noRecords, type CallRecords } from '../../contracts/decisions.ts';
 import type { AccessControl } from '../../contracts/resources.ts';
+import { noTracer } from '../../contracts/tracer.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { noMetrics } from '../../contracts/metrics.ts';
@@ -187,6 +188,7 @@ function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surround
     clock,
     random: randomOf(options.drawn ?? [0.5]),
     metrics: noMetrics,
+    tracer: noTracer,
     namespace: '',
     process: { loopTimes: () => loop },
     engine: options.engine ?? noEngine,

@@ -36,14 +36,29 @@ export interface CallParts {
   readonly messageBytesMax: number;
   readonly options: ClientCallOptions;
   readonly sink: CallSink;
+  /** Told of the call, with its gRPC status, when it is over. */
+  readonly ended?: ((call: EndedClientCall, code: GrpcStatus['code']) => void) | undefined;
+}
+
+/** A call that is over. */
+export interface EndedClientCall {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  /** Of its messages, without frames. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly tookMs: number;
 }
 
 const timerMsMax = 2 ** 31 - 1;
 
 /** One call on the client. It may end (deadline, cancellation) before it has a stream. */
-export class GrpcClientCall implements Http2StreamHandlers {
-  readonly out = new SendQueue();
+export class GrpcClientCall implements EndedClientCall, Http2StreamHandlers {
+  readonly #out = new SendQueue();
+  sentBytes = 0;
+  receivedBytes = 0;
   readonly #parts: CallParts;
+  readonly #startedMs: number;
   #stream: Http2Stream | undefined;
   #deframer: Deframer | undefined;
   #responseHeaders: HeaderList | undefined;
@@ -58,11 +73,20 @@ export class GrpcClientCall implements Http2StreamHandlers {
     this.#parts = parts;
     const { clock, options } = parts;
     const { deadlineMs = Infinity } = options;
-    const leftMs = deadlineMs - clock.mono();
+    this.#startedMs = clock.mono();
+    const leftMs = deadlineMs - this.#startedMs;
     if (leftMs <= 0) this.#abort(deadlineError(parts.path));
     else if (leftMs <= timerMsMax) this.#timer = clock.timer(leftMs, () => this.#abort(deadlineError(parts.path)));
     if (!this.#done) this.#unlink = options.cancel?.onCancel((reason) => this.cancel(reason));
     if (this.#done) this.#unlink?.();
+  }
+
+  get path(): string {
+    return this.#parts.path;
+  }
+
+  get tookMs(): number {
+    return this.#parts.clock.mono() - this.#startedMs;
   }
 
   get done(): boolean {
@@ -82,9 +106,20 @@ export class GrpcClientCall implements Http2StreamHandlers {
       return;
     }
     this.#stream = stream;
-    this.out.open(stream);
-    if (first !== undefined) void this.out.write(first);
+    this.#out.open(stream);
+    if (first !== undefined) void this.write(first);
     if (end) this.endSending();
+  }
+
+  write(message: Uint8Array): Promise<void> {
+    this.sentBytes += message.length;
+    return this.#out.write(message);
+  }
+
+  /** A message of the answer, from the deframer. */
+  message(bytes: Uint8Array): void {
+    this.receivedBytes += bytes.length;
+    this.#parts.sink.message(bytes);
   }
 
   pause(): void {
@@ -110,7 +145,7 @@ export class GrpcClientCall implements Http2StreamHandlers {
     if (this.#done) return;
     this.#stream?.reset(http2Codes.cancel);
     this.#parts.options.onStatus?.(grpcStatus(error.spec.grpc, error.message));
-    this.#conclude(error);
+    this.#conclude(error, error.spec.grpc);
   }
 
   /** The connection could not be had. */
@@ -122,7 +157,7 @@ export class GrpcClientCall implements Http2StreamHandlers {
     this.#responseHeaders = headers;
     if (this.#done || headerValue(headers, ':status') !== '200' || headerValue(headers, 'grpc-status') !== undefined) return;
     const encoding = headerValue(headers, 'grpc-encoding') ?? 'identity';
-    this.#deframer = new Deframer(this.#parts.sink, { bytesMax: this.#parts.messageBytesMax, gzip: encoding === 'gzip' });
+    this.#deframer = new Deframer(this, { bytesMax: this.#parts.messageBytesMax, gzip: encoding === 'gzip' });
     this.#parts.options.onHeaders?.(applicationMetadata(headers));
   }
 
@@ -143,7 +178,7 @@ export class GrpcClientCall implements Http2StreamHandlers {
   }
 
   drain(): void {
-    this.out.drained();
+    this.#out.drained();
   }
 
   close(code: number): void {
@@ -167,14 +202,15 @@ export class GrpcClientCall implements Http2StreamHandlers {
 
   #finish(status: GrpcStatus): void {
     this.#parts.options.onStatus?.(status);
-    this.#conclude(status.code === 'OK' ? undefined : fromGrpcStatus(status));
+    this.#conclude(status.code === 'OK' ? undefined : fromGrpcStatus(status), status.code);
   }
 
-  #conclude(error: ProaError | undefined): void {
+  #conclude(error: ProaError | undefined, code: GrpcStatus['code']): void {
     this.#done = true;
+    this.#parts.ended?.(this, code);
     this.#timer?.cancel();
     this.#unlink?.();
-    this.out.fail(error ?? callEnded);
+    this.#out.fail(error ?? callEnded);
     this.#parts.sink.end(error);
   }
 

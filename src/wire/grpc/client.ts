@@ -3,7 +3,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
 import type { Address, Clock, Random } from '../../kernel/ports.ts';
 import { addressText, Channel } from './channel.ts';
-import { GrpcClientCall, type CallSink, type ClientCallOptions } from './client-call.ts';
+import { GrpcClientCall, type CallParts, type CallSink, type ClientCallOptions } from './client-call.ts';
 import {
   defaultHttp2Limits,
   type ClientTls,
@@ -33,6 +33,8 @@ export interface GrpcClientOptions {
   /** Servers of other makers end connections that ask more often than every five minutes. */
   readonly keepAlive?: KeepAlive;
   readonly transport: Http2Transport;
+  /** Told of every call (proxied streams excepted), with its gRPC status, when it is over. */
+  readonly ended?: CallParts['ended'];
 }
 
 /** A streaming call: write, end, and iterate over what comes back. It fails with the call's error. */
@@ -105,6 +107,7 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
       scheme,
       messageBytesMax: options.messageBytesMax ?? limits.bodyBytes,
       options: callOptions,
+      ended: options.ended,
       sink: {
         message: (bytes) => sink.message(bytes),
         end(error) {
@@ -201,7 +204,7 @@ async function openStream<I, O>(opener: Opener, method: MethodCodec<I, O>, optio
   });
   await started;
   return {
-    write: (message) => call.out.write(method.encode(message)),
+    write: (message) => call.write(method.encode(message)),
     end: () => call.endSending(),
     cancel: (reason) => call.cancel(reason),
     [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator](),

@@ -45,6 +45,28 @@ export class ProtoWriter {
     }
   }
 
+  /** A number of a `oneof`: written even when it is 0. From 0 to 2^31 - 1. */
+  presentVarint(field: number, value: number): void {
+    this.#room(16);
+    this.#byte(field << 3);
+    this.#varint(value);
+  }
+
+  /** A fixed64; tags take one byte up to field 15. */
+  fixed64(field: number, value: bigint): void {
+    if (value === 0n) return;
+    this.#room(16);
+    this.#byte((field << 3) | 1);
+    this.#at = this.#bytes.writeBigUInt64LE(value, this.#at);
+  }
+
+  /** A double of a `oneof`: written even when it is 0. */
+  double(field: number, value: number): void {
+    this.#room(16);
+    this.#byte((field << 3) | 1);
+    this.#at = this.#bytes.writeDoubleLE(value, this.#at);
+  }
+
   /** Begins a nested message; `end` takes the answer. */
   begin(field: number): number {
     this.#room(16);

@@ -17,8 +17,21 @@ export interface CallContext {
   readonly messageBytesMax: number;
   /** Runs before the handler, for every method; what it throws is the answer. */
   before?(call: ServerCall): void;
+  /** Told of every call, with its gRPC status, once it is over for us. */
+  ended?(call: EndedCall, code: GrpcStatus['code']): void;
   /** Told of every call that ended with an error. */
   failed?(path: string, error: ProaError): void;
+}
+
+/** A call that is over. */
+export interface EndedCall {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly metadata: HeaderList;
+  /** Of its messages, without frames. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly tookMs: number;
 }
 
 // What nearly all answers begin and end with is encoded once.
@@ -31,10 +44,13 @@ const none: HeaderList = [];
 const timerMsMax = 2 ** 31 - 1;
 
 /** One call on the server, from the request's headers to the stream's end. */
-export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
+export class GrpcServerCall implements ServerCall, EndedCall, Http2StreamHandlers {
   readonly path: string;
   readonly metadata: HeaderList;
   readonly cancel = new CancelScope();
+  sentBytes = 0;
+  receivedBytes = 0;
+  readonly #startedMs: number;
   readonly #stream: Http2Stream;
   readonly #method: Method;
   readonly #context: CallContext;
@@ -55,6 +71,7 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
     this.#method = from.method;
     this.path = from.method.path;
     this.#context = from.context;
+    this.#startedMs = from.context.clock.mono();
     this.#out.open(stream);
     const contentType = headerValue(metadata, 'content-type') ?? plainType;
     this.#responseHeaders = contentType === plainType ? plainHeaders : [':status', '200', 'content-type', contentType];
@@ -62,6 +79,10 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
 
   get remote(): string {
     return this.#stream.remote;
+  }
+
+  get tookMs(): number {
+    return this.#context.clock.mono() - this.#startedMs;
   }
 
   get deadlineMs(): number {
@@ -140,12 +161,13 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
     if (this.#done) return;
     const lost = code === http2Codes.lost;
     const reason = new ProaError('cancelled', lost ? 'the connection to the caller broke' : 'the caller cancelled the call');
-    this.#conclude(reason);
+    this.#conclude(reason, 'CANCELLED');
     this.cancel.cancel(reason);
   }
 
   /** A message of the request, from the deframer. */
   message(bytes: Uint8Array): void {
+    this.receivedBytes += bytes.length;
     const message = this.#method.decode(bytes);
     if (this.#queue !== undefined) this.#queue.push(message);
     else if (this.#single === undefined) this.#single = { message };
@@ -173,7 +195,9 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
 
   async #write(message: unknown): Promise<void> {
     if (!this.#done) this.sendHeaders();
-    await this.#out.write(this.#method.encode(message));
+    const bytes = this.#method.encode(message);
+    this.sentBytes += bytes.length;
+    await this.#out.write(bytes);
   }
 
   // The handler may throw before it returns a promise, or return no promise at all when it is plain JavaScript.
@@ -202,6 +226,7 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
           return;
         }
         this.sendHeaders();
+        this.sentBytes += bytes.length;
         // The queue's promise is about room for a next message; there is none.
         void this.#out.write(bytes);
       } else this.sendHeaders();
@@ -211,14 +236,15 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
     }
     if (this.#trailers === none && this.#headersSent) this.#stream.end(okTrailers);
     else this.#finish(grpcStatus('OK'));
-    this.#conclude(callEnded);
+    this.#conclude(callEnded, 'OK');
   }
 
   #fail(thrown: unknown): void {
     if (this.#done) return;
     const error = ProaError.from(thrown);
-    this.#finish(toGrpcStatus(error));
-    this.#conclude(error);
+    const status = toGrpcStatus(error);
+    this.#finish(status);
+    this.#conclude(error, status.code);
     this.cancel.cancel(error);
     this.#context.failed?.(this.path, error);
   }
@@ -230,8 +256,9 @@ export class GrpcServerCall implements ServerCall, Http2StreamHandlers {
   }
 
   // Nothing is sent or received from here on.
-  #conclude(reason: ProaError): void {
+  #conclude(reason: ProaError, code: GrpcStatus['code']): void {
     this.#done = true;
+    this.#context.ended?.(this, code);
     this.#timer?.cancel();
     this.#out.fail(reason);
     this.#queue?.fail(reason);

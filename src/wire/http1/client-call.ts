@@ -17,6 +17,8 @@ export interface Http1ClientRequest {
   /** Cancelling closes the connection that carries the call. */
   readonly cancel?: Cancellation;
   readonly headTimeoutMs?: number;
+  /** Told of the answer before anybody who waits for it. */
+  readonly watcher?: { answered(response: Http1ClientResponse): void } | undefined;
   /** Whether it may be sent a second time when a kept connection turns out to be dead; by default what HTTP says of the method. */
   readonly idempotent?: boolean;
 }

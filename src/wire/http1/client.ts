@@ -59,7 +59,15 @@ export function createHttp1Client(options: Http1ClientOptions): Http1Client {
     dispatch: (address, request, handlers) => pool(address).dispatch(request, handlers),
     request: (address, request) =>
       new Promise((resolve, reject) => {
-        pool(address).dispatch(request, { head: resolve, fail: reject });
+        const { watcher } = request;
+        const head =
+          watcher === undefined
+            ? resolve
+            : (response: Http1ClientResponse): void => {
+                watcher.answered(response);
+                resolve(response);
+              };
+        pool(address).dispatch(request, { head, fail: reject });
       }),
     close() {
       closed = true;

@@ -37,6 +37,10 @@ export class IncomingBody implements Body, Flow {
     this.#chunks = framing === 'chunked' ? new ChunkDecoder(limits) : undefined;
   }
 
+  get delivered(): number {
+    return this.length === undefined ? this.#received : this.length - this.#remaining;
+  }
+
   /** The reader would take bytes now. */
   get wanting(): boolean {
     return !this.complete && !this.failed && (this.#state === 'dropped' || (this.#state === 'piped' && this.#credit > 0));

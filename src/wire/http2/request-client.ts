@@ -26,6 +26,8 @@ export interface Http2ClientRequest {
   readonly cancel: Cancellation;
   /** Until the head of the answer; absent: no limit. */
   readonly timeoutMs?: number;
+  /** Told of the answer before whoever waits for it. */
+  readonly watcher?: { answered(response: Http2ClientResponse): void } | undefined;
 }
 
 export interface Http2ClientResponse {
@@ -129,7 +131,9 @@ class ClientRequest implements Http2StreamHandlers, StreamBodyOwner, Cancellable
     const headers = list.slice(2);
     const empty = this.#request.method === 'HEAD' || status === 204 || status === 304;
     if (!empty) this.#body = new StreamBody(this, lengthOf(headers));
-    this.#outcome.resolve({ status, headers, body: this.#body ?? emptyBody });
+    const response = { status, headers, body: this.#body ?? emptyBody };
+    this.#request.watcher?.answered(response);
+    this.#outcome.resolve(response);
   }
 
   data(chunk: Uint8Array): void {

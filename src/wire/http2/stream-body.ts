@@ -23,6 +23,7 @@ export class StreamBody implements Body, Flow {
   #delivering = false;
   #filled = false;
   #over = false;
+  delivered = 0;
 
   constructor(owner: StreamBodyOwner, length: number | undefined) {
     this.#owner = owner;
@@ -92,6 +93,7 @@ export class StreamBody implements Body, Flow {
 
   #give(chunk: Uint8Array): void {
     this.#credit -= chunk.length;
+    this.delivered += chunk.length;
     this.#delivering = true;
     this.#sink?.chunk(chunk);
     this.#delivering = false;

@@ -22,6 +22,7 @@ export class IncomingBody implements Body, Flow {
   #trailers: readonly string[] | undefined = undefined;
   #failure: { readonly error: unknown } | undefined = undefined;
   #delivering = false;
+  delivered = 0;
 
   constructor(owner: IncomingOwner, length: number | undefined) {
     this.#owner = owner;
@@ -84,6 +85,7 @@ export class IncomingBody implements Body, Flow {
 
   #give(chunk: Uint8Array): void {
     this.#credit -= chunk.length;
+    this.delivered += chunk.length;
     this.#sink?.chunk(chunk);
     this.#owner.bodyTook(chunk.length);
   }

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import type { Target } from '../contracts/governance.ts';
+import type { Tracer } from '../contracts/tracer.ts';
+import { createCall } from '../kernel/call.ts';
+import { emptyContext, withValue } from '../kernel/context.ts';
+import { noTrace, traceKey } from '../kernel/trace-context.ts';
+import { inboundTrace } from './inbound-spans.ts';
+
+const parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+const child = '00-0af7651916cd43dd8448eb211c80319c-00000000000000aa-01';
+
+async function spanOf(target: Pick<Target, 'block' | 'name'>, input: unknown) {
+  const said: Record<string, unknown> = {};
+  const tracer: Tracer = {
+    start(kind, name) {
+      said['span'] = `${kind} ${name}`;
+      const trace = { ...noTrace, traceparent: child };
+      return { trace, sampled: true, set: (attribute, value) => void (said[attribute] = value), rename() {}, end() {} };
+    },
+  };
+  const [layer] = inboundTrace(tracer, { ...target, operation: '', direction: 'inbound' });
+  if (layer === undefined || !('filter' in layer)) throw new Error('there is no layer');
+  let seen: unknown;
+  const service = layer.filter((call) => Promise.resolve((seen = (call as { input: unknown }).input)));
+  const context = withValue(emptyContext, traceKey, { ...noTrace, traceparent: parent });
+  await service(createCall({ block: target.block, name: '', idempotent: false }, input, { context }) as never);
+  return { said, seen };
+}
+
+describe('what reaches an app', () => {
+  it('is named as in Dapr', async () => {
+    const headers = ['a', '1', 'traceparent', parent];
+    const invoked = await spanOf({ block: 'invoke', name: 'b' }, { appId: 'b', path: 'm/n', httpMethod: 'PUT', headers });
+    expect(invoked.said).toEqual({
+      span: 'server CallLocal/b/m/n',
+      'rpc.service': 'ServiceInvocation',
+      'dapr.invoke_method': 'm/n',
+      'http.request.method': 'PUT',
+    });
+    // The app reads its parent from the headers, which the caller's runtime has stamped.
+    expect(invoked.seen).toMatchObject({ headers: ['a', '1', 'traceparent', child] });
+    const bare = await spanOf({ block: 'invoke', name: 'b' }, { appId: 'b', path: 'm', httpMethod: 'GET', headers: ['traceparents', 'x'] });
+    expect(bare.seen).toMatchObject({ headers: ['traceparents', 'x', 'traceparent', child] });
+    expect((await spanOf({ block: 'pubsub', name: 'p' }, { topic: 't' })).said).toEqual({
+      span: 'consumer pubsub/t',
+      'messaging.system': 'pubsub',
+      'messaging.destination.name': 't',
+    });
+    expect((await spanOf({ block: 'bindings', name: 'cron' }, {})).said).toEqual({
+      span: 'consumer bindings/cron',
+      'rpc.service': 'Dapr',
+      'db.system': 'bindings',
+      'db.name': 'cron',
+      'db.connection_string': 'bindings',
+    });
+  });
+
+  it('is nothing else', () => {
+    const none = (target: Target): unknown => inboundTrace({ start: () => undefined as never }, target);
+    expect(none({ block: 'invoke', name: 'b', operation: 'call', direction: 'outbound' })).toEqual([]);
+    expect(none({ block: 'invoke', name: 'b', operation: 'proxy', direction: 'inbound' })).toEqual([]);
+    expect(none({ block: 'configuration', name: 'c', operation: 'update', direction: 'inbound' })).toEqual([]);
+  });
+});

@@ -1,0 +1,63 @@
+import type { InvokeRequest } from '../contracts/app-channel.ts';
+import type { Target } from '../contracts/governance.ts';
+import type { Tracer } from '../contracts/tracer.ts';
+import { inboundSpan, type InboundSpan } from '../filters/trace/inbound-span.ts';
+import { spanAttributes } from '../kernel/names.ts';
+import type { Filter } from '../kernel/service.ts';
+import { layerFilter, type Layer } from '../kernel/stack.ts';
+import type { TraceContext } from '../kernel/trace-context.ts';
+
+/**
+ * The layer that gives what reaches an app a span of its own (Dapr reference 14.4); none for other targets. Proxied gRPC calls are passed on unseen, with
+ * the caller's trace.
+ */
+export function inboundTrace(tracer: Tracer, target: Target): readonly Layer[] {
+  if (target.direction !== 'inbound' || target.operation === 'proxy') return [];
+  const filter = filterOf(tracer, target);
+  return filter === undefined ? [] : [{ role: 'trace', why: 'the spans of the app hang below that of the delivery', filter }];
+}
+
+function filterOf(tracer: Tracer, { block, name }: Target): Filter<never, unknown> | undefined {
+  if (block === 'invoke')
+    return layerFilter(inboundSpan<InvokeRequest, unknown>({ tracer, kind: 'server', describe: describeInvocation, retraced }));
+  if (block === 'pubsub')
+    return layerFilter(inboundSpan<{ readonly topic: string }, unknown>({ tracer, kind: 'consumer', describe: describeEvent }));
+  if (block !== 'bindings') return undefined;
+  const attributes = [
+    [spanAttributes.rpcService, 'Dapr'],
+    [spanAttributes.dbSystem, block],
+    [spanAttributes.dbName, name],
+    [spanAttributes.dbConnectionString, block],
+  ] as const;
+  return layerFilter(inboundSpan({ tracer, kind: 'consumer', describe: () => ({ name: `bindings/${name}`, attributes }) }));
+}
+
+function describeInvocation({ appId, path, httpMethod }: InvokeRequest): InboundSpan {
+  return {
+    name: `CallLocal/${appId}/${path}`,
+    attributes: [
+      [spanAttributes.rpcService, 'ServiceInvocation'],
+      [spanAttributes.invokeMethod, path],
+      [spanAttributes.httpMethod, httpMethod],
+    ],
+  };
+}
+
+function describeEvent({ topic }: { readonly topic: string }): InboundSpan {
+  return {
+    name: `pubsub/${topic}`,
+    attributes: [
+      [spanAttributes.messagingSystem, 'pubsub'],
+      [spanAttributes.messagingDestination, topic],
+    ],
+  };
+}
+
+// The headers were stamped with the caller's span before they came here.
+function retraced(input: InvokeRequest, { traceparent }: TraceContext): InvokeRequest {
+  const headers = [...input.headers];
+  const at = headers.findIndex((name, i) => i % 2 === 0 && name === 'traceparent');
+  if (at < 0) headers.push('traceparent', traceparent);
+  else headers[at + 1] = traceparent;
+  return { ...input, headers };
+}
