@@ -147,6 +147,7 @@ export const spanAttributes = {
   api: 'dapr.api',
   statusCode: 'dapr.status_code',
   invokeMethod: 'dapr.invoke_method',
+  actor: 'dapr.actor',
   dbSystem: 'db.system',
   dbName: 'db.name',
   dbStatement: 'db.statement',
