@@ -166,6 +166,18 @@ export function createApp(options: AppOptions = {}): App {
     receive: (received) => receive(received, paths, other),
     event: (event) => deliver(topics, event),
     bulkEvent: (bulk) => deliverBulk(topics, bulk),
+    ...inputs(bindings, jobs),
+    ...configuration,
+  };
+  return app;
+}
+
+/** What comes in besides calls and events. */
+function inputs(
+  bindings: ReadonlyMap<string, (input: BindingInput) => unknown>,
+  jobs: ReadonlyMap<string, (run: JobRun) => unknown>,
+): Pick<AppCore, 'binding' | 'job'> {
+  return {
     async binding(name, data, metadata) {
       const handler = bindings.get(name);
       if (handler === undefined) throw new ProaError('not-found', `no handler takes the binding "${name}"`);
@@ -177,9 +189,7 @@ export function createApp(options: AppOptions = {}): App {
       if (handler === undefined) throw new ProaError('not-found', `no handler runs the job "${name}"`);
       await handler({ name, data: data.length === 0 ? undefined : fromJson(data) });
     },
-    ...configuration,
   };
-  return app;
 }
 
 /** The handler of exactly that name, else that of the longest beginning. */
