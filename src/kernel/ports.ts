@@ -119,6 +119,8 @@ export interface DatagramOptions {
   readonly host?: string;
   /** Joins this IPv4 group on every interface that takes part in multicast, and shares the port with other processes. */
   readonly group?: string;
+  /** The address of the one interface that joins; absent: every one. */
+  readonly groupInterface?: string;
 }
 
 export interface DatagramSocket {
@@ -130,7 +132,7 @@ export interface DatagramSocket {
 
 /** UDP. `received` gets what arrives; the bytes are its own. */
 export interface Datagrams {
-  /** Fails with the system's error; with `code` ENODEV when no interface could join the group. */
+  /** Fails with the system's error; with `code` ENODEV when no interface, or not the one that is asked for, could join the group. */
   open(
     options: DatagramOptions,
     received: (bytes: Uint8Array, from: { readonly host: string; readonly port: number }) => void,

@@ -9,6 +9,8 @@ export const config = v.strictObject({
   browse: v.optional(v.pipe(durationMs(), v.minValue(50), v.maxValue(30_000)), '1s'),
   /** Between questions about an app that is in use. */
   refresh: v.optional(v.pipe(durationMs(), v.minValue(1_000), v.maxValue(3_600_000)), '30s'),
+  /** The IPv4 address of the one interface to use; without it every interface that takes part in multicast. */
+  interface: v.optional(v.pipe(v.string(), v.ipv4('must be the IPv4 address of an interface'))),
   /** The port of multicast DNS. */
   port: v.optional(wholeNumber(1, 65_535), '5353'),
 });

@@ -12,6 +12,7 @@ export interface MdnsOptions {
   readonly browse: number;
   readonly refresh: number;
   readonly port: number;
+  readonly interface?: string | undefined;
 }
 
 const group = '224.0.0.251';
@@ -26,10 +27,14 @@ export async function openMdns(options: MdnsOptions, context: DriverContext): Pr
   const known = createKnownRecords(clock);
   const waiting = new Set<() => void>();
   const own = new Map<string, Announced>();
-  const socket: DatagramSocket = await datagrams.open({ port: options.port, group }, (bytes, from) => {
-    const packet = decodePacket(bytes);
-    if (packet !== undefined) received(packet, from);
-  });
+  const one = options.interface;
+  const socket: DatagramSocket = await datagrams.open(
+    { port: options.port, group, ...(one !== undefined && { groupInterface: one }) },
+    (bytes, from) => {
+      const packet = decodePacket(bytes);
+      if (packet !== undefined) received(packet, from);
+    },
+  );
   const send = (packet: Pick<Packet, 'response' | 'questions' | 'records'>, to = { host: group, port: options.port }): void =>
     socket.send(encodePacket({ id: 0, ...packet }), to);
   const tell = (records: readonly DnsRecord[]): void => send({ response: true, questions: [], records });

@@ -14,7 +14,7 @@ export function createNodeDatagrams(): Datagrams {
       // What fails later is one datagram: nobody waits for it.
       socket.on('error', () => {});
       try {
-        const joined = options.group === undefined ? [] : join(socket, options.group);
+        const joined = options.group === undefined ? [] : join(socket, options.group, options.groupInterface);
         return overSocket(socket, options.group, joined);
       } catch (error) {
         socket.close();
@@ -44,9 +44,10 @@ function bind(socket: Socket, { port, host }: DatagramOptions): Promise<void> {
   });
 }
 
-function join(socket: Socket, group: string): string[] {
+function join(socket: Socket, group: string, only: string | undefined): string[] {
   const joined = addresses()
     .map(({ address }) => address)
+    .filter((address) => only === undefined || address === only)
     .filter((address) => {
       try {
         socket.addMembership(group, address);
@@ -55,7 +56,11 @@ function join(socket: Socket, group: string): string[] {
         return false;
       }
     });
-  if (joined.length === 0) throw Object.assign(new Error(`no interface takes part in multicast ${group}`), { code: 'ENODEV' });
+  if (joined.length === 0)
+    throw Object.assign(
+      new Error(`no interface${only === undefined ? '' : ` with the address ${only}`} takes part in multicast ${group}`),
+      { code: 'ENODEV' },
+    );
   socket.setMulticastLoopback(true);
   socket.setMulticastTTL(255);
   return joined;

@@ -92,6 +92,11 @@ describe('datagrams of the real system', () => {
     const taken = await datagrams.open({ port: 0, host: '127.0.0.1' }, () => {});
     await expect(datagrams.open({ port: taken.port, host: '127.0.0.1' }, () => {})).rejects.toMatchObject({ code: 'EADDRINUSE' });
     await expect(datagrams.open({ port: 0, group: '10.0.0.1' }, () => {})).rejects.toMatchObject({ code: 'ENODEV' });
+    const elsewhere = { port: 0, group: '224.0.0.251', groupInterface: '192.0.2.1' };
+    await expect(datagrams.open(elsewhere, () => {})).rejects.toMatchObject({
+      code: 'ENODEV',
+      message: 'no interface with the address 192.0.2.1 takes part in multicast 224.0.0.251',
+    });
     await taken.close();
   });
 });
