@@ -23,10 +23,11 @@ module.exports = {
     only('telemetry', to('telemetry'), ['^src/(kernel|contracts|wire|telemetry)/'], 'telemetry imports kernel, contracts, wire'),
     only('fronts', '^src/fronts/(http|grpc|app)/', ['^src/(kernel|wire|gen|fronts)/', '^src/blocks/[^/]+/index\\.ts$'], 'fronts translate'),
     only('front-admin', '^src/fronts/admin/', ['^src/(kernel|wire|gen|fronts|contracts|telemetry|mesh)/', '^src/blocks/[^/]+/index\\.ts$'], 'the admin front sees more'),
-    only('sdk', to('sdk'), ['^src/(kernel|sdk|wire|gen)/', '^src/blocks/[^/]+/index\\.ts$'], 'the SDK'),
+    only('sdk', to('sdk'), ['^src/(kernel|sdk|wire|gen)/', '^src/blocks/[^/]+/index\\.ts$', '^src/contracts/workflow\\.ts$'], 'the SDK; it is a worker of the workflow contract'),
     { name: 'host-is-the-root', comment: 'only cli, the root index and the simulator import host', severity: 'error', from: { path: '^src/', pathNot: ['^src/(host|cli)/', '^src/(index|sdk)\\.ts$', '^src/testing/simulator', '\\.test\\.ts$'] }, to: { path: '^src/host/' } },
     only('cli', to('cli'), ['^src/(kernel|host|sdk|wire|cli|ports)/'], 'cli imports host, sdk, wire'),
-    only('testing', '^src/testing/(?!simulator)', ['^src/(kernel|contracts|testing)/'], 'testing imports kernel and contracts'),
+    only('testing', '^src/testing/(?!simulator|workflow/)', ['^src/(kernel|contracts|testing)/'], 'testing imports kernel and contracts'),
+    only('testing-workflow', '^src/testing/workflow/', ['^src/(kernel|contracts|testing)/', '^src/sdk/workflow/'], 'the kit runs the worker of the SDK'),
     { name: 'testing-not-shipped-inside', severity: 'error', from: { path: '^src/', pathNot: ['^src/testing/', '\\.test\\.ts$'] }, to: { path: '^src/testing/' } },
   ],
   options: {

@@ -1,21 +1,22 @@
-import type { Engine, Lease } from '../../contracts/engine.ts';
-import type { Logger } from '../../kernel/log.ts';
-import type { Clock, Timer } from '../../kernel/ports.ts';
-import type { BusKeys } from './keys.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Clock, Timer } from '../kernel/ports.ts';
+import type { Key } from '../kernel/tuple.ts';
+import type { Engine, Lease } from './engine.ts';
 
 export interface LivenessOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly keys: BusKeys;
-  /** This broker instance; also the lease's owner. */
-  readonly broker: string;
+  /** The lease of a holder. */
+  readonly leaseOf: (holder: string) => Key;
+  /** Whose life this is; unique per start of a process. Also the lease's owner. */
+  readonly holder: string;
   readonly ttlMs: number;
 }
 
 /**
- * The sign of life of a broker instance: one lease for all of its subscriptions, renewed three times per TTL. A holder that could not renew for
- * two thirds of the TTL stops taking events until it can.
+ * The sign of life of one holder: one lease for all that it does, renewed three times per TTL. A holder that could not renew for two thirds of the TTL
+ * stops taking on work until it can.
  */
 export class Liveness {
   readonly #options: LivenessOptions;
@@ -24,6 +25,7 @@ export class Liveness {
   #renewedAtMs = -Infinity;
   #alive = false;
   #timer: Timer | undefined;
+  #first: Promise<void> | undefined;
   #round: Promise<void> | undefined;
   #closed = false;
 
@@ -31,15 +33,20 @@ export class Liveness {
     this.#options = options;
   }
 
+  /** Judged when it is asked for: after a freeze the answer is true for no instant. */
   get alive(): boolean {
-    return this.#alive;
+    return this.#alive && this.#fresh();
   }
 
   /** Takes the lease on first use. Fails with the engine's error. */
-  async ensure(): Promise<void> {
-    if (this.#timer !== undefined || this.#closed) return;
-    this.#arm();
-    await this.#renew();
+  ensure(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    if (this.#timer === undefined) this.#arm();
+    this.#first ??= this.#renew().catch((error: unknown) => {
+      this.#first = undefined;
+      throw error;
+    });
+    return this.#first;
   }
 
   /** Calls back when life is lost and when it is back. */
@@ -48,10 +55,10 @@ export class Liveness {
     return () => this.#listeners.delete(listener);
   }
 
-  /** True when another instance's lease has run out. It is then fenced: its holder has to begin anew. */
-  async expired(broker: string): Promise<boolean> {
-    const { engine, keys, ttlMs } = this.#options;
-    const lease = await engine.acquireLease(keys.lease(broker), this.#options.broker, ttlMs);
+  /** True when another holder's lease has run out. It is then fenced: that holder has to begin anew. */
+  async expired(holder: string): Promise<boolean> {
+    const { engine, leaseOf, ttlMs } = this.#options;
+    const lease = await engine.acquireLease(leaseOf(holder), this.#options.holder, ttlMs);
     if (!lease.held) return false;
     await engine.releaseLease(lease);
     return true;
@@ -75,27 +82,33 @@ export class Liveness {
     this.#judge();
     if (this.#round !== undefined) return;
     this.#round = this.#renew()
-      .catch((error: unknown) => this.#options.log.warn('the lease of this consumer could not be renewed', { error: String(error) }))
+      .catch((error: unknown) =>
+        this.#options.log.warn('the lease that says that this runtime lives could not be renewed', { error: String(error) }),
+      )
       .finally(() => {
         this.#round = undefined;
       });
   }
 
   async #renew(): Promise<void> {
-    const { engine, keys, broker, ttlMs, clock } = this.#options;
+    const { engine, leaseOf, holder, ttlMs, clock } = this.#options;
     const askedAtMs = clock.mono();
     const lease = this.#lease === undefined ? undefined : await engine.renewLease(this.#lease, ttlMs);
     this.#lease = lease;
     if (lease === undefined) {
-      const acquired = await engine.acquireLease(keys.lease(broker), broker, ttlMs);
+      const acquired = await engine.acquireLease(leaseOf(holder), holder, ttlMs);
       if (acquired.held) this.#lease = acquired;
     }
     if (this.#lease !== undefined) this.#renewedAtMs = askedAtMs;
     this.#judge();
   }
 
+  #fresh(): boolean {
+    return this.#options.clock.mono() - this.#renewedAtMs < (this.#options.ttlMs * 2) / 3;
+  }
+
   #judge(): void {
-    const alive = this.#options.clock.mono() - this.#renewedAtMs < (this.#options.ttlMs * 2) / 3;
+    const alive = this.#fresh();
     if (alive === this.#alive) return;
     this.#alive = alive;
     for (const listener of this.#listeners) listener(alive);

@@ -1,7 +1,7 @@
-import type { Caller } from '../../kernel/call.ts';
-import { formatTimeout, timeoutHeader } from '../../kernel/timeout-header.ts';
-import { traceKey } from '../../kernel/trace-context.ts';
-import { valueOf, type Context } from '../../kernel/context.ts';
+import type { Caller } from '../kernel/call.ts';
+import { formatTimeout, timeoutHeader } from '../kernel/timeout-header.ts';
+import { traceKey } from '../kernel/trace-context.ts';
+import { valueOf, type Context } from '../kernel/context.ts';
 
 /** What stands in the headers of every call that leaves: who calls whom. Whatever the caller wrote under these names is removed first (Dapr reference 6.1). */
 export interface Stamp {
