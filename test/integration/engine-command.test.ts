@@ -107,7 +107,7 @@ describe('backup and restore', () => {
       code: 1,
       err: expect.stringContaining('cannot be read'),
     });
-    expect(await proa('engine', 'compact')).toMatchObject({ code: 2, err: expect.stringContaining('backup, restore or copy?') });
+    expect(await proa('engine', 'compact')).toMatchObject({ code: 2, err: expect.stringContaining('backup, restore, copy or downgrade?') });
     expect((await proa('engine', 'backup')).code).toBe(2);
   });
 });

@@ -34,16 +34,18 @@ export interface MysqlOptions {
 /** Opens no connection yet. Fails with `driver.missing-package` when `mysql2` is not installed. */
 export async function openMysql({ connection, connectionsMax, statementTimeoutMs }: MysqlOptions): Promise<MysqlDatabase> {
   const mysql = await importMysql();
-  const pool = mysql.createPool({
-    ...connection,
-    connectionLimit: connectionsMax,
-    connectTimeout: Math.min(5_000, statementTimeoutMs),
-    enableKeepAlive: true,
-    // Rows that an update leaves as they were must not count.
-    flags: ['-FOUND_ROWS'],
-    supportBigNumbers: true,
-    jsonStrings: true,
-  });
+  const pool = mysql
+    .createPool({
+      ...connection,
+      connectionLimit: connectionsMax,
+      connectTimeout: Math.min(5_000, statementTimeoutMs),
+      enableKeepAlive: true,
+      // Rows that an update leaves as they were must not count.
+      flags: ['-FOUND_ROWS'],
+      supportBigNumbers: true,
+      jsonStrings: true,
+    })
+    .promise();
   let closing: Promise<void> | undefined;
   return {
     run: (text, values = []) => withConnection(pool, (client) => runStatement(client, { text, values, timeoutMs: statementTimeoutMs })),
@@ -54,7 +56,7 @@ export async function openMysql({ connection, connectionsMax, statementTimeoutMs
 
 async function importMysql() {
   try {
-    return await import('mysql2/promise');
+    return await import('mysql2');
   } catch (cause) {
     throw new ProaError('driver.missing-package', 'MySQL components need the package "mysql2", which is not installed', {
       cause,
