@@ -10,7 +10,7 @@ export { defineActor } from './sdk/actor.ts';
 export type { ActorContext, ActorDefinition, ActorMethods, ActorOptions, ActorProxy, ActorStateView, Due, Schedule } from './sdk/actor.ts';
 export type { ActorClient } from './sdk/actor-client.ts';
 export { createApp } from './sdk/app.ts';
-export type { App, AppOptions, BindingInput, BulkHandler, BulkOptions, Handler, SubscriptionOptions } from './sdk/app.ts';
+export type { App, AppOptions, BindingInput, BulkHandler, BulkOptions, Handler, JobRun, SubscriptionOptions } from './sdk/app.ts';
 export type { CallOptions } from './sdk/asking.ts';
 export type { BindingAnswer, BulkEvent, Client, Lock, PublishOptions, SubscribeOptions } from './sdk/client.ts';
 export { defineContract } from './sdk/contract.ts';
@@ -24,6 +24,7 @@ export type {
   StandardSchema,
   TypedClient,
 } from './sdk/contract.ts';
+export type { JobOptions, JobsClient, ScheduledJob } from './sdk/jobs.ts';
 export type { EventAnswer, EventHandler, TopicEvent } from './sdk/event.ts';
 export type { InvokeOptions } from './sdk/invoke.ts';
 export type { AppMetadata, InvocationAnswer } from './sdk/operations.ts';

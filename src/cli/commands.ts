@@ -148,14 +148,15 @@ export const commands: readonly Command[] = [
   {
     name: 'engine',
     group: 'Data',
-    summary: 'Back up, restore or move what is stored',
-    usage: 'proa engine <backup|restore|copy> [flags]',
+    summary: 'Back up, restore or move what is stored, or take a database back to an older format',
+    usage: 'proa engine <backup|restore|copy|downgrade> [flags]',
     examples: [
       'proa engine backup --to backup-monday',
       'proa engine restore --from backup-monday --data-dir data',
       'proa engine copy --to postgres://proa@db.example/proa',
+      'proa engine downgrade --engine postgres://proa@db.example/proa --format 1',
     ],
-    flags: ['data-dir', 'from', 'to'],
+    flags: ['data-dir', 'from', 'to', 'engine', 'format'],
     load: () => import('./commands/engine.ts'),
   },
   {
@@ -165,11 +166,26 @@ export const commands: readonly Command[] = [
     usage: 'proa rollout start <app> <from> <to> | status [app] | promote <app> | abort <app> [flags]',
     examples: [
       'proa rollout start orders v1 v2 --steps 5:5m,25:10m,100:10m --success 99.5 --latency p99:500ms',
+      'proa rollout start orders v1 v2 --errors-above 0.5 --latency-factor p99:1.5',
       'proa rollout status orders --json',
       'proa rollout abort orders',
     ],
-    flags: ['steps', 'success', 'latency', 'min-requests', 'sticky', 'data-dir', 'engine'],
+    flags: ['steps', 'success', 'latency', 'errors-above', 'latency-factor', 'min-requests', 'sticky', 'data-dir', 'engine'],
     load: () => import('./commands/rollout.ts'),
+  },
+  {
+    name: 'job',
+    group: 'Data',
+    summary: 'Look at the jobs of a running application and change them',
+    usage: 'proa job list <app> | get <app> <job> | schedule <app> <job> | delete <app> [job] | run <app> <job> [flags]',
+    examples: [
+      'proa job list orders --json',
+      'proa job schedule orders nightly --schedule "CRON_TZ=Europe/Berlin 0 30 2 * * *" --data \'{"full": true}\'',
+      'proa job run orders nightly',
+      'proa job delete orders --prefix report-',
+    ],
+    flags: ['schedule', 'due-time', 'repeats', 'ttl', 'missed-runs', 'overwrite', 'data', 'data-file', 'prefix', 'timeout'],
+    load: () => import('./commands/job.ts'),
   },
   {
     name: 'doctor',
@@ -192,14 +208,15 @@ export const commands: readonly Command[] = [
   {
     name: 'explain',
     group: 'Help',
-    summary: 'Explain an error code, or what a call passes between two apps',
-    usage: 'proa explain <code> | proa explain <app> [METHOD] <path> [flags]',
+    summary: 'Explain an error code, or what a call passes between two apps or around a component',
+    usage: 'proa explain <code> | proa explain <app> [METHOD] <path> [flags] | proa explain --component <name> [operation] [flags]',
     examples: [
       'proa explain config.unknown-key',
       'proa explain ERR_STATE_SAVE',
       'proa explain orders POST /orders/17 --app-id web --resources-path ./resources',
+      'proa explain --component statestore get',
     ],
-    flags: ['app-id', 'resources-path', 'config'],
+    flags: ['component', 'app-id', 'resources-path', 'config'],
     load: () => import('./commands/explain.ts'),
   },
   {

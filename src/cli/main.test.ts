@@ -104,6 +104,23 @@ describe('the command line', () => {
     expect(await cli(['explain', 'orders', 'GET', '/x', 'y'], { disk })).toMatchObject({ code: 2 });
   });
 
+  it('explains the stacks around a component, from the resources alone', async () => {
+    const store =
+      'apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: { name: store }\nspec: { type: state.in-memory, version: v1 }\n';
+    const policy =
+      'apiVersion: proa.dev/v1alpha1\nkind: Policy\nmetadata: { name: p }\nspec: { target: { component: store }, timeout: 2s }\n';
+    const disk = createMemoryDisk({ '/p/r/p.yaml': `${store}---\n${policy}` });
+    const told = await cli(['explain', '--component', 'store', 'get', '--resources-path', 'r'], { disk });
+    expect(told).toMatchObject({ code: 0, err: '' });
+    expect(told.out).toContain('store (state.in-memory) in the runtime of caller');
+    expect(told.out).toMatch(/calls of the app, get, outermost first\n +metrics .*\n[^]* +timeout: 2s {2}\(\/p\/r\/p.yaml:9\)/);
+    const { out } = await cli(['explain', '--component', 'store', '--resources-path', 'r', '--app-id', 'web', '--json'], { disk });
+    expect(JSON.parse(out)).toMatchObject([{ app: 'web', component: 'store', stacks: [{ direction: 'outbound' }] }]);
+    const none = await cli(['explain', '--component', 'stare', '--resources-path', 'r'], { disk });
+    expect(none).toMatchObject({ code: 4, err: expect.stringContaining('did you mean store?') });
+    expect(await cli(['explain', '--component', 'store', 'get', 'set', '--resources-path', 'r'], { disk })).toMatchObject({ code: 2 });
+  });
+
   it('translates rules of Sentinel', async () => {
     const disk = createMemoryDisk({ '/p/rules.json': '[{"resource":"/a","grade":1,"count":5,"colour":1}]', '/p/bad.json': '{' });
     const told = await cli(['policy', 'import', 'sentinel', 'rules.json', '--app-id', 'orders'], { disk });

@@ -114,13 +114,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const peers = createPeerTransport(options.machine);
     const durable = openDurable(parts, peers);
     owner.own('actors', () => durable.close(), 30_000);
-    const workflow = openWorkflows({
-      context,
-      engine: options.machine.engine,
-      tracer: options.tracer,
-      config: resources.configuration.workflow,
-      placement: durable.placement,
-    });
+    const workflow = openWorkflows(context, { ...options, placement: durable.placement });
     const blocks = createBlocks({ ...parts, peers, durable, workflow });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
@@ -166,9 +160,10 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
 }
 
 function openRollouts(options: AppRuntimeOptions, registry: Registry, book: PolicyBook): ReturnType<typeof followRollouts> {
-  const { ports, log, machine, spec, resources } = options;
+  const { ports, log, metrics, machine, spec, resources } = options;
   return followRollouts({
     clock: ports.clock,
+    metrics,
     log: log.scoped('proa.rollout'),
     engine: machine.engine,
     namespace: spec.namespace,
@@ -240,12 +235,13 @@ function openComponents(options: AppRuntimeOptions, context: BlockContext): Comp
 
 function driverContext(
   { ports, log, spec, machine }: AppRuntimeOptions,
-  component: Pick<ComponentResource, 'name' | 'type'>,
+  component: Pick<ComponentResource, 'name' | 'type' | 'version'>,
 ): DriverContext {
   return {
     ports,
     log: log.scoped(`proa.component.${component.type}`),
     name: component.name,
+    version: component.version,
     appId: spec.id,
     namespace: spec.namespace,
     engine: () => Promise.resolve(machine.engine),
@@ -256,7 +252,7 @@ function driverContext(
 function openRegistry(options: AppRuntimeOptions, components: ComponentManager): Promise<Registry> {
   const { machine, resources, drivers } = options;
   const resource = resources.nameResolution;
-  const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution' });
+  const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution', version: 'v1' });
   return openNameResolution({
     local: machine.registry,
     ...(resource !== undefined && { resource }),
@@ -340,6 +336,7 @@ function createBlocks(
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
     workflow,
     actors: durable.actors,
+    jobs: durable.jobs,
     runtime: createRuntimeBlock({
       spec,
       version: options.version,

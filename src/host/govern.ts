@@ -1,3 +1,4 @@
+import type { ExplainedLayer } from '../contracts/admin.ts';
 import type { Govern, Target } from '../contracts/governance.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { AccessControl } from '../contracts/resources.ts';
@@ -163,13 +164,23 @@ export function layersFor(options: GovernOptions, target: Target, call?: Call<In
   return layersOf(options, { target, epoch, rules, mask });
 }
 
+/** A layer in words. */
+export function explainedLayer({ role, why, parameters = {}, origins = {} }: Layer): ExplainedLayer {
+  return { role, why, parameters, origins };
+}
+
 function ownLayers(options: GovernOptions, target: Target, epoch: number): readonly Layer[] {
   const { clock, records, appId } = options;
   const recorder = createCallRecorder({ clock, records, appId, target, epoch });
   if (target.block === 'invoke' && target.direction === 'outbound') return outboundLayers(options, target, recorder);
-  const actors = target.block === 'actors' && target.operation === 'receive' ? actorLayers : componentLayers;
-  const layers = target.block === 'invoke' ? inboundLayers(options, target, recorder) : actors(options, target, recorder);
-  return [...inboundTrace(options.tracer, target), ...layers];
+  return [...inboundTrace(options.tracer, target), ...incomingLayers(options, target, recorder)];
+}
+
+/** What is ours around what comes in, and around what components do. */
+function incomingLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
+  if (target.block === 'invoke') return inboundLayers(options, target, recorder);
+  if (target.block === 'actors' && target.operation === 'receive') return actorLayers(options, target, recorder);
+  return componentLayers(options, target, recorder);
 }
 
 function outboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {

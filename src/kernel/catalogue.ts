@@ -1,5 +1,6 @@
 import { actorErrors } from './actor-errors.ts';
 import { type ErrorSpec, spec } from './error-spec.ts';
+import { jobErrors } from './job-errors.ts';
 import { workflowErrors } from './workflow-errors.ts';
 
 export type { ErrorSpec, GrpcCode, RetryClass } from './error-spec.ts';
@@ -368,6 +369,7 @@ export const catalogue = {
   'crypto.failed': spec('ERR_CRYPTO', 500, 'INTERNAL', { category: 'crypto', title: 'The cryptographic operation failed' }),
   ...workflowErrors,
   ...actorErrors,
+  ...jobErrors,
 } as const satisfies Record<string, ErrorSpec>;
 
 /** A code of the catalogue. */

@@ -1,6 +1,8 @@
 import type { StateOptions, SaveItem, DeleteItem, TransactionItem } from '../blocks/state/index.ts';
 import { Dapr } from '../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { ProaError } from '../kernel/errors.ts';
+import { bytesOf } from './json.ts';
+import { grpcJobs } from './grpc-jobs.ts';
 import { grpcStatusOf, type GrpcLink } from './grpc-link.ts';
 import { actorOperations, hostActors } from './grpc-actors.ts';
 import { createGrpcSubscriptions, followConfiguration } from './grpc-streams.ts';
@@ -67,6 +69,7 @@ export function createGrpcOperations(link: GrpcLink, { workflows, close }: Opene
       subscribe: (query, changed) => followConfiguration(link, query, changed),
     },
     lock: lockOperations(link),
+    jobs: grpcJobs(link),
     crypto: cryptoOperations(link),
     hostActors: (table) => hostActors(link, table),
     metadata: async (asking) => metadataOf(await link.unary(codecs.metadata, {}, asking)),
@@ -147,7 +150,7 @@ function publishing(link: GrpcLink): Pick<Operations, 'publish' | 'bulkPublish'>
     async publish({ pubsub, topic, data, contentType, metadata }, asking) {
       await link.unary(
         codecs.publish,
-        { pubsubName: pubsub, topic, data, dataContentType: contentType, metadata: { ...metadata } },
+        { pubsubName: pubsub, topic, data: bytesOf(data), dataContentType: contentType, metadata: { ...metadata } },
         asking,
       );
     },

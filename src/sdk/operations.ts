@@ -2,6 +2,7 @@ import type { ActorRequest, ActorsBlock } from '../blocks/actors/index.ts';
 import type { BindingsBlock } from '../blocks/bindings/index.ts';
 import type { ConfigurationBlock, ConfigurationItems, ConfigurationQuery } from '../blocks/configuration/index.ts';
 import type { EncryptOptions } from '../blocks/crypto/index.ts';
+import type { Job } from '../blocks/jobs/index.ts';
 import type { LockBlock } from '../blocks/lock/index.ts';
 import type { AppEvent, EventVerdict, PubSubBlock, SubscriptionSpec } from '../blocks/pubsub/index.ts';
 import type { RuntimeMetadata } from '../blocks/runtime/index.ts';
@@ -43,6 +44,9 @@ export interface InvocationAnswer {
   readonly body: Uint8Array;
 }
 
+/** A job whose data is JSON. */
+export type PlainJob = Omit<Job, 'data'> & { readonly json?: string };
+
 /** What `GET /v1.0/metadata` tells that all ways of asking share. */
 export type AppMetadata = Pick<RuntimeMetadata, 'id' | 'runtimeVersion' | 'components' | 'extended' | 'subscriptions'>;
 
@@ -72,6 +76,13 @@ export interface Operations {
     subscribe(query: ConfigurationQuery, changed: (items: ConfigurationItems) => void): Promise<() => Promise<void>>;
   };
   readonly lock: { readonly [Name in keyof LockBlock]: Ask<LockBlock[Name]> };
+  readonly jobs: {
+    schedule(input: { readonly job: PlainJob; readonly overwrite: boolean }, asking: Asking): Promise<void>;
+    get(input: { readonly name: string }, asking: Asking): Promise<PlainJob>;
+    list(input: Record<never, never>, asking: Asking): Promise<readonly PlainJob[]>;
+    delete(input: { readonly name: string }, asking: Asking): Promise<void>;
+    deleteByPrefix(input: { readonly prefix: string }, asking: Asking): Promise<void>;
+  };
   readonly crypto: {
     encrypt(
       input: { readonly provider: string; readonly options: EncryptOptions; readonly data: Uint8Array },

@@ -14,9 +14,7 @@ let worker: TaskHubGrpcWorker;
 type Flow = (context: OrchestrationContext, input: never) => unknown;
 
 const plusOne = async (_: unknown, input: number): Promise<number> => input + 1;
-const double = async function* double(_context: OrchestrationContext, input: number): AsyncGenerator<unknown, number, never> {
-  return input * 2;
-};
+const double = async (_context: OrchestrationContext, input: number): Promise<number> => input * 2;
 const flows: Record<string, Flow> = {
   empty: async (_context, input: number) => input * 2,
   sequence: async function* (context, input: number): AsyncGenerator<unknown, number[], never> {
@@ -33,10 +31,10 @@ const flows: Record<string, Flow> = {
     return results.reduce((sum, value) => sum + value, 0);
   },
   parent: async function* (context): AsyncGenerator<unknown, number, never> {
-    return yield context.callSubOrchestrator(double, 4);
+    return yield context.callSubOrchestrator('double', 4);
   },
   fanOfChildren: async function* (context, count: number): AsyncGenerator<unknown, number, never> {
-    const results: number[] = yield whenAll(Array.from({ length: count }, (_, i) => context.callSubOrchestrator(double, i + 1)));
+    const results: number[] = yield whenAll(Array.from({ length: count }, (_, i) => context.callSubOrchestrator('double', i + 1)));
     return results.reduce((sum, value) => sum + value, 0);
   },
   threeEvents: async function* (context): AsyncGenerator<unknown, string[], never> {

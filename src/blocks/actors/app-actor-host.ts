@@ -1,7 +1,7 @@
 import type { ActorAnswer, ActorCallback, ActorCallbackAnswer, ActorHost } from '../../contracts/actor-host.ts';
 import type { AppChannel, InvokeRequest } from '../../contracts/app-channel.ts';
 import { firstHeader } from '../../contracts/header-pairs.ts';
-import { bytesBody, collect } from '../../kernel/body.ts';
+import { bytesBody, collectSoon } from '../../kernel/body.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import { problemType, readProblem } from '../../kernel/problem.ts';
@@ -40,10 +40,12 @@ async function exchange(options: AppActorHostOptions, call: Call<unknown>, reque
   const channel = options.channel();
   if (channel === undefined) throw new ProaError('unavailable', 'no app is connected that could run the actor');
   const { appId, namespace } = options;
-  const { data, ...rest } = request;
-  const answer = await channel.invoke(withInput(call, { ...rest, appId, namespace, body: bytesBody(data), replayable: true }));
-  const { status, headers } = answer;
-  return { status, headers, data: await collect(answer.body, options.answerBytesMax) };
+  const { httpMethod, path, query, headers, data } = request;
+  const answer = await channel.invoke(
+    withInput(call, { appId, namespace, httpMethod, path, query, headers, body: bytesBody(data), replayable: true }),
+  );
+  const read = collectSoon(answer.body, options.answerBytesMax);
+  return { status: answer.status, headers: answer.headers, data: read instanceof Promise ? await read : read };
 }
 
 /** Every status but success is an error of the actor; 404 says that there is no such method, which no repetition changes. */

@@ -3,6 +3,7 @@ import type { BindingsBlock } from '../bindings/index.ts';
 import type { ConfigurationBlock } from '../configuration/index.ts';
 import type { CryptoBlock } from '../crypto/index.ts';
 import type { InvokeBlock } from '../invoke/index.ts';
+import type { JobsBlock } from '../jobs/index.ts';
 import type { LockBlock } from '../lock/index.ts';
 import type { PubSubBlock } from '../pubsub/index.ts';
 import type { SecretsBlock } from '../secrets/index.ts';
@@ -58,6 +59,7 @@ export interface Blocks {
   readonly configuration: ConfigurationBlock;
   readonly lock: LockBlock;
   readonly crypto: CryptoBlock;
+  readonly jobs: JobsBlock;
   readonly workflow: WorkflowBlock;
   readonly actors: ActorsBlock;
   readonly runtime: RuntimeBlock;

@@ -39,7 +39,7 @@ export function actionEvent(action: WorkflowAction, maker: EventMaker): HistoryE
       return { ...task, ...base, type: 'taskScheduled', ...trace };
     }
     case 'createChild': {
-      const { id: _id, router: _router, type: _type, instanceId, ...child } = action;
+      const { id: _id, router: _router, type: _type, instanceId: _instanceId, ...child } = action;
       return { ...child, ...base, type: 'childCreated', instanceId: idOfChild(action, maker), ...trace };
     }
     case 'createTimer': {

@@ -94,7 +94,8 @@ export class Activities {
   async resumeForeign(shard: OwnedShard): Promise<void> {
     const { core } = this.#parts;
     const prefix = core.keys.foreigns(shard.index);
-    let { from, to } = below(prefix);
+    const { from: first, to } = below(prefix);
+    let from = first;
     for (;;) {
       const page = await core.engine.range({ from, to, limit: 256 });
       for (const { key, value } of page.entries) {

@@ -13,11 +13,17 @@ import type { Change } from './turn-commit.ts';
 type Started = Extract<HistoryEvent, { readonly type: 'executionStarted' }>;
 type Admit = (change: Omit<Change, 'appends'> & { readonly appends: [] }, timers: readonly DurableTimer[]) => Promise<boolean>;
 
+/** What admitting a start takes. */
+export interface AdmitBy {
+  readonly postman: Postman;
+  readonly commit: Admit;
+}
+
 /**
  * Starts that came by mail: children, and detached instances. A new id becomes an instance; a finished one with the same id is replaced once all that it created has
  * finished; the same start again changes nothing; any other start of a taken id fails the task of the parent (serverless reference 5.9). True when there was one.
  */
-export async function admitStarts(core: Core, live: LiveInstance, postman: Postman, commit: Admit): Promise<boolean> {
+export async function admitStarts(core: Core, live: LiveInstance, { postman, commit }: AdmitBy): Promise<boolean> {
   const item = live.inbox.find(({ event, taken }) => event.type === 'executionStarted' && taken !== true);
   if (item === undefined) return false;
   const started = item.event as Started;

@@ -67,7 +67,8 @@ export class Bells {
     const { core } = this.#parts;
     while (this.#again && !this.#closed) {
       this.#again = false;
-      let { from, to } = below(core.keys.bells);
+      const { from: first, to } = below(core.keys.bells);
+      let from = first;
       for (let more = true; more;) {
         const page = await core.engine.range({ from, to, limit: pageMax, keysOnly: true });
         await this.#answer(page.entries);

@@ -25,7 +25,11 @@ export function backoffMs(random: Core['random'], tries: number): number {
  * Commits what rewrites `mark` (the record of an instance) under the condition of its version, for as long as `still` says so. What became of a commit whose answer was
  * lost shows in that key: it holds the bytes of this commit, or it does not. No ids are spent on it: an engine keeps each for ten minutes.
  */
-export async function commitFirm(core: Core, commit: Commit, mark: Key, still: () => boolean): Promise<Firm> {
+export async function commitFirm(
+  core: Core,
+  commit: Commit,
+  { mark, still }: { readonly mark: Key; readonly still: () => boolean },
+): Promise<Firm> {
   const put = commit.put?.find(({ key }) => key === mark);
   for (let tries = 0; ; tries++) {
     let cause: unknown;

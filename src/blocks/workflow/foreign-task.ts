@@ -20,8 +20,7 @@ export interface ForeignTask {
 /** What hands an activity over to the app that has it: the owners of its shards execute it, and answer into the inbox of the instance. */
 export function foreignTask(
   core: Core,
-  id: string,
-  header: Header,
+  { id, header }: { readonly id: string; readonly header: Header },
   task: TaskScheduled,
 ): { readonly puts: readonly Put[]; readonly parts: readonly Put[] } {
   const { self, random } = core;

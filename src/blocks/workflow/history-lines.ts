@@ -42,7 +42,7 @@ export function blobParts(text: string, { keys, id, scope }: BlobPlace, blob: st
   const bytes = Buffer.from(text, 'utf8');
   const parts: Put[] = [];
   for (let at = 0; at < bytes.length; at += partBytesMax) {
-    parts.push({ key: keys.blob(id, scope, blob, parts.length), value: bytes.subarray(at, at + partBytesMax) });
+    parts.push({ key: keys.blob({ id, scope }, blob, parts.length), value: bytes.subarray(at, at + partBytesMax) });
   }
   return parts;
 }
@@ -53,7 +53,7 @@ export async function readBlob(
   place: Pick<BlobPlace, 'keys' | 'id' | 'scope'>,
   blob: { blob: string; parts: number },
 ): Promise<string> {
-  const keys = Array.from({ length: blob.parts }, (_, part) => place.keys.blob(place.id, place.scope, blob.blob, part));
+  const keys = Array.from({ length: blob.parts }, (_, part) => place.keys.blob(place, blob.blob, part));
   const entries = await engine.getMany(keys);
   if (entries.some((entry) => entry === undefined)) {
     throw new ProaError('engine.corrupt', `workflow ${place.id}: a payload of its history is incomplete`);

@@ -1,4 +1,4 @@
-import { LiveInstance } from './live-instance.ts';
+import type { LiveInstance } from './live-instance.ts';
 
 /** Instances in memory: those with work under way stay, of the others those that were used last, up to a bound in bytes. */
 export class InstanceCache {

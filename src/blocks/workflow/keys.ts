@@ -19,7 +19,7 @@ export interface WorkflowKeys {
   chunk(id: string, execution: string, index: number): Key;
   chunks(id: string, execution?: string): Key;
   /** Parts of events that are too large to stand in the history; `scope` is an execution, or `mail`. */
-  blob(id: string, scope: string, blob: string, part: number): Key;
+  blob(at: { readonly id: string; readonly scope: string }, blob: string, part: number): Key;
   blobs(id: string, scope?: string, blob?: string): Key;
   /** Events that wait for a turn, in order of arrival. */
   inbox(id: string, timeMs: number, order: string): Key;
@@ -45,7 +45,7 @@ export function workflowKeys({ namespace, appId }: AppScope): WorkflowKeys {
     records,
     chunk: (id, execution, index) => chunks + tuple(id, execution, index),
     chunks: (id, execution) => chunks + (execution === undefined ? tuple(id) : tuple(id, execution)),
-    blob: (id, scope, blob, part) => blobs + tuple(id, scope, blob, part),
+    blob: ({ id, scope }, blob, part) => blobs + tuple(id, scope, blob, part),
     blobs: (id, scope, blob) => blobs + tuple(...[id, scope, blob].filter((element) => element !== undefined)),
     inbox: (id, timeMs, order) => inboxes + tuple(id, Math.floor(timeMs), order),
     inboxes: (id) => inboxes + tuple(id),

@@ -23,7 +23,8 @@ export async function listInstances(
   const size = Math.min(page.size ?? sizeMax, sizeMax);
   if (!(size > 0)) throw new ProaError('bad-request', 'a page has at least one entry');
   const prefix = core.keys.records;
-  let { from, to } = below(prefix);
+  const { from: first, to } = below(prefix);
+  let from = first;
   if (page.token !== undefined) from = `${core.keys.record(idOfToken(page.token))}\x00`;
   const instances: WorkflowState[] = [];
   for (let scanned = 0; ;) {

@@ -99,7 +99,8 @@ const inboxMax = 1_000;
 /** Adds what waits on the engine, in order of arrival, up to a bound; the rest is read after a turn. */
 export async function readInbox(core: Core, live: LiveInstance): Promise<void> {
   live.unread = false;
-  let { from, to } = below(core.keys.inboxes(live.id));
+  const { from: first, to } = below(core.keys.inboxes(live.id));
+  let from = first;
   for (;;) {
     const page = await core.engine.range({ from, to, limit: inboxPage });
     for (const { key, value } of page.entries) live.add(await readItem(core, live.id, { key, value }));

@@ -21,10 +21,8 @@ interface Effects {
 export async function carryOutbox(
   core: Core,
   live: LiveInstance,
-  made: MadeChange,
-  timers: readonly DurableTimer[],
+  { letters, header, timers }: Pick<MadeChange, 'letters' | 'header' | 'timers'>,
 ): Promise<Effects & { readonly header: Header }> {
-  const { letters, header } = made;
   const chars = letters.reduce((sum, { event }) => sum + ('input' in event ? (event.input?.length ?? 0) : 0), 0);
   if (letters.length + timers.length <= effectsMax && chars <= 1024 * 1024) return { letters, timers, header };
   const blob = core.random.hex(16);
@@ -37,13 +35,14 @@ export async function carryOutbox(
   return { letters: [], timers: [], header: { ...header, outbox: { blob, parts: parts.length, done: 0 } } };
 }
 
+/** What carrying out takes; `commit` answers whether the change was kept. */
+export interface PumpBy {
+  readonly postman: Postman;
+  readonly commit: (change: Omit<Change, 'appends'>, timers: readonly DurableTimer[]) => Promise<boolean>;
+}
+
 /** Carries out what did not fit, in portions, each in one commit with how far it came. Stops when `commit` keeps nothing. */
-export async function pumpOutbox(
-  core: Core,
-  live: LiveInstance,
-  postman: Postman,
-  commit: (change: Omit<Change, 'appends'>, timers: readonly DurableTimer[]) => Promise<boolean>,
-): Promise<void> {
+export async function pumpOutbox(core: Core, live: LiveInstance, { postman, commit }: PumpBy): Promise<void> {
   const { keys, engine } = core;
   const outbox = live.header?.outbox;
   if (outbox === undefined) return;

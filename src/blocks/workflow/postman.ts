@@ -16,6 +16,9 @@ export interface Delivery {
   readonly arrivals: readonly { readonly id: string; readonly item: InboxItem }[];
 }
 
+/** A delivery of no letter. */
+export const nothingToDeliver: Delivery = { conditions: [], puts: [], parts: [], arrivals: [] };
+
 /**
  * Letters into inboxes of this app and of others on the same engine. For an instance of an own shard the letter comes with the mark of work under way, under the shard's
  * condition; for others with a bell, which their owner hears (or finds when it polls) and exchanges for that mark.

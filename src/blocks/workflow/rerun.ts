@@ -77,7 +77,7 @@ async function copiedHistory(core: Core, source: string, { eventId, options }: W
     throw new ProaError('workflow.running', `workflow '${source}' is not finished: it cannot be run again yet`);
   if (found.header.parent !== undefined)
     throw new ProaError('bad-request', `workflow '${source}' is the child of another one: run that again`);
-  const events = await historyOf(core, core.keys, source, found);
+  const events = await historyOf(core, { keys: core.keys, id: source }, found);
   const at = events.findIndex((event) => event.id === eventId && (opens(event) !== undefined || event.type === 'detachedCreated'));
   const target = events[at];
   if (target === undefined)
@@ -176,7 +176,7 @@ function begun(
         }),
       );
     } else if (event.type === 'taskScheduled' && !isOwnApp(core, event)) {
-      const foreign = foreignTask(core, id, header, event);
+      const foreign = foreignTask(core, { id, header }, event);
       puts.push(...foreign.puts, ...foreign.parts);
     } else if (event.type === 'childCreated') letters.push(childStart(core, { id, header, event, stamp }));
   }

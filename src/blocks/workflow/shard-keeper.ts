@@ -127,7 +127,8 @@ export class ShardKeeper {
     const { core, runner, claimed } = this.#parts;
     claimed(shard);
     const prefix = core.keys.readies(shard.index);
-    let { from, to } = below(prefix);
+    const { from: first, to } = below(prefix);
+    let from = first;
     while (this.#owns(shard)) {
       const page = await core.engine.range({ from, to, limit: 256, keysOnly: true });
       for (const { key } of page.entries) {

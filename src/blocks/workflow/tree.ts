@@ -21,7 +21,11 @@ export function keysAt({ self, keys }: Core, { namespace, appId }: Address): Wor
 }
 
 /** All events of the current execution of a stored instance. */
-export async function historyOf(core: Core, keys: WorkflowKeys, id: string, { header, tail }: StoredRecord): Promise<HistoryEvent[]> {
+export async function historyOf(
+  core: Core,
+  { keys, id }: { readonly keys: WorkflowKeys; readonly id: string },
+  { header, tail }: StoredRecord,
+): Promise<HistoryEvent[]> {
   const lines = await readChunks(core.engine, { keys, id, execution: header.execution, chunks: header.chunks });
   return decodeLines(core.engine, { keys, id }, [...lines, ...tail]);
 }
@@ -54,7 +58,7 @@ export async function hasRunningChildren(core: Core, id: string, header: Header)
 }
 
 async function childrenOf(core: Core, { at, keys, record }: TreeNode): Promise<Address[]> {
-  const events = await historyOf(core, keys, at.instanceId, record);
+  const events = await historyOf(core, { keys, id: at.instanceId }, record);
   return events.flatMap((event) =>
     event.type === 'childCreated'
       ? [

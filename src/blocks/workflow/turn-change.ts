@@ -35,12 +35,19 @@ export interface MadeChange {
 
 type Next = Extract<TurnOutcome, { readonly kind: 'next' }>;
 
+/** A turn that the rules were applied to. */
+export interface Applied {
+  readonly outcome: Next;
+  readonly input: TurnInput;
+}
+
 /** From rules to keys. */
-export function changeOfTurn(core: Core, live: LiveInstance, outcome: Next, input: TurnInput): MadeChange {
-  if (outcome.restart !== undefined) return restartChange(core, live, outcome, input);
+export function changeOfTurn(core: Core, live: LiveInstance, applied: Applied): MadeChange {
+  const { outcome } = applied;
+  if (outcome.restart !== undefined) return restartChange(core, live, applied);
   const { header, events, effects } = outcome;
   const local = effects.tasks.filter((task) => task.router?.targetAppId === undefined || isOwnApp(core, task));
-  const foreign = effects.tasks.filter((task) => !local.includes(task)).map((task) => foreignTask(core, live.id, header, task));
+  const foreign = effects.tasks.filter((task) => !local.includes(task)).map((task) => foreignTask(core, { id: live.id, header }, task));
   const timers = effects.timers
     .filter(({ fireAtMs }) => fireAtMs < neverMs)
     .map(({ id, fireAtMs }) => {
@@ -66,7 +73,9 @@ export function isOwnApp({ self }: Core, at: { readonly app?: string; readonly n
 }
 
 // A new execution of the same instance: its first turn gets the new start and what was carried over. The trace begins afresh, or an endless loop would be one endless trace.
-function restartChange(core: Core, live: LiveInstance, { header, effects, restart }: Next, { stamp, newExecution }: TurnInput): MadeChange {
+function restartChange(core: Core, live: LiveInstance, { outcome, input }: Applied): MadeChange {
+  const { header, effects, restart } = outcome;
+  const { stamp, newExecution } = input;
   const execution = newExecution();
   const version = restart?.version ?? header.version;
   const started: StartedEvent = {
@@ -108,12 +117,16 @@ function restartChange(core: Core, live: LiveInstance, { header, effects, restar
 }
 
 /** The timer that purges a finished instance when its retention is over. */
-export function retentionTimer(core: Core, live: LiveInstance, header: Header, policy: RetentionPolicy): DurableTimer | undefined {
+export function retentionTimer(
+  core: Core,
+  instanceId: string,
+  { header, policy }: { readonly header: Header; readonly policy: RetentionPolicy },
+): DurableTimer | undefined {
   if (!isFinal(header.status)) return undefined;
   const own = { COMPLETED: policy.completedMs, FAILED: policy.failedMs, TERMINATED: policy.terminatedMs, CANCELED: undefined }[
     header.status
   ];
   const keepMs = own ?? policy.anyTerminalMs;
   if (keepMs === undefined) return undefined;
-  return timerFor(core.engine.now() + keepMs, { kind: 'purge', instanceId: live.id, execution: header.execution });
+  return timerFor(core.engine.now() + keepMs, { kind: 'purge', instanceId, execution: header.execution });
 }

@@ -6,20 +6,21 @@ import { admitStarts } from './admit-start.ts';
 import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
 import { checkAnswer } from './check-answer.ts';
 import { risingClock } from './clock-stamp.ts';
-import { backoffMs, commitFirm, pause } from './commit-firm.ts';
+import { backoffMs, pause } from './commit-firm.ts';
 import type { Core } from './core.ts';
 import type { Exposed } from './exposed.ts';
 import { filterMail } from './filter-mail.ts';
 import { type Header, isFinal } from './header.ts';
 import { decodeLines } from './history-lines.ts';
 import type { InstanceCache } from './instance-cache.ts';
+import { InstanceCommits } from './instance-commits.ts';
 import { LiveInstance, readInbox, readPast, readRecord } from './live-instance.ts';
 import type { InboxItem } from './mail.ts';
 import { carryOutbox, pumpOutbox } from './outbox.ts';
-import { commitAhead, type Delivery, type Postman } from './postman.ts';
+import { nothingToDeliver, type Postman } from './postman.ts';
 import { timerAppends } from './timer-data.ts';
 import { changeOfTurn, retentionTimer, type RetentionPolicy } from './turn-change.ts';
-import { buildChange, type BuiltChange, type Change, ownConditions } from './turn-commit.ts';
+import type { Change } from './turn-commit.ts';
 import { endTurnTrace, turnTrace } from './turn-trace.ts';
 import type { Held, WorkerPool } from './worker-pool.ts';
 
@@ -44,12 +45,19 @@ const postponeMs = 50;
 /** Executes turns, one at a time per instance: what arrives meanwhile forms the next one. */
 export class TurnRunner {
   readonly #parts: RunnerParts;
+  readonly #commits: InstanceCommits;
   readonly #loading = new Map<string, Promise<void>>();
   /** Of shards whose lease could not be renewed for a moment: nothing of them may begin. */
   readonly #postponed = new Set<string>();
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#commits = new InstanceCommits({
+      ...parts,
+      wake: (id, item) => this.wake(id, item),
+      drop: (live) => this.drop(live),
+      reload: (live) => this.reload(live),
+    });
   }
 
   /** Something waits for the instance: mail, or its mark. Does nothing when the shard is not ours. */
@@ -57,7 +65,7 @@ export class TurnRunner {
     const live = this.#parts.cache.get(id);
     if (live === undefined) {
       item?.settled?.('lost');
-      this.#load(id);
+      void this.#load(id);
       return;
     }
     if (item === undefined) live.unread = true;
@@ -193,7 +201,10 @@ export class TurnRunner {
   // Pumping and turns share the instance's order: nothing overtakes what is still to be sent.
   async #pump(live: LiveInstance): Promise<void> {
     const { core, postman, timers } = this.#parts;
-    await pumpOutbox(core, live, postman, (change, due) => this.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }));
+    await pumpOutbox(core, live, {
+      postman,
+      commit: (change, due) => this.#commits.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }),
+    });
   }
 
   #failed(live: LiveInstance, thrown: unknown): void {
@@ -208,17 +219,17 @@ export class TurnRunner {
   /** One thing that can be done now. False: there is nothing to do. */
   async #step(live: LiveInstance): Promise<boolean> {
     const { core, pool } = this.#parts;
-    if (await admitStarts(core, live, this.#parts.postman, (change, due) => this.#admit(change, due))) return true;
+    if (await admitStarts(core, live, { postman: this.#parts.postman, commit: (change, due) => this.#admit(change, due) })) return true;
     const { header } = live;
-    if (header === undefined || isFinal(header.status)) return this.#discardAll(live);
+    if (header === undefined || isFinal(header.status)) return this.#commits.discardAll(live);
     const waiting = live.inbox.filter(({ taken }) => taken !== true);
     const ending = waiting.some(({ event }) => event.type === 'executionTerminated');
     if (header.stall !== undefined && !live.retry && !ending) return false;
     const early = header.status === 'PENDING' && header.startAtMs !== undefined && header.startAtMs > core.engine.now();
-    if (early && !ending) return this.#settleMark(live, true);
+    if (early && !ending) return this.#commits.settleMark(live, true);
     const { taken, dropped } = filterMail(header, waiting, newsMax);
     if (taken.length === 0 && header.pending === undefined) {
-      return dropped.length > 0 ? this.#discard(live, dropped) : this.#settleMark(live, false);
+      return dropped.length > 0 ? this.#commits.discard(live, dropped) : this.#commits.settleMark(live, false);
     }
     const unable = early || header.stall !== undefined || !pool.accepts('workflows', header.name);
     if (unable && (ending || (header.pending === undefined && taken.every(isControl)))) return this.#turn(live, undefined);
@@ -236,7 +247,7 @@ export class TurnRunner {
   }
 
   #admit(change: Change, due: readonly DurableTimer[]): Promise<boolean> {
-    return this.commit({ ...change, appends: timerAppends(this.#parts.timers(), change.live.shard, due) });
+    return this.#commits.commit({ ...change, appends: timerAppends(this.#parts.timers(), change.live.shard, due) });
   }
 
   /** Executes a turn with a worker, or, without one, what needs none: a termination, suspending, resuming. */
@@ -337,10 +348,10 @@ export class TurnRunner {
   ): Promise<boolean> {
     const parts = this.#parts;
     const { core } = parts;
-    const made = changeOfTurn(core, live, outcome, input);
-    const retention = retentionTimer(core, live, made.header, parts.retention);
+    const made = changeOfTurn(core, live, { outcome, input });
+    const retention = retentionTimer(core, live.id, { header: made.header, policy: parts.retention });
     const timers: DurableTimer[] = [...made.timers, ...(retention === undefined ? [] : [retention])];
-    const carried = await carryOutbox(core, live, made, timers);
+    const carried = await carryOutbox(core, live, { ...made, timers });
     const change: Change = {
       live,
       shard: live.home,
@@ -359,7 +370,7 @@ export class TurnRunner {
         parts.postman.underWay(live.id) ||
         live.inbox.some((item) => !items.includes(item)),
     };
-    if (!(await this.commit(change, () => parts.postman.deliver(carried.letters, false)))) return false;
+    if (!(await this.#commits.commit(change, () => parts.postman.deliver(carried.letters, false)))) return false;
     for (const task of made.tasks) parts.activities().dispatch(live, task);
     this.#ended(live, outcome, input);
     if (made.ended !== undefined && ++live.restarts >= restartsMax) {
@@ -380,94 +391,6 @@ export class TurnRunner {
       status,
       Math.max(0, input.startedMs - (input.header.startedMs ?? input.header.createdMs)),
     );
-  }
-
-  /**
-   * Commits a change and makes it that of the copy in memory. False: nothing was kept; the copy was dropped, for its shard or its record is somebody else's now.
-   * `otherwise` delivers letters again when shards that seemed ours are not.
-   */
-  async commit(change: Change, otherwise?: () => Delivery): Promise<boolean> {
-    const { core, postman } = this.#parts;
-    const { live } = change;
-    const built = buildChange(core, change);
-    const arrived = postman.enRoute(change.delivery.arrivals.map(({ id }) => id));
-    try {
-      if (built.ahead.length > 0) await commitAhead(core.engine, built.ahead);
-      const result = await commitFirm(core, built.commit, built.record, () => !live.gone && core.holds(live.home));
-      if (result.status === 'done') {
-        this.#committed(change, built, result.versions[0]);
-        return true;
-      }
-      if (result.failed < ownConditions(change) || otherwise === undefined) {
-        core.log.info('a workflow was changed by somebody else', { instance: live.id });
-        if (result.failed === 0) this.drop(live);
-        else this.reload(live);
-        return false;
-      }
-    } finally {
-      arrived();
-    }
-    return this.commit({ ...change, delivery: otherwise() });
-  }
-
-  #committed(change: Change, built: BuiltChange, version: number | undefined): void {
-    const { live } = change;
-    const restarted = change.ended !== undefined;
-    if (live.past !== undefined || live.header === undefined || live.header.events === 0 || restarted) {
-      live.past = [...(restarted || live.past === undefined ? [] : live.past), ...change.events];
-    }
-    live.header = built.header;
-    live.tail = built.tail;
-    live.version = version ?? live.version;
-    live.ready = change.busy;
-    this.#consumed(live, change.consumed);
-    for (const append of change.appends) this.#parts.timers()?.armed(live.shard, append);
-    for (const { id, item } of change.delivery.arrivals) this.wake(id, item);
-    this.#parts.changed(live.id, built.header);
-  }
-
-  #consumed(live: LiveInstance, items: readonly InboxItem[]): void {
-    if (items.length === 0) return;
-    const gone = new Set(items);
-    live.inbox = live.inbox.filter((item) => !gone.has(item));
-    for (const item of items) item.settled?.(item.unwanted === true ? 'dropped' : 'kept');
-  }
-
-  /** Nothing of this instance wants mail. */
-  async #discardAll(live: LiveInstance): Promise<boolean> {
-    const items = live.inbox.filter(({ taken }) => taken !== true);
-    if (live.header !== undefined) return items.length > 0 ? this.#discard(live, items) : this.#settleMark(live, false);
-    const { core } = this.#parts;
-    const keys = items.flatMap(({ key }) => (key === undefined ? [] : [key]));
-    const none = { kind: 'version', key: core.keys.record(live.id), version: 0 } as const;
-    await core.engine.commit({ if: [live.home.condition, none], delete: [...keys, core.keys.ready(live.shard, live.id)] });
-    if (live.unread) return true;
-    this.drop(live);
-    return false;
-  }
-
-  async #discard(live: LiveInstance, items: readonly InboxItem[]): Promise<boolean> {
-    const keys = items.flatMap(({ key }) => (key === undefined ? [] : [key]));
-    if (keys.length > 0) {
-      const { core } = this.#parts;
-      const result = await core.engine.commit({ if: [live.home.condition], delete: keys });
-      if (result.status === 'conflict') this.drop(live);
-      if (result.status !== 'done') return false;
-    }
-    const gone = new Set(items);
-    live.inbox = live.inbox.filter((item) => !gone.has(item));
-    for (const item of items) item.settled?.('dropped');
-    return true;
-  }
-
-  /** Nothing to do: the mark goes, unless activities are open or mail came at this very moment. */
-  async #settleMark(live: LiveInstance, early: boolean): Promise<boolean> {
-    const { core, postman } = this.#parts;
-    const busy = live.activities.size > 0 || live.inbox.length > 0 || postman.underWay(live.id) || live.header?.stall !== undefined;
-    if (!live.ready || (busy && !early) || live.unread) return false;
-    live.ready = false;
-    await core.engine.commit({ if: [live.home.condition], delete: [core.keys.ready(live.shard, live.id)] });
-    return false;
   }
 
   /** Histories and turns beyond the limits are held before they reach a worker, whose stream they would break. */
@@ -493,12 +416,19 @@ export class TurnRunner {
     if (same) return false;
     this.#parts.core.log.warn('a workflow is stalled', { instance: live.id, error: `${reason}: ${description}` });
     const stalled = { ...header, stall: { reason, description }, updatedMs: this.#parts.core.engine.now() };
-    await this.commit({ live, shard: live.home, header: stalled, events: [], consumed: [], appends: [], delivery: nothing, busy: true });
+    await this.#commits.commit({
+      live,
+      shard: live.home,
+      header: stalled,
+      events: [],
+      consumed: [],
+      appends: [],
+      delivery: nothingToDeliver,
+      busy: true,
+    });
     return false;
   }
 }
-
-const nothing: Delivery = { conditions: [], puts: [], parts: [], arrivals: [] };
 
 function isControl({ event }: InboxItem): boolean {
   return event.type === 'executionTerminated' || event.type === 'executionSuspended' || event.type === 'executionResumed';

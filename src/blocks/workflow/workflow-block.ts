@@ -211,7 +211,7 @@ class Workflows implements WorkflowBlock {
   async history(instanceId: string): Promise<readonly HistoryEvent[]> {
     const record = await storedRecord(this.#core, instanceId);
     if (record === undefined) throw new ProaError('workflow.not-found', `no such instance exists: '${instanceId}'`);
-    return historyOf(this.#core, this.#core.keys, instanceId, record);
+    return historyOf(this.#core, { keys: this.#core.keys, id: instanceId }, record);
   }
 
   rerun(source: string, eventId: number, options: Parameters<WorkflowBlock['rerun']>[2]): Promise<string> {

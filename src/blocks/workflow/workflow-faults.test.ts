@@ -226,6 +226,38 @@ describe('workflows of several runtimes', () => {
     expect(new Set(executed)).toEqual(new Set(['second']));
     expect(executed).toHaveLength(60);
   });
+
+  it('go on while runtimes come and go, no step with two results', async () => {
+    const engine = memoryEngine();
+    const attempts = new Map<string, number>();
+    const script = scriptedWorker({
+      workflows: { chain: chain('work', 12) },
+      activities: {
+        work: async ({ input, idempotencyKey }) => {
+          attempts.set(idempotencyKey, (attempts.get(idempotencyKey) ?? 0) + 1);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          return `${input}.`;
+        },
+      },
+    });
+    const first = openWorkflows({ engine, ttlMs: 400 });
+    first.block.attach(script);
+    const ids = await Promise.all(Array.from({ length: 30 }, (_, i) => first.block.start({ name: 'chain', input: `${i}` })));
+    const second = runtime({ engine, ttlMs: 400 });
+    second.block.attach(script);
+    await expect.poll(() => attempts.size, { timeout: 15_000 }).toBeGreaterThan(100);
+    // Raised where the instance may live elsewhere.
+    await Promise.all(ids.map((id, i) => (i % 2 === 0 ? first : second).block.raise(id, 'hello', undefined)));
+    await first.close();
+    const states = await Promise.all(ids.map((id) => second.block.wait(id, 'completed', neverCancelled)));
+    expect(states.map(({ output }) => output)).toEqual(ids.map((_, i) => `${i}${'.'.repeat(12)}`));
+    for (const id of ids) {
+      const results = (await second.block.history(id)).flatMap((event) => (event.type === 'taskCompleted' ? [event.scheduledId] : []));
+      expect(new Set(results).size).toBe(12);
+      expect(results).toHaveLength(12);
+    }
+    expect(attempts.size).toBe(30 * 12);
+  });
 });
 
 const cut = new Set<WorkflowRuntime>();

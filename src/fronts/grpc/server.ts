@@ -30,6 +30,7 @@ import { actorRows } from './rows/actors.ts';
 import { actorStreamRows } from './rows/actor-events.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
+import { jobRows } from './rows/jobs.ts';
 import { publishRows } from './rows/publish.ts';
 import { runtimeRows } from './rows/runtime.ts';
 import { stateRows } from './rows/state.ts';
@@ -134,6 +135,7 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...storeRows(front),
     ...cryptoRows(front),
     ...subtleCryptoRows(front),
+    ...jobRows(front),
     ...workflowRows(front),
     ...runtimeRows(front),
     ...actorRows(front),
@@ -162,6 +164,7 @@ const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
   [/^Encrypt|^Decrypt/, 'crypto'],
   [/Workflow/, 'workflows'],
   [/Metadata/, 'metadata'],
+  [/Jobs?/, 'jobs'],
   [/Shutdown/, 'shutdown'],
 ];
 

@@ -78,6 +78,7 @@ function pathLabel(path: string): string {
   if (block === 'actors' && segments[4] !== undefined) return `${segments.slice(0, 4).join('/')}/{id}/${path.split('/', 6)[5] ?? ''}`;
   if (segments[1] === 'actors' && segments[3] !== undefined)
     return `/actors/${segments[2]}/{id}${segments[4] === undefined ? '' : `/${segments[4]}`}`;
+  if (segments[1] === 'proa' && segments[3] === 'actors') return segments.slice(0, 5).join('/');
   if (block === 'publish' || block === 'jobs') return segments.slice(0, 4).join('/');
   return path;
 }

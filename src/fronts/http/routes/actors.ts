@@ -131,11 +131,19 @@ function named(request: RouteRequest): { readonly type: string; readonly id: str
 
 function actorRequest(request: RouteRequest, data: Uint8Array): ActorRequest {
   // The router has unescaped it once; cleaning works on the escaped form.
-  const method = canonicalMethod(encodeMethodPath(param(request, 'method')));
+  const { params } = request;
+  const method = canonicalMethod(encodeMethodPath(params['method'] ?? ''));
   if ('error' in method) throw new ProaError('bad-request', `the method of the actor is not valid: ${method.error}`);
   if (method.path === '') throw new ProaError('bad-request', 'the method of the actor is missing');
-  const headers = forwardHeaders(request.headers);
-  return { ...actorOf(request), method: method.path, httpMethod: request.method, query: request.query.raw, headers, data };
+  return {
+    type: params['type'] ?? '',
+    id: params['id'] ?? '',
+    method: method.path,
+    httpMethod: request.method,
+    query: request.query.raw,
+    headers: forwardHeaders(request.headers),
+    data,
+  };
 }
 
 function operationsOf(text: string): ActorStateOperation[] {

@@ -2,6 +2,7 @@ import type { Route } from '../route.ts';
 import { actorRoutes } from './actors.ts';
 import { bindingRoutes } from './bindings.ts';
 import { cryptoRoutes } from './crypto.ts';
+import { jobRoutes } from './jobs.ts';
 import { publishRoutes } from './publish.ts';
 import { controlRoutes, healthRoutes, metadataRoutes } from './runtime.ts';
 import { stateRoutes } from './state.ts';
@@ -21,6 +22,7 @@ export const apiRoutes: readonly Route[] = [
   ...lockRoutes,
   ...cryptoRoutes,
   ...subtleCryptoRoutes,
+  ...jobRoutes,
   ...actorRoutes,
   ...healthRoutes,
   ...metadataRoutes,

@@ -10,22 +10,30 @@ const statuses: readonly WorkflowStatus[] = ['RUNNING', 'PENDING', 'SUSPENDED', 
 
 /** What Proa adds to Dapr's workflow API: search, whole states, histories, purging by what matches, running again from a step. For `proa wf` and for operators. */
 export const workflowManagementRoutes: readonly Route[] = [
-  managed('GET', root, 'ListWorkflows', true, {
+  managed(root, 'ListWorkflows', {
+    method: 'GET',
+    idempotent: true,
     decode: ({ query }) => ({ filter: filterOf(query), page: pageOf(query) }),
     service: (blocks) => (call) => blocks.workflow.list(call.input.filter, call.input.page),
     encode: ({ instances, token }) => jsonReply({ instances: instances.map(printed), ...(token !== undefined && { token }) }),
   }),
-  managed('POST', root, 'StartWorkflowNow', false, {
+  managed(root, 'StartWorkflowNow', {
+    method: 'POST',
+    idempotent: false,
     decode: async (request) => ({ name: request.query.get('name') ?? '', ...(await input(request)), ...startOptions(request.query) }),
     service: (blocks) => (call) => blocks.workflow.start(call.input),
     encode: (instanceId) => jsonReply({ instanceId }, 201),
   }),
-  managed('DELETE', root, 'PurgeWorkflows', true, {
+  managed(root, 'PurgeWorkflows', {
+    method: 'DELETE',
+    idempotent: true,
     decode: ({ query }) => ({ filter: filterOf(query), recursive: flag(query, 'recursive') }),
     service: (blocks) => (call) => blocks.workflow.purgeWhere(call.input.filter, call.input.recursive),
     encode: (purged) => jsonReply(purged),
   }),
-  managed('GET', `${root}/{instance}`, 'ShowWorkflow', true, {
+  managed(`${root}/{instance}`, 'ShowWorkflow', {
+    method: 'GET',
+    idempotent: true,
     decode: (request) => param(request, 'instance'),
     service: (blocks) => async (call) => {
       const state = await blocks.workflow.get(call.input, true);
@@ -34,7 +42,9 @@ export const workflowManagementRoutes: readonly Route[] = [
     },
     encode: (state) => jsonReply(printed(state)),
   }),
-  managed('DELETE', `${root}/{instance}`, 'PurgeWorkflowNow', true, {
+  managed(`${root}/{instance}`, 'PurgeWorkflowNow', {
+    method: 'DELETE',
+    idempotent: true,
     decode: (request) => ({
       id: param(request, 'instance'),
       recursive: flag(request.query, 'recursive'),
@@ -43,32 +53,44 @@ export const workflowManagementRoutes: readonly Route[] = [
     service: (blocks) => (call) => blocks.workflow.purge(call.input.id, call.input),
     encode: (purged) => jsonReply(purged),
   }),
-  managed('GET', `${root}/{instance}/history`, 'WorkflowHistory', true, {
+  managed(`${root}/{instance}/history`, 'WorkflowHistory', {
+    method: 'GET',
+    idempotent: true,
     decode: (request) => param(request, 'instance'),
     service: (blocks) => (call) => blocks.workflow.history(call.input),
     encode: (events) => jsonReply({ events: events.map(printedEvent) }),
   }),
-  managed('POST', `${root}/{instance}/raise/{event}`, 'RaiseWorkflowEvent', false, {
+  managed(`${root}/{instance}/raise/{event}`, 'RaiseWorkflowEvent', {
+    method: 'POST',
+    idempotent: false,
     decode: async (request) => ({ id: param(request, 'instance'), event: param(request, 'event'), ...(await input(request)) }),
     service: (blocks) => (call) => blocks.workflow.raise(call.input.id, call.input.event, call.input.input),
     encode: done,
   }),
-  managed('POST', `${root}/{instance}/suspend`, 'SuspendWorkflow', true, {
+  managed(`${root}/{instance}/suspend`, 'SuspendWorkflow', {
+    method: 'POST',
+    idempotent: true,
     decode: reasoned,
     service: (blocks) => (call) => blocks.workflow.suspend(call.input.id, call.input.input),
     encode: done,
   }),
-  managed('POST', `${root}/{instance}/resume`, 'ResumeSuspendedWorkflow', true, {
+  managed(`${root}/{instance}/resume`, 'ResumeSuspendedWorkflow', {
+    method: 'POST',
+    idempotent: true,
     decode: reasoned,
     service: (blocks) => (call) => blocks.workflow.resume(call.input.id, call.input.input),
     encode: done,
   }),
-  managed('POST', `${root}/{instance}/terminate`, 'TerminateRunningWorkflow', true, {
+  managed(`${root}/{instance}/terminate`, 'TerminateRunningWorkflow', {
+    method: 'POST',
+    idempotent: true,
     decode: async (request) => ({ ...(await reasoned(request)), recursive: flag(request.query, 'recursive') }),
     service: (blocks) => (call) => blocks.workflow.terminate(call.input.id, call.input.input, call.input.recursive),
     encode: done,
   }),
-  managed('POST', `${root}/{instance}/rerun`, 'RerunWorkflow', false, {
+  managed(`${root}/{instance}/rerun`, 'RerunWorkflow', {
+    method: 'POST',
+    idempotent: false,
     decode: async (request) => ({ id: param(request, 'instance'), ...rerunOptions(request.query), ...(await input(request)) }),
     service: (blocks) => (call) => {
       const { id, eventId, input: value, ...options } = call.input;
@@ -78,9 +100,12 @@ export const workflowManagementRoutes: readonly Route[] = [
   }),
 ];
 
-type Row<In, Out> = Pick<Parameters<typeof route<In, Out>>[0], 'decode' | 'service' | 'encode'>;
+type Row<In, Out> = Pick<Parameters<typeof route<In, Out>>[0], 'decode' | 'service' | 'encode'> & {
+  readonly method: string;
+  readonly idempotent: boolean;
+};
 
-function managed<In, Out>(method: string, path: string, name: string, idempotent: boolean, row: Row<In, Out>): Route {
+function managed<In, Out>(path: string, name: string, { method, idempotent, ...row }: Row<In, Out>): Route {
   return route({ methods: [method], path, name, group: 'workflows', operation: { block: 'workflow', name, idempotent }, ...row });
 }
 
