@@ -206,7 +206,8 @@ help: put "run reserve#1" back, under its old name`);
       { report: undefined },
       { instanceId: '42' },
     ]);
-    await assertReplays([order(before)], [recorded]);
+    const printed = (recorded as { timeMs: number }[]).map(({ timeMs, ...event }) => ({ time: new Date(timeMs).toISOString(), ...event }));
+    await assertReplays([order(before)], [recorded, { events: printed }]);
     const changed = order(async (ctx) => ctx.run('reserve', step));
     await expect(assertReplays([changed], [recorded])).rejects.toThrow(/^1 of 1 histories do not fit the code\n\nworkflow "order" \(42\)/);
     await expect(assertReplays([changed], [{}])).rejects.toMatchObject({

@@ -59,18 +59,19 @@ async function replay(
   return { ...result, report: execution.misfit() };
 }
 
+// A list of events, or an object around one; `proa wf history` writes times for people.
 function historyOf(recorded: unknown, i: number): readonly HistoryEvent[] {
-  const events: unknown = Array.isArray(recorded)
-    ? recorded
-    : ((recorded as { readonly history?: unknown; readonly events?: unknown } | null)?.history ??
-      (recorded as { readonly events?: unknown } | null)?.events);
-  const isEvent = (event: unknown): boolean =>
-    typeof event === 'object' &&
-    event !== null &&
-    typeof (event as HistoryEvent).id === 'number' &&
-    typeof (event as HistoryEvent).type === 'string';
-  if (Array.isArray(events) && events.length > 0 && events.every(isEvent)) return events as readonly HistoryEvent[];
+  const around = (recorded ?? {}) as { readonly history?: unknown; readonly events?: unknown };
+  const events: unknown = Array.isArray(recorded) ? recorded : (around.history ?? around.events);
+  if (Array.isArray(events) && events.length > 0 && events.every(isEvent))
+    return events.map(({ time, ...event }) => ({ ...event, timeMs: event.timeMs ?? Date.parse(time ?? '') }));
   throw new ProaError('bad-request', `history ${i + 1} is none: it must be a list of events`, {
     hint: 'record it with `proa wf history <id> --json`',
   });
+}
+
+function isEvent(event: unknown): event is HistoryEvent & { readonly time?: string } {
+  if (typeof event !== 'object' || event === null) return false;
+  const { id, type, timeMs, time } = event as Readonly<Record<string, unknown>>;
+  return typeof id === 'number' && typeof type === 'string' && (typeof timeMs === 'number' || typeof time === 'string');
 }
