@@ -59,8 +59,8 @@ export const commands: readonly Command[] = [
     group: 'Start',
     summary: 'Start a small shop of several services and look around',
     usage: 'proa demo [flags]',
-    examples: ['proa demo', 'proa demo --once --json'],
-    flags: ['once', 'timeout', 'data-dir'],
+    examples: ['proa demo', 'proa demo --orchestrated', 'proa demo --once --json'],
+    flags: ['once', 'orchestrated', 'timeout', 'data-dir'],
     load: () => import('./commands/demo.ts'),
   },
   {
@@ -126,16 +126,37 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/actor.ts'),
   },
   {
+    name: 'wf',
+    aliases: ['workflow', 'workflows'],
+    group: 'Data',
+    summary: 'Look at workflows, start them, and intervene',
+    usage:
+      'proa wf list | show <id> | history <id> | start <name> | raise <id> <event> | suspend <id> | resume <id> | terminate <id> | rerun <id> <event id> | purge [id] [flags]',
+    examples: [
+      'proa wf list --app-id shop --status running --json',
+      'proa wf start order --app-id shop --data \'{"sku":"pear"}\'',
+      'proa wf history 17 --app-id shop',
+      'proa wf rerun 17 4 --app-id shop --data \'"another input"\'',
+      'proa wf purge --app-id shop --status completed --before 2026-01-01T00:00:00Z',
+    ],
+    flags: [
+      ...(['app-id', 'status', 'name', 'after', 'before', 'attribute', 'size', 'token', 'id', 'at', 'unique'] as const),
+      ...(['recursive', 'force', 'data', 'data-file', 'timeout'] as const),
+    ],
+    load: () => import('./commands/workflow.ts'),
+  },
+  {
     name: 'engine',
     group: 'Data',
-    summary: 'Back up, restore or move what is stored',
-    usage: 'proa engine <backup|restore|copy> [flags]',
+    summary: 'Back up, restore or move what is stored, or take a database back to an older format',
+    usage: 'proa engine <backup|restore|copy|downgrade> [flags]',
     examples: [
       'proa engine backup --to backup-monday',
       'proa engine restore --from backup-monday --data-dir data',
       'proa engine copy --to postgres://proa@db.example/proa',
+      'proa engine downgrade --engine postgres://proa@db.example/proa --format 1',
     ],
-    flags: ['data-dir', 'from', 'to'],
+    flags: ['data-dir', 'from', 'to', 'engine', 'format'],
     load: () => import('./commands/engine.ts'),
   },
   {
@@ -145,11 +166,26 @@ export const commands: readonly Command[] = [
     usage: 'proa rollout start <app> <from> <to> | status [app] | promote <app> | abort <app> [flags]',
     examples: [
       'proa rollout start orders v1 v2 --steps 5:5m,25:10m,100:10m --success 99.5 --latency p99:500ms',
+      'proa rollout start orders v1 v2 --errors-above 0.5 --latency-factor p99:1.5',
       'proa rollout status orders --json',
       'proa rollout abort orders',
     ],
-    flags: ['steps', 'success', 'latency', 'min-requests', 'sticky', 'data-dir', 'engine'],
+    flags: ['steps', 'success', 'latency', 'errors-above', 'latency-factor', 'min-requests', 'sticky', 'data-dir', 'engine'],
     load: () => import('./commands/rollout.ts'),
+  },
+  {
+    name: 'job',
+    group: 'Data',
+    summary: 'Look at the jobs of a running application and change them',
+    usage: 'proa job list <app> | get <app> <job> | schedule <app> <job> | delete <app> [job] | run <app> <job> [flags]',
+    examples: [
+      'proa job list orders --json',
+      'proa job schedule orders nightly --schedule "CRON_TZ=Europe/Berlin 0 30 2 * * *" --data \'{"full": true}\'',
+      'proa job run orders nightly',
+      'proa job delete orders --prefix report-',
+    ],
+    flags: ['schedule', 'due-time', 'repeats', 'ttl', 'missed-runs', 'overwrite', 'data', 'data-file', 'prefix', 'timeout'],
+    load: () => import('./commands/job.ts'),
   },
   {
     name: 'doctor',
@@ -172,14 +208,15 @@ export const commands: readonly Command[] = [
   {
     name: 'explain',
     group: 'Help',
-    summary: 'Explain an error code, or what a call passes between two apps',
-    usage: 'proa explain <code> | proa explain <app> [METHOD] <path> [flags]',
+    summary: 'Explain an error code, or what a call passes between two apps or around a component',
+    usage: 'proa explain <code> | proa explain <app> [METHOD] <path> [flags] | proa explain --component <name> [operation] [flags]',
     examples: [
       'proa explain config.unknown-key',
       'proa explain ERR_STATE_SAVE',
       'proa explain orders POST /orders/17 --app-id web --resources-path ./resources',
+      'proa explain --component statestore get',
     ],
-    flags: ['app-id', 'resources-path', 'config'],
+    flags: ['component', 'app-id', 'resources-path', 'config'],
     load: () => import('./commands/explain.ts'),
   },
   {

@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
-import type { ExplainedLayer, ExplainedStacks } from '../host/admin.ts';
+import type { ExplainedStacks } from '../host/admin.ts';
 import { renderProblem, hasErrors } from '../host/config/problem.ts';
 import { explainCall } from '../host/explain.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
 import { askRuntimes, tellProblems } from './ask-runtimes.ts';
 import { exitCodes, type CommandContext } from './context.ts';
 import { UsageError } from './parse-args.ts';
+import { printLayers } from './print-layers.ts';
 import { findRuns } from './run-registry.ts';
 
 interface Asked {
@@ -49,9 +50,10 @@ async function explainRunning(context: CommandContext, asked: Asked): Promise<nu
   }
   output.line(output.style('bold', `${method} /${path} from ${caller} to ${app}`));
   if (calling?.caller !== undefined)
-    print(`in the running runtime of ${caller}, policies version ${calling.epoch}`, calling.caller, context);
+    printLayers(`in the running runtime of ${caller}, policies version ${calling.epoch}`, calling.caller, context);
   else output.say(`${caller} does not run here: its half is not known`);
-  if (called?.callee !== undefined) print(`in the running runtime of ${app}, policies version ${called.epoch}`, called.callee, context);
+  if (called?.callee !== undefined)
+    printLayers(`in the running runtime of ${app}, policies version ${called.epoch}`, called.callee, context);
   else output.say(`${app} does not run here: its half is not known`);
   return exitCodes.ok;
 }
@@ -74,21 +76,9 @@ async function explainFiles(context: CommandContext, { caller, app, method, path
   if (output.json) output.value({ caller: explained.caller, callee: explained.callee });
   else {
     output.line(output.style('bold', `${method} /${path} from ${caller} to ${app}`));
-    print(`in the runtime of ${caller}`, explained.caller, context);
-    print(`in the runtime of ${app}`, explained.callee, context);
+    printLayers(`in the runtime of ${caller}`, explained.caller, context);
+    printLayers(`in the runtime of ${app}`, explained.callee, context);
   }
   for (const problem of problems) output.error(renderProblem(problem));
   return hasErrors(problems) ? exitCodes.unsatisfied : exitCodes.ok;
-}
-
-function print(title: string, layers: readonly ExplainedLayer[], { output }: CommandContext): void {
-  output.line();
-  output.line(`${title}, outermost first`);
-  for (const { role, why, parameters, origins } of layers) {
-    output.line(`  ${output.style('bold', role.padEnd(12))} ${output.style('dim', why)}`);
-    for (const [name, value] of Object.entries(parameters)) {
-      const origin = origins[name];
-      output.line(`  ${''.padEnd(12)} ${name}: ${String(value)}${origin === undefined ? '' : output.style('dim', `  (${origin})`)}`);
-    }
-  }
 }

@@ -57,6 +57,17 @@ describe('the command line', () => {
     expect(JSON.parse((await cli(['version', '--json'])).out)).toMatchObject({ version: '1.2.3' });
   });
 
+  it('of workflows says what is missing, and never purges everything', async () => {
+    expect(await cli(['wf'])).toMatchObject({ code: 2, err: expect.stringContaining('what to do with which workflow') });
+    expect(await cli(['wf', 'raise', '17', '--app-id', 'x'])).toMatchObject({ code: 2 });
+    expect(await cli(['wf', 'purge', '--app-id', 'x'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('which workflows to purge'),
+    });
+    expect(await cli(['wf', 'list'])).toMatchObject({ code: 2, err: expect.stringContaining('no runtime runs') });
+    expect(await cli(['wf', 'show', '17', '--app-id', 'x'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "x"') });
+  });
+
   it('colours by flag, NO_COLOR, FORCE_COLOR and terminal, in that order', async () => {
     const escape = '\u001b[';
     expect((await cli(['help'], { terminal: true })).out).toContain(escape);
@@ -91,6 +102,23 @@ describe('the command line', () => {
       err: expect.stringContaining('config.file'),
     });
     expect(await cli(['explain', 'orders', 'GET', '/x', 'y'], { disk })).toMatchObject({ code: 2 });
+  });
+
+  it('explains the stacks around a component, from the resources alone', async () => {
+    const store =
+      'apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: { name: store }\nspec: { type: state.in-memory, version: v1 }\n';
+    const policy =
+      'apiVersion: proa.dev/v1alpha1\nkind: Policy\nmetadata: { name: p }\nspec: { target: { component: store }, timeout: 2s }\n';
+    const disk = createMemoryDisk({ '/p/r/p.yaml': `${store}---\n${policy}` });
+    const told = await cli(['explain', '--component', 'store', 'get', '--resources-path', 'r'], { disk });
+    expect(told).toMatchObject({ code: 0, err: '' });
+    expect(told.out).toContain('store (state.in-memory) in the runtime of caller');
+    expect(told.out).toMatch(/calls of the app, get, outermost first\n +metrics .*\n[^]* +timeout: 2s {2}\(\/p\/r\/p.yaml:9\)/);
+    const { out } = await cli(['explain', '--component', 'store', '--resources-path', 'r', '--app-id', 'web', '--json'], { disk });
+    expect(JSON.parse(out)).toMatchObject([{ app: 'web', component: 'store', stacks: [{ direction: 'outbound' }] }]);
+    const none = await cli(['explain', '--component', 'stare', '--resources-path', 'r'], { disk });
+    expect(none).toMatchObject({ code: 4, err: expect.stringContaining('did you mean store?') });
+    expect(await cli(['explain', '--component', 'store', 'get', 'set', '--resources-path', 'r'], { disk })).toMatchObject({ code: 2 });
   });
 
   it('translates rules of Sentinel', async () => {

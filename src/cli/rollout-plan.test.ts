@@ -9,6 +9,8 @@ const written: WrittenPlan = {
   steps: '5:5m, 25.5:10m,100:1h',
   success: '99.5',
   latency: 'p99.9:500ms',
+  errorsAbove: undefined,
+  latencyFactor: undefined,
   minRequests: 50,
   sticky: 'header:X-User',
 };
@@ -28,6 +30,11 @@ describe('a plan of a rollout', () => {
       gates: { successMin: 0.995, latency: { quantile: 0.9990000000000001, maxMs: 500 }, requestsMin: 50 },
       sticky: { from: 'header', name: 'x-user' },
     });
+    expect(readPlan({ ...written, errorsAbove: '0.5', latencyFactor: 'p99:1.5' }).gates.beside).toEqual({
+      errorsAbove: 0.005,
+      latency: { quantile: 0.99, factorMax: 1.5 },
+    });
+    expect(readPlan({ ...written, errorsAbove: '0' }).gates.beside).toEqual({ errorsAbove: 0 });
     expect(readPlan({ ...written, steps: '100:0s', sticky: 'caller', latency: undefined })).toMatchObject({
       steps: [{ percent: 100, holdMs: 0 }],
       sticky: { from: 'caller' },
@@ -50,6 +57,11 @@ describe('a plan of a rollout', () => {
     ['a quantile without a time', { latency: 'p99' }, /--latency/],
     ['a quantile of nobody', { latency: 'p0:1s' }, /--latency/],
     ['a time of nothing', { latency: 'p99:0ms' }, /--latency/],
+    ['more errors than calls', { errorsAbove: '101' }, /--errors-above/],
+    ['errors in words', { errorsAbove: 'few' }, /--errors-above/],
+    ['a factor without a quantile', { latencyFactor: '1.5' }, /--latency-factor/],
+    ['a factor that is finer than what is counted', { latencyFactor: 'p99:1.1' }, /from 1.2 to 100/],
+    ['a factor that is a time', { latencyFactor: 'p99:2s' }, /--latency-factor/],
     ['half a call', { minRequests: 0.5 }, /--min-requests/],
     ['no call', { minRequests: 0 }, /--min-requests/],
     ['a key of another kind', { sticky: 'ip' }, /--sticky/],

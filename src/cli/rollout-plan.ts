@@ -16,6 +16,8 @@ export interface WrittenPlan {
   readonly steps: string;
   readonly success: string;
   readonly latency: string | undefined;
+  readonly errorsAbove: string | undefined;
+  readonly latencyFactor: string | undefined;
   readonly minRequests: number;
   readonly sticky: string | undefined;
 }
@@ -45,18 +47,58 @@ function readSteps(text: string): RolloutStep[] {
   return steps;
 }
 
-function readGates({ success, latency, minRequests }: WrittenPlan): RolloutGates {
+function readGates(written: WrittenPlan): RolloutGates {
+  const { success, latency, minRequests } = written;
   const percent = /^\d{1,3}(\.\d{1,4})?$/.test(success) ? Number(success) : NaN;
   if (!(percent >= 0 && percent <= 100)) throw new UsageError('--success must be a percentage from 0 to 100', '--success 99.5');
   if (!(Number.isInteger(minRequests) && minRequests >= 1 && minRequests <= 1e9))
     throw new UsageError('--min-requests must be a whole number from 1', '--min-requests 50');
-  const gates = { successMin: percent / 100, requestsMin: minRequests };
-  if (latency === undefined) return gates;
-  const match = /^p(\d{1,2}(?:\.\d{1,2})?):(.+)$/.exec(latency);
-  const maxMs = parseDuration(match?.[2] ?? '');
-  if (match === null || maxMs === undefined || !(maxMs > 0) || !(Number(match[1]) > 0))
+  const beside = readBeside(written);
+  return {
+    successMin: percent / 100,
+    requestsMin: minRequests,
+    ...(latency !== undefined && { latency: readLatency(latency) }),
+    ...(beside !== undefined && { beside }),
+  };
+}
+
+// `p99:` and what follows.
+function readQuantile(text: string): { readonly quantile: number; readonly rest: string } | undefined {
+  const match = /^p(\d{1,2}(?:\.\d{1,2})?):(.+)$/.exec(text);
+  return match === null || !(Number(match[1]) > 0) ? undefined : { quantile: Number(match[1]) / 100, rest: match[2] as string };
+}
+
+function readLatency(text: string): NonNullable<RolloutGates['latency']> {
+  const read = readQuantile(text);
+  const maxMs = parseDuration(read?.rest ?? '');
+  if (read === undefined || maxMs === undefined || !(maxMs > 0))
     throw new UsageError('--latency must be a quantile and a time', '--latency p99:500ms');
-  return { ...gates, latency: { quantile: Number(match[1]) / 100, maxMs } };
+  return { quantile: read.quantile, maxMs };
+}
+
+// Times are counted in classes that differ by a fifth: a smaller factor would judge the classes.
+const factorMin = 1.2;
+const factorMax = 100;
+
+function readBeside({ errorsAbove, latencyFactor }: WrittenPlan): RolloutGates['beside'] {
+  if (errorsAbove === undefined && latencyFactor === undefined) return undefined;
+  const points = errorsAbove === undefined ? undefined : readPoints(errorsAbove);
+  const latency = latencyFactor === undefined ? undefined : readFactor(latencyFactor);
+  return { ...(points !== undefined && { errorsAbove: points / 100 }), ...(latency !== undefined && { latency }) };
+}
+
+function readPoints(text: string): number {
+  const points = /^\d{1,3}(\.\d{1,4})?$/.test(text) ? Number(text) : NaN;
+  if (!(points >= 0 && points <= 100)) throw new UsageError('--errors-above must be percentage points from 0 to 100', '--errors-above 0.5');
+  return points;
+}
+
+function readFactor(text: string): { readonly quantile: number; readonly factorMax: number } {
+  const read = readQuantile(text);
+  const factor = /^\d{1,3}(\.\d{1,4})?$/.test(read?.rest ?? '') ? Number(read?.rest) : NaN;
+  if (read === undefined || !(factor >= factorMin && factor <= factorMax))
+    throw new UsageError(`--latency-factor must be a quantile and a factor from ${factorMin} to ${factorMax}`, '--latency-factor p99:1.5');
+  return { quantile: read.quantile, factorMax: factor };
 }
 
 function readSticky(text: string): NonNullable<RolloutPlan['sticky']> {

@@ -30,6 +30,31 @@ export interface ExplainedStacks {
   readonly callee?: readonly ExplainedLayer[];
 }
 
+/** A component that somebody asks about; without an operation, all whose stacks differ. */
+export interface ComponentQuestion {
+  readonly component: string;
+  readonly operation?: string;
+}
+
+/** What an operation of a component passes, outermost layer first. */
+export interface ExplainedOperations {
+  /** `outbound`: the app's calls; `inbound`: what the component delivers to the app. */
+  readonly direction: 'outbound' | 'inbound';
+  /** Absent: any operation that no policy names. */
+  readonly operation?: string;
+  readonly layers: readonly ExplainedLayer[];
+}
+
+/** The stacks of one component in this runtime. */
+export interface ExplainedComponent {
+  readonly app: string;
+  /** Number of the policies' version in force. */
+  readonly epoch: number;
+  readonly component: string;
+  readonly type: string;
+  readonly stacks: readonly ExplainedOperations[];
+}
+
 /** A resource and its values. */
 export interface ConfiguredResource {
   readonly kind: string;
@@ -83,5 +108,7 @@ export interface AdminSource {
   readonly actors: ActorAdmin;
   why(traceId: string): readonly CallRecord[];
   explain(question: ExplainQuestion): ExplainedStacks;
+  /** Fails with `not-found` when the app has no such component, and with `bad-request` for one that no stack is around. */
+  explainComponent(question: ComponentQuestion): ExplainedComponent;
   config(): ConfigView;
 }

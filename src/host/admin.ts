@@ -5,11 +5,12 @@ import { createCall, type Call } from '../kernel/call.ts';
 import type { ProcessPort } from '../kernel/ports.ts';
 import type { LoadedResources } from './config/model.ts';
 import { configuredResources } from './configured.ts';
-import { layersFor, type GovernOptions } from './govern.ts';
+import { explainComponent } from './explain-component.ts';
+import { explainedLayer, layersFor, type GovernOptions } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { settingsOf } from './settings.ts';
 
-export type { ConfigView, ExplainedLayer, ExplainedStacks } from '../contracts/admin.ts';
+export type { ConfigView, ExplainedComponent, ExplainedLayer, ExplainedStacks } from '../contracts/admin.ts';
 export type { CallRecord, RecordedAttempt } from '../contracts/decisions.ts';
 export type { Decision } from '../kernel/trail.ts';
 
@@ -39,6 +40,7 @@ export function createAdmin({ spec, process, govern, resources, actors }: AdminP
         ...(question.app === app && { callee: explainedLayers(govern, call, 'inbound') }),
       };
     },
+    explainComponent: (question) => explainComponent(govern, resources().components, question),
     config: () => ({
       app,
       namespace,
@@ -58,5 +60,5 @@ export function callOf({ app, caller, method, path, headers }: ExplainQuestion, 
 /** The layers of one side in words, outermost first. */
 export function explainedLayers(govern: GovernOptions, call: Call<InvokeRequest>, direction: 'outbound' | 'inbound'): ExplainedLayer[] {
   const target = { block: 'invoke', name: call.input.appId, operation: direction === 'outbound' ? 'call' : 'receive', direction };
-  return layersFor(govern, target, call).map(({ role, why, parameters = {}, origins = {} }) => ({ role, why, parameters, origins }));
+  return layersFor(govern, target, call).map(explainedLayer);
 }

@@ -5,6 +5,7 @@ import { createInvokeBlock } from '../blocks/invoke/index.ts';
 import { createLockBlock } from '../blocks/lock/index.ts';
 import { createPubSubBlock } from '../blocks/pubsub/index.ts';
 import type { Blocks } from '../blocks/runtime/index.ts';
+import type { WorkflowBlock } from '../blocks/workflow/index.ts';
 import { createSecretsBlock } from '../blocks/secrets/index.ts';
 import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts';
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
@@ -45,6 +46,7 @@ import { openNameResolution } from './name-resolution.ts';
 import { createOutbox } from './outbox.ts';
 import { followRollouts } from './rollouts.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
+import { openWorkflows } from './workflow-wiring.ts';
 
 export interface AppRuntimeOptions {
   readonly ports: Ports;
@@ -112,7 +114,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const peers = createPeerTransport(options.machine);
     const durable = openDurable(parts, peers);
     owner.own('actors', () => durable.close(), 30_000);
-    const blocks = createBlocks({ ...parts, peers, durable });
+    const workflow = openWorkflows(context, { ...options, placement: durable.placement });
+    const blocks = createBlocks({ ...parts, peers, durable, workflow });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
@@ -157,9 +160,10 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
 }
 
 function openRollouts(options: AppRuntimeOptions, registry: Registry, book: PolicyBook): ReturnType<typeof followRollouts> {
-  const { ports, log, machine, spec, resources } = options;
+  const { ports, log, metrics, machine, spec, resources } = options;
   return followRollouts({
     clock: ports.clock,
+    metrics,
     log: log.scoped('proa.rollout'),
     engine: machine.engine,
     namespace: spec.namespace,
@@ -201,6 +205,7 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
 }
 
 async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {
+  await blocks.workflow.close(graceMs);
   await blocks.bindings.close();
   await blocks.pubsub.close(graceMs);
   await blocks.configuration.close();
@@ -230,12 +235,13 @@ function openComponents(options: AppRuntimeOptions, context: BlockContext): Comp
 
 function driverContext(
   { ports, log, spec, machine }: AppRuntimeOptions,
-  component: Pick<ComponentResource, 'name' | 'type'>,
+  component: Pick<ComponentResource, 'name' | 'type' | 'version'>,
 ): DriverContext {
   return {
     ports,
     log: log.scoped(`proa.component.${component.type}`),
     name: component.name,
+    version: component.version,
     appId: spec.id,
     namespace: spec.namespace,
     engine: () => Promise.resolve(machine.engine),
@@ -246,7 +252,7 @@ function driverContext(
 function openRegistry(options: AppRuntimeOptions, components: ComponentManager): Promise<Registry> {
   const { machine, resources, drivers } = options;
   const resource = resources.nameResolution;
-  const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution' });
+  const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution', version: 'v1' });
   return openNameResolution({
     local: machine.registry,
     ...(resource !== undefined && { resource }),
@@ -286,8 +292,10 @@ function openDurable({ options, context, components, channel }: BlockParts, peer
   return createDurableBlocks({ context, machine, peers, instance, channel, stores, hostsActors, answerBytesMax: spec.bodyBytesMax });
 }
 
-function createBlocks(parts: BlockParts & { readonly peers: PeerTransport; readonly durable: DurableBlocks }): Blocks {
-  const { options, context, components, registry, endpoints, state, channel, declared, peers, durable } = parts;
+function createBlocks(
+  parts: BlockParts & { readonly peers: PeerTransport; readonly durable: DurableBlocks; readonly workflow: WorkflowBlock },
+): Blocks {
+  const { options, context, components, registry, endpoints, state, channel, declared, peers, durable, workflow } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
   const pubsub = createPubSubBlock(context, {
@@ -326,7 +334,9 @@ function createBlocks(parts: BlockParts & { readonly peers: PeerTransport; reado
     configuration: createConfigurationBlock(context, { stores: components.set('configuration'), channel }),
     lock: createLockBlock(context, { stores: components.set('lock') }),
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
+    workflow,
     actors: durable.actors,
+    jobs: durable.jobs,
     runtime: createRuntimeBlock({
       spec,
       version: options.version,
@@ -335,6 +345,7 @@ function createBlocks(parts: BlockParts & { readonly peers: PeerTransport; reado
       httpEndpoints: () => [...endpoints.keys()],
       resiliencies: resources.resiliencies.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
+      workflowWorkers: () => workflow.workers,
       actors: () => durable.actors.active(),
       state,
       shutdown: options.shutdown,

@@ -7,6 +7,7 @@ import {
   type ActorsBlock,
   type HostedActors,
 } from '../blocks/actors/index.ts';
+import { createJobsBlock, type JobsBlock } from '../blocks/jobs/index.ts';
 import { createPlacement } from '../blocks/placement/index.ts';
 import type { AppChannel } from '../contracts/app-channel.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
@@ -36,6 +37,7 @@ export interface DurableOptions {
 export interface DurableBlocks {
   readonly placement: Placement;
   readonly actors: ActorsBlock;
+  readonly jobs: JobsBlock;
   /** Where the state of actors is kept now. */
   readonly actorStore: () => StateStore;
   /** Where other runtimes reach this one; before it is told, none of its shards can be reached from elsewhere. */
@@ -74,10 +76,12 @@ export function createDurableBlocks(options: DurableOptions): DurableBlocks {
     { ...context, log: log.scoped('proa.actors') },
     { engine, placement, store, send: (to, call) => peers.actor(to, call), answerBytesMax },
   );
+  const jobs = createJobsBlock(context, { engine, placement, channel });
   const app = new AppActors(options, actors);
   return {
     placement,
     actors,
+    jobs,
     actorStore: store,
     reachedAt(places) {
       endpoint = { ...endpoint, ...places };
@@ -85,7 +89,7 @@ export function createDurableBlocks(options: DurableOptions): DurableBlocks {
     appUp: () => app.up(channel()),
     appDown: () => app.down(),
     async close() {
-      await app.down();
+      await Promise.all([app.down(), jobs.close()]);
       await actors.close();
       await placement.close();
       await builtIn?.close();

@@ -1,4 +1,4 @@
-import type { ExplainedLayer } from '../contracts/admin.ts';
+import type { ComponentQuestion, ExplainedComponent, ExplainedLayer } from '../contracts/admin.ts';
 import { noRecords } from '../contracts/decisions.ts';
 import { noTracer } from '../contracts/tracer.ts';
 import { noMetrics } from '../contracts/metrics.ts';
@@ -10,6 +10,7 @@ import { PolicyBook } from '../mesh/policy/book.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { Problem } from './config/problem.ts';
 import { callOf, explainedLayers } from './admin.ts';
+import { explainComponent } from './explain-component.ts';
 import type { GovernOptions } from './govern.ts';
 
 export interface ExplainOptions {
@@ -34,32 +35,16 @@ export interface ExplainedCall {
   readonly callee: readonly ExplainedLayer[];
 }
 
+/** Whose resources, and from where. */
+type Place = Pick<ExplainOptions, 'ports' | 'paths' | 'configPaths' | 'namespace'>;
+
 /** Which layers a call from app to app passes by the resources on disk, with their parameters and where each was written. Opens nothing. */
 export async function explainCall(options: ExplainOptions): Promise<ExplainedCall> {
   const { app, caller, httpMethod: method, path, headers } = options;
   const call = callOf({ app, caller, method, path, headers }, options.namespace);
   const side = async (appId: string, direction: 'outbound' | 'inbound') => {
-    const { ports, paths, configPaths, namespace } = options;
-    const resources = await loadResources({ disk: ports.disk, paths, configPaths, appId, namespace, drivers: driverIndex });
-    const govern: GovernOptions = {
-      clock: ports.clock,
-      random: ports.random,
-      process: ports.process,
-      metrics: noMetrics,
-      tracer: noTracer,
-      log: silentLogger,
-      namespace,
-      accessControl: () => resources.configuration.accessControl,
-      origins: resources.configuration.origins,
-      appId,
-      records: noRecords,
-      book: new PolicyBook(resources.policies),
-      engine: { now: () => 0, get: nothing, commit: nothing },
-      http: { request: nothing, close: () => Promise.resolve() },
-      invoke: nothing,
-    };
-    const layers = explainedLayers(govern, call, direction);
-    return { layers, problems: resources.problems };
+    const { govern, resources } = await loaded(options, appId);
+    return { layers: explainedLayers(govern, call, direction), problems: resources.problems };
   };
   const [calling, called] = [await side(caller, 'outbound'), await side(app, 'inbound')];
   const seen = new Set(calling.problems.map(({ message }) => message));
@@ -68,6 +53,38 @@ export async function explainCall(options: ExplainOptions): Promise<ExplainedCal
     caller: calling.layers,
     callee: called.layers,
   };
+}
+
+/** The stacks around a component of an app by the resources on disk. Opens nothing. Fails as `explainComponent` does. */
+export async function explainComponentOf(
+  place: Place,
+  appId: string,
+  question: ComponentQuestion,
+): Promise<{ readonly problems: readonly Problem[]; readonly explained: ExplainedComponent }> {
+  const { govern, resources } = await loaded(place, appId);
+  return { problems: resources.problems, explained: explainComponent(govern, resources.components, question) };
+}
+
+async function loaded({ ports, paths, configPaths, namespace }: Place, appId: string) {
+  const resources = await loadResources({ disk: ports.disk, paths, configPaths, appId, namespace, drivers: driverIndex });
+  const govern: GovernOptions = {
+    clock: ports.clock,
+    random: ports.random,
+    process: ports.process,
+    metrics: noMetrics,
+    tracer: noTracer,
+    log: silentLogger,
+    namespace,
+    accessControl: () => resources.configuration.accessControl,
+    origins: resources.configuration.origins,
+    appId,
+    records: noRecords,
+    book: new PolicyBook(resources.policies),
+    engine: { now: () => 0, get: nothing, commit: nothing },
+    http: { request: nothing, close: () => Promise.resolve() },
+    invoke: nothing,
+  };
+  return { govern, resources };
 }
 
 function nothing(): Promise<never> {

@@ -1,3 +1,4 @@
+import type { ExplainedLayer } from '../contracts/admin.ts';
 import type { Govern, Target } from '../contracts/governance.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { AccessControl } from '../contracts/resources.ts';
@@ -161,6 +162,11 @@ export function layersFor(options: GovernOptions, target: Target, call?: Call<In
   const rules = rulesFor(epoch.document.rules, target);
   const mask = call === undefined || rules === undefined ? 0 : maskOf(rules.matchers, call);
   return layersOf(options, { target, epoch, rules, mask });
+}
+
+/** A layer in words. */
+export function explainedLayer({ role, why, parameters = {}, origins = {} }: Layer): ExplainedLayer {
+  return { role, why, parameters, origins };
 }
 
 function ownLayers(options: GovernOptions, target: Target, epoch: number): readonly Layer[] {

@@ -1,12 +1,9 @@
-import { noTracer } from '../contracts/tracer.ts';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { echoClient, refereeClient, refereeServer, refereeUnary, transport } from '../../test/fixtures/grpc-echo.ts';
 import { createInvokeBlock } from '../blocks/invoke/index.ts';
-import { noMetrics } from '../contracts/metrics.ts';
 import type { Endpoint } from '../contracts/resolver.ts';
 import { ProaError } from '../kernel/errors.ts';
-import { noRecords } from '../contracts/decisions.ts';
 import { silentLogger } from '../kernel/log.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
 import { PolicyBook } from '../mesh/policy/book.ts';
@@ -16,6 +13,10 @@ import { createGrpcServer } from '../wire/grpc/server.ts';
 import { createGovern } from './govern.ts';
 import { createProxy } from './grpc-proxy.ts';
 import type { LocalApp } from './machine.ts';
+import { createPassedTelemetry } from './passed-telemetry.ts';
+import { createCallRecords } from '../telemetry/call-records.ts';
+import { createMetricsRegistry } from '../telemetry/metrics-registry.ts';
+import { createTracer, type FinishedSpan } from '../telemetry/tracing.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -59,11 +60,16 @@ async function rig(yaml: string, instances: Readonly<Record<string, Instance>>) 
     endpoints.push({ appId: 'orders', namespace: '', instance, local: { path: instance }, ...(version !== undefined && { version }) });
   }
   const loaded = await loadYaml(yaml);
+  const spans: FinishedSpan[] = [];
+  const lines: string[] = [];
+  const records = createCallRecords();
+  const metrics = createMetricsRegistry({});
+  const tracer = createTracer({ ...ports, samplingRate: 0, export: (span) => spans.push(span) });
   const none = () => Promise.reject(new ProaError('unavailable', 'not here'));
   const govern = createGovern({
     ...ports,
-    metrics: noMetrics,
-    tracer: noTracer,
+    metrics,
+    tracer,
     namespace: '',
     accessControl: () => undefined,
     book: new PolicyBook(loaded.policies),
@@ -72,11 +78,11 @@ async function rig(yaml: string, instances: Readonly<Record<string, Instance>>) 
     log: silentLogger,
     origins: loaded.configuration.origins,
     appId: 'web',
-    records: noRecords,
+    records,
     invoke: (call) => invoke.call(call),
   });
   const invoke = createInvokeBlock(
-    { ports, log: silentLogger, metrics: noMetrics, ...caller, govern },
+    { ports, log: silentLogger, metrics, ...caller, govern },
     {
       resolver: {
         resolve: (appId) => Promise.resolve({ endpoints: appId === 'orders' ? endpoints : [], source: 'test' }),
@@ -91,13 +97,15 @@ async function rig(yaml: string, instances: Readonly<Record<string, Instance>>) 
       hostAddress: '127.0.0.1',
     },
   );
+  const apiLog = ({ method, code }: { readonly method: string; readonly code: string }) => void lines.push(`${method} ${code}`);
+  const telemetry = createPassedTelemetry({ ...ports, tracer, metrics, apiLog });
   const peers = { links: () => Promise.reject(new Error('not used here')) } as never;
   const server = await createGrpcServer({
     clock: ports.clock,
     transport,
     address: { host: '127.0.0.1', port: 0 },
     methods: [],
-    onUnknown: createProxy(ports, { local, peers, invoke: invoke.call }, caller),
+    onUnknown: createProxy(ports, { local, peers, invoke: invoke.call, telemetry }, caller),
   });
   const client = refereeClient((server.address as { port: number }).port, { 'grpc.max_receive_message_length': -1 });
   closers.push(
@@ -107,8 +115,12 @@ async function rig(yaml: string, instances: Readonly<Record<string, Instance>>) 
   );
   const metadata = new grpc.Metadata();
   metadata.set('dapr-app-id', 'orders');
-  const unary = (message: string, more: { readonly key?: string; readonly timeoutMs?: number; readonly app?: string } = {}) => {
+  const unary = (
+    message: string,
+    more: { readonly key?: string; readonly timeoutMs?: number; readonly app?: string; readonly trace?: string } = {},
+  ) => {
     const own = metadata.clone();
+    if (more.trace !== undefined) own.set('traceparent', more.trace);
     if (more.key !== undefined) own.set('idempotency-key', more.key);
     if (more.app !== undefined) own.set('dapr-app-id', more.app);
     return refereeUnary(client, message, {
@@ -116,7 +128,13 @@ async function rig(yaml: string, instances: Readonly<Record<string, Instance>>) 
       options: more.timeoutMs === undefined ? {} : { deadline: Date.now() + more.timeoutMs },
     });
   };
-  return { client, metadata, unary };
+  // Of one family of metrics: what each line says, sums of histograms in place of their buckets.
+  const counted = (family: string): string[] =>
+    metrics
+      .print('prometheus')
+      .split('\n')
+      .filter((line) => line.startsWith(family) && !/_bucket|_count\{/.test(line));
+  return { client, metadata, unary, spans, lines, records, counted };
 }
 
 function withoutScheme(headers: readonly string[]): string[] {
@@ -235,5 +253,89 @@ describe('a transparently proxied gRPC call', () => {
       call.on('end', resolve);
     });
     expect(bytes).toBe(3_000_000);
+  });
+
+  describe('is told on the calling side', () => {
+    const traceId = '0af7651916cd43dd8448eb211c80319c';
+    const trace = (flags: string): string => `00-${traceId}-b7ad6b7169203331-${flags}`;
+
+    it('by a span that the app sees as its parent, a record, metrics with the bytes of messages, and a line', async () => {
+      const parents: string[] = [];
+      const { unary, spans, lines, records, counted } = await rig('', {
+        a: {
+          handlers: {
+            Unary(call: grpc.ServerUnaryCall<string, string>, done: grpc.sendUnaryData<string>) {
+              parents.push(String(call.metadata.get('traceparent')));
+              done(null, 'four');
+            },
+          },
+        },
+      });
+      expect((await unary('12', { trace: trace('01') })).reply).toBe('four');
+      await expect.poll(() => spans).toHaveLength(1);
+      const [span] = spans as [FinishedSpan];
+      expect(span).toMatchObject({
+        traceId,
+        parentSpanId: 'b7ad6b7169203331',
+        name: 'CallLocal/orders/test.Echo/Unary',
+        kind: 'server',
+        ok: true,
+      });
+      expect(Object.fromEntries(span.attributes)).toMatchObject({
+        'rpc.system': 'grpc',
+        'dapr.api': '/test.Echo/Unary',
+        'dapr.status_code': 0,
+      });
+      expect(parents).toEqual([`00-${traceId}-${span.spanId}-01`]);
+      expect(records.find(traceId)).toMatchObject([
+        { side: 'outbound', target: 'orders', ok: true, status: 200, attempts: [{ number: 0 }] },
+      ]);
+      expect(lines).toEqual(['/test.Echo/Unary OK']);
+      const method = 'grpc_client_method="/test.Echo/Unary"';
+      expect(counted('dapr_grpc_io_client_completed')).toEqual([expect.stringMatching(`${method},grpc_client_status="OK".* 1$`)]);
+      expect(counted('dapr_grpc_io_client_sent')).toEqual([expect.stringMatching(`${method}.* 2$`)]);
+      expect(counted('dapr_grpc_io_client_received')).toEqual([expect.stringMatching(`${method}.* 4$`)]);
+      expect(counted('dapr_grpc_io_server_completed')).toEqual([expect.stringMatching('"/test.Echo/Unary",grpc_server_status="OK".* 1$')]);
+      expect(counted('dapr_grpc_io_server_received')).toEqual([expect.stringMatching(' 2$')]);
+      expect(counted('dapr_grpc_io_server_sent')).toEqual([expect.stringMatching(' 4$')]);
+    });
+
+    it('attempt by attempt, with what each sent', async () => {
+      const { unary, records, counted, spans } = await rig(policy('retry: { maxRetries: 1, backoff: { initial: 1ms } }'), {
+        a: { handlers: { Unary: calls('a', [], () => unavailable) } },
+      });
+      expect((await unary('123', { key: '1', trace: trace('00') })).error).toMatchObject(unavailable);
+      await expect.poll(() => counted('dapr_grpc_io_server_completed')).toEqual([expect.stringMatching('status="UNAVAILABLE".* 1$')]);
+      expect(counted('dapr_grpc_io_client_completed')).toEqual([expect.stringMatching('status="UNAVAILABLE".* 2$')]);
+      expect(counted('dapr_grpc_io_client_sent')).toEqual([expect.stringMatching(' 6$')]);
+      expect(records.find(traceId)).toMatchObject([{ ok: false, status: 503, flags: ['failed', 'retried'] }]);
+      expect(spans).toEqual([]);
+    });
+
+    it('when a caller gives up, when nobody is there, and when a trace is not recorded, which goes on as it came', async () => {
+      const parents: string[] = [];
+      const { unary, lines, records } = await rig('', {
+        a: {
+          handlers: {
+            Unary(call: grpc.ServerUnaryCall<string, string>, done: grpc.sendUnaryData<string>) {
+              parents.push(String(call.metadata.get('traceparent')));
+              if (call.request !== 'hang') done(null, 'x');
+            },
+          },
+        },
+      });
+      await unary('x', { trace: trace('00') });
+      expect(parents).toEqual([trace('00')]);
+      expect(records.find(traceId)).toEqual([]);
+      await unary('x', { app: 'nobody', trace: trace('00') });
+      await unary('hang', { timeoutMs: 200, trace: trace('00') });
+      await expect.poll(() => lines).toHaveLength(3);
+      expect(lines[1]).toBe('/test.Echo/Unary UNAVAILABLE');
+      expect(lines[2]).toMatch(/^\/test\.Echo\/Unary (CANCELLED|DEADLINE_EXCEEDED)$/);
+      expect(records.find(traceId)).toMatchObject([
+        { target: 'nobody', ok: false },
+        { target: 'orders', ok: false },
+      ]);
+    });
   });
 });

@@ -3,14 +3,18 @@ import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts'
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import { emptyBody } from '../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../kernel/call.ts';
+import { emptyContext, withValue } from '../kernel/context.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
+import { traceKey } from '../kernel/trace-context.ts';
+import { incomingTrace } from '../fronts/grpc/row.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/http2/http2.ts';
 import { headerValue } from '../wire/grpc/metadata.ts';
 import { translated } from '../wire/http2/stable-headers.ts';
 import type { Service } from '../kernel/service.ts';
 import type { Machine } from './machine.ts';
 import { PassedCall, type OpenStream } from './passed-call.ts';
+import type { PassedTelemetry } from './passed-telemetry.ts';
 
 /** Opens a stream of a proxied call towards an app; fails when access control denies it or the app cannot be reached. */
 export type ProxyReceive = (headers: HeaderList, caller: Caller, handlers: Http2StreamHandlers) => Promise<Http2Stream>;
@@ -61,7 +65,7 @@ export function createProxyReceive(parts: {
         wire: stampsOf(caller)(headers),
         handlers: watched,
       },
-      { caller },
+      { caller, context: contextOf(headers) },
     );
     watched.call = call;
     const answer = await service(call);
@@ -81,6 +85,11 @@ interface ProxyRequest extends InvokeRequest {
 interface ProxyResponse extends InvokeResponse {
   /** Absent when a policy answered in place of the app. */
   readonly stream?: Http2Stream;
+}
+
+function contextOf(headers: HeaderList) {
+  const trace = incomingTrace({ metadata: headers });
+  return trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, trace);
 }
 
 const noHeaders: readonly string[] = [];
@@ -141,10 +150,13 @@ function callerStamps({ appId, namespace }: Caller): readonly string[] {
 /** The calling side: an unknown service with the metadata `dapr-app-id` goes to that app (Dapr reference 7.7), through the stack of its invocations. */
 export function createProxy(
   { clock }: Pick<Ports, 'clock'>,
-  parts: Pick<Machine, 'local' | 'peers'> & { readonly invoke: Service<InvokeRequest, InvokeResponse> },
+  parts: Pick<Machine, 'local' | 'peers'> & {
+    readonly invoke: Service<InvokeRequest, InvokeResponse>;
+    readonly telemetry: PassedTelemetry;
+  },
   caller: Caller,
 ): (stream: Http2Stream, headers: HeaderList) => Http2StreamHandlers | undefined {
-  const { local, peers, invoke } = parts;
+  const { local, peers, invoke, telemetry } = parts;
   const open: OpenStream = (endpoint, headers, handlers) => {
     const app = local.get(endpoint.instance);
     if (app !== undefined) return app.proxy(headers, caller, handlers);
@@ -155,7 +167,7 @@ export function createProxy(
   return (stream, headers) => {
     const target = headerValue(headers, 'dapr-app-id') ?? headerValue(headers, 'dapr-callee-app-id');
     if (target === undefined || target === '') return undefined;
-    const passed = new PassedCall(stream, { headers, target, caller, clock, open });
+    const passed = new PassedCall(stream, { headers, target, caller, clock, telemetry, open });
     passed.start(invoke);
     return passed;
   };

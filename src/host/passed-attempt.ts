@@ -5,11 +5,31 @@ import type { Cancellable } from '../kernel/cancel.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { grpcCodeOf, httpFromGrpc } from '../kernel/status.ts';
 import { headerValue } from '../wire/grpc/metadata.ts';
-import { fromGrpcStatus, ownCode, readStatus, statusOfReset, statusTrailers } from '../wire/grpc/status.ts';
+import {
+  fromGrpcStatus,
+  ownCode,
+  readStatus,
+  remoteStatusOf,
+  statusOfReset,
+  statusTrailers,
+  type GrpcStatus,
+} from '../wire/grpc/status.ts';
 import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../wire/http2/http2.ts';
+import type { WatchedAttempt } from './passed-telemetry.ts';
 
 // An answer is held until the layers have decided that it is the one: more than this waits in its window.
 const heldBytesMax = 16 * 1024;
+
+export interface PassedAttemptOptions {
+  /** The caller's side of the stream. */
+  readonly down: Http2Stream;
+  readonly call: Call<InvokeRequest>;
+  readonly watched: WatchedAttempt;
+  /** The attempt takes nothing more. */
+  closed(attempt: PassedAttempt): void;
+  /** The caller has all of this attempt's answer: with `code`, and `sentBytes` of messages. */
+  answered(code: GrpcStatus['code'], sentBytes: number): void;
+}
 
 /** One attempt of a passed call: the target's side of a stream, and as a body the answer that began on it. */
 export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
@@ -18,8 +38,7 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
   readonly begun: Promise<InvokeResponse>;
   up: Http2Stream | undefined = undefined;
   readonly #down: Http2Stream;
-  readonly #call: Call<InvokeRequest>;
-  readonly #closed: (attempt: PassedAttempt) => void;
+  readonly #options: PassedAttemptOptions;
   #resolve: ((answer: InvokeResponse) => void) | undefined;
   #reject: ((error: Error) => void) | undefined;
   #logical: Call<InvokeRequest> | undefined = undefined;
@@ -30,15 +49,14 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
   #resetCode: number | undefined = undefined;
   #over = false;
 
-  constructor(down: Http2Stream, call: Call<InvokeRequest>, closed: (attempt: PassedAttempt) => void) {
-    this.#down = down;
-    this.#call = call;
-    this.#closed = closed;
+  constructor(options: PassedAttemptOptions) {
+    this.#down = options.down;
+    this.#options = options;
     this.begun = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    call.cancel.guard(this);
+    options.call.cancel.guard(this);
   }
 
   /** The stream is there; false when it is not wanted any more. */
@@ -55,7 +73,7 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
 
   /** No answer will come. */
   fail(error: ProaError): void {
-    this.#finish();
+    this.#finish(remoteStatusOf(error)?.code ?? error.spec.grpc);
     this.#reject?.(error);
     this.#reject = undefined;
   }
@@ -97,6 +115,7 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
 
   data(chunk: Uint8Array): void {
     if (this.#over) return;
+    this.#options.watched.received(chunk);
     if (this.#logical !== undefined) {
       this.#write(chunk);
       return;
@@ -121,7 +140,7 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
   close(code: number): void {
     if (this.#over) return;
     if (this.#headers === undefined) this.fail(errorOfReset(code));
-    else if (this.#trailers !== undefined || headerValue(this.#headers, 'grpc-status') !== undefined) this.#closed(this);
+    else if (this.#trailers !== undefined || headerValue(this.#headers, 'grpc-status') !== undefined) this.#options.closed(this);
     else if (this.#logical !== undefined) this.#broken(code);
     else this.#resetCode = code;
   }
@@ -150,20 +169,25 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
   #broken(code: number): void {
     const status = statusOfReset(code);
     this.#down.end(statusTrailers(status));
-    this.#finish();
+    this.#finish(status.code);
     this.#logical?.end.fire({ ok: false, error: fromGrpcStatus(status) });
   }
 
   #end(number: string): void {
-    this.#finish();
-    const status = number === '0' ? 200 : httpFromGrpc(grpcCodeOf(Number(number)));
-    this.#logical?.end.fire({ ok: true, status });
+    const code = grpcCodeOf(Number(number));
+    this.#finish(code);
+    this.#logical?.end.fire({ ok: true, status: number === '0' ? 200 : httpFromGrpc(code) });
   }
 
-  #finish(): void {
+  #finish(code: GrpcStatus['code']): void {
     this.#over = true;
-    this.#call.cancel.release(this);
-    this.#closed(this);
+    const { call, watched, closed, answered } = this.#options;
+    call.cancel.release(this);
+    closed(this);
+    // An answer that another attempt was preferred to had a status of its own.
+    const own = headerValue(this.#headers ?? [], 'grpc-status') ?? headerValue(this.#trailers ?? [], 'grpc-status');
+    watched.end(own === undefined ? code : grpcCodeOf(Number(own)), this.up !== undefined);
+    if (this.#logical !== undefined) answered(code, watched.receivedBytes);
   }
 }
 

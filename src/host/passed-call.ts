@@ -13,6 +13,7 @@ import { headerValue } from '../wire/grpc/metadata.ts';
 import { grpcStatus, remoteStatusOf, statusTrailers, toGrpcStatus, type GrpcStatus } from '../wire/grpc/status.ts';
 import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../wire/http2/http2.ts';
 import { PassedAttempt } from './passed-attempt.ts';
+import type { PassedTelemetry, WatchedCall } from './passed-telemetry.ts';
 
 /** Opens a stream to an endpoint of the target. */
 export type OpenStream = (endpoint: Endpoint, headers: HeaderList, handlers: Http2StreamHandlers) => Promise<Http2Stream>;
@@ -23,6 +24,7 @@ export interface PassedCallOptions {
   readonly target: string;
   readonly caller: Caller;
   readonly clock: Clock;
+  readonly telemetry: PassedTelemetry;
   readonly open: OpenStream;
 }
 
@@ -37,6 +39,7 @@ const earlyBytesMax = 16 * 1024;
 export class PassedCall implements PassedStream, Http2StreamHandlers {
   readonly #down: Http2Stream;
   readonly #options: PassedCallOptions;
+  readonly #watched: WatchedCall;
   readonly #scope = new CancelScope();
   readonly #attempts = new Set<PassedAttempt>();
   #kept: Buffer[] | undefined = [];
@@ -48,6 +51,7 @@ export class PassedCall implements PassedStream, Http2StreamHandlers {
   constructor(down: Http2Stream, options: PassedCallOptions) {
     this.#down = down;
     this.#options = options;
+    this.#watched = options.telemetry.begin(options.headers, options.target);
   }
 
   /** Sends the call through the stack and answers the caller, once. */
@@ -87,7 +91,7 @@ export class PassedCall implements PassedStream, Http2StreamHandlers {
       passed: this,
     };
     const deadlineMs = deadlineOf(headerValue(headers, timeoutHeader), clock);
-    return createCall(operation, input, { caller, deadlineMs, cancel: this.#scope });
+    return createCall(operation, input, { caller, deadlineMs, cancel: this.#scope, context: this.#watched.context });
   }
 
   get again(): boolean {
@@ -95,8 +99,16 @@ export class PassedCall implements PassedStream, Http2StreamHandlers {
   }
 
   send(endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> {
-    const attempt = new PassedAttempt(this.#down, call, (closed) => this.#attempts.delete(closed));
-    const { open, headers, clock } = this.#options;
+    const watched = this.#watched;
+    const attempt = new PassedAttempt({
+      down: this.#down,
+      call,
+      watched: watched.attempt(),
+      closed: (closed) => void this.#attempts.delete(closed),
+      answered: (code, sentBytes) => watched.end(code, sentBytes),
+    });
+    const { open, clock } = this.#options;
+    const { headers } = watched;
     const wire = call.deadlineMs === Infinity ? headers : withTimeout(headers, call.deadlineMs - clock.mono());
     this.#attempts.add(attempt);
     open(endpoint, wire, attempt).then(
@@ -141,12 +153,14 @@ export class PassedCall implements PassedStream, Http2StreamHandlers {
     if (this.#over) return;
     this.#over = true;
     this.#kept = undefined;
+    this.#watched.end(status.code, 0);
     this.#down.sendHeaders([':status', '200', 'content-type', 'application/grpc', ...statusTrailers(status)], true);
   }
 
   headers(): void {}
 
   data(chunk: Uint8Array): void {
+    this.#watched.received(chunk);
     let taken = false;
     let room = true;
     for (const attempt of this.#attempts) {
@@ -175,6 +189,8 @@ export class PassedCall implements PassedStream, Http2StreamHandlers {
     this.#over = true;
     this.#kept = undefined;
     if (code !== http2Codes.noError || this.#attempts.size > 0) this.#scope.cancel(new ProaError('cancelled', 'the caller gave up'));
+    // The answer's own end, which tells more, comes first.
+    this.#watched.end('CANCELLED', 0);
   }
 }
 

@@ -5,6 +5,7 @@ import { silentLogger } from '../kernel/log.ts';
 import { noPolicies, type PolicyDocument } from '../mesh/policy/model.ts';
 import { beginRollout, endRollout, findRollout } from '../mesh/rollout/rollout-store.ts';
 import type { RolloutPlan } from '../mesh/rollout/rollout.ts';
+import { createMetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createFakeClock } from '../testing/fake-clock.ts';
 import { followRollouts } from './rollouts.ts';
 
@@ -31,11 +32,13 @@ function rig(options: { readonly versions?: readonly string[] } = {}) {
   const versions = [...(options.versions ?? ['v1', 'v2'])];
   const runtime = (instance: string) => {
     let document: PolicyDocument = noPolicies;
+    const metrics = createMetricsRegistry({});
     const endpoints = (): Endpoint[] => versions.map((version) => ({ appId: 'orders', namespace: 'default', instance: version, version }));
     const following = followRollouts({
       clock,
       engine,
       log: silentLogger,
+      metrics,
       namespace: 'default',
       instance,
       document: noPolicies,
@@ -47,6 +50,12 @@ function rig(options: { readonly versions?: readonly string[] } = {}) {
       following,
       /** Share of the new version, in percent; -1 while nothing splits. */
       percent: () => split()?.targets[1]?.weight ?? -1,
+      /** What it tells Prometheus of rollouts, one line each, zeros left out. */
+      shown: () =>
+        metrics
+          .print('prometheus')
+          .split('\n')
+          .filter((line) => line.startsWith('proa_rollout_') && !line.endsWith(' 0')),
       origin: () => `${document.rules[0]?.resource} ${document.rules[0]?.origins.split}`,
       calls(count: number, how: { readonly status?: number; readonly tookMs?: number; readonly version?: 'v1' | 'v2' } = {}) {
         const { status = 200, tookMs = 20, version = 'v2' } = how;
@@ -112,6 +121,83 @@ describe('a rollout', () => {
     expect((await state())?.why).toContain('(version v1: 100 % good');
     await pass(300);
     expect(one.percent()).toBe(0);
+  });
+
+  it('is held to what the old version does: trouble of both is not its fault, more trouble is', async () => {
+    const { engine, runtime, pass, state } = rig();
+    const one = runtime('one');
+    const beside = { errorsAbove: 0.05, latency: { quantile: 0.9, factorMax: 2 } };
+    await beginRollout(engine, { ...plan, gates: { successMin: 0, requestsMin: 20, beside } }, 'r1');
+    await pass(2);
+    one.calls(60, { version: 'v1' });
+    one.calls(40, { version: 'v1', status: 503, tookMs: 100 });
+    one.calls(12);
+    one.calls(9, { status: 503, tookMs: 100 });
+    await pass(62);
+    expect(one.percent()).toBe(50);
+    // Nothing to compare with: neither judged nor passed.
+    one.calls(20, { status: 503 });
+    await pass(70);
+    expect([one.percent(), (await state())?.state]).toEqual([50, 'running']);
+    one.calls(40, { version: 'v1' });
+    await pass(2);
+    expect(one.percent()).toBe(0);
+    expect((await state())?.why).toContain(
+      'at most 5 percentage points more bad calls than those of the old version is asked for (version v1: 100 % good',
+    );
+  });
+
+  it('is held to the times of the old version', async () => {
+    const { engine, runtime, pass, state } = rig();
+    const one = runtime('one');
+    const beside = { latency: { quantile: 0.9, factorMax: 2 } };
+    await beginRollout(engine, { ...plan, gates: { successMin: 0.9, requestsMin: 20, beside } }, 'r1');
+    await pass(2);
+    one.calls(20, { version: 'v1', tookMs: 900 });
+    one.calls(20, { tookMs: 1_200 });
+    await pass(62);
+    expect(one.percent()).toBe(50);
+    one.calls(20, { version: 'v1', tookMs: 20 });
+    one.calls(20, { tookMs: 80 });
+    await pass(2);
+    expect([one.percent(), (await state())?.why]).toEqual([0, expect.stringContaining('at most 2 times p90 of the old version')]);
+  });
+
+  it('passes its last step, which leaves the old version no calls, by its own calls', async () => {
+    const { engine, runtime, pass, state } = rig();
+    const one = runtime('one');
+    const gates = { successMin: 0.9, requestsMin: 20, beside: { errorsAbove: 0 } };
+    await beginRollout(engine, { ...plan, steps: [{ percent: 100, holdMs: 10_000 }], gates }, 'r1');
+    await pass(2);
+    one.calls(20);
+    await pass(15);
+    expect((await state())?.state).toBe('promoted');
+  });
+
+  it('is told in metrics: step, share, state, and the calls of both versions', async () => {
+    const { engine, runtime, pass } = rig();
+    const one = runtime('one');
+    await beginRollout(engine, plan, 'r1');
+    await pass(2);
+    one.calls(30);
+    one.calls(1, { status: 500 });
+    one.calls(3, { version: 'v1' });
+    expect(one.shown()).toEqual([
+      'proa_rollout_step{dst_app_id="orders"} 1',
+      'proa_rollout_percent{dst_app_id="orders"} 10',
+      'proa_rollout_state{dst_app_id="orders",state="running"} 1',
+      'proa_rollout_calls_total{dst_app_id="orders",version="v1",success="true"} 3',
+      'proa_rollout_calls_total{dst_app_id="orders",version="v2",success="true"} 30',
+      'proa_rollout_calls_total{dst_app_id="orders",version="v2",success="false"} 1',
+    ]);
+    await pass(65);
+    expect(one.shown()).toEqual(
+      expect.arrayContaining(['proa_rollout_step{dst_app_id="orders"} 2', 'proa_rollout_percent{dst_app_id="orders"} 50']),
+    );
+    await endRollout(engine, plan, 'aborted');
+    await pass(1);
+    expect(one.shown()).toContain('proa_rollout_state{dst_app_id="orders",state="aborted"} 1');
+    expect(one.shown().some((line) => line.includes('percent') || line.includes('running'))).toBe(false);
   });
 
   it('waits while too few calls were seen, and while no instance of the new version is there', async () => {

@@ -1,4 +1,5 @@
 import type { Engine } from '../contracts/engine.ts';
+import type { Metrics } from '../contracts/metrics.ts';
 import type { Resolver } from '../contracts/resolver.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
@@ -16,10 +17,12 @@ import {
   type StoredRollout,
 } from '../mesh/rollout/rollout-store.ts';
 import { createVersionTally } from '../mesh/rollout/version-tally.ts';
+import { countCalls, tellRollout } from './rollout-metrics.ts';
 
 export interface RolloutsOptions {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly engine: Engine;
   readonly namespace: string;
   /** A name that no other runtime has. */
@@ -126,6 +129,7 @@ class Following implements Rollouts {
     if (effective === this.#effective) return;
     this.#effective = effective;
     this.#rollouts = rollouts;
+    for (const rollout of rollouts) tellRollout(this.#options.metrics, rollout);
     const kept = new Set(rollouts.map(keyOf));
     for (const key of this.#counters.keys()) if (!kept.has(key)) this.#counters.delete(key);
     this.#turn();
@@ -139,7 +143,11 @@ class Following implements Rollouts {
     if (rollout.state !== 'running') return undefined;
     const key = keyOf(rollout);
     let counters = this.#counters.get(key);
-    if (counters === undefined) this.#counters.set(key, (counters = { from: createVersionTally(), to: createVersionTally(), left: 0 }));
+    if (counters === undefined) {
+      const { metrics } = this.#options;
+      const tally = (version: string) => createVersionTally(countCalls(metrics, rollout.app, version));
+      this.#counters.set(key, (counters = { from: tally(rollout.from), to: tally(rollout.to), left: 0 }));
+    }
     return counters;
   }
 

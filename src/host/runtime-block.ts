@@ -23,6 +23,7 @@ export interface RuntimeBlockParts {
   readonly httpEndpoints: () => readonly string[];
   readonly resiliencies: readonly string[];
   readonly subscriptions: () => readonly SubscriptionSpec[];
+  readonly workflowWorkers: () => number;
   readonly actors: () => ActiveActors;
   readonly state: RuntimeState;
   readonly shutdown: (force: boolean) => void;
@@ -61,6 +62,7 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
     subscriptions: parts.subscriptions(),
     httpEndpoints: parts.httpEndpoints(),
     resiliencies: parts.resiliencies,
+    workflowWorkers: parts.workflowWorkers(),
     ...actorsOf(parts.actors()),
     ...(connection === undefined ? {} : { appConnection: connection }),
   };

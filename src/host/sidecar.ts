@@ -11,18 +11,20 @@ import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
 import { createSecret, type Secret } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
-import { serveHttp1 } from '../wire/http1/server.ts';
 import { http2Codec } from '../wire/http2/codec-setting.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { followApp, type AppLifecycle } from './app-lifecycle.ts';
 import { openAppChannel } from './app-channels.ts';
+import { listening, portOf } from './bound-port.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
 import { http2Front } from './http2-front.ts';
 import { listenLazily } from './lazy-listener.ts';
+import { openMeshPort } from './mesh-port.ts';
+import { openMetricsPort } from './metrics-port.ts';
 import { middlewareOf } from './middleware-handlers.ts';
-import type { LocalApp, Machine } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { traitsOf } from './instance-traits.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 import { acrossProcesses } from './workers/across-processes.ts';
@@ -124,9 +126,11 @@ async function announce(
   { runtime, instance, metrics }: { readonly runtime: AppRuntime; readonly instance: string; readonly metrics: MetricsRegistry },
   owner: Owner,
 ): Promise<void> {
-  const { spec, ports } = options;
+  const { spec, ports, machine, resources, graceMs } = options;
   const app = { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy };
-  const mesh = await openMesh(options, { app, metrics }, owner);
+  const { trustDomain = 'public' } = resources.configuration.accessControl ?? {};
+  machine.peers.join({ appId: spec.id, namespace: spec.namespace }, trustDomain, metrics);
+  const mesh = await openMeshPort({ ports, spec, machine, app, graceMs }, owner);
   const places = { ...(spec.mtls ? {} : { local: options.socket }), ...(mesh === undefined ? {} : { mesh }) };
   runtime.durable.reachedAt(places);
   const identity = { appId: spec.id, namespace: spec.namespace, instance };
@@ -187,6 +191,7 @@ class AppConnection {
         // A schedule that fires in every process would fire once for each.
         if (role.first) await blocks.bindings.start();
         if (!spec.disabledInitEndpoints.includes('config')) await durable.appUp();
+        if (role.first) blocks.jobs.start();
         blocks.configuration.resume();
         state.appReady = true;
         becameReady();
@@ -214,7 +219,8 @@ class AppConnection {
   async #pause(): Promise<void> {
     const { blocks, durable } = this.#runtime;
     blocks.configuration.pause();
-    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs), durable.appDown()]);
+    const { graceMs } = this.#options;
+    await Promise.all([blocks.pubsub.pause(graceMs), blocks.bindings.pause(graceMs), blocks.jobs.pause(graceMs), durable.appDown()]);
   }
 
   async disconnect(): Promise<void> {
@@ -303,19 +309,26 @@ function grpcLoader(
   return async () => {
     const { createGrpcFront } = await import('../fronts/grpc/server.ts');
     const { createProxy } = await import('./grpc-proxy.ts');
+    const { createPassedTelemetry } = await import('./passed-telemetry.ts');
+    const { tracer, metrics, grpcLog } = more.telemetry;
+    const passed = createPassedTelemetry({ clock: ports.clock, tracer, metrics, apiLog: grpcLog });
     return createGrpcFront({
       ports,
       log: log.scoped('proa.api.grpc'),
       blocks: runtime.blocks,
-      tracer: more.telemetry.tracer,
-      metrics: more.telemetry.metrics,
+      tracer,
+      metrics,
       caller,
       apiTokens: more.apiTokens,
       messageBytesMax: spec.bodyBytesMax,
       api: resources.configuration.api,
-      proxy: createProxy(ports, { local: machine.local, peers: machine.peers, invoke: runtime.blocks.invoke.call }, caller),
+      proxy: createProxy(
+        ports,
+        { local: machine.local, peers: machine.peers, invoke: runtime.blocks.invoke.call, telemetry: passed },
+        caller,
+      ),
       ...(more.telemetry.countError === undefined ? {} : { countError: more.telemetry.countError }),
-      ...(more.telemetry.grpcLog === undefined ? {} : { apiLog: more.telemetry.grpcLog }),
+      ...(grpcLog === undefined ? {} : { apiLog: grpcLog }),
     });
   };
 }
@@ -328,45 +341,8 @@ function openPipeline(options: SidecarOptions, runtime: AppRuntime): Pipeline | 
 async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, owner: Owner): Promise<number | undefined> {
   const { spec, ports, place, role } = options;
   if (!role.first || spec.metrics === undefined || !options.resources.configuration.metrics.enabled) return undefined;
-  const { port, listenAddress } = spec.metrics;
-  const server = await listening(
-    () =>
-      serveHttp1({
-        network: ports.network,
-        clock: ports.clock,
-        address: { host: listenAddress === '' ? '127.0.0.1' : listenAddress, port },
-        handler(request, response) {
-          request.body.discard();
-          const open = request.header('accept')?.includes('application/openmetrics-text') === true;
-          const type = open ? 'application/openmetrics-text; version=1.0.0; charset=utf-8' : 'text/plain; version=0.0.4; charset=utf-8';
-          const format = open ? 'openmetrics' : 'prometheus';
-          void role.exposition(place, format, registry.print(format)).then((text) => response.send(200, ['content-type', type], text));
-        },
-      }),
-    port,
-  );
-  owner.own('metrics', () => server.close());
-  return portOf(server.address);
-}
-
-interface MeshParts {
-  readonly app: LocalApp;
-  readonly metrics: MetricsRegistry;
-}
-
-/** Opens the app to runtimes of other machines when it is asked for; answers where they reach it. */
-async function openMesh(options: SidecarOptions, { app, metrics }: MeshParts, owner: Owner): Promise<Address | undefined> {
-  const { spec, machine, ports, resources } = options;
-  const caller = { appId: spec.id, namespace: spec.namespace };
-  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public', metrics);
-  if (!spec.mtls && spec.internalGrpcPort === 0 && spec.internalGrpcListenAddress === '') return undefined;
-  const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
-  const mesh = await machine.peers.mesh(caller);
-  const server = await listening(() => mesh.listen({ host, port: spec.internalGrpcPort }, app), spec.internalGrpcPort);
-  owner.own('mesh', () => server.drain(), options.graceMs);
-  const everywhere = host === '0.0.0.0' || host === '::';
-  const reached = ports.process.env('DAPR_HOST_IP') ?? (everywhere ? ports.process.hostName() : host);
-  return { host: reached, port: portOf(server.address) };
+  const print = (format: 'prometheus' | 'openmetrics'): Promise<string> => role.exposition(place, format, registry.print(format));
+  return openMetricsPort({ ports, ...spec.metrics, print }, owner);
 }
 
 /** Where the APIs of an app listen, once its ports are known. */
@@ -399,20 +375,6 @@ async function listenEach(addresses: readonly Address[], port: number, listen: (
   }
   if (bound === undefined) throw failure;
   return bound;
-}
-
-async function listening<T>(listen: () => Promise<T>, port: number): Promise<T> {
-  try {
-    return await listen();
-  } catch (cause) {
-    const code = (cause as { code?: string }).code;
-    if (code === 'EADDRINUSE') throw new ProaError('config.port-taken', `port ${port} is in use by another process`, { cause });
-    throw cause;
-  }
-}
-
-function portOf(address: Address): number {
-  return 'path' in address ? 0 : address.port;
 }
 
 // Two may hold at once, while one takes the other's place.

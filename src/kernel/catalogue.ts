@@ -1,12 +1,11 @@
 import { actorErrors } from './actor-errors.ts';
-import { spec, type ErrorSpec } from './error-spec.ts';
+import { type ErrorSpec, spec } from './error-spec.ts';
+import { jobErrors } from './job-errors.ts';
+import { workflowErrors } from './workflow-errors.ts';
 
 export type { ErrorSpec, GrpcCode, RetryClass } from './error-spec.ts';
 
-/**
- * Every error that leaves Proa. `errorCode` is what HTTP clients see, `reason` the ErrorInfo reason of newer errors, `http` and
- * `grpc` the statuses, `retry` what a caller may do. Codes and statuses: Dapr 1.18 (docs/reference/errors.md is generated from here).
- */
+/** Every error that leaves Proa. Codes and statuses: Dapr 1.18 (docs/reference/errors.md is generated from here). */
 export const catalogue = {
   // common
   'bad-request': spec('ERR_BAD_REQUEST', 400, 'INVALID_ARGUMENT', { category: 'common', title: 'The request is not valid' }),
@@ -368,7 +367,9 @@ export const catalogue = {
   }),
   'crypto.key': spec('ERR_CRYPTO_KEY', 500, 'INTERNAL', { category: 'crypto', title: 'The key cannot be read' }),
   'crypto.failed': spec('ERR_CRYPTO', 500, 'INTERNAL', { category: 'crypto', title: 'The cryptographic operation failed' }),
+  ...workflowErrors,
   ...actorErrors,
+  ...jobErrors,
 } as const satisfies Record<string, ErrorSpec>;
 
 /** A code of the catalogue. */

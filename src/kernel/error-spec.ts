@@ -1,4 +1,4 @@
-/** Status codes of gRPC but OK. */
+/** The statuses of gRPC that are errors. */
 export type GrpcCode =
   | 'CANCELLED'
   | 'UNKNOWN'
@@ -20,7 +20,7 @@ export type GrpcCode =
 /** `safe`: may be repeated. `never`: repeating cannot help. `unknown`: it may have happened; repeat only what is idempotent. */
 export type RetryClass = 'safe' | 'never' | 'unknown';
 
-/** What is fixed about an error. */
+/** `errorCode` is what HTTP clients see, `reason` the ErrorInfo reason of newer errors, `http` and `grpc` the statuses, `retry` what a caller may do. */
 export interface ErrorSpec {
   readonly errorCode: string;
   readonly reason?: string;
@@ -32,7 +32,7 @@ export interface ErrorSpec {
   readonly hint?: string;
 }
 
-/** One row of the catalogue. */
+/** An entry of a catalogue; repeating cannot help unless `retry` says otherwise. */
 export function spec(
   errorCode: string,
   http: number,

@@ -1,4 +1,4 @@
-import { ProaError } from '../kernel/errors.ts';
+import { isProaError, ProaError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
 import type { App } from './app.ts';
@@ -31,6 +31,7 @@ export async function answerHttp(app: App, received: Received, { appToken }: App
   if (httpMethod !== 'POST') return app.receive(received);
   if (path.startsWith('proa/events/')) return event(app, received);
   if (known) return binding(app, received);
+  if (path.startsWith('job/')) return job(app, received);
   if (/^configuration\/[^/]+\/./.test(path) && isChange(received)) return changed(app, received);
   return app.receive(received);
 }
@@ -114,6 +115,17 @@ async function binding(app: App, received: Received): Promise<InvocationAnswer> 
     const { data } = await app.binding(received.path, received.body, metadata);
     return data === undefined ? json(200, {}) : { status: 200, headers: ['content-type', 'application/json'], body: data };
   } catch (error) {
+    return failureAnswer(error, valueOf(received.headers, 'traceparent') ?? '');
+  }
+}
+
+// 404 tells the runtime that there is no such job: one without a handler may still be an invocation.
+async function job(app: App, received: Received): Promise<InvocationAnswer> {
+  try {
+    await app.job(received.path.slice('job/'.length), received.body);
+    return { status: 200, headers: [], body: empty };
+  } catch (error) {
+    if (isProaError(error) && error.code === 'not-found') return app.receive(received);
     return failureAnswer(error, valueOf(received.headers, 'traceparent') ?? '');
   }
 }

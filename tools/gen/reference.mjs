@@ -12,11 +12,14 @@ import { publishRows } from '../../src/fronts/grpc/rows/publish.ts';
 import { runtimeRows } from '../../src/fronts/grpc/rows/runtime.ts';
 import { stateRows } from '../../src/fronts/grpc/rows/state.ts';
 import { storeRows } from '../../src/fronts/grpc/rows/stores.ts';
+import { workflowRows } from '../../src/fronts/grpc/rows/workflow.ts';
+import { TaskHubSidecarService } from '../../src/gen/durabletask/taskhub_pb.ts';
 import { Dapr } from '../../src/gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { driverIndex } from '../../src/gen/drivers.ts';
 import { problemCodes } from '../../src/host/config/problem-codes.ts';
 import { catalogue } from '../../src/kernel/catalogue.ts';
 import { limits } from '../../src/kernel/limits.ts';
+import { defaultHttp2Limits as http2 } from '../../src/wire/http2/http2.ts';
 
 const notice = (source) => `<!-- Made by tools/gen/docs.mjs from ${source}; do not edit. -->\n`;
 // Outside code, `<` would begin a tag.
@@ -78,7 +81,9 @@ function httpPage() {
 function grpcPage() {
   const front = { clock: undefined, blocks: undefined, tracer: undefined, caller: { appId: '', namespace: '' }, ended: () => {} };
   const handled = new Set(
-    [cryptoRows, (own) => invokeRows(own, 1), publishRows, runtimeRows, stateRows, storeRows].flatMap((rows) => Object.keys(rows(front))),
+    [cryptoRows, (own) => invokeRows(own, 1), publishRows, runtimeRows, stateRows, storeRows, workflowRows].flatMap((rows) =>
+      Object.keys(rows(front)),
+    ),
   );
   const rows = (wanted) =>
     wanted.map((method) => [`\`${method.name}\``, method.methodKind.replaceAll('_', ' '), method.input.name, method.output.name]);
@@ -91,6 +96,7 @@ function grpcPage() {
     'src/fronts/grpc/rows and Dapr’s .proto files',
     `Service \`${Dapr.typeName}\`, with \`grpc.health.v1.Health\` and server reflection. Calls of other services go to the app that the metadata \`dapr-app-id\` names. \`InvokeService\` is unary: the whole request and the whole answer stand in memory, up to \`--max-body-size\`; streams of any length go through the transparent proxy, or over HTTP. The proxied call passes the [policies](policy.md) of its target and their balancing like any invocation; until an answer begins, and while the caller has sent at most 64 KB, it may be repeated. What a Configuration leaves out (\`spec.api\`) answers UNIMPLEMENTED.`,
     table(['rpc', 'kind', 'request', 'answer'], rows(here)),
+    `## Workflow workers and clients\n\nService \`${TaskHubSidecarService.typeName}\` (it has no package), for the workflow SDKs of Dapr: [guide](../guides/dapr-workflows.md). Older SDKs have other names for some messages; the numbers are the same.\n\n${table(['rpc', 'kind', 'request', 'answer'], rows(TaskHubSidecarService.methods))}`,
     `## Not in this version\n\nThese answer \`UNIMPLEMENTED\`.\n\n${table(['rpc', 'kind', 'request', 'answer'], rows(missing))}`,
   );
 }
@@ -214,7 +220,52 @@ function limitsPage() {
     'src/kernel/limits.ts',
     'Limits that more than one part honours; at each there is a clear error. Bodies and headers: `--max-body-size`, `--read-buffer-size`. Components have limits of their own: [components](components.md).',
     table(['limit', 'value'], rows),
+    '## HTTP/2',
+    'gRPC speaks it by our own codec, or by `node:http2` with `PROA_HTTP2=node`. HTTP/2 on the HTTP port and into h2c apps is always by ours. The one by Node is for comparison and for doubt, not for peers that may be hostile: it lacks what the table says.',
+    table(['what a peer may do', 'our codec', 'with `PROA_HTTP2=node`'], http2Rows()),
   );
+}
+
+function http2Rows() {
+  const seconds = (ms) => `${ms / 1_000} s`;
+  const same = 'the same';
+  return [
+    ['open streams of a connection', http2.streamsMax, same],
+    ['connections of a listener', http2.connectionsMax, same],
+    ['windows: a stream, a connection', `${http2.streamWindowBytes}, ${http2.connectionWindowBytes} bytes`, same],
+    [
+      'header fields of a request',
+      `${http2.headerBytesMax} bytes, ${http2.headersMax} fields: 431`,
+      `the same bytes: 431; more fields: the stream is reset`,
+    ],
+    [
+      'until the preface and the first SETTINGS; until ours are acknowledged',
+      `${seconds(http2.handshakeTimeoutMs)}; ${seconds(http2.settingsTimeoutMs)}`,
+      same,
+    ],
+    [
+      'a header block on the wire',
+      `128 KiB, 32 frames, ${seconds(http2.headersTimeoutMs)}`,
+      'frames and bytes as nghttp2 limits them; **no time**: a block that never ends holds its connection until the keep-alive gives the peer up',
+    ],
+    [
+      'frames that carry nothing, in 10 s',
+      `${http2.controlFramesMax}, of all kinds together`,
+      `${http2.controlFramesMax} PING, SETTINGS and reset streams together; **not counted**: empty DATA, PRIORITY, unknown types, WINDOW_UPDATE, tiny windows. Invalid frames: 1000, refused streams: 100 per connection, whatever the time`,
+    ],
+    ['answers that wait for a reader: no new calls', '16 MiB a connection', '10 MB of memory a connection, as Node counts it'],
+    [
+      'the same: running calls are refused',
+      '64 MiB a connection, 192 MiB a listener',
+      '**none**: what a call answered waits until it is read or the call ends',
+    ],
+    ['a complete answer that nobody takes', `${seconds(http2.writeTimeoutMs)}, then CANCEL`, '**none** but the deadline of the call'],
+    [
+      'bytes that nobody reads from the socket',
+      `256 KiB: not read either; ${seconds(http2.writeTimeoutMs)}: cut off`,
+      '**none** but the keep-alive',
+    ],
+  ];
 }
 
 /** File names below docs/reference and their texts. */

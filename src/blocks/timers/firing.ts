@@ -21,6 +21,8 @@ export interface FiringOptions {
 
 /** Nothing sleeps longer: jumps of the clock show within it. */
 const sleepMsMax = 1_000;
+/** Timers that are due within a few milliseconds go out together. */
+const sleepMsMin = 5;
 const deadCheckMs = 250;
 const retryMsMax = 30_000;
 const retryMsMin = 100;
@@ -193,6 +195,6 @@ export class Firing {
       else if (lane.batches < laneBatches && this.#batches < batches) delay = Math.min(delay, lane.retryAtMono - mono);
     }
     if (delay === Infinity || this.#closed) return;
-    this.#timer = this.#options.clock.timer(Math.max(1, delay), () => this.turn(), true);
+    this.#timer = this.#options.clock.timer(Math.max(sleepMsMin, delay), () => this.turn(), true);
   }
 }

@@ -38,7 +38,7 @@ export function bucketsAt(timeMs: number): readonly Bucket[] {
 }
 
 /** The bucket of a level that an instant lies in. */
-export function indexAt(level: number, timeMs: number): number {
+function indexAt(level: number, timeMs: number): number {
   return Math.floor(timeMs / (widthsMs[level] as number));
 }
 

@@ -10,9 +10,11 @@ const retries = {
   unknown: 'it may have happened: repeat only what is idempotent',
 } as const;
 
-/** `proa explain`: what an error code means (our codes, Dapr's and reasons, in any case), or which layers a call from app to app passes. */
+/** `proa explain`: what an error code means (our codes, Dapr's and reasons, in any case), or which layers a call from app to app, or to a component, passes. */
 export async function run(context: CommandContext): Promise<number> {
   const { args, output } = context;
+  const { component } = args.values;
+  if (component !== undefined) return (await import('../explain-component.ts')).explainComponents(context, component);
   const [written, ...rest] = args.positionals;
   if (written !== undefined && rest.length > 0) return (await import('../explain-call.ts')).explainCallOf(context, written, rest);
   if (written === undefined) throw new UsageError('which code?', 'proa explain config.unknown-key');

@@ -40,6 +40,8 @@ function actionOf({ ports, args }: CommandContext): RolloutAction {
     steps: valueOrDefault(values, 'steps') ?? '',
     success: valueOrDefault(values, 'success') ?? '',
     latency: values.latency,
+    errorsAbove: values['errors-above'],
+    latencyFactor: values['latency-factor'],
     minRequests: valueOrDefault(values, 'min-requests') ?? 0,
     sticky: values.sticky,
   });

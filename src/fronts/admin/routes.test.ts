@@ -11,6 +11,7 @@ import { adminRoutes } from './routes.ts';
 const source: AdminSource = {
   why: (traceId) => [{ traceId } as never],
   explain: (question) => ({ app: 'web', epoch: 3, question }) as never,
+  explainComponent: (question) => ({ app: 'web', epoch: 3, question }) as never,
   config: () => ({ app: 'web', namespace: '', epoch: 3, settings: [], resources: [] }),
   actors: {
     types: () => [{ type: 'Cart', count: 1, ready: true, ids: ['a'] }],
@@ -23,6 +24,7 @@ const source: AdminSource = {
 interface Asked {
   readonly params?: Readonly<Record<string, string>>;
   readonly traceId?: string;
+  readonly component?: string;
   readonly query?: string;
   readonly host?: string;
   readonly guarded?: boolean;
@@ -30,13 +32,13 @@ interface Asked {
 
 async function ask(
   name: string,
-  { traceId = '', params = {}, query = '', host = '127.0.0.1:3500', guarded = false }: Asked = {},
+  { traceId = '', component = '', params = {}, query = '', host = '127.0.0.1:3500', guarded = false }: Asked = {},
 ): Promise<unknown> {
   const row = adminRoutes(source, guarded).find((each) => each.name === name) as unknown as Route<unknown, unknown>;
   const header = (wanted: string) => (wanted === 'host' ? host : undefined);
   const request = {
     method: 'GET',
-    params: { trace: traceId, ...params },
+    params: { trace: traceId, component, ...params },
     query: new Query(query),
     headers: [],
     header,
@@ -65,6 +67,7 @@ describe('the admin API', () => {
     };
     expect(named(`/proa/v1/why/${id}`)).toEqual(['Why', { trace: id }]);
     expect(named('/proa/v1/explain')).toEqual(['Explain', {}]);
+    expect(named('/proa/v1/explain/statestore')).toEqual(['ExplainComponent', { component: 'statestore' }]);
     expect(named('/proa/v1/config')).toEqual(['Config', {}]);
     expect(router.match('POST', '/proa/v1/config')).toBeUndefined();
   });
@@ -112,5 +115,14 @@ describe('the admin API', () => {
     for (const host of ['evil.example', 'evil.example:3500', 'localhost.evil.example', '127.0.0.1.evil.example', ''])
       expect([host, await codeOf(ask('Config', { host }))]).toEqual([host, 'permission-denied']);
     expect(await codeOf(ask('Config', { host: 'runtime.example', guarded: true }))).toBe('fine');
+  });
+
+  it('explains a component, or one operation of it', async () => {
+    expect(await ask('ExplainComponent', { component: 'store' })).toMatchObject({ question: { component: 'store' } });
+    expect(await ask('ExplainComponent', { component: 'store', query: 'operation=get' })).toMatchObject({
+      question: { component: 'store', operation: 'get' },
+    });
+    expect(await codeOf(ask('ExplainComponent', { component: 'store', query: `operation=${'x'.repeat(129)}` }))).toBe('bad-request');
+    expect(await codeOf(ask('ExplainComponent', { component: 'store', host: 'evil.example' }))).toBe('permission-denied');
   });
 });

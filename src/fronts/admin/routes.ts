@@ -1,4 +1,4 @@
-import type { AdminSource, ExplainQuestion } from '../../contracts/admin.ts';
+import type { AdminSource, ComponentQuestion, ExplainQuestion } from '../../contracts/admin.ts';
 import type { Operation } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
@@ -49,6 +49,12 @@ export function adminRoutes(source: AdminSource, guarded: boolean): readonly Rou
       name: 'Explain',
       decode: questionOf,
       answer: ({ explain }, question) => explain(question),
+    }),
+    row<ComponentQuestion>(source, guarded, {
+      path: '/proa/v1/explain/{component}',
+      name: 'ExplainComponent',
+      decode: componentOf,
+      answer: ({ explainComponent }, question) => explainComponent(question),
     }),
     row<undefined>(source, guarded, {
       path: '/proa/v1/config',
@@ -117,6 +123,14 @@ function questionOf({ query }: RouteRequest): ExplainQuestion {
   const path = canonicalMethod((query.get('path') ?? '/').split('?', 1)[0] ?? '');
   if ('error' in path) throw new ProaError('bad-request', `path: ${path.error}`);
   return { app, method, path: path.path, caller: query.get('caller') ?? '', headers: headersOf(query.all('header')) };
+}
+
+const operationCharsMax = 128;
+
+function componentOf({ params, query }: RouteRequest): ComponentQuestion {
+  const operation = query.get('operation') ?? '';
+  if (operation.length > operationCharsMax) throw new ProaError('bad-request', `operation has more than ${operationCharsMax} characters`);
+  return { component: params['component'] ?? '', ...(operation !== '' && { operation }) };
 }
 
 function headersOf(written: readonly string[]): string[] {

@@ -80,7 +80,7 @@ export async function runService<In, Out>(front: GrpcFrontContext, call: ServerC
 }
 
 /** `traceparent` of the metadata, else `grpc-trace-bin` (OpenCensus's binary form). */
-export function incomingTrace(call: ServerCall): TraceContext {
+export function incomingTrace(call: Pick<ServerCall, 'metadata'>): TraceContext {
   const text = headerValue(call.metadata, 'traceparent') ?? '';
   const traceparent = isTraceparent(text) ? text : binaryTrace(headerValue(call.metadata, 'grpc-trace-bin'));
   return { traceparent, tracestate: headerValue(call.metadata, 'tracestate') ?? '', baggage: headerValue(call.metadata, 'baggage') ?? '' };

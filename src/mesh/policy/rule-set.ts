@@ -84,6 +84,15 @@ function settingsAt({ settings }: PolicyRule, target: Target): Settings {
   return Object.fromEntries(Object.entries(settings).filter(([name]) => holds(name)));
 }
 
+/** The operations of a component that some rule names, in order of their names; the target's own operation does not matter. */
+export function operationsNamed(rules: readonly PolicyRule[], target: Target): string[] {
+  const named = rules.flatMap((rule) => {
+    const { operations = [] } = rule.match ?? {};
+    return operations.filter((operation) => concerns(rule, { ...target, operation }));
+  });
+  return [...new Set(named)].toSorted();
+}
+
 function rankOf({ target, match, rank }: PolicyRule): number {
   const open =
     (target.kind === 'app' && target.app === '*') ||

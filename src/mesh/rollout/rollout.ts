@@ -13,8 +13,18 @@ export interface RolloutGates {
   /** Share of good calls, 0 to 1. */
   readonly successMin: number;
   readonly latency?: { readonly quantile: number; readonly maxMs: number };
+  /** What it must hold to beside the old version, as far as that gets calls during the step. */
+  readonly beside?: RelativeGates;
   /** No step is judged, or passed, on fewer calls. */
   readonly requestsMin: number;
+}
+
+/** Bounds that move with the old version: what troubles both is not the new one's fault. */
+export interface RelativeGates {
+  /** Most that the share of bad calls may lie above the old version's, 0 to 1. */
+  readonly errorsAbove?: number;
+  /** A quantile of the times may be at most this many times the old version's. */
+  readonly latency?: { readonly quantile: number; readonly factorMax: number };
 }
 
 /** How a new version of an app takes over. */
@@ -56,36 +66,72 @@ export function percentOf({ state, steps, step }: Rollout): number {
   return steps[step]?.percent ?? 0;
 }
 
-/** Judges the present step. A gate that fails on enough calls rolls back at once; a step passes when its time is over and enough was seen. */
+/**
+ * Judges the present step. A gate that fails on enough calls rolls back at once; a step passes when its time is over and enough was seen, of the old version
+ * too when gates compare with it, unless the step leaves it no calls.
+ */
 export function judge(rollout: Rollout, tallies: StepTallies, nowMs: number): Verdict {
-  const { to, gates, steps, step, stepBeganMs } = rollout;
-  const calls = tallies.to.good + tallies.to.bad;
-  const { requestsMin } = gates;
-  const failed = calls >= requestsMin ? failedGate(rollout, tallies) : undefined;
+  const { gates, steps, step, stepBeganMs } = rollout;
+  const failed = failedGate(rollout, tallies);
   if (failed !== undefined) return { become: { state: 'rolled-back', step, why: failed } };
   const { percent, holdMs } = steps[step] as RolloutStep;
   const leftMs = stepBeganMs + holdMs - nowMs;
   if (leftMs > 0) return { wait: `${percent} % for another ${formatDuration(Math.ceil(leftMs / 1_000) * 1_000)}` };
-  if (calls < requestsMin) return { wait: `${percent} % until version ${to} has had ${requestsMin} calls; it had ${calls}` };
-  const why = `${calls} calls at ${percent} %: ${textOf(tallies.to, gates)}`;
+  const waiting = missing(rollout, tallies, percent);
+  if (waiting !== undefined) return { wait: `${percent} % until ${waiting}` };
+  const why = `${callsOf(tallies.to)} calls at ${percent} %: ${textOf(tallies.to, gates)}`;
   if (step + 1 === steps.length) return { become: { state: 'promoted', step, why } };
   return { become: { state: 'running', step: step + 1, why } };
 }
 
+/** Whose calls do not suffice to pass a step. */
+function missing({ from, to, gates: { requestsMin, beside } }: Rollout, tallies: StepTallies, percent: number): string | undefined {
+  const tooFew = (version: string, calls: number): string | undefined =>
+    calls < requestsMin ? `version ${version} has had ${requestsMin} calls; it had ${calls}` : undefined;
+  const compared = beside !== undefined && percent < 100;
+  return tooFew(to, callsOf(tallies.to)) ?? (compared ? tooFew(from, callsOf(tallies.from)) : undefined);
+}
+
 function failedGate({ to, from, gates }: Rollout, tallies: StepTallies): string | undefined {
-  const { successMin, latency } = gates;
-  const beside = tallies.from.good + tallies.from.bad === 0 ? '' : ` (version ${from}: ${textOf(tallies.from, gates)})`;
-  const calls = tallies.to.good + tallies.to.bad;
-  if (tallies.to.good / Math.max(1, calls) < successMin)
-    return `version ${to}: ${textOf(tallies.to, gates)} of ${calls} calls, at least ${successMin * 100} % is asked for${beside}`;
-  if (latency !== undefined && quantileOf(tallies.to, latency.quantile) > latency.maxMs)
-    return `version ${to}: ${textOf(tallies.to, gates)} of ${calls} calls, at most ${latency.maxMs} ms is asked for${beside}`;
+  const calls = callsOf(tallies.to);
+  if (calls < gates.requestsMin) return undefined;
+  const asked = failedBound(gates, tallies.to) ?? (callsOf(tallies.from) < gates.requestsMin ? undefined : failedBeside(gates, tallies));
+  if (asked === undefined) return undefined;
+  const beside = callsOf(tallies.from) === 0 ? '' : ` (version ${from}: ${textOf(tallies.from, gates)})`;
+  return `version ${to}: ${textOf(tallies.to, gates)} of ${calls} calls, ${asked} is asked for${beside}`;
+}
+
+function failedBound({ successMin, latency }: RolloutGates, to: Tally): string | undefined {
+  if (1 - badShare(to) < successMin) return `at least ${percentText(successMin)} %`;
+  if (latency !== undefined && quantileOf(to, latency.quantile) > latency.maxMs) return `at most ${latency.maxMs} ms`;
+  return undefined;
+}
+
+function failedBeside({ beside = {} }: RolloutGates, { from, to }: StepTallies): string | undefined {
+  const { errorsAbove, latency } = beside;
+  if (errorsAbove !== undefined && badShare(to) - badShare(from) > errorsAbove)
+    return `at most ${percentText(errorsAbove)} percentage points more bad calls than those of the old version`;
+  if (latency !== undefined && quantileOf(to, latency.quantile) > quantileOf(from, latency.quantile) * latency.factorMax)
+    return `at most ${latency.factorMax} times p${percentText(latency.quantile)} of the old version`;
   return undefined;
 }
 
 /** A tally in words, as far as gates look at it. */
-export function textOf(tally: Tally, { latency }: RolloutGates): string {
-  const share = `${Math.floor((tally.good / Math.max(1, tally.good + tally.bad)) * 10_000) / 100} % good`;
-  if (latency === undefined) return share;
-  return `${share}, p${latency.quantile * 100} ${Math.round(quantileOf(tally, latency.quantile) * 10) / 10} ms`;
+export function textOf(tally: Tally, { latency, beside }: RolloutGates): string {
+  const share = `${Math.floor((1 - badShare(tally)) * 10_000) / 100} % good`;
+  const quantiles = new Set([latency, beside?.latency].flatMap((gate) => (gate === undefined ? [] : [gate.quantile])));
+  const times = [...quantiles].map((quantile) => `p${percentText(quantile)} ${Math.round(quantileOf(tally, quantile) * 10) / 10} ms`);
+  return [share, ...times].join(', ');
+}
+
+function callsOf({ good, bad }: Tally): number {
+  return good + bad;
+}
+
+function badShare({ good, bad }: Tally): number {
+  return bad / Math.max(1, good + bad);
+}
+
+function percentText(share: number): string {
+  return String(Math.round(share * 1e6) / 1e4);
 }

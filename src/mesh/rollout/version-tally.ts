@@ -16,8 +16,8 @@ export interface VersionTally extends Tally {
 
 const binsMax = 96;
 
-/** Begins to count. A status from 500, an error and an expired time are bad; a caller that gave up counts as nothing. */
-export function createVersionTally(): VersionTally {
+/** Begins to count. A status from 500, an error and an expired time are bad; a caller that gave up counts as nothing. `counted` is told of each call that counts. */
+export function createVersionTally(counted: (good: boolean) => void = () => {}): VersionTally {
   const bins = Array.from({ length: binsMax }, () => 0);
   const tally = {
     good: 0,
@@ -28,6 +28,7 @@ export function createVersionTally(): VersionTally {
       if (verdict === 'ignored') return;
       if (verdict === 'good') tally.good++;
       else tally.bad++;
+      counted(verdict === 'good');
       const bin = Math.min(binsMax - 1, Math.max(0, Math.floor(4 * Math.log2(tookMs * 10 + 1))));
       bins[bin] = (bins[bin] as number) + 1;
     },

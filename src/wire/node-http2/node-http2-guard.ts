@@ -1,6 +1,6 @@
 import type { Http2Session as NodeSession } from 'node:http2';
 import type { Clock, Timer } from '../../kernel/ports.ts';
-import { http2Codes, type KeepAlive } from '../http2/http2.ts';
+import { http2Codes, type Http2Limits, type KeepAlive } from '../http2/http2.ts';
 
 const windowMs = 10_000;
 
@@ -58,4 +58,20 @@ export function keepAlive(session: NodeSession, options: { readonly clock: Clock
   };
   arm();
   session.on('close', () => timer.cancel());
+}
+
+/** Ends a connection whose peer does not begin (preface and SETTINGS), or does not acknowledge our SETTINGS, in time: Node waits for both without end. */
+export function guardBeginning(
+  session: NodeSession,
+  clock: Clock,
+  { handshakeTimeoutMs, settingsTimeoutMs }: Pick<Http2Limits, 'handshakeTimeoutMs' | 'settingsTimeoutMs'>,
+): void {
+  const begun = clock.timer(handshakeTimeoutMs, () => breakSession(session, http2Codes.protocolError), true);
+  const acknowledged = clock.timer(settingsTimeoutMs, () => breakSession(session, http2Codes.settingsTimeout), true);
+  session.once('remoteSettings', () => begun.cancel());
+  session.once('localSettings', () => acknowledged.cancel());
+  session.once('close', () => {
+    begun.cancel();
+    acknowledged.cancel();
+  });
 }

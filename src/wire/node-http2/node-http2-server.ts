@@ -3,7 +3,7 @@ import { Server as ListeningServer, type Socket } from 'node:net';
 import type { Address, Clock, Connection } from '../../kernel/ports.ts';
 import { connectionDuplex } from './connection-duplex.ts';
 import { http2Codes, type Http2Limits, type Http2ServeOptions, type Http2Server } from '../http2/http2.ts';
-import { breakSession, guardFloods, keepAlive } from './node-http2-guard.ts';
+import { breakSession, guardBeginning, guardFloods, keepAlive } from './node-http2-guard.ts';
 import { headerPairs, NodeHttp2Stream } from './node-http2-stream.ts';
 
 // Above every id that a peer can have used: "finish what you have, open nothing new" (RFC 9113, section 6.8).
@@ -72,6 +72,7 @@ function serveSession(serving: Serving, session: ServerHttp2Session): void {
   session.setLocalWindowSize(options.limits.connectionWindowBytes);
   session.on('error', () => {});
   session.on('close', () => sessions.delete(session));
+  guardBeginning(session, clock, options.limits);
   const peerReset = guardFloods(session, clock, options.limits.controlFramesMax);
   keepAlive(session, { clock, keepAlive: options.keepAlive, busy: () => true });
   session.on('stream', (stream, headers, _flags, raw?: string[]) => {

@@ -115,6 +115,7 @@ function printMetadata(metadata: RuntimeMetadata): Record<string, unknown> {
       metadata.resiliencies.map((name) => ({ name })),
     ),
     ...(connection === undefined ? {} : { appConnectionProperties: printConnection(connection) }),
+    ...(metadata.workflowWorkers > 0 && { workflows: { connectedWorkers: metadata.workflowWorkers } }),
     ...printActors(metadata.actors),
   };
 }

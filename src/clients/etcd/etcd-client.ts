@@ -1,7 +1,9 @@
 import type { DriverContext } from '../../contracts/driver.ts';
+import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import { fetchBytes, httpTarget, type ClientTls } from '../../contracts/fetch-bytes.ts';
 import { bytesBody, type Body, type Flow } from '../../kernel/body.ts';
 import type { Cancellation } from '../../kernel/cancel.ts';
+import { isProaError } from '../../kernel/errors.ts';
 
 export interface EtcdClientOptions {
   readonly urls: readonly string[];
@@ -13,8 +15,25 @@ export interface EtcdClientOptions {
 /** etcd's v3 API over its JSON gateway (etcd 3.4 and newer). Failures are Errors with what the server said. */
 export interface EtcdClient {
   call(path: string, message: object): Promise<Readonly<Record<string, unknown>>>;
+  /**
+   * What must not happen twice: another member is asked only when this one was not reached. Fails with `unavailable` when nothing happened, with
+   * `engine.outcome-unknown` when nobody knows, and with an Error for what etcd refuses.
+   */
+  write(path: string, message: object): Promise<Readonly<Record<string, unknown>>>;
   /** A server stream: one JSON document per line. Ends when the server ends it; fails when it breaks or is cancelled. */
   stream(path: string, message: object, heard: { document(document: unknown): void; readonly cancel: Cancellation }): Promise<void>;
+}
+
+/** gRPC's DEADLINE_EXCEEDED and UNAVAILABLE, where etcd does not know itself what became of it; UNKNOWN, by which it means many things. */
+const uncertainCodes: ReadonlySet<number> = new Set([2, 4, 14]);
+
+/** etcd answered, with an error. */
+class EtcdRefusal extends Error {
+  readonly uncertain: boolean;
+  constructor(message: string, uncertain: boolean) {
+    super(message);
+    this.uncertain = uncertain;
+  }
 }
 
 const answerBytesMax = 8 * 1024 * 1024;
@@ -35,6 +54,21 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
         } catch (error) {
           failure = error;
           member = (member + 1) % urls.length;
+        }
+      }
+      throw failure;
+    },
+    async write(path, message) {
+      let failure: unknown;
+      for (let tried = 0; tried < urls.length; tried++) {
+        try {
+          return await session.ask(path, message);
+        } catch (error) {
+          failure = error;
+          if (error instanceof EtcdRefusal && !error.uncertain) throw error;
+          member = (member + 1) % urls.length;
+          // `unavailable` says that no connection came about: nothing was sent.
+          if (!isProaError(error) || error.code !== 'unavailable') throw outcomeUnknown('the write may or may not have happened', error);
         }
       }
       throw failure;
@@ -73,7 +107,8 @@ function sessionOf({ tls, user, context }: EtcdClientOptions, url: () => string)
     if (user === undefined) return;
     token = undefined;
     const { status, document } = await post('auth/authenticate', { name: user.name, password: user.password }, headers());
-    if (status !== 200 || typeof document['token'] !== 'string') throw new Error(`etcd refuses the user: ${reasonOf(document, status)}`);
+    if (status !== 200 || typeof document['token'] !== 'string')
+      throw new EtcdRefusal(`etcd refuses the user: ${reasonOf(document, status)}`, false);
     token = document['token'];
   };
   const known = async (): Promise<string[]> => {
@@ -91,7 +126,10 @@ function sessionOf({ tls, user, context }: EtcdClientOptions, url: () => string)
         await authenticate();
         answer = await post(path, message, headers());
       }
-      if (answer.status !== 200) throw new Error(`etcd answers ${path} with ${reasonOf(answer.document, answer.status)}`);
+      if (answer.status !== 200) {
+        const message = `etcd answers ${path} with ${reasonOf(answer.document, answer.status)}`;
+        throw new EtcdRefusal(message, uncertainCodes.has(Number(answer.document['code'])));
+      }
       return answer.document;
     },
   };
