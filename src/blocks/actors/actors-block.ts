@@ -101,11 +101,15 @@ class Actors {
     };
   }
 
-  async #invoke(call: Call<ActorRequest>): Promise<ActorAnswer> {
+  #invoke(call: Call<ActorRequest>): Promise<ActorAnswer> {
     const { type, id } = call.input;
-    checkActor(type, id);
-    if (this.#closed) throw new ProaError('actor.closed', 'this runtime stops');
-    return (this.#outbound.get(type) ?? this.#compile(type))(call);
+    try {
+      checkActor(type, id);
+      if (this.#closed) throw new ProaError('actor.closed', 'this runtime stops');
+      return (this.#outbound.get(type) ?? this.#compile(type))(call);
+    } catch (error) {
+      return Promise.reject(ProaError.from(error));
+    }
   }
 
   #compile(type: string): Service<ActorRequest, ActorAnswer> {
@@ -127,10 +131,10 @@ class Actors {
     return { status, headers, body: bytesBody(answer) };
   }
 
-  async #take(call: Call<ActorCall>): Promise<ActorAnswer> {
+  #take(call: Call<ActorCall>): Promise<ActorAnswer> {
     const { type, id, method, query, headers, data } = call.input;
     const hosted = this.#hosted.get(type);
-    if (hosted === undefined) throw new ProaError('actor.moved', `this runtime does not host actors of type ${type}`);
+    if (hosted === undefined) return Promise.reject(new ProaError('actor.moved', `this runtime does not host actors of type ${type}`));
     return hosted.turns.invoke(withInput(call, { type, id, method, query, headers, data }));
   }
 

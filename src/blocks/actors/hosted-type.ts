@@ -122,7 +122,7 @@ export class HostedType {
   async turn<T>(id: string, entry: Entry, run: (entered: Entered) => Promise<T>): Promise<T> {
     this.metrics.pending.add(1);
     try {
-      const entered = await this.#enter(id, entry);
+      const entered = this.#enterNow(id, entry) ?? (await this.#enter(id, entry));
       try {
         const answer = await run(entered);
         if (!entered.actor.shard.alive) await this.#confirm(entered.actor);
@@ -181,6 +181,17 @@ export class HostedType {
       this.#warn('an actor type cannot be hosted yet; trying again', error);
       if (!this.#closed) this.#retry = context.ports.clock.timer(rejoinMs, () => void (this.#joining = this.#join()), true);
     }
+  }
+
+  /** What nearly every call finds: an actor in memory whose turn is free. */
+  #enterNow(id: string, entry: Entry): Entered | undefined {
+    const shard = this.usable(id);
+    const actor = shard === undefined ? undefined : this.#byShard.get(shard.index)?.get(id);
+    if (actor === undefined || actor.lock.size > 0 || actor.shard !== shard) return undefined;
+    void actor.lock.acquire(entry.cancel);
+    const turn: Turn = { reentrancyId: entry.reentrancyId, depth: 1 };
+    actor.turn = turn;
+    return { actor, turn, nested: false, underWay: undefined };
   }
 
   async #enter(id: string, entry: Entry): Promise<Entered> {
