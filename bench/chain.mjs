@@ -1,9 +1,23 @@
-// Two hops with TLS in between: client - Proa - mTLS - Proa - app against client - nginx - mTLS - nginx - app; both sidecars of a chain on one core.
+// Two hops with TLS in between: client - Proa - mTLS - Proa - app against client - nginx - mTLS - nginx - app; both sidecars of a chain on one core. Beside them
+// the ceiling: two processes on node:net and node:tls that exchange frames of fixed bytes and look at nothing.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
-import { accepts, cpuUs, directory, freePort, interleaved, median, ratioOf, startNginx, startProa, which } from './harness.mjs';
+import {
+  accepts,
+  bundle,
+  cpuUs,
+  directory,
+  freePort,
+  interleaved,
+  median,
+  ratioOf,
+  start,
+  startNginx,
+  startProa,
+  which,
+} from './harness.mjs';
 
 const body = '{"id":12345,"name":"a small answer","items":[1,2,3],"ok":true}..';
 
@@ -13,29 +27,31 @@ export async function run() {
   const app = await startApp();
   const nginx = await startNginxChain(app);
   const proa = await startProaChain(app);
+  const bare = await startBareChain(app);
   const shot = (chain, connections) => () => wrkLatency(chain.url, { pids: chain.pids, connections });
   const direct = { url: `http://127.0.0.1:${app}/`, pids: [] };
   const many = await interleaved({
     'nginx - mTLS - nginx, 32 connections': shot(nginx, 32),
     'proa - mTLS - proa, 32 connections': shot(proa, 32),
+    'bare node:tls chain, 32 connections': shot(bare, 32),
   });
-  const shots = { direct: [], nginx: [], proa: [] };
+  const shots = { direct: [], nginx: [], proa: [], bare: [] };
   for (let round = 0; round <= 5; round++) {
-    for (const [name, chain] of Object.entries({ direct, nginx, proa })) {
+    for (const [name, chain] of Object.entries({ direct, nginx, proa, bare })) {
       const result = wrkLatency(chain.url, { pids: chain.pids, connections: 1 });
       if (round > 0) shots[name].push(result);
     }
   }
   const of = (name, field) => median(shots[name].map((result) => result[field]));
-  const one = ['nginx', 'proa'].map((name) => ({
-    name: `${name} - mTLS - ${name}, 1 connection`,
+  const one = ['nginx', 'proa', 'bare'].map((name) => ({
+    name: name === 'bare' ? 'bare node:tls chain, 1 connection' : `${name} - mTLS - ${name}, 1 connection`,
     rate: of(name, 'rate'),
     cpu: of(name, 'cpu'),
     errors: shots[name].find((result) => result.errors)?.errors,
   }));
-  const paced = { direct: [], proa: [], nginx: [] };
+  const paced = { direct: [], proa: [], nginx: [], bare: [] };
   for (let round = 0; round <= 3; round++) {
-    for (const [name, chain] of Object.entries({ direct, nginx, proa })) {
+    for (const [name, chain] of Object.entries({ direct, nginx, proa, bare })) {
       const result = await openLoop(chain.url, 1_000, 3_000);
       if (round > 0) paced[name].push(result);
     }
@@ -43,7 +59,7 @@ export async function run() {
   const at = (name, field) => median(paced[name].map((result) => result[field]));
   return {
     conditions:
-      'GET, 64-byte answers; both sidecars of a chain on one core, wrk and the app on the other; mTLS with P-256 certificates, TLS 1.3',
+      'GET, 64-byte answers; both sidecars of a chain on one core, wrk and the app on the other; mTLS with P-256 certificates, TLS 1.3; the bare chain parses nothing and is the ceiling',
     rows: [...many, ...one],
     ratios: [
       ratioOf(
@@ -52,14 +68,20 @@ export async function run() {
         ['proa - mTLS - proa, 32 connections', 'nginx - mTLS - nginx, 32 connections'],
         1.5,
       ),
+      ratioOf(many, 'bare chain / nginx chain, 32 connections: the ceiling', [
+        'bare node:tls chain, 32 connections',
+        'nginx - mTLS - nginx, 32 connections',
+      ]),
     ],
     figures: [
       { name: 'p50 / nginx chain, 1 connection', value: of('proa', 'p50Us') / of('nginx', 'p50Us'), atMost: 1.25 },
+      { name: 'p50 of the bare chain / nginx chain, 1 connection: the ceiling', value: of('bare', 'p50Us') / of('nginx', 'p50Us') },
       { name: 'p99 / nginx chain, 1 connection', value: of('proa', 'p99Us') / of('nginx', 'p99Us'), atMost: 2 },
       { name: 'p50 added at 1,000 requests/s, ms', value: (at('proa', 'p50Us') - at('direct', 'p50Us')) / 1000, atMost: 0.4 },
       { name: 'p99 at 1,000 requests/s over the direct p99, ms', value: (at('proa', 'p99Us') - at('direct', 'p99Us')) / 1000, atMost: 1 },
       { name: 'p50 added by the nginx chain at 1,000 requests/s, ms', value: (at('nginx', 'p50Us') - at('direct', 'p50Us')) / 1000 },
       { name: 'p99 of the nginx chain over the direct p99, ms', value: (at('nginx', 'p99Us') - at('direct', 'p99Us')) / 1000 },
+      { name: 'p99 of the bare chain over the direct p99, ms', value: (at('bare', 'p99Us') - at('direct', 'p99Us')) / 1000 },
     ],
   };
 }
@@ -127,6 +149,20 @@ async function startNginxChain(app) {
   );
   for (const port of [back, front]) await accepts(port);
   return { url: `http://127.0.0.1:${front}/`, pids: [a.pid, b.pid] };
+}
+
+async function startBareChain(app) {
+  const subject = await bundle('bench/bare-subject.ts');
+  const [front, back] = [await freePort(), await freePort()];
+  const run = async (mode, port, peer) => {
+    const child = start(process.execPath, [subject, mode, String(port), String(peer), directory], { core: 0 });
+    await accepts(port);
+    return child.pid;
+  };
+  const pids = [await run('back', back, app), await run('front', front, back)];
+  const url = `http://127.0.0.1:${front}/`;
+  await (await fetch(url)).text();
+  return { url, pids };
 }
 
 async function startProaChain(app) {

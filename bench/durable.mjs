@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { connect } from 'nats';
-import { accepts, bundle, cpuUs, directory, freePort, interleaved, ratioOf, start, startProa, which, wrk } from './harness.mjs';
+import { accepts, bundle, cpuUs, directory, freePort, interleaved, median, ratioOf, start, startProa, which, wrk } from './harness.mjs';
 
 // Servers on one core, clients on the other: neither gets in the other's way. BENCH_UNPINNED lets all of them run where they like.
 const pinned = process.env.BENCH_UNPINNED === undefined;
@@ -38,6 +38,15 @@ function script(name, path, body) {
     `wrk.method = "POST"\nwrk.path = "${path}"\nwrk.body = [==[${body}]==]\nwrk.headers["content-type"] = "application/json"\n`,
   );
   return file;
+}
+
+/** The same SETs by Redis' own load generator in C, which is to its server what wrk is to ours. */
+function redisBenchmark(port) {
+  if (which('redis-benchmark') === undefined) return [];
+  const args = ['-p', port, '-c', producers, '-n', 100_000, '-d', payload.length, '-t', 'set', '--csv'].map(String);
+  const pin = pinned ? ['taskset', ['-c', String(clientCore), 'redis-benchmark', ...args]] : ['redis-benchmark', args];
+  const rate = Number(/"SET","([\d.]+)"/.exec(execFileSync(...pin).toString())?.[1]);
+  return [{ name: 'SETs per second by redis-benchmark', value: rate }];
 }
 
 export async function run() {
@@ -90,21 +99,44 @@ export async function run() {
   const base = `http://127.0.0.1:${proa.http}`;
   const publish = script('publish', '/v1.0/publish/pubsub/bench', payload);
   const save = script('save', '/v1.0/state/statestore', `[{"key":"k","value":${payload}}]`);
-  const measured = async (pid, once) => {
-    const before = cpuUs(pid);
+  // What the peers' own clients cost in this process: they share a core with nobody, so where this is 1/rate the client is what limits its server.
+  const clientUs = { nats: [], redis: [] };
+  const measured = async (pid, once, client) => {
+    const [before, own] = [cpuUs(pid), process.cpuUsage()];
     const rate = await loops(once);
-    return { rate, cpu: (cpuUs(pid) - before) / (rate * seconds) };
+    const { user, system } = process.cpuUsage(own);
+    const here = (user + system) / (rate * seconds);
+    if (client !== undefined) clientUs[client].push(here);
+    // The servers are children of this process: its own time is that of the publisher alone.
+    return { rate, cpu: pid === process.pid ? here : (cpuUs(pid) - before) / (rate * seconds) };
   };
-  const { startPublisher } = await import(await bundle('bench/durable-subject.ts'));
+  const { startFloor, startPublisher } = await import(await bundle('bench/durable-subject.ts'));
   const inProcess = await startPublisher(join(directory, 'in-process'));
+  const floor = await startFloor(directory);
+  const floorPort = await freePort();
+  const floorServer = start(process.execPath, [await bundle('bench/durable-floor-subject.ts'), String(floorPort), directory], {
+    core: serverCore,
+  });
+  await accepts(floorPort);
   const rows = await interleaved({
-    'NATS JetStream publish': () => measured(natsServer.pid, () => jetstream.publish('bench', bytes)),
+    'NATS JetStream publish': () => measured(natsServer.pid, () => jetstream.publish('bench', bytes), 'nats'),
     'proa publish over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: publish, core: clientCore }),
     'proa publish in process': () => measured(process.pid, () => inProcess.publish(data)),
-    'Redis SET, appendfsync always': () => measured(redisServer.pid, (i) => redis.set(`k${i}`, payload)),
+    'the same of JSON made beforehand': () => measured(process.pid, () => inProcess.publishBytes(bytes)),
+    'Redis SET, appendfsync always': () => measured(redisServer.pid, (i) => redis.set(`k${i}`, payload), 'redis'),
+    'floor: append, sync and a promise, in process': () => measured(process.pid, () => floor.publish(data)),
+    'floor: append, sync and an answer, over HTTP': () =>
+      wrk(`http://127.0.0.1:${floorPort}/bench`, {
+        pid: floorServer.pid,
+        seconds,
+        connections: producers,
+        script: publish,
+        core: clientCore,
+      }),
     'proa state save over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: save, core: clientCore }),
   });
   await inProcess.close();
+  await floor.close();
   await connection.close();
   redis.disconnect();
   if (pinned) execFileSync('taskset', ['-acp', '0,1', String(process.pid)]);
@@ -114,7 +146,21 @@ export async function run() {
     ratios: [
       ratioOf(rows, 'publish over HTTP / JetStream', ['proa publish over HTTP', 'NATS JetStream publish'], 1.5),
       ratioOf(rows, 'publish in process / JetStream', ['proa publish in process', 'NATS JetStream publish'], 4),
+      ratioOf(
+        rows,
+        'the same of JSON made beforehand, as the NATS client gets it',
+        ['the same of JSON made beforehand', 'NATS JetStream publish'],
+        4,
+      ),
       ratioOf(rows, 'state save over HTTP / Redis', ['proa state save over HTTP', 'Redis SET, appendfsync always'], 2),
+      ratioOf(rows, 'floor in process / JetStream', ['floor: append, sync and a promise, in process', 'NATS JetStream publish']),
+      ratioOf(rows, 'floor over HTTP / JetStream', ['floor: append, sync and an answer, over HTTP', 'NATS JetStream publish']),
+      ratioOf(rows, 'floor over HTTP / Redis', ['floor: append, sync and an answer, over HTTP', 'Redis SET, appendfsync always']),
+    ],
+    figures: [
+      { name: 'CPU of the NATS client per publish (µs)', value: median(clientUs.nats) },
+      { name: 'CPU of ioredis per SET (µs)', value: median(clientUs.redis) },
+      ...redisBenchmark(redisPort),
     ],
   };
 }

@@ -32,7 +32,7 @@ export async function run() {
   const { hotUs, coldUs } = ask('reads');
   const { openMs, snapshotMs, longestTurnMs, indexBytesPerKey } = ask('start', 1_000_000);
   return {
-    conditions: 'commits of 1 KB, two cores; a sync waits for the disk',
+    conditions: 'commits of 1 KB, two cores; both sides of a shot are warm; a sync waits for the disk',
     rows,
     ratios,
     figures: [

@@ -14,7 +14,8 @@ const children = [];
 process.on('exit', () => {
   // SIGTERM, because a killed nginx master leaves its workers behind.
   for (const child of children) child.kill('SIGTERM');
-  rmSync(directory, { recursive: true, force: true });
+  // They may still be writing their last.
+  rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 });
 
 /** Path of a program, or undefined when it is not installed. */

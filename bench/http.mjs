@@ -1,5 +1,6 @@
-// One proxied hop against nginx as a reverse proxy, and a state read against nginx answering a constant.
-import { accepts, freePort, interleaved, ratioOf, startNginx, startProa, which, wrk } from './harness.mjs';
+// One proxied hop against nginx as a reverse proxy, and a state read against nginx answering a constant; beside them the ceiling: processes on node:net that
+// do nothing but read and write fixed bytes.
+import { accepts, bundle, freePort, interleaved, ratioOf, start, startNginx, startProa, which, wrk } from './harness.mjs';
 
 export async function run() {
   if (which('nginx') === undefined || which('wrk') === undefined) return { skipped: 'nginx or wrk is not installed' };
@@ -15,6 +16,7 @@ export async function run() {
   );
   for (const port of [app, proxy, constant]) await accepts(port);
   const proa = await startProa(['--app-id', 'bench', '--app-port', String(app)], { core: 0 });
+  const bare = await startBare(app);
   const state = `http://127.0.0.1:${proa.http}/v1.0/state/statestore`;
   const saved = await fetch(state, { method: 'POST', body: `[{"key":"k","value":${body.slice(0, -2)}}]` });
   if (saved.status !== 204) throw new Error(`state cannot be saved: ${saved.status} ${await saved.text()}`);
@@ -22,15 +24,31 @@ export async function run() {
   const rows = await interleaved({
     'nginx proxy': shot(nginx.pid, `http://127.0.0.1:${proxy}/`),
     'proa invoke': shot(proa.child.pid, `http://127.0.0.1:${proa.http}/v1.0/invoke/bench/method/x`),
+    'bare node:net proxy': shot(bare.proxy.pid, bare.proxy.url),
     'nginx constant': shot(nginx.pid, `http://127.0.0.1:${constant}/`),
     'proa state get': shot(proa.child.pid, `${state}/k`),
+    'bare node:net constant': shot(bare.constant.pid, bare.constant.url),
   });
   return {
-    conditions: '32 connections, one core for the thing under test, wrk and the app on the other; 64-byte answers',
+    conditions:
+      '32 connections, one core for the thing under test, wrk and the app on the other; 64-byte answers; the bare ones parse nothing and are the ceiling',
     rows,
     ratios: [
       ratioOf(rows, 'proxied call / nginx', ['proa invoke', 'nginx proxy'], 0.8),
+      ratioOf(rows, 'bare proxy / nginx: the ceiling', ['bare node:net proxy', 'nginx proxy']),
       ratioOf(rows, 'state get / nginx constant', ['proa state get', 'nginx constant'], 0.6),
+      ratioOf(rows, 'bare constant / nginx: the ceiling', ['bare node:net constant', 'nginx constant']),
     ],
   };
+}
+
+async function startBare(app) {
+  const subject = await bundle('bench/bare-subject.ts');
+  const run = async (mode, ...more) => {
+    const port = await freePort();
+    const { pid } = start(process.execPath, [subject, mode, String(port), ...more.map(String)], { core: 0 });
+    await accepts(port);
+    return { pid, url: `http://127.0.0.1:${port}/` };
+  };
+  return { proxy: await run('proxy', app), constant: await run('constant') };
 }

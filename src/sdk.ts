@@ -6,8 +6,11 @@ import { nodePorts } from './ports/node/index.ts';
 import type { App } from './sdk/app.ts';
 import { serveApp, type RunningApp, type ServeOptions } from './sdk/serve.ts';
 
+export { defineActor } from './sdk/actor.ts';
+export type { ActorContext, ActorDefinition, ActorMethods, ActorOptions, ActorProxy, ActorStateView, Due, Schedule } from './sdk/actor.ts';
+export type { ActorClient } from './sdk/actor-client.ts';
 export { createApp } from './sdk/app.ts';
-export type { App, AppOptions, BindingInput, BulkHandler, BulkOptions, Handler, SubscriptionOptions } from './sdk/app.ts';
+export type { App, AppOptions, BindingInput, BulkHandler, BulkOptions, Handler, JobRun, SubscriptionOptions } from './sdk/app.ts';
 export type { CallOptions } from './sdk/asking.ts';
 export type { BindingAnswer, BulkEvent, Client, Lock, PublishOptions, SubscribeOptions } from './sdk/client.ts';
 export { defineContract } from './sdk/contract.ts';
@@ -21,6 +24,7 @@ export type {
   StandardSchema,
   TypedClient,
 } from './sdk/contract.ts';
+export type { JobOptions, JobsClient, ScheduledJob } from './sdk/jobs.ts';
 export type { EventAnswer, EventHandler, TopicEvent } from './sdk/event.ts';
 export type { InvokeOptions } from './sdk/invoke.ts';
 export type { AppMetadata, InvocationAnswer } from './sdk/operations.ts';
@@ -29,6 +33,20 @@ export { reply } from './sdk/request.ts';
 export type { AppRequest, Reply } from './sdk/request.ts';
 export type { RunningApp, ServeOptions } from './sdk/serve.ts';
 export type { StateChange, StateClient, StateEntry, WriteOptions } from './sdk/state.ts';
+export { activity, activityOf, workflow, workflowOf } from './sdk/workflow/definition.ts';
+export type {
+  ActivityDefinition,
+  ActivityOptions,
+  Callable,
+  EventSchemas,
+  WorkflowDefinition,
+  WorkflowOptions,
+  WorkflowReference,
+} from './sdk/workflow/definition.ts';
+export type { ActivityContext, StepContext, StepOptions, WorkflowContext } from './sdk/workflow/context.ts';
+export type { StartOptions, WorkflowHandle, Workflows, WorkflowSnapshot } from './sdk/workflow/client.ts';
+export type { Duration } from './sdk/workflow/duration.ts';
+export type { RetryOptions } from './sdk/workflow/retry-policy.ts';
 export { isProaError, ProaError } from './kernel/errors.ts';
 export type { ErrorCode } from './kernel/catalogue.ts';
 

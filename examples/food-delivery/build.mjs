@@ -14,6 +14,17 @@ const withoutWorkflow = (source) => ({
   },
 });
 
+// These apps run beside a sidecar: the runtime that the SDK could put into their process stays out of the bundle.
+const besideSidecar = {
+  name: 'beside-sidecar',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /\/host\/in-process\.ts$/ }, () => ({ path: 'in-process', namespace: 'absent' }));
+    onLoad({ filter: /.*/, namespace: 'absent' }, () => ({
+      contents: "throw new Error('this app needs a sidecar: start it with `proa run`')",
+    }));
+  },
+};
+
 export async function build({ root, outdir }) {
   const source = join(root, 'examples/food-delivery');
   const lean = (name) => join(source, 'lean', `${name}.cjs`);
@@ -40,7 +51,23 @@ export async function build({ root, outdir }) {
     },
     logLevel: 'error',
   });
-  writeFileSync(join(outdir, 'licenses.txt'), licenseNotices(root, metafile));
+  const led = await bundle({
+    metafile: true,
+    absWorkingDir: root,
+    entryPoints: readdirSync(join(source, 'orchestrated')).map((file) => join(source, 'orchestrated', file)),
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    minify: true,
+    plugins: [besideSidecar],
+    outdir: join(outdir, 'orchestrated'),
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'shared-[hash]',
+    logLevel: 'error',
+  });
+  writeFileSync(join(outdir, 'licenses.txt'), licenseNotices(root, { outputs: { ...metafile.outputs, ...led.metafile.outputs } }));
   cpSync(join(source, 'resources'), join(outdir, 'resources'), { recursive: true });
-  cpSync(join(source, 'proa.yaml'), join(outdir, 'proa.yaml'));
+  for (const file of ['proa.yaml', 'orchestrated.yaml']) cpSync(join(source, file), join(outdir, file));
 }

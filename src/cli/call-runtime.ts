@@ -15,6 +15,12 @@ export interface RuntimeCall {
 
 /** Sends one request to the runtime of a running app and prints the answer. The exit code tells what happened. */
 export async function callRuntime(context: CommandContext, call: RuntimeCall): Promise<number> {
+  const answer = await sendToRuntime(context, call);
+  return typeof answer === 'number' ? answer : printAnswer(answer, context);
+}
+
+/** What the runtime of a running app answers; an exit code when it cannot be asked, which is told. */
+export async function sendToRuntime(context: CommandContext, call: RuntimeCall): Promise<HttpAnswer | number> {
   const { ports, args, output } = context;
   const [found] = await findApp(ports, call.appId);
   if (found === undefined) {
@@ -24,9 +30,8 @@ export async function callRuntime(context: CommandContext, call: RuntimeCall): P
   const timeoutMs = valueOrDefault(args.values, 'timeout') as number;
   const token = ports.process.env('DAPR_API_TOKEN');
   const headers = [...(call.contentType ? ['content-type', call.contentType] : []), ...(token ? ['dapr-api-token', token] : [])];
-  let answer: HttpAnswer;
   try {
-    answer = await callHttp(ports, {
+    return await callHttp(ports, {
       port: found.app.httpPort,
       method: call.method,
       path: call.path,
@@ -39,7 +44,6 @@ export async function callRuntime(context: CommandContext, call: RuntimeCall): P
     output.error(thrown instanceof Error ? thrown.message : String(thrown), `is the runtime on port ${found.app.httpPort} well?`);
     return code === 'deadline-exceeded' ? exitCodes.timeout : exitCodes.unreachable;
   }
-  return printAnswer(answer, context);
 }
 
 function printAnswer(answer: HttpAnswer, { output }: CommandContext): number {

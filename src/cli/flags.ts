@@ -170,6 +170,7 @@ export const flags = {
   // of the other commands
   from: { type: 'text', doc: 'What to take: a backup, a data directory, a PostgreSQL URL, or @file with one', value: 'place' },
   to: { type: 'text', doc: 'Where to put it: a directory, a PostgreSQL URL, or @file with one', value: 'place' },
+  format: { type: 'text', doc: 'The format of the database that an older Proa knows', value: 'number' },
   // rollout
   steps: {
     type: 'text',
@@ -195,9 +196,27 @@ export const flags = {
     doc: 'What keeps its version: header:NAME, cookie:NAME, caller or path (default: each call by itself)',
     value: 'key',
   },
+  // workflows
+  status: {
+    type: 'list',
+    doc: 'Only with this status: running, pending, suspended, stalled, completed, failed, terminated',
+    value: 'status',
+  },
+  name: { type: 'text', doc: 'Only workflows of this name', value: 'name' },
+  after: { type: 'text', doc: 'Only those created at this time or later', value: 'time' },
+  before: { type: 'text', doc: 'Only those created at this time or earlier', value: 'time' },
+  attribute: { type: 'list', doc: 'Only with this attribute or tag; may be repeated', value: 'name=value' },
+  size: { type: 'number', doc: 'Entries of a page, at most 1000', value: 'count' },
+  token: { type: 'text', doc: 'Where the page before ended', value: 'token' },
+  id: { type: 'text', doc: 'Id of the new instance (default: a fresh one)', value: 'id' },
+  at: { type: 'text', doc: 'Start at this time', value: 'time' },
+  unique: { type: 'flag', doc: 'Do not replace a finished instance with the same id' },
+  recursive: { type: 'flag', doc: 'Children too' },
+  force: { type: 'flag', doc: 'Although it has not finished' },
   component: { type: 'text', doc: 'What is around this component, in place of a call', value: 'name' },
   app: { type: 'text', doc: 'Only this application', value: 'id' },
   once: { type: 'flag', doc: 'Place a few orders, check that all are completed, and end' },
+  orchestrated: { type: 'flag', doc: 'The shop led by one workflow, instead of apps that react to events' },
   all: { type: 'flag', doc: 'Every run of this machine' },
   follow: { type: 'flag', doc: 'Go on as lines are written' },
   lines: { type: 'number', short: 'n', fallback: '100', doc: 'Lines from the end', value: 'count' },
@@ -210,6 +229,18 @@ export const flags = {
   'publish-app-id': { type: 'text', short: 'i', doc: 'The application on whose behalf to publish', value: 'id' },
   metadata: { type: 'text', doc: 'Metadata as JSON', value: 'json' },
   timeout: { type: 'duration', fallback: '30s', doc: 'Give up after this time', value: 'duration' },
+  // job
+  schedule: {
+    type: 'text',
+    doc: 'When to run again and again: cron with six fields, @every 1m, @daily, CRON_TZ= in front',
+    value: 'schedule',
+  },
+  'due-time': { type: 'text', doc: 'The first run: an instant or a duration from now', value: 'time' },
+  repeats: { type: 'number', doc: 'How often to run in all', value: 'count' },
+  ttl: { type: 'text', doc: 'No run is later: an instant or a duration', value: 'time' },
+  'missed-runs': { type: 'text', doc: 'What becomes of missed runs', value: 'policy', words: ['catchUp', 'once', 'skip'] },
+  overwrite: { type: 'flag', doc: 'Replace a job of the same name' },
+  prefix: { type: 'text', doc: 'All whose name begins so', value: 'text' },
   // of every command
   json: { type: 'flag', doc: 'Machine-readable output with a stable shape' },
   'no-color': { type: 'flag', doc: 'No colours (also: NO_COLOR)' },

@@ -57,6 +57,17 @@ describe('the command line', () => {
     expect(JSON.parse((await cli(['version', '--json'])).out)).toMatchObject({ version: '1.2.3' });
   });
 
+  it('of workflows says what is missing, and never purges everything', async () => {
+    expect(await cli(['wf'])).toMatchObject({ code: 2, err: expect.stringContaining('what to do with which workflow') });
+    expect(await cli(['wf', 'raise', '17', '--app-id', 'x'])).toMatchObject({ code: 2 });
+    expect(await cli(['wf', 'purge', '--app-id', 'x'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('which workflows to purge'),
+    });
+    expect(await cli(['wf', 'list'])).toMatchObject({ code: 2, err: expect.stringContaining('no runtime runs') });
+    expect(await cli(['wf', 'show', '17', '--app-id', 'x'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "x"') });
+  });
+
   it('colours by flag, NO_COLOR, FORCE_COLOR and terminal, in that order', async () => {
     const escape = '\u001b[';
     expect((await cli(['help'], { terminal: true })).out).toContain(escape);

@@ -73,8 +73,39 @@ export interface ConfigView {
   readonly resources: readonly ConfiguredResource[];
 }
 
+/** The actors of one type that are in memory in this runtime. */
+export interface ActorTypeView {
+  readonly type: string;
+  readonly count: number;
+  /** This runtime takes part in hosting the type. */
+  readonly ready: boolean;
+  /** Some of them, 1,000 at most. */
+  readonly ids: readonly string[];
+}
+
+/** A reminder as it stands. */
+export interface ReminderView {
+  readonly id: string;
+  readonly name: string;
+  readonly next: string;
+  readonly dueTime?: string;
+  readonly period?: string;
+  readonly ttl?: string;
+  readonly data?: unknown;
+}
+
+/** What the admin API asks about actors. Fails with the API's errors of actors. */
+export interface ActorAdmin {
+  types(): readonly ActorTypeView[];
+  reminders(type: string, id: string | undefined): Promise<readonly ReminderView[]>;
+  /** The stored state, whether the actor is in memory or not: JSON as a value, else text; 1,000 keys at most. */
+  state(type: string, id: string): Promise<Readonly<Record<string, unknown>>>;
+  deactivate(type: string, id: string): Promise<void>;
+}
+
 /** What the admin API asks a runtime. */
 export interface AdminSource {
+  readonly actors: ActorAdmin;
   why(traceId: string): readonly CallRecord[];
   explain(question: ExplainQuestion): ExplainedStacks;
   /** Fails with `not-found` when the app has no such component, and with `bad-request` for one that no stack is around. */

@@ -103,6 +103,24 @@ export interface AppBindingAnswer extends BindingResponse {
   readonly state?: readonly { readonly key: string; readonly value: Uint8Array; readonly etag?: string; readonly metadata?: Metadata }[];
 }
 
+/** A `google.protobuf.Any`. */
+export interface JobData {
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+}
+
+/** One run of a job on its way to the app. */
+export interface AppJob {
+  readonly name: string;
+  readonly data?: JobData;
+}
+
+/** What the app made of a run. `missing`: it knows no such job, which ends the run like `done` (Dapr reference 5.7). */
+export interface JobVerdict {
+  readonly status: 'done' | 'missing' | 'failed';
+  readonly error?: string;
+}
+
 /**
  * The app, whatever it speaks. Every method fails with a ProaError: `unavailable` when the app cannot be reached. At most `maxConcurrency` calls run at once;
  * waiting for a place respects cancellation. Calls of the runtime itself are refused while the app is unhealthy (`invoke` is not).
@@ -124,6 +142,8 @@ export interface AppChannel {
   /** One verdict per entry; a missing entry means retry. */
   bulkEvent(call: Call<AppBulkEvent>): Promise<ReadonlyMap<string, EventVerdict>>;
   binding(call: Call<BindingEvent & { readonly name: string; readonly route: string }>): Promise<AppBindingAnswer>;
+  /** Runs a job. Fails only when the app was not reached. */
+  job(call: Call<AppJob>): Promise<JobVerdict>;
   /** What the runtime itself asks (config, subscriptions, bindings) fails with `cancelled` from now on: an app that is silent must not hold up a stop. */
   giveUpQuestions(): void;
   configuration(call: Call<{ readonly store: string; readonly id: string; readonly items: ConfigurationItems }>): Promise<void>;

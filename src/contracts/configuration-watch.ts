@@ -28,7 +28,7 @@ export const removedItem: ConfigurationItem = { value: '', version: '', metadata
 /** Takes the first picture before it resolves; fails when that cannot be read. Later failures are logged and tried again: what was known stays. */
 export async function watchConfiguration(options: ConfigurationWatchOptions): Promise<ConfigurationWatch> {
   const { clock, log, pollMs, settleMs } = options;
-  let known = versionsOf(await options.read());
+  let known: ConfigurationItems = await options.read();
   let looking: Promise<void> | undefined;
   let again = false;
   let closed = false;
@@ -42,7 +42,7 @@ export async function watchConfiguration(options: ConfigurationWatchOptions): Pr
     try {
       const items = await options.read();
       const changes = changesSince(known, items);
-      known = versionsOf(items);
+      known = items;
       if (!closed && Object.keys(changes).length > 0) options.changed(changes);
     } catch (error) {
       log.warn('the configuration cannot be read; the last one stays', { error: error instanceof Error ? error.message : String(error) });
@@ -69,13 +69,13 @@ export async function watchConfiguration(options: ConfigurationWatchOptions): Pr
   };
 }
 
-function versionsOf(items: ConfigurationItems): Map<string, string> {
-  return new Map(Object.entries(items).map(([key, { version }]) => [key, version]));
-}
-
-function changesSince(known: ReadonlyMap<string, string>, items: ConfigurationItems): ConfigurationItems {
+/** Stores of others may change a value and leave its version, or have no versions at all. */
+function changesSince(known: ConfigurationItems, items: ConfigurationItems): ConfigurationItems {
   const changes = Object.create(null) as Record<string, ConfigurationItem>;
-  for (const [key, item] of Object.entries(items)) if (known.get(key) !== item.version) changes[key] = item;
-  for (const key of known.keys()) if (!Object.hasOwn(items, key)) changes[key] = removedItem;
+  for (const [key, item] of Object.entries(items)) {
+    const before = Object.hasOwn(known, key) ? known[key] : undefined;
+    if (before?.version !== item.version || before.value !== item.value) changes[key] = item;
+  }
+  for (const key of Object.keys(known)) if (!Object.hasOwn(items, key)) changes[key] = removedItem;
   return changes;
 }

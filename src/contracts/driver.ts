@@ -35,6 +35,8 @@ export interface DriverContext {
   readonly log: Logger;
   /** The component's name in its YAML. */
   readonly name: string;
+  /** `spec.version` of the component: one of the driver's `versions`. */
+  readonly version: string;
   readonly appId: string;
   readonly namespace: string;
   /** A client for servers outside; one pool of connections per process. */

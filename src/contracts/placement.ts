@@ -17,26 +17,28 @@ export interface Placement {
 }
 
 export interface JoinOptions {
-  /** Unique within the engine, for example `actors/<namespace>/<type>`. */
+  /** Unique within the engine, for example `actors/<namespace>/<type>`; 256 characters at most. A runtime joins a group once. */
   readonly group: string;
-  /** How many shards the group has. The first member decides for good. */
+  /** How many shards the group has, 1 to 1,024. The first member decides for good. */
   readonly shards: number;
   /** The shard is owned from now on. */
   claimed(shard: OwnedShard): void;
-  /** Another member shall have the shard: take nothing new of it. It is given up when the answer resolves, at the latest after the TTL. */
+  /** Another member shall have the shard: take nothing new of it. It is given up when the answer resolves, at the latest after `drainMs`. */
   drain(shard: OwnedShard): Promise<void>;
-  /** The shard was taken over, because this runtime seemed dead: nothing of it can be committed any more. */
+  /** Default: the TTL. */
+  readonly drainMs?: number;
+  /** The shard was taken over, because this runtime seemed dead, or was not drained in time: nothing of it can be committed any more. */
   lost(shard: OwnedShard): void;
 }
 
 export interface OwnedShard {
   readonly group: string;
   readonly index: number;
-  /** Rises with every change of owner. */
+  /** Rises with every change of owner; it is the version of the shard's record. */
   readonly epoch: number;
   /** Belongs into every commit that relies on owning the shard. */
   readonly condition: Condition;
-  /** False while this runtime could not renew its lease for two thirds of the TTL: nothing new may begin. */
+  /** False while this runtime could not renew its lease for two thirds of the TTL, and for good once the shard is given up or lost: nothing new may begin. */
   readonly alive: boolean;
 }
 
@@ -45,7 +47,7 @@ export interface Membership {
   shardOf(key: string): number;
   /** The shard when this runtime owns it and is not giving it up. */
   owned(index: number): OwnedShard | undefined;
-  /** Gives all shards up (draining them) and leaves. */
+  /** Gives all shards up (draining them) and leaves. Fails with the engine's error; the lease runs out then. */
   leave(): Promise<void>;
 }
 

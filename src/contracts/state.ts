@@ -1,4 +1,4 @@
-import type { Append, Engine } from './engine.ts';
+import type { Append, Condition, Engine } from './engine.ts';
 
 /** What a state store can do, under the names that the metadata API reports. */
 export type StateCapability =
@@ -103,6 +103,13 @@ export function expiryMetadata(expiresAtMs: number): Metadata {
   return { ttlExpireTime: `${new Date(expiresAtMs).toISOString().slice(0, 19)}Z` };
 }
 
+/** What a transaction of a store on the engine commits with. */
+export interface CommitParts {
+  readonly appends?: readonly Append[];
+  /** All must hold; else the transaction fails with `engine.fenced`. */
+  readonly conditions?: readonly Condition[];
+}
+
 /**
  * A state store. Single operations fail with an `EtagError` or with the store's own error. `set` with `first-write` and no etag
  * fails on a key that exists; `delete` of a missing key is a mismatch with an etag and fine without.
@@ -120,10 +127,10 @@ export interface StateStore {
   bulkGet(requests: readonly StateGet[], parallelism?: number): Promise<BulkOutcome<StateValue>[]>;
   bulkSet(requests: readonly StateSet[]): Promise<BulkOutcome<void>[]>;
   bulkDelete(requests: readonly StateDelete[]): Promise<BulkOutcome<void>[]>;
-  /** The engine that keeps the state, when one does: `transact` then takes appends to its logs into the same commit. */
+  /** The engine that keeps the state, when one does: `transact` then takes what else that engine can do into the same commit. */
   readonly engine?: Engine;
-  /** All or nothing, `appends` included. With TRANSACTIONAL. */
-  transact?(operations: readonly StateOperation[], metadata: Metadata, appends?: readonly Append[]): Promise<void>;
+  /** All or nothing, `more` included. With TRANSACTIONAL. */
+  transact?(operations: readonly StateOperation[], metadata: Metadata, more?: CommitParts): Promise<void>;
   /** With QUERY_API. */
   query?(query: StateQuery, metadata: Metadata): Promise<StateQueryPage>;
   /** Deletes every key that begins with `prefix`; answers how many. With DELETE_WITH_PREFIX. */

@@ -10,7 +10,7 @@ export interface DurableTimer {
   readonly id: string;
   /** In the engine's `now()`. Timers are never early. */
   readonly dueMs: number;
-  /** What the owner needs to find its record; 1 KB or less. */
+  /** What the owner needs to find its record. Id and data have 2 KB or less. */
   readonly data?: string;
 }
 
@@ -19,13 +19,13 @@ export interface DurableTimer {
  * crash and change of owner; after a jump of the clock or a long outage what is due comes in portions, oldest first, never all at once.
  */
 export interface ShardTimers {
-  /** The part that makes a timer durable; it belongs into the commit that creates what the timer belongs to. */
+  /** The part that makes a timer durable; it belongs into the commit that creates what the timer belongs to, which is to be made now. Fails with `engine.limit` and `bad-request` for a timer beyond the limits. */
   append(shard: number, timer: DurableTimer): Append;
-  /** That commit is done: the timer may be due before its bucket is read again. A hint, for timers of own shards. */
-  armed(shard: number, timer: DurableTimer): void;
-  /** Begins to fire the timers of a shard that was claimed. */
+  /** That commit is done, with what `append` answered. Whoever calls it, owner or not, is safe from a commit that took so long that the bucket was read meanwhile; for own shards it spares the wait for the engine's hint. */
+  armed(shard: number, append: Append): void;
+  /** Begins to fire the timers of a shard that was claimed; nothing when closed. */
   open(shard: OwnedShard): void;
-  /** Fires no more; resolves when what was under way is settled. */
+  /** Fires no more; resolves when what was under way is settled. Does nothing for a shard that is not open. */
   release(shard: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -210,7 +210,12 @@ export interface TurnAnswer {
   readonly attributes?: Readonly<Record<string, string>>;
   /** The worker's code does not fit the history: the instance stalls, nothing of this turn is kept, the next worker or deploy may go on. */
   readonly stalled?: { readonly reason: StallReason; readonly description: string };
+  /** Called once: true when the answer is durable, false when nothing of it was kept. */
+  readonly settled?: Settled;
 }
+
+/** Told of what became of an answer: true means durable. */
+export type Settled = (kept: boolean) => void;
 
 export interface ActivityTask {
   readonly instance: Required<WorkflowInstance>;
@@ -227,7 +232,10 @@ export interface ActivityTask {
   heartbeat(details?: string): Promise<void>;
 }
 
-export type ActivityAnswer = { readonly result?: string } | { readonly failure: FailureDetails };
+export type ActivityAnswer = ({ readonly result?: string } | { readonly failure: FailureDetails }) & {
+  /** Called once: true when the result is durable, false when it is not wanted any more (somebody else's came first, or the instance went on without it). */
+  readonly settled?: Settled;
+};
 
 /**
  * Someone who executes turns and activities: a work stream of an SDK, or functions of this process. The runtime never has more than `turnsMax` and `activitiesMax`
@@ -303,7 +311,11 @@ export interface Purged {
 
 /** Limits of workflows; beyond them a start is refused, or the instance stalls with `payload-size`. */
 export const workflowLimits = {
+  /** Of ids that people choose; ids of children are longer than their parent's. */
   instanceIdCharsMax: 64,
+  instanceIdBytesMax: 256,
+  nameBytesMax: 256,
+  customStatusBytesMax: 64 * 1024,
   payloadBytesMax: 4 * 1024 * 1024,
   historyEventsMax: 50_000,
   historyBytesMax: 64 * 1024 * 1024,

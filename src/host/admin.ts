@@ -1,4 +1,4 @@
-import type { AdminSource, ExplainedLayer, ExplainQuestion } from '../contracts/admin.ts';
+import type { ActorAdmin, AdminSource, ExplainedLayer, ExplainQuestion } from '../contracts/admin.ts';
 import type { InvokeRequest } from '../contracts/app-channel.ts';
 import { emptyBody } from '../kernel/body.ts';
 import { createCall, type Call } from '../kernel/call.ts';
@@ -21,12 +21,14 @@ export interface AdminParts {
   readonly govern: GovernOptions;
   /** What files say, as of the last reload. */
   readonly resources: () => LoadedResources;
+  readonly actors: ActorAdmin;
 }
 
 /** What a runtime tells about itself and the calls that it remembers. */
-export function createAdmin({ spec, process, govern, resources }: AdminParts): AdminSource {
+export function createAdmin({ spec, process, govern, resources, actors }: AdminParts): AdminSource {
   const { id: app, namespace } = spec;
   return {
+    actors,
     why: (traceId) => govern.records.find(traceId),
     explain(question) {
       const call = callOf({ ...question, caller: question.caller || app }, namespace);

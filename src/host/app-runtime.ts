@@ -5,6 +5,7 @@ import { createInvokeBlock } from '../blocks/invoke/index.ts';
 import { createLockBlock } from '../blocks/lock/index.ts';
 import { createPubSubBlock } from '../blocks/pubsub/index.ts';
 import type { Blocks } from '../blocks/runtime/index.ts';
+import type { WorkflowBlock } from '../blocks/workflow/index.ts';
 import { createSecretsBlock } from '../blocks/secrets/index.ts';
 import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts';
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
@@ -16,6 +17,7 @@ import type { Govern } from '../contracts/governance.ts';
 import { keyPrefixOf } from '../contracts/key-prefix.ts';
 import type { SharedCounts } from '../contracts/places.ts';
 import type { Registry } from '../contracts/resolver.ts';
+import type { PeerTransport } from '../contracts/transport.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
@@ -31,7 +33,9 @@ import type { ComponentResource, LoadedResources } from './config/model.ts';
 import { resolveProperties, resolveValue, type ResolveContext } from './config/resolve-component.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
+import { createActorAdmin } from './actor-admin.ts';
 import { createAdmin } from './admin.ts';
+import { checkActorStores, createDurableBlocks, type DurableBlocks } from './durable-blocks.ts';
 import { createGovern, type GovernOptions } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
@@ -42,6 +46,7 @@ import { openNameResolution } from './name-resolution.ts';
 import { createOutbox } from './outbox.ts';
 import { followRollouts } from './rollouts.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
+import { openWorkflows } from './workflow-wiring.ts';
 
 export interface AppRuntimeOptions {
   readonly ports: Ports;
@@ -55,6 +60,10 @@ export interface AppRuntimeOptions {
   readonly resources: LoadedResources;
   readonly drivers: DriverIndex;
   readonly version: string;
+  /** The name under which other runtimes know this one; unique per start. */
+  readonly instance: string;
+  /** False where several processes serve the app: its actors need one. */
+  readonly hostsActors: boolean;
   readonly shutdown: (force: boolean) => void;
   /** What the processes that serve this app count together; absent: there is one. */
   readonly shared?: SharedCounts;
@@ -65,6 +74,7 @@ export interface AppRuntime {
   readonly blocks: Blocks;
   readonly components: ComponentManager;
   readonly state: RuntimeState;
+  readonly durable: DurableBlocks;
   /** Where this app finds others and is announced. */
   readonly registry: Registry;
   /** Calls of services that Proa does not know, for the own gRPC app. */
@@ -82,7 +92,7 @@ export interface AppRuntime {
 
 /** Opens the components and builds the blocks over them. Fails with the first component that cannot be opened. */
 export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppRuntime> {
-  const { ports, log, resources } = options;
+  const { ports, log, resources, spec } = options;
   const owner = new Owner(ports.clock);
   const book = new PolicyBook(resources.policies);
   let channel: AppChannel | undefined;
@@ -100,16 +110,12 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     owner.own('name resolution', () => registry.close());
     const endpoints = await resolveEndpoints(options, components);
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
-    const blocks = createBlocks({
-      options,
-      context,
-      components,
-      registry,
-      endpoints,
-      state,
-      channel: () => channel,
-      declared: () => declared,
-    });
+    const parts = { options, context, components, registry, endpoints, state, channel: () => channel, declared: () => declared };
+    const peers = createPeerTransport(options.machine);
+    const durable = openDurable(parts, peers);
+    owner.own('actors', () => durable.close(), 30_000);
+    const workflow = openWorkflows(context, { ...options, placement: durable.placement });
+    const blocks = createBlocks({ ...parts, peers, durable, workflow });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
@@ -121,6 +127,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       components,
       state,
       registry,
+      durable,
       proxy: lazyProxy(context, () => channel),
       setChannel(next) {
         channel = next;
@@ -133,7 +140,13 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
         if (newPolicies) rollouts.setDocument(next.policies);
         current = next;
       },
-      admin: createAdmin({ spec: options.spec, process: ports.process, govern, resources: () => current }),
+      admin: createAdmin({
+        spec: options.spec,
+        process: ports.process,
+        govern,
+        resources: () => current,
+        actors: createActorAdmin(durable, spec),
+      }),
       async close(graceMs) {
         state.stopping = true;
         await closeBlocks(blocks, graceMs);
@@ -192,6 +205,7 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
 }
 
 async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {
+  await blocks.workflow.close(graceMs);
   await blocks.bindings.close();
   await blocks.pubsub.close(graceMs);
   await blocks.configuration.close();
@@ -201,7 +215,7 @@ async function closeBlocks(blocks: Blocks, graceMs: number): Promise<void> {
 
 function openComponents(options: AppRuntimeOptions, context: BlockContext): ComponentManager {
   const { ports, log, metrics, spec, drivers } = options;
-  return createComponentManager({
+  const manager: ComponentManager = createComponentManager({
     clock: ports.clock,
     log,
     metrics,
@@ -209,20 +223,25 @@ function openComponents(options: AppRuntimeOptions, context: BlockContext): Comp
     resolve: { appId: spec.id, namespace: spec.namespace, env: (name) => ports.process.env(name), uuid: () => ports.random.uuid() },
     driverContext: (component) => driverContext(options, component),
     checks: {
-      state: (component) => checkStateComponent(component, context),
+      state(component) {
+        checkStateComponent(component, context);
+        checkActorStores(component, manager.set('state'));
+      },
       lock: (component) => void keyPrefixOf(component, context),
     },
   });
+  return manager;
 }
 
 function driverContext(
   { ports, log, spec, machine }: AppRuntimeOptions,
-  component: Pick<ComponentResource, 'name' | 'type'>,
+  component: Pick<ComponentResource, 'name' | 'type' | 'version'>,
 ): DriverContext {
   return {
     ports,
     log: log.scoped(`proa.component.${component.type}`),
     name: component.name,
+    version: component.version,
     appId: spec.id,
     namespace: spec.namespace,
     engine: () => Promise.resolve(machine.engine),
@@ -233,7 +252,7 @@ function driverContext(
 function openRegistry(options: AppRuntimeOptions, components: ComponentManager): Promise<Registry> {
   const { machine, resources, drivers } = options;
   const resource = resources.nameResolution;
-  const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution' });
+  const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution', version: 'v1' });
   return openNameResolution({
     local: machine.registry,
     ...(resource !== undefined && { resource }),
@@ -267,8 +286,16 @@ interface BlockParts {
   readonly declared: () => readonly SubscriptionSpec[];
 }
 
-function createBlocks(parts: BlockParts): Blocks {
-  const { options, context, components, registry, endpoints, state, channel, declared } = parts;
+function openDurable({ options, context, components, channel }: BlockParts, peers: PeerTransport): DurableBlocks {
+  const { machine, spec, instance, hostsActors } = options;
+  const stores = components.set('state');
+  return createDurableBlocks({ context, machine, peers, instance, channel, stores, hostsActors, answerBytesMax: spec.bodyBytesMax });
+}
+
+function createBlocks(
+  parts: BlockParts & { readonly peers: PeerTransport; readonly durable: DurableBlocks; readonly workflow: WorkflowBlock },
+): Blocks {
+  const { options, context, components, registry, endpoints, state, channel, declared, peers, durable, workflow } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
   const pubsub = createPubSubBlock(context, {
@@ -294,7 +321,7 @@ function createBlocks(parts: BlockParts): Blocks {
           appId,
           zone: options.ports.process.env('PROA_ZONE') ?? '',
         }),
-      peers: createPeerTransport(machine),
+      peers,
       external: createExternalTransport(machine.outbound),
       channel,
       httpEndpoints: () => endpoints,
@@ -307,6 +334,9 @@ function createBlocks(parts: BlockParts): Blocks {
     configuration: createConfigurationBlock(context, { stores: components.set('configuration'), channel }),
     lock: createLockBlock(context, { stores: components.set('lock') }),
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
+    workflow,
+    actors: durable.actors,
+    jobs: durable.jobs,
     runtime: createRuntimeBlock({
       spec,
       version: options.version,
@@ -315,6 +345,8 @@ function createBlocks(parts: BlockParts): Blocks {
       httpEndpoints: () => [...endpoints.keys()],
       resiliencies: resources.resiliencies.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
+      workflowWorkers: () => workflow.workers,
+      actors: () => durable.actors.active(),
       state,
       shutdown: options.shutdown,
     }),

@@ -2,7 +2,7 @@ import type { BackupSummary } from '../contracts/engine-backup.ts';
 import { copyEngine, type CopySource, type CopySummary } from '../contracts/engine-copy.ts';
 import { restoreJournal } from '../drivers/engine-journal/backup.ts';
 import { openJournalEngine } from '../drivers/engine-journal/open-journal.ts';
-import { openPostgresEngine } from '../drivers/engine-postgres/engine-postgres.ts';
+import { migratePostgresBack, openPostgresEngine } from '../drivers/engine-postgres/engine-postgres.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Engine } from '../contracts/engine.ts';
 import { Owner } from '../kernel/lifecycle.ts';
@@ -58,6 +58,15 @@ export async function copyData(
   } finally {
     await source.close();
   }
+}
+
+/**
+ * Takes a database back to the format that an older Proa knows; no newer runtime may use it meanwhile, or open it afterwards. Answers both formats. Fails with
+ * `config.invalid` when there is no such way, and with `engine.unavailable`.
+ */
+export function downgradeDatabase(place: EnginePlace, format: number): Promise<{ readonly from: number; readonly to: number }> {
+  if (place.kind !== 'postgres') throw new ProaError('config.invalid', 'a journal cannot be taken back to an older format');
+  return migratePostgresBack({ address: place.url, ...(place.schema === undefined ? {} : { schema: place.schema }) }, format);
 }
 
 /**

@@ -1,9 +1,11 @@
 import type { AppChannel } from '../contracts/app-channel.ts';
 import { bytesBody, collectSoon } from '../kernel/body.ts';
+import { ProaError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
 import { valueOf } from '../kernel/context.ts';
 import { traceKey } from '../kernel/trace-context.ts';
 import type { App } from '../sdk/app.ts';
+import { plainBytes } from '../wire/grpc/any-json.ts';
 
 /** An app whose handlers are functions of this process: no socket, no text between runtime and app. */
 export function createFunctionChannel(app: App): AppChannel {
@@ -26,6 +28,15 @@ export function createFunctionChannel(app: App): AppChannel {
     event: ({ input }) => app.event(input),
     bulkEvent: ({ input }) => app.bulkEvent(input),
     binding: ({ input: { name, data, metadata } }) => app.binding(name, data, metadata),
+    async job({ input: { name, data } }) {
+      try {
+        await app.job(name, await plainBytes(data));
+        return { status: 'done' };
+      } catch (thrown) {
+        const { code, message } = ProaError.from(thrown);
+        return { status: code === 'not-found' ? 'missing' : 'failed', error: message };
+      }
+    },
     configuration({ input: { id, items } }) {
       app.configurationChanged(id, items);
       return Promise.resolve();

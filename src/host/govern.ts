@@ -173,8 +173,14 @@ function ownLayers(options: GovernOptions, target: Target, epoch: number): reado
   const { clock, records, appId } = options;
   const recorder = createCallRecorder({ clock, records, appId, target, epoch });
   if (target.block === 'invoke' && target.direction === 'outbound') return outboundLayers(options, target, recorder);
-  const layers = target.block === 'invoke' ? inboundLayers(options, target, recorder) : componentLayers(options, target, recorder);
-  return [...inboundTrace(options.tracer, target), ...layers];
+  return [...inboundTrace(options.tracer, target), ...incomingLayers(options, target, recorder)];
+}
+
+/** What is ours around what comes in, and around what components do. */
+function incomingLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
+  if (target.block === 'invoke') return inboundLayers(options, target, recorder);
+  if (target.block === 'actors' && target.operation === 'receive') return actorLayers(options, target, recorder);
+  return componentLayers(options, target, recorder);
 }
 
 function outboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
@@ -184,11 +190,21 @@ function outboundLayers(options: GovernOptions, target: Target, recorder: CallRe
 }
 
 function inboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
-  const layers: Layer[] = [{ role: 'metrics', why: 'counts refusals too', pair: inboundInvocationMetrics(options.metrics, recorder) }];
+  const metrics = inboundInvocationMetrics(options.metrics, recorder);
+  return [{ role: 'metrics', why: 'counts refusals too', pair: metrics }, ...accessLayers(options, target)];
+}
+
+/** Calls that come in for actors obey the same list as invocations: it sees the path that the app sees. */
+function actorLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
+  return [recordLayer(options, recorder), ...accessLayers(options, target)];
+}
+
+function accessLayers(options: GovernOptions, target: Target): Layer[] {
   const list = options.accessControl();
-  if (list !== undefined) {
-    const origin = accessOrigin(options.origins);
-    layers.push({
+  if (list === undefined) return [];
+  const origin = accessOrigin(options.origins);
+  return [
+    {
       role: 'authorise',
       why: 'before the app is touched, on the same canonical path that dispatch uses',
       parameters: { policies: list.policies.length, otherwise: list.defaultAction, from: `Configuration, ${origin}` },
@@ -196,9 +212,12 @@ function inboundLayers(options: GovernOptions, target: Target, recorder: CallRec
         decided: countDecisions(options.metrics),
         tell: tellTrail('authorise', stackName(target), { policy: 'Configuration', origin }),
       }),
-    });
-  }
-  return layers;
+    },
+  ];
+}
+
+function recordLayer({ clock }: GovernOptions, recorder: CallRecorder): Layer {
+  return { role: 'record', why: 'what happened to calls that are worth telling about', pair: record(recorder, clock) };
 }
 
 function accessOrigin(origins: ReadonlyMap<string, string>): string {
@@ -230,8 +249,7 @@ function componentLayers(options: GovernOptions, target: Target, recorder: CallR
         ? ([metricNames.inputBinding, metricNames.inputBindingLatency] as const)
         : ([metricNames.outputBinding, metricNames.outputBindingLatency] as const)
       : componentMetricNames[target.block];
-  if (names === undefined)
-    return [{ role: 'record', why: 'what happened to calls that are worth telling about', pair: record(recorder, options.clock) }];
+  if (names === undefined) return [recordLayer(options, recorder)];
   const [countName, latencyName] = names;
   const labels = { component: target.name, namespace: options.namespace, operation: target.operation };
   return [

@@ -1,23 +1,26 @@
+import type { JobInfo } from '../blocks/jobs/index.ts';
 import type { Blocks } from '../blocks/runtime/index.ts';
 import { bytesBody, collect, collectSoon, emptyBody } from '../kernel/body.ts';
-import { createCall, type Caller } from '../kernel/call.ts';
+import { createCall, type Caller, type Outcome } from '../kernel/call.ts';
 import { CancelScope } from '../kernel/cancel.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
 import { limits } from '../kernel/limits.ts';
 import type { Service } from '../kernel/service.ts';
 import { isTraceparent, noTrace, traceKey } from '../kernel/trace-context.ts';
-import type { Asking, Operations } from '../sdk/operations.ts';
+import type { Asking, Operations, PlainJob } from '../sdk/operations.ts';
+import { jsonOfValue, valueOfJson } from '../wire/grpc/any-json.ts';
 
 const graceMs = 5_000;
 
 /** The blocks of this process as the operations of an app: each question is one call, from start to end. */
 export function createInProcessOperations(blocks: Blocks, caller: Caller, close: () => Promise<void>): Operations {
-  const { state, pubsub, secrets, configuration, lock, crypto, runtime } = blocks;
+  const { state, pubsub, secrets, configuration, lock, crypto, jobs, runtime, actors } = blocks;
   const ask =
     <In, Out>(block: string, name: string, service: Service<In, Out>) =>
     (input: In, asking: Asking): Promise<Out> =>
       run(caller, { block, name, service, input }, asking);
   const invoke = ask('invoke', 'call', blocks.invoke.call);
+  const callActor = ask('actors', 'invoke', actors.invoke);
   const encrypt = ask('crypto', 'encrypt', crypto.encrypt);
   const decrypt = ask('crypto', 'decrypt', crypto.decrypt);
   const subscribe = ask('configuration', 'subscribe', configuration.subscribe);
@@ -44,6 +47,18 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
       const { status, headers: answered, body: answer } = await invoke(input, asking);
       return { status, headers: answered, body: await collectSoon(answer, limits.bodyBytes) };
     },
+    actors: {
+      async invoke(input, asking) {
+        const { status, headers, data } = await callActor({ ...input, httpMethod: 'POST', query: '' }, asking);
+        return { status, headers, body: data };
+      },
+      getState: ask('actors', 'get_state', actors.getState),
+      transact: ask('actors', 'transaction', actors.transact),
+      registerReminder: ask('actors', 'register_reminder', actors.registerReminder),
+      unregisterReminder: ask('actors', 'unregister_reminder', actors.unregisterReminder),
+      registerTimer: ask('actors', 'register_timer', actors.registerTimer),
+      unregisterTimer: ask('actors', 'unregister_timer', actors.unregisterTimer),
+    },
     bindings: ask('bindings', 'invoke', blocks.bindings.invoke),
     secrets: { get: ask('secrets', 'get', secrets.get), bulkGet: ask('secrets', 'bulk_get', secrets.bulkGet) },
     configuration: {
@@ -56,14 +71,39 @@ export function createInProcessOperations(blocks: Blocks, caller: Caller, close:
       },
     },
     lock: { tryLock: ask('lock', 'try_lock', lock.tryLock), unlock: ask('lock', 'unlock', lock.unlock) },
+    jobs: jobOperations(jobs, ask),
     crypto: {
       encrypt: async ({ data, ...rest }, asking) => collect(await encrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
       decrypt: async ({ data, ...rest }, asking) => collect(await decrypt({ ...rest, data: bytesBody(data) }, asking), limits.bodyBytes),
     },
+    workflows: blocks.workflow,
     metadata: () => Promise.resolve(runtime.metadata()),
     putMetadata: (key, value) => Promise.resolve(runtime.putMetadata(key, value)),
     close,
   };
+}
+
+type Ask = <In, Out>(block: string, name: string, service: Service<In, Out>) => (input: In, asking: Asking) => Promise<Out>;
+
+function jobOperations(jobs: Blocks['jobs'], ask: Ask): Operations['jobs'] {
+  const schedule = ask('jobs', 'schedule', jobs.schedule);
+  const get = ask('jobs', 'get', jobs.get);
+  const list = ask('jobs', 'list', jobs.list);
+  return {
+    async schedule({ job: { json, ...job }, overwrite }, asking) {
+      const data = json === undefined ? {} : { data: await valueOfJson(json) };
+      await schedule({ job: { ...job, ...data }, overwrite }, asking);
+    },
+    get: async (input, asking) => plainJob(await get(input, asking)),
+    list: async (input, asking) => Promise.all((await list(input, asking)).map(plainJob)),
+    delete: ask('jobs', 'delete', jobs.delete),
+    deleteByPrefix: ask('jobs', 'delete_by_prefix', jobs.deleteByPrefix),
+  };
+}
+
+async function plainJob({ data, ...job }: JobInfo): Promise<PlainJob> {
+  const json = data === undefined ? undefined : await jsonOfValue(data);
+  return { ...job, ...(json !== undefined && { json }) };
 }
 
 function untimed(): Asking {
@@ -77,16 +117,20 @@ interface Asked<In, Out> {
   readonly input: In;
 }
 
-async function run<In, Out>(caller: Caller, { block, name, service, input }: Asked<In, Out>, asking: Asking): Promise<Out> {
+function run<In, Out>(caller: Caller, { block, name, service, input }: Asked<In, Out>, asking: Asking): Promise<Out> {
   const { cancel, deadlineMs, traceparent } = asking;
   const context = isTraceparent(traceparent) ? withValue(emptyContext, traceKey, { ...noTrace, traceparent }) : emptyContext;
   const call = createCall({ block, name, idempotent: false }, input, { caller, cancel, deadlineMs, context });
-  try {
-    const output = await service(call);
-    call.end.fire({ ok: true });
-    return output;
-  } catch (error) {
-    call.end.fire({ ok: false, error });
-    throw error;
-  }
+  return service(call).then(
+    (output) => {
+      call.end.fire(succeeded);
+      return output;
+    },
+    (error: unknown) => {
+      call.end.fire({ ok: false, error });
+      throw error;
+    },
+  );
 }
+
+const succeeded: Outcome = { ok: true };

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../sdk/app.ts';
 import type { TopicEvent } from '../sdk/event.ts';
 import { createRuntime, type Runtime } from './in-process.ts';
 
@@ -80,4 +81,37 @@ describe('a runtime in the own process', () => {
       code: 'config.invalid',
     });
   });
+
+  it('calls and is called over TLS with certificates when it has a place in the mesh, and serves metrics', async () => {
+    const port = await freePort();
+    const app = createApp().handle('hello/{name}', ({ params, caller }) => ({ text: `hello ${params['name']}`, for: caller }));
+    const greeter = await createRuntime({ appId: 'greeter', dataDirectory, app, mesh: {}, metrics: { port } });
+    const guest = await createRuntime({ appId: 'guest', dataDirectory, mesh: {} });
+    try {
+      expect(await guest.invoke('greeter', 'hello/world')).toEqual({ text: 'hello world', for: 'guest' });
+      const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      expect(page).toMatch(/^dapr_runtime_mtls_init_total\{app_id="greeter"\} 1$/m);
+      expect(page).toMatch(/^dapr_runtime_service_invocation_req_recv_total\{[^}]*src_app_id="guest"[^}]*\} 1$/m);
+    } finally {
+      await guest.close();
+      await greeter.close();
+    }
+    await expect(fetch(`http://127.0.0.1:${port}/metrics`)).rejects.toThrow();
+  });
+
+  it('says which port is taken, and leaves nothing open', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await expect(createRuntime({ appId: 'late', dataDirectory, metrics: { port } })).rejects.toMatchObject({ code: 'config.port-taken' });
+    server.close();
+  });
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

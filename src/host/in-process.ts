@@ -1,4 +1,3 @@
-import { noTracer } from '../contracts/tracer.ts';
 import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { Owner } from '../kernel/lifecycle.ts';
@@ -9,11 +8,12 @@ import { nodePorts } from '../ports/node/index.ts';
 import type { App } from '../sdk/app.ts';
 import { createClient, type Client } from '../sdk/client.ts';
 import type { Operations } from '../sdk/operations.ts';
+import { attachWorkflows } from '../sdk/workflow/attach.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
-import { createMetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { loadResources } from './config/load-resources.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
+import { createFunctionActorHost } from './function-actor-host.ts';
 import { createFunctionChannel } from './function-channel.ts';
 import type { AppSpec } from './host-api.ts';
 import { createHttpClient } from './http-client.ts';
@@ -22,9 +22,12 @@ import { outboundOf } from './outbound-client.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
+import { openMeshPort } from './mesh-port.ts';
+import { openMetricsPort } from './metrics-port.ts';
 import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { traitsOf } from './instance-traits.ts';
+import { createAppTelemetry } from './telemetry.ts';
 import { version } from './version.ts';
 
 export interface RuntimeOptions {
@@ -40,8 +43,21 @@ export interface RuntimeOptions {
   /** Configuration files, overlaid in order. */
   readonly configurations?: readonly string[];
   readonly namespace?: string;
+  /** Opens the app to runtimes of other machines, over TLS with certificates on both sides. */
+  readonly mesh?: MeshOptions;
+  /** Serves metrics for Prometheus. Default host: loopback. */
+  readonly metrics?: { readonly port: number; readonly host?: string };
   readonly log?: Logger;
   readonly ports?: Ports;
+}
+
+export interface MeshOptions {
+  /** Default: loopback. */
+  readonly host?: string;
+  /** Default: a free one; others find it by the registry. */
+  readonly port?: number;
+  /** A folder with `tls.crt`, `tls.key` and `ca.crt` of any issuer, watched for renewals. Absent: the authority of the engine issues. */
+  readonly certificates?: string;
 }
 
 /** The building blocks of one app as functions in its own process. `close` ends the runtime: it takes nothing new and lets what runs finish. */
@@ -52,8 +68,11 @@ const graceMs = 5_000;
 /** Opens the runtime of one app in this process. Fails with `config.invalid` and every problem of the files; leaves nothing open then. */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const ports = options.ports ?? nodePorts();
-  const operations = await openRuntime({ ...options, ports, log: options.log ?? silentLogger });
-  return createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations });
+  const log = options.log ?? silentLogger;
+  const operations = await openRuntime({ ...options, ports, log });
+  const detach = attachWorkflows(options.app?.workflows, { ports, operations: operations.workflows, warn: (message) => log.warn(message) });
+  const close = (): Promise<void> => operations.close().finally(detach);
+  return createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations: { ...operations, close } });
 }
 
 /** The same for `serve` of the SDK; warnings go to standard error. */
@@ -99,28 +118,37 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
   });
   if (hasErrors(resources.problems)) throw new ProaError('config.invalid', resources.problems.map(renderProblem).join('\n\n'));
   const machine = await openMachine(options, owner);
-  const metrics = createMetricsRegistry({ app_id: appId });
-  machine.peers.join({ appId, namespace }, resources.configuration.accessControl?.trustDomain ?? 'public', metrics);
+  const { configuration } = resources;
+  const { metrics, tracer, close } = await createAppTelemetry({ ports, log, spec, machine, configuration, version });
+  owner.own('telemetry', close);
+  machine.peers.join({ appId, namespace }, configuration.accessControl?.trustDomain ?? 'public', metrics);
+  if (spec.metrics !== undefined && configuration.metrics.enabled)
+    await openMetricsPort({ ports, ...spec.metrics, print: (format) => metrics.print(format) }, owner);
   const shutdown = (): void => {};
+  const instance = `${spec.id}-${ports.random.uuid()}`;
   const runtime = await createAppRuntime({
     // A wheel would let the process end while a call waits.
     callClock: ports.clock,
     ports,
     log,
     metrics,
-    tracer: noTracer,
+    tracer,
     spec,
     machine,
     drivers,
     resources,
     version,
+    instance,
+    hostsActors: true,
     shutdown,
   });
   owner.own('runtime', () => runtime.close(graceMs), 2 * graceMs);
-  if (options.app !== undefined) await host(options.app, { ports, spec, machine, runtime, owner });
-  return createInProcessOperations(runtime.blocks, { appId, namespace }, async () => {
+  const operations = createInProcessOperations(runtime.blocks, { appId, namespace }, async () => {
     await owner.close();
   });
+  options.app?.actors.attach(operations);
+  if (options.app !== undefined) await host(options.app, { ports, spec, machine, runtime, owner, instance });
+  return operations;
 }
 
 interface Hosting {
@@ -129,25 +157,42 @@ interface Hosting {
   readonly machine: Machine;
   readonly runtime: AppRuntime;
   readonly owner: Owner;
+  readonly instance: string;
 }
 
 // Others reach the handlers as they reach the apps of any runtime: by a call in this process, or over the peer socket. There is no hop between.
-async function host(app: App, { ports, spec, machine, runtime, owner }: Hosting): Promise<void> {
+async function host(app: App, { ports, spec, machine, runtime, owner, instance }: Hosting): Promise<void> {
   const local = await openPeerSocket(ports, machine, { owner, announced: undefined });
-  const instance = `${spec.id}-${ports.random.uuid()}`;
-  machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
+  const served = { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy };
+  const mesh = await openMeshPort({ ports, spec, machine, app: served, graceMs }, owner);
+  // With certificates demanded of others, those of this machine show theirs too.
+  const places = { ...(spec.mtls ? {} : { local }), ...(mesh === undefined ? {} : { mesh }) };
+  runtime.durable.reachedAt(places);
+  machine.local.set(instance, served);
   owner.own('local calls', () => void machine.local.delete(instance));
   runtime.setChannel(createFunctionChannel(app));
   runtime.state.appReady = true;
   runtime.state.listening = true;
   await runtime.blocks.pubsub.start();
   await runtime.blocks.bindings.start();
-  owner.own('deliveries', () => runtime.blocks.pubsub.pause(graceMs), 2 * graceMs);
+  const types = app.actors.types();
+  if (types.length > 0) {
+    const hosted = await runtime.blocks.actors.serve(types, createFunctionActorHost(app.actors));
+    owner.own('actors', () => hosted.close(), 30_000);
+  }
+  runtime.blocks.jobs.start();
+  owner.own(
+    'deliveries',
+    () => Promise.all([runtime.blocks.pubsub.pause(graceMs), runtime.blocks.jobs.pause(graceMs)]).then(() => {}),
+    2 * graceMs,
+  );
   const identity = { appId: spec.id, namespace: spec.namespace, instance };
-  owner.own('registry', await runtime.registry.announce({ ...identity, local, ...traitsOf(ports.process) }));
+  owner.own('registry', await runtime.registry.announce({ ...identity, ...places, ...traitsOf(ports.process) }));
 }
 
-async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory' | 'database'>, owner: Owner): Promise<Machine> {
+type MachineOptions = Pick<Complete, 'ports' | 'log' | 'dataDirectory' | 'database' | 'mesh'>;
+
+async function openMachine(from: MachineOptions, owner: Owner): Promise<Machine> {
   const { ports, log } = from;
   const database = from.database === undefined ? {} : { database: from.database };
   const engines = await openMachineEngines({ ports, log, directory: from.dataDirectory, role: 'sidecar', ...database }, owner);
@@ -155,12 +200,18 @@ async function openMachine(from: Pick<Complete, 'ports' | 'log' | 'dataDirectory
   owner.own('connections', () => client.close());
   const registry = createEngineRegistry({ engine: engines.local, clock: ports.clock, log });
   owner.own('registry', () => registry.close());
-  const peers = createMachinePeers({ ports, log, engine: engines.local, dataDirectory: from.dataDirectory });
+  const peers = createMachinePeers({
+    ports,
+    log,
+    engine: engines.local,
+    dataDirectory: from.dataDirectory,
+    ...(from.mesh?.certificates === undefined ? {} : { identityDirectory: from.mesh.certificates }),
+  });
   owner.own('connections to other runtimes', () => peers.close());
   return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
 }
 
-function specOf({ appId, resources, configurations }: Complete, namespace: string): AppSpec {
+function specOf({ appId, resources, configurations, mesh, metrics }: Complete, namespace: string): AppSpec {
   return {
     id: appId,
     namespace,
@@ -171,8 +222,9 @@ function specOf({ appId, resources, configurations }: Complete, namespace: strin
     listenAddresses: [],
     httpPort: 0,
     grpcPort: 0,
-    internalGrpcPort: 0,
-    internalGrpcListenAddress: '',
+    internalGrpcPort: mesh?.port ?? 0,
+    internalGrpcListenAddress: mesh?.host ?? '',
+    ...(metrics === undefined ? {} : { metrics: { port: metrics.port, listenAddress: metrics.host ?? '' } }),
     publicListenAddress: '',
     allowedOrigins: '',
     bodyBytesMax: limits.bodyBytes,
@@ -181,7 +233,7 @@ function specOf({ appId, resources, configurations }: Complete, namespace: strin
     configPaths: configurations ?? [],
     defaults: 'missing-kinds',
     reconcileMs: 60_000,
-    mtls: false,
+    mtls: mesh !== undefined,
     controlPlaneTrustDomain: 'localhost',
   };
 }

@@ -5,6 +5,7 @@ import type { HttpClient, HttpClientRequest } from '../contracts/http-client.ts'
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Endpoint, Registry } from '../contracts/resolver.ts';
 import type { ExternalTransport, PeerTransport } from '../contracts/transport.ts';
+import type { ActorsBlock } from '../blocks/actors/index.ts';
 import type { InvokeBlock } from '../blocks/invoke/index.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
 import type { OutboundClients } from './outbound-client.ts';
@@ -16,6 +17,7 @@ import { reveal } from '../kernel/secret.ts';
 /** An app of this process, as other apps reach it. */
 export interface LocalApp {
   readonly invoke: InvokeBlock;
+  readonly actors: ActorsBlock;
   readonly proxy: ProxyReceive;
 }
 
@@ -41,6 +43,11 @@ export function createPeerTransport(machine: Machine): PeerTransport {
       if (local !== undefined) return local.invoke.receive(call);
       const peers = machine.peers.links();
       return peers instanceof Promise ? peers.then((loaded) => loaded.invoke(endpoint, call)) : peers.invoke(endpoint, call);
+    },
+    actor(endpoint, call) {
+      const local = machine.local.get(endpoint.instance);
+      if (local !== undefined) return local.actors.receive(call);
+      return Promise.resolve(machine.peers.links()).then((peers) => peers.invoke(endpoint, call, 'actor'));
     },
   };
 }

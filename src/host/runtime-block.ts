@@ -1,4 +1,5 @@
 import type { RuntimeBlock, RuntimeMetadata, SubscriptionSpec } from '../blocks/runtime/index.ts';
+import type { ActiveActors } from '../blocks/actors/index.ts';
 import type { AppChannel } from '../contracts/app-channel.ts';
 import type { ComponentManager } from './component-manager.ts';
 import type { RuntimeConfiguration } from './config/model.ts';
@@ -22,6 +23,8 @@ export interface RuntimeBlockParts {
   readonly httpEndpoints: () => readonly string[];
   readonly resiliencies: readonly string[];
   readonly subscriptions: () => readonly SubscriptionSpec[];
+  readonly workflowWorkers: () => number;
+  readonly actors: () => ActiveActors;
   readonly state: RuntimeState;
   readonly shutdown: (force: boolean) => void;
 }
@@ -59,8 +62,14 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
     subscriptions: parts.subscriptions(),
     httpEndpoints: parts.httpEndpoints(),
     resiliencies: parts.resiliencies,
+    workflowWorkers: parts.workflowWorkers(),
+    ...actorsOf(parts.actors()),
     ...(connection === undefined ? {} : { appConnection: connection }),
   };
+}
+
+function actorsOf({ types, ready }: ActiveActors): Pick<RuntimeMetadata, 'actors'> {
+  return types.length === 0 ? {} : { actors: { ready, active: types.map(({ type, count }) => ({ type, count })) } };
 }
 
 function capabilitiesOf(definition: { readonly kind: string; readonly capabilities: readonly string[] }): readonly string[] {

@@ -11,22 +11,24 @@ import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
 import { createSecret, type Secret } from '../kernel/secret.ts';
 import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
-import { serveHttp1 } from '../wire/http1/server.ts';
 import { http2Codec } from '../wire/http2/codec-setting.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { followApp, type AppLifecycle } from './app-lifecycle.ts';
 import { openAppChannel } from './app-channels.ts';
+import { listening, portOf } from './bound-port.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
 import { http2Front } from './http2-front.ts';
 import { listenLazily } from './lazy-listener.ts';
+import { openMeshPort } from './mesh-port.ts';
+import { openMetricsPort } from './metrics-port.ts';
 import { middlewareOf } from './middleware-handlers.ts';
-import type { LocalApp, Machine } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { traitsOf } from './instance-traits.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 import { acrossProcesses } from './workers/across-processes.ts';
-import type { ProcessRole } from './workers/role.ts';
+import { onlyProcess, type ProcessRole } from './workers/role.ts';
 
 export interface SidecarOptions {
   readonly ports: Ports;
@@ -78,6 +80,8 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     const { shared } = options.role;
     const runtime = await createAppRuntime({
       ...options,
+      instance: options.role.first ? instance : `${instance}-${ports.random.uuid()}`,
+      hostsActors: options.role === onlyProcess,
       ...(shared === undefined ? {} : { shared: { ...shared, name: instance } }),
       callClock: wheelClock(ports.clock),
       metrics: telemetry.metrics,
@@ -85,7 +89,7 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
     });
     const blocks = acrossProcesses(runtime.blocks, options.role, options.place);
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
-    machine.local.set(instance, { invoke: runtime.blocks.invoke, proxy: runtime.proxy });
+    machine.local.set(instance, { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy });
     owner.own('local calls', () => void machine.local.delete(instance));
     const fronts = await openFronts(options, { ...runtime, blocks }, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
@@ -122,15 +126,15 @@ async function announce(
   { runtime, instance, metrics }: { readonly runtime: AppRuntime; readonly instance: string; readonly metrics: MetricsRegistry },
   owner: Owner,
 ): Promise<void> {
-  const { spec, ports } = options;
-  const app = { invoke: runtime.blocks.invoke, proxy: runtime.proxy };
-  const mesh = await openMesh(options, { app, metrics }, owner);
-  const places = {
-    ...(spec.mtls ? {} : { local: options.socket }),
-    ...(mesh === undefined ? {} : { mesh }),
-    ...traitsOf(ports.process),
-  };
-  owner.own('registry', await runtime.registry.announce({ appId: spec.id, namespace: spec.namespace, instance, ...places }));
+  const { spec, ports, machine, resources, graceMs } = options;
+  const app = { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy };
+  const { trustDomain = 'public' } = resources.configuration.accessControl ?? {};
+  machine.peers.join({ appId: spec.id, namespace: spec.namespace }, trustDomain, metrics);
+  const mesh = await openMeshPort({ ports, spec, machine, app, graceMs }, owner);
+  const places = { ...(spec.mtls ? {} : { local: options.socket }), ...(mesh === undefined ? {} : { mesh }) };
+  runtime.durable.reachedAt(places);
+  const identity = { appId: spec.id, namespace: spec.namespace, instance };
+  owner.own('registry', await runtime.registry.announce({ ...identity, ...places, ...traitsOf(ports.process) }));
 }
 
 /** The app as it comes and goes. */
@@ -160,7 +164,7 @@ class AppConnection {
     // Until it is well for the first time: what it is told before may reach nobody.
     this.#runtime.blocks.configuration.pause();
     const { ports, log, spec, machine, resources, becameReady, place, role } = this.#options;
-    const { blocks, components, state } = this.#runtime;
+    const { blocks, components, state, durable } = this.#runtime;
     const max = spec.appMaxConcurrency ?? 0;
     const permits = max < 1 ? undefined : role.shared?.places(`app ${place}`, max);
     const channel = await openAppChannel({
@@ -186,6 +190,8 @@ class AppConnection {
         await blocks.pubsub.start();
         // A schedule that fires in every process would fire once for each.
         if (role.first) await blocks.bindings.start();
+        if (!spec.disabledInitEndpoints.includes('config')) await durable.appUp();
+        if (role.first) blocks.jobs.start();
         blocks.configuration.resume();
         state.appReady = true;
         becameReady();
@@ -211,9 +217,10 @@ class AppConnection {
   }
 
   async #pause(): Promise<void> {
-    const { blocks } = this.#runtime;
+    const { blocks, durable } = this.#runtime;
     blocks.configuration.pause();
-    await Promise.all([blocks.pubsub.pause(this.#options.graceMs), blocks.bindings.pause(this.#options.graceMs)]);
+    const { graceMs } = this.#options;
+    await Promise.all([blocks.pubsub.pause(graceMs), blocks.bindings.pause(graceMs), blocks.jobs.pause(graceMs), durable.appDown()]);
   }
 
   async disconnect(): Promise<void> {
@@ -334,45 +341,8 @@ function openPipeline(options: SidecarOptions, runtime: AppRuntime): Pipeline | 
 async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, owner: Owner): Promise<number | undefined> {
   const { spec, ports, place, role } = options;
   if (!role.first || spec.metrics === undefined || !options.resources.configuration.metrics.enabled) return undefined;
-  const { port, listenAddress } = spec.metrics;
-  const server = await listening(
-    () =>
-      serveHttp1({
-        network: ports.network,
-        clock: ports.clock,
-        address: { host: listenAddress === '' ? '127.0.0.1' : listenAddress, port },
-        handler(request, response) {
-          request.body.discard();
-          const open = request.header('accept')?.includes('application/openmetrics-text') === true;
-          const type = open ? 'application/openmetrics-text; version=1.0.0; charset=utf-8' : 'text/plain; version=0.0.4; charset=utf-8';
-          const format = open ? 'openmetrics' : 'prometheus';
-          void role.exposition(place, format, registry.print(format)).then((text) => response.send(200, ['content-type', type], text));
-        },
-      }),
-    port,
-  );
-  owner.own('metrics', () => server.close());
-  return portOf(server.address);
-}
-
-interface MeshParts {
-  readonly app: LocalApp;
-  readonly metrics: MetricsRegistry;
-}
-
-/** Opens the app to runtimes of other machines when it is asked for; answers where they reach it. */
-async function openMesh(options: SidecarOptions, { app, metrics }: MeshParts, owner: Owner): Promise<Address | undefined> {
-  const { spec, machine, ports, resources } = options;
-  const caller = { appId: spec.id, namespace: spec.namespace };
-  machine.peers.join(caller, resources.configuration.accessControl?.trustDomain ?? 'public', metrics);
-  if (!spec.mtls && spec.internalGrpcPort === 0 && spec.internalGrpcListenAddress === '') return undefined;
-  const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
-  const mesh = await machine.peers.mesh(caller);
-  const server = await listening(() => mesh.listen({ host, port: spec.internalGrpcPort }, app), spec.internalGrpcPort);
-  owner.own('mesh', () => server.drain(), options.graceMs);
-  const everywhere = host === '0.0.0.0' || host === '::';
-  const reached = ports.process.env('DAPR_HOST_IP') ?? (everywhere ? ports.process.hostName() : host);
-  return { host: reached, port: portOf(server.address) };
+  const print = (format: 'prometheus' | 'openmetrics'): Promise<string> => role.exposition(place, format, registry.print(format));
+  return openMetricsPort({ ports, ...spec.metrics, print }, owner);
 }
 
 /** Where the APIs of an app listen, once its ports are known. */
@@ -405,20 +375,6 @@ async function listenEach(addresses: readonly Address[], port: number, listen: (
   }
   if (bound === undefined) throw failure;
   return bound;
-}
-
-async function listening<T>(listen: () => Promise<T>, port: number): Promise<T> {
-  try {
-    return await listen();
-  } catch (cause) {
-    const code = (cause as { code?: string }).code;
-    if (code === 'EADDRINUSE') throw new ProaError('config.port-taken', `port ${port} is in use by another process`, { cause });
-    throw cause;
-  }
-}
-
-function portOf(address: Address): number {
-  return 'path' in address ? 0 : address.port;
 }
 
 // Two may hold at once, while one takes the other's place.

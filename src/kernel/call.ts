@@ -1,5 +1,6 @@
 import { CancelScope, type Cancellation } from './cancel.ts';
 import { emptyContext, type Context } from './context.ts';
+import type { Clock } from './ports.ts';
 import type { Place, Trail, TrailAttempt } from './trail.ts';
 
 /** What is asked for. `idempotent` decides whether a layer may repeat or hedge the call by itself. */
@@ -48,6 +49,7 @@ export class CallEnd {
   #outcome: Outcome | undefined;
   #first: ((outcome: Outcome) => void) | undefined;
   #rest: ((outcome: Outcome) => void)[] | undefined;
+  #atMs: number | undefined = undefined;
   /** The end of the call to which an attempt belongs that has an end of its own; they share a trail. */
   readonly of: CallEnd | undefined;
   /** What happened on the way, when there is anything to tell (`trailOf`). */
@@ -64,6 +66,11 @@ export class CallEnd {
 
   get outcome(): Outcome | undefined {
     return this.#outcome;
+  }
+
+  /** The `mono` instant of the end, for listeners: all of one call are told in the same turn, so the clock is read once. Before the end: now. */
+  atMs(clock: Pick<Clock, 'mono'>): number {
+    return this.#outcome === undefined ? clock.mono() : (this.#atMs ??= clock.mono());
   }
 
   /** Adds a listener; innermost layers are added last and run first, so that permits are returned inside out. */

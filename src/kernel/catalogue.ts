@@ -1,43 +1,11 @@
-/**
- * Every error that leaves Proa. `errorCode` is what HTTP clients see, `reason` the ErrorInfo reason of newer errors, `http` and
- * `grpc` the statuses, `retry` what a caller may do. Codes and statuses: Dapr 1.18 (docs/reference/errors.md is generated from here).
- */
-export type GrpcCode =
-  | 'CANCELLED'
-  | 'UNKNOWN'
-  | 'INVALID_ARGUMENT'
-  | 'DEADLINE_EXCEEDED'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'PERMISSION_DENIED'
-  | 'RESOURCE_EXHAUSTED'
-  | 'FAILED_PRECONDITION'
-  | 'ABORTED'
-  | 'OUT_OF_RANGE'
-  | 'UNIMPLEMENTED'
-  | 'INTERNAL'
-  | 'UNAVAILABLE'
-  | 'DATA_LOSS'
-  | 'UNAUTHENTICATED';
+import { actorErrors } from './actor-errors.ts';
+import { type ErrorSpec, spec } from './error-spec.ts';
+import { jobErrors } from './job-errors.ts';
+import { workflowErrors } from './workflow-errors.ts';
 
-/** `safe`: may be repeated. `never`: repeating cannot help. `unknown`: it may have happened; repeat only what is idempotent. */
-export type RetryClass = 'safe' | 'never' | 'unknown';
+export type { ErrorSpec, GrpcCode, RetryClass } from './error-spec.ts';
 
-export interface ErrorSpec {
-  readonly errorCode: string;
-  readonly reason?: string;
-  readonly http: number;
-  readonly grpc: GrpcCode;
-  readonly retry: RetryClass;
-  readonly category: string;
-  readonly title: string;
-  readonly hint?: string;
-}
-
-function spec(errorCode: string, http: number, grpc: GrpcCode, more: { category: string; title: string } & Partial<ErrorSpec>): ErrorSpec {
-  return { errorCode, http, grpc, retry: 'never', ...more };
-}
-
+/** Every error that leaves Proa. Codes and statuses: Dapr 1.18 (docs/reference/errors.md is generated from here). */
 export const catalogue = {
   // common
   'bad-request': spec('ERR_BAD_REQUEST', 400, 'INVALID_ARGUMENT', { category: 'common', title: 'The request is not valid' }),
@@ -155,6 +123,10 @@ export const catalogue = {
     category: 'common',
     title: 'The write may or may not have happened',
     retry: 'unknown',
+  }),
+  'engine.fenced': spec('ERR_ENGINE_FENCED', 409, 'ABORTED', {
+    category: 'common',
+    title: 'Another runtime owns what was to be written',
   }),
   'engine.denied': spec('ERR_ENGINE_DENIED', 403, 'PERMISSION_DENIED', {
     category: 'common',
@@ -395,8 +367,9 @@ export const catalogue = {
   }),
   'crypto.key': spec('ERR_CRYPTO_KEY', 500, 'INTERNAL', { category: 'crypto', title: 'The key cannot be read' }),
   'crypto.failed': spec('ERR_CRYPTO', 500, 'INTERNAL', { category: 'crypto', title: 'The cryptographic operation failed' }),
-  // blocks with an issue of their own
-  'actor.no-runtime': spec('ERR_ACTOR_RUNTIME_NOT_FOUND', 500, 'INTERNAL', { category: 'actor', title: 'Actors are off' }),
+  ...workflowErrors,
+  ...actorErrors,
+  ...jobErrors,
 } as const satisfies Record<string, ErrorSpec>;
 
 /** A code of the catalogue. */

@@ -75,8 +75,18 @@ export function stringMember(bytes: Uint8Array, member: JsonMember | undefined):
 }
 
 function stringAt(bytes: Uint8Array, from: number, to: number): string {
+  if (Buffer.isBuffer(bytes) && isPlainAscii(bytes, from + 1, to - 1)) return bytes.toString('latin1', from + 1, to - 1);
   const inner = Buffer.from(bytes.buffer, bytes.byteOffset + from + 1, to - from - 2);
   return inner.includes(backslash) ? (JSON.parse(`"${inner.toString('utf8')}"`) as string) : inner.toString('utf8');
+}
+
+const plainBytesMax = 48;
+
+/** True for short text that means what it says: names of members mostly, for which every way into native code counts. */
+function isPlainAscii(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to - from > plainBytesMax) return false;
+  for (let at = from; at < to; at++) if ((bytes[at] as number) >= 0x80 || bytes[at] === backslash) return false;
+  return true;
 }
 
 function skipSpace(bytes: Uint8Array, from: number): number {
@@ -159,8 +169,11 @@ function wordEnd(bytes: Uint8Array, at: number, word: string): number {
 }
 
 function stringEnd(bytes: Uint8Array, from: number): number {
+  const lastEight = bytes.length - 8;
   let at = from + 1;
   for (;;) {
+    // One branch for eight bytes: most of a large body is the inside of strings.
+    while (at <= lastEight && eightInside(bytes, at)) at += 8;
     while (at < bytes.length && insideString[bytes[at] as number] === 1) at++;
     if (bytes[at] === quote) return at + 1;
     // A control character, or the end.
@@ -168,6 +181,20 @@ function stringEnd(bytes: Uint8Array, from: number): number {
     at = escapeEnd(bytes, at);
     if (at < 0) return -1;
   }
+}
+
+function eightInside(bytes: Uint8Array, at: number): boolean {
+  return (
+    ((insideString[bytes[at] as number] as number) &
+      (insideString[bytes[at + 1] as number] as number) &
+      (insideString[bytes[at + 2] as number] as number) &
+      (insideString[bytes[at + 3] as number] as number) &
+      (insideString[bytes[at + 4] as number] as number) &
+      (insideString[bytes[at + 5] as number] as number) &
+      (insideString[bytes[at + 6] as number] as number) &
+      (insideString[bytes[at + 7] as number] as number)) ===
+    1
+  );
 }
 
 /** 1 for bytes that stand for themselves in a string: one look per byte is what most of a scan does. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { answered } from './answered.ts';
 import { createCall, type Outcome } from './call.ts';
 import { ProaError } from './errors.ts';
 import { createStack, type Layer, type Pair, type SettleAt } from './stack.ts';
@@ -47,6 +48,13 @@ describe.each([1, 2, 3])('a stack of %i pairs', (count) => {
   it('settles inside out with the result', async () => {
     const { events, run } = rig('result', pairs);
     expect(await run()).toBe('ok');
+    expect(events).toEqual([...admits, 'service', ...settles('ok')]);
+  });
+
+  it('settles at once when the answer is known, and hands it on as it is', () => {
+    const answer = answered('ok');
+    const { events, run } = rig('result', pairs, () => answer);
+    expect(run()).toBe(answer);
     expect(events).toEqual([...admits, 'service', ...settles('ok')]);
   });
 

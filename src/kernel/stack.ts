@@ -1,3 +1,4 @@
+import { isAnswered } from './answered.ts';
 import type { Call, Outcome } from './call.ts';
 import { ProaError } from './errors.ts';
 import type { Filter, Service } from './service.ts';
@@ -138,14 +139,19 @@ function settlingWithResult(admitAll: Admit, settleAll: Settle, next: Service<ne
       settleAll(call, { ok: false, error }, admitted);
       throw error;
     };
+    let answer: Promise<unknown>;
     try {
-      return next(call).then((result) => {
-        settleAll(call, succeeded, admitted);
-        return result;
-      }, failed);
+      answer = next(call);
     } catch (cause) {
       return Promise.reject(cause as Error).catch(failed);
     }
+    if (!isAnswered(answer))
+      return answer.then((result) => {
+        settleAll(call, succeeded, admitted);
+        return result;
+      }, failed);
+    settleAll(call, succeeded, admitted);
+    return answer;
   };
 }
 

@@ -2,11 +2,13 @@ import {
   AppCallback,
   AppCallbackAlpha,
   AppCallbackHealthCheck,
+  type JobEventRequest,
   type TopicEventBulkRequest,
 } from '../gen/dapr/proto/runtime/v1/appcallback_pb.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
+import { plainBytes } from '../wire/grpc/any-json.ts';
 import { applicationMetadata, headerValue } from '../wire/grpc/metadata.ts';
 import { implement, type Handlers, type ServerCall } from '../wire/grpc/method.ts';
 import { createGrpcServer, type GrpcServer } from '../wire/grpc/server.ts';
@@ -35,9 +37,14 @@ export function serveAppGrpc(app: App, { ports, address, appToken, messageBytesM
     guard(call);
     return deliverBulk(app, request);
   };
+  const job = async ({ name, data }: JobEventRequest, call: ServerCall) => {
+    guard(call);
+    await app.job(name, await plainBytes(data));
+    return {};
+  };
   const methods = [
-    ...implement(AppCallback, { ...callbacks(app, guard), onBulkTopicEvent: bulk }),
-    ...implement(AppCallbackAlpha, { onBulkTopicEventAlpha1: bulk }),
+    ...implement(AppCallback, { ...callbacks(app, guard), onBulkTopicEvent: bulk, onJobEvent: job }),
+    ...implement(AppCallbackAlpha, { onBulkTopicEventAlpha1: bulk, onJobEventAlpha1: job }),
     ...implement(AppCallbackHealthCheck, { healthCheck: async () => ({}) }),
   ];
   return createGrpcServer({ clock: ports.clock, transport: http2Transport(ports), address, methods, messageBytesMax });

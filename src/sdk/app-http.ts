@@ -1,7 +1,8 @@
-import { ProaError } from '../kernel/errors.ts';
+import { isProaError, ProaError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
 import { canonicalMethod } from '../kernel/method-path.ts';
 import type { App } from './app.ts';
+import { answerActors } from './http-actors.ts';
 import { fromJson } from './json.ts';
 import type { InvocationAnswer } from './operations.ts';
 import { failureAnswer, type Received } from './request.ts';
@@ -22,12 +23,15 @@ export async function answerHttp(app: App, received: Received, { appToken }: App
   if (appToken !== undefined && appToken !== '' && valueOf(received.headers, 'dapr-api-token') !== appToken)
     return failureAnswer(new ProaError('unauthenticated', 'the token of the runtime is missing or wrong'), '');
   if (httpMethod === 'GET' && path === 'dapr/subscribe') return json(200, app.subscriptions().map(subscription));
+  const ofActors = await answerActors(app.actors, received);
+  if (ofActors !== undefined) return ofActors;
   if (path.startsWith('dapr/')) return { status: 404, headers: [], body: empty };
   const known = app.bindings().includes(path);
   if (httpMethod === 'OPTIONS' && (known || !path.includes('/'))) return { status: known ? 200 : 404, headers: [], body: empty };
   if (httpMethod !== 'POST') return app.receive(received);
   if (path.startsWith('proa/events/')) return event(app, received);
   if (known) return binding(app, received);
+  if (path.startsWith('job/')) return job(app, received);
   if (/^configuration\/[^/]+\/./.test(path) && isChange(received)) return changed(app, received);
   return app.receive(received);
 }
@@ -111,6 +115,17 @@ async function binding(app: App, received: Received): Promise<InvocationAnswer> 
     const { data } = await app.binding(received.path, received.body, metadata);
     return data === undefined ? json(200, {}) : { status: 200, headers: ['content-type', 'application/json'], body: data };
   } catch (error) {
+    return failureAnswer(error, valueOf(received.headers, 'traceparent') ?? '');
+  }
+}
+
+// 404 tells the runtime that there is no such job: one without a handler may still be an invocation.
+async function job(app: App, received: Received): Promise<InvocationAnswer> {
+  try {
+    await app.job(received.path.slice('job/'.length), received.body);
+    return { status: 200, headers: [], body: empty };
+  } catch (error) {
+    if (isProaError(error) && error.code === 'not-found') return app.receive(received);
     return failureAnswer(error, valueOf(received.headers, 'traceparent') ?? '');
   }
 }

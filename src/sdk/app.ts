@@ -2,6 +2,8 @@ import type { AppBindingAnswer } from '../blocks/invoke/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../blocks/pubsub/index.ts';
 import type { ConfigurationItems } from '../blocks/configuration/index.ts';
 import { ProaError } from '../kernel/errors.ts';
+import type { ActorDefinition, ActorMethods } from './actor.ts';
+import { ActorTable } from './actor-table.ts';
 import { checked, type AnyContract, type EventContract, type Implementation, type OutputOf } from './contract.ts';
 import { readEvent, verdictOf, type EventAnswer, type EventHandler, type TopicEvent } from './event.ts';
 import { fromJson, toJson } from './json.ts';
@@ -11,6 +13,8 @@ import { answerOf, failureAnswer, requestOf, type AppRequest, type Received } fr
 import { PathTable } from './path-table.ts';
 import { SubscriptionTable } from './subscription-table.ts';
 import { checkedHandler } from './typed-client.ts';
+import type { AnyActivity, AnyWorkflow } from './workflow/definition.ts';
+import { WorkflowRegistry } from './workflow/registry.ts';
 
 type Metadata = Readonly<Record<string, string>>;
 export type Handler = (request: AppRequest) => unknown;
@@ -34,6 +38,13 @@ export type BulkHandler = (
   events: readonly (TopicEvent & { readonly entryId: string })[],
 ) => Promise<Readonly<Record<string, EventAnswer>> | void> | Readonly<Record<string, EventAnswer>> | void;
 
+/** One run of a job. */
+export interface JobRun {
+  readonly name: string;
+  /** What it was scheduled with: JSON as a value, else text; undefined for nothing. */
+  readonly data: unknown;
+}
+
 export interface BindingInput {
   readonly name: string;
   /** JSON as a value, else text. */
@@ -43,6 +54,8 @@ export interface BindingInput {
 
 /** What is asked of an app, whichever way the question came. */
 export interface AppCore {
+  /** The actors of the app. */
+  readonly actors: ActorTable;
   subscriptions(): readonly SubscriptionSpec[];
   bindings(): readonly string[];
   receive(received: Received): Promise<InvocationAnswer>;
@@ -51,6 +64,10 @@ export interface AppCore {
   bulkEvent(bulk: AppBulkEvent): Promise<ReadonlyMap<string, EventVerdict>>;
   /** Fails when the handler does, and with `not-found` for a binding that has none. */
   binding(name: string, data: Uint8Array, metadata: Metadata): Promise<AppBindingAnswer>;
+  /** Fails when the handler does, and with `not-found` for a job that has none. `data`: what an HTTP app would get. */
+  job(name: string, data: Uint8Array): Promise<void>;
+  /** What it offers to workflows. */
+  readonly workflows: WorkflowRegistry;
   configurationChanged(id: string, items: ConfigurationItems): void;
   /** Hears of changes under a subscription's id, those that came before it listened included. */
   onConfiguration(id: string, changed: (items: ConfigurationItems) => void): () => void;
@@ -68,6 +85,14 @@ export interface App extends AppCore {
   subscribeBulk(pubsub: string, topic: string, handler: BulkHandler, options?: BulkOptions): App;
   /** Takes the events of an input binding. */
   onBinding(name: string, handler: (input: BindingInput) => unknown): App;
+  /** Runs the jobs of that name; `reports-*` takes all that begin with `reports-`. What it throws is tried again as the job's failure policy says. */
+  onJob<T = unknown>(name: string, handler: (run: JobRun & { readonly data: T }) => unknown): App;
+  /** Runs a workflow; several versions of a name may be there. Add it before the app is served. */
+  workflow(definition: AnyWorkflow): App;
+  /** Runs an activity for the workflows of this and other apps. Add it before the app is served. */
+  activity(definition: AnyActivity): App;
+  /** Hosts the actors of a definition; they need an app that runs by `serve`. */
+  host<M extends ActorMethods>(definition: ActorDefinition<M>): App;
   /** Every method of a contract, its inputs and answers checked. */
   implement<C extends AnyContract>(contract: C, methods: Implementation<C, AppRequest>): App;
   /** The events of a contract's topic; what does not fit is dropped. */
@@ -84,9 +109,17 @@ export function createApp(options: AppOptions = {}): App {
   const paths = new PathTable<Handler>();
   const topics = new SubscriptionTable();
   const bindings = new Map<string, (input: BindingInput) => unknown>();
+  const jobs = new Map<string, (run: JobRun) => unknown>();
+  const workflows = new WorkflowRegistry();
   const configuration = configurationListeners();
   let other: ((request: Request) => Promise<Response> | Response) | undefined;
+  const actors = new ActorTable();
   const app: App = {
+    actors,
+    host(definition) {
+      actors.add(definition as unknown as ActorDefinition);
+      return app;
+    },
     handle(path, handler, { httpMethods } = {}) {
       paths.add(path, handler, httpMethods);
       return app;
@@ -109,6 +142,20 @@ export function createApp(options: AppOptions = {}): App {
       bindings.set(name, handler);
       return app;
     },
+    onJob(name, handler) {
+      if (jobs.has(name)) throw new ProaError('config.invalid', `job "${name}" has two handlers`);
+      jobs.set(name, handler as (run: JobRun) => unknown);
+      return app;
+    },
+    workflow(definition) {
+      workflows.addWorkflow(definition);
+      return app;
+    },
+    activity(definition) {
+      workflows.addActivity(definition);
+      return app;
+    },
+    workflows,
     implement(contract, methods) {
       for (const name of Object.keys(contract.methods ?? {})) app.handle(name, implemented(contract, name, methods));
       return app;
@@ -125,9 +172,23 @@ export function createApp(options: AppOptions = {}): App {
       const answer: unknown = await handler({ name, data: fromJson(data), metadata });
       return answer === undefined ? {} : { data: toJson(answer, `the answer to binding "${name}"`, 'malformed-response') };
     },
+    async job(name, data) {
+      const handler = jobHandler(jobs, name);
+      if (handler === undefined) throw new ProaError('not-found', `no handler runs the job "${name}"`);
+      await handler({ name, data: data.length === 0 ? undefined : fromJson(data) });
+    },
     ...configuration,
   };
   return app;
+}
+
+/** The handler of exactly that name, else that of the longest beginning. */
+function jobHandler(jobs: ReadonlyMap<string, (run: JobRun) => unknown>, name: string): ((run: JobRun) => unknown) | undefined {
+  let best = '';
+  for (const pattern of jobs.keys()) {
+    if (pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1)) && pattern.length > best.length) best = pattern;
+  }
+  return jobs.get(name) ?? jobs.get(best);
 }
 
 function implemented<C extends AnyContract>(contract: C, name: string, methods: Implementation<C, AppRequest>): Handler {

@@ -14,9 +14,19 @@ export interface CallOptions {
 }
 
 /** Runs one call under its options. Signals and timers live here only: below, cancellation is a callback. */
-export async function asked<T>(clock: Clock, options: CallOptions, run: (asking: Asking) => Promise<T>): Promise<T> {
+export function asked<T>(clock: Clock, options: CallOptions, run: (asking: Asking) => Promise<T>): Promise<T> {
   const { signal, timeoutMs, traceparent = '' } = options;
-  if (signal === undefined && timeoutMs === undefined) return run({ cancel: new CancelScope(), deadlineMs: Infinity, traceparent });
+  if (signal === undefined && timeoutMs === undefined) {
+    try {
+      return run({ cancel: new CancelScope(), deadlineMs: Infinity, traceparent });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+  return limited(clock, options, run);
+}
+
+function limited<T>(clock: Clock, { signal, timeoutMs, traceparent = '' }: CallOptions, run: (asking: Asking) => Promise<T>): Promise<T> {
   const cancel = new CancelScope();
   const deadlineMs = timeoutMs === undefined ? Infinity : clock.mono() + timeoutMs;
   return new Promise<T>((resolve, reject) => {

@@ -3,14 +3,17 @@ import type { EncryptOptions } from '../blocks/crypto/index.ts';
 import type { FailedEntry } from '../blocks/pubsub/index.ts';
 
 import type { Clock } from '../kernel/ports.ts';
+import { createActorClient, type ActorClient } from './actor-client.ts';
 import { asked, type CallOptions } from './asking.ts';
 import type { AnyContract, TypedClient } from './contract.ts';
 import { typedClient } from './typed-client.ts';
 import { readEvent, verdictOf, type EventHandler } from './event.ts';
 import { invocationOf, invoked, type InvokeOptions } from './invoke.ts';
-import { fromJson, payload } from './json.ts';
+import { createJobsClient, type JobsClient } from './jobs.ts';
+import { contentOf, fromJson, payload, type Content } from './json.ts';
 import type { AppMetadata, InvocationAnswer, Operations } from './operations.ts';
 import { createStateClient, type StateClient } from './state.ts';
+import { createWorkflows, type Workflows } from './workflow/client.ts';
 
 type Metadata = Readonly<Record<string, string>>;
 
@@ -39,7 +42,7 @@ export interface Lock {
  * The building blocks, as an app uses them, whichever way it reaches its runtime. Values are JSON. Failures are `ProaError`s: `code` says what happened,
  * the same over HTTP, gRPC and in one process.
  */
-export interface Client {
+export interface Client extends ActorClient {
   readonly state: StateClient;
   /** Resolves when the broker has the event durably. */
   publish(pubsub: string, topic: string, data: unknown, options?: PublishOptions): Promise<void>;
@@ -82,10 +85,13 @@ export interface Client {
     /** False: it was not held by that owner. */
     unlock(store: string, lock: Lock, options?: CallOptions): Promise<boolean>;
   };
+  readonly jobs: JobsClient;
   readonly crypto: {
     encrypt(provider: string, data: Uint8Array, how: EncryptOptions, options?: CallOptions): Promise<Uint8Array>;
     decrypt(provider: string, data: Uint8Array, options?: CallOptions & { readonly keyName?: string }): Promise<Uint8Array>;
   };
+  /** Workflows of this app and, by reference, of others. Over HTTP they need the runtime's gRPC port. */
+  readonly workflows: Workflows;
   readonly metadata: {
     get(options?: CallOptions): Promise<AppMetadata>;
     set(key: string, value: string, options?: CallOptions): Promise<void>;
@@ -112,6 +118,7 @@ export interface ClientParts {
 }
 
 const none: Metadata = {};
+const noOptions: PublishOptions = {};
 
 /** The client over one way of asking. */
 export function createClient(parts: ClientParts): Client {
@@ -120,6 +127,7 @@ export function createClient(parts: ClientParts): Client {
     state: createStateClient(clock, operations.state),
     ...events(parts),
     ...invocations(parts),
+    ...createActorClient(clock, operations),
     async binding(name, operation, data, options = {}) {
       const bytes = data === undefined ? new Uint8Array(0) : payload(data, undefined, 'the data of a binding').bytes;
       const input = { name, operation, data: bytes, metadata: options.metadata ?? none };
@@ -127,6 +135,8 @@ export function createClient(parts: ClientParts): Client {
       return { data: answer.data === undefined ? undefined : fromJson(answer.data), metadata: answer.metadata ?? none };
     },
     ...stores(parts),
+    jobs: createJobsClient(clock, operations.jobs),
+    workflows: createWorkflows(clock, operations.workflows),
     metadata: {
       get: (options = {}) => asked(clock, options, (asking) => operations.metadata(asking)),
       set: (key, value, options = {}) => asked(clock, options, (asking) => operations.putMetadata(key, value, asking)),
@@ -139,11 +149,17 @@ export function createClient(parts: ClientParts): Client {
 
 function events({ clock, uuid, operations }: ClientParts): Pick<Client, 'publish' | 'publishMany' | 'subscribe'> {
   return {
-    async publish(pubsub, topic, data, options = {}) {
-      const { bytes, type } = payload(data, options.contentType, 'an event');
-      const ttl = options.ttlSeconds === undefined ? none : { ttlInSeconds: String(options.ttlSeconds) };
-      const input = { pubsub, topic, data: bytes, contentType: type, metadata: { ...options.metadata, ...ttl } };
-      await asked(clock, options, (asking) => operations.publish(input, asking));
+    publish(pubsub, topic, data, options = noOptions) {
+      let sent: Content;
+      try {
+        sent = contentOf(data, options.contentType, 'an event');
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      const { metadata: given = none, ttlSeconds } = options;
+      const metadata = ttlSeconds === undefined ? given : { ...given, ttlInSeconds: String(ttlSeconds) };
+      const input = { pubsub, topic, data: sent.content, contentType: sent.type, metadata };
+      return asked(clock, options, (asking) => operations.publish(input, asking));
     },
     async publishMany(pubsub, topic, list, options = {}) {
       const entries = list.map(({ id = uuid(), data, contentType, metadata }) => {

@@ -1,11 +1,15 @@
 import type { StateOptions, SaveItem, DeleteItem, TransactionItem } from '../blocks/state/index.ts';
 import { Dapr } from '../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { ProaError } from '../kernel/errors.ts';
+import { bytesOf } from './json.ts';
+import { grpcJobs } from './grpc-jobs.ts';
 import { grpcStatusOf, type GrpcLink } from './grpc-link.ts';
+import { actorOperations, hostActors } from './grpc-actors.ts';
 import { createGrpcSubscriptions, followConfiguration } from './grpc-streams.ts';
 import { routesOf } from './http-operations.ts';
 import type { AppMetadata, Asking, Invocation, Operations } from './operations.ts';
 import { codecOf } from '../wire/grpc/client.ts';
+import type { OpenedWorkflows } from './workflow/lazy-operations.ts';
 
 const { method } = Dapr;
 const codecs = {
@@ -32,12 +36,14 @@ const codecs = {
 };
 
 /** The gRPC API of a runtime (Dapr reference 7.1). */
-export function createGrpcOperations(link: GrpcLink): Operations {
+export function createGrpcOperations(link: GrpcLink, { workflows, close }: OpenedWorkflows): Operations {
   return {
+    workflows,
     state: stateOperations(link),
     ...publishing(link),
     subscribe: createGrpcSubscriptions(link),
     invoke: (call, asking) => invoke(link, call, asking),
+    actors: actorOperations(link),
     async bindings({ name, operation, data, metadata }, asking) {
       const answer = await link.unary(codecs.binding, { name, operation, data, metadata: { ...metadata } }, asking);
       return { ...(answer.data.length > 0 && { data: answer.data }), metadata: answer.metadata };
@@ -63,12 +69,17 @@ export function createGrpcOperations(link: GrpcLink): Operations {
       subscribe: (query, changed) => followConfiguration(link, query, changed),
     },
     lock: lockOperations(link),
+    jobs: grpcJobs(link),
     crypto: cryptoOperations(link),
+    hostActors: (table) => hostActors(link, table),
     metadata: async (asking) => metadataOf(await link.unary(codecs.metadata, {}, asking)),
     async putMetadata(key, value, asking) {
       await link.unary(codecs.putMetadata, { key, value }, asking);
     },
-    close: () => link.close(),
+    async close() {
+      await close();
+      await link.close();
+    },
   };
 }
 
@@ -139,7 +150,7 @@ function publishing(link: GrpcLink): Pick<Operations, 'publish' | 'bulkPublish'>
     async publish({ pubsub, topic, data, contentType, metadata }, asking) {
       await link.unary(
         codecs.publish,
-        { pubsubName: pubsub, topic, data, dataContentType: contentType, metadata: { ...metadata } },
+        { pubsubName: pubsub, topic, data: bytesOf(data), dataContentType: contentType, metadata: { ...metadata } },
         asking,
       );
     },

@@ -55,7 +55,7 @@ export function followConfiguration(
 }
 
 /** Resolves when the stream stands for the first time; fails when it cannot. The answer ends it. */
-function keepOpen(link: GrpcLink, run: (scope: CancelScope, standing: () => void) => Promise<void>): Promise<() => Promise<void>> {
+export function keepOpen(link: GrpcLink, run: (scope: CancelScope, standing: () => void) => Promise<void>): Promise<() => Promise<void>> {
   return new Promise((resolve, reject) => {
     let [stood, closed, failures] = [false, false, 0];
     let scope = new CancelScope();

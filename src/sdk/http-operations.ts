@@ -2,14 +2,19 @@ import type { BulkStateItem, StateBlock } from '../blocks/state/index.ts';
 import type { PublishInput } from '../blocks/pubsub/index.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
-import { fromJson } from './json.ts';
+import { bytesOf, fromJson } from './json.ts';
 import { createHttpExchange, metadataQuery, type HttpAnswer, type HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
+import { actorOperations } from './http-actors.ts';
+import { httpJobs } from './http-jobs.ts';
 import { deleteQuery, stateItem, transactionItem } from './http-state.ts';
 import type { AppMetadata, Operations } from './operations.ts';
+import type { OpenedWorkflows } from './workflow/lazy-operations.ts';
 
 export interface HttpOperationsOptions extends HttpExchangeOptions {
   /** Streams events where HTTP has no way to; absent: `subscribe` is refused. */
   readonly streams?: Pick<Operations, 'subscribe' | 'close'>;
+  /** Workflows, which HTTP has no streams for. */
+  readonly workflows: OpenedWorkflows;
   /** Hears of configuration: the runtime calls the app. Absent: subscriptions are refused. */
   readonly onConfiguration?: (id: string, changed: Parameters<Operations['configuration']['subscribe']>[1]) => () => void;
 }
@@ -33,6 +38,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
       if (answer.header('x-proa-error') !== undefined) throw exchange.failure(answer);
       return answer;
     },
+    actors: actorOperations(exchange),
     async bindings({ name, operation, data, metadata }, asking) {
       const body = { operation, data: data.length === 0 ? undefined : fromJson(data), metadata };
       const answer = await exchange.ask('POST', `/v1.0/bindings/${part(name)}`, { body, asking });
@@ -63,7 +69,9 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
         return (answer.json() as { status: never }).status;
       },
     },
+    jobs: httpJobs(exchange),
     crypto: cryptoOperations(exchange),
+    workflows: options.workflows.workflows,
     async metadata(asking) {
       return metadataOf((await exchange.ask('GET', '/v1.0/metadata', { asking })).json());
     },
@@ -74,6 +82,7 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
       );
     },
     async close() {
+      await options.workflows.close();
       exchange.close();
       await options.streams?.close();
     },
@@ -154,7 +163,7 @@ function publishing(exchange: HttpExchange): Pick<Operations, 'publish' | 'bulkP
     async publish(input, asking) {
       const target = `/v1.0/publish/${topicPath(input)}`;
       const headers = ['content-type', input.contentType];
-      exchange.must(await exchange.send({ method: 'POST', target, headers, body: input.data }, asking));
+      exchange.must(await exchange.send({ method: 'POST', target, headers, body: bytesOf(input.data) }, asking));
     },
     async bulkPublish(input, asking) {
       const entries = input.entries.map(({ entryId, event, contentType, metadata }) => ({

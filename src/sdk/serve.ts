@@ -6,6 +6,8 @@ import type { App } from './app.ts';
 import { createClient, type Client } from './client.ts';
 import { placeOf, type Mode, type Place } from './place.ts';
 import type { Operations } from './operations.ts';
+import { attachWorkflows } from './workflow/attach.ts';
+import { lazyWorkflows } from './workflow/lazy-operations.ts';
 
 export interface ServeOptions {
   /** Absent: as the environment says (`PROA_MODE`, else whichever of `DAPR_HTTP_PORT` and `DAPR_GRPC_PORT` is set, else `in-process`). */
@@ -62,10 +64,18 @@ export async function serveApp(app: App | undefined, options: ServeOptions, { po
           resources: place.resources,
         })
       : openRemote(place, ports, app));
+    const warn = (message: string): void => ports.process.writeErr(`${message}\n`);
+    app?.actors.attach(operations);
     const client = createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations });
+    // Let go behind the client, whose end lets steps finish that run.
+    let detach = (): void => {};
+    owner.own('workflows', () => detach());
     owner.own('client', () => client.close(), 15_000);
     const listens = app !== undefined && options.listen !== false && place.mode !== 'in-process';
     const port = listens ? await listen(app, place, { ports, owner }) : undefined;
+    detach = attachWorkflows(app?.workflows, { ports, operations: operations.workflows, warn });
+    if (app !== undefined && operations.hostActors !== undefined && app.actors.types().length > 0)
+      owner.own('actors', await operations.hostActors(app.actors), 10_000);
     return {
       mode: place.mode,
       client,
@@ -80,13 +90,26 @@ export async function serveApp(app: App | undefined, options: ServeOptions, { po
   }
 }
 
+// A message of a work stream holds one payload of each kind at most, and what JSON adds to it.
+const workBytesMax = 64 * 1024 * 1024;
+
 async function openRemote(place: Place, ports: Ports, app: App | undefined): Promise<Operations> {
   const token = place.apiToken === undefined ? {} : { apiToken: place.apiToken };
+  const { http, grpc: grpcAddress } = place;
+  const workflows = lazyWorkflows(async () => {
+    if (grpcAddress === undefined)
+      throw new ProaError('unimplemented', 'workflows need the gRPC port of the runtime', { hint: 'set DAPR_GRPC_PORT as well' });
+    const [{ createRemoteWorkflows }, { createGrpcLink }] = await Promise.all([
+      import('./workflow/remote-operations.ts'),
+      import('./grpc-link.ts'),
+    ]);
+    const link = createGrpcLink({ ports, address: grpcAddress, ...token, messageBytesMax: workBytesMax });
+    return { workflows: createRemoteWorkflows(link), close: () => link.close() };
+  });
   const grpc = async (address: Address): Promise<Operations> => {
     const [{ createGrpcOperations }, { createGrpcLink }] = await Promise.all([import('./grpc-operations.ts'), import('./grpc-link.ts')]);
-    return createGrpcOperations(createGrpcLink({ ports, address, ...token, messageBytesMax: limits.bodyBytes }));
+    return createGrpcOperations(createGrpcLink({ ports, address, ...token, messageBytesMax: limits.bodyBytes }), workflows);
   };
-  const { http, grpc: grpcAddress } = place;
   if (place.mode === 'grpc') return grpc(grpcAddress as Address);
   const { createHttpOperations } = await import('./http-operations.ts');
   return createHttpOperations({
@@ -95,6 +118,7 @@ async function openRemote(place: Place, ports: Ports, app: App | undefined): Pro
     address: http as Address,
     ...token,
     answerBytesMax: limits.bodyBytes,
+    workflows,
     ...(grpcAddress !== undefined && { streams: lazily(() => grpc(grpcAddress)) }),
     ...(app !== undefined && { onConfiguration: (id, changed) => app.onConfiguration(id, changed) }),
   });

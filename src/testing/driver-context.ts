@@ -16,6 +16,8 @@ export interface TestSurroundings {
   readonly log?: Logger;
   /** The component's name (default `component`). */
   readonly name?: string;
+  /** Its version (default `v1`). */
+  readonly version?: string;
 }
 
 /** What a driver is given in a test. A port that the test did not supply fails at its first use and says which one it was. */
@@ -24,6 +26,7 @@ export function testDriverContext(surroundings: TestSurroundings = {}): DriverCo
     ports: testPorts(surroundings),
     log: surroundings.log ?? silentLogger,
     name: surroundings.name ?? 'component',
+    version: surroundings.version ?? 'v1',
     appId: 'app',
     namespace: 'default',
     http: surroundings.http ?? absent<HttpClient>('http'),
@@ -65,6 +68,7 @@ function processWith(env: Readonly<Record<string, string>>): ProcessPort {
   const known: Partial<ProcessPort> = {
     pid: 1,
     platform: 'linux',
+    nodeVersion: process.versions.node,
     env: (name) => (Object.hasOwn(env, name) ? env[name] : undefined),
     environment: () => env,
     cwd: () => '/work',

@@ -49,3 +49,4 @@ export { createMemoryDatagrams, createMemoryDns } from './memory-names.ts';
 export type { MemoryDatagrams, MemoryDns } from './memory-names.ts';
 export { createMemoryNetwork } from './memory-network.ts';
 export type { MemoryConnection, MemoryNetwork } from './memory-network.ts';
+export * from './workflow.ts';

@@ -1,5 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,10 @@ export interface PostgresServer {
   restart(): Promise<void>;
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** SIGKILL to the server and all its processes, as when the machine's power fails but for what the disk has taken. */
+  kill(): Promise<void>;
+  /** SIGKILL to one process that serves a client: the server breaks off all connections and recovers by itself. */
+  killBackend(): Promise<void>;
   /** Stops it and removes its data. */
   destroy(): Promise<void>;
 }
@@ -48,8 +52,26 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
     running.kill('SIGINT');
     await ended;
   };
+  const kill = async (): Promise<void> => {
+    const running = child;
+    child = undefined;
+    if (running?.pid === undefined || running.exitCode !== null) return;
+    const ended = new Promise((resolve) => running.once('exit', resolve));
+    const processes = [running.pid, ...childrenOf(running.pid)];
+    for (const pid of processes) endProcess(pid);
+    await ended;
+    // The next server finds the shared memory in use while one of them lives.
+    while (processes.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const killBackend = async (): Promise<void> => {
+    const [backend] = childrenOf(child?.pid ?? 0).filter((pid) => /postgres: proa /.test(commandOf(pid)));
+    if (backend === undefined) throw new Error('no client is connected');
+    endProcess(backend);
+  };
   await start();
   return {
+    kill,
+    killBackend,
     address: { host: directory, port, user: 'proa', database: 'postgres' },
     start,
     stop,
@@ -62,6 +84,36 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // A process that nobody has waited for yet is dead all the same.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** Whom servers that refuse root run as. */

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,9 +15,20 @@ export interface ServerProcess {
   destroy(): Promise<void>;
 }
 
+/** What a program may use. */
+export interface ServerPlace {
+  readonly directory: string;
+  readonly port: number;
+  readonly otherPort: number;
+}
+
 export interface ServerProgram {
   readonly command: string;
-  args(place: { readonly directory: string; readonly port: number; readonly otherPort: number }): readonly string[];
+  args(place: ServerPlace): readonly string[];
+  /** Files to write into its directory before its first start: texts by name. */
+  files?(place: ServerPlace): Readonly<Record<string, string>>;
+  /** What must be done before its first start. */
+  prepare?(place: ServerPlace): void;
   /** True when it answers. */
   ready(port: number): Promise<boolean>;
 }
@@ -32,12 +43,15 @@ export function findProgram(name: string): string | undefined {
 }
 
 /** Starts it and waits until it answers; fails when it ends before that, or after a minute. */
-export async function startProgram({ command, args, ready }: ServerProgram): Promise<ServerProcess> {
+export async function startProgram({ command, args, files, prepare, ready }: ServerProgram): Promise<ServerProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'proa-server-'));
-  const [port, otherPort] = [await freePort(), await freePort()];
+  const [port, otherPort] = (await freePorts(2)) as [number, number];
+  const place = { directory, port, otherPort };
+  for (const [name, text] of Object.entries(files?.(place) ?? {})) writeFileSync(join(directory, name), text);
+  prepare?.(place);
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {
-    const started = spawn(command, [...args({ directory, port, otherPort })], { cwd: directory, stdio: 'ignore' });
+    const started = spawn(command, [...args(place)], { cwd: directory, stdio: 'ignore' });
     child = started;
     for (let tries = 0; tries < 600; tries++) {
       if (started.exitCode !== null) throw new Error(`${command} ended with ${started.exitCode}`);
@@ -66,14 +80,24 @@ export async function startProgram({ command, args, ready }: ServerProgram): Pro
   };
 }
 
-function freePort(): Promise<number> {
+/** Ports of 127.0.0.1 that nobody listens on. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => listening()));
+  return Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve) => {
+          const address = server.address();
+          server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+        }),
+    ),
+  );
+}
+
+function listening(): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
+    server.listen(0, '127.0.0.1', () => resolve(server));
   });
 }

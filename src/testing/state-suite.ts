@@ -66,7 +66,7 @@ export function stateSuite(options: StateSuiteOptions): void {
         await store.set({ key: 'k', data, contentType: 'text/x' });
         const read = await store.get({ key: 'k' });
         const seen = peek('k');
-        if (seen !== undefined) expect(seen).toEqual(read);
+        if (seen !== undefined) expect([seen, peek('k')]).toEqual([read, read]);
       }
       await store.delete({ key: 'k' });
       expect(peek('k')).toBeUndefined();

@@ -10,7 +10,7 @@ const protocols = [
 ] as const;
 
 // What no test calls, with the reason.
-const notCalled: Exceptions = { actor: 'actors have an issue of their own' };
+const notCalled: Exceptions = { actor: 'actors.test.ts calls it, in a process of its own' };
 
 describe.each(protocols)('the SDK server over %s', (appProtocol, communicationProtocol) => {
   let machine: TestMachine;

@@ -151,6 +151,30 @@ describe('two runs side by side', () => {
     expect([failed.code, (JSON.parse(failed.out) as { status: number }).status]).toEqual([1, 404]);
   });
 
+  it('job schedules, lists, shows, runs and deletes jobs of an app', async () => {
+    const job = (...args: string[]): Promise<Done> => proa(directory, 'job', ...args);
+    const nightly = ['schedule', 'one', 'nightly', '--schedule', 'CRON_TZ=Europe/Berlin 0 30 2 * * *', '--missed-runs', 'once'];
+    expect(await job(...nightly, '-D', '{"full":true}')).toMatchObject({ code: 0 });
+    expect(await job(...nightly)).toMatchObject({ code: 1, err: expect.stringContaining('job already exists') });
+    expect(await job(...nightly, '--overwrite', '--repeats', '9', '-D', '{"full":true}')).toMatchObject({ code: 0 });
+    const listed = JSON.parse((await job('list', 'one', '--json')).out) as unknown;
+    expect(listed).toMatchObject([{ name: 'nightly', repeats: 9, missedRuns: 'once', runs: 0, data: { value: { full: true } } }]);
+    expect((await job('list', 'one')).out).toMatch(
+      /^NAME +SCHEDULE +NEXT RUN +RUNS +OF\nnightly +CRON_TZ=Europe\/Berlin 0 30 2 \* \* \* +\S+Z +0 +9\n$/,
+    );
+    expect(await job('run', 'one', 'nightly')).toMatchObject({ code: 0 });
+    for (let runs = 0; runs === 0;) runs = (JSON.parse((await job('get', 'one', 'nightly', '--json')).out) as { runs: number }).runs;
+    expect(await job('delete', 'one', '--prefix', 'night', '--json')).toMatchObject({ code: 0, out: '{"ok":true}\n' });
+    expect(await job('get', 'one', 'nightly')).toMatchObject({ code: 4, err: expect.stringContaining('job not found') });
+    expect(await job('run', 'one', 'nightly')).toMatchObject({ code: 4 });
+    expect(await job('list', 'nobody')).toMatchObject({ code: 4 });
+    expect(await job('schedule', 'one', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('--due-time') });
+    expect(await job('schedule', 'one', 'x', '--due-time', '1h', '-D', 'no json')).toMatchObject({ code: 2 });
+    expect(await job('delete', 'one')).toMatchObject({ code: 2 });
+    expect(await job('undo', 'one', 'x')).toMatchObject({ code: 2 });
+    expect((await job('list', 'one')).err).toContain('one has no jobs');
+  });
+
   it('keep logs', async () => {
     const lines = await proa(directory, 'logs', 'two', '--json', '-n', '1');
     expect([lines.code, JSON.parse(lines.out)]).toEqual([0, { app: 'two', line: 'two got 5' }]);

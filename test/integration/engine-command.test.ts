@@ -205,6 +205,26 @@ describe.skipIf(bin === undefined)('PostgreSQL', () => {
     expect(first.printed() + end.out).not.toContain('the app sees');
   });
 
+  it('takes a database back to an older format, and forward again with the next start', async () => {
+    const place = `${url}?schema=formats`;
+    const engine = await startSidecar({ appId: 'formats', machine, flags: ['--engine', place, ...dataFlags('formats')] });
+    await save(engine, 0, 3);
+    await engine.stop();
+    expect(await proa('engine', 'downgrade', '--engine', place, '--format', '1')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('had format 2 and has format 1'),
+    });
+    const again = await startSidecar({ appId: 'formats', machine, flags: ['--engine', place, ...dataFlags('formats')] });
+    expect(await values(again, 3)).toEqual(counted(3));
+    await again.stop();
+    expect(await proa('engine', 'downgrade', '--engine', place, '--format', '7')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('cannot be taken back to 7'),
+    });
+    expect(await proa('engine', 'downgrade', '--engine', place)).toMatchObject({ code: 2, err: expect.stringContaining('which format') });
+    expect(await proa('engine', 'downgrade', '--format', '1')).toMatchObject({ code: 2, err: expect.stringContaining('no way back') });
+  });
+
   it('refuses a password on the command line, and says when the database cannot be reached', async () => {
     const open = await proa('run', '--engine', `postgres://proa:${secret}@127.0.0.1/x`, '--', 'true');
     expect([open.code, open.err.includes('PROA_ENGINE'), open.err.includes(secret)]).toEqual([2, true, false]);

@@ -49,6 +49,7 @@ describe('the layers', () => {
       ['src/blocks/state/planted.ts', "export * from '../../drivers/state-memory/index.ts';\n", 'blocks'],
       ['src/contracts/planted.ts', "export { createServer } from 'node:net';\n", 'kernel-no-io'],
       ['src/drivers/state-memory/planted.ts', "export * from '../pubsub-memory/index.ts';\n", 'drivers-apart'],
+      ['src/clients/redis/planted.ts', "export * from '../../drivers/state-memory/index.ts';\n", 'clients'],
       ['src/filters/retry/planted.ts', "export * from '../metrics/component-metrics.ts';\n", 'filters-apart'],
       ['src/fronts/http/planted.ts', "export * from '../../host/index.ts';\n", 'host-is-the-root'],
     ];

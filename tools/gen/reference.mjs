@@ -12,6 +12,8 @@ import { publishRows } from '../../src/fronts/grpc/rows/publish.ts';
 import { runtimeRows } from '../../src/fronts/grpc/rows/runtime.ts';
 import { stateRows } from '../../src/fronts/grpc/rows/state.ts';
 import { storeRows } from '../../src/fronts/grpc/rows/stores.ts';
+import { workflowRows } from '../../src/fronts/grpc/rows/workflow.ts';
+import { TaskHubSidecarService } from '../../src/gen/durabletask/taskhub_pb.ts';
 import { Dapr } from '../../src/gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { driverIndex } from '../../src/gen/drivers.ts';
 import { problemCodes } from '../../src/host/config/problem-codes.ts';
@@ -79,7 +81,9 @@ function httpPage() {
 function grpcPage() {
   const front = { clock: undefined, blocks: undefined, tracer: undefined, caller: { appId: '', namespace: '' }, ended: () => {} };
   const handled = new Set(
-    [cryptoRows, (own) => invokeRows(own, 1), publishRows, runtimeRows, stateRows, storeRows].flatMap((rows) => Object.keys(rows(front))),
+    [cryptoRows, (own) => invokeRows(own, 1), publishRows, runtimeRows, stateRows, storeRows, workflowRows].flatMap((rows) =>
+      Object.keys(rows(front)),
+    ),
   );
   const rows = (wanted) =>
     wanted.map((method) => [`\`${method.name}\``, method.methodKind.replaceAll('_', ' '), method.input.name, method.output.name]);
@@ -92,6 +96,7 @@ function grpcPage() {
     'src/fronts/grpc/rows and Dapr’s .proto files',
     `Service \`${Dapr.typeName}\`, with \`grpc.health.v1.Health\` and server reflection. Calls of other services go to the app that the metadata \`dapr-app-id\` names. \`InvokeService\` is unary: the whole request and the whole answer stand in memory, up to \`--max-body-size\`; streams of any length go through the transparent proxy, or over HTTP. The proxied call passes the [policies](policy.md) of its target and their balancing like any invocation; until an answer begins, and while the caller has sent at most 64 KB, it may be repeated. What a Configuration leaves out (\`spec.api\`) answers UNIMPLEMENTED.`,
     table(['rpc', 'kind', 'request', 'answer'], rows(here)),
+    `## Workflow workers and clients\n\nService \`${TaskHubSidecarService.typeName}\` (it has no package), for the workflow SDKs of Dapr: [guide](../guides/dapr-workflows.md). Older SDKs have other names for some messages; the numbers are the same.\n\n${table(['rpc', 'kind', 'request', 'answer'], rows(TaskHubSidecarService.methods))}`,
     `## Not in this version\n\nThese answer \`UNIMPLEMENTED\`.\n\n${table(['rpc', 'kind', 'request', 'answer'], rows(missing))}`,
   );
 }
@@ -195,7 +200,7 @@ function configurationPage() {
     ['Configuration', 'tracing, metrics, API allow and deny lists, access control, secret scopes, HTTP middleware, API logging'],
     ['Subscription', '`v1alpha1` and `v2alpha1`'],
     ['HTTPEndpoint', 'targets of service invocation outside, with headers and TLS'],
-    ['Resiliency', 'timeouts, retries, circuit breakers for apps and components: [policies](policy.md); for actors: read and checked'],
+    ['Resiliency', 'timeouts, retries, circuit breakers for apps, components and actors: [policies](policy.md)'],
     ['Policy (`proa.dev/v1alpha1`)', 'what Resiliency lacks: [policies](policy.md)'],
   ];
   const rows = Object.entries(problemCodes).map(([code, { title, why, fix }]) => [`\`${code}\``, title, `${why} ${fix}`]);

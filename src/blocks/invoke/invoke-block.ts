@@ -9,12 +9,12 @@ import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
 import { sendAttempt } from '../../kernel/trail.ts';
 import type { InvokeBlock } from './index.ts';
-import { stampHeaders } from './stamp-headers.ts';
+import { stampHeaders } from '../../contracts/stamp-headers.ts';
 
 export interface InvokeDependencies {
   readonly resolver: Resolver;
   readonly balance: BalanceTarget;
-  readonly peers: PeerTransport;
+  readonly peers: Pick<PeerTransport, 'send'>;
   readonly external: ExternalTransport;
   /** The own app; undefined when none is connected. */
   readonly channel: () => AppChannel | undefined;

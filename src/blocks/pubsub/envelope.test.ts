@@ -70,6 +70,14 @@ describe('envelopes', () => {
     expect('data' in event && 'data_base64' in event).toBe(false);
   });
 
+  it.each(['application/json', 'text/plain', '', 'application/octet-stream', 'application/cloudevents+protobuf'])(
+    'embeds JSON that is text already as it embeds its bytes (%s)',
+    (contentType) => {
+      const text = '{"a":["ü\\n",1.50]}';
+      expect(wrap({ contentType, data: text })).toEqual(wrap({ contentType, data: Buffer.from(text) }));
+    },
+  );
+
   it('keeps the digits of numbers and the bytes of text that is not UTF-8', () => {
     const big = '{"n":12345678901234567890.10}';
     expect(wrapEvent(createTemplates(), { ...input, data: Buffer.from(big) }).toString()).toContain(`"data":${big}}`);
@@ -178,6 +186,21 @@ describe('the JSON scanner', () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  it('sees what ends a string or may not stand in one at every place of eight, and at the end', () => {
+    for (let length = 0; length < 40; length++) {
+      const text = Buffer.from(`"${'x'.repeat(length)}"`);
+      expect(isJson(text), `${length}`).toBe(true);
+      expect(isJson(text.subarray(0, -1)), `${length}, not ended`).toBe(false);
+      for (let at = 1; at <= length; at++) {
+        for (const byte of [0x00, 0x1f, 0x22, 0x5c, 0x20, 0x7f]) {
+          const changed = Buffer.from(text);
+          changed[at] = byte;
+          expect(isJson(changed), `${byte} at ${at} of ${length}`).toBe(parses(changed.toString()));
+        }
+      }
+    }
   });
 
   it('finds members with decoded names', () => {

@@ -11,7 +11,8 @@ export interface EnvelopeInput {
   readonly topic: string;
   readonly pubsub: string;
   readonly contentType: string;
-  readonly data: Uint8Array;
+  /** A string is JSON that this process has just written. */
+  readonly data: Uint8Array | string;
   /** RFC 3339. */
   readonly time: string;
   readonly trace: TraceContext;
@@ -130,7 +131,11 @@ function traced(traceparent: string, tracestate: string): string {
 }
 
 /** Closes an event: `text` (ASCII, an object without its closing brace), and the data in the form that its type asks for. */
-export function appendData(text: string, data: Uint8Array, form: DataForm): Buffer {
+export function appendData(text: string, data: Uint8Array | string, form: DataForm): Buffer {
+  if (typeof data === 'string') {
+    if (form === 'json') return Buffer.from(`${text},"data":${data}}`, 'utf8');
+    return appendData(text, Buffer.from(data, 'utf8'), form);
+  }
   if (form === 'json' && isJson(data)) return spliced(`${text},"data":`, data);
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
   if (form === 'binary' || !isUtf8(data)) return Buffer.from(`${text},"data_base64":"${bytes.toString('base64')}"}`, 'latin1');

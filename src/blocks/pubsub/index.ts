@@ -10,7 +10,8 @@ export type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../
 export interface PublishInput {
   readonly pubsub: string;
   readonly topic: string;
-  readonly data: Uint8Array;
+  /** A string is JSON that this process has just written: nobody has to look at it again. */
+  readonly data: Uint8Array | string;
   readonly contentType: string;
   /** `ttlInSeconds`, `rawPayload`, `cloudevent.*` and whatever the broker knows. */
   readonly metadata: Metadata;

@@ -42,11 +42,11 @@ interface Send {
 
 async function publish(
   block: PubSubBlock,
-  data: string,
+  data: string | Uint8Array,
   { topic = 'orders', pubsub = 'bus', contentType = 'application/json', metadata = {} }: Send = {},
 ) {
   const context = withValue(emptyContext, traceKey, { traceparent, tracestate: '', baggage: '' });
-  const input = { pubsub, topic, data: Buffer.from(data), contentType, metadata };
+  const input = { pubsub, topic, data: typeof data === 'string' ? Buffer.from(data) : data, contentType, metadata };
   await block.publish(createCall({ block: 'pubsub', name: 'publish', idempotent: false }, input, { context }));
 }
 
@@ -71,6 +71,28 @@ describe('publishing', () => {
     expect(Date.parse(event['expiration'] as string) - Date.parse(event['time'] as string)).toBe(60_000);
     expect(published[0]?.metadata).toEqual({ ttlInSeconds: '60', other: 'x' });
     expect(counts.get('dapr_component_pubsub_egress_count true')).toBe(1);
+  });
+
+  it('takes JSON that is text already, wrapped, raw or as a CloudEvent', async () => {
+    const { block, published } = createRig();
+    const send = async (data: string, { contentType = 'application/json', metadata = {} }: Send = {}) => {
+      const input = { pubsub: 'bus', topic: 'orders', data, contentType, metadata };
+      await block.publish(createCall({ block: 'pubsub', name: 'publish', idempotent: false }, input));
+      return Buffer.from(published.at(-1)?.data ?? []).toString();
+    };
+    expect(JSON.parse(await send('{"n":"ü"}'))).toMatchObject({ source: 'app', data: { n: 'ü' } });
+    expect(await send('{"n":"ü"}', { metadata: { rawPayload: 'true' } })).toBe('{"n":"ü"}');
+    const contentType = 'application/cloudevents+json';
+    expect(JSON.parse(await send('{"id":"mine","data":"ü"}', { contentType }))).toMatchObject({ id: 'mine', data: 'ü', topic: 'orders' });
+  });
+
+  it('does not keep raw bytes that belong to the caller', async () => {
+    const { block, published } = createRig();
+    const bytes = Buffer.from('mine');
+    const sent = publish(block, bytes, { metadata: { rawPayload: 'true' } });
+    bytes.fill(0);
+    await sent;
+    expect(Buffer.from(published[0]?.data ?? []).toString()).toBe('mine');
   });
 
   it('leaves the TTL to a broker that has it, in seconds', async () => {

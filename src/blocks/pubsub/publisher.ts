@@ -3,7 +3,7 @@ import type { Component, ComponentSet } from '../../contracts/component-set.ts';
 import { governedServices } from '../../contracts/governed-services.ts';
 import type { OutgoingMessage } from '../../contracts/pubsub.ts';
 import type { Metadata } from '../../contracts/state.ts';
-import { createCall, derive, type Call, type CallOptions } from '../../kernel/call.ts';
+import { createCall, derive, withInput, type Call, type CallOptions } from '../../kernel/call.ts';
 import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
@@ -46,24 +46,33 @@ export class Publisher {
     this.#bulk = governedServices({ ...shared, serve: (component) => (call: Call<BulkAttempt>) => attemptBulk(component, call.input) });
   }
 
-  async publish(call: Call<PublishInput>): Promise<void> {
+  /** Callbacks on the broker's answer, not a function that waits for it: this runs for every event. */
+  publish(call: Call<PublishInput>): Promise<void> {
     const { input } = call;
-    const { pubsub, topic } = input;
-    const component = this.#find(input);
-    const raw = requireRawPayload(pubsub, input.metadata);
-    const message = this.#messageOf(component, input, { trace: valueOf(call.context, traceKey), raw });
-    const { clock } = this.#context.ports;
-    const begunMs = clock.mono();
-    let success = false;
+    let component: Broker;
+    let message: OutgoingMessage;
     try {
-      this.permit(component, topic);
-      await this.#single(component, 'publish')(derive<PublishInput, OutgoingMessage>(call, { input: message }));
-      success = true;
+      component = this.#find(input);
+      const raw = requireRawPayload(input.pubsub, input.metadata);
+      message = this.#messageOf(component, input, { trace: valueOf(call.context, traceKey), raw });
     } catch (error) {
-      throw publishError(pubsub, topic, error);
-    } finally {
-      this.#metrics.published(pubsub, topic, { success, elapsedMs: clock.mono() - begunMs, bulk: false });
+      return Promise.reject(error);
     }
+    const begunMs = this.#context.ports.clock.mono();
+    const failed = (error: unknown): never => {
+      this.#count(input, begunMs, false);
+      throw publishError(input.pubsub, input.topic, error);
+    };
+    try {
+      this.permit(component, input.topic);
+      return this.#single(component, 'publish')(withInput(call, message)).then(() => this.#count(input, begunMs, true), failed);
+    } catch (error) {
+      return Promise.reject(error).catch(failed);
+    }
+  }
+
+  #count({ pubsub, topic }: PublishInput, begunMs: number, success: boolean): void {
+    this.#metrics.published(pubsub, topic, { success, elapsedMs: this.#context.ports.clock.mono() - begunMs, bulk: false });
   }
 
   async bulkPublish(call: Call<BulkPublishInput>): Promise<readonly FailedEntry[]> {
@@ -128,7 +137,8 @@ export class Publisher {
   #messageOf(component: Broker, input: PublishInput, options: { readonly trace: TraceContext; readonly raw: boolean }): OutgoingMessage {
     const { pubsub, topic, contentType, metadata, data } = input;
     const { trace, raw } = options;
-    if (raw) return { topic, data, metadata: traced(metadata, trace) };
+    // Wrapping copies; so does this, because the caller may use its buffer again.
+    if (raw) return { topic, data: Buffer.from(data), metadata: traced(metadata, trace) };
     const { appId, ports } = this.#context;
     const now = ports.clock.now();
     const ttl = ttlMs(metadata);
@@ -141,7 +151,7 @@ export class Publisher {
       const event = wrapEvent(this.#templates, { id, source: appId, topic, pubsub, contentType, data, time, trace, expiration, metadata });
       return { topic, data: event, metadata: sent };
     }
-    const event = completeEvent({ topic, pubsub, time, trace, expiration, event: data });
+    const event = completeEvent({ topic, pubsub, time, trace, expiration, event: bytesOf(data) });
     if (event === undefined) throw cloudEventCreation(pubsub, appId, 'the event is not a JSON object');
     return { topic, data: event, metadata: sent };
   }
@@ -174,6 +184,10 @@ function publishError(pubsub: string, topic: string, error: unknown): ProaError 
   // Who gave up or was refused should learn so; everything else is a failure of the publish, as in Dapr.
   if (known.code === 'pubsub.forbidden' || known.code === 'cancelled') return known;
   return publishFailed(pubsub, topic, error);
+}
+
+function bytesOf(data: Uint8Array | string): Uint8Array {
+  return typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
 }
 
 function traced(metadata: Metadata, { traceparent, tracestate }: TraceContext): Metadata {

@@ -1,11 +1,14 @@
+import type { ActorsBlock } from '../actors/index.ts';
 import type { BindingsBlock } from '../bindings/index.ts';
 import type { ConfigurationBlock } from '../configuration/index.ts';
 import type { CryptoBlock } from '../crypto/index.ts';
 import type { InvokeBlock } from '../invoke/index.ts';
+import type { JobsBlock } from '../jobs/index.ts';
 import type { LockBlock } from '../lock/index.ts';
 import type { PubSubBlock } from '../pubsub/index.ts';
 import type { SecretsBlock } from '../secrets/index.ts';
 import type { StateBlock } from '../state/index.ts';
+import type { WorkflowBlock } from '../workflow/index.ts';
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 export type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 export type { Counter, Histogram, Metrics as FrontMetricsSource } from '../../contracts/metrics.ts';
@@ -22,6 +25,10 @@ export interface RuntimeMetadata {
   readonly subscriptions: readonly SubscriptionSpec[];
   readonly httpEndpoints: readonly string[];
   readonly resiliencies: readonly string[];
+  /** Work streams and workers of this process. */
+  readonly workflowWorkers: number;
+  /** Absent: this runtime hosts no actors. */
+  readonly actors?: { readonly ready: boolean; readonly active: readonly { readonly type: string; readonly count: number }[] };
   readonly appConnection?: {
     readonly port: number;
     readonly protocol: string;
@@ -52,5 +59,8 @@ export interface Blocks {
   readonly configuration: ConfigurationBlock;
   readonly lock: LockBlock;
   readonly crypto: CryptoBlock;
+  readonly jobs: JobsBlock;
+  readonly workflow: WorkflowBlock;
+  readonly actors: ActorsBlock;
   readonly runtime: RuntimeBlock;
 }

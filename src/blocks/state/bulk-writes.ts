@@ -18,7 +18,21 @@ interface WriteOptions<T> {
 }
 
 /** Does what is pending, one item alone or all as a bulk. Fails with the codes given; not atomic. */
-export async function runWrites<T extends { readonly key: string }>(work: Writes<T>, options: WriteOptions<T>): Promise<void> {
+export function runWrites<T extends { readonly key: string }>(work: Writes<T>, options: WriteOptions<T>): Promise<void> {
+  const [only] = work.pending;
+  // Most calls write one item: a callback then, not a function that waits.
+  if (only === undefined || work.pending.length !== 1 || work.refused.length > 0) return runAll(work, options);
+  const failed = (cause: unknown): never => {
+    throw writeFailed(cause, options.codes, (reason) => options.describe(reason));
+  };
+  try {
+    return options.one(only).then(() => void (work.pending = []), failed);
+  } catch (cause) {
+    return Promise.reject(cause).catch(failed);
+  }
+}
+
+async function runAll<T extends { readonly key: string }>(work: Writes<T>, options: WriteOptions<T>): Promise<void> {
   const fail = (cause: unknown) => writeFailed(cause, options.codes, (reason) => options.describe(reason));
   const [first] = work.pending;
   try {

@@ -13,8 +13,10 @@ import type {
 } from '../../contracts/state.ts';
 import type { Append } from '../../contracts/engine.ts';
 import type { OutboxTarget } from '../../contracts/outbox.ts';
+import { answered } from '../../kernel/answered.ts';
 import { isProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import { createStateCipher } from './encryption.ts';
 import type { BulkStateItem, QueryResult, StateBlock } from './index.ts';
 import { runWrites, type Writes } from './bulk-writes.ts';
@@ -106,10 +108,12 @@ export function createStoreHandle(component: Component<'state'>, context: BlockC
 function reader(shared: RequestContext): Service<GetInput, StateValue | undefined> {
   const { driver, prefix, cipher } = shared;
   if (driver.peek === undefined || cipher !== undefined) return ({ input }) => read(shared, input);
+  // The same text for the same key: what drivers keep by it is then found by a comparison of addresses.
+  const stored = new TextMemo((key) => prefix + key);
   return ({ input }) => {
     try {
-      const seen = driver.peek?.(prefix + input.key);
-      if (seen !== undefined) return Promise.resolve(seen);
+      const seen = driver.peek?.(stored.of(input.key));
+      if (seen !== undefined) return answered(seen);
     } catch {
       // The same happens again below, where it becomes the error that it is.
     }
@@ -131,7 +135,8 @@ async function read({ driver, prefix, cipher, store }: RequestContext, input: Ge
 function transactor({ driver }: RequestContext): Service<TransactInput, void> {
   return async ({ input }) => {
     try {
-      await driver.transact?.(input.operations, input.metadata, input.appends);
+      const { operations, metadata, appends } = input;
+      await driver.transact?.(operations, metadata, appends === undefined ? undefined : { appends });
     } catch (cause) {
       throw writeFailed(cause, transactionCodes, (reason) => `error while executing state transaction: ${reason}`);
     }

@@ -34,6 +34,8 @@ export interface WorkflowBlock {
   rerun(source: string, eventId: number, options: RerunOptions): Promise<string>;
   /** Hands turns and activities to the worker until the answer is called; what is unanswered then goes to another worker. */
   attach(worker: WorkflowWorker): () => void;
+  /** The workflows of another app on the same engine, for clients: workers serve their own app only. `namespace` absent: the same one. */
+  of(appId: string, namespace: string | undefined): WorkflowBlock;
   /** Work streams and in-process workers, for the metadata API. */
   readonly workers: number;
   close(graceMs: number): Promise<void>;
@@ -45,3 +47,34 @@ export interface RerunOptions {
   /** Replaces the input of the event where the run goes on; absent keeps it. */
   readonly input?: { readonly value: string | undefined };
 }
+
+export { createWorkflowBlock, type WorkflowDeps } from './workflow-block.ts';
+export type { RetentionPolicy } from './turn-change.ts';
+export type { ConcurrencyLimits } from './worker-pool.ts';
+export { groupOf as workflowGroup } from './shard-keeper.ts';
+export { createRemoteWorker, portions } from './remote-worker.ts';
+export type { FromWorker, ToWorker } from './remote-worker.ts';
+export type {
+  ActivityAnswer,
+  ActivityTask,
+  FailureDetails,
+  FinalStatus,
+  HistoryEvent,
+  ParentInstance,
+  Purged,
+  Router,
+  StallReason,
+  StartWorkflow,
+  TimerOrigin,
+  TraceParent,
+  Turn,
+  TurnAnswer,
+  VersionChoice,
+  WorkflowAction,
+  WorkflowFilter,
+  WorkflowInstance,
+  WorkflowPage,
+  WorkflowState,
+  WorkflowStatus,
+  WorkflowWorker,
+} from '../../contracts/workflow.ts';

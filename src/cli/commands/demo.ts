@@ -12,8 +12,8 @@ import { withFreePorts } from '../run/free-ports.ts';
 import { planRun, type RunPlan } from '../run/plan.ts';
 import { RunSession } from '../run/session.ts';
 
-/** Where the demo's run file may lie: beside the bundles of the package, or in a checkout. */
-const places = ['demo/proa.yaml', '../demo/proa.yaml', '../../demo/proa.yaml', '../../../dist/demo/proa.yaml'] as const;
+/** Where the demo's run files may lie: beside the bundles of the package, or in a checkout. */
+const places = ['demo', '../demo', '../../demo', '../../../dist/demo'] as const;
 
 const ordersOnce = 5;
 const ordersAtStart = 3;
@@ -31,7 +31,8 @@ export async function run(context: CommandContext): Promise<number> {
 
 async function runShop(context: CommandContext, file: string): Promise<number> {
   const { ports, args, output } = context;
-  const data = args.values['data-dir'] ?? join(ports.process.cwd(), '.proa/demo');
+  const data =
+    args.values['data-dir'] ?? join(ports.process.cwd(), args.values.orchestrated === true ? '.proa/demo-orchestrated' : '.proa/demo');
   const plan = await planDemo({ ...context, args: { ...args, values: { ...args.values, 'run-file': file }, rest: [] } });
   const names = plan.apps.map(({ name }) => name);
   const readiness = new Readiness(names);
@@ -55,10 +56,10 @@ async function runShop(context: CommandContext, file: string): Promise<number> {
   return endedByHand.includes(code) && !once ? exitCodes.ok : code;
 }
 
-async function findDemo({ ports }: CommandContext): Promise<string> {
+async function findDemo({ ports, args }: CommandContext): Promise<string> {
   const here = dirname(fileURLToPath(import.meta.url));
   for (const place of places) {
-    const file = join(here, place);
+    const file = join(here, place, args.values.orchestrated === true ? 'orchestrated.yaml' : 'proa.yaml');
     const stat = await ports.disk.stat(file).catch(() => undefined);
     if (stat?.kind === 'file') return file;
   }
@@ -99,7 +100,7 @@ class Tour {
       const orders = await this.#placeAndFollow(ordersOnce);
       const completed = orders.filter(isCompleted).length;
       const tookMs = Math.round(ports.clock.mono() - this.#beganMs);
-      if (output.json) output.value({ demo: 'food-delivery', placed: orders.length, completed, tookMs, data, orders });
+      if (output.json) output.value({ demo: this.#name, placed: orders.length, completed, tookMs, data, orders });
       else output.line(`${completed} of ${orders.length} orders completed in ${(tookMs / 1000).toFixed(1)} s; their state is in ${data}`);
       if (completed < orders.length) throw new Error(`${orders.length - completed} of ${orders.length} orders were not completed in time`);
       await session.stop(exitCodes.ok);
@@ -109,6 +110,10 @@ class Tour {
       output.error(thrown instanceof Error ? thrown.message : String(thrown), hint);
       await session.stop(exitCodes.failed);
     }
+  }
+
+  get #name(): string {
+    return this.#context.args.values.orchestrated === true ? 'food-delivery-orchestrated' : 'food-delivery';
   }
 
   /** A few orders and what to type next; the session goes on. */
@@ -180,6 +185,12 @@ class Tour {
       'The shop is open. In another terminal:',
       `  proa invoke --app-id place-order --method orders --data ${wish}`,
       `  curl http://localhost:${port}/v1.0/state/orders/my-order`,
+      ...(this.#context.args.values.orchestrated === true
+        ? [
+            'One that fails in the oven, and is undone:',
+            `  proa invoke --app-id place-order --method orders --data ${wish.replace('soup', 'soufflé')}`,
+          ]
+        : []),
       '  proa list',
       '  proa logs notify-user',
       `Data: ${this.#parts.data} (it stays; delete the folder to start over). Logs: ./.proa/logs. Ctrl-C ends the demo.`,

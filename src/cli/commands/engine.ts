@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
-import { backupData, copyData, restoreData } from '../../host/engine-tools.ts';
+import { backupData, copyData, downgradeDatabase, restoreData } from '../../host/engine-tools.ts';
 import { describePlace, readEnginePlace } from '../../host/engine/engine-place.ts';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../context.ts';
 import { dataDirectory } from '../directories.ts';
-import { engineText } from '../engine-setting.ts';
+import { databaseSetting, engineText } from '../engine-setting.ts';
 import { UsageError } from '../parse-args.ts';
 
 const progressEveryMs = 1_000;
@@ -78,13 +78,26 @@ async function copy({ ports, args, output }: CommandContext): Promise<void> {
   else output.line(`${copied.keys} keys and ${copied.entries} log entries are in ${toText}`);
 }
 
-const actions = { backup, restore, copy };
+async function downgrade({ ports, args, output }: CommandContext): Promise<void> {
+  const { values } = args;
+  const format = Number(values.format ?? '');
+  const usage = 'proa engine downgrade --engine postgres://user@host/database --format <number>';
+  if (values.format === undefined || !Number.isSafeInteger(format) || format < 1) throw new UsageError('back to which format?', usage);
+  const database = await databaseSetting(ports, values.engine);
+  if (database === undefined) throw new UsageError('which database? a journal has no way back', usage);
+  const place = readEnginePlace(database, ports.process.cwd());
+  const passed = await downgradeDatabase(place, format);
+  if (output.json) output.value({ engine: describePlace(place), ...passed });
+  else output.line(`${describePlace(place)} had format ${passed.from} and has format ${passed.to}`);
+}
 
-/** `proa engine backup|restore|copy`: what is stored, as a whole. */
+const actions = { backup, restore, copy, downgrade };
+
+/** `proa engine backup|restore|copy|downgrade`: what is stored, as a whole. */
 export async function run(context: CommandContext): Promise<number> {
   const [name, ...more] = context.args.positionals;
   if (name === undefined || !Object.hasOwn(actions, name) || more.length > 0) {
-    throw new UsageError('backup, restore or copy?', 'proa help engine');
+    throw new UsageError('backup, restore, copy or downgrade?', 'proa help engine');
   }
   await actions[name as keyof typeof actions](context);
   return exitCodes.ok;

@@ -1,10 +1,10 @@
 import type { InferOutput } from 'valibot';
+import { parseSchedule, type Schedule } from '../../kernel/cron-schedule.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import type { BindingEvent, BindingResponse } from '../../contracts/binding.ts';
 import type { DriverContext, DriverKinds } from '../../contracts/driver.ts';
 import type { config } from './config.ts';
-import { parseSchedule, type Schedule } from './schedule.ts';
 
 // A handler that is slower than its schedule overlaps itself, as in Dapr, but not without bound.
 const underWayMax = 16;
@@ -18,8 +18,8 @@ export async function openCron(options: InferOutput<typeof config>, context: Dri
   const { clock } = context.ports;
   let schedule: Schedule;
   try {
-    schedule = await parseSchedule(options.schedule);
-    if (schedule(clock.now()) === undefined) throw new Error(`invalid schedule format '${options.schedule}': it never fires`);
+    schedule = await parseSchedule(options.schedule, { wholeSeconds: true });
+    if (schedule.next(clock.now()) === undefined) throw new Error(`invalid schedule format '${options.schedule}': it never fires`);
   } catch (cause) {
     throw new ProaError('component.init-failed', `binding ${context.name}: ${(cause as Error).message}`, { cause });
   }
@@ -72,15 +72,15 @@ function run(schedule: Schedule, deliver: Deliver, context: DriverContext): () =
       const now = clock.now();
       if (now < dueMs) {
         // Set back by more than the schedule's step, the clock would otherwise be silent until it has caught up.
-        const next = schedule(now);
+        const next = schedule.next(now);
         wait(next !== undefined && next < dueMs ? next : dueMs);
         return;
       }
       fire();
-      wait(schedule(now));
+      wait(schedule.next(now));
     });
   };
-  wait(schedule(clock.now()));
+  wait(schedule.next(clock.now()));
   return async () => {
     timer?.cancel();
     await Promise.all(underWay);

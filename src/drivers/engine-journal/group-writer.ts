@@ -33,8 +33,12 @@ export interface GroupWriterOptions {
 }
 
 const sparesMax = 3;
-/** While a write takes longer, the disk is what everybody waits for: then one large group costs it less than two. */
+/**
+ * While a write takes longer than this and what its bytes take at a modest rate, the disk is what everybody waits for: then one large group costs it less
+ * than two. Without a part for the bytes a group would be slow for being large, wait for its turn, and be larger the next time.
+ */
 const overlapWriteMsMax = 1;
+const modestBytesPerMs = 100 * 1024;
 /** How often a full disk is tried again. */
 const retryFullMs = 500;
 
@@ -57,8 +61,8 @@ export class GroupWriter {
   #preparing = false;
   /** A group whose write was begun before its turn. */
   #ahead: Ahead | undefined;
-  /** How long the last write took. */
-  #writeMs = 0;
+  /** The last write was that of a slow disk. */
+  #slow = false;
   #running: Promise<void> | undefined;
   #scheduled = false;
   #full: { readonly error: ProaError; readonly sinceMono: number } | undefined;
@@ -98,8 +102,7 @@ export class GroupWriter {
   filled(group: Group): void {
     const { writer, hooks, overlapBytes } = this.#options;
     if (!group.overlaps || group.buffer.length < overlapBytes || this.#running === undefined || this.#ahead !== undefined) return;
-    if (this.#writeMs > overlapWriteMsMax) return;
-    if (hooks !== noHooks || this.readOnly || this.#preparing || writer.isFull(group.buffer.length)) return;
+    if (this.#slow || hooks !== noHooks || this.readOnly || this.#preparing || writer.isFull(group.buffer.length)) return;
     this.#open = this.#following(group);
     const begunMono = this.#options.clock.mono();
     const written = writer.write(group.buffer.bytes);
@@ -154,7 +157,7 @@ export class GroupWriter {
       const written = ahead?.written ?? this.#begin(group);
       this.filled(this.#open);
       await written;
-      this.#writeMs = clock.mono() - begunMono;
+      this.#slow = clock.mono() - begunMono > overlapWriteMsMax + group.buffer.length / modestBytesPerMs;
       if (hooks.afterSync !== undefined) await hooks.afterSync();
       // Whoever claims an epoch after this look finds the written bytes.
       ownership.check();

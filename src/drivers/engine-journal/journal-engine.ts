@@ -355,22 +355,28 @@ class OwnedJournal implements JournalEngine {
       group.buffer.put(key, entry, value);
       pending.queue({ kind: 'put', key, entry, moved: false }, group);
     }
-    const sequences = commit.append === undefined ? none : this.#append(commit.append, group);
-    return { status: 'done', firstVersion, puts: commit.put?.length ?? 0, sequences };
+    const puts = commit.put?.length ?? 0;
+    const sequences = commit.append === undefined ? none : this.#appendAll(commit.append, group, puts === 0 && commit.id === undefined);
+    return { status: 'done', firstVersion, puts, sequences };
   }
 
-  /** The first sequence of each append. */
-  #append(appends: readonly Append[], group: Group): number[] {
+  /** The first sequence of each append. `last`: nothing follows in the record. */
+  #appendAll(appends: readonly Append[], group: Group, last: boolean): number[] {
+    const [only] = appends;
+    if (appends.length === 1 && only !== undefined) return [this.#append(only, group, last)];
+    return appends.map((append) => this.#append(append, group, false));
+  }
+
+  #append({ log, entries }: Append, group: Group, last: boolean): number {
     const { pending } = this.#parts;
-    return appends.map(({ log, entries }) => {
-      const first = pending.log(log).value.head + 1;
-      if (entries.length === 0) return first;
-      const data = encodeBlock(entries, group.nowMs, group.buffer.room);
-      const block = { first, count: entries.length, bytes: data.length, crc: crc32(data), offset: 0 };
-      group.buffer.append(log, block, data);
-      pending.queue({ kind: 'append', log, block, moved: false }, group);
-      return first;
-    });
+    const { buffer } = group;
+    const first = pending.log(log).value.head + 1;
+    if (entries.length === 0) return first;
+    const data = encodeBlock(entries, group.nowMs, (bytes) => (last ? buffer.roomInPlace(log, bytes) : buffer.room(bytes)));
+    const block = { first, count: entries.length, bytes: data.length, crc: crc32(data), offset: 0 };
+    buffer.append(log, block, data);
+    pending.queue({ kind: 'append', log, block, moved: false }, group);
+    return first;
   }
 }
 

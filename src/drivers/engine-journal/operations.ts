@@ -64,7 +64,10 @@ export function resultOf(kept: KeptResult): CommitResult {
 }
 
 function versionsFrom(first: number, count: number): readonly number[] {
-  // Most commits put one key; an array that is grown by `push` begins with room for many.
+  // Most commits put one key or none; an array that is grown by `push` begins with room for many.
+  if (count === 0) return none;
   if (count === 1) return [first];
   return Array.from({ length: count }, (_, i) => first + i);
 }
+
+const none: readonly never[] = [];

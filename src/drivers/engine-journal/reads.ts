@@ -95,7 +95,7 @@ export class JournalReads {
     const now = this.#now();
     const found: [Key, KeyEntry][] = [];
     let size = 0;
-    const walk = query.reverse === true ? keys.entriesReversed(query.to, undefined, true) : keys.entries(query.from);
+    const walk = query.reverse === true ? keys.entriesReversed(query.to) : keys.entries(query.from);
     for (const [key, entry] of walk) {
       if (query.reverse === true ? key < query.from : key >= query.to) break;
       if (entry.expiresAtMs > 0 && entry.expiresAtMs <= now) continue;

@@ -30,6 +30,9 @@ export interface RecordHead {
   readonly timeMs: number;
 }
 
+/** Code, length of the name, two numbers, length and CRC of the data. */
+const appendHeadBytes = 1 + 4 + 8 + 8 + 4 + 4;
+
 const startBytes = 64 * 1024;
 
 /** Records of one group, back to back in one growing buffer. */
@@ -58,11 +61,18 @@ export class GroupBuffer {
   }
 
   /** Memory for data of the open record, valid until the next `begin`. */
-  readonly room = (count: number): Buffer => {
+  room(count: number): Buffer {
     if (this.#staged + count > this.#staging.length) return Buffer.allocUnsafe(count);
     this.#staged += count;
     return this.#staging.subarray(this.#staged - count, this.#staged);
-  };
+  }
+
+  /** The same where the data of an append to `log` will lie, if that append is the end of the record's head: they need not be moved there. */
+  roomInPlace(log: string, count: number): Buffer {
+    const head = appendHeadBytes + log.length;
+    this.#reserve(head + count);
+    return this.#bytes.subarray(this.length + head, this.length + head + count);
+  }
 
   begin(): void {
     this.#recordAt = this.length;
@@ -139,11 +149,15 @@ export class GroupBuffer {
   #place(i: number): void {
     const chunk = this.#data[i] as Uint8Array;
     (this.#targets[i] as { offset: number }).offset = this.length;
-    this.#bytes.set(chunk, this.length);
+    if (!this.#isInPlace(chunk)) this.#bytes.set(chunk, this.length);
     this.length += chunk.length;
     // Nothing is held for longer than it must be: a value may be large.
     this.#data[i] = undefined;
     this.#targets[i] = undefined;
+  }
+
+  #isInPlace(chunk: Uint8Array): boolean {
+    return chunk.byteOffset === this.#bytes.byteOffset + this.length && chunk.buffer === this.#bytes.buffer;
   }
 
   #code(code: number, key: string): void {

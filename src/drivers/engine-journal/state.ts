@@ -1,5 +1,5 @@
 import { engineLimits } from '../../contracts/engine.ts';
-import { createOrderedMap } from '../../kernel/ordered-map.ts';
+import { OrderedMap } from '../../kernel/ordered-map.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { LogState } from './log-state.ts';
 import type { KeptResult, KeyEntry, LeaseRow, Operation } from './operations.ts';
@@ -13,7 +13,7 @@ const expiryBucketMs = 10_000;
 
 /** Everything durable, in memory but for values and log entries. Changed only by `apply`, in the order of the journal. */
 export class JournalState {
-  keys = createOrderedMap<KeyEntry>();
+  readonly keys = new OrderedMap<KeyEntry>();
   readonly logs = new Map<Key, LogState>();
   readonly leases = new Map<Key, LeaseRow>();
   readonly ids = new Map<string, { readonly result: KeptResult; readonly timeMs: number }>();
@@ -131,7 +131,7 @@ export class JournalState {
     if (place.moved && this.keys.get(key)?.version !== entry.version) return;
     entry.segment = place.segment;
     entry.offset += place.base;
-    const before = this.#exchange(key, entry);
+    const before = this.keys.set(key, entry);
     if (before !== undefined) {
       this.#count(key, before, -1);
       if (place.moved && before.value !== undefined) this.cache.add(entry, before.value);
@@ -142,30 +142,13 @@ export class JournalState {
     if (entry.expiresAtMs > 0 && !place.moved) this.#expires(key, entry.expiresAtMs);
   }
 
-  /** Enters a key; answers what it held. One way down the tree for a new key, two for a known one. */
-  #exchange(key: Key, entry: KeyEntry): KeyEntry | undefined {
-    if (this.keys.set(key, entry, false)) return undefined;
-    let before: KeyEntry | undefined;
-    this.keys.editRange(key, key, true, (_key, held) => {
-      before = held;
-      return { value: entry };
-    });
-    return before;
-  }
-
   #delete(key: Key): void {
-    const entry = this.keys.get(key);
-    if (entry === undefined) return;
-    this.keys.delete(key);
-    this.#gone(key, entry);
+    const entry = this.keys.delete(key);
+    if (entry !== undefined) this.#gone(key, entry);
   }
 
   #deleteRange(from: Key, to: Key): void {
-    if (from >= to) return;
-    this.keys.editRange(from, to, false, (key, entry) => {
-      this.#gone(key, entry);
-      return { delete: true };
-    });
+    this.keys.deleteRange(from, to, (key, entry) => this.#gone(key, entry));
   }
 
   #gone(key: Key, entry: KeyEntry): void {

@@ -17,7 +17,7 @@ import {
 } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import { createOrderedMap, type OrderedMap } from '../../kernel/ordered-map.ts';
+import { OrderedMap } from '../../kernel/ordered-map.ts';
 import type { Key } from '../../kernel/tuple.ts';
 
 const pageBytes = 1024 * 1024;
@@ -48,7 +48,7 @@ export interface MemoryContents {
 
 /** Contents of an empty engine. */
 export function createMemoryContents(): MemoryContents {
-  const keys = createOrderedMap<Entry>();
+  const keys = new OrderedMap<Entry>();
   return { keys, logs: new Map(), leases: new Map(), ids: new Map(), lastVersion: 0, lastMs: 0 };
 }
 
@@ -237,7 +237,7 @@ class SpecifiedEngine implements MemoryEngine {
 
   #apply(commit: Commit, now: number): CommitResult {
     const { keys } = this.#contents;
-    for (const { from, to } of commit.deleteRange ?? []) if (from < to) keys.deleteRange(from, to, false);
+    for (const { from, to } of commit.deleteRange ?? []) keys.deleteRange(from, to);
     for (const key of commit.delete ?? []) keys.delete(key);
     const versions = (commit.put ?? []).map((put) => {
       const version = ++this.#contents.lastVersion;

@@ -7,7 +7,9 @@ import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
 import { engineSuite } from '../../testing/engine-suite.ts';
 import { hasPooler, type PostgresPooler, startPooler } from '../../testing/postgres-pooler.ts';
 import { findPostgres, type PostgresServer, startPostgres } from '../../testing/postgres-server.ts';
-import { openPostgresEngine, type PostgresEngineOptions } from './engine-postgres.ts';
+import { migratePostgresBack, openPostgresEngine, type PostgresEngineOptions } from './engine-postgres.ts';
+import { encodeCommit, groupParameters } from './group.ts';
+import { formatVersion, migrations } from './schema.ts';
 
 const bin = findPostgres();
 if (bin === undefined) console.log('skipped: postgres not found');
@@ -77,13 +79,102 @@ else
     it('refuses a schema of a newer format, and a name that is none', async () => {
       const { schema, open, close } = machines();
       await open();
-      await sql(`insert into ${schema}.format values (1000)`);
+      await sql(`insert into ${schema}.format (version) values (1000)`);
       await expect(open()).rejects.toMatchObject({ code: 'engine.format' });
       await close();
       const refused = openPostgresEngine({ ports, address: server.address, schema: 'a; drop table b' });
       await expect(refused).rejects.toMatchObject({ code: 'config.invalid' });
       const nobody = openPostgresEngine({ ports, address: { ...server.address, host: '/nonexistent' } });
       await expect(nobody).rejects.toMatchObject({ code: 'engine.unavailable' });
+    });
+
+    it('goes from the first format to the newest under an older runtime, and back again, with everything kept', async () => {
+      const { schema, open, close } = machines();
+      const [first] = migrations;
+      // What Proa made before formats could be taken back.
+      await sql(`begin; ${first?.up(schema)}; insert into ${schema}.format values (1); commit`);
+      const groups = groupParameters([encodeCommit({ append: [{ log: 'l', entries: [{ data: bytes('old') }] }] })]);
+      const old = new pg.Client(server.address);
+      await old.connect();
+      const oldCommit = () => old.query(`select ${schema}.commit_1($1, $2, $3, $4, $5, $6, $7, $8)`, groups);
+      await oldCommit();
+      const engine = await open();
+      await done(engine, { put: [{ key: 'k', value: bytes('new') }], append: [{ log: 'l', entries: [{ data: bytes('new') }] }] });
+      await oldCommit();
+      const kept = async (): Promise<string[]> => {
+        const rows = await sql(`select convert_from(data, 'UTF8') as data from ${schema}.entries order by sequence`);
+        return rows.map((row) => (row as { data: string }).data);
+      };
+      expect(await kept()).toEqual(['old', 'new', 'old']);
+      await close();
+      const place = { address: server.address, schema };
+      expect(await migratePostgresBack(place, 1)).toEqual({ from: formatVersion, to: 1 });
+      await oldCommit();
+      expect(await kept()).toEqual(['old', 'new', 'old', 'old']);
+      expect(await sql(`select proname from pg_proc where pronamespace = '${schema}'::regnamespace and proname like '%\\_2'`)).toEqual([]);
+      await expect(migratePostgresBack(place, 3)).rejects.toMatchObject({ code: 'config.invalid' });
+      const reopened = await open();
+      expect(text((await reopened.get('k'))?.value)).toBe('new');
+      await done(reopened, { append: [{ log: 'l', entries: [{ data: bytes('again') }] }] });
+      expect((await reopened.readLog('l', 0)).head).toBe(5);
+      await close();
+      await old.end();
+    });
+
+    it('takes the way back of a format that it does not know from the database, or says that there is none', async () => {
+      const { schema, open, close } = machines();
+      await open();
+      await close();
+      await sql(`create table ${schema}.future (a int); insert into ${schema}.format (version, back) values
+        (${formatVersion + 1}, 'drop table ${schema}.future'), (${formatVersion + 2}, null)`);
+      await expect(open()).rejects.toMatchObject({
+        code: 'engine.format',
+        message: expect.stringContaining(`format ${formatVersion + 2}`),
+      });
+      const place = { address: server.address, schema };
+      await expect(migratePostgresBack(place, formatVersion)).rejects.toMatchObject({ message: expect.stringContaining('no way back') });
+      await sql(`delete from ${schema}.format where version = ${formatVersion + 2}`);
+      expect(await migratePostgresBack(place, formatVersion)).toEqual({ from: formatVersion + 1, to: formatVersion });
+      expect(await sql(`select to_regclass('${schema}.future') is null as gone`)).toEqual([{ gone: true }]);
+      await open();
+      await close();
+    });
+
+    it('keeps the sequences of logs that take turns within a group, and judges heads that are not written yet', async () => {
+      const { open, close } = machines();
+      const engine = await open();
+      const append = (log: string, head?: number): Commit => ({
+        ...(head !== undefined && { if: [{ kind: 'head', log, head }] }),
+        append: [{ log, entries: [{ data: bytes('1') }, { data: bytes('2') }] }],
+      });
+      // One group: they are queued in one turn.
+      const results = await Promise.all(
+        [append('a'), append('b', 0), append('a', 2), append('a', 2), append('b'), append('a', 4), append('c', 1)].map((commit) =>
+          engine.commit(commit),
+        ),
+      );
+      expect(engine.stats().syncs).toBe(1);
+      expect(results.map((result) => (result.status === 'done' ? result.sequences[0] : result.status))).toEqual([
+        1,
+        1,
+        3,
+        'conflict',
+        3,
+        5,
+        'conflict',
+      ]);
+      for (const [log, head] of [
+        ['a', 6],
+        ['b', 4],
+        ['c', 0],
+      ] as const) {
+        const page = await engine.readLog(log, 0);
+        expect([page.head, page.entries.map(({ sequence }) => sequence)]).toEqual([
+          head,
+          Array.from({ length: head }, (_, index) => index + 1),
+        ]);
+      }
+      await close();
     });
 
     it('opens on many machines at once', async () => {
@@ -175,6 +266,28 @@ else
       const first = await done(engine, commit);
       expect(await engine.commit(commit)).toEqual(first);
       expect((await engine.readLog('l', 0)).head).toBe(1);
+      await close();
+    });
+
+    it('says of a slow server what it knows, takes no more than it may, and goes on', async () => {
+      const { open, close, schema } = machines({ statementTimeoutMs: 400, waitingMax: 20 });
+      const engine = await open();
+      const commit = (id: string): Commit => ({ id, append: [{ log: 'l', entries: [{ data: bytes(id) }] }] });
+      const blocker = new pg.Client(server.address);
+      await blocker.connect();
+      await blocker.query(`begin; select pg_advisory_xact_lock(hashtext('${schema}'), -1)`);
+      const sent = engine.commit(commit('sent'));
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      const queued = Array.from({ length: 21 }, (_, index) => engine.commit(commit(`q${index}`)).catch((error: unknown) => error));
+      expect(await queued.at(-1)).toMatchObject({ code: 'overloaded' });
+      expect((await sent).status).toBe('unknown');
+      expect(await queued[0]).toMatchObject({ status: 'unknown' });
+      await expect(engine.acquireLease('lease', 'me', 1_000)).rejects.toMatchObject({ code: 'engine.unavailable' });
+      await blocker.end();
+      // What the server did after all is found under its id; nothing happens twice.
+      for (const id of ['sent', ...Array.from({ length: 20 }, (_, index) => `q${index}`)]) await done(engine, commit(id));
+      const { entries, head } = await engine.readLog('l', 0);
+      expect([head, new Set(entries.map(({ data }) => text(data))).size]).toEqual([21, 21]);
       await close();
     });
 

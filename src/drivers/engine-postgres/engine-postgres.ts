@@ -6,13 +6,15 @@ import { checkCommit } from '../../contracts/engine-checks.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Ports } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
-import { type Database, openDatabase, type PostgresAddress, statementError } from './database.ts';
+import { type Database, openDatabase, type PostgresAddress } from '../../clients/postgres/database.ts';
+import { statementError } from './statement-error.ts';
 import { createGetBatcher } from './get-batcher.ts';
 import { encodeCommit, keyBytes, stripeOf } from './group.ts';
 import { PostgresHints } from './hints.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { createReads } from './reads.ts';
-import { formatVersion, plainIdentifier, schemaScript } from './schema.ts';
+import { migrateBack, migrateForward } from './migrate.ts';
+import { plainIdentifier } from './schema.ts';
 import { GroupWriter } from './writer.ts';
 
 export interface PostgresEngineOptions {
@@ -35,19 +37,10 @@ export interface PostgresEngineOptions {
  * `driver.missing-package`, `engine.unavailable` (no connection, no right to create) or `engine.format` (a newer Proa wrote it).
  */
 export async function openPostgresEngine(options: PostgresEngineOptions): Promise<CopySource> {
-  const schema = plainIdentifier(options.schema ?? 'proa');
-  if (schema === undefined) {
-    throw new ProaError('config.invalid', `"${options.schema}" cannot be the name of a PostgreSQL schema`, {
-      hint: 'use lower-case letters, digits and underscores, at most 40, beginning with a letter',
-    });
-  }
-  const database = await openDatabase({
-    address: options.address,
-    connectionsMax: options.connectionsMax ?? 4,
-    statementTimeoutMs: options.statementTimeoutMs ?? 30_000,
-  });
+  const schema = schemaOf(options);
+  const database = await databaseOf(options);
   try {
-    await prepareSchema(database, schema);
+    await migrateForward(database, schema);
     const engine = new PostgresEngine(options, database, schema);
     await engine.begin();
     return engine;
@@ -57,26 +50,30 @@ export async function openPostgresEngine(options: PostgresEngineOptions): Promis
   }
 }
 
-async function prepareSchema(database: Database, schema: string): Promise<void> {
-  const version = await storedVersion(database, schema);
-  if (version > formatVersion) {
-    throw new ProaError('engine.format', `schema "${schema}" has format ${version}, this version of Proa knows up to ${formatVersion}`, {
-      hint: 'use the version of Proa that wrote it, or a newer one',
-    });
+/** Takes a schema back to an older format; see `migrateBack`. Fails as `openPostgresEngine` does. */
+export async function migratePostgresBack(
+  options: Pick<PostgresEngineOptions, 'address' | 'schema'>,
+  to: number,
+): Promise<{ readonly from: number; readonly to: number }> {
+  const schema = schemaOf(options);
+  const database = await databaseOf(options);
+  try {
+    return await migrateBack(database, schema, to);
+  } finally {
+    await database.close();
   }
-  if (version === formatVersion) return;
-  const made = await database.run(schemaScript(schema));
-  if (made.status !== 'done') throw statementError(made, `creating schema "${schema}"`);
 }
 
-/** 0 when there is none yet. */
-async function storedVersion(database: Database, schema: string): Promise<number> {
-  const exists = await database.run('select to_regclass($1) is not null', [`${schema}.format`]);
-  if (exists.status !== 'done') throw statementError(exists, 'connecting');
-  if ((exists.rows[0] as [boolean])[0] !== true) return 0;
-  const result = await database.run(`select coalesce(max(version), 0)::int from ${schema}.format`);
-  if (result.status !== 'done') throw statementError(result, 'reading the format');
-  return (result.rows[0] as [number])[0];
+function schemaOf({ schema: name = 'proa' }: Pick<PostgresEngineOptions, 'schema'>): string {
+  const schema = plainIdentifier(name);
+  if (schema !== undefined) return schema;
+  throw new ProaError('config.invalid', `"${name}" cannot be the name of a PostgreSQL schema`, {
+    hint: 'use lower-case letters, digits and underscores, at most 40, beginning with a letter',
+  });
+}
+
+function databaseOf({ address, connectionsMax = 4, statementTimeoutMs = 30_000 }: Omit<PostgresEngineOptions, 'ports'>): Promise<Database> {
+  return openDatabase({ address, connectionsMax, statementTimeoutMs });
 }
 
 class PostgresEngine implements CopySource {

@@ -107,30 +107,39 @@ export function decodeMeta(meta: string | null): Pick<NewLogEntry, 'key' | 'dedu
   return meta === null ? {} : (JSON.parse(meta) as Pick<NewLogEntry, 'key' | 'dedupe' | 'attributes'>);
 }
 
-/** The parameters of the commit function for a group. */
-export function groupParameters(group: readonly EncodedCommit[]): unknown[] {
-  const columns: number[][] = [[], [], [], [], [], []];
+/** Room for the bytes of one group after another: a buffer of this size for each would be the garbage collector's main work. */
+export interface GroupRoom {
+  buffer: Buffer;
+}
+
+/** Room for a small group; it grows with the largest one. */
+export function createGroupRoom(): GroupRoom {
+  return { buffer: Buffer.allocUnsafeSlow(64 * 1024) };
+}
+
+/** The parameters of the commit function for a group. Its bytes stand in `room` until the next group takes it. */
+export function groupParameters(group: readonly EncodedCommit[], room: GroupRoom = createGroupRoom()): unknown[] {
+  const columns = ['', '', '', '', '', ''];
   const stripes = new Set<number>();
+  const total = group.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  if (total > room.buffer.length) room.buffer = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(total)));
   let base = 0;
   let alone = false;
-  for (const commit of group) {
-    alone ||= commit.hasRange;
-    for (const stripe of commit.stripes) stripes.add(stripe);
-    for (let at = 0; at < commit.ops.length; at += fieldsPerOp) {
+  for (const { bytes, ops, hasRange, stripes: wanted } of group) {
+    alone ||= hasRange;
+    for (const stripe of wanted) stripes.add(stripe);
+    for (let at = 0; at < ops.length; at += fieldsPerOp) {
       for (let field = 0; field < fieldsPerOp; field++) {
         const isOffset = field === 1 || field === 3;
-        (columns[field] as number[]).push((commit.ops[at + field] as number) + (isOffset ? base : 0));
+        columns[field] += `,${(ops[at + field] as number) + (isOffset ? base : 0)}`;
       }
     }
-    base += commit.bytes.length;
+    room.buffer.set(bytes, base);
+    base += bytes.length;
   }
   alone ||= stripes.size > stripesMax;
   const sorted = [...stripes].sort((a, b) => a - b);
-  return [Buffer.concat(group.map((commit) => commit.bytes)), ...columns.map(arrayText), alone ? null : arrayText(sorted)];
-}
-
-function arrayText(numbers: readonly number[]): string {
-  return `{${numbers.join(',')}}`;
+  return [room.buffer.subarray(0, total), ...columns.map((column) => `{${column.slice(1)}}`), alone ? null : `{${sorted.join(',')}}`];
 }
 
 /** Reads the commit function's answer: the database's time and one result per commit. */

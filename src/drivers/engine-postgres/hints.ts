@@ -1,7 +1,7 @@
 import type { HintBoard } from '../../contracts/engine-hints.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
-import type { Database } from './database.ts';
+import type { Database } from '../../clients/postgres/database.ts';
 import { keyBytes } from './group.ts';
 
 export interface HintOptions {
@@ -25,6 +25,8 @@ interface Notice {
 
 // The server refuses payloads of 8,000 bytes.
 const payloadCharsMax = 7_800;
+/** Each takes at least a quote, another, a comma and four characters. */
+const namesMax = payloadCharsMax / 7;
 const gatherMs = 10;
 const probeMs = 2_000;
 const listenedPollMs = 5_000;
@@ -61,11 +63,17 @@ export class PostgresHints {
     const { board } = this.#options;
     board.fire(range ? [] : keys, logs);
     if (range) board.firePrefixes();
+    this.#all ||= range;
+    if (!this.#all) this.#remember(keys, logs);
+    if (this.#closed || this.#gather !== undefined || (!this.#all && this.#keys.size + this.#logs.size === 0)) return;
+    this.#gather = this.#options.clock.timer(gatherMs, () => void this.#send(), true);
+  }
+
+  /** More names than a notice has room for need not be kept. */
+  #remember(keys: readonly Key[], logs: readonly Key[]): void {
     for (const key of keys) this.#keys.add(key);
     for (const log of logs) this.#logs.add(log);
-    this.#all ||= range;
-    if (this.#closed || this.#gather !== undefined || this.#keys.size + this.#logs.size === 0) return;
-    this.#gather = this.#options.clock.timer(gatherMs, () => void this.#send(), true);
+    if (this.#keys.size + this.#logs.size > namesMax) this.#all = true;
   }
 
   /** Begins to listen and poll; called when the first watcher comes. */
@@ -84,22 +92,21 @@ export class PostgresHints {
   }
 
   async #send(): Promise<void> {
-    const names = (keys: Set<Key>): string[] => [...keys].map((key) => keyBytes(key).toString('base64'));
-    const notice: Notice = { from: this.#options.self, keys: names(this.#keys), logs: names(this.#logs) };
-    const text = this.#all ? '' : JSON.stringify(notice);
+    const from = this.#options.self;
+    const text = this.#all ? '' : JSON.stringify({ from, keys: namesOf(this.#keys), logs: namesOf(this.#logs) } satisfies Notice);
     this.#keys = new Set();
     this.#logs = new Set();
-    const payload = text === '' || text.length > payloadCharsMax ? JSON.stringify({ from: this.#options.self, all: true }) : text;
+    const payload = text === '' || text.length > payloadCharsMax ? JSON.stringify({ from, all: true }) : text;
     this.#all = false;
     await this.#notify(payload);
     this.#gather = undefined;
-    if (!this.#closed && this.#keys.size + this.#logs.size > 0)
+    if (!this.#closed && (this.#all || this.#keys.size + this.#logs.size > 0))
       this.#gather = this.#options.clock.timer(gatherMs, () => void this.#send(), true);
   }
 
-  /** A notice that is lost is made up for by polling. */
+  /** A notice that is lost is made up for by polling: it must not make the groups wait for a sync of its own. */
   async #notify(payload: string): Promise<void> {
-    await this.#options.database.run('select pg_notify($1, $2)', [this.#channel, payload]);
+    await this.#options.database.run(`select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [this.#channel, payload]);
   }
 
   async #listen(): Promise<void> {
@@ -187,4 +194,8 @@ export class PostgresHints {
       if (before.get(log) !== head) board.fire([], [log]);
     }
   }
+}
+
+function namesOf(keys: ReadonlySet<Key>): string[] {
+  return Array.from(keys, (key) => keyBytes(key).toString('base64'));
 }

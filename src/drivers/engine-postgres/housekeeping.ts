@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
-import type { Database } from './database.ts';
+import type { Database } from '../../clients/postgres/database.ts';
 import { keyBytes } from './group.ts';
 
 export interface HousekeepingOptions {

@@ -1,7 +1,8 @@
 import type { Entry, LogEntry, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
-import { type Database, type StatementResult, statementError } from './database.ts';
+import { type Database, type StatementResult } from '../../clients/postgres/database.ts';
+import { statementError } from './statement-error.ts';
 import { decodeMeta, keyBytes } from './group.ts';
 
 const pageBytes = 1024 * 1024;

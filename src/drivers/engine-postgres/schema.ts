@@ -1,8 +1,36 @@
+import { commitFunction2 } from './commit-function.ts';
+
 /**
  * The schema and its functions. `formatVersion` rises when anything in here changes; functions carry a number of their own in their
  * names, so that two versions of Proa can share a database while one replaces the other.
  */
-export const formatVersion = 1;
+export const formatVersion = 2;
+
+/** One step between two formats. */
+export interface Migration {
+  readonly version: number;
+  /** From the format before it. Statements may come twice: a runtime of the older version may still be at work, and goes on. */
+  readonly up: (schema: string) => string;
+  /** The way back, which is kept in the database with the step: an older Proa does not know it. Absent: there is none. */
+  readonly back?: (schema: string) => string;
+}
+
+/** All steps, in order. What the newest code needs must be there after the last one. */
+export const migrations: readonly Migration[] = [
+  { version: 1, up: firstFormat },
+  {
+    version: 2,
+    // Besides the columns that make it possible to go back: a hot log is written once per group instead of once per commit.
+    up: (s) => `
+alter table ${s}.format add column if not exists applied_at timestamptz not null default now();
+alter table ${s}.format add column if not exists back text;
+${commitFunction2(s)}`,
+    back: (s) => `
+drop function ${s}.commit_2(bytea, int[], int[], int[], int[], int[], bigint[], int[]);
+drop function ${s}.lock_2(int[]);
+alter table ${s}.format drop column applied_at, drop column back;`,
+  },
+];
 
 /** Stripes that keys, logs, leases and commit ids hash to; part of the format, because every client must agree. */
 export const stripeCount = 1024;
@@ -10,7 +38,7 @@ export const stripeCount = 1024;
 /** A group that would lock more stripes than this locks everything: the server's lock table has about 64 slots per connection. */
 export const stripesMax = 48;
 
-/** What an operation of the stream means; the numbers stand in `commitFunction` too. */
+/** What an operation of the stream means; the numbers stand in the commit functions too. */
 export const opKind = {
   begin: 1,
   ifVersion: 2,
@@ -30,11 +58,9 @@ export function plainIdentifier(name: string): string | undefined {
   return /^[a-z_][a-z0-9_]{0,39}$/.test(name) ? name : undefined;
 }
 
-/** One script, one transaction: every statement makes what is missing. Concurrent openers wait for each other. */
-export function schemaScript(s: string): string {
+/** Every statement makes what is missing. */
+function firstFormat(s: string): string {
   return `
-begin;
-select pg_advisory_xact_lock(hashtext('${s}'), -2);
 create schema if not exists ${s};
 create table if not exists ${s}.format (version int primary key);
 create table if not exists ${s}.keys (key bytea primary key, value bytea not null, version bigint not null, expires_ms bigint);
@@ -48,12 +74,10 @@ create index if not exists commits_time on ${s}.commits (time_ms);
 create table if not exists ${s}.clock (reserved_ms bigint not null, floor_ms bigint not null);
 create sequence if not exists ${s}.versions;
 insert into ${s}.clock select 0, 0 where not exists (select from ${s}.clock);
-insert into ${s}.format values (${formatVersion}) on conflict do nothing;
 ${clockFunctions(s)}
 ${commitFunction(s)}
 ${leaseFunctions(s)}
-${trimFunctions(s)}
-commit;`;
+${trimFunctions(s)}`;
 }
 
 /*

@@ -1,8 +1,9 @@
 import type { CommitResult } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import { type Database, type StatementResult, statementError } from './database.ts';
-import { decodeAnswer, type EncodedCommit, groupParameters } from './group.ts';
+import { type Database, type StatementResult } from '../../clients/postgres/database.ts';
+import { statementError } from './statement-error.ts';
+import { createGroupRoom, decodeAnswer, type EncodedCommit, groupParameters } from './group.ts';
 
 interface Waiting {
   readonly commit: EncodedCommit;
@@ -26,6 +27,8 @@ const groupBytesMax = 8 * 1024 * 1024;
 const repeatsMax = 5;
 /** Serialisation failure and deadlock: the server undid the transaction and asks to repeat it. */
 const repeatable = new Set(['40001', '40P01']);
+/** The session does not know the statement's name, or knows it already: somebody between gives sessions to others in turn. */
+const unnameable = new Set(['26000', '42P05']);
 
 /**
  * Sends commits in groups, one group at a time, so that a commit is judged after all that were queued before it. What arrives
@@ -34,6 +37,11 @@ const repeatable = new Set(['40001', '40P01']);
 export class GroupWriter {
   readonly #options: WriterOptions;
   readonly #text: string;
+  /** The same name always means the same text, whoever else shares a session behind a pooler. */
+  readonly #name: string;
+  #named = true;
+  // One group is under way at a time.
+  readonly #room = createGroupRoom();
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
   #closed = false;
@@ -42,7 +50,8 @@ export class GroupWriter {
 
   constructor(options: WriterOptions) {
     this.#options = options;
-    this.#text = `select ${options.schema}.commit_1($1, $2, $3, $4, $5, $6, $7, $8)::text`;
+    this.#name = `proa_${options.schema}_commit_2`;
+    this.#text = `select ${options.schema}.commit_2($1, $2, $3, $4, $5, $6, $7, $8)::text`;
   }
 
   commit(commit: EncodedCommit): Promise<CommitResult> {
@@ -90,13 +99,16 @@ export class GroupWriter {
   }
 
   async #send(group: readonly Waiting[]): Promise<void> {
-    const { database, clock } = this.#options;
-    const parameters = groupParameters(group.map((waiting) => waiting.commit));
+    const { clock } = this.#options;
+    const parameters = groupParameters(
+      group.map((waiting) => waiting.commit),
+      this.#room,
+    );
     let sentMono = clock.mono();
-    let result: StatementResult = await database.run(this.#text, parameters);
+    let result: StatementResult = await this.#run(parameters);
     for (let i = 0; i < repeatsMax && result.status === 'refused' && repeatable.has(result.sqlState); i++) {
       sentMono = clock.mono();
-      result = await database.run(this.#text, parameters);
+      result = await this.#run(parameters);
     }
     if (result.status === 'done') return this.#settle(group, (result.rows[0] as [string])[0], sentMono);
     // Whatever the server has against one commit must not hurt its neighbours.
@@ -108,6 +120,17 @@ export class GroupWriter {
       if (result.status === 'lost') resolve({ status: 'unknown', cause: result.error });
       else reject(statementError(result, 'committing'));
     }
+  }
+
+  /** Parsed once per session; a pooler that does not keep statements with clients says so at the first group that it matters to. */
+  async #run(parameters: readonly unknown[]): Promise<StatementResult> {
+    const { database } = this.#options;
+    if (this.#named) {
+      const result = await database.runNamed(this.#name, this.#text, parameters);
+      if (result.status !== 'refused' || !unnameable.has(result.sqlState)) return result;
+      this.#named = false;
+    }
+    return database.run(this.#text, parameters);
   }
 
   #settle(group: readonly Waiting[], answer: string, sentMono: number): void {

@@ -63,6 +63,29 @@ describe('the engine broker', () => {
     await broker.close();
   });
 
+  it('keeps the order of the calls, whichever way each of them goes', async () => {
+    const engine = createMemoryEngine({ clock: nodeClock });
+    const broker = openBroker(engine);
+    const message = (text: string, dedupe?: string) => ({
+      ...{ topic: 't', data: Buffer.from(text), metadata: {} },
+      ...(dedupe !== undefined && { dedupe }),
+    });
+    await broker.publish(message('0'));
+    const calls: Promise<unknown>[] = [];
+    for (let round = 0; round < 3; round++) {
+      calls.push(broker.publish(message('a')), broker.publish(message('b')), broker.publishMany([message('c'), message('d')]));
+      calls.push(broker.publish(message('e')), broker.publish(message('f', `once ${round}`)), broker.publish(message('g')));
+      const appends = broker.appendsOf([message('h')]);
+      calls.push(appends.then((append) => engine.commit({ append })));
+    }
+    await Promise.all(calls);
+    const { entries } = await engine.readLog(keys.log('t'), 0, 100);
+    const texts = entries.map(({ data }) => Buffer.from(data).toString()).join('');
+    expect(texts.replaceAll('h', '')).toBe(`0${'abcdefg'.repeat(3)}`);
+    expect(texts).toHaveLength(1 + 8 * 3);
+    await broker.close();
+  });
+
   it('goes on after a crash of the engine: the unacknowledged comes again, the acknowledged does not', async () => {
     const contents = createMemoryContents();
     const engine = createMemoryEngine({ clock: nodeClock, contents });
@@ -206,7 +229,7 @@ describe('the engine broker', () => {
 function lanes(contents: ReturnType<typeof createMemoryContents>): { owner: string; pending: number[] }[] {
   const found: { owner: string; pending: number[] }[] = [];
   const prefix = keys.lanes('orders', 'g');
-  for (const entry of contents.keys.values()) {
+  for (const [, entry] of contents.keys.entries()) {
     if (entry.key.startsWith(prefix)) found.push(JSON.parse(Buffer.from(entry.value).toString()) as (typeof found)[0]);
   }
   return found;

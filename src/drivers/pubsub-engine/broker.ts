@@ -1,16 +1,16 @@
-import { engineLimits, type Append, type CommitResult, type Engine, type NewLogEntry } from '../../contracts/engine.ts';
+import { engineLimits, type Append, type Engine, type NewLogEntry } from '../../contracts/engine.ts';
+import { Liveness } from '../../contracts/liveness.ts';
 import type { Consumer, OutgoingMessage, PubSub, PubSubCapability, SubscribeRequest, Subscription } from '../../contracts/pubsub.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import type { Clock, Random } from '../../kernel/ports.ts';
-import type { Key } from '../../kernel/tuple.ts';
 import type { EngineBrokerConfig } from './config.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { busKeys, type BusKeys } from './keys.ts';
-import { Liveness } from './liveness.ts';
 import { metadataOf, partBytes, toEntry, uploadParts } from './messages.ts';
 import { GroupSubscription } from './subscription.ts';
+import { requireAppended, TurnAppends, type TopicLog } from './turn-appends.ts';
 
 export interface BrokerContext {
   readonly engine: Engine;
@@ -28,8 +28,9 @@ const batchBytesMax = engineLimits.commitBytesMax - 512 * 1024;
 const topicsKnownMax = 10_000;
 
 /**
- * The durable event log as a broker: a topic is a log of the engine, publishing is one append, a group is a record per lane. A published event is
- * durable when `publish` resolves; it is delivered at least once to every group, again after a crash only if its acknowledgement was not durable.
+ * The durable event log as a broker: a topic is a log of the engine, publishing is an append (events of one turn share it), a group is a record per lane.
+ * A published event is durable when `publish` resolves; it is delivered at least once to every group, again after a crash only if its acknowledgement was
+ * not durable.
  */
 export class EngineBroker implements PubSub {
   readonly capabilities: readonly PubSubCapability[] = ['MESSAGE_TTL', 'BULK_PUBSUB'];
@@ -41,7 +42,8 @@ export class EngineBroker implements PubSub {
   readonly #housekeeping: Housekeeping;
   readonly #subscriptions = new Set<GroupSubscription>();
   /** Those that are registered, with their logs. */
-  readonly #topics = new Map<string, Key>();
+  readonly #topics = new Map<string, TopicLog>();
+  readonly #turn: TurnAppends;
   #members = 0;
   #closed = false;
 
@@ -51,8 +53,9 @@ export class EngineBroker implements PubSub {
     this.#context = context;
     this.#keys = busKeys(context.namespace, config.bus ?? context.name);
     this.#broker = context.random.uuid();
+    this.#turn = new TurnAppends(engine, clock);
     const shared = { engine, clock, log, keys: this.#keys, broker: this.#broker };
-    this.#liveness = new Liveness({ ...shared, ttlMs: config.leaseTtl });
+    this.#liveness = new Liveness({ engine, clock, log, leaseOf: this.#keys.lease, holder: this.#broker, ttlMs: config.leaseTtl });
     this.#housekeeping = new Housekeeping({
       ...shared,
       retentionMs: config.retention,
@@ -66,8 +69,8 @@ export class EngineBroker implements PubSub {
     const { topic, dedupe } = message;
     try {
       const entry = this.#entryOf(message);
-      if (entry instanceof Promise) return entry.then((uploaded) => this.#append(topic, [uploaded], dedupe));
-      return this.#append(topic, [entry], dedupe);
+      if (entry instanceof Promise) return entry.then((uploaded) => this.#publish(topic, uploaded, dedupe));
+      return this.#publish(topic, entry, dedupe);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -106,7 +109,11 @@ export class EngineBroker implements PubSub {
       entries.push(await this.#entryOf(message));
     }
     await this.#register([...byTopic.keys()]);
-    return Array.from(byTopic, ([topic, entries]) => ({ log: this.#keys.log(topic), entries }));
+    return Array.from(byTopic, ([topic, entries]) => {
+      const log = this.#keys.log(topic);
+      this.#turn.flush(log);
+      return { log, entries };
+    });
   }
 
   #batches(messages: readonly OutgoingMessage[], errors: (Error | undefined)[]): Batch[] {
@@ -179,6 +186,7 @@ export class EngineBroker implements PubSub {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#turn.flushAll();
     await Promise.all(Array.from(this.#subscriptions, (subscription) => this.#end(subscription, 0)));
     await this.#housekeeping.close();
     await this.#liveness.close().catch(() => undefined);
@@ -189,30 +197,25 @@ export class EngineBroker implements PubSub {
     this.#subscriptions.delete(subscription);
   }
 
+  /** One event: it may share a commit with those of the same turn. */
+  #publish(topic: string, entry: NewLogEntry, dedupe: string | undefined): Promise<void> {
+    const known = dedupe === undefined ? this.#topics.get(topic) : undefined;
+    return known === undefined ? this.#append(topic, [entry], dedupe) : this.#turn.append(known, entry);
+  }
+
   /** Appends in one commit. A repeat with the same `dedupe` within 10 minutes changes nothing (the engine keeps commit ids that long). */
-  #append(topic: string, entries: readonly NewLogEntry[], dedupe?: string): Promise<void> {
-    const { engine } = this.#context;
+  async #append(topic: string, entries: readonly NewLogEntry[], dedupe?: string): Promise<void> {
     const known = this.#topics.get(topic);
-    const append = [{ log: known ?? this.#keys.log(topic), entries }];
-    if (known !== undefined && dedupe === undefined) {
-      return engine.commit({ append, bytesGiven: true }).then((result) => this.#appended(topic, result));
-    }
-    const commit = {
-      append,
+    const log = known?.log ?? this.#keys.log(topic);
+    this.#turn.flush(log);
+    const result = await this.#context.engine.commit({
+      append: [{ log, entries }],
       bytesGiven: true,
       ...(known === undefined && { put: [{ key: this.#keys.topic(topic), value: new Uint8Array(0) }] }),
       ...(dedupe !== undefined && { id: commitId(topic, dedupe) }),
-    } as const;
-    return engine.commit(commit).then((result) => {
-      this.#appended(topic, result);
-      if (known === undefined) this.#remember(topic);
     });
-  }
-
-  #appended(topic: string, result: CommitResult): void {
-    if (result.status === 'done') return;
-    const cause = result.status === 'unknown' ? result.cause : undefined;
-    throw new ProaError('engine.outcome-unknown', `whether the event was appended to topic ${topic} is not known`, { cause });
+    requireAppended(topic, result);
+    if (known === undefined) this.#remember(topic);
   }
 
   /** Housekeeping finds topics by their registration, so it stands before their first event. */
@@ -227,7 +230,7 @@ export class EngineBroker implements PubSub {
 
   #remember(topic: string): void {
     if (this.#topics.size >= topicsKnownMax) this.#topics.clear();
-    this.#topics.set(topic, this.#keys.log(topic));
+    this.#topics.set(topic, { topic, log: this.#keys.log(topic) });
     this.#housekeeping.start();
   }
 

@@ -1,4 +1,5 @@
-import type { Engine, RangePage, Entry } from '../../contracts/engine.ts';
+import type { Engine } from '../../contracts/engine.ts';
+import { readAll } from '../../contracts/read-all.ts';
 import { prefixEnd, untuple, type Key } from '../../kernel/tuple.ts';
 import type { BusKeys } from './keys.ts';
 import { startPosition } from './log-position.ts';
@@ -51,19 +52,6 @@ export async function readMembers(engine: Engine, prefix: Key): Promise<Member[]
     if (kind === 'm' && typeof id === 'string') members.push({ id, broker: decodeRecord<MemberRecord>(value).broker });
   }
   return members;
-}
-
-/** Everything below a prefix; only for prefixes with few keys. */
-export async function readAll(engine: Engine, prefix: Key): Promise<Entry[]> {
-  const all: Entry[] = [];
-  const to = prefixEnd(prefix);
-  for (let from = prefix; ;) {
-    const page: RangePage = await engine.range({ from, to });
-    all.push(...page.entries);
-    const last = page.entries.at(-1);
-    if (!page.more || last === undefined) return all;
-    from = `${last.key}\x00`;
-  }
 }
 
 /** The lane of an entry: by its key (FNV-1a), so that a key's events stay together, else spread by sequence. */

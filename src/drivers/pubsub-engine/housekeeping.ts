@@ -1,8 +1,8 @@
 import type { Engine } from '../../contracts/engine.ts';
+import { readAll } from '../../contracts/read-all.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import { prefixEnd, untuple } from '../../kernel/tuple.ts';
-import { readAll } from './group.ts';
 import type { BusKeys } from './keys.ts';
 import { sequenceBefore } from './log-position.ts';
 import { decodeLane } from './records.ts';

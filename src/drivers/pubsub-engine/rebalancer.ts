@@ -1,9 +1,9 @@
 import type { Engine, Entry } from '../../contracts/engine.ts';
+import type { Liveness } from '../../contracts/liveness.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { readMembers, type Member } from './group.ts';
 import type { BusKeys } from './keys.ts';
 import type { HeldLane, LaneBook } from './lanes.ts';
-import type { Liveness } from './liveness.ts';
 import { decodeLane, encodeRecord, type MemberRecord } from './records.ts';
 
 export interface RebalancerOptions {

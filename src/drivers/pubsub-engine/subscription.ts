@@ -1,4 +1,5 @@
 import type { Engine, LogEntry } from '../../contracts/engine.ts';
+import type { Liveness } from '../../contracts/liveness.ts';
 import type { Consumer, Subscription } from '../../contracts/pubsub.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Clock, Random, Timer } from '../../kernel/ports.ts';
@@ -6,7 +7,6 @@ import { Delivery, type Pending } from './delivery.ts';
 import { ensureGroup, laneOf } from './group.ts';
 import type { BusKeys } from './keys.ts';
 import { LaneBook, type HeldLane } from './lanes.ts';
-import type { Liveness } from './liveness.ts';
 import { hasRoom, LogReader } from './log-reader.ts';
 import { incoming, isExpired } from './messages.ts';
 import { Rebalancer } from './rebalancer.ts';

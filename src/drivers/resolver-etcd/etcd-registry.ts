@@ -8,7 +8,8 @@ import { follow } from '../../contracts/follow.ts';
 import type { Endpoint, Registry } from '../../contracts/resolver.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { config } from './config.ts';
-import { createEtcdClient, type EtcdClient } from './etcd-client.ts';
+import { createEtcdClient, type EtcdClient } from '../../clients/etcd/etcd-client.ts';
+import { base64, etcdUrls, rangeOf, textOf } from '../../clients/etcd/encoding.ts';
 
 type Options = InferOutput<typeof config>;
 
@@ -76,10 +77,7 @@ export async function openEtcd(options: Options, context: DriverContext): Promis
 
 function clientOf(options: Options, context: DriverContext): EtcdClient {
   const { username, password, rootCa, certificate, privateKey } = options;
-  const urls = options.endpoints
-    .split(',')
-    .map((url) => url.trim().replace(/\/+$/, ''))
-    .filter((url) => url !== '');
+  const urls = etcdUrls(options.endpoints);
   const wrong = (message: string, cause?: unknown) =>
     new ProaError('component.init-failed', `name resolution proa.etcd: ${message}`, { cause });
   if (urls.length === 0) throw wrong('`endpoints` names no member');
@@ -170,18 +168,4 @@ function unpart(text: string): string {
   } catch {
     return text;
   }
-}
-
-function rangeOf(prefix: string): { readonly key: string; readonly range_end: string } {
-  const end = Buffer.from(prefix);
-  end[end.length - 1] = (end.at(-1) as number) + 1;
-  return { key: base64(prefix), range_end: end.toString('base64') };
-}
-
-function base64(text: string): string {
-  return Buffer.from(text).toString('base64');
-}
-
-function textOf(encoded: string): string {
-  return Buffer.from(encoded, 'base64').toString('utf8');
 }

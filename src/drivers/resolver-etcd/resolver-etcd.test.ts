@@ -4,8 +4,9 @@ import type { Endpoint } from '../../contracts/resolver.ts';
 import { createHttpClient } from '../../host/http-client.ts';
 import { nodePorts } from '../../ports/node/index.ts';
 import { recordingLogger, testDriverContext } from '../../testing/driver-context.ts';
+import { startEtcd } from '../../testing/etcd-server.ts';
 import { resolverSuite } from '../../testing/resolver-suite.ts';
-import { findProgram, startProgram, type ServerProcess } from '../../testing/server-process.ts';
+import { findProgram, type ServerProcess } from '../../testing/server-process.ts';
 import driver from './index.ts';
 
 const etcd = findProgram('etcd');
@@ -25,28 +26,7 @@ describe.runIf(etcd !== undefined)('etcd, the real server', () => {
   let prefixes = 0;
   const url = () => `http://127.0.0.1:${server.port}`;
   beforeAll(async () => {
-    server = await startProgram({
-      command: etcd as string,
-      args: ({ directory, port, otherPort }) => [
-        '--data-dir',
-        `${directory}/data`,
-        '--listen-client-urls',
-        `http://127.0.0.1:${port}`,
-        '--advertise-client-urls',
-        `http://127.0.0.1:${port}`,
-        '--listen-peer-urls',
-        `http://127.0.0.1:${otherPort}`,
-        '--initial-advertise-peer-urls',
-        `http://127.0.0.1:${otherPort}`,
-        '--initial-cluster',
-        `default=http://127.0.0.1:${otherPort}`,
-        '--heartbeat-interval',
-        '20',
-        '--election-timeout',
-        '100',
-      ],
-      ready: async (port) => (await fetch(`http://127.0.0.1:${port}/health`)).ok,
-    });
+    server = await startEtcd(etcd as string);
   }, 60_000);
   afterAll(() => server.destroy());
 

@@ -1,8 +1,9 @@
-import type { Append, Commit, CommitResult, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
+import type { Commit, CommitResult, Condition, Engine, Entry, Put } from '../../contracts/engine.ts';
 import { engineLimits } from '../../contracts/engine.ts';
 import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import {
   type BulkOutcome,
+  type CommitParts,
   EtagError,
   expiryMetadata,
   type StateCapability,
@@ -15,6 +16,7 @@ import {
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Random } from '../../kernel/ports.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { createLargeValues, type LargeValues } from './large-values.ts';
 import { createLayout, type KeyRange, type Layout } from './layout.ts';
@@ -60,11 +62,12 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
   const layout = createLayout(options.namespace, options.space);
   const large = createLargeValues(engine, layout, options.random);
   const read: ReadEntry = (key, entry) => readEntry(key, entry, { engine, layout, large });
-  const write = (operations: readonly StateOperation[], appends?: readonly Append[]): Promise<void> =>
-    writeAll(operations, { engine, layout, large, ...(appends !== undefined && { appends }) });
+  const write = (operations: readonly StateOperation[], more: CommitParts = {}): Promise<void> =>
+    writeAll(operations, { engine, layout, large, more });
   const set = (request: StateSet): Promise<void> =>
     request.data.length <= inlineBytesMax ? setInline(request, engine, layout) : write([{ kind: 'upsert', ...request }]);
   const remove = (request: StateDelete): Promise<void> => write([{ kind: 'delete', ...request }]);
+  const recent = new TextMemo((key): Seen => ({ record: layout.record(key), entry: undefined, value: undefined }));
   const sweeping = large
     .sweep()
     .catch((error: unknown) => options.log.warn('stale parts of large values were not removed', { error: String(error) }));
@@ -76,8 +79,9 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
       return entry === undefined ? undefined : read(key, entry);
     },
     peek(key) {
-      const entry = engine.peek?.(layout.record(key));
-      return entry === undefined ? undefined : inlineValue(entry);
+      const seen = recent.of(key);
+      const entry = engine.peek?.(seen.record);
+      return entry === undefined ? undefined : seenValue(seen, entry);
     },
     set,
     delete: remove,
@@ -97,8 +101,7 @@ export function createEngineStore(options: EngineStoreOptions): StateStore {
     bulkSet: (requests) => each(requests, set),
     bulkDelete: (requests) => each(requests, remove),
     engine,
-    transact: async (operations, _metadata, appends) =>
-      operations.length === 0 && appends === undefined ? undefined : write(operations, appends),
+    transact: async (operations, _metadata, more) => (operations.length === 0 && more === undefined ? undefined : write(operations, more)),
     ...createScans(engine, layout, read),
     async ping() {
       await engine.get(layout.record(''));
@@ -113,8 +116,8 @@ interface Parts {
   readonly engine: Engine;
   readonly layout: Layout;
   readonly large: LargeValues;
-  /** What else the commit does. */
-  readonly appends?: readonly Append[];
+  /** What else the commit does, and needs. */
+  readonly more?: CommitParts;
 }
 
 async function readEntry(key: string, first: Entry, { engine, large }: Parts): Promise<StateValue | undefined> {
@@ -127,6 +130,26 @@ async function readEntry(key: string, first: Entry, { engine, large }: Parts): P
   }
   if (entry === undefined) return undefined;
   throw new ProaError('overloaded', `the value of '${key}' was replaced ${readTries} times while it was read`);
+}
+
+/** What a key held when it was last looked at. */
+interface Seen {
+  readonly record: Key;
+  entry: Entry | undefined;
+  value: StateValue | undefined;
+}
+
+const keptValueBytesMax = 4096;
+
+/** As `inlineValue`; the value of an entry that has not changed is not taken apart again. Engines do not change bytes that they handed out. */
+function seenValue(seen: Seen, entry: Entry): StateValue | undefined {
+  const { entry: before } = seen;
+  if (before?.value === entry.value && before.version === entry.version && before.expiresAtMs === entry.expiresAtMs) return seen.value;
+  const kept = entry.value.length <= keptValueBytesMax;
+  const value = inlineValue(entry);
+  seen.entry = kept ? entry : undefined;
+  seen.value = kept ? value : undefined;
+  return value;
 }
 
 /** The value of an entry that holds all of it; undefined for one that lies in chunks. */
@@ -157,8 +180,9 @@ interface Draft {
 
 /** Commits the operations as one. Large values are staged again when another write of the same key removed their parts before the commit. */
 async function writeAll(operations: readonly StateOperation[], parts: Parts): Promise<void> {
+  const { appends, conditions = [] } = parts.more ?? {};
   for (let tries = 0; tries < stageTries; tries++) {
-    const draft: Draft = { if: [], put: [], delete: [], deleteRange: [], staged: [] };
+    const draft: Draft = { if: [...conditions], put: [], delete: [], deleteRange: [], staged: [] };
     for (const operation of operations) addCondition(operation, parts.layout, draft);
     const etags = draft.if.length;
     for (const operation of lastOfEachKey(operations)) {
@@ -167,9 +191,11 @@ async function writeAll(operations: readonly StateOperation[], parts: Parts): Pr
       else await addLarge(operation, parts, draft);
     }
     const { staged, ...commit } = draft;
-    const result = known(await parts.engine.commit(parts.appends === undefined ? commit : { ...commit, append: parts.appends }));
+    const result = known(await parts.engine.commit(appends === undefined ? commit : { ...commit, append: appends }));
     if (result.status === 'done') return;
     await Promise.all(staged.map(({ key, manifest }) => parts.large.drop(key, manifest)));
+    if (result.failed < conditions.length)
+      throw new ProaError('engine.fenced', 'another runtime owns what the transaction would have written');
     if (result.failed < etags) throw new EtagError('mismatch');
   }
   throw new ProaError('overloaded', `a large value was displaced ${stageTries} times by other writes of its key`);
@@ -182,7 +208,17 @@ function known(result: CommitResult): Exclude<CommitResult, { readonly status: '
 }
 
 /** What nearly every write is: one value that fits into its record. */
-async function setInline(request: StateSet, engine: Engine, layout: Layout): Promise<void> {
+function setInline(request: StateSet, engine: Engine, layout: Layout): Promise<void> {
+  let commit: Commit;
+  try {
+    commit = inlineCommit(request, engine, layout);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+  return engine.commit(commit).then(requireWritten);
+}
+
+function inlineCommit(request: StateSet, engine: Engine, layout: Layout): Commit {
   const { key, data, contentType, ttlSeconds } = request;
   const record = layout.record(key);
   const value = inlineRecord(data, contentType);
@@ -190,9 +226,11 @@ async function setInline(request: StateSet, engine: Engine, layout: Layout): Pro
   const put = [expiry === undefined ? { key: record, value } : { key: record, value, expiresAtMs: expiry.expiresAtMs }];
   const deleteRange = [layout.chunks(key)];
   const condition = conditionOf('upsert', request, record);
-  const commit: Commit =
-    condition === undefined ? { put, deleteRange, bytesGiven: true } : { put, deleteRange, bytesGiven: true, if: [condition] };
-  if (known(await engine.commit(commit)).status === 'conflict') throw new EtagError('mismatch');
+  return condition === undefined ? { put, deleteRange, bytesGiven: true } : { put, deleteRange, bytesGiven: true, if: [condition] };
+}
+
+function requireWritten(result: CommitResult): void {
+  if (known(result).status === 'conflict') throw new EtagError('mismatch');
 }
 
 /** Later operations on a key replace earlier ones of the same transaction. */

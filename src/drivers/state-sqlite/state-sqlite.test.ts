@@ -1,9 +1,15 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../kernel/log.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
+import { testDriverContext } from '../../testing/driver-context.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { stateSuite } from '../../testing/state-suite.ts';
 import { hasSqlite, openDatabase } from './database.ts';
+import driver from './index.ts';
 import { sqliteCapabilities, SqliteStore } from './sqlite-store.ts';
 
 const options = { connectionString: ':memory:', busyTimeout: 2_000, disableWAL: false, tableName: 'state', metadataTableName: 'metadata' };
@@ -39,6 +45,25 @@ if (hasSqlite())
       ]);
       database.exec("INSERT INTO state (key, value, is_binary, etag) VALUES ('dapr', 'aGVsbG8=', 1, 'e')");
       expect(Buffer.from((await store.get({ key: 'dapr' }))?.data ?? []).toString()).toBe('hello');
+    });
+
+    it('keeps state in a file, by its path and as file:, over a restart and beside another process', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'proa-sqlite-'));
+      const file = join(folder, 'state.db');
+      const opened = (connectionString: string) =>
+        driver.open(
+          v.parse(driver.config, { connectionString }),
+          testDriverContext({ clock: createFakeClock(), random: createNodeRandom() }),
+        );
+      const [one, two] = [await opened(file), await opened(`file:${file}`)];
+      await one.set({ key: 'k', data: new TextEncoder().encode('1') });
+      expect(Buffer.from((await two.get({ key: 'k' }))?.data ?? []).toString()).toBe('1');
+      await Promise.all([one.close(), two.close()]);
+      const readOnly = await opened(`file:${file}?mode=ro`);
+      expect(await readOnly.get({ key: 'k' })).toBeDefined();
+      await expect(readOnly.set({ key: 'k', data: new Uint8Array(0) })).rejects.toThrow(/readonly/);
+      await readOnly.close();
+      rmSync(folder, { recursive: true });
     });
 
     it('removes expired rows when asked to', async () => {

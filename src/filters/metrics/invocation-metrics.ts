@@ -40,7 +40,7 @@ export function outboundInvocationMetrics(options: InvocationMetricsOptions): Pa
     settle(call, outcome, admitted) {
       const series = seriesOf(statusOf(outcome));
       series.received.add(1);
-      const tookMs = clock.mono() - (admitted as number);
+      const tookMs = call.end.atMs(clock) - (admitted as number);
       series.latency.record(tookMs);
       recorder?.end(call, outcome, tookMs);
     },

@@ -13,9 +13,16 @@ const source: AdminSource = {
   explain: (question) => ({ app: 'web', epoch: 3, question }) as never,
   explainComponent: (question) => ({ app: 'web', epoch: 3, question }) as never,
   config: () => ({ app: 'web', namespace: '', epoch: 3, settings: [], resources: [] }),
+  actors: {
+    types: () => [{ type: 'Cart', count: 1, ready: true, ids: ['a'] }],
+    reminders: (type, of) => Promise.resolve([{ id: of ?? type, name: 'r', next: '2030-01-01T00:00:00.000Z' }]),
+    state: (type, of) => Promise.resolve({ type, of }),
+    deactivate: (_type, of) => (of === 'a' ? Promise.resolve() : Promise.reject(new ProaError('actor.not-active', 'no'))),
+  },
 };
 
 interface Asked {
+  readonly params?: Readonly<Record<string, string>>;
   readonly traceId?: string;
   readonly component?: string;
   readonly query?: string;
@@ -25,14 +32,15 @@ interface Asked {
 
 async function ask(
   name: string,
-  { traceId = '', component = '', query = '', host = '127.0.0.1:3500', guarded = false }: Asked = {},
+  { traceId = '', component = '', params = {}, query = '', host = '127.0.0.1:3500', guarded = false }: Asked = {},
 ): Promise<unknown> {
   const row = adminRoutes(source, guarded).find((each) => each.name === name) as unknown as Route<unknown, unknown>;
   const header = (wanted: string) => (wanted === 'host' ? host : undefined);
   const request = {
     method: 'GET',
-    params: { trace: traceId, component },
+    params: { trace: traceId, component, ...params },
     query: new Query(query),
+    headers: [],
     header,
     body: emptyBody,
     bytes: () => new Uint8Array(),
@@ -86,6 +94,19 @@ describe('the admin API', () => {
       `app=a${'&header=a:b'.repeat(21)}`,
     ];
     for (const query of wrong) expect([query, await codeOf(ask('Explain', { query }))]).toEqual([query, 'bad-request']);
+  });
+
+  it('tells about actors, and takes one out of memory', async () => {
+    const params = { type: 'Cart', id: 'a' };
+    expect(await ask('Actors')).toEqual({ types: [{ type: 'Cart', count: 1, ready: true, ids: ['a'] }] });
+    expect(await ask('ActorReminders', { params, query: 'id=a' })).toMatchObject({ type: 'Cart', reminders: [{ id: 'a', name: 'r' }] });
+    expect(await ask('ActorReminders', { params })).toMatchObject({ reminders: [{ id: 'Cart' }] });
+    expect(await ask('ActorState', { params })).toEqual({ type: 'Cart', id: 'a', state: { type: 'Cart', of: 'a' } });
+    expect(await ask('DeactivateActor', { params })).toEqual(params);
+    expect(await codeOf(ask('DeactivateActor', { params: { ...params, id: 'b' } }))).toBe('actor.not-active');
+    const router = createRouter(adminRoutes(source, false));
+    expect(router.match('GET', '/proa/v1/actors/Cart/a/deactivate')).toBeUndefined();
+    expect(router.match('POST', '/proa/v1/actors/Cart/a/deactivate')).toMatchObject({ params });
   });
 
   it('believes addresses and localhost only, unless a token is asked for', async () => {

@@ -7,16 +7,18 @@ import { route, type Route, type RouteRequest } from '../http/route.ts';
 import { checkHost } from './host-check.ts';
 
 interface Row<In> {
+  /** Default: GET. */
+  readonly method?: 'GET' | 'POST';
   readonly path: string;
   readonly name: string;
   decode(request: RouteRequest): In;
   answer(source: AdminSource, input: In): unknown;
 }
 
-function row<In>(source: AdminSource, guarded: boolean, { path, name, decode, answer }: Row<In>): Route {
+function row<In>(source: AdminSource, guarded: boolean, { method = 'GET', path, name, decode, answer }: Row<In>): Route {
   const operation: Operation = { block: 'runtime', name, idempotent: true };
   return route<In, unknown>({
-    methods: ['GET'],
+    methods: [method],
     path,
     name,
     group: 'proa',
@@ -59,6 +61,46 @@ export function adminRoutes(source: AdminSource, guarded: boolean): readonly Rou
       name: 'Config',
       decode: () => undefined,
       answer: ({ config }) => config(),
+    }),
+    ...actorRows(source, guarded),
+  ];
+}
+
+interface ActorName {
+  readonly type: string;
+  readonly id: string;
+}
+
+function actorRows(source: AdminSource, guarded: boolean): readonly Route[] {
+  const named = ({ params }: RouteRequest): ActorName => ({ type: params['type'] ?? '', id: params['id'] ?? '' });
+  return [
+    row<undefined>(source, guarded, {
+      path: '/proa/v1/actors',
+      name: 'Actors',
+      decode: () => undefined,
+      answer: ({ actors }) => ({ types: actors.types() }),
+    }),
+    row<{ readonly type: string; readonly id: string | undefined }>(source, guarded, {
+      path: '/proa/v1/actors/{type}/reminders',
+      name: 'ActorReminders',
+      decode: ({ params, query }) => ({ type: params['type'] ?? '', id: query.get('id') }),
+      answer: async ({ actors }, { type, id }) => ({ type, reminders: await actors.reminders(type, id) }),
+    }),
+    row<ActorName>(source, guarded, {
+      path: '/proa/v1/actors/{type}/{id}/state',
+      name: 'ActorState',
+      decode: named,
+      answer: async ({ actors }, { type, id }) => ({ type, id, state: await actors.state(type, id) }),
+    }),
+    row<ActorName>(source, guarded, {
+      method: 'POST',
+      path: '/proa/v1/actors/{type}/{id}/deactivate',
+      name: 'DeactivateActor',
+      decode: named,
+      answer: async ({ actors }, { type, id }) => {
+        await actors.deactivate(type, id);
+        return { type, id };
+      },
     }),
   ];
 }

@@ -1,4 +1,5 @@
 import type { AppBindingAnswer, AppChannel, InvokeRequest, InvokeResponse } from '../../blocks/invoke/index.ts';
+import type { AppJob, JobVerdict } from '../../blocks/jobs/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
 import {
   AppCallback,
@@ -59,6 +60,8 @@ const codecs = {
   bulkEventAlpha: codecOf(AppCallbackAlpha.method.onBulkTopicEventAlpha1),
   bindings: codecOf(callback.listInputBindings),
   binding: codecOf(callback.onBindingEvent),
+  job: codecOf(callback.onJobEvent),
+  jobAlpha: codecOf(AppCallbackAlpha.method.onJobEventAlpha1),
   health: codecOf(AppCallbackHealthCheck.method.healthCheck),
 };
 const verbNumbers: Readonly<Record<string, number>> = {
@@ -177,6 +180,23 @@ class GrpcCallbackChannel implements GrpcAppChannel {
         cause: error,
         details: { metadata: { status: String(grpcNumber(error.spec.grpc)) } },
       });
+    }
+  }
+
+  // NOT_FOUND: the app knows no such job, and it is not tried again (Dapr reference 5.7).
+  async job(call: Call<AppJob>): Promise<JobVerdict> {
+    const { name, data = { typeUrl: '', value: new Uint8Array(0) } } = call.input;
+    const request = { name, data, method: `job/${name}`, contentType: data.typeUrl, httpExtension: { verb: 3 as const } };
+    try {
+      await this.#ask(codecs.job, request, call).catch((thrown: unknown) => {
+        if (ProaError.from(thrown).code !== 'unimplemented') throw thrown;
+        return this.#ask(codecs.jobAlpha, request, call);
+      });
+      return { status: 'done' };
+    } catch (thrown) {
+      const status = remoteStatusOf(thrown);
+      if (status === undefined) throw thrown;
+      return { status: status.code === 'NOT_FOUND' ? 'missing' : 'failed', error: `the app answered ${status.code}: ${status.message}` };
     }
   }
 

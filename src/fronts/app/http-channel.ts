@@ -7,6 +7,7 @@ import type {
   InvokeRequest,
   InvokeResponse,
 } from '../../blocks/invoke/index.ts';
+import type { AppJob, JobVerdict } from '../../blocks/jobs/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../blocks/pubsub/index.ts';
 import { bytesBody, collect, emptyBody, measuredBytes, type Body } from '../../kernel/body.ts';
 import { createCall, type Call } from '../../kernel/call.ts';
@@ -21,6 +22,7 @@ import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { noteDecision, slowMs } from '../../kernel/trail.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
+import { plainBytes } from '../../wire/grpc/any-json.ts';
 import type { HttpMetrics } from '../http/front-metrics.ts';
 import type { AppService } from './app-pipeline.ts';
 import { bulkEnvelope } from './bulk-envelope.ts';
@@ -85,6 +87,8 @@ class HttpAppChannel implements AppChannel {
   readonly #through: AppService | undefined;
   readonly #questions = new CancelScope();
   readonly #encoded = new TextMemo((path) => `/${encodeMethodPath(path)}`);
+  // What is found by its text is looked up faster when the text is the same one.
+  readonly #counted = new TextMemo((path) => `/${path}`);
 
   constructor(options: HttpChannelOptions) {
     this.#options = options;
@@ -100,7 +104,10 @@ class HttpAppChannel implements AppChannel {
 
   invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
     const { metrics, ports } = this.#options;
-    const watcher = metrics === undefined ? undefined : new Measurement(call, metrics.calls, ports.clock);
+    const watcher =
+      metrics === undefined
+        ? undefined
+        : new Measurement(call, this.#counted.of(call.input.path), { metrics: metrics.calls, clock: ports.clock });
     // Sent in the same turn when a place is free, so that the bytes of the request still lie in the read buffer.
     const place = this.#permits.acquire(call.cancel);
     return place === undefined ? this.#invoke(call, watcher) : place.then(() => this.#invoke(call, watcher));
@@ -186,6 +193,16 @@ class HttpAppChannel implements AppChannel {
     return bindingAnswer(answer.text);
   }
 
+  // 404: the app knows no such job, and it is not tried again (Dapr reference 5.7).
+  async job(call: Call<AppJob>): Promise<JobVerdict> {
+    const { name, data } = call.input;
+    const body = bytesBody(await plainBytes(data));
+    const headers = ['content-type', 'application/json', ...traceHeaders(call)];
+    const answer = await this.#ask({ method: 'POST', target: `/job/${encodeURIComponent(name)}`, headers, body, cancel: call.cancel });
+    if (answer.status >= 200 && answer.status < 300) return { status: 'done' };
+    return { status: answer.status === 404 ? 'missing' : 'failed', error: `the app answered ${answer.status}` };
+  }
+
   async configuration(call: Call<ConfigurationDelivery>): Promise<void> {
     const { store, id, items } = call.input;
     for (const [key, item] of Object.entries(items)) {
@@ -268,13 +285,16 @@ type Ask = (exchange: Exchange) => Promise<Answer>;
 /** One call into the app, counted at its end: the answer is handed on without another step, and by then it is known how long it was. */
 class Measurement {
   readonly #call: Call<InvokeRequest>;
+  /** As it is counted. */
+  readonly #path: string;
   readonly #metrics: HttpMetrics;
   readonly #clock: Clock;
   readonly #startedMs: number;
   #answer: Body | undefined = undefined;
 
-  constructor(call: Call<InvokeRequest>, metrics: HttpMetrics, clock: Clock) {
+  constructor(call: Call<InvokeRequest>, path: string, { metrics, clock }: { readonly metrics: HttpMetrics; readonly clock: Clock }) {
     this.#call = call;
+    this.#path = path;
     this.#metrics = metrics;
     this.#clock = clock;
     this.#startedMs = clock.mono();
@@ -289,12 +309,12 @@ class Measurement {
 
   #ended(status: number): void {
     const call = this.#call;
-    const tookMs = this.#clock.mono() - this.#startedMs;
-    const { httpMethod: method, path, body } = call.input;
+    const tookMs = call.end.atMs(this.#clock) - this.#startedMs;
+    const { httpMethod: method, body } = call.input;
     // Nobody else measures the time of incoming calls.
     if (tookMs >= slowMs) tellSlow(call, tookMs);
     const responseBytes = this.#answer === undefined ? undefined : measuredBytes(this.#answer);
-    this.#metrics.record({ method, path: `/${path}`, status, tookMs, requestBytes: measuredBytes(body), responseBytes });
+    this.#metrics.record({ method, path: this.#path, status, tookMs, requestBytes: measuredBytes(body), responseBytes });
   }
 }
 

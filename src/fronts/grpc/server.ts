@@ -1,5 +1,6 @@
 import type { Blocks, FrontMetricsSource, Tracer } from '../../blocks/runtime/index.ts';
 import { Dapr } from '../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
+import { TaskHubSidecarService } from '../../gen/durabletask/taskhub_pb.ts';
 import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
 import type { Caller } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
@@ -25,13 +26,19 @@ import {
 import { createFailureLog } from './failure-log.ts';
 import { createServerMetrics } from './grpc-metrics.ts';
 import type { GrpcFrontContext } from './row.ts';
+import { actorRows } from './rows/actors.ts';
+import { actorStreamRows } from './rows/actor-events.ts';
 import { cryptoRows } from './rows/crypto.ts';
 import { invokeRows } from './rows/invoke.ts';
+import { jobRows } from './rows/jobs.ts';
 import { publishRows } from './rows/publish.ts';
 import { runtimeRows } from './rows/runtime.ts';
 import { stateRows } from './rows/state.ts';
 import { subtleCryptoRows } from './rows/subtle-crypto.ts';
 import { storeRows } from './rows/stores.ts';
+import { workerMethods } from './rows/workers.ts';
+import { workflowRows } from './rows/workflow.ts';
+import { taskHubMethods } from './taskhub/rows.ts';
 
 interface ApiRule {
   readonly name: string;
@@ -40,7 +47,7 @@ interface ApiRule {
 }
 
 export interface GrpcFrontOptions {
-  readonly ports: Pick<Ports, 'network' | 'clock' | 'process'>;
+  readonly ports: Pick<Ports, 'network' | 'clock' | 'process' | 'random'>;
   readonly log: Logger;
   readonly metrics: FrontMetricsSource;
   readonly tracer: Tracer;
@@ -75,7 +82,7 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
     clock: options.ports.clock,
     transport: http2Transport(options.ports),
     messageBytesMax: options.messageBytesMax,
-    methods: [...allowed(all, options.api), ...health.methods, ...reflectionMethods([Dapr, Health])],
+    methods: [...allowed(all, options.api), ...health.methods, ...reflectionMethods([Dapr, TaskHubSidecarService, Health])],
     before(call) {
       if (call.path.startsWith('/grpc.health.')) return;
       const presented = headerValue(call.metadata, 'dapr-api-token');
@@ -128,13 +135,22 @@ function daprMethods(options: GrpcFrontOptions): Method[] {
     ...storeRows(front),
     ...cryptoRows(front),
     ...subtleCryptoRows(front),
+    ...jobRows(front),
+    ...workflowRows(front),
     ...runtimeRows(front),
+    ...actorRows(front),
+    ...actorStreamRows(front),
   };
-  return implement(Dapr, rows, handMade);
+  return [
+    ...implement(Dapr, rows, handMade),
+    ...taskHubMethods(front, options.ports.random),
+    ...workerMethods(options.blocks.workflow, options.messageBytesMax),
+  ];
 }
 
 // Which group of `spec.api` a method belongs to (Dapr reference 7.7); methods that are in none are always allowed.
 const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
+  [/Actor/, 'actors'],
   [/State/, 'state'],
   [/Publish/, 'publish'],
   [/SubscribeTopicEvents/, 'subscribe'],
@@ -146,7 +162,9 @@ const groups: readonly (readonly [pattern: RegExp, group: string])[] = [
   [/Unlock/, 'unlock'],
   [/^Subtle/, 'subtlecrypto'],
   [/^Encrypt|^Decrypt/, 'crypto'],
+  [/Workflow/, 'workflows'],
   [/Metadata/, 'metadata'],
+  [/Jobs?/, 'jobs'],
   [/Shutdown/, 'shutdown'],
 ];
 
@@ -161,13 +179,17 @@ function allowed(methods: readonly Method[], api: GrpcFrontOptions['api']): Meth
     allowed: api.allowed.filter((rule) => rule.protocol === 'grpc'),
     denied: api.denied.filter((rule) => rule.protocol === 'grpc'),
   };
+  const passes = (group: string, version: string): boolean => {
+    const named = (rule: ApiRule): boolean => rule.name === group && rule.version.replace('v1.0', 'v1').replace('-', '') === version;
+    if (rules.denied.some(named)) return false;
+    return rules.allowed.length === 0 || rules.allowed.some(named);
+  };
   return methods.filter((method) => {
+    if (/^\/(?:TaskHubSidecarService|proa\.workflow\.v1\.Workflows)\//.test(method.path)) return passes('workflows', 'v1');
     const name = method.path.slice(method.path.lastIndexOf('/') + 1);
     const group = groups.find(([pattern]) => pattern.test(name))?.[1];
     if (group === undefined) return true;
     const version = versions.find(([suffix]) => name.endsWith(suffix))?.[1] ?? 'v1';
-    const named = (rule: ApiRule): boolean => rule.name === group && rule.version.replace('v1.0', 'v1').replace('-', '') === version;
-    if (rules.denied.some(named)) return false;
-    return rules.allowed.length === 0 || rules.allowed.some(named);
+    return passes(group, version);
   });
 }

@@ -4,6 +4,7 @@ import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { deadlineOf, timeoutHeader } from '../../kernel/timeout-header.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
+import { ListMemo } from '../../kernel/list-memo.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import { forwardHeaders } from '../../wire/http1/forward-headers.ts';
@@ -16,7 +17,6 @@ import type { Match } from './router.ts';
 export interface FrontRequest extends Dispatchable {
   /** Without the query; `//` is not folded yet. */
   readonly path: string;
-  readonly headers: readonly string[];
 }
 
 export interface AnswererOptions extends DispatchOptions {
@@ -36,6 +36,7 @@ export type Answerer = (request: FrontRequest, match: Match | 'bad-escape' | und
 
 export function createAnswerer(options: AnswererOptions): Answerer {
   const ofPath = new TextMemo((path) => destinationOf(foldSlashes(path), noHeaders));
+  const passed = { in: new ListMemo(forwardHeaders), out: new ListMemo(forwardHeaders) };
   return (request, match, to) => {
     if (match === 'bad-escape') {
       request.body.discard();
@@ -44,7 +45,7 @@ export function createAnswerer(options: AnswererOptions): Answerer {
     if (match !== undefined) return dispatch(options, request, { match, to });
     if (!options.invocations) return to.dispatched(refused(request, noAppId()));
     const destination = isNamedByHeader(request) ? destinationOf(foldSlashes(request.path), request) : ofPath.of(request.path);
-    if ('appId' in destination) return invoke(options, request, { destination, to });
+    if ('appId' in destination) return invoke(options, request, { destination, to, passed });
     return to.dispatched(refused(request, destination.refusal()));
   };
 }
@@ -72,7 +73,19 @@ function noAppId(): ProaError {
   return new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id');
 }
 
-function invoke(options: AnswererOptions, request: FrontRequest, { destination, to }: { destination: Reached; to: DispatchedTo }): void {
+/** The headers of requests and of answers that are passed on. */
+interface PassedHeaders {
+  readonly in: ListMemo<readonly string[]>;
+  readonly out: ListMemo<readonly string[]>;
+}
+
+interface Invocation {
+  readonly destination: Reached;
+  readonly to: DispatchedTo;
+  readonly passed: PassedHeaders;
+}
+
+function invoke(options: AnswererOptions, request: FrontRequest, { destination, to, passed }: Invocation): void {
   const { appId, path } = destination;
   let deadlineMs: number;
   try {
@@ -87,7 +100,7 @@ function invoke(options: AnswererOptions, request: FrontRequest, { destination, 
     httpMethod: request.method,
     path,
     query: request.query,
-    headers: forwardHeaders(request.headers),
+    headers: passed.in.of(request.headers),
     body: request.body,
     replayable: request.body.length !== undefined,
   };
@@ -100,7 +113,7 @@ function invoke(options: AnswererOptions, request: FrontRequest, { destination, 
   options.blocks.invoke.call(call).then(
     (answer) =>
       to.dispatched({
-        reply: { status: answer.status, headers: forwardHeaders(answer.headers), stream: answer.body },
+        reply: { status: answer.status, headers: passed.out.of(answer.headers), stream: answer.body },
         call,
         error: undefined,
       }),

@@ -1,3 +1,4 @@
+import { isAnswered } from '../../kernel/answered.ts';
 import { collectSoon, emptyBody, BodyTooLarge, type Body } from '../../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../../kernel/call.ts';
 import type { CancelScope } from '../../kernel/cancel.ts';
@@ -37,6 +38,7 @@ export interface DispatchOptions {
 export interface Dispatchable {
   readonly method: string;
   readonly query: string;
+  readonly headers: readonly string[];
   header(name: string): string | undefined;
   readonly body: Body;
   readonly trace: TraceContext;
@@ -77,20 +79,27 @@ function run(options: DispatchOptions, row: Row, request: Dispatchable, { input,
     deadlineMs,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
-  row
-    .service(options.blocks)(call)
-    .then(
-      (output) => {
-        let result: Dispatched;
-        try {
-          result = { reply: row.encode(output, input), call, error: undefined };
-        } catch (thrown) {
-          result = failed(row, request, thrown, call);
-        }
-        to.dispatched(result);
-      },
+  const answer = row.service(options.blocks)(call);
+  if (isAnswered(answer)) to.dispatched(encoded(row, request, { output: answer.answer, input, call }));
+  else
+    answer.then(
+      (output) => to.dispatched(encoded(row, request, { output, input, call })),
       (thrown: unknown) => to.dispatched(failed(row, request, thrown, call)),
     );
+}
+
+interface Answer {
+  readonly output: unknown;
+  readonly input: unknown;
+  readonly call: Call<unknown>;
+}
+
+function encoded(row: Row, request: Dispatchable, { output, input, call }: Answer): Dispatched {
+  try {
+    return { reply: row.encode(output, input), call, error: undefined };
+  } catch (thrown) {
+    return failed(row, request, thrown, call);
+  }
 }
 
 function failed(row: Row, request: Dispatchable, thrown: unknown, call: Call<unknown> | undefined): Dispatched {
@@ -115,6 +124,10 @@ class RoutedRequest implements RouteRequest {
     this.body = request.body;
     this.#request = request;
     this.#bodyBytesMax = bodyBytesMax;
+  }
+
+  get headers(): readonly string[] {
+    return this.#request.headers;
   }
 
   header(name: string): string | undefined {

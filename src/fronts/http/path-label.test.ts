@@ -8,6 +8,11 @@ describe('the path label of a request', () => {
     ['/v1.0/state/store/some/key', '/v1.0/state/store'],
     ['/v1.0/secrets/vault/name', '/v1.0/secrets/vault'],
     ['/v1.0/metadata', '/v1.0/metadata'],
+    ['/v1.0/actors/Cart/17/method/add', '/v1.0/actors/Cart/{id}/method'],
+    ['/v1.0/actors/Cart/17/state', '/v1.0/actors/Cart/{id}/state'],
+    ['/actors/Cart/17/method/add', '/actors/Cart/{id}/method'],
+    ['/actors/Cart/17', '/actors/Cart/{id}'],
+    ['/proa/v1/actors/Cart/17/state', '/proa/v1/actors/Cart'],
     ['/v1.0/invoke/app/method/orders/7', '/v1.0/invoke/app/method/orders/7'],
   ])('%s is %s by default', (path, label) => expect(createPathLabel(httpMetricsDefaults)(path)).toBe(label));
 

@@ -74,6 +74,11 @@ function pathLabel(path: string): string {
   const segments = path.split('/', 5);
   const block = segments[2];
   if (block === 'state' || block === 'secrets' || block === 'bindings' || block === 'configuration') return segments.slice(0, 4).join('/');
-  if (block === 'publish' || block === 'actors' || block === 'jobs') return segments.slice(0, 4).join('/');
+  // Ids of actors are without number: `/v1.0/actors/<type>/{id}/<kind>`, and `/actors/<type>/{id}/...` in calls into the app.
+  if (block === 'actors' && segments[4] !== undefined) return `${segments.slice(0, 4).join('/')}/{id}/${path.split('/', 6)[5] ?? ''}`;
+  if (segments[1] === 'actors' && segments[3] !== undefined)
+    return `/actors/${segments[2]}/{id}${segments[4] === undefined ? '' : `/${segments[4]}`}`;
+  if (segments[1] === 'proa' && segments[3] === 'actors') return segments.slice(0, 5).join('/');
+  if (block === 'publish' || block === 'jobs') return segments.slice(0, 4).join('/');
   return path;
 }

@@ -11,6 +11,8 @@ export interface RouteRequest {
   readonly method: string;
   readonly params: Readonly<Record<string, string>>;
   readonly query: Query;
+  /** All headers as flat pairs, names in lower case. */
+  readonly headers: readonly string[];
   /** The first value of a header; names in lower case. */
   header(name: string): string | undefined;
   /** The whole body, at once when it is there; fails with `body-read` beyond the limit. */

@@ -207,7 +207,7 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
     const ok = error === undefined && broken === undefined && status < 500;
     call?.end.fire(ok ? { ok, status } : { ok, status, error: error ?? broken });
     this.#endSpan(status);
-    this.#measure(reply);
+    this.#measure(reply, call);
   }
 
   #endSpan(status: number): void {
@@ -217,11 +217,12 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
     span.end(status < 400, status);
   }
 
-  #measure(reply: Reply): void {
+  #measure(reply: Reply, call: Dispatched['call']): void {
     const { metrics, options } = this.#shared;
     const { apiLog } = options;
     const { status } = reply;
-    const tookMs = options.ports.clock.mono() - this.#startedMs;
+    const { clock } = options.ports;
+    const tookMs = (call?.end.atMs(clock) ?? clock.mono()) - this.#startedMs;
     const { method, path, body } = this;
     metrics.record({ method, path, status, tookMs, requestBytes: measuredBytes(body), responseBytes: bytesOf(reply) });
     if (apiLog === undefined) return;

@@ -1,3 +1,4 @@
+import type { ConcurrencyLimits, RetentionPolicy } from '../../blocks/workflow/index.ts';
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 import type { DriverKind } from '../../contracts/driver.ts';
 import type { AccessControl, SecretScope } from '../../contracts/resources.ts';
@@ -101,6 +102,12 @@ export interface ApiRule {
   readonly protocol: 'http' | 'grpc';
 }
 
+/** What a Configuration says about workflows; absent limits are infinite. */
+export interface WorkflowConfig {
+  readonly retention: RetentionPolicy;
+  readonly limits: { readonly workflows: ConcurrencyLimits; readonly activities: ConcurrencyLimits };
+}
+
 /** The effective Configuration (Dapr reference 10.5): every file overlaid in order, defaults filled in. */
 export interface RuntimeConfiguration {
   readonly name: string;
@@ -117,7 +124,7 @@ export interface RuntimeConfiguration {
   readonly deniedComponentTypes: readonly string[];
   readonly apiLogging: { readonly enabled?: boolean; readonly obfuscateUrls: boolean; readonly omitHealthChecks: boolean };
   readonly mtls?: unknown;
-  readonly workflow?: unknown;
+  readonly workflow: WorkflowConfig;
   /** Where values came from: `spec.tracing.samplingRate` to `file:line`. What is not in it is a default. */
   readonly origins: ReadonlyMap<string, string>;
 }

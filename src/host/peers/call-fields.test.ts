@@ -30,7 +30,7 @@ describe('the fields of a call', () => {
     const fields = invokeFields(
       { ...input, headers: ['x-mine', '1', 'dapr-caller-app-id', 'forged', 'dapr-callee-app-id', 'forged'] },
       caller,
-      'i-1',
+      { instance: 'i-1', kind: 'invoke' },
     );
     const call = readCallFields(fields);
     expect(call).toMatchObject({
@@ -51,7 +51,7 @@ describe('the fields of a call', () => {
   });
 
   it('that no runtime of ours sends are refused', () => {
-    const good = invokeFields(input, caller, '');
+    const good = invokeFields(input, caller, { instance: '', kind: 'invoke' });
     for (const bad of [[], ['soap', ...good.slice(1)], good.slice(0, 8), [...good, 'odd']])
       expect(() => readCallFields(bad)).toThrow(/kind that this runtime does not know/);
     for (const name of ['', 'Dapr-Caller-App-Id', 'x y', 'x:y', 'ä', '::path', 'a\r\nb'])
@@ -63,11 +63,13 @@ describe('the fields of a call', () => {
   it('keep a path within its root however it is spelled', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[./%2eEfF5cC\\a]{0,24}$/), (path) => {
-        const call = { ...readCallFields(invokeFields(input, caller, '')), path };
+        const call = { ...readCallFields(invokeFields(input, caller, { instance: '', kind: 'invoke' })), path };
         try {
-          expect(readInvoke(call, { fields: invokeFields(input, caller, ''), body: emptyBody, caller }).path.split('/')).not.toContain(
-            '..',
-          );
+          expect(
+            readInvoke(call, { fields: invokeFields(input, caller, { instance: '', kind: 'invoke' }), body: emptyBody, caller }).path.split(
+              '/',
+            ),
+          ).not.toContain('..');
         } catch (error) {
           expect((error as ProaError).code).toBe('bad-request');
         }

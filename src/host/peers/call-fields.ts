@@ -8,8 +8,8 @@ import { isFieldName } from './field-names.ts';
 
 /** What the fields of a call between runtimes say, in their order (docs/reference/mux.md); header pairs follow. */
 export interface CallFields {
-  /** An invocation in HTTP terms, or a gRPC call that is passed on. */
-  readonly kind: 'invoke' | 'grpc';
+  /** An invocation in HTTP terms, the same for an actor that the instance hosts, or a gRPC call that is passed on. */
+  readonly kind: 'invoke' | 'actor' | 'grpc';
   readonly appId: string;
   readonly namespace: string;
   /** The instance that is meant; empty: any of the app. */
@@ -37,7 +37,7 @@ export function callFields(call: CallFields, headers: readonly string[]): string
 export function readCallFields(fields: readonly string[]): CallFields {
   const [kind, appId = '', namespace = '', instance = '', callerAppId = '', callerNamespace = '', method = '', path = '', query = ''] =
     fields;
-  if ((kind !== 'invoke' && kind !== 'grpc') || fields.length < fixed || (fields.length - fixed) % 2 !== 0)
+  if ((kind !== 'invoke' && kind !== 'actor' && kind !== 'grpc') || fields.length < fixed || (fields.length - fixed) % 2 !== 0)
     throw new ProaError('bad-request', 'the call is of a kind that this runtime does not know');
   return { kind, appId, namespace, instance, caller: { appId: callerAppId, namespace: callerNamespace }, method, path, query };
 }
@@ -67,13 +67,16 @@ function isStamp(name: string): boolean {
   );
 }
 
-/** An invocation as the fields of a call to `instance`. */
-export function invokeFields(input: InvokeRequest, caller: Caller, instance: string): string[] {
+/** Which instance a call is for, and whether for an actor there. */
+export interface InvokeTo {
+  readonly instance: string;
+  readonly kind: 'invoke' | 'actor';
+}
+
+/** An invocation as the fields of a call. */
+export function invokeFields(input: InvokeRequest, caller: Caller, { instance, kind }: InvokeTo): string[] {
   const { appId, namespace, httpMethod: method, query } = input;
-  return callFields(
-    { kind: 'invoke', appId, namespace, instance, caller, method, path: encodeMethodPath(input.path), query },
-    input.headers,
-  );
+  return callFields({ kind, appId, namespace, instance, caller, method, path: encodeMethodPath(input.path), query }, input.headers);
 }
 
 /** The invocation that the fields describe. Fails with `bad-request`. */

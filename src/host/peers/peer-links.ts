@@ -6,7 +6,7 @@ import type { Address, Ports } from '../../kernel/ports.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../../wire/http2/http2.ts';
 import { createMuxClient, type MuxClient } from '../../wire/mux/client.ts';
 import { machineLimits } from '../../wire/mux/limits.ts';
-import { callFields, invokeFields, readAnswer } from './call-fields.ts';
+import { callFields, invokeFields, readAnswer, type InvokeTo } from './call-fields.ts';
 import type { Mesh } from './mesh.ts';
 
 export interface PeerLinksOptions {
@@ -24,7 +24,8 @@ export interface PassedCall {
 
 /** The connections of this process to other runtimes. */
 export interface PeerLinks {
-  invoke(endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse>;
+  /** `actor`: a call of an actor that the endpoint hosts. */
+  invoke(endpoint: Endpoint, call: Call<InvokeRequest>, kind?: 'invoke' | 'actor'): Promise<InvokeResponse>;
   grpc(endpoint: Endpoint, call: PassedCall): Promise<Http2Stream>;
   close(): Promise<void>;
 }
@@ -78,9 +79,12 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
     throw new ProaError('invoke.unreachable', `the registry gives no address for app "${endpoint.appId}"`);
   };
   return {
-    invoke(endpoint, call) {
+    invoke(endpoint, call, kind = 'invoke') {
       const link = linkTo(endpoint, call.caller);
-      return link instanceof Promise ? link.then((opened) => invokeOver(opened, endpoint, call)) : invokeOver(link, endpoint, call);
+      const to = { instance: endpoint.instance, kind };
+      return link instanceof Promise
+        ? link.then((opened) => invokeOver(opened, { endpoint, to }, call))
+        : invokeOver(link, { endpoint, to }, call);
     },
     async grpc(endpoint, { headers, caller, handlers }) {
       const [link, { openHttp2Stream }] = [await linkTo(endpoint, caller), await import('../../wire/mux/http2-stream.ts')];
@@ -108,11 +112,15 @@ function makeRoom(clients: Map<string, MuxClient | Promise<MuxClient>>, drop: (c
   throw new ProaError('overloaded', `connections to ${clients.size} runtimes are in use`);
 }
 
-function invokeOver(client: MuxClient, endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> {
+function invokeOver(
+  client: MuxClient,
+  { endpoint, to }: { readonly endpoint: Endpoint; readonly to: InvokeTo },
+  call: Call<InvokeRequest>,
+): Promise<InvokeResponse> {
   const { input, cancel, deadlineMs, caller } = call;
   return new Promise((resolve, reject) => {
     client.call(
-      { fields: invokeFields(input, caller, endpoint.instance), body: input.body, cancel, deadlineMs },
+      { fields: invokeFields(input, caller, to), body: input.body, cancel, deadlineMs },
       {
         head(message) {
           try {

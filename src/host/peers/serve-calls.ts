@@ -20,7 +20,10 @@ export interface Arrival {
 /** Finds the app of a call and its caller; fails with `invoke.unreachable` when the app is not here. */
 export type Arrivals<Peer> = (call: CallFields, peer: Peer) => Arrival;
 
-const operation = { block: 'invoke', name: 'receive', idempotent: false } as const;
+const operations = {
+  invoke: { block: 'invoke', name: 'receive', idempotent: false },
+  actor: { block: 'actors', name: 'receive', idempotent: false },
+} as const;
 
 /** Serves calls of other runtimes: each goes to the app that `arrivals` finds, as if it had come from within this process. */
 export function serveCalls<Peer>(clock: Clock, arrivals: Arrivals<Peer>): (call: MuxCall<Peer>) => void {
@@ -29,7 +32,7 @@ export function serveCalls<Peer>(clock: Clock, arrivals: Arrivals<Peer>): (call:
       const call = readCallFields(incoming.fields);
       const arrival = arrivals(call, incoming.peer);
       if (call.kind === 'grpc') serveGrpc(incoming, { call, arrival });
-      else serveInvoke(clock, incoming, { call, arrival });
+      else serveInvoke(clock, incoming, { call, arrival, kind: call.kind });
     } catch (error) {
       incoming.body.discard();
       refuse(incoming, ProaError.from(error));
@@ -42,16 +45,20 @@ interface Arrived {
   readonly arrival: Arrival;
 }
 
-function serveInvoke(clock: Clock, incoming: MuxCall<unknown>, { call: fields, arrival }: Arrived): void {
+function serveInvoke(
+  clock: Clock,
+  incoming: MuxCall<unknown>,
+  { call: fields, arrival, kind }: Arrived & { readonly kind: 'invoke' | 'actor' },
+): void {
   const { cancel, stream, timeoutMs, body } = incoming;
   const input: InvokeRequest = readInvoke(fields, { fields: incoming.fields, body, caller: arrival.caller });
-  const call = createCall(operation, input, {
+  const call = createCall(operations[kind], input, {
     cancel,
     context: traceOf(input.headers),
     caller: arrival.caller,
     ...(timeoutMs === undefined ? {} : { deadlineMs: clock.mono() + timeoutMs }),
   });
-  arrival.app.invoke.receive(call).then(
+  (kind === 'actor' ? arrival.app.actors : arrival.app.invoke).receive(call).then(
     (answer) => {
       stream.onSent(
         (error) => void call.end.fire({ ok: error === undefined, status: answer.status, ...(error === undefined ? {} : { error }) }),

@@ -1,8 +1,8 @@
-import type { InvokeRequest } from '../../contracts/app-channel.ts';
 import type { Breaker } from '../../filters/breaker/breaker.ts';
 import { breakerPair } from '../../filters/breaker/breaker-pair.ts';
 import { createCountingBreaker } from '../../filters/breaker/counting-breaker.ts';
-import { createKeyedBreakers } from '../../filters/breaker/keyed-breakers.ts';
+import { jointBreaker } from '../../filters/breaker/joint-breaker.ts';
+import { createKeyedBreakers, type KeyedBreakers } from '../../filters/breaker/keyed-breakers.ts';
 import { createWindowBreaker } from '../../filters/breaker/window-breaker.ts';
 import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
@@ -16,16 +16,25 @@ import { defaultTrip } from './trip.ts';
 export function breakerLayer(parts: LayerParts, entry: Entry<'breaker'>): Layer {
   const { clock, states, target } = parts;
   const settings = entry.value;
-  const perMethod = target.block === 'invoke' && settings.per === 'method';
+  const per = keyedBy(target.block, settings.per);
   const make = makeBreaker(parts, entry);
   const key = stateKey(parts, entry, 'breaker');
-  const breakers = perMethod ? states.of(key, settings, () => createKeyedBreakers(settings.cacheSize, make)) : undefined;
-  const single = perMethod ? undefined : states.of(key, settings, make);
-  const ofPath = (call: Call<unknown>): Breaker => (breakers as NonNullable<typeof breakers>).of((call.input as InvokeRequest).path);
+  const keyed = (): KeyedBreakers => {
+    const whole = settings.per === 'both' ? make() : undefined;
+    return createKeyedBreakers(settings.cacheSize, () => (whole === undefined ? make() : jointBreaker(whole, make())));
+  };
+  const breakers = per === undefined ? undefined : states.of(key, settings, keyed);
+  const single = per === undefined ? states.of(key, settings, make) : undefined;
+  const ofPath = (call: Call<unknown>): Breaker =>
+    (breakers as NonNullable<typeof breakers>).of((call.input as Record<'path' | 'id', string>)[per as 'path' | 'id']);
   return {
     role: 'breaker',
     why: 'inside retries, so that each attempt counts; an open breaker ends them',
-    parameters: { ...breakerParameters(settings), per: perMethod ? 'method' : 'target', ...fromOf(entry, 'breaker') },
+    parameters: {
+      ...breakerParameters(settings),
+      per: per === undefined ? 'target' : per === 'path' ? 'method' : settings.per,
+      ...fromOf(entry, 'breaker'),
+    },
     pair: breakerPair({
       clock,
       breakerOf: single === undefined ? ofPath : () => single,
@@ -35,6 +44,12 @@ export function breakerLayer(parts: LayerParts, entry: Entry<'breaker'>): Layer 
       tell: tellerOf(parts, 'breaker', { entry, name: 'breaker' }),
     }),
   };
+}
+
+/** By which part of a call its breaker is found; undefined: the target has one. */
+function keyedBy(block: string, per: CountingBreakerSettings['per'] | WindowBreakerSettings['per']): 'path' | 'id' | undefined {
+  if (block === 'invoke') return per === 'method' ? 'path' : undefined;
+  return block === 'actors' && (per === 'id' || per === 'both') ? 'id' : undefined;
 }
 
 /** Statuses from here count as failures: Dapr counts what retries count. */

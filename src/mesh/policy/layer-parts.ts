@@ -71,6 +71,11 @@ export function callsApp({ target }: LayerParts): boolean {
   return target.block === 'invoke' && target.direction === 'outbound';
 }
 
+/** True where a call goes out to an actor, wherever it is. */
+export function callsActor({ target }: LayerParts): boolean {
+  return target.block === 'actors' && target.operation === 'call';
+}
+
 /** How to let go of an answer of the target. */
 export function dropOf({ target }: LayerParts): { readonly drop?: (output: unknown) => void } {
   return target.block === 'invoke' ? { drop: (answer) => dropAnswer(answer as InvokeResponse) } : {};

@@ -4,8 +4,9 @@ import { mirrorLayer, splitLayer } from './delivery-layers.ts';
 import { balanceLayer, bulkheadLayer } from './balance-layers.ts';
 import { breakerLayer } from './breaker-layers.ts';
 import { fallbackLayer, limitLayer, meterLayer, systemLayer } from './flow-layers.ts';
-import { callsApp, type LayerParts } from './layer-parts.ts';
+import { callsActor, callsApp, type LayerParts } from './layer-parts.ts';
 import { hedgeLayer, retryLayer } from './retry-layers.ts';
+import type { RetrySettings } from './model.ts';
 import { parameterOrigins } from './provenance.ts';
 import type { Access, Effective, Related } from './rule-set.ts';
 import { deadlineLayer, timeoutLayer } from './time-layers.ts';
@@ -37,7 +38,7 @@ export function policyLayers(parts: LayerParts, effective: Effective, { named, r
   if (effective.system !== undefined) add(systemLayer(parts, effective.system), 'system');
   if (effective.fallback !== undefined) add(fallbackLayer(parts, effective.fallback), 'fallback');
   if (effective.retry !== undefined) add(retryLayer(parts, effective.retry.value, effective.retry), 'retry');
-  else if (callsApp(parts) && !named) add(retryLayer(parts, parts.epoch.document.builtIn.serviceRetries, undefined), 'retry');
+  else if (!named && (callsApp(parts) || callsActor(parts))) add(retryLayer(parts, builtInRetries(parts), undefined), 'retry');
   if (effective.hedge !== undefined) add(hedgeLayer(parts, effective.hedge), 'hedge');
   if (effective.timeout !== undefined) add(timeoutLayer(parts, effective.timeout), 'timeout');
   if (effective.bulkhead !== undefined) add(bulkheadLayer(parts, effective.bulkhead), 'bulkhead');
@@ -46,6 +47,11 @@ export function policyLayers(parts: LayerParts, effective: Effective, { named, r
   if (breaker !== undefined && perEndpoint === undefined) add(breakerLayer(parts, breaker), 'breaker');
   if (balance !== undefined || perEndpoint !== undefined) layers.push(balancing(parts, balance, perEndpoint));
   return layers;
+}
+
+function builtInRetries(parts: LayerParts): RetrySettings {
+  const { builtIn } = parts.epoch.document;
+  return callsApp(parts) ? builtIn.serviceRetries : builtIn.actorRetries;
 }
 
 /** Two classes meet in one layer. */

@@ -63,8 +63,8 @@ export interface CountingBreakerSettings {
   readonly openMs: number;
   /** CEL; absent: more than five failures in a row. */
   readonly trip?: string;
-  /** Calls to apps have a breaker per method. */
-  readonly per: 'method' | 'target';
+  /** Calls to apps have a breaker per method; actors have one per type (`target`), per id, or both. */
+  readonly per: 'method' | 'target' | 'id' | 'both';
   /** Breakers kept per target at most. */
   readonly cacheSize: number;
 }
@@ -140,11 +140,11 @@ export interface PolicyRule {
 /** Everything that applies to one app, ready to be compiled: rules, Dapr's overrides of what is built in, and trip conditions by their text. */
 export interface PolicyDocument {
   readonly rules: readonly PolicyRule[];
-  readonly builtIn: { readonly serviceRetries: RetrySettings };
+  readonly builtIn: { readonly serviceRetries: RetrySettings; readonly actorRetries: RetrySettings };
   readonly trips: ReadonlyMap<string, Trips>;
 }
 
-/** Dapr's built-in retries of service invocation (reference 10.4). */
+/** Dapr's built-in retries of service invocation and of calls of actors (reference 10.4). */
 export const builtInServiceRetries: RetrySettings = {
   backoff: { kind: 'constant', delayMs: 1_000 },
   retriesMax: 3,
@@ -153,4 +153,8 @@ export const builtInServiceRetries: RetrySettings = {
 };
 
 /** No policies: what is built in. */
-export const noPolicies: PolicyDocument = { rules: [], builtIn: { serviceRetries: builtInServiceRetries }, trips: new Map() };
+export const noPolicies: PolicyDocument = {
+  rules: [],
+  builtIn: { serviceRetries: builtInServiceRetries, actorRetries: builtInServiceRetries },
+  trips: new Map(),
+};

@@ -73,10 +73,10 @@ function retryOf(policy: RetryPolicy): RetrySettings {
   };
 }
 
-function breakerOf(policy: BreakerPolicy, cacheSize: number): CountingBreakerSettings {
+function breakerOf(policy: BreakerPolicy, { size: cacheSize, per }: BreakerUse): CountingBreakerSettings {
   return {
     kind: 'counting',
-    per: 'method',
+    per,
     requestsMax: Math.max(1, policy.maxRequests),
     intervalMs: policy.intervalMs,
     openMs: policy.timeoutMs,
@@ -85,15 +85,24 @@ function breakerOf(policy: BreakerPolicy, cacheSize: number): CountingBreakerSet
   };
 }
 
+/** What breakers of a target are for, and how many are kept. */
+interface BreakerUse {
+  readonly size: number;
+  readonly per: CountingBreakerSettings['per'];
+}
+
+const single: BreakerUse = { size: 1, per: 'method' };
+const ofScope = { type: 'target', id: 'id', both: 'both' } as const;
+
 /** A name that no policy has is as good as none, as in Dapr; loading has warned about it. */
-function settingsOf(merged: Merged, names: PolicyNames, cacheSize = 1): Settings {
+function settingsOf(merged: Merged, names: PolicyNames, use: BreakerUse = single): Settings {
   const timeoutMs = merged.timeoutsMs[names.timeout ?? ''];
   const retry = merged.retries[names.retry ?? ''];
   const breaker = merged.circuitBreakers[names.circuitBreaker ?? ''];
   return {
     ...(timeoutMs !== undefined && timeoutMs > 0 && { timeout: { timeoutMs } }),
     ...(retry !== undefined && { retry: retryOf(retry) }),
-    ...(breaker !== undefined && { breaker: breakerOf(breaker, cacheSize) }),
+    ...(breaker !== undefined && { breaker: breakerOf(breaker, use) }),
   };
 }
 
@@ -121,22 +130,32 @@ function originsOf(
 /** Which policies a target uses, and where it says so. */
 interface Use {
   readonly names: PolicyNames;
-  readonly cacheSize?: number;
+  readonly breakers?: BreakerUse;
   readonly key: string;
 }
 
 /** Rules of the targets that a resource names. */
 function namedRules(spec: ResiliencySpec, merged: Merged): PolicyRule[] {
-  const rule = (target: RuleTarget, { names, cacheSize, key }: Use): PolicyRule => {
-    const settings = settingsOf(merged, names, cacheSize);
+  const rule = (target: RuleTarget, { names, breakers, key }: Use): PolicyRule => {
+    const settings = settingsOf(merged, names, breakers);
     const origins = originsOf(settings, { origin: spec.origins[key] ?? '', merged, names });
     return { resource: `Resiliency "${spec.name}"`, target, settings, origins, rank: 'named' };
   };
   const apps = Object.entries(spec.apps).map(([app, names]) =>
-    rule({ kind: 'app', app, at: 'caller' }, { names, cacheSize: names.circuitBreakerCacheSize, key: `apps.${app}` }),
+    rule(
+      { kind: 'app', app, at: 'caller' },
+      { names, breakers: { size: names.circuitBreakerCacheSize, per: 'method' }, key: `apps.${app}` },
+    ),
   );
   const actors = Object.entries(spec.actors).map(([type, names]) =>
-    rule({ kind: 'actor', type }, { names, cacheSize: names.circuitBreakerCacheSize, key: `actors.${type}` }),
+    rule(
+      { kind: 'actor', type },
+      {
+        names,
+        breakers: { size: names.circuitBreakerCacheSize, per: ofScope[names.circuitBreakerScope ?? 'type'] },
+        key: `actors.${type}`,
+      },
+    ),
   );
   const components = Object.entries(spec.components).flatMap(([component, use]) =>
     (['outbound', 'inbound'] as const).flatMap((direction) => {
@@ -179,7 +198,7 @@ function defaultRule(merged: Merged, target: RuleTarget, levels: readonly string
     ...(retry !== undefined && { retry }),
     ...(circuitBreaker !== undefined && { circuitBreaker }),
   };
-  const settings = settingsOf(merged, names, target.kind === 'app' ? 100 : 5_000);
+  const settings = settingsOf(merged, names, target.kind === 'app' ? { size: 100, per: 'method' } : { size: 5_000, per: 'target' });
   if (Object.keys(settings).length === 0) return [];
   const used = { ...(timeout && { timeout }), ...(retry && { retry }), ...(circuitBreaker && { breaker: circuitBreaker }) };
   const origins = { ...originsOf(settings, { origin: '', merged, names }), ...used };
@@ -225,6 +244,9 @@ export function resiliencyRules(specs: readonly ResiliencySpec[]): Pick<PolicyDo
   };
   return {
     rules: [...specs.flatMap((spec) => namedRules(spec, merged)), ...defaultRules(merged)],
-    builtIn: { serviceRetries: overridden(merged, 'DaprBuiltInServiceRetries', builtInServiceRetries) },
+    builtIn: {
+      serviceRetries: overridden(merged, 'DaprBuiltInServiceRetries', builtInServiceRetries),
+      actorRetries: overridden(merged, 'DaprBuiltInActorRetries', builtInServiceRetries),
+    },
   };
 }

@@ -10,7 +10,7 @@ import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { activations } from './activations.ts';
 import { dropAnswer, failureOfAnswer } from './answers.ts';
 import { isIdempotent } from './idempotent.ts';
-import { callsApp, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
+import { callsActor, callsApp, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 import type { RetrySettings } from './model.ts';
 import { retryRule } from './retry-rules.ts';
 
@@ -25,7 +25,7 @@ export function retryLayer(parts: LayerParts, settings: RetrySettings, entry: En
     elapsedMaxMs: settings.elapsedMaxMs,
     delayMs: backoff.kind === 'constant' ? constantBackoff(backoff.delayMs) : exponentialBackoff({ random, ...backoff }),
     matches: retryRule(settings),
-    coded: isInvoke,
+    coded: isInvoke || callsActor(parts),
     repeatable: isInvoke ? (repeatableInvoke as RetryOptions<unknown, unknown>['repeatable']) : repeatableValue,
     ...(pushbackMaxMs !== undefined && { pushbackMaxMs }),
     ...(budget !== undefined && { budget: states.of(stateKey(parts, entry, 'retry'), budget, () => createRetryBudget(budget)) }),
@@ -42,7 +42,7 @@ export function retryLayer(parts: LayerParts, settings: RetrySettings, entry: En
     role: 'retry',
     why:
       entry === undefined
-        ? 'an app that just starts or moves is not there for a moment'
+        ? 'what just starts or moves is not there for a moment'
         : 'repeats single attempts, each with its own breaker and timeout',
     parameters: { ...retryParameters(settings), ...fromOf(entry, 'retry') },
     filter: layerFilter(retry(options)),

@@ -55,14 +55,33 @@ export function targetKey(target: RuleTarget): string {
 function concerns(rule: PolicyRule, target: Target): boolean {
   const wanted = rule.target;
   if (wanted.kind === 'app') {
-    if (target.block !== 'invoke') return false;
+    if (target.block !== 'invoke' && !receivesActors(target)) return false;
     const at = target.direction === 'outbound' ? 'caller' : 'callee';
     return wanted.at === at && (wanted.app === '*' || wanted.app === target.name);
   }
-  if (wanted.kind === 'actor' || target.block === 'invoke' || wanted.direction !== target.direction) return false;
+  if (wanted.kind === 'actor')
+    return target.block === 'actors' && !receivesActors(target) && (wanted.type === '*' || wanted.type === target.name);
+  if (target.block === 'invoke' || target.block === 'actors' || wanted.direction !== target.direction) return false;
   if (wanted.component !== '*' && wanted.component !== target.name) return false;
   if (wanted.block !== undefined && wanted.block !== target.block) return false;
   return rule.match?.operations === undefined || rule.match.operations.includes(target.operation);
+}
+
+/** What comes in for the actors of an app: the same callers, and the same refusals, as for its methods. */
+function receivesActors({ block, operation }: Target): boolean {
+  return block === 'actors' && operation === 'receive';
+}
+
+/** The classes that refuse; those that change or repeat calls are for the methods of apps. */
+const refusing: ReadonlySet<string> = new Set(['authorise', 'admission', 'priority', 'limits', 'system', 'bulkhead', 'deadline']);
+
+/** Of a rule what holds at this place of an actor's call: repetitions and the breaker before the actor's lock, the timeout after it (Dapr reference 5.3). */
+function settingsAt({ settings }: PolicyRule, target: Target): Settings {
+  if (target.block !== 'actors') return settings;
+  const holds = receivesActors(target)
+    ? (name: string): boolean => refusing.has(name)
+    : (name: string): boolean => (name === 'timeout') === (target.operation !== 'call');
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => holds(name)));
 }
 
 /** The operations of a component that some rule names, in order of their names; the target's own operation does not matter. */
@@ -75,7 +94,10 @@ export function operationsNamed(rules: readonly PolicyRule[], target: Target): s
 }
 
 function rankOf({ target, match, rank }: PolicyRule): number {
-  const open = (target.kind === 'app' && target.app === '*') || (target.kind === 'component' && target.component === '*');
+  const open =
+    (target.kind === 'app' && target.app === '*') ||
+    (target.kind === 'actor' && target.type === '*') ||
+    (target.kind === 'component' && target.component === '*');
   // The name of the target decides before what its calls are like.
   return (rank === 'default' ? -2e9 : open ? 0 : 2e9) + matchRank(match);
 }
@@ -124,7 +146,7 @@ export function rulesFor(rules: readonly PolicyRule[], target: Target): TargetRu
       sorted.forEach((rule, i) => {
         const bit = bits[i] as number;
         if (bit >= 0 && (mask & (1 << bit)) === 0) return;
-        for (const [name, value] of Object.entries(rule.settings)) effective[name] ??= { value, rule, key: selectorKey(rule) };
+        for (const [name, value] of Object.entries(settingsAt(rule, target))) effective[name] ??= { value, rule, key: selectorKey(rule) };
       });
       return effective as Effective;
     },

@@ -176,3 +176,76 @@ describe.each([false, true])('what is written in one turn (data events: %s)', (f
     expect(received).toBe('');
   });
 });
+
+describe('what arrives in one turn', () => {
+  it('delivers what arrived before the end and before a pause in order, and nothing while it is paused', async () => {
+    const network = createNodeNetwork();
+    const seen: string[] = [];
+    let paused: Connection | undefined;
+    const done = new Promise<void>((resolve) => {
+      void network
+        .listen(loopback, (connection) => {
+          connection.handlers = handlers({
+            data(chunk) {
+              seen.push(Buffer.from(chunk).toString());
+              if (seen.length > 1) return;
+              connection.pause();
+              paused = connection;
+            },
+            end() {
+              seen.push('end');
+              connection.end();
+            },
+            close: () => resolve(),
+          });
+        })
+        .then((listener) => {
+          const client = network.connect(listener.address);
+          client.handlers = handlers({ open: () => client.write('one'), close: () => void listener.close() });
+          const later = (): void => {
+            if (paused === undefined) {
+              setImmediate(later);
+              return;
+            }
+            client.write('two');
+            client.end();
+            // The second message is on its way or there: it waits for the reader in both cases.
+            setImmediate(() => setImmediate(() => setImmediate(() => (seen.push('resumed'), paused?.resume()))));
+          };
+          later();
+        });
+    });
+    await done;
+    expect(seen).toEqual(['one', 'resumed', 'two', 'end']);
+  });
+
+  it('gives nothing to a connection that was given up in the same turn', async () => {
+    const network = createNodeNetwork();
+    const seen: string[] = [];
+    const accepted: Connection[] = [];
+    const listener = await network.listen(loopback, (connection) => {
+      accepted.push(connection);
+      connection.handlers = handlers({
+        data(chunk) {
+          seen.push(Buffer.from(chunk).toString());
+          for (const each of accepted) each.destroy();
+        },
+      });
+    });
+    const clients = [network.connect(listener.address), network.connect(listener.address)];
+    let open = 0;
+    await new Promise<void>((resolve) => {
+      let closed = 0;
+      for (const client of clients) {
+        client.handlers = handlers({
+          // Both requests leave together, so that they are read in one turn.
+          open: () => void (++open === 2 && clients.forEach((each) => each.write('hello'))),
+          end: () => client.end(),
+          close: () => void (++closed === 2 && resolve()),
+        });
+      }
+    });
+    expect(seen).toEqual(['hello']);
+    await listener.close();
+  });
+});

@@ -2,6 +2,7 @@ import { chmodSync } from 'node:fs';
 import net from 'node:net';
 import type { Address, Connection, ConnectionHandlers, Listener, Network, SharedListener } from '../../kernel/ports.ts';
 import { pinnedTarget } from './pinned-target.ts';
+import { Turn, type TurnReader, type TurnWriter } from './turn.ts';
 
 // One read buffer for every socket of the thread: a read costs no allocation and none of the stream machinery. It is safe
 // because a chunk is valid only during the callback that delivers it (the rule of `ConnectionHandlers.data`).
@@ -36,14 +37,14 @@ export function fdOf(listener: Listener): number {
 
 /** The system's TCP (without Nagle's delay) and Unix sockets (mode 0600). */
 export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork {
-  const writes = new TurnWrites();
-  const reads = new SharedReads(writes);
+  const turn = new Turn();
+  const reads = new SharedReads(turn);
   let acceptedReads: AcceptedReads = options.forceDataEvents === true ? 'data-events' : 'shared-buffer';
   const serverFor = (address: Address, accept: (connection: Connection) => void): net.Server =>
     net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
       const rewrapped = acceptedReads === 'shared-buffer' ? reads.rewrap(socket) : undefined;
       if (rewrapped === undefined) acceptedReads = 'data-events';
-      const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), writes);
+      const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), turn);
       if (rewrapped === undefined) socket.on('data', (chunk: Buffer) => connection.handlers.data(chunk));
       else rewrapped.remote = peerOf(rewrapped.socket, address);
       accept(connection);
@@ -75,19 +76,19 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
 
 /** The shared buffer and the sockets that read into it. */
 class SharedReads {
-  readonly #writes: TurnWrites;
+  readonly #turn: Turn;
   readonly #buffer = Buffer.allocUnsafeSlow(readBufferBytes);
   // Small reads repeat the same few lengths, so their views are kept instead of made anew.
   readonly #views: (Buffer | undefined)[] = Array.from({ length: keptViewBytesMax + 1 }, () => undefined);
 
-  constructor(writes: TurnWrites) {
-    this.#writes = writes;
+  constructor(turn: Turn) {
+    this.#turn = turn;
   }
 
   connect(address: Address, remote: string): NodeConnection {
     const late = new LateConnection();
     const socket = net.connect({ ...pinnedTarget(address), noDelay: true, ...this.#options(late) } as net.NetConnectOpts);
-    const connection = new NodeConnection(socket, remote, this.#writes);
+    const connection = new NodeConnection(socket, remote, this.#turn);
     late.connection = connection;
     socket.once('connect', () => connection.handlers.open?.());
     return connection;
@@ -102,18 +103,14 @@ class SharedReads {
     // Without its handle the first wrapper closes nothing; it only gives back its place in the server's count.
     accepted.destroy();
     const late = new LateConnection();
-    const connection = new NodeConnection(
-      new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts),
-      '',
-      this.#writes,
-    );
+    const connection = new NodeConnection(new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts), '', this.#turn);
     late.connection = connection;
     return connection;
   }
 
   #options(late: LateConnection): object {
     const callback = (count: number): boolean => {
-      late.connection?.handlers.data(this.#first(count));
+      late.connection?.arrived(this.#first(count));
       return true;
     };
     return { allowHalfOpen: true, writableHighWaterMark: writeQueueBytes, onread: { buffer: this.#buffer, callback } };
@@ -130,26 +127,9 @@ class LateConnection {
   connection: NodeConnection | undefined = undefined;
 }
 
-/**
- * What connections have written in this turn of the event loop; it leaves when every socket of the turn was read. Answering each request before the next
- * one is read wakes the peer once per message when it is faster than we are, and waking it costs more than the message.
- */
-class TurnWrites {
-  #waiting: NodeConnection[] = [];
-  readonly #flush = (): void => {
-    const leaving = this.#waiting;
-    this.#waiting = [];
-    for (const connection of leaving) connection.flush();
-  };
-
-  add(connection: NodeConnection): void {
-    if (this.#waiting.push(connection) === 1) setImmediate(this.#flush);
-  }
-}
-
-class NodeConnection implements Connection {
+class NodeConnection implements Connection, TurnReader, TurnWriter {
   readonly socket: net.Socket;
-  readonly #writes: TurnWrites;
+  readonly #turn: Turn;
   remote: string;
   handlers: ConnectionHandlers = silent;
   #error: Error | undefined = undefined;
@@ -157,17 +137,50 @@ class NodeConnection implements Connection {
   #queued = '';
   /** `write` answered false because of what is queued here, of which the socket knows nothing. */
   #refused = false;
+  /** What arrived in this turn, or before the connection was paused. */
+  #held: Buffer | undefined = undefined;
+  #paused = false;
 
-  constructor(socket: net.Socket, remote: string, writes: TurnWrites) {
+  constructor(socket: net.Socket, remote: string, turn: Turn) {
     this.socket = socket;
     this.remote = remote;
-    this.#writes = writes;
+    this.#turn = turn;
     socket.on('error', (error: Error) => {
       this.#error = error;
     });
-    socket.on('end', () => this.handlers.end());
+    socket.on('end', () => {
+      this.#deliverAll();
+      this.handlers.end();
+    });
     socket.on('drain', () => this.handlers.drain());
-    socket.on('close', () => this.handlers.close(this.#error));
+    socket.on('close', () => {
+      this.#deliverAll();
+      this.handlers.close(this.#error);
+    });
+  }
+
+  /** `chunk` lies in the shared buffer. */
+  arrived(chunk: Buffer): void {
+    if (this.#held !== undefined) this.#deliverAll();
+    const held = this.#turn.hold(chunk);
+    if (held === undefined) {
+      this.handlers.data(chunk);
+      return;
+    }
+    this.#held = held;
+    this.#turn.arrived(this);
+  }
+
+  deliverHeld(): void {
+    if (!this.#paused) this.#deliverAll();
+  }
+
+  #deliverAll(): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    this.#held = undefined;
+    this.handlers.data(held);
+    this.#turn.release(held);
   }
 
   write(data: string | Uint8Array): boolean {
@@ -177,7 +190,7 @@ class NodeConnection implements Connection {
     }
     if (this.#queued === '') {
       this.#queued = data;
-      this.#writes.add(this);
+      this.#turn.wrote(this);
     } else this.#queued += data;
     if (this.#queued.length + this.socket.writableLength < writeQueueBytes) return true;
     this.#refused = true;
@@ -205,10 +218,13 @@ class NodeConnection implements Connection {
   }
 
   pause(): void {
+    this.#paused = true;
     this.socket.pause();
   }
 
   resume(): void {
+    this.#paused = false;
+    if (this.#held !== undefined) this.#turn.arrived(this);
     this.socket.resume();
   }
 
@@ -218,6 +234,7 @@ class NodeConnection implements Connection {
   }
 
   destroy(error?: Error): void {
+    this.#held = undefined;
     this.socket.destroy(error);
   }
 }

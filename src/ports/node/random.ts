@@ -52,7 +52,7 @@ export function createNodeRandom(): Random {
   };
 }
 
-const uuidsBytes = 1024;
+const uuidsBytes = 4096;
 const uuidChars = 36;
 
 /** Version 4 UUIDs, one behind the other, from 16 random bytes each. */

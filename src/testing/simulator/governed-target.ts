@@ -39,6 +39,8 @@ export interface CallOptions {
   readonly method?: string;
   readonly path?: string;
   readonly headers?: readonly string[];
+  /** The actor that is meant, of calls to actors. */
+  readonly id?: string;
   readonly caller?: string;
   readonly priority?: Priority;
   readonly deadlineMs?: number;
@@ -229,8 +231,15 @@ function ending(call: Call<InvokeRequest>, answer: Promise<InvokeResponse>, tell
   );
 }
 
-function requestOf({ method = 'GET', path = 'x', headers = [], body = emptyBody }: CallOptions): InvokeRequest {
-  return { appId: 'orders', namespace: '', httpMethod: method, path, query: '', headers, body, replayable: body.length !== undefined };
+function requestOf({
+  method = 'GET',
+  path = 'x',
+  headers = [],
+  body = emptyBody,
+  id,
+}: CallOptions): InvokeRequest & { readonly id?: string } {
+  const request = { appId: 'orders', namespace: '', httpMethod: method, path, query: '', headers, body };
+  return { ...request, replayable: body.length !== undefined, ...(id !== undefined && { id }) };
 }
 
 function answerOf(

@@ -9,7 +9,7 @@ import type { HeadMemo } from './head-memo.ts';
 import { IncomingBody, type BodyOwner, type Framing } from './incoming-body.ts';
 import { Inflow } from './inflow.ts';
 import { OutgoingBody, type OutgoingOwner } from './outgoing-body.ts';
-import { judgeResponse, parseResponseFields, parseStatusLine } from './response-head.ts';
+import { parseResponseFields, parseStatusLine, type ResponseHead } from './response-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
 import type { HeaderWriter } from './write-head.ts';
 
@@ -20,7 +20,7 @@ export interface PoolShared {
   /** The value of the Host header when the request has none. */
   readonly authority: string;
   readonly writer: HeaderWriter;
-  readonly memo: HeadMemo;
+  readonly memo: HeadMemo<ResponseHead>;
   /** The connection can carry the next call. */
   free(connection: ClientConnection): void;
   /** The connection is gone. `retry` is a call that got no byte of an answer from a kept connection and may be sent again. */
@@ -235,18 +235,18 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
   #readHead(response: Http1ClientResponse): number | string {
     const { bytes, at, end } = this.#inflow;
     const { limits, memo } = this.#shared;
+    const known = memo.match(bytes, { at, end }, response);
+    if (known !== -1) return known;
     const line = parseStatusLine(bytes, { start: at, end }, response);
-    const known = line === -1 ? -1 : memo.match(bytes, { at: line, end }, response);
-    const stop = known === -1 ? headEnd(bytes, at, end) : known;
+    const stop = headEnd(bytes, at, end);
     if (stop === -1 || stop - at > limits.headerBytesMax) {
       if (hasBareLineFeed(bytes, at, end)) return faults.bareLineFeed.reason;
       return end - at > limits.headerBytesMax ? 'the head is too large' : -1;
     }
     if (line === -1) return faults.statusLine.reason;
-    if (known !== -1) return judgeResponse(response)?.reason ?? known;
     const fault = parseResponseFields(bytes, { start: line, end: stop }, limits, response);
     if (fault !== undefined) return fault.reason;
-    memo.keep(bytes, { at: line, stop, end }, response);
+    memo.keep(bytes, { at, stop, end }, response);
     return stop;
   }
 

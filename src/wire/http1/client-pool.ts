@@ -3,7 +3,7 @@ import type { Address, Network } from '../../kernel/ports.ts';
 import { ClientCall, type CallCarrier, type Http1ClientRequest, type Http1ResponseHandlers } from './client-call.ts';
 import { ClientConnection, type PoolShared } from './client-connection.ts';
 import type { Http1ClientLimits } from './client-limits.ts';
-import { HeadMemo } from './head-memo.ts';
+import { HeadMemo, keptResponseHead } from './head-memo.ts';
 import type { Sweep } from './sweep.ts';
 import { HeaderWriter } from './write-head.ts';
 
@@ -23,7 +23,7 @@ export class Http1Pool implements PoolShared, CallCarrier {
   readonly limits: PoolShared['limits'];
   readonly sweep: Sweep;
   readonly writer = new HeaderWriter();
-  readonly memo = new HeadMemo();
+  readonly memo = new HeadMemo(keptResponseHead);
   /** The client made room and would make a new one for this address. */
   forgotten = false;
   readonly #network: Network;

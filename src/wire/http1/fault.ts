@@ -1,3 +1,5 @@
+import { statusLine } from './write-head.ts';
+
 /** Why a message was refused: the status that the peer gets (when it can get one) and a reason for people. */
 export interface Fault {
   readonly status: number;
@@ -43,3 +45,9 @@ export const faults = {
   connectionsMax: fault(503, 'too many connections'),
   statusLine: fault(502, 'the status line is not valid'),
 } as const satisfies Record<string, Fault>;
+
+/** The answer of the codec itself; the reason is ours and holds nothing that the client sent. */
+export function refusal(fault: Fault, date: string): string {
+  const length = fault.reason.length + 1;
+  return `${statusLine(fault.status)}date: ${date}\r\ncontent-type: text/plain\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n${fault.reason}\n`;
+}

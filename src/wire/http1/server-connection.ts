@@ -1,16 +1,17 @@
 import { emptyBody } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
-import { faults, type Fault } from './fault.ts';
+import { faults, refusal, type Fault } from './fault.ts';
+import type { Fields } from './fields.ts';
 import { hasBareLineFeed, headEnd } from './head-end.ts';
 import type { HeadMemo } from './head-memo.ts';
 import { IncomingBody, type BodyOwner } from './incoming-body.ts';
 import { Inflow } from './inflow.ts';
-import { judgeRequest, parseRequestFields, parseRequestLine } from './request-head.ts';
+import { judgeRequest, parseRequestFields, parseRequestLine, type RequestHead } from './request-head.ts';
 import { Http1Request } from './request.ts';
 import { Http1Response, type ResponseOwner } from './response.ts';
 import type { Http1ServerLimits } from './server-limits.ts';
-import { statusLine, type HeaderWriter } from './write-head.ts';
+import type { HeaderWriter } from './write-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
 
 /** What the connections of one server share. */
@@ -18,7 +19,9 @@ export interface ServerShared {
   readonly limits: Http1ServerLimits;
   readonly sweep: Sweep;
   readonly writer: HeaderWriter;
-  readonly memo: HeadMemo;
+  /** Whole heads, and the header sections of requests whose line changes. */
+  readonly heads: HeadMemo<RequestHead>;
+  readonly sections: HeadMemo<Fields>;
   readonly handler: (request: Http1Request, response: Http1Response) => void;
   readonly onHttp2Preface: ((connection: Connection, firstBytes: Uint8Array) => void) | undefined;
   /** Something that the handler threw. */
@@ -186,19 +189,11 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     }
   }
 
-  /** Goes on after an answer, outside a delivery. */
-  #wake(): void {
-    if (this.#running) return;
-    this.#run();
-    this.#inflow.keep();
-    this.#hold();
-  }
-
   /** Parses a head and calls the handler; true when there may be more to do. */
   #takeHead(): boolean {
     const inflow = this.#inflow;
     const { bytes, end } = inflow;
-    const { limits } = this.#shared;
+    const { heads } = this.#shared;
     // One empty line before a request is tolerated (RFC 9112, 2.2).
     if (bytes[inflow.at] === 13 && inflow.waiting >= 2 && bytes[inflow.at + 1] === 10 && !this.#emptyLine) {
       this.#emptyLine = true;
@@ -207,18 +202,29 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     const start = inflow.at;
     if (start === end) return false;
     const request = new Http1Request(this.connection.remote);
-    const line = parseRequestLine(bytes, { start, end }, limits, request);
-    if (typeof line !== 'number') return this.#refuseLine(start, line);
-    const stop = this.#takeFields(line, request);
-    if (typeof stop !== 'number') return this.#refuse(stop);
-    if (stop === -1 || stop - start > limits.headerBytesMax) return this.#headIncomplete(start);
+    const known = heads.match(bytes, { at: start, end }, request);
+    const stop = known === -1 ? this.#parseHead(start, request) : known;
+    if (stop === false) return false;
     inflow.at = stop;
     this.#begin(request);
     return true;
   }
 
+  /** Where the head at `start` ends; false when more of it has to come, or when it was refused. */
+  #parseHead(start: number, request: Http1Request): number | false {
+    const { bytes, end } = this.#inflow;
+    const { limits, heads } = this.#shared;
+    const line = parseRequestLine(bytes, { start, end }, limits, request);
+    if (typeof line !== 'number') return this.#refuseLine(start, line);
+    const stop = this.#takeFields(line, request);
+    if (typeof stop !== 'number') return this.#refuse(stop);
+    if (stop === -1 || stop - start > limits.headerBytesMax) return this.#headIncomplete(start);
+    heads.keep(bytes, { at: start, stop, end }, request);
+    return stop;
+  }
+
   /** The line at `start` is wrong, unless more of it has to come. */
-  #refuseLine(start: number, fault: Fault): boolean {
+  #refuseLine(start: number, fault: Fault): false {
     const { bytes, end } = this.#inflow;
     const stop = headEnd(bytes, start, end);
     if (stop === -1 || stop - start > this.#shared.limits.headerBytesMax) return this.#headIncomplete(start);
@@ -229,19 +235,19 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
   /** Reads the header section at `at`: where it ends, -1 when that is not there yet, or what is wrong. */
   #takeFields(at: number, request: Http1Request): number | Fault {
     const { bytes, end } = this.#inflow;
-    const { limits, memo } = this.#shared;
-    const known = memo.match(bytes, { at, end }, request);
+    const { limits, sections } = this.#shared;
+    const known = sections.match(bytes, { at, end }, request);
     if (known !== -1) return judgeRequest(request) ?? known;
     const stop = headEnd(bytes, at - 2, end);
     if (stop === -1 || stop - this.#inflow.at > limits.headerBytesMax) return -1;
     const fault = parseRequestFields(bytes, { start: at, end: stop }, limits, request);
     if (fault !== undefined) return hasBareLineFeed(bytes, at, stop) ? faults.bareLineFeed : fault;
-    memo.keep(bytes, { at, stop, end }, request);
+    sections.keep(bytes, { at, stop, end }, request);
     return stop;
   }
 
   /** Waits for the rest of a head, unless it is wrong or too large already. The verdict does not depend on how bytes were split. */
-  #headIncomplete(start: number): boolean {
+  #headIncomplete(start: number): false {
     const { bytes, end } = this.#inflow;
     const { limits, sweep } = this.#shared;
     const max = limits.headerBytesMax;
@@ -341,8 +347,12 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
         return;
       }
     }
-    if (this.#inflow.waiting > 0) this.#wake();
-    else if (this.#paused) this.#resume();
+    if (this.#inflow.waiting > 0) {
+      if (this.#running) return;
+      this.#run();
+      this.#inflow.keep();
+      this.#hold();
+    } else if (this.#paused) this.#resume();
   }
 
   #pump(): void {
@@ -393,7 +403,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
   }
 
   /** Answers what cannot be accepted, then closes. Always false: there is nothing more to do. */
-  #refuse(fault: Fault): boolean {
+  #refuse(fault: Fault): false {
     const response = this.#response;
     this.#persistent = false;
     this.#response = undefined;
@@ -435,10 +445,4 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     this.connection.end();
     if (this.#paused) this.#resume();
   }
-}
-
-/** The answer of the codec itself; the reason is ours and holds nothing that the client sent. */
-export function refusal(fault: Fault, date: string): string {
-  const length = fault.reason.length + 1;
-  return `${statusLine(fault.status)}date: ${date}\r\ncontent-type: text/plain\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n${fault.reason}\n`;
 }

@@ -1,9 +1,9 @@
 import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts';
-import { faults } from './fault.ts';
-import { HeadMemo } from './head-memo.ts';
+import { faults, refusal } from './fault.ts';
+import { HeadMemo, keptFields, keptRequestHead } from './head-memo.ts';
 import type { Http1Request } from './request.ts';
 import type { Http1Response } from './response.ts';
-import { refusal, ServerConnection, type ServerShared } from './server-connection.ts';
+import { ServerConnection, type ServerShared } from './server-connection.ts';
 import { serverLimitDefaults, type Http1ServerLimits } from './server-limits.ts';
 import { Sweep } from './sweep.ts';
 import { HeaderWriter } from './write-head.ts';
@@ -43,7 +43,8 @@ export async function serveHttp1(options: Http1ServerOptions): Promise<Http1Serv
     limits,
     sweep,
     writer: new HeaderWriter(),
-    memo: new HeadMemo(),
+    heads: new HeadMemo(keptRequestHead),
+    sections: new HeadMemo(keptFields),
     handler: options.handler,
     onHttp2Preface: options.onHttp2Preface,
     onError: options.onError ?? (() => {}),

@@ -48,4 +48,24 @@ describe('HeaderWriter', () => {
       [false, false],
     ]);
   });
+
+  it('writes a value right that was another one for long and then stays', () => {
+    const writer = new HeaderWriter();
+    for (let i = 0; i < 100; i++) expect(writer.lines(['a', '1', 'id', String(i), 'b', '2'])).toBe(`a: 1\r\nid: ${i}\r\nb: 2\r\n`);
+    for (let i = 0; i < 40; i++) expect(writer.lines(['a', '1', 'id', 'same', 'b', '2'])).toBe('a: 1\r\nid: same\r\nb: 2\r\n');
+    expect(() => writer.lines(['a', '1', 'id', 'line\nfeed', 'b', '2'])).toThrow('not allowed');
+    expect(() => writer.lines(['a', '1', 'id', 'line\nfeed', 'b', '2'])).toThrow('not allowed');
+    expect(writer.lines(['a', '1'])).toBe('a: 1\r\n');
+    expect(writer.lines(['a', '2', 'id', 'same'])).toBe('a: 2\r\nid: same\r\n');
+  });
+
+  it('knows of the same list what it held, whatever was written beside it', () => {
+    const writer = new HeaderWriter();
+    const list = ['host', 'h', 'x', '1'];
+    for (let i = 0; i < 3; i++) {
+      expect(writer.lines(list)).toBe('host: h\r\nx: 1\r\n');
+      expect([writer.hasHost, writer.hasDate]).toEqual([true, false]);
+      writer.line('traceparent', String(i));
+    }
+  });
 });

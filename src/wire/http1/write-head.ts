@@ -49,32 +49,86 @@ function checkedLine(name: string, value: string): string {
 
 const placesMax = 24;
 const keptCharsMax = 256;
+// A place whose value was another one so often in a row is looked at only now and then: comparing long texts that always differ costs as much as checking.
+const missesMax = 16;
+const lookEvery = 16;
+
+/** What stood in one place of the last list. */
+interface Place {
+  /** Only one that was found valid; undefined is none, and matches none. */
+  name: string | undefined;
+  value: string;
+  /** Undefined for what was seen once: a value that changes every time is not worth a copy. */
+  line: string | undefined;
+  /** How often in a row the value was another one. */
+  misses: number;
+}
 
 /**
- * Writes the heads of one server or pool. Most of what follows each other there is the same, so the line of a name and value that
- * stood in the same place of the last list is written again without being checked and joined again.
+ * Writes the heads of one server or pool. Most of what follows each other there is the same: a list that comes again is written as it was, the first lines
+ * that a list shares with the one before are one text, and any other line of a name and value that stood in the same place is neither checked nor joined again.
  */
 export class HeaderWriter {
-  /** Only names that were found valid; undefined is none, and matches none. */
-  readonly #names: (string | undefined)[] = Array.from({ length: placesMax + 1 }, () => undefined);
-  readonly #values: string[] = this.#names.map(() => '');
-  /** Undefined for what was seen once: a value that changes every time is not worth a copy. */
-  readonly #lines: (string | undefined)[] = this.#names.map(() => undefined);
+  readonly #places: readonly Place[] = Array.from({ length: placesMax + 1 }, () => ({
+    name: undefined,
+    value: '',
+    line: undefined,
+    misses: 0,
+  }));
+  /** The list that was written last, and its lines. Lists of headers do not change once they are made. */
+  #list: readonly string[] | undefined = undefined;
+  #lines = '';
+  /** The lines of the first places in one piece, and how many those are. */
+  #shared = '';
+  #sharedPlaces = 0;
   /** Whether the list that was written last held these headers. */
   hasHost = false;
   hasDate = false;
 
   /** As `headerLines`. */
   lines(headers: readonly string[]): string {
+    if (headers === this.#list) return this.#lines;
+    this.#list = undefined;
     this.hasHost = false;
     this.hasDate = false;
-    let lines = '';
-    for (let i = 0; i + 1 < headers.length; i += 2) {
-      const name = headers[i] as string;
+    const count = headers.length >> 1;
+    const same = this.#same(headers, count);
+    if (same > this.#sharedPlaces) this.#share(same);
+    const from = same < this.#sharedPlaces ? 0 : this.#sharedPlaces;
+    let lines = from === 0 ? '' : this.#shared;
+    for (let i = from; i < count; i++) {
+      const name = headers[i * 2] as string;
       if (name.length === 4) this.#note(name);
-      lines += this.#line(i >> 1, name, headers[i + 1] as string);
+      lines += this.#line(i, name, headers[i * 2 + 1] as string);
     }
+    this.#list = headers;
+    this.#lines = lines;
     return lines;
+  }
+
+  /** How many of the first places hold what they held, and are worth a text. */
+  #same(headers: readonly string[], count: number): number {
+    const places = this.#places;
+    const most = Math.min(count, placesMax);
+    let i = 0;
+    for (; i < most; i++) {
+      const place = places[i] as Place;
+      const name = headers[i * 2] as string;
+      if (place.name !== name || place.misses > 0 || place.value !== headers[i * 2 + 1]) break;
+      if (name.length === 4) this.#note(name);
+    }
+    return i;
+  }
+
+  /** Makes one text of the first places. */
+  #share(count: number): void {
+    let lines = '';
+    for (let i = 0; i < count; i++) {
+      const place = this.#places[i] as Place;
+      lines += place.line ??= headerLine(place.name as string, place.value);
+    }
+    this.#shared = flat(lines);
+    this.#sharedPlaces = count;
   }
 
   #note(name: string): void {
@@ -87,27 +141,38 @@ export class HeaderWriter {
     return this.#line(placesMax, name, value);
   }
 
-  #line(place: number, name: string, value: string): string {
-    if (place > placesMax) return headerLine(name, value);
-    if (this.#names[place] !== name) return this.#first(place, name, value);
-    if (this.#values[place] !== value) {
-      this.#keep(place, name, value);
+  #line(at: number, name: string, value: string): string {
+    if (at > placesMax) return headerLine(name, value);
+    const place = this.#places[at] as Place;
+    if (place.name !== name) return this.#first(at, name, value);
+    if (place.misses >= missesMax && place.misses % lookEvery !== 0) {
+      place.misses++;
       return ownedByCodec(name) ? '' : checkedLine(name, value);
     }
-    return (this.#lines[place] ??= flat(headerLine(name, value)));
+    if (place.value !== value) {
+      const { misses } = place;
+      this.#keep(at, name, value);
+      place.misses = misses + 1;
+      return ownedByCodec(name) ? '' : checkedLine(name, value);
+    }
+    place.misses = 0;
+    return (place.line ??= flat(headerLine(name, value)));
   }
 
-  #first(place: number, name: string, value: string): string {
+  #first(at: number, name: string, value: string): string {
     const line = headerLine(name, value);
-    this.#keep(place, name, value);
+    this.#keep(at, name, value);
     return line;
   }
 
-  #keep(place: number, name: string, value: string): void {
+  #keep(at: number, name: string, value: string): void {
+    const place = this.#places[at] as Place;
     const kept = name.length + value.length <= keptCharsMax;
-    this.#names[place] = kept ? name : undefined;
-    this.#values[place] = kept ? value : '';
-    this.#lines[place] = undefined;
+    place.name = kept ? name : undefined;
+    place.value = kept ? value : '';
+    place.line = undefined;
+    place.misses = 0;
+    if (at < this.#sharedPlaces) this.#sharedPlaces = 0;
   }
 }
 

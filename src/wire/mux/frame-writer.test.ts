@@ -4,6 +4,7 @@ import { FieldsWriter } from './fields-writer.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { Outbox } from './outbox.ts';
 import { Slabs } from './slabs.ts';
+import { frameHeaderBytes, frameType } from './frame.ts';
 
 /** A writer whose turns are taken by hand, and how many bytes each write had. */
 function writerWith(inFlight: number, gatheredMax = Infinity) {
@@ -75,5 +76,64 @@ describe('frames leave', () => {
     turn();
     turn();
     expect(writes).toEqual([4 * frameBytes, frameBytes]);
+  });
+});
+
+describe('a peer that answers inside our write', () => {
+  /** Types and streams of the frames that were written, in order. */
+  function framesOf(written: readonly Buffer[]): string[] {
+    const bytes = Buffer.concat(written);
+    const frames: string[] = [];
+    for (let at = 0; at < bytes.length; at += frameHeaderBytes + bytes.readUIntBE(at, 3)) {
+      frames.push(`${bytes[at + 3]}:${bytes.readUInt32BE(at + 5)}`);
+    }
+    return frames;
+  }
+
+  it('neither loses nor reorders frames of a body that is larger than a slab', () => {
+    const written: Buffer[] = [];
+    const due: (() => void)[] = [];
+    const clock = { soon: (callback: () => void) => void due.push(callback) } as unknown as Clock;
+    let answers = 0;
+    const connection = {
+      write(bytes: Uint8Array) {
+        written.push(Buffer.from(bytes));
+        if (answers++ === 0) writer.credit(9, 1);
+        return true;
+      },
+    } as unknown as Connection;
+    const link = { inFlight: 3, gatheredMax: 1_000, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
+    const writer = new FrameWriter(link, { out: new Outbox(connection, new Slabs()), clock, fields: new FieldsWriter() });
+    const body = Buffer.alloc(200 * 1024, 'b');
+    writer.data(1, body);
+    writer.end(1, undefined);
+    for (let callback = due.shift(); callback !== undefined; callback = due.shift()) callback();
+    const frames = framesOf(written);
+    const data = `${frameType.data}:1`;
+    expect(frames.filter((frame) => frame === data)).toHaveLength(8);
+    expect(frames.filter((frame) => frame === `${frameType.credit}:9`)).toHaveLength(1);
+    expect(written.reduce((sum, { length }) => sum + length, 0)).toBe(body.length + frames.length * frameHeaderBytes + 4);
+  });
+
+  it('keeps what was gathered before in front of what the answer adds', () => {
+    const written: Buffer[] = [];
+    let answered = false;
+    const connection = {
+      write(bytes: Uint8Array) {
+        written.push(Buffer.from(bytes));
+        if (!answered) {
+          answered = true;
+          out.frame(0, { type: frameType.data, flags: 0, stream: 7 });
+          out.flush();
+        }
+        return true;
+      },
+    } as unknown as Connection;
+    const out = new Outbox(connection, new Slabs());
+    for (let stream = 1; stream <= 5; stream++) out.frame(40 * 1024, { type: frameType.data, flags: 0, stream });
+    expect([written.length, out.overflows]).toEqual([0, true]);
+    out.flush();
+    expect(framesOf(written).map((frame) => Number(frame.slice(2)))).toEqual([1, 2, 3, 4, 5, 7]);
+    expect(out.overflows).toBe(false);
   });
 });

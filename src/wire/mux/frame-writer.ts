@@ -158,7 +158,7 @@ export class FrameWriter {
 
   #flushSoon(): void {
     this.#grew = true;
-    const full = ++this.#gathered >= this.#link.gatheredMax;
+    const full = ++this.#gathered >= this.#link.gatheredMax || this.#out.overflows;
     if (this.#scheduled && !full) return;
     if (full || this.#link.inFlight <= promptStreamsMax) {
       // A head that another stream of this turn left open must not be cut short by our haste: it flushes when it is sealed.

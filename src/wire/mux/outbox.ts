@@ -6,8 +6,9 @@ import type { Slab, Slabs } from './slabs.ts';
 const loopBytesMax = 48;
 
 /**
- * The frames of one connection on their way out. They are gathered in a slab and leave in one write. One frame at a time may be open: bytes can be
- * appended to it until it is sealed, so that a head and the body that comes with it are one frame without being copied twice.
+ * The frames of one connection on their way out. They are gathered in slabs and leave by `flush`, one write for each. One frame at a time may be open: bytes
+ * can be appended to it until it is sealed, so that a head and the body that comes with it are one frame without being copied twice. Nothing is written
+ * while a frame is made: where both ends are in one process the peer may answer inside that write, and its answer may make us write frames here.
  */
 export class Outbox {
   readonly #connection: Connection;
@@ -15,6 +16,8 @@ export class Outbox {
   #slab: Slab | undefined = undefined;
   #start = 0;
   #openAt = -1;
+  /** What lies in slabs that had no more room, oldest first. */
+  readonly #full: Uint8Array[] = [];
   /** Written while the peer does not read. */
   queuedBytes = 0;
   /** The peer reads slower than we write: wait for `drained`. */
@@ -25,8 +28,9 @@ export class Outbox {
     this.#slabs = slabs;
   }
 
-  get empty(): boolean {
-    return this.#slab === undefined;
+  /** More than a slab waits: `flush` as soon as the frame is complete. */
+  get overflows(): boolean {
+    return this.#full.length > 0;
   }
 
   /** Writes the header of a frame with `length` payload bytes and returns where in `bytes` the caller has to write those, now. */
@@ -79,14 +83,15 @@ export class Outbox {
   /** Hands what was gathered to the connection. */
   flush(): void {
     this.seal(false);
-    const slab = this.#slab;
-    if (slab === undefined) return;
-    this.#slab = undefined;
-    const part = slab.bytes.subarray(this.#start, slab.at);
-    this.#slabs.give(slab);
-    if (this.#connection.write(part)) return;
-    this.blocked = true;
-    this.queuedBytes += part.length;
+    const last = this.#gathered();
+    // The usual case needs no list.
+    if (this.#full.length === 0) {
+      if (last !== undefined) this.#write(last);
+      return;
+    }
+    if (last !== undefined) this.#full.push(last);
+    // Whoever flushes inside one of these writes goes on with the rest, so nothing overtakes anything.
+    for (let part = this.#full.shift(); part !== undefined; part = this.#full.shift()) this.#write(part);
   }
 
   /** The connection takes bytes again. */
@@ -99,12 +104,29 @@ export class Outbox {
   clear(): void {
     this.#openAt = -1;
     this.#slab = undefined;
+    this.#full.length = 0;
+  }
+
+  #write(part: Uint8Array): void {
+    if (this.#connection.write(part)) return;
+    this.blocked = true;
+    this.queuedBytes += part.length;
+  }
+
+  /** Ends the slab; what was gathered in it. */
+  #gathered(): Uint8Array | undefined {
+    const slab = this.#slab;
+    if (slab === undefined) return undefined;
+    this.#slab = undefined;
+    const part = slab.bytes.subarray(this.#start, slab.at);
+    this.#slabs.give(slab);
+    return part;
   }
 
   #room(bytes: number): Slab {
     let slab = this.#slab;
     if (slab !== undefined && slab.bytes.length - slab.at < bytes) {
-      this.flush();
+      this.#full.push(this.#gathered() as Uint8Array);
       slab = undefined;
     }
     if (slab === undefined) {

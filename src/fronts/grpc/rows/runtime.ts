@@ -61,8 +61,25 @@ function wireMetadata(metadata: RuntimeMetadata) {
     })),
     httpEndpoints: metadata.httpEndpoints.map((name) => ({ name })),
     resiliencies: metadata.resiliencies.map((name) => ({ name })),
-    actorRuntime: { runtimeStatus: 1 as const, hostReady: false },
+    ...(metadata.workflowWorkers > 0 && { workflows: { connectedWorkers: metadata.workflowWorkers } }),
+    ...wireActors(metadata.actors),
     ...(connection === undefined ? {} : { appConnectionProperties: wireConnection(connection) }),
+  };
+}
+
+const statuses = { initializing: 0, disabled: 1, running: 2 } as const;
+
+function wireActors(actors: RuntimeMetadata['actors']) {
+  if (actors === undefined) return { actorRuntime: { runtimeStatus: statuses.disabled, hostReady: false } };
+  const activeActors = actors.active.map(({ type, count }) => ({ type, count }));
+  return {
+    activeActorsCount: activeActors,
+    actorRuntime: {
+      runtimeStatus: actors.ready ? statuses.running : statuses.initializing,
+      activeActors,
+      hostReady: actors.ready,
+      placement: `placement: ${actors.ready ? 'connected' : 'disconnected'}`,
+    },
   };
 }
 

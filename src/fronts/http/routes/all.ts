@@ -1,12 +1,16 @@
 import type { Route } from '../route.ts';
+import { actorRoutes } from './actors.ts';
 import { bindingRoutes } from './bindings.ts';
 import { cryptoRoutes } from './crypto.ts';
+import { jobRoutes } from './jobs.ts';
 import { publishRoutes } from './publish.ts';
 import { controlRoutes, healthRoutes, metadataRoutes } from './runtime.ts';
 import { stateRoutes } from './state.ts';
 import { configurationRoutes, lockRoutes, secretRoutes } from './stores.ts';
 import { subtleCryptoRoutes } from './subtle-crypto.ts';
 import { unimplementedRoutes } from './unimplemented.ts';
+import { workflowManagementRoutes } from './workflow-management.ts';
+import { workflowRoutes } from './workflows.ts';
 
 /** Every row of the HTTP API. */
 export const apiRoutes: readonly Route[] = [
@@ -18,9 +22,13 @@ export const apiRoutes: readonly Route[] = [
   ...lockRoutes,
   ...cryptoRoutes,
   ...subtleCryptoRoutes,
+  ...jobRoutes,
+  ...actorRoutes,
   ...healthRoutes,
   ...metadataRoutes,
   ...controlRoutes,
+  ...workflowRoutes,
+  ...workflowManagementRoutes,
   ...unimplementedRoutes,
 ];
 

@@ -115,7 +115,24 @@ function printMetadata(metadata: RuntimeMetadata): Record<string, unknown> {
       metadata.resiliencies.map((name) => ({ name })),
     ),
     ...(connection === undefined ? {} : { appConnectionProperties: printConnection(connection) }),
-    actorRuntime: { runtimeStatus: 'DISABLED', hostReady: false },
+    ...(metadata.workflowWorkers > 0 && { workflows: { connectedWorkers: metadata.workflowWorkers } }),
+    ...printActors(metadata.actors),
+  };
+}
+
+// The list stands twice: at the top as older clients look for it (Dapr reference 4.10).
+function printActors(actors: RuntimeMetadata['actors']): Record<string, unknown> {
+  if (actors === undefined) return { actorRuntime: { runtimeStatus: 'DISABLED', hostReady: false } };
+  const active = actors.active.map(({ type, count }) => ({ type, ...(count === 0 ? {} : { count }) }));
+  const placement = `placement: ${actors.ready ? 'connected' : 'disconnected'}`;
+  return {
+    ...some('actors', active),
+    actorRuntime: {
+      runtimeStatus: actors.ready ? 'RUNNING' : 'INITIALIZING',
+      ...some('activeActors', active),
+      hostReady: actors.ready,
+      placement,
+    },
   };
 }
 

@@ -4,19 +4,9 @@ import { route, type Route } from '../route.ts';
 
 /** APIs whose blocks are not part of this version: they say so instead of pretending to be unknown paths (Dapr reference 3). */
 export const unimplementedRoutes: readonly Route[] = [
-  ...missing('actors', ['POST', 'PUT'], '/v1.0/actors/{type}/{id}/state', 'ExecuteActorStateTransaction'),
-  ...missing('actors', ['GET'], '/v1.0/actors/{type}/{id}/state/{key}', 'GetActorState'),
-  ...missing('actors', ['GET', 'POST', 'PUT', 'DELETE'], '/v1.0/actors/{type}/{id}/method/{method...}', 'InvokeActor'),
-  ...missing('actors', ['GET', 'POST', 'PUT', 'DELETE'], '/v1.0/actors/{type}/{id}/reminders/{name}', 'ActorReminder'),
-  ...missing('actors', ['POST', 'PUT', 'DELETE'], '/v1.0/actors/{type}/{id}/timers/{name}', 'ActorTimer'),
-  ...['/v1.0', '/v1.0-alpha1'].flatMap((version) => missing('jobs', ['GET', 'POST', 'DELETE'], `${version}/jobs/{name}`, 'Job')),
   ...['/v1.0-alpha1', '/v1.0-alpha2'].flatMap((version) =>
     missing('conversation', ['POST'], `${version}/conversation/{name}/converse`, 'Converse'),
   ),
-  ...['/v1.0', '/v1.0-beta1', '/v1.0-alpha1'].flatMap((version) => [
-    ...missing('workflows', ['GET'], `${version}/workflows/{component}/{instance}`, 'GetWorkflow'),
-    ...missing('workflows', ['POST'], `${version}/workflows/{component}/{instance}/{verb...}`, 'Workflow'),
-  ]),
 ];
 
 function missing(group: string, methods: readonly string[], path: string, name: string): Route[] {

@@ -20,6 +20,7 @@ import {
 } from '../shape.ts';
 import { toPlain, valueAt, type YamlNode } from '../yaml.ts';
 import { headFields } from './head.ts';
+import { workflowConfigOf, workflowSettings } from './workflow-settings.ts';
 
 const pipeline = object({
   handlers: withDefault(
@@ -156,7 +157,7 @@ const spec = object({
     }),
   ),
   wasm: optional(object({ strictSandbox: optional(flag) })),
-  workflow: optional(anything),
+  workflow: optional(workflowSettings),
 });
 type Spec = NonNullable<ReturnType<typeof spec>>;
 
@@ -206,7 +207,7 @@ function effective(name: string, from: Spec, origins: ReadonlyMap<string, string
     deniedComponentTypes: from.components?.deny ?? [],
     apiLogging: apiLoggingOf(from.logging?.apiLogging),
     ...(from.mtls !== undefined && { mtls: from.mtls }),
-    ...(from.workflow !== undefined && { workflow: from.workflow }),
+    workflow: workflowConfigOf(from.workflow),
     origins,
   };
 }

@@ -1,0 +1,61 @@
+// Workflows of five activities in one process with their runtime, on the journal: `<directory> <seconds> <concurrency>`; prints rate and CPU as JSON.
+import { join } from 'node:path';
+import { neverCancelled } from '../src/kernel/cancel.ts';
+import type { WorkflowAction, WorkflowWorker } from '../src/contracts/workflow.ts';
+import { openJournalEngine } from '../src/drivers/engine-journal/open-journal.ts';
+import { nodeClock } from '../src/ports/node/clock.ts';
+import { nodeDisk } from '../src/ports/node/disk.ts';
+import { openWorkflows } from '../test/fixtures/workflow-rig.ts';
+
+const [directory, seconds, concurrency] = [process.argv[2] as string, Number(process.argv[3]), Number(process.argv[4])];
+const steps = 5;
+
+/** A worker that keeps what it computed, as functions in the same process do: it never asks for the past. */
+function worker(): WorkflowWorker {
+  const done = new Map<string, number>();
+  return {
+    turnsMax: 1_000,
+    activitiesMax: 1_000,
+    forget: (id) => void done.delete(id),
+    async turn({ instance, news }) {
+      const id = instance.instanceId;
+      const before = done.get(id) ?? 0;
+      const count = before + news.filter(({ type }) => type === 'taskCompleted').length;
+      done.set(id, count);
+      const action: WorkflowAction =
+        count === steps
+          ? { id: steps + 1, type: 'complete', status: 'COMPLETED', result: String(count) }
+          : { id: count + 1, type: 'scheduleTask', name: 'step', input: String(count) };
+      return { actions: [action] };
+    },
+    activity: async ({ input }) => ({ result: String(Number(input) + 1) }),
+  };
+}
+
+const engine = await openJournalEngine({
+  ports: { clock: nodeClock, disk: nodeDisk },
+  directory: join(directory, `workflows-${process.pid}`),
+});
+const { block, close } = openWorkflows({ engine });
+block.attach(worker());
+const one = async (): Promise<void> => {
+  const id = await block.start({ name: 'chain', input: '"x"' });
+  const state = await block.wait(id, 'completed', neverCancelled);
+  if (state.output !== String(steps)) throw new Error(JSON.stringify(state));
+};
+await one();
+const began = process.cpuUsage();
+const startMs = performance.now();
+const endMs = startMs + seconds * 1_000;
+let count = 0;
+await Promise.all(
+  Array.from({ length: concurrency }, async () => {
+    for (; performance.now() < endMs; count++) await one();
+  }),
+);
+const used = process.cpuUsage(began);
+const tookSeconds = (performance.now() - startMs) / 1_000;
+console.log(JSON.stringify({ rate: count / tookSeconds, cpu: (used.user + used.system) / count }));
+await close();
+await engine.close();
+process.exit(0);

@@ -1,0 +1,2 @@
+export { createPlacement, type PlacementOptions } from './placement.ts';
+export { shardOf } from './share.ts';

@@ -1,0 +1,94 @@
+import type { Engine } from '../../contracts/engine.ts';
+import { type Bucket, beginsAtMs, closesAtMs, endsAtMs, levels, oldestIndex, openIndex, opensAtMs } from './wheel.ts';
+import { LogFeed } from './log-feed.ts';
+import { bucketLog } from './keys.ts';
+
+/** A bucket that is being read. */
+interface OpenBucket {
+  readonly bucket: Bucket;
+  readonly feed: LogFeed;
+  /** It is read once more when it closes. */
+  again: boolean;
+}
+
+interface Readable {
+  /** Buckets of level 0 whose time is now. */
+  readonly current: readonly LogFeed[];
+  /** The first that is to be dealt out. */
+  readonly upper: LogFeed | undefined;
+  /** The oldest of those whose time is over. */
+  readonly late: LogFeed | undefined;
+}
+
+/** The buckets of one shard that are open, and which are next: everything before is done with. */
+export class Buckets {
+  readonly #engine: Engine;
+  readonly #log: (bucket: Bucket) => string;
+  /** Per level. */
+  readonly #next: number[];
+  #open: OpenBucket[] = [];
+
+  /** `positions`: per level the first bucket that is not done with. */
+  constructor(engine: Engine, shard: { readonly group: string; readonly index: number }, positions: readonly number[]) {
+    this.#engine = engine;
+    this.#log = (bucket) => bucketLog(shard.group, shard.index, bucket);
+    this.#next = Array.from({ length: levels }, (_, level) => positions[level] ?? 0);
+  }
+
+  /** Opens what is to be open by now. */
+  advance(nowMs: number): void {
+    for (let level = 0; level < levels; level++) {
+      const last = openIndex(level, nowMs);
+      let next = Math.max(this.#next[level] as number, oldestIndex(level, nowMs));
+      for (; next <= last; next++) {
+        const bucket = { level, index: next };
+        this.#open.push({ bucket, feed: new LogFeed(this.#engine, this.#log(bucket)), again: closesAtMs(bucket) > nowMs });
+      }
+      this.#next[level] = next;
+    }
+    this.#open.sort((a, b) => beginsAtMs(a.bucket) - beginsAtMs(b.bucket));
+  }
+
+  /** What has pages to read. */
+  readable(nowMs: number): Readable {
+    const unread = this.#open.filter(({ feed }) => !feed.read);
+    const isLate = ({ bucket }: OpenBucket): boolean => endsAtMs(bucket) < nowMs;
+    const onTime = unread.filter((open) => !isLate(open));
+    return {
+      current: onTime.filter(({ bucket }) => bucket.level === 0).map(({ feed }) => feed),
+      upper: onTime.find(({ bucket }) => bucket.level > 0)?.feed,
+      late: unread.find(isLate)?.feed,
+    };
+  }
+
+  /** Lets go of what is done with. True when what closes is to be read once more. */
+  close(nowMs: number): boolean {
+    let again = false;
+    this.#open = this.#open.filter((open) => {
+      if (!open.feed.read || !open.feed.idle) return true;
+      if (!open.again) return false;
+      if (closesAtMs(open.bucket) > nowMs) return true;
+      open.again = false;
+      open.feed.pass();
+      again = true;
+      return true;
+    });
+    return again;
+  }
+
+  feeds(): readonly LogFeed[] {
+    return this.#open.map(({ feed }) => feed);
+  }
+
+  /** Per level the first bucket that is not done with. */
+  positions(): readonly number[] {
+    const positions = Array.from(this.#next);
+    for (const { bucket } of this.#open) positions[bucket.level] = Math.min(positions[bucket.level] as number, bucket.index);
+    return positions;
+  }
+
+  /** When the next bucket of the lowest level is to be opened; those of the others come at some such moment, too. */
+  nextOpensAtMs(): number {
+    return opensAtMs({ level: 0, index: this.#next[0] as number });
+  }
+}

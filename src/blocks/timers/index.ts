@@ -1,0 +1,1 @@
+export { createShardTimers, type TimersOptions } from './shard-timers.ts';

@@ -1,0 +1,203 @@
+import type { Append, Engine } from '../../contracts/engine.ts';
+import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Logger } from '../../kernel/log.ts';
+import { logFields } from '../../kernel/names.ts';
+import type { Clock, Timer } from '../../kernel/ports.ts';
+import { Buckets } from './buckets.ts';
+import { dealOut } from './deal.ts';
+import type { Firing } from './firing.ts';
+import { inboxLog, positionKey } from './keys.ts';
+import type { Lane } from './lane.ts';
+import { LogFeed } from './log-feed.ts';
+
+export interface ReaderOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly firing: Firing;
+}
+
+const pageEntries = 400;
+/** How long a lost hint may go unnoticed. */
+const pollMs = 5_000;
+const trimEveryMs = 1_000;
+/** The position saves reads after a change of owner, nothing else. */
+const positionEveryMs = 300_000;
+const retryMsMin = 100;
+const retryMsMax = 10_000;
+
+/** Reads the timers of one shard in time: hands over what is due soon, deals out the rest to the buckets where it belongs, trims what is settled. */
+export class ShardReader {
+  readonly lane: Lane;
+  readonly #options: ReaderOptions;
+  readonly #inbox: LogFeed;
+  #buckets: Buckets | undefined;
+  #appended = true;
+  #unlisten: () => void = () => {};
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #timer: Timer | undefined;
+  #failures = 0;
+  #trimmedMono = 0;
+  #polledMono = 0;
+  #positionedMono: number;
+
+  constructor(options: ReaderOptions, lane: Lane) {
+    this.#options = options;
+    this.lane = lane;
+    const { group, index } = lane.owned;
+    this.#inbox = new LogFeed(options.engine, inboxLog(group, index));
+    this.#positionedMono = options.clock.mono();
+  }
+
+  start(): void {
+    const { group, index } = this.lane.owned;
+    this.#unlisten = this.#options.engine.onAppend(inboxLog(group, index), () => this.appended());
+    this.wake();
+  }
+
+  /** The inbox has something new. */
+  appended(): void {
+    this.#appended = true;
+    this.wake();
+  }
+
+  wake(): void {
+    if (this.#stopped) return;
+    if (this.#running !== undefined) this.#again = true;
+    else this.#running = this.#run().finally(() => this.#ended());
+  }
+
+  /** Reads no more, and says where it stopped when the shard is still held. */
+  async stop(settled: () => Promise<void>): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#unlisten();
+    await this.#running;
+    await settled();
+    if (this.#buckets === undefined) return;
+    try {
+      await this.#trim(this.#buckets);
+      if (this.lane.owned.alive) await this.#savePosition(this.#buckets);
+    } catch (error) {
+      // Whoever comes next reads a little more.
+      this.#options.log.debug('the position of timers was not saved', { [logFields.error]: ProaError.from(error).message });
+    }
+  }
+
+  #ended(): void {
+    this.#running = undefined;
+    if (this.#stopped) return;
+    if (this.#again && this.#failures === 0) {
+      this.#again = false;
+      return this.wake();
+    }
+    this.#arm();
+  }
+
+  #arm(): void {
+    const { clock, engine } = this.#options;
+    const openingMs = this.#buckets === undefined ? pollMs : this.#buckets.nextOpensAtMs() - engine.now();
+    const busy = this.#buckets?.feeds().some((feed) => !feed.idle) === true || !this.#inbox.idle;
+    const backoff = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(this.#failures, 10));
+    const delay =
+      this.#failures > 0 ? backoff : Math.min(openingMs, pollMs - (clock.mono() - this.#polledMono), busy ? trimEveryMs : Infinity);
+    this.#timer?.cancel();
+    this.#timer = clock.timer(Math.max(1, delay), () => this.wake(), true);
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#options;
+    try {
+      this.#buckets ??= await this.#load();
+      if (clock.mono() - this.#polledMono >= pollMs) this.#appended = true;
+      while (!this.#stopped && (await this.#round(this.#buckets)));
+      if (this.#stopped) return;
+      await this.#tidy(this.#buckets);
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures++;
+      this.#appended = true;
+      log.warn('timers could not be read; they are tried again', { [logFields.error]: ProaError.from(error).message });
+    }
+  }
+
+  async #load(): Promise<Buckets> {
+    const { group, index } = this.lane.owned;
+    const { engine } = this.#options;
+    const entry = await engine.get(positionKey(group, index));
+    const positions = entry === undefined ? [] : (JSON.parse(Buffer.from(entry.value).toString('utf8')) as number[]);
+    return new Buckets(engine, this.lane.owned, positions);
+  }
+
+  /** One page of each log that matters now, so that what is due never waits for a long bucket. False when nothing was left to read, or may be. */
+  async #round(buckets: Buckets): Promise<boolean> {
+    const { engine, clock, firing } = this.#options;
+    const now = engine.now();
+    buckets.advance(now);
+    if (this.#inbox.read && this.#appended) {
+      this.#appended = false;
+      this.#polledMono = clock.mono();
+      this.#inbox.pass();
+    }
+    const { current, upper, late } = buckets.readable(now);
+    let progress = false;
+    for (const feed of [this.#inbox, ...current, upper]) {
+      if (feed?.read === false && firing.takes(false)) progress = (await this.#page(feed)) || progress;
+    }
+    if (late !== undefined && firing.takes(true)) progress = (await this.#page(late)) || progress;
+    return progress && !this.#stopped;
+  }
+
+  /** False when the shard belongs to somebody else by now. */
+  async #page(feed: LogFeed): Promise<boolean> {
+    const { engine, firing } = this.#options;
+    const page = await feed.next(pageEntries);
+    if (page.entries.length === 0) return true;
+    const { soon, later, damaged } = dealOut(this.lane.owned, page.entries, engine.now());
+    try {
+      if (later.length > 0 && !(await this.#deal(later))) {
+        feed.unread(page);
+        return false;
+      }
+    } catch (error) {
+      feed.unread(page);
+      throw error;
+    }
+    if (damaged > 0) this.#options.log.error(`a log of timers holds ${damaged} entries that are none`);
+    page.settle(page.entries.length - soon.length);
+    firing.hold(this.lane, soon, page);
+    return true;
+  }
+
+  async #deal(later: readonly Append[]): Promise<boolean> {
+    const result = await this.#options.engine.commit({ if: [this.lane.owned.condition], append: later });
+    if (result.status === 'unknown') throw outcomeUnknown('timers may or may not have been dealt out', result.cause);
+    if (result.status === 'conflict') this.#stopped = true;
+    return result.status === 'done';
+  }
+
+  async #tidy(buckets: Buckets): Promise<void> {
+    const mono = this.#options.clock.mono();
+    if (mono - this.#trimmedMono < trimEveryMs) return;
+    this.#trimmedMono = mono;
+    await this.#trim(buckets);
+    if (buckets.close(this.#options.engine.now())) this.#again = true;
+    if (mono - this.#positionedMono < positionEveryMs) return;
+    this.#positionedMono = mono;
+    if (this.lane.owned.alive) await this.#savePosition(buckets);
+  }
+
+  async #trim(buckets: Buckets): Promise<void> {
+    for (const feed of [this.#inbox, ...buckets.feeds()]) await feed.trim();
+  }
+
+  /** A position that is not saved, or is older than it could be, costs reading. */
+  async #savePosition(buckets: Buckets): Promise<void> {
+    const { owned } = this.lane;
+    const value = Buffer.from(JSON.stringify(buckets.positions()));
+    await this.#options.engine.commit({ if: [owned.condition], put: [{ key: positionKey(owned.group, owned.index), value }] });
+  }
+}

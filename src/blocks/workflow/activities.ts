@@ -1,0 +1,255 @@
+import type { OwnedShard } from '../../contracts/placement.ts';
+import type { ActivityAnswer, ActivityTask, FailureDetails, HistoryEvent } from '../../contracts/workflow.ts';
+import { workflowLimits } from '../../contracts/workflow.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { TaskScheduled } from './apply-turn.ts';
+import { AttemptWatch } from './attempt-watch.ts';
+import { backoffMs, pause } from './commit-firm.ts';
+import type { Core } from './core.ts';
+import { foreignBell, type ForeignTask, orderOf, readForeignTask } from './foreign-task.ts';
+import { below } from './history-lines.ts';
+import type { InstanceCache } from './instance-cache.ts';
+import { type LiveInstance, readPast } from './live-instance.ts';
+import type { Fate, InboxItem } from './mail.ts';
+import { commitAhead, type Postman } from './postman.ts';
+import { contextOf, parentOf } from './turn-trace.ts';
+import { isOwnApp } from './turn-change.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+export interface ActivitiesParts {
+  readonly core: Core;
+  readonly pool: WorkerPool;
+  readonly cache: InstanceCache;
+  readonly postman: Postman;
+  /** A result for an instance in memory. */
+  readonly arrived: (id: string, item: InboxItem) => void;
+}
+
+interface Job {
+  readonly instanceId: string;
+  readonly execution: string;
+  readonly task: TaskScheduled;
+  /** Nobody waits for the result any more. */
+  readonly over: () => boolean;
+}
+
+/**
+ * Executes activities, at least once each: one whose worker goes away is given to another, one whose runtime dies is executed by the next owner of its instance. Results go
+ * to the instance in memory, or by mail when it is not (or not any more) in this runtime.
+ */
+export class Activities {
+  readonly #parts: ActivitiesParts;
+  /** `<instance> <execution> <task>` of what is in hand. */
+  readonly #running = new Set<string>();
+
+  constructor(parts: ActivitiesParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** After the commit that scheduled it. */
+  dispatch(live: LiveInstance, task: TaskScheduled): void {
+    const { header, id: instanceId } = live;
+    if (header === undefined) return;
+    const execution = header.execution;
+    const name = nameOf(instanceId, execution, task.id);
+    if (this.#running.has(name)) return;
+    this.#running.add(name);
+    live.activities.add(task.id);
+    const now = (): LiveInstance | undefined => this.#parts.cache.get(instanceId);
+    const over = (): boolean => {
+      const current = now()?.header;
+      // Of a shard that went elsewhere the new owner executes what had not begun here.
+      if (!this.#parts.core.holds(live.home)) return true;
+      return current !== undefined && (current.execution !== execution || current.open[task.id]?.kind !== 'task');
+    };
+    void this.#execute({ instanceId, execution, task, over }).then((answer) => {
+      this.#running.delete(name);
+      live.activities.delete(task.id);
+      now()?.activities.delete(task.id);
+      if (answer !== undefined) void this.#deliver({ instanceId, execution, task, over }, answer);
+    });
+  }
+
+  /** Executes what the history of an instance says is open; for instances that were loaded. */
+  async resume(live: LiveInstance): Promise<void> {
+    const { header } = live;
+    if (header === undefined || header.status !== 'RUNNING') return;
+    const open = Object.entries(header.open).flatMap(([id, operation]) =>
+      operation.kind === 'task' && isOwnApp(this.#parts.core, operation) ? [Number(id)] : [],
+    );
+    if (open.length === 0) return;
+    const wanted = new Set(open);
+    for (const event of await readPast(this.#parts.core, live)) {
+      if (event.type !== 'taskScheduled' || !wanted.has(event.id)) continue;
+      if (this.#running.has(nameOf(live.id, header.execution, event.id))) live.activities.add(event.id);
+      else this.dispatch(live, event);
+    }
+  }
+
+  /** Executes what other apps asked of this shard. */
+  async resumeForeign(shard: OwnedShard): Promise<void> {
+    const { core } = this.#parts;
+    const prefix = core.keys.foreigns(shard.index);
+    const { from: first, to } = below(prefix);
+    let from = first;
+    for (;;) {
+      const page = await core.engine.range({ from, to, limit: 256 });
+      for (const { key, value } of page.entries) {
+        const name = orderOf(prefix, key);
+        if (this.#running.has(name)) continue;
+        this.#running.add(name);
+        void this.#foreign(shard, { key, name, foreign: await readForeignTask(core, value) }).finally(() => this.#running.delete(name));
+      }
+      const last = page.entries.at(-1);
+      if (!page.more || last === undefined) return;
+      from = `${last.key}\x00`;
+    }
+  }
+
+  async #foreign(shard: OwnedShard, { key, name, foreign }: { key: string; name: string; foreign: ForeignTask }): Promise<void> {
+    const { core, postman } = this.#parts;
+    const { from, execution, task } = foreign;
+    const answer = await this.#execute({ instanceId: from.instanceId, execution, task, over: () => !core.holds(shard) });
+    if (answer === undefined) return;
+    const letter = { to: from, execution, event: resultEvent(core, task, answer) };
+    const { puts, parts } = postman.deliver([letter], false);
+    for (let tries = 0; core.holds(shard); tries++) {
+      try {
+        await commitAhead(core.engine, parts);
+        const deleteRange = [below(core.keys.blobs(foreignBell, name))];
+        const result = await core.engine.commit({ if: [shard.condition], put: puts, delete: [key], deleteRange });
+        if (result.status === 'unknown') continue;
+        answer.settled?.(result.status === 'done');
+        return;
+      } catch (error) {
+        core.log.warn('the result of an activity for another app is not stored yet', { error: ProaError.from(error).message });
+        await pause(core.clock, backoffMs(core.random, tries));
+      }
+    }
+    answer.settled?.(false);
+  }
+
+  /** Undefined when nobody waits for it any more. */
+  async #execute(job: Job): Promise<ActivityAnswer | undefined> {
+    const { core, pool } = this.#parts;
+    const { task } = job;
+    for (let tries = 0; ;) {
+      const held = await pool.acquire('activities', task.name).held;
+      if (job.over() || core.closed) {
+        held.release();
+        return undefined;
+      }
+      const span = core.tracer.start('internal', `activity||${task.name}`, contextOf(task.trace));
+      const watch = new AttemptWatch(core.clock, task.options ?? {});
+      const startedMs = core.clock.mono();
+      try {
+        const trace = parentOf(span.trace);
+        const attempt = held.run((worker) => worker.activity(this.#taskFor(job, watch, trace)));
+        const answer = await watch.race(attempt);
+        const failed = 'failure' in answer;
+        span.end(!failed);
+        core.metrics.activity(task.name, failed ? 'failed' : 'success', core.clock.mono() - startedMs);
+        return checked(answer);
+      } catch (error) {
+        span.end(false);
+        core.metrics.activity(task.name, 'recoverable', core.clock.mono() - startedMs);
+        if (held.seat.attached) {
+          core.log.warn('a worker failed with an activity; it is tried again', { error: ProaError.from(error).message });
+          held.release();
+          await pause(core.clock, backoffMs(core.random, tries++));
+        }
+      } finally {
+        watch.end();
+        held.release();
+      }
+    }
+  }
+
+  #taskFor({ instanceId, execution, task }: Job, watch: AttemptWatch, trace: ActivityTask['trace']): ActivityTask {
+    return {
+      instance: { instanceId, executionId: execution },
+      taskId: task.id,
+      name: task.name,
+      ...(task.version !== undefined && { version: task.version }),
+      ...(task.input !== undefined && { input: task.input }),
+      ...(task.taskExecutionId !== undefined && { taskExecutionId: task.taskExecutionId }),
+      ...(trace !== undefined && { trace }),
+      ...(task.options !== undefined && { options: task.options }),
+      idempotencyKey: `${execution}/${task.id}`,
+      heartbeat: () => watch.heartbeat(),
+    };
+  }
+
+  async #deliver({ instanceId, execution, task, over }: Job, answer: ActivityAnswer): Promise<void> {
+    const { core, cache, postman, arrived } = this.#parts;
+    const event = resultEvent(core, task, answer);
+    const live = cache.get(instanceId);
+    if (live !== undefined && !live.gone) {
+      const settled = (fate: Fate): void => {
+        if (fate !== 'lost') answer.settled?.(fate === 'kept');
+        else if (!over()) void this.#mail({ instanceId, execution, event, answer }, postman);
+      };
+      arrived(instanceId, { event, execution, settled, sinceMs: core.clock.mono() });
+      return;
+    }
+    await this.#mail({ instanceId, execution, event, answer }, postman);
+  }
+
+  // The instance went to another owner, who perhaps executes the activity again: whose result comes first counts.
+  async #mail(
+    { instanceId, execution, event, answer }: { instanceId: string; execution: string; event: HistoryEvent; answer: ActivityAnswer },
+    postman: Postman,
+  ): Promise<void> {
+    const { core } = this.#parts;
+    const to = { ...core.self, instanceId };
+    try {
+      const { puts, parts } = postman.deliver([{ to, execution, event }], false);
+      await commitAhead(core.engine, parts);
+      const exists = { kind: 'exists', key: core.keys.record(instanceId) } as const;
+      const result = await core.engine.commit({ if: [exists], put: puts });
+      answer.settled?.(result.status === 'done');
+    } catch (error) {
+      core.log.warn('the result of an activity is lost; it is executed again', {
+        instance: instanceId,
+        error: ProaError.from(error).message,
+      });
+      answer.settled?.(false);
+    }
+  }
+}
+
+function nameOf(instanceId: string, execution: string, id: number): string {
+  return `${instanceId}\x00${execution}\x00${id}`;
+}
+
+function resultEvent({ engine }: Core, { id, taskExecutionId }: TaskScheduled, answer: ActivityAnswer): HistoryEvent {
+  const base = { id: -1, timeMs: engine.now(), scheduledId: id, ...(taskExecutionId !== undefined && { taskExecutionId }) };
+  if ('failure' in answer) return { ...base, type: 'taskFailed', failure: answer.failure };
+  return { ...base, type: 'taskCompleted', ...(answer.result !== undefined && { result: answer.result }) };
+}
+
+// A result beyond the limit fails the activity: the same code would give the same result again.
+function checked(answer: ActivityAnswer): ActivityAnswer {
+  const settled = answer.settled === undefined ? {} : { settled: answer.settled };
+  if ('failure' in answer) return { failure: shortened(answer.failure, 0), ...settled };
+  if (answer.result === undefined || Buffer.byteLength(answer.result) <= workflowLimits.payloadBytesMax) return answer;
+  const errorMessage = `the result of an activity has at most ${workflowLimits.payloadBytesMax} bytes`;
+  return { failure: { errorType: 'PayloadTooLarge', errorMessage, isNonRetriable: true }, ...settled };
+}
+
+const depthMax = 16;
+const textCharsMax = 256 * 1024;
+
+function shortened(failure: FailureDetails, depth: number): FailureDetails {
+  const { innerFailure, stackTrace, ...rest } = failure;
+  return {
+    ...rest,
+    errorMessage: failure.errorMessage.slice(0, textCharsMax),
+    ...(stackTrace !== undefined && { stackTrace: stackTrace.slice(0, textCharsMax) }),
+    ...(innerFailure !== undefined && depth < depthMax && { innerFailure: shortened(innerFailure, depth + 1) }),
+  };
+}

@@ -1,0 +1,9 @@
+/** Times of one instance's history: they rise strictly, so that (name, time) tells two equal events apart. */
+export function risingClock(nowMs: number, lastMs: number): () => number {
+  let last = Math.max(nowMs - 0.001, lastMs);
+  return () => {
+    // Wall milliseconds of this century have about four decimals in a double.
+    last = Math.round((last + 0.001) * 1000) / 1000;
+    return last;
+  };
+}

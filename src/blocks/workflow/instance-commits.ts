@@ -1,0 +1,116 @@
+import type { ShardTimers } from '../../contracts/timers.ts';
+import { commitFirm } from './commit-firm.ts';
+import type { Core } from './core.ts';
+import type { Header } from './header.ts';
+import type { LiveInstance } from './live-instance.ts';
+import type { InboxItem } from './mail.ts';
+import { commitAhead, type Delivery, type Postman } from './postman.ts';
+import { buildChange, type BuiltChange, type Change, ownConditions } from './turn-commit.ts';
+
+export interface InstanceCommitsParts {
+  readonly core: Core;
+  readonly postman: Postman;
+  readonly timers: () => ShardTimers | undefined;
+  /** The record of an instance changed. */
+  readonly changed: (id: string, header: Header) => void;
+  readonly wake: (id: string, item: InboxItem) => void;
+  readonly drop: (live: LiveInstance) => void;
+  readonly reload: (live: LiveInstance) => void;
+}
+
+/** What is written of an instance, and what its copy in memory becomes by it. */
+export class InstanceCommits {
+  readonly #parts: InstanceCommitsParts;
+
+  constructor(parts: InstanceCommitsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Commits a change and makes it that of the copy in memory. False: nothing was kept; the copy was dropped, for its shard or its record is somebody else's now.
+   * `otherwise` delivers letters again when shards that seemed ours are not.
+   */
+  async commit(change: Change, otherwise?: () => Delivery): Promise<boolean> {
+    const { core, postman } = this.#parts;
+    const { live } = change;
+    const built = buildChange(core, change);
+    const arrived = postman.enRoute(change.delivery.arrivals.map(({ id }) => id));
+    try {
+      if (built.ahead.length > 0) await commitAhead(core.engine, built.ahead);
+      const result = await commitFirm(core, built.commit, { mark: built.record, still: () => !live.gone && core.holds(live.home) });
+      if (result.status === 'done') {
+        this.#committed(change, built, result.versions[0]);
+        return true;
+      }
+      if (result.failed < ownConditions(change) || otherwise === undefined) {
+        core.log.info('a workflow was changed by somebody else', { instance: live.id });
+        if (result.failed === 0) this.#parts.drop(live);
+        else this.#parts.reload(live);
+        return false;
+      }
+    } finally {
+      arrived();
+    }
+    return this.commit({ ...change, delivery: otherwise() });
+  }
+
+  #committed(change: Change, built: BuiltChange, version: number | undefined): void {
+    const { live } = change;
+    const restarted = change.ended !== undefined;
+    if (live.past !== undefined || live.header === undefined || live.header.events === 0 || restarted) {
+      live.past = [...(restarted || live.past === undefined ? [] : live.past), ...change.events];
+    }
+    live.header = built.header;
+    live.tail = built.tail;
+    live.version = version ?? live.version;
+    live.ready = change.busy;
+    this.#consumed(live, change.consumed);
+    for (const append of change.appends) this.#parts.timers()?.armed(live.shard, append);
+    for (const { id, item } of change.delivery.arrivals) this.#parts.wake(id, item);
+    this.#parts.changed(live.id, built.header);
+  }
+
+  #consumed(live: LiveInstance, items: readonly InboxItem[]): void {
+    if (items.length === 0) return;
+    const gone = new Set(items);
+    live.inbox = live.inbox.filter((item) => !gone.has(item));
+    for (const item of items) item.settled?.(item.unwanted === true ? 'dropped' : 'kept');
+  }
+
+  /** Nothing of this instance wants mail. */
+  async discardAll(live: LiveInstance): Promise<boolean> {
+    const items = live.inbox.filter(({ taken }) => taken !== true);
+    if (live.header !== undefined) return items.length > 0 ? this.discard(live, items) : this.settleMark(live, false);
+    const { core } = this.#parts;
+    const keys = items.flatMap(({ key }) => (key === undefined ? [] : [key]));
+    const none = { kind: 'version', key: core.keys.record(live.id), version: 0 } as const;
+    await core.engine.commit({ if: [live.home.condition, none], delete: [...keys, core.keys.ready(live.shard, live.id)] });
+    if (live.unread) return true;
+    this.#parts.drop(live);
+    return false;
+  }
+
+  async discard(live: LiveInstance, items: readonly InboxItem[]): Promise<boolean> {
+    const keys = items.flatMap(({ key }) => (key === undefined ? [] : [key]));
+    if (keys.length > 0) {
+      const { core } = this.#parts;
+      const result = await core.engine.commit({ if: [live.home.condition], delete: keys });
+      if (result.status === 'conflict') this.#parts.drop(live);
+      if (result.status !== 'done') return false;
+    }
+    const gone = new Set(items);
+    live.inbox = live.inbox.filter((item) => !gone.has(item));
+    for (const item of items) item.settled?.('dropped');
+    return true;
+  }
+
+  /** Nothing to do: the mark goes, unless activities are open or mail came at this very moment. */
+  async settleMark(live: LiveInstance, early: boolean): Promise<boolean> {
+    const { core, postman } = this.#parts;
+    const busy = live.activities.size > 0 || live.inbox.length > 0 || postman.underWay(live.id) || live.header?.stall !== undefined;
+    if (!live.ready || (busy && !early) || live.unread) return false;
+    live.ready = false;
+    await core.engine.commit({ if: [live.home.condition], delete: [core.keys.ready(live.shard, live.id)] });
+    return false;
+  }
+}

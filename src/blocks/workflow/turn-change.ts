@@ -1,0 +1,132 @@
+import type { DurableTimer } from '../../contracts/timers.ts';
+import type { Put } from '../../contracts/engine.ts';
+import type { HistoryEvent, StartedEvent } from '../../contracts/workflow.ts';
+import { startedEvent } from './action-events.ts';
+import type { TaskScheduled, TurnInput, TurnOutcome } from './apply-turn.ts';
+import type { Core } from './core.ts';
+import { foreignTask } from './foreign-task.ts';
+import { type Header, isFinal, newHeader } from './header.ts';
+import { encodeLine } from './history-lines.ts';
+import type { LiveInstance } from './live-instance.ts';
+import type { Letter } from './mail.ts';
+import { neverMs, timerFor } from './timer-data.ts';
+
+/** How long finished instances are kept; absent is for ever. */
+export interface RetentionPolicy {
+  readonly anyTerminalMs?: number;
+  readonly completedMs?: number;
+  readonly failedMs?: number;
+  readonly terminatedMs?: number;
+}
+
+/** What a turn makes of an instance, before it is put into a commit. */
+export interface MadeChange {
+  readonly header: Header;
+  readonly events: readonly HistoryEvent[];
+  readonly ended?: string;
+  readonly letters: readonly Letter[];
+  readonly timers: readonly DurableTimer[];
+  /** Activities of this app, to be executed after the commit. */
+  readonly tasks: readonly TaskScheduled[];
+  readonly puts: readonly Put[];
+  readonly parts: readonly Put[];
+  readonly busy: boolean;
+}
+
+type Next = Extract<TurnOutcome, { readonly kind: 'next' }>;
+
+/** A turn that the rules were applied to. */
+export interface Applied {
+  readonly outcome: Next;
+  readonly input: TurnInput;
+}
+
+/** From rules to keys. */
+export function changeOfTurn(core: Core, live: LiveInstance, applied: Applied): MadeChange {
+  const { outcome } = applied;
+  if (outcome.restart !== undefined) return restartChange(core, live, applied);
+  const { header, events, effects } = outcome;
+  const local = effects.tasks.filter((task) => task.router?.targetAppId === undefined || isOwnApp(core, task));
+  const foreign = effects.tasks.filter((task) => !local.includes(task)).map((task) => foreignTask(core, { id: live.id, header }, task));
+  const timers = effects.timers
+    .filter(({ fireAtMs }) => fireAtMs < neverMs)
+    .map(({ id, fireAtMs }) => {
+      const purpose = { kind: 'timer', instanceId: live.id, execution: header.execution, timerId: id, fireAtMs } as const;
+      return timerFor(fireAtMs, purpose);
+    });
+  return {
+    header,
+    events,
+    letters: effects.letters,
+    timers,
+    tasks: local,
+    puts: foreign.flatMap(({ puts }) => puts),
+    parts: foreign.flatMap(({ parts }) => parts),
+    busy: Object.values(header.open).some((operation) => operation.kind === 'task' && isOwnApp(core, operation)),
+  };
+}
+
+/** True for an operation that stays in this app. */
+export function isOwnApp({ self }: Core, at: { readonly app?: string; readonly namespace?: string } | TaskScheduled): boolean {
+  const [app, namespace] = 'type' in at ? [at.router?.targetAppId, at.router?.targetAppNamespace] : [at.app, at.namespace];
+  return (app ?? self.appId) === self.appId && (namespace ?? self.namespace) === self.namespace;
+}
+
+// A new execution of the same instance: its first turn gets the new start and what was carried over. The trace begins afresh, or an endless loop would be one endless trace.
+function restartChange(core: Core, live: LiveInstance, { outcome, input }: Applied): MadeChange {
+  const { header, effects, restart } = outcome;
+  const { stamp, newExecution } = input;
+  const execution = newExecution();
+  const version = restart?.version ?? header.version;
+  const started: StartedEvent = {
+    name: header.name,
+    ...(version !== undefined && { version }),
+    ...(restart?.input !== undefined && { input: restart.input }),
+    instance: { instanceId: live.id, executionId: execution },
+    ...(header.parent !== undefined && { parent: header.parent }),
+    ...(header.tags !== undefined && { tags: header.tags }),
+  };
+  const place = { keys: core.keys, id: live.id, scope: execution, newBlob: () => core.random.hex(16) };
+  const carried = (restart?.carryover ?? []).map((event) => ({ ...event, id: -1, timeMs: stamp() }));
+  const encoded = [startedEvent(started, { stamp }), ...carried].map((event) => encodeLine(event, place));
+  const next: Header = {
+    ...newHeader(
+      started,
+      encoded.map(({ line }) => line),
+      header.createdMs,
+    ),
+    status: 'RUNNING',
+    updatedMs: header.updatedMs,
+    lastMs: stamp(),
+    ...(header.startedMs !== undefined && { startedMs: header.startedMs }),
+    ...(header.customStatus !== undefined && { customStatus: header.customStatus }),
+    ...(header.attributes !== undefined && { attributes: header.attributes }),
+    ...(header.children === true && { children: true as const }),
+  };
+  return {
+    header: next,
+    events: [],
+    ended: header.execution,
+    letters: effects.letters,
+    timers: [],
+    tasks: [],
+    puts: [],
+    parts: encoded.flatMap(({ parts }) => parts),
+    busy: true,
+  };
+}
+
+/** The timer that purges a finished instance when its retention is over. */
+export function retentionTimer(
+  core: Core,
+  instanceId: string,
+  { header, policy }: { readonly header: Header; readonly policy: RetentionPolicy },
+): DurableTimer | undefined {
+  if (!isFinal(header.status)) return undefined;
+  const own = { COMPLETED: policy.completedMs, FAILED: policy.failedMs, TERMINATED: policy.terminatedMs, CANCELED: undefined }[
+    header.status
+  ];
+  const keepMs = own ?? policy.anyTerminalMs;
+  if (keepMs === undefined) return undefined;
+  return timerFor(core.engine.now() + keepMs, { kind: 'purge', instanceId, execution: header.execution });
+}

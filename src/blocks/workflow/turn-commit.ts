@@ -1,0 +1,129 @@
+import type { Append, Commit, Put } from '../../contracts/engine.ts';
+import type { OwnedShard } from '../../contracts/placement.ts';
+import type { HistoryEvent } from '../../contracts/workflow.ts';
+import type { Key } from '../../kernel/tuple.ts';
+import type { Core } from './core.ts';
+import { below, blobOf, encodeLine } from './history-lines.ts';
+import type { Header } from './header.ts';
+import type { LiveInstance } from './live-instance.ts';
+import type { InboxItem } from './mail.ts';
+import { encodeRecord, growTail } from './record.ts';
+import type { Delivery } from './postman.ts';
+
+/** What a commit makes of an instance. */
+export interface Change {
+  readonly live: LiveInstance;
+  /** Undefined for a change without ownership, which rests on the record's version alone. */
+  readonly shard: OwnedShard | undefined;
+  readonly header: Header;
+  /** Events that join the history. */
+  readonly events: readonly HistoryEvent[];
+  /** The execution that is over: its history goes. */
+  readonly ended?: string;
+  readonly consumed: readonly InboxItem[];
+  readonly appends: readonly Append[];
+  readonly delivery: Delivery;
+  /** Further values that the commit brings. */
+  readonly puts?: readonly Put[];
+  /** Parts of large values, which may be committed ahead. */
+  readonly parts?: readonly Put[];
+  /** Something is still under way afterwards: the mark stays. */
+  readonly busy: boolean;
+}
+
+/** A change in the engine's terms. `ahead` is committed before; nothing refers to it until then. */
+export interface BuiltChange {
+  readonly commit: Commit;
+  readonly ahead: readonly Put[];
+  readonly header: Header;
+  readonly tail: readonly string[];
+  readonly record: Key;
+}
+
+/** Conditions before those of the delivery: shard (when there is one) and record. */
+export function ownConditions(change: Change): number {
+  return change.shard === undefined ? 1 : 2;
+}
+
+const inlineBytesMax = 2 * 1024 * 1024;
+
+/** Builds the one commit of a turn. */
+export function buildChange(core: Core, change: Change): BuiltChange {
+  const { live, shard, consumed, delivery } = change;
+  const { keys } = core;
+  const record = keys.record(live.id);
+  const grown = growHistory(core, change);
+  const value = encodeRecord(grown.header, grown.tail);
+  const puts: Put[] = [{ key: record, value }, ...delivery.puts, ...(change.puts ?? [])];
+  const beside = [...grown.puts, ...delivery.parts, ...(change.parts ?? [])];
+  const inline = bytesOf(beside) + bytesOf(puts) <= inlineBytesMax && beside.length <= 64;
+  if (inline) puts.push(...beside);
+  const ready = keys.ready(live.shard, live.id);
+  if (change.busy && !live.ready && shard !== undefined) puts.push({ key: ready, value: nothing });
+  const deletes = consumed.flatMap(({ key }) => (key === undefined ? [] : [key]));
+  if (!change.busy && live.ready) deletes.push(ready);
+  const commit: Commit = {
+    if: [
+      ...(shard === undefined ? [] : [shard.condition]),
+      { kind: 'version', key: record, version: live.version },
+      ...delivery.conditions,
+    ],
+    put: puts,
+    delete: deletes,
+    deleteRange: [
+      ...pendingBlobs(core, change),
+      ...consumed.flatMap(({ blob }) => (blob === undefined ? [] : [below(keys.blobs(live.id, 'mail', blob))])),
+      ...(change.ended === undefined ? [] : [below(keys.chunks(live.id, change.ended)), below(keys.blobs(live.id, change.ended))]),
+    ],
+    append: change.appends,
+    bytesGiven: true,
+  };
+  return { commit, ahead: inline ? [] : beside, header: grown.header, tail: grown.tail, record };
+}
+
+/** What waited for the first turn is written anew as part of the history. */
+function pendingBlobs({ keys }: Core, { live, header }: Change): { readonly from: Key; readonly to: Key }[] {
+  if (live.header === undefined || live.header.pending === header.pending) return [];
+  return (live.header.pending ?? []).flatMap((line) => {
+    const blob = blobOf(line);
+    return blob === undefined ? [] : [below(keys.blobs(live.id, blob.scope, blob.blob))];
+  });
+}
+
+interface GrownHistory {
+  readonly header: Header;
+  readonly tail: readonly string[];
+  /** Full chunks and large events. */
+  readonly puts: readonly Put[];
+}
+
+function growHistory(core: Core, { live, header, events, ended }: Change): GrownHistory {
+  const { keys, random } = core;
+  const place = { keys, id: live.id, scope: header.execution, newBlob: () => random.hex(16) };
+  const puts: Put[] = [];
+  const lines: string[] = [];
+  for (const event of events) {
+    const { line, parts } = encodeLine(event, place);
+    lines.push(line);
+    puts.push(...parts);
+  }
+  const chars = lines.reduce((sum, line) => sum + line.length + 1, bytesOf(puts));
+  const { tail, full } = growTail(ended === undefined ? live.tail : [], lines);
+  full.forEach((text, i) => puts.push({ key: keys.chunk(live.id, header.execution, header.chunks + i), value: Buffer.from(text, 'utf8') }));
+  return {
+    header: {
+      ...header,
+      events: header.events + events.length,
+      chunks: header.chunks + full.length,
+      historyChars: header.historyChars + chars,
+    },
+    tail,
+    puts,
+  };
+}
+
+function bytesOf(puts: readonly Put[]): number {
+  return puts.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+}
+
+const nothing = new Uint8Array(0);

@@ -1,0 +1,440 @@
+import { type HistoryEvent, type StallReason, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
+import type { DurableTimer, ShardTimers } from '../../contracts/timers.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { Activities } from './activities.ts';
+import { admitStarts } from './admit-start.ts';
+import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
+import { checkAnswer } from './check-answer.ts';
+import { risingClock } from './clock-stamp.ts';
+import { backoffMs, pause } from './commit-firm.ts';
+import type { Core } from './core.ts';
+import type { Exposed } from './exposed.ts';
+import { filterMail } from './filter-mail.ts';
+import { type Header, isFinal } from './header.ts';
+import { decodeLines } from './history-lines.ts';
+import type { InstanceCache } from './instance-cache.ts';
+import { InstanceCommits } from './instance-commits.ts';
+import { LiveInstance, readInbox, readPast, readRecord } from './live-instance.ts';
+import type { InboxItem } from './mail.ts';
+import { carryOutbox, pumpOutbox } from './outbox.ts';
+import { nothingToDeliver, type Postman } from './postman.ts';
+import { timerAppends } from './timer-data.ts';
+import { changeOfTurn, retentionTimer, type RetentionPolicy } from './turn-change.ts';
+import type { Change } from './turn-commit.ts';
+import { endTurnTrace, turnTrace } from './turn-trace.ts';
+import type { Held, WorkerPool } from './worker-pool.ts';
+
+export interface RunnerParts {
+  readonly core: Core;
+  readonly pool: WorkerPool;
+  readonly cache: InstanceCache;
+  readonly postman: Postman;
+  readonly exposed: Exposed;
+  readonly activities: () => Activities;
+  readonly timers: () => ShardTimers | undefined;
+  readonly retention: RetentionPolicy;
+  /** The record of an instance changed. */
+  readonly changed: (id: string, header: Header) => void;
+}
+
+const newsMax = 256;
+const restartsMax = 20;
+const restartPauseMs = 250;
+const postponeMs = 50;
+
+/** Executes turns, one at a time per instance: what arrives meanwhile forms the next one. */
+export class TurnRunner {
+  readonly #parts: RunnerParts;
+  readonly #commits: InstanceCommits;
+  readonly #loading = new Map<string, Promise<void>>();
+  /** Of shards whose lease could not be renewed for a moment: nothing of them may begin. */
+  readonly #postponed = new Set<string>();
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+    this.#commits = new InstanceCommits({
+      ...parts,
+      wake: (id, item) => this.wake(id, item),
+      drop: (live) => this.drop(live),
+      reload: (live) => this.reload(live),
+    });
+  }
+
+  /** Something waits for the instance: mail, or its mark. Does nothing when the shard is not ours. */
+  wake(id: string, item?: InboxItem): void {
+    const live = this.#parts.cache.get(id);
+    if (live === undefined) {
+      item?.settled?.('lost');
+      void this.#load(id);
+      return;
+    }
+    if (item === undefined) live.unread = true;
+    else live.add(item);
+    if (item?.key !== undefined) live.ready = true;
+    if (item !== undefined && item.key === undefined) this.#parts.exposed.watch(live);
+    this.#start(live);
+  }
+
+  /** Perhaps there is something to do. */
+  nudge(live: LiveInstance): void {
+    this.#start(live);
+  }
+
+  /** An instance that was just created here. */
+  adopt(live: LiveInstance): void {
+    this.#parts.cache.add(live);
+    this.#start(live);
+  }
+
+  /** Another worker came: what no worker took, or none could go on with, is tried again. */
+  workerCame(): void {
+    for (const live of this.#parts.cache.values()) {
+      if (!live.parked && live.header?.stall === undefined) continue;
+      live.retry = true;
+      this.#start(live);
+    }
+  }
+
+  /** Runs when the instance is in memory, or was read; undefined when its shard is not ours. */
+  async loaded(id: string): Promise<LiveInstance | undefined> {
+    const { cache } = this.#parts;
+    if (cache.get(id) === undefined) await this.#load(id);
+    return cache.get(id);
+  }
+
+  /** Forgets an instance, with what only memory knew of it. */
+  drop(live: LiveInstance): void {
+    this.#parts.cache.drop(live.id);
+    live.gone = true;
+    live.seat?.worker.forget(live.id);
+    for (const item of live.inbox.splice(0)) item.settled?.('lost');
+  }
+
+  /** Forgets what is known and reads it again: somebody else changed the record. */
+  reload(live: LiveInstance): void {
+    this.drop(live);
+    void this.#load(live.id);
+  }
+
+  #load(id: string): Promise<void> {
+    const { core, cache } = this.#parts;
+    const known = this.#loading.get(id);
+    if (known !== undefined) return known;
+    const index = core.shardOf(id, core.shards);
+    const home = core.owned(index);
+    if (home === undefined) {
+      if (core.membership?.owned(index) !== undefined) this.#postpone(id);
+      return Promise.resolve();
+    }
+    const live = new LiveInstance(id, home);
+    const loading = (async () => {
+      // A mark that is thought to exist costs at most one delete too many.
+      live.ready = true;
+      await readRecord(core, live);
+      cache.add(live);
+      await this.#parts.activities().resume(live);
+    })();
+    const settled = loading
+      .catch((error: unknown) => {
+        cache.drop(id);
+        core.log.warn('a workflow cannot be read', { error: ProaError.from(error).message });
+        this.#later(backoffMs(core.random, 5), () => void this.#load(id));
+      })
+      .finally(() => {
+        this.#loading.delete(id);
+        if (!live.gone && cache.get(id) === live) this.#start(live);
+      });
+    this.#loading.set(id, settled);
+    return settled;
+  }
+
+  #postpone(id: string): void {
+    this.#postponed.add(id);
+    if (this.#postponed.size > 1) return;
+    this.#later(postponeMs, () => {
+      const ids = [...this.#postponed];
+      this.#postponed.clear();
+      for (const each of ids) {
+        const live = this.#parts.cache.get(each);
+        if (live === undefined) void this.#load(each);
+        else this.#start(live);
+      }
+    });
+  }
+
+  #later(ms: number, then: () => void): void {
+    this.#parts.core.clock.timer(ms, () => this.#parts.core.closed || then(), true);
+  }
+
+  #start(live: LiveInstance): void {
+    if (live.gone) return;
+    live.again = true;
+    if (live.driving) return;
+    live.driving = true;
+    live.parked = false;
+    void this.#drive(live)
+      .catch((error: unknown) => this.#failed(live, error))
+      .finally(() => {
+        live.driving = false;
+        if (live.gone) return;
+        // Nobody needs a finished one in memory any more.
+        const finished = live.header !== undefined && isFinal(live.header.status) && live.header.outbox === undefined;
+        if (finished && live.idle && !live.ready && !live.again) this.#parts.cache.drop(live.id);
+        else this.#parts.cache.used(live);
+        // Something came after the last look.
+        if (live.again && !live.gone) this.#start(live);
+      });
+  }
+
+  async #drive(live: LiveInstance): Promise<void> {
+    const { core } = this.#parts;
+    live.again = false;
+    while (!live.gone && core.owned(live.shard) !== undefined) {
+      live.again = false;
+      if (live.unread) await readInbox(core, live);
+      if (live.header?.outbox !== undefined) await this.#pump(live);
+      if (!(await this.#step(live)) && !live.unread && !live.again) break;
+    }
+    if (!live.gone && core.owned(live.shard) === undefined && core.holds(live.home)) this.#postpone(live.id);
+  }
+
+  // Pumping and turns share the instance's order: nothing overtakes what is still to be sent.
+  async #pump(live: LiveInstance): Promise<void> {
+    const { core, postman, timers } = this.#parts;
+    await pumpOutbox(core, live, {
+      postman,
+      commit: (change, due) => this.#commits.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }),
+    });
+  }
+
+  #failed(live: LiveInstance, thrown: unknown): void {
+    if (live.gone) return;
+    const { core } = this.#parts;
+    const error = ProaError.from(thrown);
+    core.log.warn('a workflow did not go on; it is tried again', { instance: live.id, error: error.message });
+    this.drop(live);
+    this.#later(backoffMs(core.random, live.failures + 1), () => void this.#load(live.id));
+  }
+
+  /** One thing that can be done now. False: there is nothing to do. */
+  async #step(live: LiveInstance): Promise<boolean> {
+    const { core, pool } = this.#parts;
+    if (await admitStarts(core, live, { postman: this.#parts.postman, commit: (change, due) => this.#admit(change, due) })) return true;
+    const { header } = live;
+    if (header === undefined || isFinal(header.status)) return this.#commits.discardAll(live);
+    const waiting = live.inbox.filter(({ taken }) => taken !== true);
+    const ending = waiting.some(({ event }) => event.type === 'executionTerminated');
+    if (header.stall !== undefined && !live.retry && !ending) return false;
+    const early = header.status === 'PENDING' && header.startAtMs !== undefined && header.startAtMs > core.engine.now();
+    if (early && !ending) return this.#commits.settleMark(live, true);
+    const { taken, dropped } = filterMail(header, waiting, newsMax);
+    if (taken.length === 0 && header.pending === undefined) {
+      return dropped.length > 0 ? this.#commits.discard(live, dropped) : this.#commits.settleMark(live, false);
+    }
+    const unable = early || header.stall !== undefined || !pool.accepts('workflows', header.name);
+    if (unable && (ending || (header.pending === undefined && taken.every(isControl)))) return this.#turn(live, undefined);
+    if (!pool.accepts('workflows', header.name)) {
+      live.parked = true;
+      return false;
+    }
+    if (await this.#tooLarge(live)) return false;
+    const held = await pool.acquire('workflows', header.name, live.seat).held;
+    try {
+      return await this.#turn(live, held);
+    } finally {
+      held.release();
+    }
+  }
+
+  #admit(change: Change, due: readonly DurableTimer[]): Promise<boolean> {
+    return this.#commits.commit({ ...change, appends: timerAppends(this.#parts.timers(), change.live.shard, due) });
+  }
+
+  /** Executes a turn with a worker, or, without one, what needs none: a termination, suspending, resuming. */
+  async #turn(live: LiveInstance, held: Held | undefined): Promise<boolean> {
+    const { core } = this.#parts;
+    const { header } = live;
+    // While it waited for a worker things may have changed.
+    if (live.gone || header === undefined || core.owned(live.shard) === undefined) return false;
+    const { taken, dropped } = filterMail(
+      header,
+      live.inbox.filter((item) => item.taken !== true),
+      newsMax,
+    );
+    if (taken.length === 0 && header.pending === undefined) return dropped.length > 0;
+    for (const item of [...taken, ...dropped]) item.taken = true;
+    for (const item of dropped) item.unwanted = true;
+    live.turning = true;
+    let kept = false;
+    let answer: TurnAnswer | undefined;
+    try {
+      const first = await decodeLines(core.engine, { keys: core.keys, id: live.id }, header.pending ?? []);
+      const stamp = risingClock(core.engine.now(), header.lastMs);
+      const startedMs = stamp();
+      const news = [...first, ...taken.map(({ event }) => event)].map((event) => restamped(event, stamp));
+      const trace = turnTrace(core, live, news);
+      answer = held === undefined ? { actions: [] } : await this.#ask(live, held, { news, startedMs });
+      if (answer === undefined) return true;
+      const self = { ...core.self, instanceId: live.id, executionId: header.execution };
+      const input: TurnInput = { header, news, answer, startedMs, stamp, self, newExecution: () => core.random.hex(32), ...trace };
+      kept = await this.#conclude(live, input, [...taken, ...dropped]);
+      return true;
+    } finally {
+      live.turning = false;
+      for (const item of [...taken, ...dropped]) item.taken = false;
+      answer?.settled?.(kept);
+      if (!kept) live.seat?.worker.forget(live.id);
+    }
+  }
+
+  async #ask(live: LiveInstance, held: Held, turn: { news: HistoryEvent[]; startedMs: number }): Promise<TurnAnswer | undefined> {
+    const { core, metrics } = { core: this.#parts.core, metrics: this.#parts.core.metrics };
+    const header = live.header;
+    if (header === undefined) return undefined;
+    if (header.startedMs === undefined)
+      metrics.scheduling(header.name, Math.max(0, turn.startedMs - (header.startAtMs ?? header.createdMs)));
+    if (live.seat !== undefined && live.seat !== held.seat) live.seat.worker.forget(live.id);
+    live.seat = held.seat;
+    try {
+      const answer = await held.run((worker) =>
+        worker.turn({
+          instance: { instanceId: live.id, executionId: header.execution },
+          pastCount: header.events,
+          past: () => readPast(core, live),
+          news: [{ type: 'workflowStarted', id: -1, timeMs: turn.startedMs }, ...turn.news],
+        }),
+      );
+      live.failures = 0;
+      return answer;
+    } catch (error) {
+      live.seat = undefined;
+      metrics.execution(header.name, 'recoverable', 0);
+      if (held.seat.attached) {
+        core.log.warn('a worker failed with a workflow; it is tried again', { instance: live.id, error: ProaError.from(error).message });
+        held.release();
+        await pause(core.clock, backoffMs(core.random, live.failures++));
+      }
+      return undefined;
+    }
+  }
+
+  /** True when the turn is part of the history. */
+  async #conclude(live: LiveInstance, input: TurnInput, items: readonly InboxItem[]): Promise<boolean> {
+    const bad = checkAnswer(input.answer);
+    if (bad?.kind === 'size') return this.#stall(live, 'payload-size', bad.text);
+    const failed: TurnAnswer = {
+      actions: [
+        {
+          id: -1,
+          type: 'complete',
+          status: 'FAILED',
+          failure: { errorType: 'InvalidAnswer', errorMessage: bad?.text ?? '', isNonRetriable: true },
+        },
+      ],
+    };
+    const outcome = applyTurn(bad === undefined ? input : { ...input, answer: failed });
+    if (outcome.kind === 'stalled') return this.#stall(live, outcome.reason, outcome.description);
+    if (outcome.kind === 'stale') {
+      await pause(this.#parts.core.clock, backoffMs(this.#parts.core.random, live.failures++));
+      return false;
+    }
+    return this.#keep(live, outcome, { input, items });
+  }
+
+  async #keep(
+    live: LiveInstance,
+    outcome: Extract<TurnOutcome, { readonly kind: 'next' }>,
+    { input, items }: { readonly input: TurnInput; readonly items: readonly InboxItem[] },
+  ): Promise<boolean> {
+    const parts = this.#parts;
+    const { core } = parts;
+    const made = changeOfTurn(core, live, { outcome, input });
+    const retention = retentionTimer(core, live.id, { header: made.header, policy: parts.retention });
+    const timers: DurableTimer[] = [...made.timers, ...(retention === undefined ? [] : [retention])];
+    const carried = await carryOutbox(core, live, { ...made, timers });
+    const change: Change = {
+      live,
+      shard: live.home,
+      header: carried.header,
+      events: made.events,
+      ...(made.ended !== undefined && { ended: made.ended }),
+      consumed: items,
+      appends: timerAppends(parts.timers(), live.shard, carried.timers),
+      delivery: parts.postman.deliver(carried.letters, true),
+      puts: made.puts,
+      parts: made.parts,
+      busy:
+        made.busy ||
+        carried.header.outbox !== undefined ||
+        live.unread ||
+        parts.postman.underWay(live.id) ||
+        live.inbox.some((item) => !items.includes(item)),
+    };
+    if (!(await this.#commits.commit(change, () => parts.postman.deliver(carried.letters, false)))) return false;
+    for (const task of made.tasks) parts.activities().dispatch(live, task);
+    this.#ended(live, outcome, input);
+    if (made.ended !== undefined && ++live.restarts >= restartsMax) {
+      live.restarts = 0;
+      await pause(core.clock, restartPauseMs);
+    } else if (made.ended === undefined) live.restarts = 0;
+    return true;
+  }
+
+  #ended(live: LiveInstance, { header, restart }: Extract<TurnOutcome, { readonly kind: 'next' }>, input: TurnInput): void {
+    if (restart === undefined && !isFinal(header.status)) return;
+    endTurnTrace(live, header);
+    live.seat?.worker.forget(live.id);
+    if (restart !== undefined) return;
+    const status = header.status === 'COMPLETED' ? 'success' : header.status === 'TERMINATED' ? 'terminated' : 'failed';
+    this.#parts.core.metrics.execution(
+      header.name,
+      status,
+      Math.max(0, input.startedMs - (input.header.startedMs ?? input.header.createdMs)),
+    );
+  }
+
+  /** Histories and turns beyond the limits are held before they reach a worker, whose stream they would break. */
+  async #tooLarge(live: LiveInstance): Promise<boolean> {
+    const { header } = live;
+    if (header === undefined) return false;
+    this.#parts.core.metrics.payload(header.name, header.historyChars / workflowLimits.historyBytesMax);
+    if (header.events >= workflowLimits.historyEventsMax) {
+      await this.#stall(live, 'payload-size', `its history has ${header.events} events, more than ${workflowLimits.historyEventsMax}`);
+      return true;
+    }
+    if (header.historyChars < workflowLimits.historyBytesMax) return false;
+    await this.#stall(live, 'payload-size', `its history has ${header.historyChars} bytes, more than ${workflowLimits.historyBytesMax}`);
+    return true;
+  }
+
+  /** Holds the instance: nothing of the turn is kept, what it would have consumed waits. Always false. */
+  async #stall(live: LiveInstance, reason: StallReason, description: string): Promise<false> {
+    live.retry = false;
+    const { header } = live;
+    if (header === undefined) return false;
+    const same = header.stall?.reason === reason && header.stall.description === description;
+    if (same) return false;
+    this.#parts.core.log.warn('a workflow is stalled', { instance: live.id, error: `${reason}: ${description}` });
+    const stalled = { ...header, stall: { reason, description }, updatedMs: this.#parts.core.engine.now() };
+    await this.#commits.commit({
+      live,
+      shard: live.home,
+      header: stalled,
+      events: [],
+      consumed: [],
+      appends: [],
+      delivery: nothingToDeliver,
+      busy: true,
+    });
+    return false;
+  }
+}
+
+function isControl({ event }: InboxItem): boolean {
+  return event.type === 'executionTerminated' || event.type === 'executionSuspended' || event.type === 'executionResumed';
+}
+
+// Times of a history rise strictly, which tells two events of one name apart; those of the senders' clocks do not.
+function restamped(event: HistoryEvent, stamp: () => number): HistoryEvent {
+  return { ...event, timeMs: stamp() };
+}

@@ -1,0 +1,213 @@
+import type { WorkflowWorker } from '../../contracts/workflow.ts';
+import { ProaError } from '../../kernel/errors.ts';
+
+export type WorkKind = 'workflows' | 'activities';
+
+/** How much may be under way at once in this runtime: in all, and per name. */
+export interface ConcurrencyLimits {
+  readonly max: number;
+  readonly names: ReadonlyMap<string, number>;
+}
+
+/** A worker that is attached. */
+export interface WorkerSeat {
+  readonly worker: WorkflowWorker;
+  readonly busy: Record<WorkKind, number>;
+  readonly gone: Set<(error: ProaError) => void>;
+  attached: boolean;
+}
+
+interface Waiting {
+  readonly prefer: WorkerSeat | undefined;
+  readonly take: (seat: WorkerSeat) => void;
+}
+
+/** What waits for a worker, per name and in order of arrival. */
+class Line {
+  readonly name: string;
+  busy = 0;
+  readonly waiting: Set<Waiting> = new Set();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+class Lines {
+  readonly lines = new Map<string, Line>();
+  busy = 0;
+  waiting = 0;
+  readonly limits: ConcurrencyLimits;
+
+  constructor(limits: ConcurrencyLimits) {
+    this.limits = limits;
+  }
+
+  of(name: string): Line {
+    let line = this.lines.get(name);
+    if (line === undefined) this.lines.set(name, (line = new Line(name)));
+    return line;
+  }
+
+  open(line: Line): boolean {
+    return this.busy < this.limits.max && line.busy < (this.limits.names.get(line.name) ?? Infinity);
+  }
+}
+
+/** Work in a worker's hands. */
+export interface Held {
+  readonly seat: WorkerSeat;
+  /** The answer, or a rejection when the worker rejects or is detached. */
+  run<Answer>(work: (worker: WorkflowWorker) => Promise<Answer>): Promise<Answer>;
+  /** Gives the place back; once. */
+  release(): void;
+}
+
+/** The workers of one app's runtime: hands out places, never more than a worker takes, nor than the limits of the runtime allow. */
+export class WorkerPool {
+  readonly #seats: WorkerSeat[] = [];
+  readonly #kinds: Record<WorkKind, Lines>;
+  #next = 0;
+
+  constructor(limits: Record<WorkKind, ConcurrencyLimits>) {
+    this.#kinds = { workflows: new Lines(limits.workflows), activities: new Lines(limits.activities) };
+  }
+
+  get size(): number {
+    return this.#seats.length;
+  }
+
+  /** How much waits for a place. */
+  get waiting(): number {
+    return this.#kinds.workflows.waiting + this.#kinds.activities.waiting;
+  }
+
+  /** True when some worker takes work of this name, now or when it has a place. */
+  accepts(kind: WorkKind, name: string): boolean {
+    return this.#seats.some((seat) => accepts(seat, kind, name));
+  }
+
+  /** True when a place is free at once. */
+  free(kind: WorkKind, name: string): boolean {
+    const lines = this.#kinds[kind];
+    const line = lines.lines.get(name) ?? new Line(name);
+    return line.waiting.size === 0 && lines.open(line) && this.#pick(kind, name, undefined) !== undefined;
+  }
+
+  attach(worker: WorkflowWorker): () => void {
+    const seat: WorkerSeat = { worker, busy: { workflows: 0, activities: 0 }, gone: new Set(), attached: true };
+    this.#seats.push(seat);
+    this.#pump('workflows');
+    this.#pump('activities');
+    return () => this.#detach(seat);
+  }
+
+  /** A place with a worker, if possible with `prefer`, as soon as there is one. `withdraw` gives up waiting; the promise then stays open. */
+  acquire(kind: WorkKind, name: string, prefer?: WorkerSeat): { readonly held: Promise<Held>; readonly withdraw: () => void } {
+    const lines = this.#kinds[kind];
+    const line = lines.of(name);
+    const seat = line.waiting.size === 0 && lines.open(line) ? this.#pick(kind, name, prefer) : undefined;
+    if (seat !== undefined) return { held: Promise.resolve(this.#hold(kind, line, seat)), withdraw: () => {} };
+    let waiting: Waiting | undefined;
+    const held = new Promise<Held>((resolve) => {
+      waiting = { prefer, take: (free) => resolve(this.#hold(kind, line, free)) };
+      line.waiting.add(waiting);
+      lines.waiting++;
+    });
+    const withdraw = (): void => {
+      if (waiting !== undefined && line.waiting.delete(waiting)) lines.waiting--;
+    };
+    return { held, withdraw };
+  }
+
+  #detach(seat: WorkerSeat): void {
+    if (!seat.attached) return;
+    seat.attached = false;
+    this.#seats.splice(this.#seats.indexOf(seat), 1);
+    const error = new ProaError('unavailable', 'the worker went away');
+    for (const tell of [...seat.gone]) tell(error);
+  }
+
+  #hold(kind: WorkKind, line: Line, seat: WorkerSeat): Held {
+    const lines = this.#kinds[kind];
+    lines.busy++;
+    line.busy++;
+    seat.busy[kind]++;
+    let held = true;
+    return {
+      seat,
+      run: (work) => runWith(seat, work),
+      release: () => {
+        if (!held) return;
+        held = false;
+        lines.busy--;
+        line.busy--;
+        seat.busy[kind]--;
+        if (line.busy === 0 && line.waiting.size === 0) lines.lines.delete(line.name);
+        if (lines.waiting > 0) this.#pump(kind);
+      },
+    };
+  }
+
+  #pump(kind: WorkKind): void {
+    const lines = this.#kinds[kind];
+    // One of each name per round, so that a name with a long line keeps no other waiting.
+    for (let handed = true; handed && lines.waiting > 0;) {
+      handed = false;
+      for (const line of lines.lines.values()) {
+        const first = line.waiting.values().next().value;
+        if (first === undefined || !lines.open(line)) continue;
+        const seat = this.#pick(kind, line.name, first.prefer);
+        if (seat === undefined) continue;
+        line.waiting.delete(first);
+        lines.waiting--;
+        handed = true;
+        first.take(seat);
+      }
+    }
+  }
+
+  #pick(kind: WorkKind, name: string, prefer: WorkerSeat | undefined): WorkerSeat | undefined {
+    if (prefer !== undefined && prefer.attached && accepts(prefer, kind, name) && hasRoom(prefer, kind)) return prefer;
+    const count = this.#seats.length;
+    for (let i = 0; i < count; i++) {
+      const seat = this.#seats[(this.#next + i) % count] as WorkerSeat;
+      if (!accepts(seat, kind, name) || !hasRoom(seat, kind)) continue;
+      this.#next = (this.#next + i + 1) % count;
+      return seat;
+    }
+    return undefined;
+  }
+}
+
+function accepts({ worker }: WorkerSeat, kind: WorkKind, name: string): boolean {
+  return (kind === 'workflows' ? worker.turnsMax : worker.activitiesMax) > 0 && worker[kind]?.has(name) !== false;
+}
+
+function hasRoom({ worker, busy }: WorkerSeat, kind: WorkKind): boolean {
+  return busy[kind] < (kind === 'workflows' ? worker.turnsMax : worker.activitiesMax);
+}
+
+function runWith<Answer>(seat: WorkerSeat, work: (worker: WorkflowWorker) => Promise<Answer>): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => void seat.gone.delete(tell);
+    const tell = (error: ProaError): void => {
+      end();
+      reject(error);
+    };
+    seat.gone.add(tell);
+    if (!seat.attached) {
+      tell(new ProaError('unavailable', 'the worker went away'));
+      return;
+    }
+    const fail = (error: unknown): void => tell(ProaError.from(error));
+    try {
+      work(seat.worker).then((answer) => {
+        end();
+        resolve(answer);
+      }, fail);
+    } catch (error) {
+      fail(error);
+    }
+  });
+}

@@ -1,0 +1,199 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  chain,
+  memoryEngine,
+  openWorkflows,
+  type RuntimeOptions,
+  type Script,
+  scriptedWorker,
+  type WorkflowRuntime,
+} from '../../../test/fixtures/workflow-rig.ts';
+import { neverCancelled } from '../../kernel/cancel.ts';
+import type { WorkflowAction } from '../../contracts/workflow.ts';
+
+const open: WorkflowRuntime[] = [];
+const running = (script: Script, options: Partial<RuntimeOptions> = {}) => {
+  const made = openWorkflows({ engine: memoryEngine(), ...options });
+  open.push(made);
+  const worker = scriptedWorker(script);
+  return { block: made.block, worker, detach: made.block.attach(worker), runtime: made };
+};
+afterEach(async () => {
+  for (const made of open.splice(0)) await made.close();
+});
+
+const complete = (id: number, result?: string): WorkflowAction => ({
+  id,
+  type: 'complete',
+  status: 'COMPLETED',
+  ...(result !== undefined && { result }),
+});
+
+const parent: NonNullable<Script['workflows']>[string] = ({ all, input }) => {
+  const done = all.find(({ type }) => type === 'childCompleted' || type === 'childFailed');
+  if (done?.type === 'childCompleted') return [complete(2, done.result)];
+  if (done?.type === 'childFailed') return [complete(2, done.failure.errorType)];
+  return all.some(({ type }) => type === 'childCreated')
+    ? []
+    : [{ id: 1, type: 'createChild', name: 'child', ...(input !== undefined && { instanceId: input }) }];
+};
+
+describe('workflows that create others', () => {
+  it('get the results of children, whose ids follow from theirs', async () => {
+    const { block } = running({ workflows: { parent, child: ({ instance }) => [complete(1, instance.instanceId)] } });
+    await block.start({ name: 'parent', instanceId: 'p' });
+    expect(await block.wait('p', 'completed', neverCancelled)).toMatchObject({ output: 'p:0001' });
+    expect(await block.get('p:0001', true)).toMatchObject({ parent: { instanceId: 'p', taskScheduledId: 1, name: 'parent' } });
+    expect(await block.purge('p', { recursive: true, force: false })).toEqual({ count: 2, complete: true });
+  });
+
+  it('are told when a child failed, was terminated, or could not be created', async () => {
+    const child = () => [{ id: 1, type: 'complete', status: 'FAILED', failure: { errorType: 'Boom', errorMessage: 'x' } }] as const;
+    const { block } = running({ workflows: { parent, child, stays: () => [], waitsForChild: parent } });
+    await block.start({ name: 'parent', instanceId: 'failed' });
+    expect(await block.wait('failed', 'completed', neverCancelled)).toMatchObject({ output: 'Boom' });
+    await block.start({ name: 'stays', instanceId: 'taken' });
+    await block.start({ name: 'parent', instanceId: 'refused', input: 'taken' });
+    expect(await block.wait('refused', 'completed', neverCancelled)).toMatchObject({ output: 'WorkflowInstanceAlreadyExists' });
+  });
+
+  it('terminate their children when asked to, after their own end', async () => {
+    const { block } = running({ workflows: { parent, child: () => [] } });
+    await block.start({ name: 'parent', instanceId: 'p' });
+    await block.wait('p:0001', 'started', neverCancelled);
+    await expect(block.purge('p', { recursive: true, force: false })).rejects.toMatchObject({ code: 'workflow.running' });
+    await block.terminate('p', undefined, true);
+    expect(await block.wait('p:0001', 'completed', neverCancelled)).toMatchObject({ status: 'TERMINATED' });
+  });
+
+  it('cannot be replaced while a child runs on', async () => {
+    const { block } = running({ workflows: { parent, child: () => [] } });
+    await block.start({ name: 'parent', instanceId: 'p' });
+    await block.wait('p:0001', 'started', neverCancelled);
+    await block.terminate('p', undefined, false);
+    await expect(block.start({ name: 'parent', instanceId: 'p' })).rejects.toMatchObject({ code: 'workflow.exists' });
+    await block.terminate('p:0001', undefined, false);
+    expect(await block.start({ name: 'parent', instanceId: 'p' })).toBe('p');
+    await block.wait('p:0001', 'started', neverCancelled);
+  });
+
+  it('create more of them in one turn than a commit has room for', async () => {
+    const { block } = running({
+      workflows: {
+        many: ({ all }) => {
+          const done = all.filter(({ type }) => type === 'childCompleted').length;
+          if (done === 350) return [complete(400, String(done))];
+          if (all.some(({ type }) => type === 'childCreated')) return [];
+          return Array.from({ length: 350 }, (_, id) => ({ id, type: 'createChild', name: 'child' }) as const);
+        },
+        child: () => [complete(1)],
+      },
+    });
+    const id = await block.start({ name: 'many' });
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ output: '350' });
+  });
+
+  it('send events to others, end them, and create detached ones', async () => {
+    const { block } = running({
+      workflows: {
+        boss: () => [
+          { id: 1, type: 'createDetached', instanceId: 'free', name: 'waits', tags: { by: 'boss' } },
+          { id: 2, type: 'sendEvent', instanceId: 'free', name: 'go', input: '7' },
+          { id: 3, type: 'terminate', instanceId: 'victim', recurse: false, reason: '"fired"' },
+          { id: 4, type: 'sendEvent', instanceId: 'nobody', name: 'go' },
+          complete(5),
+        ],
+        waits: ({ all }) => {
+          const raised = all.find((event) => event.type === 'eventRaised');
+          return raised?.type === 'eventRaised' ? [complete(1, raised.input)] : [];
+        },
+      },
+    });
+    await block.start({ name: 'waits', instanceId: 'victim' });
+    await block.start({ name: 'boss', instanceId: 'boss' });
+    expect(await block.wait('free', 'completed', neverCancelled)).toMatchObject({ output: '7', tags: { by: 'boss' } });
+    expect((await block.get('free', false))?.parent).toBeUndefined();
+    expect(await block.wait('victim', 'completed', neverCancelled)).toMatchObject({ status: 'TERMINATED', output: '"fired"' });
+    expect(await block.purge('boss', { recursive: true, force: false })).toEqual({ count: 1, complete: true });
+  });
+
+  it('reach workflows and activities of other apps on the same engine', async () => {
+    const engine = memoryEngine();
+    const other = running(
+      {
+        workflows: { child: chain('twice', 1) },
+        activities: { twice: ({ input }) => `${input}${input}`, remote: ({ input }) => `remote ${input}` },
+      },
+      { engine, appId: 'other' },
+    );
+    const { block } = running(
+      {
+        workflows: {
+          across: ({ all }) => {
+            const child = all.find((event) => event.type === 'childCompleted');
+            const task = all.find((event) => event.type === 'taskCompleted');
+            if (child?.type === 'childCompleted' && task?.type === 'taskCompleted') return [complete(3, `${child.result}, ${task.result}`)];
+            if (all.some(({ type }) => type === 'childCreated')) return [];
+            const router = { targetAppId: 'other' };
+            return [
+              { id: 1, type: 'createChild', name: 'child', input: 'ab', router },
+              { id: 2, type: 'scheduleTask', name: 'remote', input: 'x'.repeat(20_000), router },
+            ];
+          },
+        },
+      },
+      { engine, appId: 'one' },
+    );
+    await block.start({ name: 'across', instanceId: 'a' });
+    const { output } = await block.wait('a', 'completed', neverCancelled);
+    expect(output).toBe(`abab, remote ${'x'.repeat(20_000)}`);
+    expect(await other.block.get('a:0001', false)).toMatchObject({ status: 'COMPLETED', parent: { appId: 'one' } });
+    expect(await block.purge('a', { recursive: true, force: false })).toEqual({ count: 2, complete: true });
+  });
+
+  it('run again from a step with another input, and without what came after it', async () => {
+    const seen: string[] = [];
+    const { block } = running({
+      workflows: { chain: chain('note', 3), parent, child: () => [complete(1, '"c"')] },
+      activities: {
+        note: ({ input }) => {
+          seen.push(input ?? '');
+          return `${input}+`;
+        },
+      },
+    });
+    await block.start({ name: 'chain', instanceId: 'source', input: 'a' });
+    await expect(block.rerun('source', 2, {})).rejects.toMatchObject({ code: 'workflow.running' });
+    await block.wait('source', 'completed', neverCancelled);
+    const again = await block.rerun('source', 2, { instanceId: 'again', input: { value: 'edited' } });
+    expect(await block.wait(again, 'completed', neverCancelled)).toMatchObject({ output: 'edited++', input: 'a' });
+    expect(seen).toEqual(['a', 'a+', 'a++', 'edited', 'edited+']);
+    const scheduled = (await block.history(again)).filter((event) => event.type === 'taskScheduled');
+    expect(scheduled[0]).toMatchObject({ rerunParent: 'source' });
+    for (const [source, eventId, options, code] of [
+      ['nobody', 1, {}, 'workflow.not-found'],
+      ['source', 9, {}, 'workflow.event-not-found'],
+      ['source', 1, { instanceId: 'source' }, 'bad-request'],
+      ['source', 1, { instanceId: 'again' }, 'workflow.exists'],
+    ] as const) {
+      await expect(block.rerun(source, eventId, options)).rejects.toMatchObject({ code });
+    }
+    await block.start({ name: 'parent', instanceId: 'p' });
+    await block.wait('p', 'completed', neverCancelled);
+    await expect(block.rerun('p:0001', 1, {})).rejects.toMatchObject({ code: 'bad-request' });
+    const child = await block.rerun('p', 1, { childInstanceId: 'other child' });
+    expect(await block.wait(child, 'completed', neverCancelled)).toMatchObject({ output: '"c"' });
+    expect(await block.get('other child', false)).toMatchObject({ status: 'COMPLETED' });
+  });
+
+  it('are purged when their retention is over', async () => {
+    const { block } = running(
+      { workflows: { ends: () => [complete(1)], fails: () => [{ id: 1, type: 'complete', status: 'FAILED' }] } },
+      { deps: { retention: { anyTerminalMs: 50, failedMs: 3_600_000 } } },
+    );
+    const gone = await block.start({ name: 'ends' });
+    const kept = await block.start({ name: 'fails' });
+    await expect.poll(() => block.get(gone, false), { timeout: 10_000 }).toBeUndefined();
+    expect(await block.get(kept, false)).toMatchObject({ status: 'FAILED' });
+  });
+});

@@ -1,0 +1,277 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  chain,
+  memoryEngine,
+  openWorkflows,
+  type RuntimeOptions,
+  scriptedWorker,
+  type WorkflowRuntime,
+} from '../../../test/fixtures/workflow-rig.ts';
+import { neverCancelled } from '../../kernel/cancel.ts';
+import type { ActivityTask, Turn, TurnAnswer, WorkflowAction } from '../../contracts/workflow.ts';
+
+const open: WorkflowRuntime[] = [];
+const runtime = (options: Partial<RuntimeOptions> = {}): WorkflowRuntime => {
+  const made = openWorkflows({ engine: memoryEngine(), ...options });
+  open.push(made);
+  return made;
+};
+afterEach(async () => {
+  for (const made of open.splice(0)) await made.close();
+});
+
+const complete = (id: number, result?: string): WorkflowAction => ({
+  id,
+  type: 'complete',
+  status: 'COMPLETED',
+  ...(result !== undefined && { result }),
+});
+const never = <T>(): Promise<T> => new Promise(() => {});
+
+describe('workflows whose workers fail', () => {
+  it('give what a worker held to the next one, activities with the same idempotency key', async () => {
+    const { block } = runtime();
+    const keys: string[] = [];
+    const hangs = {
+      ...scriptedWorker({ workflows: { chain: chain('work', 1) } }),
+      activity: (task: ActivityTask) => (keys.push(task.idempotencyKey), never<never>()),
+    };
+    const detach = block.attach(hangs);
+    const id = await block.start({ name: 'chain', input: '1' });
+    await expect.poll(() => keys.length).toBe(1);
+    detach();
+    block.attach(
+      scriptedWorker({ workflows: { chain: chain('work', 1) }, activities: { work: (task) => (keys.push(task.idempotencyKey), 'done') } }),
+    );
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ output: 'done' });
+    expect(keys[1]).toBe(keys[0]);
+  });
+
+  it('run a turn again when a worker rejects it, and ignore what it says afterwards', async () => {
+    const { block } = runtime();
+    let turns = 0;
+    const settled: boolean[] = [];
+    const worker = scriptedWorker({
+      workflows: {
+        flaky: () => {
+          if (turns++ === 0) throw new Error('no');
+          return { actions: [complete(1, '1')], settled: (kept) => settled.push(kept) };
+        },
+      },
+    });
+    block.attach(worker);
+    const id = await block.start({ name: 'flaky' });
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ output: '1' });
+    expect([turns, settled]).toEqual([2, [true]]);
+  });
+
+  it('never have two turns of one instance under way', async () => {
+    const { block } = runtime();
+    let underWay = 0;
+    let most = 0;
+    block.attach(
+      scriptedWorker({
+        workflows: {
+          counts: async ({ all }) => {
+            most = Math.max(most, ++underWay);
+            await new Promise((resolve) => setImmediate(resolve));
+            underWay--;
+            const raised = all.filter(({ type }) => type === 'eventRaised').length;
+            return { actions: raised === 50 ? [complete(1)] : [] };
+          },
+        },
+      }),
+    );
+    const id = await block.start({ name: 'counts' });
+    await Promise.all(Array.from({ length: 50 }, () => block.raise(id, 'e', undefined)));
+    await block.wait(id, 'completed', neverCancelled);
+    expect(most).toBe(1);
+  });
+
+  it('stall when code does not fit the history, refuse events, and go on with the next worker', async () => {
+    const { block } = runtime();
+    const detach = block.attach(
+      scriptedWorker({ workflows: { moves: () => ({ actions: [], stalled: { reason: 'diverged', description: 'another path' } }) } }),
+    );
+    const id = await block.start({ name: 'moves' });
+    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    expect(await block.get(id, false)).toMatchObject({ stall: { reason: 'diverged', description: 'another path' } });
+    await expect(block.raise(id, 'e', undefined)).rejects.toMatchObject({ code: 'workflow.stalled' });
+    detach();
+    block.attach(scriptedWorker({ workflows: { moves: () => [complete(1)] } }));
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
+    expect(await block.get(id, false)).not.toHaveProperty('stall');
+  });
+
+  it('can be terminated while they are stalled', async () => {
+    const { block } = runtime();
+    block.attach(scriptedWorker({ workflows: { stuck: () => [{ id: 0, type: 'versionNotAvailable' }] } }));
+    const id = await block.start({ name: 'stuck' });
+    await expect.poll(async () => (await block.get(id, false))?.stall?.reason).toBe('version-not-available');
+    await block.terminate(id, undefined, false);
+    expect(await block.get(id, false)).toMatchObject({ status: 'TERMINATED' });
+  });
+
+  it('fail for answers that can never be right, and stall for those that are too large', async () => {
+    const { block } = runtime();
+    const answers: Record<string, readonly WorkflowAction[]> = {
+      twice: [
+        { id: 1, type: 'scheduleTask', name: 'a' },
+        { id: 1, type: 'scheduleTask', name: 'b' },
+      ],
+      nameless: [{ id: 1, type: 'scheduleTask', name: '' }],
+      homeless: [{ id: 1, type: 'scheduleTask', name: 'a', router: { targetAppNamespace: 'x' } }],
+      anonymous: [{ id: 1, type: 'createDetached', name: 'a', instanceId: '' }],
+    };
+    const large: TurnAnswer = { actions: Array.from({ length: 1_001 }, (_, id) => ({ id, type: 'createTimer', fireAtMs: 1 })) };
+    block.attach(
+      scriptedWorker({
+        workflows: { ...Object.fromEntries(Object.entries(answers).map(([name, actions]) => [name, () => actions])), large: () => large },
+      }),
+    );
+    for (const name of Object.keys(answers)) {
+      const id = await block.start({ name });
+      expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({
+        status: 'FAILED',
+        failure: { errorType: 'InvalidAnswer' },
+      });
+    }
+    const id = await block.start({ name: 'large' });
+    await expect.poll(async () => (await block.get(id, false))?.stall?.reason).toBe('payload-size');
+  });
+
+  it('fail attempts that take too long or stop their heartbeat, and refuse their late heartbeats', async () => {
+    const { block } = runtime();
+    const late: Promise<unknown>[] = [];
+    const once = (options: object) => (turn: { readonly results: readonly { readonly type: string }[] } & Turn) => {
+      const failed = turn.news.find((event) => event.type === 'taskFailed');
+      if (failed?.type === 'taskFailed') return [complete(2, failed.failure.errorType)];
+      return [{ id: 1, type: 'scheduleTask', name: 'slow', options } as const];
+    };
+    const worker = scriptedWorker({ workflows: { attempt: once({ attemptTimeoutMs: 30 }), beat: once({ heartbeatTimeoutMs: 30 }) } });
+    block.attach({
+      ...worker,
+      activity: async (task) => {
+        await task.heartbeat();
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        late.push(task.heartbeat().catch((error: { code: string }) => error.code));
+        return {};
+      },
+    });
+    const ids = [await block.start({ name: 'attempt' }), await block.start({ name: 'beat' })];
+    const states = await Promise.all(ids.map((id) => block.wait(id, 'completed', neverCancelled)));
+    expect(states.map(({ output }) => output)).toEqual(['ActivityTimeout', 'HeartbeatTimeout']);
+    await expect.poll(() => late.length).toBe(2);
+    expect(await Promise.all(late)).toEqual(['workflow.task-lost', 'workflow.task-lost']);
+  });
+
+  it('keep to the limits of the runtime and of a name', async () => {
+    const busy = { all: 0, slow: 0 };
+    const most = { all: 0, slow: 0 };
+    const work = async (name: 'all' | 'slow'): Promise<string> => {
+      most.all = Math.max(most.all, ++busy.all);
+      if (name === 'slow') most.slow = Math.max(most.slow, ++busy.slow);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      busy.all--;
+      if (name === 'slow') busy.slow--;
+      return '';
+    };
+    const limits = {
+      workflows: { max: Infinity, names: new Map<string, number>() },
+      activities: { max: 4, names: new Map([['slow', 2]]) },
+    };
+    const { block } = runtime({ deps: { limits } });
+    block.attach(
+      scriptedWorker({
+        workflows: {
+          fan: ({ results }) => {
+            if (results.length === 24) return [complete(99)];
+            if (results.length > 0) return [];
+            return Array.from({ length: 24 }, (_, id) => ({ id, type: 'scheduleTask', name: id % 2 === 0 ? 'slow' : 'all' }) as const);
+          },
+        },
+        activities: { slow: () => work('slow'), all: () => work('all') },
+      }),
+    );
+    await block.wait(await block.start({ name: 'fan' }), 'completed', neverCancelled);
+    expect(most).toEqual({ all: 4, slow: 2 });
+  });
+});
+
+describe('workflows of several runtimes', () => {
+  it('are shared out, started anywhere, and taken over with what was open when a runtime dies', async () => {
+    const engine = memoryEngine();
+    const executed: string[] = [];
+    const script = (name: string, hang: boolean) => ({
+      ...scriptedWorker({
+        workflows: { chain: chain('work', 3) },
+        activities: {
+          work: ({ input }) => {
+            executed.push(name);
+            return `${input}.`;
+          },
+        },
+      }),
+      ...(hang && { activity: () => never<never>() }),
+    });
+    const first = openWorkflows({ engine: withoutAnswer(engine), ttlMs: 400 });
+    first.block.attach(script('first', true));
+    const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => first.block.start({ name: 'chain', input: `${i}` })));
+    await Promise.all(ids.map((id) => first.block.wait(id, 'started', neverCancelled)));
+    cut.add(first);
+    const second = runtime({ engine, ttlMs: 400 });
+    second.block.attach(script('second', false));
+    const states = await Promise.all(ids.map((id) => second.block.wait(id, 'completed', neverCancelled)));
+    expect(states.map(({ output }) => output)).toEqual(ids.map((_, i) => `${i}...`));
+    expect(new Set(executed)).toEqual(new Set(['second']));
+    expect(executed).toHaveLength(60);
+  });
+
+  it('go on while runtimes come and go, no step with two results', async () => {
+    const engine = memoryEngine();
+    const attempts = new Map<string, number>();
+    const script = scriptedWorker({
+      workflows: { chain: chain('work', 12) },
+      activities: {
+        work: async ({ input, idempotencyKey }) => {
+          attempts.set(idempotencyKey, (attempts.get(idempotencyKey) ?? 0) + 1);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          return `${input}.`;
+        },
+      },
+    });
+    const first = openWorkflows({ engine, ttlMs: 400 });
+    first.block.attach(script);
+    const ids = await Promise.all(Array.from({ length: 30 }, (_, i) => first.block.start({ name: 'chain', input: `${i}` })));
+    const second = runtime({ engine, ttlMs: 400 });
+    second.block.attach(script);
+    await expect.poll(() => attempts.size, { timeout: 15_000 }).toBeGreaterThan(100);
+    // Raised where the instance may live elsewhere.
+    await Promise.all(ids.map((id, i) => (i % 2 === 0 ? first : second).block.raise(id, 'hello', undefined)));
+    await first.close();
+    const states = await Promise.all(ids.map((id) => second.block.wait(id, 'completed', neverCancelled)));
+    expect(states.map(({ output }) => output)).toEqual(ids.map((_, i) => `${i}${'.'.repeat(12)}`));
+    for (const id of ids) {
+      const results = (await second.block.history(id)).flatMap((event) => (event.type === 'taskCompleted' ? [event.scheduledId] : []));
+      expect(new Set(results).size).toBe(12);
+      expect(results).toHaveLength(12);
+    }
+    expect(attempts.size).toBe(30 * 12);
+  });
+});
+
+const cut = new Set<WorkflowRuntime>();
+
+/** An engine that answers nothing any more once its runtime was cut off: what a killed process sees. */
+function withoutAnswer(engine: ReturnType<typeof memoryEngine>): ReturnType<typeof memoryEngine> {
+  return new Proxy(engine, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) =>
+        cut.size > 0 && name !== 'now' && name !== 'watch' && name !== 'onAppend'
+          ? never()
+          : (value as (...a: unknown[]) => unknown).apply(target, args);
+    },
+  });
+}

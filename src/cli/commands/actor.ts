@@ -1,0 +1,109 @@
+import { askRuntimes, tellProblems } from '../ask-runtimes.ts';
+import { callRuntime } from '../call-runtime.ts';
+import { exitCodes, type CommandContext } from '../context.ts';
+import { harmless } from '../output.ts';
+import { UsageError } from '../parse-args.ts';
+import { requestBody } from '../request-body.ts';
+import { findRuns } from '../run-registry.ts';
+
+interface TypeView {
+  readonly type: string;
+  readonly count: number;
+  readonly ready: boolean;
+  readonly ids: readonly string[];
+}
+
+/** `proa actor`: looks at the actors of the runtimes of this machine, and calls them. */
+export async function run(context: CommandContext): Promise<number> {
+  const [verb = '', ...names] = context.args.positionals;
+  if (verb === 'list' && names.length === 0) return list(context);
+  const [type = '', id = '', method = ''] = names;
+  const path = `/proa/v1/actors/${encodeURIComponent(type)}`;
+  const actor = `${path}/${encodeURIComponent(id)}`;
+  switch (`${verb} ${names.length}`) {
+    case 'invoke 3':
+      return invoke(context, `/v1.0/actors/${encodeURIComponent(type)}/${encodeURIComponent(id)}/method/${method}`);
+    case 'state 2':
+      return ask(context, { type, method: 'GET', path: `${actor}/state` });
+    case 'reminders 1':
+      return ask(context, { type, method: 'GET', path: `${path}/reminders` });
+    case 'reminders 2':
+      return ask(context, { type, method: 'GET', path: `${path}/reminders?id=${encodeURIComponent(id)}` });
+    case 'deactivate 2':
+      return ask(context, { type, id, method: 'POST', path: `${actor}/deactivate` });
+    default:
+      throw new UsageError('say what to do with which actor', context.command.examples[0]);
+  }
+}
+
+async function list(context: CommandContext): Promise<number> {
+  const { args, output } = context;
+  const { 'app-id': appId } = args.values;
+  const answers = await askRuntimes<{ readonly types: readonly TypeView[] }>(
+    context,
+    '/proa/v1/actors',
+    appId === undefined ? undefined : [appId],
+  );
+  if (answers.length === 0) {
+    output.error(appId === undefined ? 'no runtime runs on this machine' : `no app "${appId}" runs on this machine`, 'proa list');
+    return exitCodes.notFound;
+  }
+  const code = tellProblems(answers, context);
+  const rows = answers.flatMap((answer) => ('value' in answer ? answer.value.types.map((each) => ({ appId: answer.appId, ...each })) : []));
+  if (output.json) output.value(rows);
+  else if (rows.length === 0) output.say('no app of this machine hosts actors');
+  else
+    output.table([
+      ['APP ID', 'TYPE', 'ACTIVE', 'HOSTED', 'IDS'],
+      ...rows.map((row) => [
+        row.appId,
+        row.type,
+        String(row.count),
+        row.ready ? 'yes' : 'not yet',
+        harmless(row.ids.slice(0, 5).join(' ')),
+      ]),
+    ]);
+  return code;
+}
+
+async function invoke(context: CommandContext, path: string): Promise<number> {
+  const body = await requestBody(context);
+  const appId = context.args.values['app-id'] ?? (await anyApp(context));
+  if (appId === undefined) return nothingRuns(context);
+  return callRuntime(context, { appId, method: 'POST', path, ...(body && { body: body.bytes, contentType: body.contentType }) });
+}
+
+interface Question {
+  readonly type: string;
+  /** The runtime is meant that has this actor in memory. */
+  readonly id?: string;
+  readonly method: string;
+  readonly path: string;
+}
+
+/** Asks the runtime of the named app, else that of the first one that hosts the type. */
+async function ask(context: CommandContext, { type, id, method, path }: Question): Promise<number> {
+  const named = context.args.values['app-id'];
+  const appId = named ?? (await hostOf(context, type, id));
+  if (appId !== undefined) return callRuntime(context, { appId, method, path });
+  const what = id === undefined ? `hosts actors of type "${harmless(type)}"` : `has the actor ${harmless(type)}/${harmless(id)} in memory`;
+  context.output.error(`no app of this machine ${what}`, 'proa actor list');
+  return exitCodes.notFound;
+}
+
+async function hostOf(context: CommandContext, type: string, id: string | undefined): Promise<string | undefined> {
+  const answers = await askRuntimes<{ readonly types: readonly TypeView[] }>(context, '/proa/v1/actors');
+  const hosts = (answer: (typeof answers)[number]): boolean =>
+    'value' in answer && answer.value.types.some((each) => each.type === type && (id === undefined || each.ids.includes(id)));
+  return answers.find(hosts)?.appId;
+}
+
+async function anyApp({ ports }: CommandContext): Promise<string | undefined> {
+  const runs = (await findRuns(ports)).filter(({ alive }) => alive);
+  return runs.flatMap(({ record }) => record.apps)[0]?.id;
+}
+
+function nothingRuns({ output }: CommandContext): number {
+  output.error('no runtime runs on this machine', 'proa list');
+  return exitCodes.notFound;
+}

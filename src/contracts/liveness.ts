@@ -1,0 +1,116 @@
+import type { Logger } from '../kernel/log.ts';
+import type { Clock, Timer } from '../kernel/ports.ts';
+import type { Key } from '../kernel/tuple.ts';
+import type { Engine, Lease } from './engine.ts';
+
+export interface LivenessOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The lease of a holder. */
+  readonly leaseOf: (holder: string) => Key;
+  /** Whose life this is; unique per start of a process. Also the lease's owner. */
+  readonly holder: string;
+  readonly ttlMs: number;
+}
+
+/**
+ * The sign of life of one holder: one lease for all that it does, renewed three times per TTL. A holder that could not renew for two thirds of the TTL
+ * stops taking on work until it can.
+ */
+export class Liveness {
+  readonly #options: LivenessOptions;
+  readonly #listeners = new Set<(alive: boolean) => void>();
+  #lease: Lease | undefined;
+  #renewedAtMs = -Infinity;
+  #alive = false;
+  #timer: Timer | undefined;
+  #first: Promise<void> | undefined;
+  #round: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: LivenessOptions) {
+    this.#options = options;
+  }
+
+  /** Judged when it is asked for: after a freeze the answer is true for no instant. */
+  get alive(): boolean {
+    return this.#alive && this.#fresh();
+  }
+
+  /** Takes the lease on first use. Fails with the engine's error. */
+  ensure(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    if (this.#timer === undefined) this.#arm();
+    this.#first ??= this.#renew().catch((error: unknown) => {
+      this.#first = undefined;
+      throw error;
+    });
+    return this.#first;
+  }
+
+  /** Calls back when life is lost and when it is back. */
+  onChange(listener: (alive: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** True when another holder's lease has run out. It is then fenced: that holder has to begin anew. */
+  async expired(holder: string): Promise<boolean> {
+    const { engine, leaseOf, ttlMs } = this.#options;
+    const lease = await engine.acquireLease(leaseOf(holder), this.#options.holder, ttlMs);
+    if (!lease.held) return false;
+    await engine.releaseLease(lease);
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#round;
+    if (this.#lease !== undefined) await this.#options.engine.releaseLease(this.#lease);
+    this.#lease = undefined;
+  }
+
+  #arm(): void {
+    this.#timer = this.#options.clock.timer(this.#options.ttlMs / 3, () => this.#tick(), true);
+  }
+
+  #tick(): void {
+    if (this.#closed) return;
+    this.#arm();
+    this.#judge();
+    if (this.#round !== undefined) return;
+    this.#round = this.#renew()
+      .catch((error: unknown) =>
+        this.#options.log.warn('the lease that says that this runtime lives could not be renewed', { error: String(error) }),
+      )
+      .finally(() => {
+        this.#round = undefined;
+      });
+  }
+
+  async #renew(): Promise<void> {
+    const { engine, leaseOf, holder, ttlMs, clock } = this.#options;
+    const askedAtMs = clock.mono();
+    const lease = this.#lease === undefined ? undefined : await engine.renewLease(this.#lease, ttlMs);
+    this.#lease = lease;
+    if (lease === undefined) {
+      const acquired = await engine.acquireLease(leaseOf(holder), holder, ttlMs);
+      if (acquired.held) this.#lease = acquired;
+    }
+    if (this.#lease !== undefined) this.#renewedAtMs = askedAtMs;
+    this.#judge();
+  }
+
+  #fresh(): boolean {
+    return this.#options.clock.mono() - this.#renewedAtMs < (this.#options.ttlMs * 2) / 3;
+  }
+
+  #judge(): void {
+    const alive = this.#fresh();
+    if (alive === this.#alive) return;
+    this.#alive = alive;
+    for (const listener of this.#listeners) listener(alive);
+  }
+}

@@ -1,0 +1,53 @@
+import * as v from 'valibot';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createHttpClient } from '../../host/http-client.ts';
+import { nodePorts } from '../../ports/node/index.ts';
+import { testDriverContext } from '../../testing/driver-context.ts';
+import { ageEtcd, startEtcd } from '../../testing/etcd-server.ts';
+import { lockSuite } from '../../testing/lock-suite.ts';
+import { findProgram, type ServerProcess } from '../../testing/server-process.ts';
+import driver from './index.ts';
+
+const etcd = findProgram('etcd');
+if (etcd === undefined) console.log('skipped: etcd not found');
+
+const ports = nodePorts();
+const http = createHttpClient({ ports });
+afterAll(() => http.close());
+const context = testDriverContext({ clock: ports.clock, network: ports.network, http });
+const open = (metadata: Record<string, string>) => driver.open(v.parse(driver.config, metadata), context);
+
+describe.runIf(etcd !== undefined)('lock.etcd, the real server', () => {
+  let server: ServerProcess;
+  let prefixes = 0;
+  beforeAll(async () => {
+    server = await startEtcd(etcd as string);
+  }, 60_000);
+  afterAll(() => server.destroy());
+
+  lockSuite({
+    name: 'lock.etcd',
+    fencing: true,
+    async open() {
+      const place = { endpoints: `127.0.0.1:${server.port}`, keyPrefixPath: `suite${prefixes++}` };
+      const [store, second] = [await open(place), await open(place)];
+      return {
+        store,
+        second,
+        advance: ageEtcd(server.port),
+        destroy: async () => void (await Promise.all([store.close(), second.close()])),
+      };
+    },
+  });
+
+  it('gives rising tokens also after a restart, and says when nobody is there', async () => {
+    const store = await open({ endpoints: `127.0.0.1:${server.port}` });
+    const { fencingToken: first = Infinity } = await store.tryLock('r', 'a', 60);
+    await server.stop();
+    await expect(store.tryLock('r', 'b', 60)).rejects.toMatchObject({ code: 'unavailable' });
+    await server.start();
+    expect(await store.tryLock('r', 'b', 60)).toEqual({ success: false });
+    expect(await store.unlock('r', 'a')).toBe(0);
+    expect((await store.tryLock('r', 'b', 60)).fencingToken).toBeGreaterThan(first);
+  });
+});

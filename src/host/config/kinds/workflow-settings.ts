@@ -1,0 +1,52 @@
+import type { WorkflowConfig } from '../model.ts';
+import { duration, filledText, list, object, optional, required, whole, withDefault } from '../shape.ts';
+
+const perName = withDefault(list(object({ name: required(filledText), maxConcurrent: required(whole(1)) })), []);
+const most = optional(whole(1));
+
+/** `spec.workflow` of a Configuration (Dapr reference 10.5, serverless reference 5.14). */
+export const workflowSettings = object({
+  maxConcurrentWorkflowInvocations: most,
+  maxConcurrentActivityInvocations: most,
+  globalMaxConcurrentWorkflowInvocations: most,
+  globalMaxConcurrentActivityInvocations: most,
+  workflowConcurrencyLimits: perName,
+  activityConcurrencyLimits: perName,
+  stateRetentionPolicy: optional(
+    object({
+      anyTerminal: optional(duration),
+      completed: optional(duration),
+      failed: optional(duration),
+      terminated: optional(duration),
+    }),
+  ),
+});
+
+type Written = NonNullable<ReturnType<typeof workflowSettings>>;
+
+/** What is not written is not limited, and kept for ever. Limits for all runtimes together hold for each: one is the rule, and then they are the same. */
+export function workflowConfigOf(written: Written | undefined): WorkflowConfig {
+  const keep = written?.stateRetentionPolicy;
+  return {
+    retention: {
+      ...(keep?.anyTerminal !== undefined && { anyTerminalMs: keep.anyTerminal }),
+      ...(keep?.completed !== undefined && { completedMs: keep.completed }),
+      ...(keep?.failed !== undefined && { failedMs: keep.failed }),
+      ...(keep?.terminated !== undefined && { terminatedMs: keep.terminated }),
+    },
+    limits: {
+      workflows: {
+        max: Math.min(written?.maxConcurrentWorkflowInvocations ?? Infinity, written?.globalMaxConcurrentWorkflowInvocations ?? Infinity),
+        names: namesOf(written?.workflowConcurrencyLimits),
+      },
+      activities: {
+        max: Math.min(written?.maxConcurrentActivityInvocations ?? Infinity, written?.globalMaxConcurrentActivityInvocations ?? Infinity),
+        names: namesOf(written?.activityConcurrencyLimits),
+      },
+    },
+  };
+}
+
+function namesOf(limits: Written['workflowConcurrencyLimits'] = []): ReadonlyMap<string, number> {
+  return new Map(limits.map(({ name, maxConcurrent }) => [name, maxConcurrent]));
+}

@@ -1,0 +1,25 @@
+import type { Owner } from '../kernel/lifecycle.ts';
+import type { Address, Ports } from '../kernel/ports.ts';
+import { listening, portOf } from './bound-port.ts';
+import type { AppSpec } from './host-api.ts';
+import type { LocalApp, Machine } from './machine.ts';
+
+export interface MeshPortOptions {
+  readonly ports: Ports;
+  readonly spec: AppSpec;
+  readonly machine: Machine;
+  readonly app: LocalApp;
+  readonly graceMs: number;
+}
+
+/** Opens the app to runtimes of other machines when it is asked for; answers where they reach it. */
+export async function openMeshPort({ ports, spec, machine, app, graceMs }: MeshPortOptions, owner: Owner): Promise<Address | undefined> {
+  if (!spec.mtls && spec.internalGrpcPort === 0 && spec.internalGrpcListenAddress === '') return undefined;
+  const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
+  const mesh = await machine.peers.mesh({ appId: spec.id, namespace: spec.namespace });
+  const server = await listening(() => mesh.listen({ host, port: spec.internalGrpcPort }, app), spec.internalGrpcPort);
+  owner.own('mesh', () => server.drain(), graceMs);
+  const everywhere = host === '0.0.0.0' || host === '::';
+  const reached = ports.process.env('DAPR_HOST_IP') ?? (everywhere ? ports.process.hostName() : host);
+  return { host: reached, port: portOf(server.address) };
+}

@@ -1,0 +1,33 @@
+import { shardOf } from '../blocks/placement/index.ts';
+import { createShardTimers } from '../blocks/timers/index.ts';
+import { createWorkflowBlock, type WorkflowBlock } from '../blocks/workflow/index.ts';
+import type { BlockContext } from '../contracts/block-context.ts';
+import type { Placement } from '../contracts/placement.ts';
+import type { Tracer } from '../contracts/tracer.ts';
+import type { LoadedResources } from './config/model.ts';
+import type { Machine } from './machine.ts';
+
+export interface WorkflowWiring {
+  readonly machine: Pick<Machine, 'engine'>;
+  readonly tracer: Tracer;
+  readonly resources: Pick<LoadedResources, 'configuration'>;
+  /** The runtime's own; it outlives the workflows. */
+  readonly placement: Placement;
+}
+
+/** The workflows of an app. Nothing is written to the engine before the first worker or the first use. */
+export function openWorkflows(context: BlockContext, { machine, tracer, resources, placement }: WorkflowWiring): WorkflowBlock {
+  const { engine } = machine;
+  const { retention, limits } = resources.configuration.workflow;
+  const { ports, log } = context;
+  const { clock } = ports;
+  return createWorkflowBlock(context, {
+    engine,
+    placement,
+    shardOf,
+    tracer,
+    createTimers: (group, options) => createShardTimers({ ...options, engine, clock, log: log.scoped('proa.timers'), group }),
+    retention,
+    limits,
+  });
+}

@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { OrderedMap } from './ordered-map.ts';
+
+/** The same by the simplest means. */
+class Model {
+  #entries: [string, number][];
+
+  constructor(entries: [string, number][] = []) {
+    this.#entries = entries;
+  }
+
+  clone = (): Model => new Model(this.all());
+  all = (): [string, number][] => this.#entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  get = (key: string): number | undefined => this.#entries.find(([other]) => other === key)?.[1];
+
+  set(key: string, value: number): number | undefined {
+    const before = this.delete(key);
+    this.#entries.push([key, value]);
+    return before;
+  }
+
+  delete(key: string): number | undefined {
+    const before = this.get(key);
+    this.#entries = this.#entries.filter(([other]) => other !== key);
+    return before;
+  }
+
+  deleteRange(from: string, to: string): [string, number][] {
+    const gone = this.all().filter(([key]) => from <= key && key < to);
+    this.#entries = this.#entries.filter(([key]) => !(from <= key && key < to));
+    return gone;
+  }
+}
+
+const keyOf = (n: number): string => `k${n.toString(36)}`;
+
+function expectSame(map: OrderedMap<number>, model: Model, probe: string): void {
+  const all = model.all();
+  expect([...map.entries()]).toEqual(all);
+  expect([...map.entriesReversed()]).toEqual(all.toReversed());
+  expect(map.size).toBe(all.length);
+  expect([...map.entries(probe)]).toEqual(all.filter(([key]) => key >= probe));
+  expect([...map.entriesReversed(probe)]).toEqual(all.filter(([key]) => key < probe).toReversed());
+  expect(map.getRange(probe, `${probe}z`)).toEqual(all.filter(([key]) => key >= probe && key < `${probe}z`));
+  expect(map.nextKey(probe)).toBe(all.find(([key]) => key >= probe)?.[0]);
+  expect([map.get(probe), map.has(probe)]).toEqual([model.get(probe), model.get(probe) !== undefined]);
+}
+
+// Runs of operations, so that a few of them make or empty many nodes.
+const operation = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('set' as const),
+      at: fc.nat(3_000),
+      count: fc.nat(300),
+      step: fc.integer({ min: -3, max: 7 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('delete' as const),
+      at: fc.nat(3_000),
+      count: fc.nat(300),
+      step: fc.integer({ min: -3, max: 7 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('range' as const), at: fc.nat(3_000), count: fc.nat(600), step: fc.constant(1) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clone' as const), at: fc.nat(3_000), count: fc.nat(2), step: fc.constant(1) }) },
+);
+
+describe('an ordered map', () => {
+  it('does what a sorted list would, and so do its clones, whichever of them changes', () => {
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 25 }), (operations) => {
+        let value = 0;
+        let pairs: { map: OrderedMap<number>; model: Model }[] = [{ map: new OrderedMap(), model: new Model() }];
+        for (const { kind, at, count, step } of operations) {
+          const { map, model } = pairs[at % pairs.length] as (typeof pairs)[number];
+          if (kind === 'clone') pairs = [...pairs, { map: map.clone(), model: model.clone() }].slice(-4);
+          else if (kind === 'range') {
+            const [from, to] = [keyOf(at), keyOf(at + count)];
+            const gone: [string, number][] = [];
+            map.deleteRange(from, to, (key, old) => gone.push([key, old]));
+            expect(gone.toSorted(([a], [b]) => (a < b ? -1 : 1))).toEqual(model.deleteRange(from, to));
+          } else {
+            for (let i = 0; i < count; i++) {
+              const key = keyOf(Math.abs(at + i * step));
+              if (kind === 'set') expect(map.set(key, ++value)).toBe(model.set(key, value));
+              else expect(map.delete(key)).toBe(model.delete(key));
+            }
+          }
+          for (const pair of pairs) expectSame(pair.map, pair.model, keyOf(at));
+        }
+      }),
+      { numRuns: 40 },
+    );
+  }, 60_000);
+
+  it('orders keys as bytes, the empty one first', () => {
+    const map = new OrderedMap<number>();
+    const keys = ['', '\0', '\0\0', 'a', 'aa', 'b', '\x7f', '\x80', '\xff', '\xff\xff'];
+    for (const [i, key] of keys.toReversed().entries()) map.set(key, i);
+    expect(Array.from(map.entries(), ([key]) => key)).toEqual(keys);
+    expect([map.nextKey(''), map.nextKey('c'), map.nextKey('\xff\xff\xff')]).toEqual(['', '\x7f', undefined]);
+    map.deleteRange('b', 'b');
+    map.deleteRange('z', 'a');
+    expect(map.size).toBe(keys.length);
+  });
+
+  it('keeps no nodes for what is gone, and fills them with keys that come in order', () => {
+    const map = new OrderedMap<number>();
+    const key = (n: number): string => String(n).padStart(7, '0');
+    for (let i = 0; i < 100_000; i++) map.set(key(i), i);
+    expect(map.nodes).toBeLessThan(1.1 * (100_000 / 64));
+    // One key in a hundred stays: without merging there would be as many leaves as before.
+    for (let i = 0; i < 100_000; i++) if (i % 100 !== 0) map.delete(key(i));
+    expect(Array.from(map.entries(), ([, value]) => value)).toEqual(Array.from({ length: 1_000 }, (_, i) => i * 100));
+    expect(map.nodes).toBeLessThan(4 * (1_000 / 64));
+    const held = map.clone();
+    map.deleteRange('', '9');
+    expect(map.nodes).toBe(1);
+    expect([map.size, [...map.entries()], map.nextKey('')]).toEqual([0, [], undefined]);
+    map.set('again', 1);
+    expect([...map.entries()]).toEqual([['again', 1]]);
+    expect(held.size).toBe(1_000);
+    expect(held.get(key(99_900))).toBe(99_900);
+  });
+});

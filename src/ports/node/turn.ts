@@ -1,0 +1,85 @@
+/** Somebody who reads what arrived on one socket. */
+export interface TurnReader {
+  /** Takes what `Turn.arrived` put aside for it. */
+  deliverHeld(): void;
+}
+
+/** Somebody who has text to send. */
+export interface TurnWriter {
+  flush(): void;
+}
+
+/** Larger reads are delivered at once: copying them would cost more than it saves. */
+const heldBytesMax = 2048;
+const keptBuffersMax = 512;
+
+/**
+ * Orders the work of one turn of the event loop: every socket is read, then what arrived is handled, then what was written leaves.
+ *
+ * Handling each message between two reads means that the code of the kernel and ours push each other out of the processor's caches at every step. And
+ * answering each request before the next one is read wakes the peer once per message when it is faster than we are; waking it costs more than the message.
+ */
+export class Turn {
+  #readers: TurnReader[] = [];
+  #writers: TurnWriter[] = [];
+  #armed = false;
+  /** Buffers by their length, because a new view of one costs more than copying a small message. */
+  readonly #free: (Buffer[] | undefined)[] = Array.from({ length: heldBytesMax + 1 }, () => undefined);
+  #kept = 0;
+
+  /** A copy of a small chunk, to be given back by `release`; undefined for one that has to be delivered at once. */
+  hold(chunk: Buffer): Buffer | undefined {
+    const { length } = chunk;
+    if (length > heldBytesMax) return undefined;
+    const free = this.#free[length]?.pop();
+    if (free !== undefined) this.#kept--;
+    const held = free ?? Buffer.allocUnsafeSlow(length);
+    held.set(chunk);
+    return held;
+  }
+
+  /** Nobody looks at these bytes any more. */
+  release(held: Buffer): void {
+    if (this.#kept === keptBuffersMax) return;
+    this.#kept++;
+    (this.#free[held.length] ??= []).push(held);
+  }
+
+  /** `reader` holds something: it is asked to take it when every socket was read. */
+  arrived(reader: TurnReader): void {
+    // Both are set now, so that the second runs in the turn of the first, behind the promises that it settled.
+    if (this.#readers.push(reader) === 1) setImmediate(this.#deliver);
+    this.#arm();
+  }
+
+  /** `writer` has text: it is flushed at the end of the turn. */
+  wrote(writer: TurnWriter): void {
+    this.#writers.push(writer);
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#armed) return;
+    this.#armed = true;
+    setImmediate(this.#flush);
+  }
+
+  readonly #deliver = (): void => {
+    const readers = this.#readers;
+    this.#readers = [];
+    let next = 0;
+    try {
+      while (next < readers.length) (readers[next++] as TurnReader).deliverHeld();
+    } finally {
+      // One that throws must not cost the others what arrived for them.
+      if (next < readers.length) for (const reader of readers.slice(next)) this.arrived(reader);
+    }
+  };
+
+  readonly #flush = (): void => {
+    this.#armed = false;
+    const writers = this.#writers;
+    this.#writers = [];
+    for (const writer of writers) writer.flush();
+  };
+}

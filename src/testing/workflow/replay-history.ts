@@ -1,0 +1,76 @@
+import type { HistoryEvent } from '../../contracts/workflow.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import type { AnyWorkflow } from '../../sdk/workflow/definition.ts';
+import { Execution } from '../../sdk/workflow/execution.ts';
+import { createGuard } from '../../sdk/workflow/guard.ts';
+import { programOf } from '../../sdk/workflow/program.ts';
+import { WorkflowRegistry } from '../../sdk/workflow/registry.ts';
+
+/** What became of one history. */
+export interface ReplayResult {
+  readonly instanceId: string;
+  readonly workflow: string;
+  readonly events: number;
+  /** Why the code does not fit: both paths side by side. Undefined: it fits. */
+  readonly report: string | undefined;
+}
+
+/**
+ * Replays recorded histories, as `proa wf history --json` prints them, against the code of now: nothing is executed, every step answers from the record. Fails with
+ * `bad-request` for what is no history.
+ */
+export async function replayHistories(workflows: readonly AnyWorkflow[], recorded: readonly unknown[]): Promise<readonly ReplayResult[]> {
+  const registry = new WorkflowRegistry();
+  for (const definition of workflows) registry.addWorkflow(definition);
+  const guard = createGuard();
+  try {
+    const results: ReplayResult[] = [];
+    for (const [i, each] of recorded.entries()) results.push(await replay(registry, historyOf(each, i), guard.scope));
+    return results;
+  } finally {
+    guard.close();
+  }
+}
+
+/** The same for CI: fails with `workflow.nondeterministic` and every report when there is any. */
+export async function assertReplays(workflows: readonly AnyWorkflow[], recorded: readonly unknown[]): Promise<void> {
+  const results = await replayHistories(workflows, recorded);
+  const reports = results.flatMap(({ report }) => (report === undefined ? [] : [report]));
+  if (reports.length === 0) return;
+  throw new ProaError(
+    'workflow.nondeterministic',
+    `${reports.length} of ${results.length} histories do not fit the code\n\n${reports.join('\n\n')}`,
+  );
+}
+
+async function replay(
+  registry: WorkflowRegistry,
+  history: readonly HistoryEvent[],
+  scope: NonNullable<ConstructorParameters<typeof Execution>[0]['scope']>,
+): Promise<ReplayResult> {
+  const started = history.find((event) => event.type === 'executionStarted');
+  if (started?.type !== 'executionStarted') throw new ProaError('bad-request', 'a history has no beginning');
+  const { instanceId, executionId = instanceId } = started.instance;
+  const result = { instanceId, workflow: started.name, events: history.length };
+  const definition = registry.choose(history);
+  if (typeof definition === 'string') return { ...result, report: definition };
+  const execution = new Execution({ instance: { instanceId, executionId }, program: programOf(definition), scope });
+  await execution.replay(history);
+  return { ...result, report: execution.misfit() };
+}
+
+function historyOf(recorded: unknown, i: number): readonly HistoryEvent[] {
+  const events: unknown = Array.isArray(recorded)
+    ? recorded
+    : ((recorded as { readonly history?: unknown; readonly events?: unknown } | null)?.history ??
+      (recorded as { readonly events?: unknown } | null)?.events);
+  const isEvent = (event: unknown): boolean =>
+    typeof event === 'object' &&
+    event !== null &&
+    typeof (event as HistoryEvent).id === 'number' &&
+    typeof (event as HistoryEvent).type === 'string';
+  if (Array.isArray(events) && events.length > 0 && events.every(isEvent)) return events as readonly HistoryEvent[];
+  throw new ProaError('bad-request', `history ${i + 1} is none: it must be a list of events`, {
+    hint: 'record it with `proa wf history <id> --json`',
+  });
+}
