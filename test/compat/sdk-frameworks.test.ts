@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import express from 'express';
@@ -16,8 +16,8 @@ interface Hosted {
   close(): Promise<unknown>;
 }
 
-async function listening(listener: RequestListener): Promise<Hosted> {
-  const server: Server = createServer(listener);
+async function listening(listener: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<Hosted> {
+  const server: Server = createServer((request, response) => void listener(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const close = (): Promise<void> =>
     new Promise((resolve) => {

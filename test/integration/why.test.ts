@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createMachine, eventually, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
+import { component, createMachine, eventually, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
 import { startApp, type TestApp } from './test-app.ts';
 
 // Two runtimes in processes of their own, the app of one of them flaky: the command has to tell what happened to single calls, from both halves.
@@ -61,6 +61,15 @@ spec:
   authorise: { action: allow }
 `;
 
+const storePolicy = `apiVersion: proa.dev/v1alpha1
+kind: Policy
+metadata: { name: store-sets }
+spec:
+  target: { component: store }
+  match: { operations: [set] }
+  timeout: 3s
+`;
+
 let machine: TestMachine;
 let app: TestApp;
 let web: TestSidecar;
@@ -78,7 +87,12 @@ beforeAll(async () => {
     return path === '/fine' || path === '/private' ? { status: 200 } : undefined;
   });
   shop = await startSidecar({ appId: 'shop', appPort: app.port, machine, env, resources: { 'access.yaml': access } });
-  web = await startSidecar({ appId: 'web', machine, env, resources: { 'policies.yaml': policies } });
+  web = await startSidecar({
+    appId: 'web',
+    machine,
+    env,
+    resources: { 'policies.yaml': policies, 'store.yaml': component('store', 'state.in-memory'), 'store-policy.yaml': storePolicy },
+  });
   await shop.ready();
   await web.ready();
   await eventually(async () => (await invoke('fine')).status === 200, 'web finds shop');
@@ -191,6 +205,21 @@ describe('the admin API', () => {
     expect(out).toMatch(/budget: 20 % \+ 10\/s {2}\(built in\)/);
     expect(out).toContain('in the running runtime of shop');
     expect((await web.get('/proa/v1/explain')).status).toBe(400);
+  });
+
+  it('explains what is around a component of a running runtime', async () => {
+    const { out, code, err } = await proa('explain', '--component', 'store', 'set');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toContain('store (state.in-memory) in the running runtime of web, policies version');
+    expect(out).toMatch(/calls of the app, set, outermost first\n[^]* timeout: 3s {2}\(.*store-policy\.yaml:7\)/);
+    expect((await proa('explain', '--component', 'store', 'get', '--app-id', 'web')).out).not.toContain('3s');
+    const all = JSON.parse((await proa('explain', '--component', 'store', '--json')).out) as [{ stacks: { operation?: string }[] }];
+    expect(all[0].stacks.map(({ operation }) => operation)).toEqual([undefined, 'set']);
+    expect(await proa('explain', '--component', 'stare')).toMatchObject({
+      code: 4,
+      err: expect.stringContaining('no component') as string,
+    });
+    expect((await web.get('/proa/v1/explain/stare')).status).toBe(404);
   });
 
   it('tells where every setting comes from', async () => {
