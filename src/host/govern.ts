@@ -167,9 +167,14 @@ function ownLayers(options: GovernOptions, target: Target, epoch: number): reado
   const { clock, records, appId } = options;
   const recorder = createCallRecorder({ clock, records, appId, target, epoch });
   if (target.block === 'invoke' && target.direction === 'outbound') return outboundLayers(options, target, recorder);
-  const actors = target.block === 'actors' && target.operation === 'receive' ? actorLayers : componentLayers;
-  const layers = target.block === 'invoke' ? inboundLayers(options, target, recorder) : actors(options, target, recorder);
-  return [...inboundTrace(options.tracer, target), ...layers];
+  return [...inboundTrace(options.tracer, target), ...incomingLayers(options, target, recorder)];
+}
+
+/** What is ours around what comes in, and around what components do. */
+function incomingLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {
+  if (target.block === 'invoke') return inboundLayers(options, target, recorder);
+  if (target.block === 'actors' && target.operation === 'receive') return actorLayers(options, target, recorder);
+  return componentLayers(options, target, recorder);
 }
 
 function outboundLayers(options: GovernOptions, target: Target, recorder: CallRecorder): Layer[] {

@@ -17,9 +17,11 @@ export function inboundTrace(tracer: Tracer, target: Target): readonly Layer[] {
   return filter === undefined ? [] : [{ role: 'trace', why: 'the spans of the app hang below that of the delivery', filter }];
 }
 
-function filterOf(tracer: Tracer, { block, name }: Target): Filter<never, unknown> | undefined {
+function filterOf(tracer: Tracer, { block, name, operation }: Target): Filter<never, unknown> | undefined {
   if (block === 'invoke')
     return layerFilter(inboundSpan<InvokeRequest, unknown>({ tracer, kind: 'server', describe: describeInvocation, retraced }));
+  if (block === 'actors' && operation === 'receive')
+    return layerFilter(inboundSpan<ActorTarget, unknown>({ tracer, kind: 'server', describe: describeActor, retraced: retraced as never }));
   if (block === 'pubsub')
     return layerFilter(inboundSpan<{ readonly topic: string }, unknown>({ tracer, kind: 'consumer', describe: describeEvent }));
   if (block !== 'bindings') return undefined;
@@ -38,6 +40,25 @@ function describeInvocation({ appId, path, httpMethod }: InvokeRequest): Inbound
     attributes: [
       [spanAttributes.rpcService, 'ServiceInvocation'],
       [spanAttributes.invokeMethod, path],
+      [spanAttributes.httpMethod, httpMethod],
+    ],
+  };
+}
+
+/** A call of an actor on its way in. */
+interface ActorTarget extends InvokeRequest {
+  readonly type: string;
+  readonly id: string;
+  readonly method: string;
+}
+
+function describeActor({ type, id, method, httpMethod }: ActorTarget): InboundSpan {
+  return {
+    name: `CallActor/${type}/${method}`,
+    attributes: [
+      [spanAttributes.rpcService, 'ServiceInvocation'],
+      [spanAttributes.actor, `${type}.${id}`],
+      [spanAttributes.invokeMethod, method],
       [spanAttributes.httpMethod, httpMethod],
     ],
   };

@@ -1,6 +1,6 @@
-import { type ErrorSpec, spec } from './error-spec.ts';
+import { spec, type ErrorSpec } from './error-spec.ts';
 
-/** The errors of actors; codes and statuses are Dapr's, where it has them. */
+/** The part of the catalogue that is about actors (Dapr reference 8.2; `actor.busy`, `actor.moved` and `actor.overlap` are Proa's). */
 export const actorErrors = {
   'actor.no-runtime': spec('ERR_ACTOR_RUNTIME_NOT_FOUND', 500, 'INTERNAL', { category: 'actor', title: 'Actors are off' }),
   'actor.closed': spec('ERR_ACTOR_RUNTIME_CLOSED', 503, 'UNAVAILABLE', {

@@ -1,10 +1,13 @@
 import { actorErrors } from './actor-errors.ts';
-import { type ErrorSpec, spec } from './error-spec.ts';
+import { spec, type ErrorSpec } from './error-spec.ts';
 import { workflowErrors } from './workflow-errors.ts';
 
 export type { ErrorSpec, GrpcCode, RetryClass } from './error-spec.ts';
 
-/** Every error that leaves Proa. Codes and statuses: Dapr 1.18 (docs/reference/errors.md is generated from here). */
+/**
+ * Every error that leaves Proa. `errorCode` is what HTTP clients see, `reason` the ErrorInfo reason of newer errors, `http` and
+ * `grpc` the statuses, `retry` what a caller may do. Codes and statuses: Dapr 1.18 (docs/reference/errors.md is generated from here).
+ */
 export const catalogue = {
   // common
   'bad-request': spec('ERR_BAD_REQUEST', 400, 'INVALID_ARGUMENT', { category: 'common', title: 'The request is not valid' }),

@@ -1,4 +1,4 @@
-/** The statuses of gRPC that are errors. */
+/** Status codes of gRPC but OK. */
 export type GrpcCode =
   | 'CANCELLED'
   | 'UNKNOWN'
@@ -20,7 +20,7 @@ export type GrpcCode =
 /** `safe`: may be repeated. `never`: repeating cannot help. `unknown`: it may have happened; repeat only what is idempotent. */
 export type RetryClass = 'safe' | 'never' | 'unknown';
 
-/** `errorCode` is what HTTP clients see, `reason` the ErrorInfo reason of newer errors, `http` and `grpc` the statuses, `retry` what a caller may do. */
+/** What is fixed about an error. */
 export interface ErrorSpec {
   readonly errorCode: string;
   readonly reason?: string;
@@ -32,7 +32,7 @@ export interface ErrorSpec {
   readonly hint?: string;
 }
 
-/** An entry of a catalogue; repeating cannot help unless `retry` says otherwise. */
+/** One row of the catalogue. */
 export function spec(
   errorCode: string,
   http: number,

@@ -123,11 +123,11 @@ export const labelNames = {
   target: 'target',
   workflowName: 'workflow_name',
   activityName: 'activity_name',
+  actorType: 'actor_type',
   grpcServerMethod: 'grpc_server_method',
   grpcServerStatus: 'grpc_server_status',
   grpcClientMethod: 'grpc_client_method',
   grpcClientStatus: 'grpc_client_status',
-  actorType: 'actor_type',
 } as const;
 
 /** Attributes of spans (reference 14.4), Dapr's and those of OpenTelemetry's conventions. */
@@ -136,6 +136,7 @@ export const spanAttributes = {
   api: 'dapr.api',
   statusCode: 'dapr.status_code',
   invokeMethod: 'dapr.invoke_method',
+  actor: 'dapr.actor',
   dbSystem: 'db.system',
   dbName: 'db.name',
   dbStatement: 'db.statement',

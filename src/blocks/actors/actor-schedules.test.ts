@@ -239,6 +239,15 @@ describe('a reminder', () => {
     await expect(remind(a, bad)).rejects.toMatchObject({ code: 'bad-request' });
   });
 
+  it('tells that the engine is not there', async () => {
+    const a = await hosted(createRig(), 'a');
+    a.process.down = true;
+    const name = { type: 'Cart', id: 'x', name: 'r' };
+    await expect(remind(a, { period: '1s' })).rejects.toMatchObject({ code: 'actor.reminder-create' });
+    await expect(a.block.getReminder(callOf(name))).rejects.toMatchObject({ code: 'actor.reminder-get' });
+    await expect(a.block.unregisterReminder(callOf(name))).rejects.toMatchObject({ code: 'actor.reminder-delete' });
+  });
+
   it('is registered where its type is hosted only', async () => {
     const rig = createRig();
     await hosted(rig, 'a');

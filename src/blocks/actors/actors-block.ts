@@ -7,7 +7,7 @@ import type { Endpoint } from '../../contracts/resolver.ts';
 import type { StateStore } from '../../contracts/state.ts';
 import { bytesBody, collect } from '../../kernel/body.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
-import { ProaError } from '../../kernel/errors.ts';
+import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
 import { createShardTimers } from '../timers/index.ts';
 import { checkActor, checkActorName, parseActorPath } from './actor-names.ts';
@@ -85,15 +85,15 @@ class Actors {
       transact: ({ input }) => state.transact(input),
       registerTimer: async ({ input }) => timers.register(input),
       unregisterTimer: async ({ input }) => timers.unregister(input),
-      registerReminder: async ({ input }) => this.#reminders(input).register(input),
-      unregisterReminder: async ({ input }) => this.#reminders(input).unregister(input),
+      registerReminder: async ({ input }) => telling('actor.reminder-create', this.#reminders(input).register(input)),
+      unregisterReminder: async ({ input }) => telling('actor.reminder-delete', this.#reminders(input).unregister(input)),
       getReminder: async ({ input }) => {
-        const found = await this.#reminders(input).get(input);
+        const found = await telling('actor.reminder-get', this.#reminders(input).get(input));
         if (found !== undefined) return found;
         throw new ProaError('actor.reminder-not-found', `actor ${input.type}/${input.id} has no reminder ${input.name}`);
       },
-      listReminders: async ({ input }) => this.#remindersOf(input.type).list(input.id),
-      unregisterReminders: async ({ input }) => this.#remindersOf(input.type).unregisterAll(input.id),
+      listReminders: async ({ input }) => telling('actor.reminder-get', this.#remindersOf(input.type).list(input.id)),
+      unregisterReminders: async ({ input }) => telling('actor.reminder-delete', this.#remindersOf(input.type).unregisterAll(input.id)),
       deactivate: ({ input }) => this.#deactivate(input.type, input.id),
       serve: (types, host) => this.#serve(types, host),
       active: () => this.#active(),
@@ -224,5 +224,16 @@ class Actors {
   async #close(): Promise<void> {
     this.#closed = true;
     await this.#release(Array.from(this.#hosted.values()));
+  }
+}
+
+/** A failure of the engine as the API's own; what says more than that stays. */
+async function telling<T>(code: 'actor.reminder-create' | 'actor.reminder-get' | 'actor.reminder-delete', work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isProaError(error) && (error.code.startsWith('actor.') || error.spec.http < 500 || error.code === 'engine.outcome-unknown'))
+      throw error;
+    throw new ProaError(code, ProaError.from(error).message, { cause: error });
   }
 }
