@@ -56,9 +56,13 @@ export interface ActorOptions {
   onReminder?(actor: ActorContext, due: Due): Promise<void | 'stop'> | void | 'stop';
 }
 
-/** A method of an actor: its context and at most one input. */
-// oxlint-disable-next-line typescript/no-explicit-any -- any input type must fit; `never` would lose it for callers
-export type ActorMethods = Readonly<Record<string, (actor: ActorContext, input: any) => unknown>>;
+// In the form of a method, whose parameters may be narrower: any input type fits, and callers without the definition may pass what they like.
+interface ActorMethod {
+  run(actor: ActorContext, input: unknown): unknown;
+}
+
+/** The methods of an actor: each has its context and at most one input. */
+export type ActorMethods = Readonly<Record<string, ActorMethod['run']>>;
 
 /** Actors of one type: what they can do, and how they are run. */
 export interface ActorDefinition<M extends ActorMethods = ActorMethods> {

@@ -24,7 +24,7 @@ export async function makeReady(
   { owned, timers }: { readonly owned: OwnedShard; readonly timers: readonly DurableTimer[] },
 ): Promise<readonly ReadyRun[]> {
   for (let tries = 0; tries < triesMax; tries++) {
-    const runs = await counting(engine, keys, owned.index, timers);
+    const runs = await counting(engine, keys, { shard: owned.index, timers });
     if (runs.length === 0) return [];
     const result = await engine.commit({
       if: [owned.condition, ...runs.map(({ name, version }) => ({ kind: 'version' as const, key: keys.record(name), version }))],
@@ -41,7 +41,11 @@ export async function makeReady(
   throw new ProaError('overloaded', `jobs changed ${triesMax} times while they became due`);
 }
 
-async function counting(engine: Engine, keys: JobKeys, shard: number, timers: readonly DurableTimer[]): Promise<ReadyRun[]> {
+async function counting(
+  engine: Engine,
+  keys: JobKeys,
+  { shard, timers }: { readonly shard: number; readonly timers: readonly DurableTimer[] },
+): Promise<ReadyRun[]> {
   const entries = await engine.getMany(timers.map(({ id }) => keys.record(id)));
   const runs = new Map<string, ReadyRun>();
   timers.forEach(({ id: name, dueMs, data }, i) => {

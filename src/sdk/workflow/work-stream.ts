@@ -103,8 +103,8 @@ function take(stream: Stream, token: number, instanceId: string): InHand {
 }
 
 // What cannot be sent is told in its place: a message that is too large would end the stream for everybody on it.
-function answer(stream: Stream, token: number, message: FromWorker, tooLarge: (bytes: number) => FromWorker): void {
-  if (!stream.inHand.delete(token)) return;
+function answer(stream: Stream, message: FromWorker & { readonly token: number }, tooLarge: (bytes: number) => FromWorker): void {
+  if (!stream.inHand.delete(message.token)) return;
   const bytes = Buffer.byteLength(JSON.stringify(message));
   stream.send(bytes > stream.messageBytesMax ? tooLarge(bytes) : message);
   if (stream.inHand.size === 0) stream.idle?.();
@@ -119,7 +119,7 @@ async function turn(stream: Stream, { token, turn: asked }: ToWorker & { readonl
     });
   try {
     const done = await stream.worker.turn({ ...asked, past });
-    answer(stream, token, { kind: 'turn', token, answer: done }, (bytes) => {
+    answer(stream, { kind: 'turn', token, answer: done }, (bytes) => {
       stream.worker.forget(held.instanceId);
       const description = `the answer of a turn has ${bytes} bytes, and the runtime reads ${stream.messageBytesMax}`;
       return { kind: 'turn', token, answer: { actions: [], stalled: { reason: 'payload-size', description } } };
@@ -141,7 +141,7 @@ async function activity(stream: Stream, { token, task }: ToWorker & { readonly k
     });
   try {
     const done = await stream.worker.activity({ ...task, heartbeat });
-    answer(stream, token, { kind: 'activity', token, answer: done }, (bytes) => {
+    answer(stream, { kind: 'activity', token, answer: done }, (bytes) => {
       const errorMessage = `the result of "${task.name}" takes ${bytes} bytes, and the runtime reads ${stream.messageBytesMax}`;
       return { kind: 'activity', token, answer: { failure: { errorType: 'workflow.value', errorMessage, isNonRetriable: true } } };
     });
@@ -153,5 +153,5 @@ async function activity(stream: Stream, { token, task }: ToWorker & { readonly k
 function failed(stream: Stream, token: number, error: unknown): void {
   const { message } = ProaError.from(error);
   const told: FromWorker = { kind: 'failed', token, message };
-  answer(stream, token, told, () => told);
+  answer(stream, told, () => told);
 }
