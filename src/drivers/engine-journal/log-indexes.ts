@@ -7,7 +7,8 @@ import { decodeOperations, decodeRecordHead, nextRecordAt } from './record.ts';
 import type { Segment } from './segment.ts';
 import type { JournalState } from './state.ts';
 
-const cachedRunsMax = 64;
+/** Numbers that are kept, 8 bytes each: a log of single entries has five per entry. */
+const cachedNumbersMax = 1024 * 1024;
 const sliceMs = 4;
 
 /**
@@ -20,6 +21,7 @@ export class LogIndexes {
   readonly #directory: string;
   readonly #state: JournalState;
   readonly #cached = new Map<LogRun, readonly number[]>();
+  #cachedNumbers = 0;
 
   constructor(ports: { readonly disk: Disk; readonly clock: Clock }, directory: string, state: JournalState) {
     this.#disk = ports.disk;
@@ -60,12 +62,19 @@ export class LogIndexes {
     const cached = this.#cached.get(run);
     if (cached !== undefined) return cached;
     const blocks = (await this.#read(run)) ?? (await this.#rebuild(log, run));
-    this.#cached.set(run, blocks);
-    for (const oldest of this.#cached.keys()) {
-      if (this.#cached.size <= cachedRunsMax) break;
-      this.#cached.delete(oldest);
-    }
+    this.#keep(run, blocks);
     return blocks;
+  }
+
+  #keep(run: LogRun, blocks: readonly number[]): void {
+    // Two readers may have asked for it at once.
+    this.#cachedNumbers += blocks.length - (this.#cached.get(run)?.length ?? 0);
+    this.#cached.set(run, blocks);
+    for (const [oldest, { length }] of this.#cached) {
+      if (this.#cachedNumbers <= cachedNumbersMax || oldest === run) break;
+      this.#cached.delete(oldest);
+      this.#cachedNumbers -= length;
+    }
   }
 
   path(segment: Segment): string {
