@@ -3,13 +3,13 @@ import type { ActorAdmin, ReminderView } from '../contracts/admin.ts';
 import { createCall } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Service } from '../kernel/service.ts';
-import type { DurableBlocks } from './durable-blocks.ts';
+import type { LazyDurable } from './lazy-durable.ts';
 
 const shownMax = 1_000;
 
 /** What a runtime tells about its actors. */
 export function createActorAdmin(
-  { actors, actorStore }: Pick<DurableBlocks, 'actors' | 'actorStore'>,
+  { actors, actorStore }: Pick<LazyDurable, 'actors' | 'actorStore'>,
   { id: appId, namespace }: { readonly id: string; readonly namespace: string },
 ): ActorAdmin {
   const ask = async <In, Out>(name: string, service: Service<In, Out>, input: In): Promise<Out> => {
@@ -31,7 +31,7 @@ export function createActorAdmin(
       return found.map(view);
     },
     async state(type, id) {
-      const store = actorStore();
+      const store = await actorStore();
       if (store.keys === undefined)
         throw new ProaError('unimplemented', 'the store that keeps the state of actors cannot list its keys', {
           hint: 'look into the store: keys begin with the app, the type and the id, separated by ||',

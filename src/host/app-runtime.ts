@@ -5,7 +5,6 @@ import { createInvokeBlock } from '../blocks/invoke/index.ts';
 import { createLockBlock } from '../blocks/lock/index.ts';
 import { createPubSubBlock } from '../blocks/pubsub/index.ts';
 import type { Blocks } from '../blocks/runtime/index.ts';
-import type { WorkflowBlock } from '../blocks/workflow/index.ts';
 import { createSecretsBlock } from '../blocks/secrets/index.ts';
 import { checkStateComponent, createStateBlock } from '../blocks/state/index.ts';
 import type { AppChannel, SubscriptionSpec } from '../contracts/app-channel.ts';
@@ -35,7 +34,8 @@ import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
 import { createActorAdmin } from './actor-admin.ts';
 import { createAdmin } from './admin.ts';
-import { checkActorStores, createDurableBlocks, type DurableBlocks } from './durable-blocks.ts';
+import { checkActorStores } from './actor-stores.ts';
+import { createLazyDurable, type LazyDurable } from './lazy-durable.ts';
 import { createGovern, type GovernOptions } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
@@ -46,7 +46,6 @@ import { openNameResolution } from './name-resolution.ts';
 import { createOutbox } from './outbox.ts';
 import { followRollouts } from './rollouts.ts';
 import { createRuntimeBlock, type RuntimeState } from './runtime-block.ts';
-import { openWorkflows } from './workflow-wiring.ts';
 
 export interface AppRuntimeOptions {
   readonly ports: Ports;
@@ -74,7 +73,7 @@ export interface AppRuntime {
   readonly blocks: Blocks;
   readonly components: ComponentManager;
   readonly state: RuntimeState;
-  readonly durable: DurableBlocks;
+  readonly durable: LazyDurable;
   /** Where this app finds others and is announced. */
   readonly registry: Registry;
   /** Calls of services that Proa does not know, for the own gRPC app. */
@@ -114,8 +113,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const peers = createPeerTransport(options.machine);
     const durable = openDurable(parts, peers);
     owner.own('actors', () => durable.close(), 30_000);
-    const workflow = openWorkflows(context, { ...options, placement: durable.placement });
-    const blocks = createBlocks({ ...parts, peers, durable, workflow });
+    const blocks = createBlocks({ ...parts, peers, durable });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
@@ -286,16 +284,24 @@ interface BlockParts {
   readonly declared: () => readonly SubscriptionSpec[];
 }
 
-function openDurable({ options, context, components, channel }: BlockParts, peers: PeerTransport): DurableBlocks {
+function openDurable({ options, context, components, channel }: BlockParts, peers: PeerTransport): LazyDurable {
   const { machine, spec, instance, hostsActors } = options;
   const stores = components.set('state');
-  return createDurableBlocks({ context, machine, peers, instance, channel, stores, hostsActors, answerBytesMax: spec.bodyBytesMax });
+  return createLazyDurable({
+    context,
+    machine,
+    peers,
+    instance,
+    channel,
+    stores,
+    hostsActors,
+    answerBytesMax: spec.bodyBytesMax,
+    workflows: options,
+  });
 }
 
-function createBlocks(
-  parts: BlockParts & { readonly peers: PeerTransport; readonly durable: DurableBlocks; readonly workflow: WorkflowBlock },
-): Blocks {
-  const { options, context, components, registry, endpoints, state, channel, declared, peers, durable, workflow } = parts;
+function createBlocks(parts: BlockParts & { readonly peers: PeerTransport; readonly durable: LazyDurable }): Blocks {
+  const { options, context, components, registry, endpoints, state, channel, declared, peers, durable } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
   const pubsub = createPubSubBlock(context, {
@@ -334,7 +340,7 @@ function createBlocks(
     configuration: createConfigurationBlock(context, { stores: components.set('configuration'), channel }),
     lock: createLockBlock(context, { stores: components.set('lock') }),
     crypto: createCryptoBlock(context, { providers: components.set('crypto') }),
-    workflow,
+    workflow: durable.workflow,
     actors: durable.actors,
     jobs: durable.jobs,
     runtime: createRuntimeBlock({
@@ -345,7 +351,7 @@ function createBlocks(
       httpEndpoints: () => [...endpoints.keys()],
       resiliencies: resources.resiliencies.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
-      workflowWorkers: () => workflow.workers,
+      workflowWorkers: () => durable.workflow.workers,
       actors: () => durable.actors.active(),
       state,
       shutdown: options.shutdown,

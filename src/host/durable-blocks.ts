@@ -1,5 +1,4 @@
 import {
-  checkActorStore,
   createActorsBlock,
   createAppActorHost,
   keepsActors,
@@ -11,7 +10,7 @@ import { createJobsBlock, type JobsBlock } from '../blocks/jobs/index.ts';
 import { createPlacement } from '../blocks/placement/index.ts';
 import type { AppChannel } from '../contracts/app-channel.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
-import type { Component, ComponentSet } from '../contracts/component-set.ts';
+import type { ComponentSet } from '../contracts/component-set.ts';
 import type { Placement } from '../contracts/placement.ts';
 import type { Endpoint } from '../contracts/resolver.ts';
 import type { StateStore } from '../contracts/state.ts';
@@ -97,16 +96,6 @@ export function createDurableBlocks(options: DurableOptions): DurableBlocks {
   };
 }
 
-/** Refuses components that cannot keep actors' state, and several that would. Fails with `config.invalid`. */
-export function checkActorStores(component: Component<'state'>, others: ComponentSet<'state'>): void {
-  checkActorStore(component);
-  const other = others.list().find((each) => keepsActors(each) && each.name !== component.name);
-  if (!keepsActors(component) || other === undefined) return;
-  throw new ProaError('config.invalid', `both "${other.name}" and "${component.name}" ask to keep the state of actors (actorStateStore)`, {
-    hint: 'leave it at one of them',
-  });
-}
-
 /** The actors of the app behind the channel, as the app comes and goes. */
 class AppActors {
   readonly #options: DurableOptions;
@@ -122,7 +111,12 @@ class AppActors {
     await this.down();
     const { context, answerBytesMax, hostsActors } = this.#options;
     const { appId, namespace, log } = context;
-    const config = await channel?.config(appId);
+    // An app that answers every path knows nothing of actors: that is no reason not to work with it.
+    const config = await channel?.config(appId).catch((error: unknown) => {
+      if (ProaError.from(error).code === 'unavailable') throw error;
+      log.warn('what the app answers to /dapr/config cannot be read; it hosts no actors', { error: ProaError.from(error).message });
+      return undefined;
+    });
     if (config === undefined) return;
     const types = parseActorsConfig(config.raw, (problem) => log.warn(problem));
     if (types.length === 0) return;

@@ -98,6 +98,10 @@ it('counts the limits of policies over all processes', async () => {
   );
   const runtime = await start(3, [], { 'policy.yaml': limits });
   await eventually(() => runtime.output().split('a worker serves').length === 3, 'the workers serve');
+  // What the processes ask the app when it comes is no call.
+  await eventually(() => app.received.filter(({ path }) => path === '/dapr/config').length === 3, 'every process has asked');
+  await eventually(() => app.busy.now === 0, 'the app has answered');
+  app.busy.most = 0;
   const statuses = (await many(60, () => fresh(runtime, '/v1.0/invoke/many/method/slow'))).map(({ status }) => status);
   expect(app.busy.most).toBe(2);
   expect(new Set(statuses)).toEqual(new Set([200, 429]));

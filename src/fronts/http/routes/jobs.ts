@@ -1,4 +1,4 @@
-import { type FailurePolicy, type Job, type JobInfo, type MissedRuns } from '../../../blocks/jobs/index.ts';
+import type { FailurePolicy, Job, JobInfo, MissedRuns } from '../../../blocks/jobs/index.ts';
 import type { Operation } from '../../../kernel/call.ts';
 import { parseDuration } from '../../../kernel/duration.ts';
 import { ProaError } from '../../../kernel/errors.ts';

@@ -1,0 +1,143 @@
+import type { ActorsBlock } from '../blocks/actors/index.ts';
+import type { JobsBlock } from '../blocks/jobs/index.ts';
+import type { WorkflowBlock } from '../blocks/workflow/index.ts';
+import type { StateStore } from '../contracts/state.ts';
+import type { Endpoint } from '../contracts/resolver.ts';
+import type { DurableBlocks, DurableOptions } from './durable-blocks.ts';
+import type { WorkflowWiring } from './workflow-wiring.ts';
+
+export interface LazyDurableOptions extends DurableOptions {
+  readonly workflows: Omit<WorkflowWiring, 'placement'>;
+}
+
+/** Actors, jobs and workflows of a runtime, and what the app's lifecycle and the admin API need of them. */
+export interface LazyDurable extends Omit<DurableBlocks, 'placement' | 'actorStore'> {
+  readonly workflow: WorkflowBlock;
+  actorStore(): Promise<StateStore>;
+}
+
+interface Loaded {
+  readonly durable: DurableBlocks;
+  readonly workflow: WorkflowBlock;
+}
+
+/** The same block, for whoever needs it now; `load` answers the same promise every time. */
+interface Source<Block> {
+  readonly now: () => Block | undefined;
+  readonly load: () => Promise<Block>;
+}
+
+/**
+ * Blocks that own what they run, loaded with the first use of one of them: a sixth of the program and six megabytes, which a runtime without an app, or with an app that
+ * only calls, does not need to start.
+ */
+export function createLazyDurable(options: LazyDurableOptions): LazyDurable {
+  let loading: Promise<Loaded> | undefined;
+  let loaded: Loaded | undefined;
+  let places: Pick<Endpoint, 'local' | 'mesh'> | undefined;
+  const load = (): Promise<Loaded> => {
+    loading ??= Promise.all([import('./durable-blocks.ts'), import('./workflow-wiring.ts')]).then(([blocks, wiring]) => {
+      const durable = blocks.createDurableBlocks(options);
+      if (places !== undefined) durable.reachedAt(places);
+      const workflow = wiring.openWorkflows(options.context, { ...options.workflows, placement: durable.placement });
+      loaded = { durable, workflow };
+      return loaded;
+    });
+    return loading;
+  };
+  const part = <Block>(of: (parts: Loaded) => Block): Source<Block> => ({
+    now: () => (loaded === undefined ? undefined : of(loaded)),
+    load: () => load().then(of),
+  });
+  return {
+    actors: lazyActors(part(({ durable }) => durable.actors)),
+    jobs: lazyJobs(part(({ durable }) => durable.jobs)),
+    workflow: lazyWorkflows(part(({ workflow }) => workflow)),
+    actorStore: () => load().then(({ durable }) => durable.actorStore()),
+    reachedAt(next) {
+      places = { ...places, ...next };
+      loaded?.durable.reachedAt(next);
+    },
+    appUp: () => load().then(({ durable }) => durable.appUp()),
+    appDown: () => loaded?.durable.appDown() ?? Promise.resolve(),
+    close: () => loading?.then(({ durable }) => durable.close()) ?? Promise.resolve(),
+  };
+}
+
+/** The named methods of a block; all of them answer a promise. */
+function forwarded<Block extends object, Name extends keyof Block>(
+  { now, load }: Source<Block>,
+  names: readonly Name[],
+): Pick<Block, Name> {
+  type Method = (...input: unknown[]) => Promise<unknown>;
+  const call = (block: Block, name: Name, input: unknown[]): Promise<unknown> => (block[name] as Method)(...input);
+  const entries = names.map((name) => {
+    const method: Method = (...input) => {
+      const block = now();
+      return block === undefined ? load().then((ready) => call(ready, name, input)) : call(block, name, input);
+    };
+    return [name, method];
+  });
+  return Object.fromEntries(entries) as Pick<Block, Name>;
+}
+
+function lazyActors(source: Source<ActorsBlock>): ActorsBlock {
+  return {
+    ...forwarded(source, ['invoke', 'receive', 'getState', 'transact', 'registerTimer', 'unregisterTimer', 'registerReminder']),
+    ...forwarded(source, ['unregisterReminder', 'getReminder', 'listReminders', 'unregisterReminders', 'deactivate', 'serve']),
+    active: () => source.now()?.active() ?? { types: [], ready: true },
+    close: () => source.now()?.close() ?? Promise.resolve(),
+  };
+}
+
+function lazyJobs(source: Source<JobsBlock>): JobsBlock {
+  let started = false;
+  return {
+    ...forwarded(source, ['schedule', 'get', 'delete', 'deleteByPrefix', 'list', 'run']),
+    start() {
+      started = true;
+      // It cannot fail but for a broken installation, which the next use tells.
+      source.load().then(
+        (jobs) => started && jobs.start(),
+        () => {},
+      );
+    },
+    pause(graceMs) {
+      started = false;
+      return source.now()?.pause(graceMs) ?? Promise.resolve();
+    },
+    close: () => source.now()?.close() ?? Promise.resolve(),
+  };
+}
+
+function lazyWorkflows(source: Source<WorkflowBlock>): WorkflowBlock {
+  return {
+    ...forwarded(source, ['start', 'get', 'wait', 'raise', 'terminate', 'suspend', 'resume']),
+    ...forwarded(source, ['purge', 'purgeWhere', 'list', 'history', 'rerun']),
+    attach(worker) {
+      const block = source.now();
+      if (block !== undefined) return block.attach(worker);
+      let detach: (() => void) | undefined;
+      let detached = false;
+      source.load().then(
+        (ready) => {
+          if (!detached) detach = ready.attach(worker);
+        },
+        () => {},
+      );
+      return () => {
+        detached = true;
+        detach?.();
+      };
+    },
+    of: (appId, namespace) =>
+      lazyWorkflows({
+        now: () => source.now()?.of(appId, namespace),
+        load: () => source.load().then((block) => block.of(appId, namespace)),
+      }),
+    get workers() {
+      return source.now()?.workers ?? 0;
+    },
+    close: (graceMs) => source.now()?.close(graceMs) ?? Promise.resolve(),
+  };
+}
