@@ -4,7 +4,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Activities } from './activities.ts';
 import { admitStarts, startWaits } from './admit-start.ts';
 import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
-import { checkAnswer } from './check-answer.ts';
+import { checkAnswer, invalidAnswer } from './check-answer.ts';
 import { risingClock } from './clock-stamp.ts';
 import { backoffMs, pause } from './commit-firm.ts';
 import type { Core } from './core.ts';
@@ -340,7 +340,7 @@ export class TurnRunner {
   async #conclude(live: LiveInstance, input: TurnInput, items: readonly InboxItem[]): Promise<boolean> {
     const bad = checkAnswer(input.answer);
     if (bad?.kind === 'size') return this.#stall(live, 'payload-size', bad.text);
-    const outcome = applyTurn(bad === undefined ? input : { ...input, answer: invalid(bad.text) });
+    const outcome = applyTurn(bad === undefined ? input : { ...input, answer: invalidAnswer(bad.text) });
     if (outcome.kind === 'stalled') return this.#stall(live, outcome.reason, outcome.description);
     if (outcome.kind === 'stale') {
       await pause(this.#parts.core.clock, backoffMs(this.#parts.core.random, live.failures++));
@@ -437,12 +437,6 @@ export class TurnRunner {
 
 function isControl({ event }: InboxItem): boolean {
   return event.type === 'executionTerminated' || event.type === 'executionSuspended' || event.type === 'executionResumed';
-}
-
-// What a worker says that means nothing ends its workflow.
-function invalid(errorMessage: string): TurnAnswer {
-  const failure = { errorType: 'InvalidAnswer', errorMessage, isNonRetriable: true };
-  return { actions: [{ id: -1, type: 'complete', status: 'FAILED', failure }] };
 }
 
 // Times of a history rise strictly, which tells two events of one name apart; those of the senders' clocks do not.
