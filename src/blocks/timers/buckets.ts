@@ -16,9 +16,12 @@ interface Readable {
   readonly current: readonly LogFeed[];
   /** The first that is to be dealt out. */
   readonly upper: LogFeed | undefined;
-  /** The oldest of those whose time is over. */
-  readonly late: LogFeed | undefined;
+  /** Some of those whose time is over, the oldest first. */
+  readonly late: readonly LogFeed[];
 }
+
+/** After a long absence, and in a new shard, there are hundreds, most of them empty. */
+const latePerLook = 16;
 
 /** The buckets of one shard that are open, and which are next: everything before is done with. */
 export class Buckets {
@@ -37,6 +40,7 @@ export class Buckets {
 
   /** Opens what is to be open by now. */
   advance(nowMs: number): void {
+    const known = this.#open.length;
     for (let level = 0; level < levels; level++) {
       const last = openIndex(level, nowMs);
       let next = Math.max(this.#next[level] as number, oldestIndex(level, nowMs));
@@ -46,19 +50,22 @@ export class Buckets {
       }
       this.#next[level] = next;
     }
-    this.#open.sort((a, b) => beginsAtMs(a.bucket) - beginsAtMs(b.bucket));
+    if (this.#open.length > known) this.#open.sort((a, b) => beginsAtMs(a.bucket) - beginsAtMs(b.bucket));
   }
 
   /** What has pages to read. */
   readable(nowMs: number): Readable {
-    const unread = this.#open.filter(({ feed }) => !feed.read);
-    const isLate = ({ bucket }: OpenBucket): boolean => endsAtMs(bucket) < nowMs;
-    const onTime = unread.filter((open) => !isLate(open));
-    return {
-      current: onTime.filter(({ bucket }) => bucket.level === 0).map(({ feed }) => feed),
-      upper: onTime.find(({ bucket }) => bucket.level > 0)?.feed,
-      late: unread.find(isLate)?.feed,
-    };
+    const current: LogFeed[] = [];
+    const late: LogFeed[] = [];
+    let upper: LogFeed | undefined;
+    for (const { bucket, feed } of this.#open) {
+      if (feed.read) continue;
+      if (endsAtMs(bucket) < nowMs) {
+        if (late.length < latePerLook) late.push(feed);
+      } else if (bucket.level === 0) current.push(feed);
+      else upper ??= feed;
+    }
+    return { current, upper, late };
   }
 
   /** Lets go of what is done with. True when what closes is to be read once more. */

@@ -147,7 +147,12 @@ export class ShardReader {
     for (const feed of [this.#inbox, ...current, upper]) {
       if (feed?.read === false && firing.takes(false)) progress = (await this.#page(feed)) || progress;
     }
-    if (late !== undefined && firing.takes(true)) progress = (await this.#page(late)) || progress;
+    for (const feed of late) {
+      if (!firing.takes(true) || this.#stopped) break;
+      progress = (await this.#page(feed)) || progress;
+      // Behind one with content the others wait for the next round.
+      if (!feed.idle) break;
+    }
     return progress && !this.#stopped;
   }
 

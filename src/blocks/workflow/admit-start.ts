@@ -19,6 +19,11 @@ export interface AdmitBy {
   readonly commit: Admit;
 }
 
+/** Whether a start waits in the inbox. */
+export function startWaits({ inbox }: LiveInstance): boolean {
+  return inbox.some(({ event, taken }) => event.type === 'executionStarted' && taken !== true);
+}
+
 /**
  * Starts that came by mail: children, and detached instances. A new id becomes an instance; a finished one with the same id is replaced once all that it created has
  * finished; the same start again changes nothing; any other start of a taken id fails the task of the parent (serverless reference 5.9). True when there was one.

@@ -25,6 +25,12 @@ export function checkAnswer({ actions, customStatus, attributes }: TurnAnswer): 
   return undefined;
 }
 
+/** What stands for an answer that means nothing: the end of its workflow. */
+export function invalidAnswer(errorMessage: string): TurnAnswer {
+  const failure = { errorType: 'InvalidAnswer', errorMessage, isNonRetriable: true };
+  return { actions: [{ id: -1, type: 'complete', status: 'FAILED', failure }] };
+}
+
 /** Attributes and tags are part of a record that is rewritten with every turn. */
 export function attributesFit(attributes: Readonly<Record<string, string>>): boolean {
   const entries = Object.entries(attributes);

@@ -8,11 +8,14 @@ export interface Filtered {
   readonly dropped: readonly InboxItem[];
 }
 
+const nothing: Filtered = { taken: [], dropped: [] };
+
 /**
  * Drops what must not reach a worker (serverless reference 5.6, rules 4 and 8): a result of something that has one already, a failure after a completion and the
  * reverse; results that match nothing that is open, which would swallow a later operation with the same id; mail to an earlier execution.
  */
 export function filterMail(header: Header, items: readonly InboxItem[], max: number): Filtered {
+  if (items.length === 0) return nothing;
   const taken: InboxItem[] = [];
   const dropped: InboxItem[] = [];
   const open = new Map(Object.entries(header.open));

@@ -17,14 +17,18 @@ interface Effects {
   readonly timers: readonly DurableTimer[];
 }
 
-/** The effects that the turn's commit brings. When they are too many, it brings none: they stand in a blob, and the header says that they are still to be carried out. */
+/** Whether a turn's commit has room for its effects. */
+export function effectsFit({ letters, timers }: Effects): boolean {
+  const chars = letters.reduce((sum, { event }) => sum + ('input' in event ? (event.input?.length ?? 0) : 0), 0);
+  return letters.length + timers.length <= effectsMax && chars <= 1024 * 1024;
+}
+
+/** Puts effects that are too many for the turn's commit into a blob: the commit brings none, and its header says that they are still to be carried out. */
 export async function carryOutbox(
   core: Core,
   live: LiveInstance,
   { letters, header, timers }: Pick<MadeChange, 'letters' | 'header' | 'timers'>,
 ): Promise<Effects & { readonly header: Header }> {
-  const chars = letters.reduce((sum, { event }) => sum + ('input' in event ? (event.input?.length ?? 0) : 0), 0);
-  if (letters.length + timers.length <= effectsMax && chars <= 1024 * 1024) return { letters, timers, header };
   const blob = core.random.hex(16);
   const parts = blobParts(
     JSON.stringify({ letters, timers } satisfies Effects),

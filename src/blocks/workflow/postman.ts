@@ -35,6 +35,7 @@ export class Postman {
 
   /** `direct` false: rings for everyone, because an own shard turned out to be somebody else's. */
   deliver(letters: readonly Letter[], direct: boolean): Delivery {
+    if (letters.length === 0) return nothingToDeliver;
     const conditions = new Map<number, Condition>();
     const puts = new Map<Key, Put>();
     const parts: Put[] = [];
@@ -61,6 +62,7 @@ export class Postman {
 
   /** Marks for these instances are being written by a commit under way: until the answer is called nobody deletes them. */
   enRoute(ids: readonly string[]): () => void {
+    if (ids.length === 0) return arrived;
     for (const id of ids) this.#enRoute.set(id, (this.#enRoute.get(id) ?? 0) + 1);
     return () => {
       for (const id of ids) {
@@ -109,6 +111,7 @@ export class Postman {
 }
 
 const nothing = new Uint8Array(0);
+const arrived = (): void => {};
 const appsKept = 256;
 
 /** Commits parts of large values ahead, in portions that the engine takes. They are found only through what is committed afterwards. */

@@ -1,7 +1,7 @@
 import type { HistoryEvent, WorkflowState } from '../../contracts/workflow.ts';
 import type { Core } from './core.ts';
 import { type Header, statusOf } from './header.ts';
-import { decodeLines, readChunks } from './history-lines.ts';
+import { decodeLine, readChunks } from './history-lines.ts';
 import { decodeRecord, type StoredRecord } from './record.ts';
 
 /** The state of an instance as its record tells it, without input, output and failure. */
@@ -54,12 +54,15 @@ const startedWithin = 8;
 export async function startedOf(core: Core, id: string, { header, tail }: StoredRecord): Promise<HistoryEvent | undefined> {
   const { engine, keys } = core;
   const first = header.chunks === 0 ? tail : await readChunks(engine, { keys, id, execution: header.execution, chunks: 1 });
-  const lines = [...(header.pending ?? []), ...first].slice(0, startedWithin);
-  const events = await decodeLines(engine, { keys, id }, lines);
-  return events.find(({ type }) => type === 'executionStarted');
+  for (const line of [...(header.pending ?? []), ...first].slice(0, startedWithin)) {
+    const event = await decodeLine(engine, { keys, id }, line);
+    if (event.type === 'executionStarted') return event;
+  }
+  return undefined;
 }
 
 async function lastOf(core: Core, id: string, tail: readonly string[]): Promise<HistoryEvent | undefined> {
   const { engine, keys } = core;
-  return (await decodeLines(engine, { keys, id }, tail.slice(-1)))[0];
+  const line = tail.at(-1);
+  return line === undefined ? undefined : decodeLine(engine, { keys, id }, line);
 }

@@ -1,10 +1,10 @@
 import { type HistoryEvent, type StallReason, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
-import type { DurableTimer, ShardTimers } from '../../contracts/timers.ts';
+import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Activities } from './activities.ts';
-import { admitStarts } from './admit-start.ts';
+import { admitStarts, startWaits } from './admit-start.ts';
 import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
-import { checkAnswer } from './check-answer.ts';
+import { checkAnswer, invalidAnswer } from './check-answer.ts';
 import { risingClock } from './clock-stamp.ts';
 import { backoffMs, pause } from './commit-firm.ts';
 import type { Core } from './core.ts';
@@ -16,7 +16,7 @@ import type { InstanceCache } from './instance-cache.ts';
 import { InstanceCommits } from './instance-commits.ts';
 import { LiveInstance, readInbox, readPast, readRecord } from './live-instance.ts';
 import type { InboxItem } from './mail.ts';
-import { carryOutbox, pumpOutbox } from './outbox.ts';
+import { carryOutbox, effectsFit, pumpOutbox } from './outbox.ts';
 import { nothingToDeliver, type Postman } from './postman.ts';
 import { timerAppends } from './timer-data.ts';
 import { changeOfTurn, retentionTimer, type RetentionPolicy } from './turn-change.ts';
@@ -172,18 +172,28 @@ export class TurnRunner {
     if (live.driving) return;
     live.driving = true;
     live.parked = false;
-    void this.#drive(live)
-      .catch((error: unknown) => this.#failed(live, error))
-      .finally(() => {
-        live.driving = false;
-        if (live.gone) return;
-        // Nobody needs a finished one in memory any more.
-        const finished = live.header !== undefined && isFinal(live.header.status) && live.header.outbox === undefined;
-        if (finished && live.idle && !live.ready && !live.again) this.#parts.cache.drop(live.id);
-        else this.#parts.cache.used(live);
-        // Something came after the last look.
-        if (live.again && !live.gone) this.#start(live);
-      });
+    void this.#run(live);
+  }
+
+  async #run(live: LiveInstance): Promise<void> {
+    try {
+      await this.#drive(live);
+    } catch (error) {
+      this.#failed(live, error);
+    } finally {
+      this.#rested(live);
+    }
+  }
+
+  #rested(live: LiveInstance): void {
+    live.driving = false;
+    if (live.gone) return;
+    // Nobody needs a finished one in memory any more.
+    const finished = live.header !== undefined && isFinal(live.header.status) && live.header.outbox === undefined;
+    if (finished && live.idle && !live.ready && !live.again) this.#parts.cache.drop(live.id);
+    else this.#parts.cache.used(live);
+    // Something came after the last look.
+    if (live.again && !live.gone) this.#start(live);
   }
 
   async #drive(live: LiveInstance): Promise<void> {
@@ -219,7 +229,7 @@ export class TurnRunner {
   /** One thing that can be done now. False: there is nothing to do. */
   async #step(live: LiveInstance): Promise<boolean> {
     const { core, pool } = this.#parts;
-    if (await admitStarts(core, live, { postman: this.#parts.postman, commit: (change, due) => this.#admit(change, due) })) return true;
+    if (startWaits(live) && (await this.#admitted(live))) return true;
     const { header } = live;
     if (header === undefined || isFinal(header.status)) return this.#commits.discardAll(live);
     const waiting = live.inbox.filter(({ taken }) => taken !== true);
@@ -237,7 +247,8 @@ export class TurnRunner {
       live.parked = true;
       return false;
     }
-    if (await this.#tooLarge(live)) return false;
+    const large = this.#tooLarge(header);
+    if (large !== undefined) return this.#stall(live, 'payload-size', large);
     const held = await pool.acquire('workflows', header.name, live.seat).held;
     try {
       return await this.#turn(live, held);
@@ -246,8 +257,12 @@ export class TurnRunner {
     }
   }
 
-  #admit(change: Change, due: readonly DurableTimer[]): Promise<boolean> {
-    return this.#commits.commit({ ...change, appends: timerAppends(this.#parts.timers(), change.live.shard, due) });
+  #admitted(live: LiveInstance): Promise<boolean> {
+    const { core, postman, timers } = this.#parts;
+    return admitStarts(core, live, {
+      postman,
+      commit: (change, due) => this.#commits.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }),
+    });
   }
 
   /** Executes a turn with a worker, or, without one, what needs none: a termination, suspending, resuming. */
@@ -262,34 +277,37 @@ export class TurnRunner {
       newsMax,
     );
     if (taken.length === 0 && header.pending === undefined) return dropped.length > 0;
-    for (const item of [...taken, ...dropped]) item.taken = true;
+    const items = dropped.length === 0 ? taken : [...taken, ...dropped];
+    for (const item of items) item.taken = true;
     for (const item of dropped) item.unwanted = true;
     live.turning = true;
     let kept = false;
     let answer: TurnAnswer | undefined;
     try {
-      const first = await decodeLines(core.engine, { keys: core.keys, id: live.id }, header.pending ?? []);
+      const first = header.pending === undefined ? [] : await decodeLines(core.engine, { keys: core.keys, id: live.id }, header.pending);
       const stamp = risingClock(core.engine.now(), header.lastMs);
       const startedMs = stamp();
-      const news = [...first, ...taken.map(({ event }) => event)].map((event) => restamped(event, stamp));
+      const news = first.map((event) => restamped(event, stamp));
+      for (const { event } of taken) news.push(restamped(event, stamp));
       const trace = turnTrace(core, live, news);
       answer = held === undefined ? { actions: [] } : await this.#ask(live, held, { news, startedMs });
       if (answer === undefined) return true;
       const self = { ...core.self, instanceId: live.id, executionId: header.execution };
       const input: TurnInput = { header, news, answer, startedMs, stamp, self, newExecution: () => core.random.hex(32), ...trace };
-      kept = await this.#conclude(live, input, [...taken, ...dropped]);
+      kept = await this.#conclude(live, input, items);
       return true;
     } finally {
       live.turning = false;
-      for (const item of [...taken, ...dropped]) item.taken = false;
+      for (const item of items) item.taken = false;
       answer?.settled?.(kept);
       if (!kept) live.seat?.worker.forget(live.id);
     }
   }
 
   async #ask(live: LiveInstance, held: Held, turn: { news: HistoryEvent[]; startedMs: number }): Promise<TurnAnswer | undefined> {
-    const { core, metrics } = { core: this.#parts.core, metrics: this.#parts.core.metrics };
-    const header = live.header;
+    const { core } = this.#parts;
+    const { metrics } = core;
+    const { header } = live;
     if (header === undefined) return undefined;
     if (header.startedMs === undefined)
       metrics.scheduling(header.name, Math.max(0, turn.startedMs - (header.startAtMs ?? header.createdMs)));
@@ -322,17 +340,7 @@ export class TurnRunner {
   async #conclude(live: LiveInstance, input: TurnInput, items: readonly InboxItem[]): Promise<boolean> {
     const bad = checkAnswer(input.answer);
     if (bad?.kind === 'size') return this.#stall(live, 'payload-size', bad.text);
-    const failed: TurnAnswer = {
-      actions: [
-        {
-          id: -1,
-          type: 'complete',
-          status: 'FAILED',
-          failure: { errorType: 'InvalidAnswer', errorMessage: bad?.text ?? '', isNonRetriable: true },
-        },
-      ],
-    };
-    const outcome = applyTurn(bad === undefined ? input : { ...input, answer: failed });
+    const outcome = applyTurn(bad === undefined ? input : { ...input, answer: invalidAnswer(bad.text) });
     if (outcome.kind === 'stalled') return this.#stall(live, outcome.reason, outcome.description);
     if (outcome.kind === 'stale') {
       await pause(this.#parts.core.clock, backoffMs(this.#parts.core.random, live.failures++));
@@ -350,8 +358,9 @@ export class TurnRunner {
     const { core } = parts;
     const made = changeOfTurn(core, live, { outcome, input });
     const retention = retentionTimer(core, live.id, { header: made.header, policy: parts.retention });
-    const timers: DurableTimer[] = [...made.timers, ...(retention === undefined ? [] : [retention])];
-    const carried = await carryOutbox(core, live, { ...made, timers });
+    const timers = retention === undefined ? made.timers : [...made.timers, retention];
+    const effects = { letters: made.letters, header: made.header, timers };
+    const carried = effectsFit(effects) ? effects : await carryOutbox(core, live, effects);
     const change: Change = {
       live,
       shard: live.home,
@@ -393,18 +402,14 @@ export class TurnRunner {
     );
   }
 
-  /** Histories and turns beyond the limits are held before they reach a worker, whose stream they would break. */
-  async #tooLarge(live: LiveInstance): Promise<boolean> {
-    const { header } = live;
-    if (header === undefined) return false;
+  /** Histories and turns beyond the limits are held before they reach a worker, whose stream they would break: what is said about this one, if anything. */
+  #tooLarge(header: Header): string | undefined {
     this.#parts.core.metrics.payload(header.name, header.historyChars / workflowLimits.historyBytesMax);
     if (header.events >= workflowLimits.historyEventsMax) {
-      await this.#stall(live, 'payload-size', `its history has ${header.events} events, more than ${workflowLimits.historyEventsMax}`);
-      return true;
+      return `its history has ${header.events} events, more than ${workflowLimits.historyEventsMax}`;
     }
-    if (header.historyChars < workflowLimits.historyBytesMax) return false;
-    await this.#stall(live, 'payload-size', `its history has ${header.historyChars} bytes, more than ${workflowLimits.historyBytesMax}`);
-    return true;
+    if (header.historyChars < workflowLimits.historyBytesMax) return undefined;
+    return `its history has ${header.historyChars} bytes, more than ${workflowLimits.historyBytesMax}`;
   }
 
   /** Holds the instance: nothing of the turn is kept, what it would have consumed waits. Always false. */

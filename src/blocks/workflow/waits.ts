@@ -3,6 +3,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Core } from './core.ts';
 import type { Header } from './header.ts';
 import { storedRecord } from './read-state.ts';
+import type { StoredRecord } from './record.ts';
 
 const pollMs = 1_000;
 const waitsMax = 100_000;
@@ -10,11 +11,14 @@ const waitsMax = 100_000;
 /** Callers that wait for an instance to change: told at once by turns of this runtime, by hints and polls of what others do. */
 export class Waits {
   readonly #core: Core;
+  readonly #known: (id: string) => Header | undefined;
   readonly #waiting = new Map<string, Set<(header: Header | undefined) => void>>();
   #count = 0;
 
-  constructor(core: Core) {
+  /** `known`: the header of an instance that is in this runtime's memory, as it was committed last. */
+  constructor(core: Core, known: (id: string) => Header | undefined) {
     this.#core = core;
+    this.#known = known;
   }
 
   /** The record of the instance was changed here, to `header` when that is known. */
@@ -23,8 +27,8 @@ export class Waits {
     if (waiting !== undefined) for (const tell of [...waiting]) tell(header);
   }
 
-  /** The first header for which `test` holds; undefined stands for an instance that does not exist. Rejects when `cancel` fires, with its reason. */
-  async until(id: string, test: (header: Header | undefined) => boolean, cancel: Cancellation): Promise<Header | undefined> {
+  /** The first record whose header `test` holds for; undefined stands for an instance that does not exist. Rejects when `cancel` fires, with its reason. */
+  async until(id: string, test: (header: Header | undefined) => boolean, cancel: Cancellation): Promise<StoredRecord | undefined> {
     if (this.#count >= waitsMax) throw new ProaError('overloaded', `more than ${waitsMax} callers wait for workflows`);
     this.#count++;
     const foreign = this.#core.owned(this.#core.shardOf(id, this.#core.shards)) === undefined;
@@ -35,11 +39,13 @@ export class Waits {
       if (header === undefined || test(header)) signal.fire();
     });
     const uncancel = cancel.onCancel(() => signal.fire());
+    // What is in memory says when waiting is worth while, but only the engine says that it is over.
+    const known = foreign ? undefined : this.#known(id);
     try {
-      for (;;) {
+      for (let read = known === undefined || test(known); ; read = true) {
         signal.arm();
-        const header = (await storedRecord(this.#core, id))?.header;
-        if (test(header)) return header;
+        const record = read ? await storedRecord(this.#core, id) : undefined;
+        if (read && test(record?.header)) return record;
         if (cancel.cancelled) throw ProaError.from(cancel.reason, 'cancelled');
         if (this.#core.closed) throw new ProaError('unavailable', 'the runtime is stopping');
         await signal.wait(this.#core);

@@ -19,6 +19,7 @@ import type { Fate } from './mail.ts';
 import { Postman } from './postman.ts';
 import { purgeInstance, purgeMatching } from './purge.ts';
 import { stateOf, stateWithPayloads, storedRecord } from './read-state.ts';
+import type { StoredRecord } from './record.ts';
 import { rerunInstance } from './rerun.ts';
 import { groupOf, ShardKeeper } from './shard-keeper.ts';
 import { headerOf, mindOwner, raiseEvent, signal, type SignalsParts } from './signals.ts';
@@ -78,7 +79,7 @@ class Workflows implements WorkflowBlock {
     this.#cache = new InstanceCache(deps.cacheBytesMax ?? cacheBytesDefault);
     this.#postman = new Postman(core);
     this.#exposed = new Exposed(core, (live) => this.#runner.nudge(live));
-    this.#waits = new Waits(core);
+    this.#waits = new Waits(core, (id) => this.#cache.get(id)?.header);
     const parts = { core, pool: this.#pool, cache: this.#cache, postman: this.#postman, exposed: this.#exposed };
     this.#runner = new TurnRunner({
       ...parts,
@@ -159,12 +160,8 @@ class Workflows implements WorkflowBlock {
   async wait(instanceId: string, until: 'started' | 'completed', cancel: Parameters<WorkflowBlock['wait']>[2]): Promise<WorkflowState> {
     const test = (header: Header | undefined): boolean =>
       header !== undefined && (until === 'started' ? header.startedMs !== undefined || isFinal(header.status) : isFinal(header.status));
-    for (;;) {
-      await this.#waits.until(instanceId, test, cancel);
-      // It may have been purged since.
-      const record = await storedRecord(this.#core, instanceId);
-      if (record !== undefined) return stateWithPayloads(this.#core, instanceId, record);
-    }
+    const record = (await this.#waits.until(instanceId, test, cancel)) as StoredRecord;
+    return stateWithPayloads(this.#core, instanceId, record);
   }
 
   raise(instanceId: string, name: string, input: string | undefined): Promise<void> {

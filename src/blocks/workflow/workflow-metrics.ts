@@ -23,47 +23,55 @@ const namesMax = 1_000;
 
 /** Series are made once per set of labels. */
 export function createWorkflowMetrics(metrics: Metrics, namespace: string): WorkflowMetrics {
-  const known = new Map<string, Series>();
-  const histograms = new Map<string, Histogram>();
   const fixed = { [labelNames.namespace]: namespace };
   const series = (count: string, latency: string, labels: Record<string, string>): Series => {
-    const id = `${count} ${Object.values(labels).join(' ')}`;
+    const all = { ...fixed, ...labels };
+    return { count: metrics.counter(count, all), latency: metrics.histogram(latency, all) };
+  };
+  const histogram = (name: string) => remembered((workflow) => metrics.histogram(name, { ...fixed, [labelNames.workflowName]: workflow }));
+  const operations = remembered((operation, status) => {
+    const labels = { [labelNames.operation]: operation, [labelNames.status]: status };
+    return series(metricNames.workflowOperation, metricNames.workflowOperationLatency, labels);
+  });
+  const executions = remembered((workflow, status) => {
+    const labels = { [labelNames.workflowName]: workflow, [labelNames.status]: status };
+    return series(metricNames.workflowExecution, metricNames.workflowExecutionLatency, labels);
+  });
+  const activities = remembered((name, status) => {
+    const labels = { [labelNames.activityName]: name, [labelNames.status]: status };
+    return [
+      series(metricNames.workflowActivityExecution, metricNames.workflowActivityExecutionLatency, labels),
+      series(metricNames.workflowActivityOperation, metricNames.workflowActivityOperationLatency, labels),
+    ];
+  });
+  const schedulings = histogram(metricNames.workflowSchedulingLatency);
+  const payloads = histogram(metricNames.workflowPayloadRatio);
+  return {
+    operation: (operation, ok, tookMs) => record(operations(operation, ok ? 'success' : 'failed'), tookMs),
+    execution: (workflow, status, tookMs) => record(executions(workflow, status), tookMs),
+    scheduling: (workflow, waitedMs) => schedulings(workflow, '').record(waitedMs),
+    activity: (name, status, tookMs) => {
+      for (const each of activities(name, status)) record(each, tookMs);
+    },
+    payload: (workflow, ratio) => payloads(workflow, '').record(ratio),
+  };
+}
+
+function record({ count, latency }: Series, tookMs: number): void {
+  count.add(1);
+  latency.record(tookMs);
+}
+
+/** What `make` made for a name and a status, of the first thousand of them. */
+function remembered<T>(make: (name: string, status: string) => T): (name: string, status: string) => T {
+  const known = new Map<string, T>();
+  return (name, status) => {
+    const id = `${status} ${name}`;
     let found = known.get(id);
     if (found === undefined) {
-      const all = { ...fixed, ...labels };
-      found = { count: metrics.counter(count, all), latency: metrics.histogram(latency, all) };
+      found = make(name, status);
       if (known.size < namesMax) known.set(id, found);
     }
     return found;
-  };
-  const histogram = (name: string, workflow: string): Histogram => {
-    const id = `${name} ${workflow}`;
-    let found = histograms.get(id);
-    if (found === undefined) {
-      found = metrics.histogram(name, { ...fixed, [labelNames.workflowName]: workflow });
-      if (histograms.size < namesMax) histograms.set(id, found);
-    }
-    return found;
-  };
-  const record = ({ count, latency }: Series, tookMs: number): void => {
-    count.add(1);
-    latency.record(tookMs);
-  };
-  return {
-    operation: (operation, ok, tookMs) => {
-      const labels = { [labelNames.operation]: operation, [labelNames.status]: ok ? 'success' : 'failed' };
-      record(series(metricNames.workflowOperation, metricNames.workflowOperationLatency, labels), tookMs);
-    },
-    execution: (workflow, status, tookMs) => {
-      const labels = { [labelNames.workflowName]: workflow, [labelNames.status]: status };
-      record(series(metricNames.workflowExecution, metricNames.workflowExecutionLatency, labels), tookMs);
-    },
-    scheduling: (workflow, waitedMs) => histogram(metricNames.workflowSchedulingLatency, workflow).record(waitedMs),
-    activity: (name, status, tookMs) => {
-      const labels = { [labelNames.activityName]: name, [labelNames.status]: status };
-      record(series(metricNames.workflowActivityExecution, metricNames.workflowActivityExecutionLatency, labels), tookMs);
-      record(series(metricNames.workflowActivityOperation, metricNames.workflowActivityOperationLatency, labels), tookMs);
-    },
-    payload: (workflow, ratio) => histogram(metricNames.workflowPayloadRatio, workflow).record(ratio),
   };
 }
