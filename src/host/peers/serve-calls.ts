@@ -25,6 +25,9 @@ const operations = {
   actor: { block: 'actors', name: 'receive', idempotent: false },
 } as const;
 
+/** The caller gives up first, and knows why: by its own clock, and with the policy that set the deadline. */
+const behindCallerMs = 20;
+
 /** Serves calls of other runtimes: each goes to the app that `arrivals` finds, as if it had come from within this process. */
 export function serveCalls<Peer>(clock: Clock, arrivals: Arrivals<Peer>): (call: MuxCall<Peer>) => void {
   return (incoming) => {
@@ -56,7 +59,7 @@ function serveInvoke(
     cancel,
     context: traceOf(input.headers),
     caller: arrival.caller,
-    ...(timeoutMs === undefined ? {} : { deadlineMs: clock.mono() + timeoutMs }),
+    ...(timeoutMs === undefined ? {} : { deadlineMs: clock.mono() + timeoutMs + behindCallerMs }),
   });
   (kind === 'actor' ? arrival.app.actors : arrival.app.invoke).receive(call).then(
     (answer) => {
