@@ -16,7 +16,7 @@ describe('a span', () => {
     expect(parseSpan(text)).toEqual(span);
   });
 
-  it.each(['', 'P', 'PT', 'P1DT', 'PT0.5S', '-1s', '-PT1S', 'soon', 'P1S', 'PT1Y', 'R5/PT1S', '1000000000h', 'P99999Y'])(
+  it.each(['', 'P', 'PT', 'P1DT', 'PT0.5S', '-1s', '-PT1S', 'soon', 'P1S', 'PT1Y', 'R5/PT1S', '1000000000h', 'P99999Y', '500'])(
     'is not "%s"',
     (text) => {
       expect(parseSpan(text)).toBeUndefined();

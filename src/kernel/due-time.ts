@@ -28,7 +28,8 @@ export function parseSpan(text: string): Span | undefined {
     ];
     return checked({ months: years * 12 + months, days: weeks * 7 + days, ms: ((hours * 60 + minutes) * 60 + seconds) * 1_000 });
   }
-  const ms = parseDuration(text);
+  // A bare number is a duration elsewhere; here whoever means milliseconds would wait a thousand times too long.
+  const ms = /^[1-9]\d*$/.test(text) ? undefined : parseDuration(text);
   return ms === undefined || ms < 0 ? undefined : checked({ months: 0, days: 0, ms });
 }
 

@@ -104,8 +104,8 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('workflows of an app, %s', {
     await expect(tooLong).rejects.toMatchObject({ code: expect.stringMatching(/^workflow\./) as string });
     await client.workflows.start(workflowOf('shop', 'order', '7'), { count: 1 }, { id: 'seven' });
     await expect(client.workflows.start(order, { count: 1 }, { id: 'seven' })).rejects.toMatchObject({ code: 'workflow.exists' });
-    const unknown = client.workflows.get(order, 'nobody');
-    await expect(unknown.result({ timeoutMs: 5 })).rejects.toMatchObject({ code: 'deadline-exceeded' });
+    await expect(client.workflows.get(order, 'seven').result({ timeoutMs: 5 })).rejects.toMatchObject({ code: 'deadline-exceeded' });
+    await expect(client.workflows.get(order, 'nobody').result()).rejects.toMatchObject({ code: 'workflow.not-found' });
   });
 });
 

@@ -167,6 +167,7 @@ export class JobRunner {
       metrics.ended(verdict.status, context.ports.clock.mono() - begunMono);
       if (verdict.status === 'failed')
         this.#log.warn(`the app failed job ${JSON.stringify(run.name)}`, { [logFields.error]: verdict.error ?? '' });
+      if (verdict.status === 'missing') this.#log.warn(`the app does not know job ${JSON.stringify(run.name)}; the run counts as done`);
       return verdict.status === 'failed' ? 'failed' : 'done';
     }
   }

@@ -245,6 +245,8 @@ export class TurnRunner {
     if (unable && (ending || (header.pending === undefined && taken.every(isControl)))) return this.#turn(live, undefined);
     if (!pool.accepts('workflows', header.name)) {
       live.parked = true;
+      const { name } = header;
+      if (pool.unheard(name)) core.log.warn(`no worker takes the workflow "${name}"; instances of it wait`, { instance: live.id });
       return false;
     }
     const large = this.#tooLarge(header);

@@ -63,10 +63,14 @@ export interface Held {
   release(): void;
 }
 
+const unheardMax = 1_000;
+
 /** The workers of one app's runtime: hands out places, never more than a worker takes, nor than the limits of the runtime allow. */
 export class WorkerPool {
   readonly #seats: WorkerSeat[] = [];
   readonly #kinds: Record<WorkKind, Lines>;
+  /** Names of workflows that were asked for in vain, since a worker came last. */
+  readonly #unheard = new Set<string>();
   #next = 0;
 
   constructor(limits: Record<WorkKind, ConcurrencyLimits>) {
@@ -87,6 +91,13 @@ export class WorkerPool {
     return this.#seats.some((seat) => accepts(seat, kind, name));
   }
 
+  /** True for a workflow that none of the workers takes, once per name until another worker comes. Without workers there is nothing to say. */
+  unheard(name: string): boolean {
+    if (this.#seats.length === 0 || this.#unheard.has(name) || this.#unheard.size >= unheardMax) return false;
+    this.#unheard.add(name);
+    return true;
+  }
+
   /** True when a place is free at once. */
   free(kind: WorkKind, name: string): boolean {
     const lines = this.#kinds[kind];
@@ -97,6 +108,7 @@ export class WorkerPool {
   attach(worker: WorkflowWorker): () => void {
     const seat: WorkerSeat = { worker, busy: { workflows: 0, activities: 0 }, gone: new Set(), attached: true };
     this.#seats.push(seat);
+    this.#unheard.clear();
     this.#pump('workflows');
     this.#pump('activities');
     return () => this.#detach(seat);

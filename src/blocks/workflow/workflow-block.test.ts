@@ -222,7 +222,11 @@ describe('workflows', () => {
     expect(await block.purge('i0', { recursive: true, force: false })).toEqual({ count: 1, complete: true });
     await expect(block.purge('i0', { recursive: true, force: false })).rejects.toMatchObject({ code: 'workflow.not-found' });
     expect(await block.purgeWhere({ statuses: ['COMPLETED'] }, true)).toEqual({ count: 2, complete: true });
+    const ended = block.wait('i3', 'completed', neverCancelled).catch((error: unknown) => error);
+    // It was there when somebody began to wait.
+    await new Promise((resolve) => setImmediate(resolve));
     expect(await block.purge('i3', { recursive: false, force: true })).toEqual({ count: 1, complete: true });
+    expect(await ended).toMatchObject({ code: 'workflow.not-found' });
     expect((await block.list({}, {})).instances.map(({ instanceId }) => instanceId)).toEqual(['i4']);
   });
 

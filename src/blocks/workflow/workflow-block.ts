@@ -19,7 +19,6 @@ import type { Fate } from './mail.ts';
 import { Postman } from './postman.ts';
 import { purgeInstance, purgeMatching } from './purge.ts';
 import { stateOf, stateWithPayloads, storedRecord } from './read-state.ts';
-import type { StoredRecord } from './record.ts';
 import { rerunInstance } from './rerun.ts';
 import { groupOf, ShardKeeper } from './shard-keeper.ts';
 import { headerOf, mindOwner, raiseEvent, signal, type SignalsParts } from './signals.ts';
@@ -158,9 +157,15 @@ class Workflows implements WorkflowBlock {
   }
 
   async wait(instanceId: string, until: 'started' | 'completed', cancel: Parameters<WorkflowBlock['wait']>[2]): Promise<WorkflowState> {
-    const test = (header: Header | undefined): boolean =>
-      header !== undefined && (until === 'started' ? header.startedMs !== undefined || isFinal(header.status) : isFinal(header.status));
-    const record = (await this.#waits.until(instanceId, test, cancel)) as StoredRecord;
+    let seen = false;
+    const test = (header: Header | undefined): boolean => {
+      // One that was never there may come; one that was there was purged.
+      if (header === undefined) return seen;
+      seen = true;
+      return isFinal(header.status) || (until === 'started' && header.startedMs !== undefined);
+    };
+    const record = await this.#waits.until(instanceId, test, cancel);
+    if (record === undefined) throw new ProaError('workflow.not-found', `instance '${instanceId}' was purged`);
     return stateWithPayloads(this.#core, instanceId, record);
   }
 
@@ -178,8 +183,10 @@ class Workflows implements WorkflowBlock {
     );
   }
 
-  suspend(instanceId: string, reason: string | undefined): Promise<void> {
+  async suspend(instanceId: string, reason: string | undefined): Promise<void> {
     const event: HistoryEvent = { type: 'executionSuspended', ...base(this.#core), ...(reason !== undefined && { reason }) };
+    const { stall } = await headerOf(this.#core, instanceId);
+    if (stall !== undefined) throw new ProaError('workflow.stalled', `workflow '${instanceId}' is stalled: ${stall.description}`);
     return this.#control(instanceId, event, (header) => isFinal(header.status) || header.suspended === true);
   }
 

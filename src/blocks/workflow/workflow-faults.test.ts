@@ -97,6 +97,7 @@ describe('workflows whose workers fail', () => {
     await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
     expect(await block.get(id, false)).toMatchObject({ stall: { reason: 'diverged', description: 'another path' } });
     await expect(block.raise(id, 'e', undefined)).rejects.toMatchObject({ code: 'workflow.stalled' });
+    await expect(block.suspend(id, undefined)).rejects.toMatchObject({ code: 'workflow.stalled' });
     detach();
     block.attach(scriptedWorker({ workflows: { moves: () => [complete(1)] } }));
     expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });

@@ -60,7 +60,7 @@ async function list(context: CommandContext): Promise<number> {
         row.type,
         String(row.count),
         row.ready ? 'yes' : 'not yet',
-        harmless(row.ids.slice(0, 5).join(' ')),
+        harmless(row.ids.slice(0, 5).join(' ') + (row.count > 5 ? ' …' : '')),
       ]),
     ]);
   return code;

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { findRunFile } from '../../host/config/run-file.ts';
 import type { Disk } from '../../kernel/ports.ts';
 import { dataDirectory } from '../directories.ts';
 import { valueOrDefault } from '../parse-args.ts';
@@ -61,8 +62,10 @@ async function nearestExisting(disk: Disk, directory: string): Promise<string> {
 
 /** Where data will lie: writable, local, with room. */
 export const checkData: Check = async ({ ports, args }) => {
-  const directory = dataDirectory(ports.process, args.values['data-dir'], ports.process.cwd());
   const { disk } = ports;
+  // As `proa run`: in the project when there is a run file, else in the state directory.
+  const project = (await findRunFile(disk, ports.process.cwd())) === undefined ? undefined : ports.process.cwd();
+  const directory = dataDirectory(ports.process, args.values['data-dir'], project);
   const place = await nearestExisting(disk, directory);
   const probe = join(place, `.proa-doctor-${ports.process.pid}`);
   const base = { group: 'Data', name: 'directory' } as const;

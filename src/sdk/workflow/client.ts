@@ -128,6 +128,8 @@ function handleOf(parts: HandleParts, id: string): WorkflowHandle {
   return {
     id,
     async result(options = {}) {
+      // Waiting also waits for instances that do not exist yet; a handle is of one that should.
+      if ((await operations.get(id, false)) === undefined) throw new ProaError('workflow.not-found', `no such instance exists: '${id}'`);
       const state = await asked(clock, options, ({ cancel }) => operations.wait(id, 'completed', cancel ?? new CancelScope()));
       return resultOf(state);
     },
