@@ -55,7 +55,8 @@ function printAnswer(answer: HttpAnswer, { output }: CommandContext): number {
   return fine ? exitCodes.ok : exitCodes.failed;
 }
 
-function asJson(text: string): unknown {
+/** The JSON of a text, or the text when it is none. */
+export function asJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {

@@ -1,8 +1,11 @@
-import { callRuntime } from '../call-runtime.ts';
-import type { CommandContext } from '../context.ts';
+import { asJson, sendToRuntime } from '../call-runtime.ts';
+import { exitCodes, type CommandContext } from '../context.ts';
+import type { HttpAnswer } from '../http-call.ts';
+import { harmless } from '../output.ts';
 import { UsageError } from '../parse-args.ts';
 import { requestBody } from '../request-body.ts';
 import { findRuns } from '../run-registry.ts';
+import { printWorkflows } from '../workflow-text.ts';
 
 interface Question {
   readonly method: string;
@@ -18,7 +21,21 @@ export async function run(context: CommandContext): Promise<number> {
   if (question === undefined) throw new UsageError('say what to do with which workflow', context.command.examples[0]);
   const appId = context.args.values['app-id'] ?? (await onlyApp(context));
   const body = question.method === 'POST' ? await requestBody(context) : undefined;
-  return callRuntime(context, { appId, ...question, ...(body && { body: body.bytes, contentType: body.contentType }) });
+  const answer = await sendToRuntime(context, { appId, ...question, ...(body && { body: body.bytes, contentType: body.contentType }) });
+  return typeof answer === 'number' ? answer : tell(context, verb, answer);
+}
+
+function tell({ output }: CommandContext, verb: string, { status, body: bytes }: HttpAnswer): number {
+  const text = new TextDecoder().decode(bytes);
+  const body = asJson(text);
+  if (status >= 400) {
+    const { message = text } = (typeof body === 'object' && body !== null ? body : {}) as { readonly message?: string };
+    output.error(message.split('\n').map(harmless).join('\n'));
+    return status === 404 ? exitCodes.notFound : exitCodes.failed;
+  }
+  if (output.json) output.value(body);
+  else printWorkflows(verb, body, output);
+  return exitCodes.ok;
 }
 
 function questionOf(context: CommandContext, verb: string, names: readonly string[]): Question | undefined {
