@@ -180,7 +180,10 @@ describe('actors of two runtimes', () => {
     const moved = ids.filter((_, i) => homes[i] === 'one');
     await viaTwo(moved[0] as string).startReminder();
     one.crash();
-    expect(await Promise.all(moved.map((id) => viaTwo(id).increment()))).toEqual(moved.map(() => 2));
+    const [reminded = 0, ...others] = await Promise.all(moved.map((id) => viaTwo(id).increment()));
+    expect(others).toEqual(others.map(() => 2));
+    // Its reminder may have come before the call did.
+    expect([2, 102]).toContain(reminded);
     expect(new Set(await Promise.all(ids.map((id) => viaTwo(id).where())))).toEqual(new Set(['two']));
     await eventually(async () => (await viaTwo(moved[0] as string).count()) >= 102, 'the reminder fires elsewhere');
   });
