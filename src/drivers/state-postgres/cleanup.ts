@@ -1,46 +1,18 @@
 import type { Database } from '../../clients/postgres/database.ts';
-import type { Logger } from '../../kernel/log.ts';
-import type { Clock, Timer } from '../../kernel/ports.ts';
+import { scheduleSweep, type ScheduledSweepOptions } from '../../contracts/scheduled-sweep.ts';
 import type { Layout } from './layout.ts';
 
-export interface CleanupOptions {
+export interface CleanupOptions extends ScheduledSweepOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Logger;
   readonly layout: Layout;
   readonly metadataTable: string;
-  /** 0: never. */
-  readonly intervalMs: number;
 }
 
 const rowsMax = 1_000;
 
 /** Removes expired rows in small transactions. Of all sidecars that share the database, Dapr's included, one does it per interval: they agree over a row of the metadata table. */
 export function scheduleCleanup(options: CleanupOptions): { close(): Promise<void> } {
-  const { clock, log, intervalMs } = options;
-  let closed = false;
-  let timer: Timer | undefined;
-  let running: Promise<void> | undefined;
-  const arm = (): void => {
-    if (closed || intervalMs <= 0) return;
-    timer = clock.timer(
-      intervalMs,
-      () => {
-        running = cleanUp(options, () => closed)
-          .catch((error: unknown) => log.warn('expired state was not removed', { error: (error as Error).message }))
-          .finally(arm);
-      },
-      true,
-    );
-  };
-  arm();
-  return {
-    async close() {
-      closed = true;
-      timer?.cancel();
-      await running;
-    },
-  };
+  return scheduleSweep(options, (ended) => cleanUp(options, ended));
 }
 
 async function cleanUp({ database, layout, metadataTable, intervalMs }: CleanupOptions, ended: () => boolean): Promise<void> {
