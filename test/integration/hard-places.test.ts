@@ -95,7 +95,7 @@ describe('data that this version cannot take', () => {
 
     const refused = await start(['--data-dir', data]);
     expect(await refused.end).toBe(1);
-    expect(refused.printed()).toMatch(/has format 7, this version of Proa knows up to 1/);
+    expect(refused.printed()).toMatch(/has format 7, this version of Proa knows up to 2/);
     expect(refused.printed()).not.toMatch(/\n\s+at .*:\d+:\d+/);
     expect(readFileSync(segment).equals(bytes)).toBe(true);
 

@@ -7,6 +7,7 @@ import { createSimulatedDisk, seededRandom } from '../../testing/simulator/disk.
 import { createMemoryEngine } from '../engine-memory/memory-engine.ts';
 import { backupJournal, restoreJournal } from './backup.ts';
 import { crc32, crc32Between, tableCrc32 } from './crc32.ts';
+import { formatVersion } from './format.ts';
 import { openJournalEngine } from './open-journal.ts';
 
 const clock = createFakeClock();
@@ -114,9 +115,9 @@ describe('journal: format', () => {
     expect(golden).toMatchInlineSnapshot(`
       {
         "/j/epoch-1": "e3b0c44298fc1c14",
-        "/j/mark-1": "9a12fbec0ba9eaff",
-        "/j/segment-000000000001-1": "d9029b1fc4949d6c",
-        "/j/snapshot-000000000005-1": "d50fb4e10b7379e7",
+        "/j/mark-1": "a1e72551670a7c99",
+        "/j/segment-000000000001-1": "2a1c3ac0f73a96b7",
+        "/j/snapshot-000000000005-1": "5cc1db64fe290c67",
       }
     `);
   });
@@ -126,7 +127,7 @@ describe('journal: format', () => {
     await engine.close();
     const path = '/j/segment-999999999999-9';
     const head = Buffer.from(await disk.readFile(disk.files().find((file) => file.path.includes('segment'))?.path ?? '')).subarray(0, 4096);
-    head.writeUInt32LE(2, 8);
+    head.writeUInt32LE(formatVersion + 1, 8);
     head.writeInt32LE(crc32(head.subarray(16, 128), crc32(head.subarray(0, 12))), 12);
     await (await disk.open(path, 'write')).write([head], 0);
     await expect(openJournalEngine({ ports: { clock, disk }, directory: '/j' })).rejects.toMatchObject({ code: 'engine.format' });

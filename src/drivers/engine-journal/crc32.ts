@@ -10,11 +10,32 @@ export const crc32: Crc = native === undefined ? tableCrc32 : (bytes, seed = 0) 
 
 /** Of a part of the bytes. Short parts are summed here: a view of them, and the way into native code, cost more. */
 export function crc32Between(bytes: Uint8Array, from: number, to: number): number {
-  if (to - from > 96) return crc32(bytes.subarray(from, to));
-  const entries = (table ??= makeTable());
+  if (to - from > 128) return crc32(bytes.subarray(from, to));
+  const one = (table ??= makeTable());
+  const [two, three, four] = (more ??= furtherTables(one));
   let crc = ~0;
-  for (let i = from; i < to; i++) crc = (crc >>> 8) ^ (entries[(crc ^ (bytes[i] as number)) & 255] as number);
+  let at = from;
+  // Four bytes a step: each look-up waits for the one before it.
+  for (const last = to - 3; at < last; at += 4) {
+    crc ^= (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
+    crc =
+      (four[crc & 255] as number) ^
+      (three[(crc >>> 8) & 255] as number) ^
+      (two[(crc >>> 16) & 255] as number) ^
+      (one[crc >>> 24] as number);
+  }
+  for (; at < to; at++) crc = (crc >>> 8) ^ (one[(crc ^ (bytes[at] as number)) & 255] as number);
   return ~crc;
+}
+
+let more: readonly [Int32Array, Int32Array, Int32Array] | undefined;
+
+/** What a byte does to the sum one, two and three bytes later. */
+function furtherTables(one: Int32Array): [Int32Array, Int32Array, Int32Array] {
+  const next = (before: Int32Array): Int32Array => before.map((sum) => (sum >>> 8) ^ (one[sum & 255] as number));
+  const two = next(one);
+  const three = next(two);
+  return [two, three, next(three)];
 }
 
 let table: Int32Array | undefined;

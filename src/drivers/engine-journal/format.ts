@@ -1,8 +1,11 @@
 import { ProaError } from '../../kernel/errors.ts';
 import { crc32 } from './crc32.ts';
 
-/** The version of everything in the directory; a newer one is refused. */
-export const formatVersion = 1;
+/**
+ * The version of everything in the directory; a newer one is refused, older ones are read. 2: records say up to where the journal was durable
+ * (1: the number of their group), leases can be removed, and a snapshot knows the highest epoch of those.
+ */
+export const formatVersion = 2;
 
 /** Every file begins with a head: `PROA`, four letters of its kind, format, CRC, then 14 numbers. */
 export const headBytes = 128;

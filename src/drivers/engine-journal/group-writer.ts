@@ -26,13 +26,15 @@ export interface GroupWriterOptions {
   readonly highWater: HighWater;
   readonly hooks: JournalHooks;
   readonly queuedBytesMax: number;
-  /** A group of this size goes ahead of its turn, when the one before it had it too. */
+  /** A group of this size goes ahead of its turn. */
   readonly overlapBytes: number;
   /** Called after a group was applied, before its commits are answered. */
   applied(group: Group): void;
 }
 
-const sparesMax = 3;
+/** Groups that are written before their turn. One keeps disk and thread busy; more would only be smaller. */
+const aheadMax = 1;
+const sparesMax = aheadMax + 2;
 /**
  * While a write takes longer than this and what its bytes take at a modest rate, the disk is what everybody waits for: then one large group costs it less
  * than two. Without a part for the bytes a group would be slow for being large, wait for its turn, and be larger the next time.
@@ -59,8 +61,8 @@ export class GroupWriter {
   readonly #spares: GroupBuffer[] = [];
   /** The open group has its turn, but is not written yet: it cannot go ahead of itself. */
   #preparing = false;
-  /** A group whose write was begun before its turn. */
-  #ahead: Ahead | undefined;
+  /** Groups whose write was begun before their turn, oldest first. */
+  readonly #ahead: Ahead[] = [];
   /** The last write was that of a slow disk. */
   #slow = false;
   #running: Promise<void> | undefined;
@@ -75,7 +77,7 @@ export class GroupWriter {
   constructor(options: GroupWriterOptions) {
     this.#options = options;
     this.sequence = options.state.sequence;
-    this.#open = new Group(options.state.group + 1, new GroupBuffer());
+    this.#open = new Group(1, new GroupBuffer());
   }
 
   get readOnly(): boolean {
@@ -101,14 +103,13 @@ export class GroupWriter {
   /** A record was added to the group: it may be large enough to go ahead. */
   filled(group: Group): void {
     const { writer, hooks, overlapBytes } = this.#options;
-    if (!group.overlaps || group.buffer.length < overlapBytes || this.#running === undefined || this.#ahead !== undefined) return;
+    if (group.buffer.length < overlapBytes || this.#running === undefined || this.#ahead.length === aheadMax) return;
     if (this.#slow || hooks !== noHooks || this.readOnly || this.#preparing || writer.isFull(group.buffer.length)) return;
-    this.#open = this.#following(group);
     const begunMono = this.#options.clock.mono();
-    const written = writer.write(group.buffer.bytes);
+    const written = this.#write(group);
     // Looked at when its turn comes.
     written.catch(() => {});
-    this.#ahead = { group, written, begunMono };
+    this.#ahead.push({ group, written, begunMono });
   }
 
   /** Waits until everything queued is answered, then refuses more. */
@@ -132,18 +133,17 @@ export class GroupWriter {
       this.#scheduled = false;
       this.#running = this.#flushAll().finally(() => {
         this.#running = undefined;
-        if (this.#ahead !== undefined || this.#open.records > 0) this.#schedule();
+        if (this.#ahead.length > 0 || this.#open.records > 0) this.#schedule();
       });
     });
   }
 
   async #flushAll(): Promise<void> {
-    while ((this.#ahead !== undefined || this.#open.buffer.length > 0) && this.#failure === undefined) {
-      const ahead = this.#ahead;
-      this.#ahead = undefined;
+    while ((this.#ahead.length > 0 || this.#open.buffer.length > 0) && this.#failure === undefined) {
+      const ahead = this.#ahead.shift();
       await this.#flush(ahead?.group ?? this.#open, ahead);
       // Whoever was just answered, and whoever's request lies in a socket by now, can join the next group.
-      if (this.#ahead === undefined) await new Promise<void>((resolve) => this.#options.clock.soon(resolve));
+      if (this.#ahead.length === 0) await new Promise<void>((resolve) => this.#options.clock.soon(resolve));
     }
     if (this.#failure === undefined) return;
     await this.#failAhead(this.#failure);
@@ -174,8 +174,15 @@ export class GroupWriter {
   #begin(group: Group): Promise<void> {
     const { writer, hooks } = this.#options;
     if (hooks.beforeWrite !== undefined || this.#full !== undefined || writer.isFull(group.buffer.length)) return this.#prepared(group);
-    this.#open = this.#following(group);
-    return writer.write(group.buffer.bytes);
+    return this.#write(group);
+  }
+
+  /** Nobody joins the group any more. */
+  #write({ number, buffer }: Group): Promise<void> {
+    const { writer, state } = this.#options;
+    this.#open = this.#following(number);
+    buffer.seal(state.sequence);
+    return writer.write(buffer.bytes);
   }
 
   /** Commits join the group until its write begins, and no other group may be written before. */
@@ -188,13 +195,12 @@ export class GroupWriter {
     } finally {
       this.#preparing = false;
     }
-    this.#open = this.#following(group);
-    return writer.write(group.buffer.bytes);
+    return this.#write(group);
   }
 
   #roll(group: Group): Promise<void> {
     const { writer, state } = this.#options;
-    return writer.roll({ sequence: group.sequence, group: group.number, timeMs: Math.max(state.timeMs, group.nowMs) });
+    return writer.roll({ sequence: group.sequence, timeMs: Math.max(state.timeMs, group.nowMs) });
   }
 
   #durable(group: Group, length: number): void {
@@ -205,7 +211,6 @@ export class GroupWriter {
     writer.advance(length);
     for (const operation of group.operations) state.apply(operation, segment, base, group.nowMs);
     state.sequence = group.sequence + group.records - 1;
-    state.group = group.number;
     state.timeMs = Math.max(state.timeMs, group.nowMs);
     pending.settle(group);
     this.commits += group.changes;
@@ -235,36 +240,32 @@ export class GroupWriter {
     if (full) this.#full = { error: failure, sinceMono: clock.mono() };
     else this.#failure ??= failure;
     // Nothing may be under way when somebody hears of it, and writes again.
-    await this.#ahead?.written.catch(() => {});
+    await Promise.allSettled(this.#ahead.map(({ written }) => written));
     // What was queued behind it was judged on what did not happen.
     pending.clear();
     group.settle({ error: failure, mayHaveHappened });
     await this.#failAhead(failure);
-    if (group === this.#open) this.#open = this.#following(group);
+    if (group === this.#open) this.#open = this.#following(group.number);
     else this.#failOpen({ error: failure, mayHaveHappened: false });
   }
 
   async #failAhead(error: ProaError): Promise<void> {
-    const ahead = this.#ahead;
-    if (ahead === undefined) return;
-    await ahead.written.catch(() => {});
-    this.#ahead = undefined;
-    ahead.group.settle({ error, mayHaveHappened: true });
+    await Promise.allSettled(this.#ahead.map(({ written }) => written));
+    for (const { group } of this.#ahead.splice(0)) group.settle({ error, mayHaveHappened: true });
   }
 
   #failOpen(failure: GroupFailure): void {
     const open = this.#open;
     this.#options.pending.clear();
-    this.#open = this.#following(open);
+    this.#open = this.#following(open.number);
     open.settle(failure);
   }
 
-  /** The group that takes what comes when nobody joins `group` any more. */
-  #following(group: Group): Group {
+  /** The group that takes what comes when nobody joins number `number` any more. */
+  #following(number: number): Group {
     const buffer = this.#spares.pop() ?? new GroupBuffer();
     buffer.reset();
-    if (group.buffer.length < this.#options.overlapBytes) return new Group(group.number + 1, buffer);
-    return new Group(this.#options.state.group + 1, buffer, true);
+    return new Group(number + 1, buffer);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Clock, Disk, Timer } from '../../kernel/ports.ts';
 import { fileNames, parseListing } from './format.ts';
 import type { GroupWriter } from './group-writer.ts';
+import type { LeaseSweep } from './lease-sweep.ts';
 import type { LogIndexes } from './log-indexes.ts';
 import type { Mover } from './mover.ts';
 import type { Ownership } from './ownership.ts';
@@ -20,6 +21,7 @@ export interface HousekeepingOptions {
   readonly indexes: LogIndexes;
   readonly ownership: Ownership;
   readonly mover: Mover;
+  readonly leases: LeaseSweep;
   /** A snapshot is due when this much was written since the last one, or as much as the last one is large. */
   readonly snapshotEveryBytes: number;
   readonly segmentBytesMax: number;
@@ -36,7 +38,7 @@ const smallSegmentBytes = 1024 * 1024;
 const purgeEveryMs = 5_000;
 const purgeLooks = 2_000;
 
-/** Snapshots, compaction, log indexes and expired keys: one job at a time, in slices, beside the commits. */
+/** Snapshots, compaction, log indexes, expired keys and forgotten leases: one job at a time, in slices, beside the commits. */
 export class Housekeeping {
   readonly #options: HousekeepingOptions;
   #running: Promise<void> | undefined;
@@ -192,7 +194,7 @@ export class Housekeeping {
   }
 
   #armPurge(): void {
-    const { clock, state, now } = this.#options;
+    const { clock, state, now, leases } = this.#options;
     this.#timer = clock.timer(
       purgeEveryMs,
       () => {
@@ -200,6 +202,7 @@ export class Housekeeping {
           if (!this.#stopped && state.purge(now(), purgeLooks)) clock.soon(again);
         };
         again();
+        leases.look();
         if (!this.#stopped) this.#armPurge();
       },
       true,

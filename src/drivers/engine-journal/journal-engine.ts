@@ -140,13 +140,14 @@ class OwnedJournal implements JournalEngine {
   async acquireLease(name: Key, owner: string, ttlMs: number): Promise<Lease | LeaseHeld> {
     checkKey(name);
     this.#mustRun();
-    const { value: row, group } = this.#parts.pending.lease(name);
+    const { pending, state } = this.#parts;
+    const { value: row, group } = pending.lease(name);
     const held = row !== undefined && row.expiresAtMs > this.now();
     if (held && row.owner !== owner) {
       await settled(group);
       return { held: false, owner: row.owner, epoch: row.epoch };
     }
-    const epoch = held ? row.epoch : (row?.epoch ?? 0) + 1;
+    const epoch = held ? row.epoch : (row?.epoch ?? state.leaseEpochsGone) + 1;
     await this.#writeLease(name, { owner, epoch }, ttlMs);
     return { held: true, name, owner, epoch, ttlMs };
   }
@@ -253,7 +254,7 @@ class OwnedJournal implements JournalEngine {
   #writeLease(name: Key, lease: { readonly owner: string; readonly epoch: number }, ttlMs: number): Promise<void> {
     const { pending, recorder } = this.#parts;
     return recorder.record((group) => {
-      const row = { owner: lease.owner, epoch: lease.epoch, expiresAtMs: ttlMs > 0 ? group.nowMs + ttlMs : 0 };
+      const row = { owner: lease.owner, epoch: lease.epoch, expiresAtMs: group.nowMs + ttlMs };
       group.buffer.lease(name, row.owner, row);
       pending.queue({ kind: 'lease', name, row }, group);
     });

@@ -140,6 +140,10 @@ describe('journal: crashes', () => {
     for (let seed = 1; seed <= 480; seed++) expect(await crashScenario(seed), `seed ${seed}`).toEqual([]);
   }, 60_000);
 
+  it('loses nothing either when of groups that are written at once the later one stays and the earlier one is lost, over 240 seeds', async () => {
+    for (let seed = 1; seed <= 240; seed++) expect(await crashScenario(2 * seed + 1, { unsynced: 'any' }), `seed ${seed}`).toEqual([]);
+  }, 60_000);
+
   it('is caught by this test when syncing is off', async () => {
     let caught = 0;
     for (let seed = 1; seed <= 30; seed++) {

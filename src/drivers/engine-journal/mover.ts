@@ -3,18 +3,23 @@ import type { Key } from '../../kernel/tuple.ts';
 import { crc32 } from './crc32.ts';
 import type { LogIndexes } from './log-indexes.ts';
 import { blockFields, type LogState } from './log-state.ts';
-import { KeyEntry } from './operations.ts';
+import { type Block, KeyEntry } from './operations.ts';
+import type { Group } from './pending.ts';
 import type { Recorder } from './recorder.ts';
 import type { Segment, Segments } from './segment.ts';
 import type { JournalState } from './state.ts';
 
-/** Values and blocks of one record, at most; the next is written when it is durable, so that moving never floods the disk. */
+/** Values and blocks of one record, at most; one record is written while the next is read, so that moving never floods the disk. */
 const batchBytes = 256 * 1024;
 const batchItems = 256;
+/** Blocks this close together are read at once. */
+const gapBytesMax = 64 * 1024;
 const sliceMs = 4;
 
 /** Compaction: writes what is alive in some segments again at the end of the journal, so that they can be removed. */
 export class Mover {
+  /** The last record, on its way to the disk. */
+  #written: Promise<void> = Promise.resolve();
   readonly #parts: { state: JournalState; segments: Segments; indexes: LogIndexes; recorder: Recorder; clock: Clock };
 
   constructor(parts: { state: JournalState; segments: Segments; indexes: LogIndexes; recorder: Recorder; clock: Clock }) {
@@ -23,12 +28,30 @@ export class Mover {
 
   /** Returns when everything alive was moved, or when stopped. Damaged values stay where they are. */
   async move(victims: ReadonlySet<Segment>, stopped: () => boolean): Promise<void> {
-    await this.#moveKeys(victims, stopped);
+    try {
+      await this.#moveKeys(victims, stopped);
+      await this.#moveLogs(victims, stopped);
+    } finally {
+      const last = this.#written;
+      this.#written = Promise.resolve();
+      await last;
+    }
+  }
+
+  /** Writes a record when the one before it is durable, and does not wait for it; fails when the one before it did. */
+  async #write(fill: (group: Group) => void): Promise<void> {
+    await this.#written;
+    this.#written = this.#parts.recorder.record(fill);
+    // Looked at by whoever comes next.
+    this.#written.catch(() => {});
+  }
+
+  async #moveLogs(victims: ReadonlySet<Segment>, stopped: () => boolean): Promise<void> {
     const names = [...this.#parts.state.logs.keys()];
     for (const name of names) {
       if (stopped()) return;
       const log = this.#parts.state.logs.get(name);
-      if (log !== undefined && log.runs.some((run) => victims.has(run.segment))) await this.#moveLog(name, log, victims);
+      if (log !== undefined && log.runs.some((run) => victims.has(run.segment))) await this.#moveLog({ name, log }, victims, stopped);
     }
   }
 
@@ -57,12 +80,12 @@ export class Mover {
   }
 
   async #moveBatch(batch: readonly [Key, KeyEntry][]): Promise<void> {
-    const { state, segments, recorder } = this.#parts;
+    const { state, segments } = this.#parts;
     const alive = batch.filter(([key, entry]) => state.keys.get(key) === entry);
     const values = await Promise.all(
       alive.map(async ([, entry]) => entry.value ?? (await segments.read(entry.segment as Segment, entry.offset, entry.length))),
     );
-    await recorder.record((group) => {
+    await this.#write((group) => {
       alive.forEach(([key, entry], i) => {
         const value = values[i] as Uint8Array;
         if (crc32(value) !== entry.crc) return;
@@ -74,22 +97,67 @@ export class Mover {
     });
   }
 
-  async #moveLog(name: Key, log: LogState, victims: ReadonlySet<Segment>): Promise<void> {
-    const { indexes, segments, recorder } = this.#parts;
+  async #moveLog({ name, log }: NamedLog, victims: ReadonlySet<Segment>, stopped: () => boolean): Promise<void> {
     for (const run of log.runs.filter(({ segment }) => victims.has(segment))) {
-      const numbers = run.blocks ?? (await indexes.load(log, run));
-      for (let at = 0; at < numbers.length; at += blockFields) {
-        const [first, offset, bytes, crc, count] = numbers.slice(at, at + blockFields) as [number, number, number, number, number];
-        if (first < run.first || first + count <= log.first) continue;
-        const data = await segments.read(run.segment, offset, bytes);
+      const numbers = run.blocks ?? (await this.#parts.indexes.load(log, run));
+      const blocks = blocksOf(numbers).filter(({ first, count }) => first >= run.first && first + count > log.first);
+      for (let at = 0; at < blocks.length && !stopped();) {
+        const batch = nextBatch(blocks, at);
         // A damaged block ends the run's move: its segment stays, and reading it says why.
-        if (crc32(data) !== crc) break;
-        await recorder.record((group) => {
-          const block = { first, bytes, crc, count, offset: 0 };
-          group.buffer.append(name, block, data, true);
-          group.operations.push({ kind: 'append', log: name, block, moved: true });
-        });
+        if (!(await this.#moveBlocks(name, run.segment, batch))) break;
+        at += batch.length;
       }
     }
   }
+
+  /** False when one is damaged; those before it are moved. */
+  async #moveBlocks(name: Key, segment: Segment, batch: readonly Block[]): Promise<boolean> {
+    const [begin, end] = [batch[0] as Block, batch.at(-1) as Block];
+    const bytes = await this.#parts.segments.read(segment, begin.offset, end.offset + end.bytes - begin.offset);
+    const data = batch.map(({ offset, bytes: size }) => bytes.subarray(offset - begin.offset, offset - begin.offset + size));
+    const damaged = data.findIndex((part, i) => crc32(part) !== (batch[i] as Block).crc);
+    const good = damaged < 0 ? batch : batch.slice(0, damaged);
+    if (good.length > 0) {
+      await this.#write((group) => {
+        for (const [i, { first, bytes: size, crc, count }] of good.entries()) {
+          const block = { first, bytes: size, crc, count, offset: 0 };
+          group.buffer.append(name, block, data[i] as Uint8Array, true);
+          group.operations.push({ kind: 'append', log: name, block, moved: true });
+        }
+      });
+    }
+    return damaged < 0;
+  }
+}
+
+interface NamedLog {
+  readonly name: Key;
+  readonly log: LogState;
+}
+
+function blocksOf(numbers: readonly number[]): Block[] {
+  return Array.from({ length: numbers.length / blockFields }, (_, i) => {
+    const [first, offset, bytes, crc, count] = numbers.slice(i * blockFields, (i + 1) * blockFields) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    return { first, offset, bytes, crc, count };
+  });
+}
+
+/** The blocks from `at` on that go into one record: those that lie close together, at least one. */
+function nextBatch(blocks: readonly Block[], at: number): Block[] {
+  const batch: Block[] = [];
+  let [size, end] = [0, -1];
+  for (const block of blocks.slice(at, at + batchItems)) {
+    const gap = block.offset - end;
+    if (batch.length > 0 && (size + block.bytes > batchBytes || gap < 0 || gap > gapBytesMax)) break;
+    batch.push(block);
+    size += block.bytes;
+    end = block.offset + block.bytes;
+  }
+  return batch;
 }

@@ -6,6 +6,7 @@ import { GroupWriter, type JournalHooks, noHooks } from './group-writer.ts';
 import { HighWater } from './high-water.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { createJournalEngine, type JournalEngine } from './journal-engine.ts';
+import { LeaseSweep } from './lease-sweep.ts';
 import { LogIndexes } from './log-indexes.ts';
 import { Mover } from './mover.ts';
 import { claimEpoch } from './ownership.ts';
@@ -72,7 +73,7 @@ async function open({ ports, directory, options = {}, claim }: OpenJournalOption
   const acceptDataLoss = options.acceptDataLoss ?? false;
   const { tip, replayedBytes } = await recover({ disk, directory, listing, segments, state, acceptDataLoss, pause });
   const before = tip ?? { number: 0, epoch: 0, bytes: 0 };
-  const next = { sequence: state.sequence + 1, group: state.group + 1, timeMs: state.timeMs };
+  const next = { sequence: state.sequence + 1, timeMs: state.timeMs };
   const segmentBytesMax = options.segmentBytesMax ?? 64 * 1024 * 1024;
   const writer = await SegmentWriter.begin({ disk, segments, epoch: ownership.epoch, segmentBytesMax }, before, next);
   const { segment } = writer;
@@ -141,6 +142,7 @@ function assemble(opened: Opened): { engine: JournalEngine; clean(): Promise<voi
     indexes,
     ownership,
     mover,
+    leases: new LeaseSweep({ state, pending, recorder, now }),
     snapshotEveryBytes,
     segmentBytesMax: opened.segmentBytesMax,
     replayedBytes,

@@ -55,6 +55,7 @@ export type Operation =
   | { readonly kind: 'append'; readonly log: Key; readonly block: Block; readonly moved: boolean }
   | { readonly kind: 'trim'; readonly log: Key; readonly first: number }
   | { readonly kind: 'lease'; readonly name: Key; readonly row: LeaseRow }
+  | { readonly kind: 'leaseGone'; readonly name: Key; readonly epoch: number }
   | { readonly kind: 'id'; readonly id: string; readonly result: KeptResult };
 
 /** The answer that a repeat gets. */

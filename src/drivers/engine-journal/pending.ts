@@ -23,10 +23,8 @@ export interface WaitingCommit {
 
 /** Commits that become durable together: one write. */
 export class Group {
-  /** Above the number of some group that was durable when this one was written: recovery tells damage from a torn end by it. */
+  /** Later groups have higher ones. */
   readonly number: number;
-  /** It may be written while the group before it is: its number does not say that that one is durable. */
-  readonly overlaps: boolean;
   readonly buffer: GroupBuffer;
   readonly operations: Operation[] = [];
   readonly overlay: Overlay;
@@ -40,9 +38,8 @@ export class Group {
   /** Of its first record. */
   sequence = 0;
 
-  constructor(number: number, buffer: GroupBuffer, overlaps = false) {
+  constructor(number: number, buffer: GroupBuffer) {
     this.number = number;
-    this.overlaps = overlaps;
     this.buffer = buffer;
     this.overlay = new Overlay(this.operations);
   }
@@ -141,6 +138,9 @@ export class Pending {
       }
       case 'lease':
         return void group.overlay.leases.set(operation.name, operation.row);
+      case 'leaseGone':
+        // As good as expired, until it is gone: whoever takes it then continues with its epoch.
+        return void group.overlay.leases.set(operation.name, { owner: '', epoch: operation.epoch, expiresAtMs: 0 });
       case 'id':
         return void group.overlay.ids.set(operation.id, operation.result);
     }

@@ -29,16 +29,17 @@ describe('data that are written where they will lie', () => {
         buffer.begin();
         buffer.deleteRange('a', 'b');
         const block = appendTo(buffer, { log: `log-${'x'.repeat(i * 10)}`, data, inPlace: buffer === placed }, i + 1);
-        buffer.end(i + 1, 1, 1_000);
+        buffer.end(i + 1, 1_000);
         expect(block.offset).toBe(buffer.length - size);
       }
     }
+    for (const buffer of [copied, placed]) buffer.seal(7);
     expect(Buffer.compare(copied.bytes, placed.bytes)).toBe(0);
     const bytes = Buffer.from(placed.bytes);
     for (let at = 0, i = 1; at < bytes.length; i++) {
       const head = decodeRecordHead(bytes, at);
       if (head === undefined) throw new Error(`no record at ${at}`);
-      expect(head.sequence).toBe(i);
+      expect([head.sequence, head.durable]).toEqual([i, 7]);
       expect(decodeOperations(bytes, at, head)?.map(({ kind }) => kind)).toEqual(['deleteRange', 'append']);
       at += head.headBytes + head.dataBytes;
     }

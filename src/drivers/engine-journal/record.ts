@@ -2,11 +2,15 @@ import { crc32, crc32Between } from './crc32.ts';
 import { type Block, KeyEntry, type KeptResult, type Operation } from './operations.ts';
 
 /*
- * A record, little endian: magic u32, CRC u32 of [8, head end), head length u32, data length u32, sequence f64, group f64, time f64,
+ * A record, little endian: magic u32, CRC u32 of [8, head end), head length u32, data length u32, sequence f64, durable f64, time f64,
  * operations; then the data (values and log blocks), each covered by its own CRC, which stands with its operation. So every byte is
  * summed once, and a single value can be read and checked without its neighbours.
+ *
+ * `durable`: every record up to that sequence was on the disk when the write of this one began. What cannot be read up to there is damaged, not
+ * torn. Format 1 had the number of the record's group in its place.
  */
-const magic = 0x31524a50;
+const magic = 0x32524a50;
+const magic1 = 0x31524a50;
 const prologueBytes = 40;
 
 /** Names of the operations on disk. */
@@ -20,12 +24,16 @@ const trim = 7;
 const lease = 8;
 const idDone = 9;
 const idConflict = 10;
+const leaseGone = 11;
 
-/** The place of a record in the journal. */
+/** The place of a record in the journal, and what it proves. */
 export interface RecordHead {
   readonly headBytes: number;
   readonly dataBytes: number;
   readonly sequence: number;
+  /** Everything up to this sequence was durable before this was written; -1 in format 1, which says `group` instead. */
+  readonly durable: number;
+  /** Format 1: of its group. A group two above that of another was begun when that one was durable. -1 in later formats. */
   readonly group: number;
   readonly timeMs: number;
 }
@@ -119,6 +127,12 @@ export class GroupBuffer {
     this.#double(numbers.expiresAtMs);
   }
 
+  /** Adds the removal of a lease that nobody holds any more; its epoch is not given again. */
+  leaseGone(name: string, epoch: number): void {
+    this.#code(leaseGone, name);
+    this.#double(epoch);
+  }
+
   id(id: string, result: KeptResult): void {
     this.#reserve(5 + 3 * id.length);
     this.#bytes[this.length++] = result.status === 'done' ? idDone : idConflict;
@@ -130,20 +144,28 @@ export class GroupBuffer {
     for (const sequence of result.sequences) this.#double(sequence);
   }
 
-  /** Ends the record: entries and blocks get their offsets, relative to the group. */
-  end(sequence: number, group: number, timeMs: number): void {
+  /** Ends the record: entries and blocks get their offsets, relative to the group. It is whole when the group is sealed. */
+  end(sequence: number, timeMs: number): void {
     const at = this.#recordAt;
-    const dataAt = this.length;
     this.#reserve(this.#dataBytes);
     const view = this.#view;
     view.setUint32(at, magic, true);
-    view.setUint32(at + 8, dataAt - at, true);
+    view.setUint32(at + 8, this.length - at, true);
     view.setUint32(at + 12, this.#dataBytes, true);
     view.setFloat64(at + 16, sequence, true);
-    view.setFloat64(at + 24, group, true);
     view.setFloat64(at + 32, timeMs, true);
-    view.setInt32(at + 4, crc32Between(this.#bytes, at + 8, dataAt), true);
     for (let i = 0; i < this.#dataCount; i++) this.#place(i);
+  }
+
+  /** Makes the records whole, as the write begins: only now is it known what was durable before them. */
+  seal(durable: number): void {
+    const view = this.#view;
+    for (let at = 0; at < this.length;) {
+      const dataAt = at + view.getUint32(at + 8, true);
+      view.setFloat64(at + 24, durable, true);
+      view.setInt32(at + 4, crc32Between(this.#bytes, at + 8, dataAt), true);
+      at = dataAt + view.getUint32(at + 12, true);
+    }
   }
 
   #place(i: number): void {
@@ -216,26 +238,28 @@ function viewOf(bytes: Buffer): DataView {
 
 /** The head of the record at `at`; undefined when there is none, or a damaged or incomplete one. */
 export function decodeRecordHead(bytes: Buffer, at: number): RecordHead | undefined {
-  if (at + prologueBytes > bytes.length || bytes.readUInt32LE(at) !== magic) return undefined;
+  if (at + prologueBytes > bytes.length) return undefined;
+  const kind = bytes.readUInt32LE(at);
+  if (kind !== magic && kind !== magic1) return undefined;
   const headLength = bytes.readUInt32LE(at + 8);
   const dataBytes = bytes.readUInt32LE(at + 12);
   if (headLength < prologueBytes || at + headLength + dataBytes > bytes.length) return undefined;
   if (bytes.readInt32LE(at + 4) !== crc32(bytes.subarray(at + 8, at + headLength))) return undefined;
+  const proof = bytes.readDoubleLE(at + 24);
   return {
     headBytes: headLength,
     dataBytes,
     sequence: bytes.readDoubleLE(at + 16),
-    group: bytes.readDoubleLE(at + 24),
+    durable: kind === magic ? proof : -1,
+    group: kind === magic ? -1 : proof,
     timeMs: bytes.readDoubleLE(at + 32),
   };
 }
 
-/** Where the next record may begin, at or after `from`; -1 when nothing looks like one. */
+/** Where the next record, of any format, may begin, at or after `from`; -1 when nothing looks like one. */
 export function nextRecordAt(bytes: Buffer, from: number): number {
-  return bytes.indexOf(magicBytes, from);
+  return bytes.indexOf('PJR', from, 'latin1');
 }
-
-const magicBytes = Buffer.from([magic & 255, (magic >>> 8) & 255, (magic >>> 16) & 255, magic >>> 24]);
 
 /** The operations of a record whose head was checked, offsets relative to `bytes`. Undefined when some of its data is damaged. */
 export function decodeOperations(bytes: Buffer, at: number, head: RecordHead): Operation[] | undefined {
@@ -283,6 +307,8 @@ class OperationReader {
       }
       case trim:
         return { kind: 'trim', log: key, first: this.#double() };
+      case leaseGone:
+        return { kind: 'leaseGone', name: key, epoch: this.#double() };
       default: {
         const owner = this.#text('utf8');
         return { kind: 'lease', name: key, row: { owner, epoch: this.#double(), expiresAtMs: this.#double() } };

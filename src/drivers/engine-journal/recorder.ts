@@ -23,7 +23,7 @@ export class Recorder {
 
   /** Ends the record that was begun last. */
   end(group: Group): void {
-    group.buffer.end(++this.#writer.sequence, group.number, group.nowMs);
+    group.buffer.end(++this.#writer.sequence, group.nowMs);
     group.records++;
     this.#writer.filled(group);
   }

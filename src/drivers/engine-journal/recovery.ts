@@ -174,29 +174,56 @@ class Replay {
     if (operations === undefined) return false;
     for (const operation of operations) state.apply(operation, this.#segment, 0, head.timeMs);
     state.sequence = head.sequence;
-    state.group = head.group;
+    state.group = Math.max(state.group, head.group);
     state.timeMs = Math.max(state.timeMs, head.timeMs);
     this.#at += head.headBytes + head.dataBytes;
     return true;
   }
 
   /**
-   * No good record at the current place. In a sealed segment that is damage. In the last one it is the end, or a torn tail, unless a
-   * record of a later group lies behind: a group is written only after the one before it was synced.
+   * No good record at the current place. In a sealed segment that is damage. In the last one it is the end, or a torn tail, unless some record
+   * behind says that what should be here was durable before it. Then it goes on with the first good record.
    */
   async #resume(end: number): Promise<number | undefined> {
-    const { state } = this.#options;
     const from = this.#at;
-    for (let at = nextRecordAt(this.#bytes, from + 1); at >= 0; at = nextRecordAt(this.#bytes, at + 1)) {
-      const head = decodeRecordHead(this.#bytes, at);
-      if (head === undefined || head.sequence <= state.sequence || decodeOperations(this.#bytes, at, head) === undefined) continue;
-      if (this.#sealedBytes === undefined && head.group < state.group + 2) continue;
-      await this.#damage.quarantine(this.#segment, from, this.#bytes.subarray(from, at));
-      this.#at = at;
-      this.#step(head);
-      return this.#at;
+    const next = this.#sealedBytes === undefined ? this.#provenNext() : this.#nextGood(from + 1);
+    if (next === undefined) {
+      if (this.#sealedBytes !== undefined) await this.#damage.quarantine(this.#segment, from, this.#bytes.subarray(from, end));
+      return undefined;
     }
-    if (this.#sealedBytes !== undefined) await this.#damage.quarantine(this.#segment, from, this.#bytes.subarray(from, end));
+    await this.#damage.quarantine(this.#segment, from, this.#bytes.subarray(from, next.at));
+    this.#at = next.at;
+    this.#step(next.head);
+    return this.#at;
+  }
+
+  /** The first good record behind the current place, when it or one behind it proves that something is missing here. */
+  #provenNext(): GoodRecord | undefined {
+    const missing = this.#options.state.sequence + 1;
+    let first: GoodRecord | undefined;
+    for (let good = this.#nextGood(this.#at + 1); good !== undefined; good = this.#nextGood(behind(good))) {
+      first ??= good;
+      // Of format 1: a group was written after the one before the one before it was durable.
+      if (good.head.durable >= missing || good.head.group >= this.#options.state.group + 2) return first;
+    }
     return undefined;
   }
+
+  #nextGood(from: number): GoodRecord | undefined {
+    for (let at = nextRecordAt(this.#bytes, from); at >= 0; at = nextRecordAt(this.#bytes, at + 1)) {
+      const head = decodeRecordHead(this.#bytes, at);
+      if (head === undefined || head.sequence <= this.#options.state.sequence) continue;
+      if (decodeOperations(this.#bytes, at, head) !== undefined) return { at, head };
+    }
+    return undefined;
+  }
+}
+
+interface GoodRecord {
+  readonly at: number;
+  readonly head: RecordHead;
+}
+
+function behind({ at, head }: GoodRecord): number {
+  return at + head.headBytes + head.dataBytes;
 }

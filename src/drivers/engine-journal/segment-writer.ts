@@ -25,7 +25,6 @@ export interface Predecessor {
 /** Where a new segment continues. */
 export interface Continuation {
   readonly sequence: number;
-  readonly group: number;
   readonly timeMs: number;
 }
 
@@ -135,7 +134,7 @@ async function createSegment(
   const segment = new Segment(segments.directory, { number: at.number, epoch, bytes: segmentStart, sealed: false });
   const file = await disk.open(segment.path, 'exclusive-durable');
   try {
-    const head = encodeHead('SEGM', [at.number, epoch, before.number, before.epoch, before.bytes, at.sequence, at.group, at.timeMs]);
+    const head = encodeHead('SEGM', [at.number, epoch, before.number, before.epoch, before.bytes, at.sequence, 0, at.timeMs]);
     await file.write([head, zeros.subarray(0, segmentStart - head.length)], 0);
     await disk.syncDirectory(segments.directory);
   } catch (error) {
@@ -153,6 +152,8 @@ export interface SegmentHead extends Continuation {
   readonly number: number;
   readonly epoch: number;
   readonly before: Predecessor;
+  /** Format 1: the number of its first group. */
+  readonly group: number;
 }
 
 /** The numbers of a segment's head by name. */

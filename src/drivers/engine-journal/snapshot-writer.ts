@@ -40,7 +40,8 @@ export interface WrittenSnapshot {
  */
 export async function writeSnapshot(options: SnapshotOptions): Promise<WrittenSnapshot | undefined> {
   const { disk, directory, epoch, state } = options;
-  const numbers = [state.sequence, epoch, state.group, state.timeMs, state.lastVersion, options.segment, options.offset];
+  // In the place of the 0 stood the number of a group in format 1.
+  const numbers = [state.sequence, epoch, 0, state.timeMs, state.lastVersion, options.segment, options.offset, state.leaseEpochsGone];
   const name = fileNames.snapshot(state.sequence, epoch);
   const path = `${directory}/${name}`;
   // Cloned before the first await: this is the instant of `offset`.

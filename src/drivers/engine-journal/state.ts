@@ -25,7 +25,10 @@ export class JournalState {
   readonly #expiries = new Map<number, Key[]>();
   lastVersion = 0;
   sequence = 0;
+  /** Of the last record of format 1: only recovery looks at it. */
   group = 0;
+  /** No lease that was removed had a higher epoch: new ones begin above it, so that no name gets an epoch twice. */
+  leaseEpochsGone = 0;
   timeMs = 0;
   indexBytes = 0;
   quarantined = 0;
@@ -62,6 +65,10 @@ export class JournalState {
       case 'lease':
         if (!this.leases.has(operation.name)) this.indexBytes += cost.lease + operation.name.length;
         return void this.leases.set(operation.name, operation.row);
+      case 'leaseGone':
+        if (this.leases.delete(operation.name)) this.indexBytes -= cost.lease + operation.name.length;
+        this.leaseEpochsGone = Math.max(this.leaseEpochsGone, operation.epoch);
+        return;
       case 'id':
         return this.keepId(operation.id, operation.result, timeMs);
     }

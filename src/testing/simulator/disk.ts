@@ -34,8 +34,11 @@ export interface DiskCall {
 
 export interface SimulatedDiskOptions {
   readonly random: Pick<Random, 'u32'>;
-  /** What a crash keeps of unsynced writes: a random prefix and perhaps a torn part of the next one (default), or nothing. */
-  readonly unsynced?: 'prefix' | 'nothing';
+  /**
+   * What a crash keeps of unsynced writes: a random prefix and perhaps a torn part of the next one (default), nothing, or any of them, whole or torn,
+   * whatever became of those before. With `any` a durable write makes nothing but itself durable, so that of two at once either may be the one that is lost.
+   */
+  readonly unsynced?: 'prefix' | 'any' | 'nothing';
   /** `sync` answers at once and makes nothing durable: tests of tests switch it on. */
   readonly syncOff?: boolean;
   readonly capacityBytes?: number;
@@ -285,6 +288,7 @@ class MemoryDisk implements SimulatedDisk {
   }
 
   #settle(inode: Inode): void {
+    if (this.options.unsynced === 'any') return this.#settleAny(inode);
     const keepAll = this.options.unsynced === 'nothing' ? 0 : this.#below(inode.pending.length + 1);
     let content = inode.durable;
     for (const change of inode.pending.slice(0, keepAll)) content = applied(content, change);
@@ -292,6 +296,21 @@ class MemoryDisk implements SimulatedDisk {
     if (this.options.unsynced !== 'nothing' && next !== undefined && 'bytes' in next && this.#below(2) === 0) {
       content = applied(content, { position: next.position, bytes: next.bytes.subarray(0, this.#below(next.bytes.length + 1)) });
     }
+    this.#keep(inode, content);
+  }
+
+  #settleAny(inode: Inode): void {
+    let content = inode.durable;
+    for (const change of inode.pending) {
+      const fate = this.#below(3);
+      if (fate === 0) continue;
+      const torn = fate === 1 && 'bytes' in change;
+      content = applied(content, torn ? { ...change, bytes: change.bytes.subarray(0, this.#below(change.bytes.length + 1)) } : change);
+    }
+    this.#keep(inode, content);
+  }
+
+  #keep(inode: Inode, content: Uint8Array): void {
     inode.pending = [];
     inode.seen = content.slice();
     inode.durable = content.slice();
@@ -325,11 +344,12 @@ class MemoryFile implements DiskFile {
 
   /** On a durable file, two calls of the device as elsewhere: between them a crash finds the write under way. */
   async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
-    await this.#write(chunks, position);
-    if (this.#durable) await this.sync();
+    const change = await this.#write(chunks, position);
+    if (!this.#durable) return;
+    await (this.#disk.options.unsynced === 'any' ? this.#syncOnly(change) : this.sync());
   }
 
-  async #write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+  async #write(chunks: readonly Uint8Array[], position: number): Promise<Change> {
     const bytes = Uint8Array.from(Buffer.concat(chunks));
     try {
       await this.#enter('write');
@@ -346,7 +366,19 @@ class MemoryFile implements DiskFile {
       this.#change({ position, bytes: bytes.subarray(0, fits) });
       throw systemError('ENOSPC', 'write', this.#path);
     }
-    this.#change({ position, bytes });
+    const change = { position, bytes };
+    this.#change(change);
+    return change;
+  }
+
+  async #syncOnly(change: Change): Promise<void> {
+    await this.#enter('sync');
+    this.#mustLive('sync');
+    const { pending } = this.#inode;
+    const at = pending.indexOf(change);
+    if (this.#disk.options.syncOff === true || at < 0) return;
+    pending.splice(at, 1);
+    this.#inode.durable = applied(this.#inode.durable, change);
   }
 
   async read(position: number, length: number): Promise<Uint8Array> {
