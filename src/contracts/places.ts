@@ -1,4 +1,5 @@
 import type { Cancellation } from '../kernel/cancel.ts';
+import type { News, Sums } from './news.ts';
 
 /** Places for calls under way, here or divided among several processes. */
 export interface Places {
@@ -16,4 +17,7 @@ export interface SharedCounts {
   readonly processes: number;
   /** The places of that name, `max` in all processes together. */
   places(name: string, max: number): Places;
+  /** Numbers under that name; `own` answers those of this process and is asked while they are not all 0. */
+  sums(name: string, own: () => readonly number[]): Sums;
+  readonly news: News;
 }

@@ -19,6 +19,7 @@ import type { Registry } from '../contracts/resolver.ts';
 import type { PeerTransport } from '../contracts/transport.ts';
 import type { HttpEndpoint } from '../contracts/resources.ts';
 import type { Tracer } from '../contracts/tracer.ts';
+import { createSharedBreakers } from '../filters/breaker/shared-breakers.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import { labelNames, metricNames } from '../kernel/names.ts';
@@ -99,6 +100,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   let invokeApp: Blocks['invoke']['call'];
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
   const govern = governOptions(options, book, (call) => invokeApp(call));
+  owner.own('shared breakers', () => govern.sharedBreakers?.close());
   const context = createContext(options, createGovern(govern));
   let current = resources;
   const components = openComponents(options, context);
@@ -180,7 +182,7 @@ function createContext({ ports, log, metrics, spec, resources }: AppRuntimeOptio
 }
 
 function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blocks['invoke']['call']): GovernOptions {
-  const { ports, log, metrics, spec, machine, resources } = options;
+  const { ports, log, metrics, spec, machine, resources, shared } = options;
   const { accessControl, origins } = resources.configuration;
   return {
     clock: options.callClock,
@@ -198,7 +200,8 @@ function governOptions(options: AppRuntimeOptions, book: PolicyBook, invoke: Blo
     origins,
     appId: spec.id,
     records: createCallRecords(),
-    shared: options.shared,
+    shared,
+    sharedBreakers: shared === undefined ? undefined : createSharedBreakers({ clock: ports.clock, news: shared.news, name: shared.name }),
   };
 }
 

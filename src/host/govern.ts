@@ -10,6 +10,7 @@ import type { Tracer } from '../contracts/tracer.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Metrics } from '../contracts/metrics.ts';
 import { accessControl, type DecisionListener } from '../filters/authorise/access-control.ts';
+import type { SharedBreakers } from '../filters/breaker/shared-breakers.ts';
 import { componentMetrics } from '../filters/metrics/component-metrics.ts';
 import { inboundInvocationMetrics, outboundInvocationMetrics } from '../filters/metrics/invocation-metrics.ts';
 import { record } from '../filters/record/record.ts';
@@ -46,6 +47,7 @@ export interface GovernOptions {
   /** Calls an app through its own stack. */
   readonly invoke: Service<InvokeRequest, InvokeResponse>;
   readonly shared?: SharedCounts | undefined;
+  readonly sharedBreakers?: SharedBreakers | undefined;
 }
 
 type Role = (typeof roleOrder)[number];
@@ -144,6 +146,7 @@ function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compil
     engine: options.engine,
     log: options.log,
     shared: options.shared,
+    sharedBreakers: options.sharedBreakers,
   };
   const layers = [
     ...ownLayers(options, target, epoch.number),

@@ -3,6 +3,7 @@ import type { Call, Priority } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import type { Filter } from '../../kernel/service.ts';
+import type { Sums } from '../../contracts/news.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 
 export interface AdmissionOptions {
@@ -13,6 +14,15 @@ export interface AdmissionOptions {
   readonly queueMax: number;
   readonly waitMaxMs: number;
   readonly refused?: () => void;
+  /** What other processes have under way and waiting at the same app. Absent: this one has all. */
+  readonly others?: OtherDemand;
+}
+
+/** The demand of other processes that share the bounds: each has the part of them that its own demand is of all. */
+export interface OtherDemand {
+  /** It is told the demand of this process in turn. */
+  readonly sums: (own: () => readonly number[]) => Sums;
+  readonly limitMax: number;
 }
 
 /** Admission to an app: what runs, what waits. It outlives reloads while its parameters stay the same. */
@@ -40,26 +50,41 @@ class Door implements Admission {
   readonly #options: AdmissionOptions;
   // Per class, newest last. The newest is let in first: who has waited long has mostly given up.
   readonly #queues: Readonly<Record<Priority, Set<Waiter>>> = { critical: new Set(), default: new Set(), sheddable: new Set() };
+  readonly #others: Sums | undefined;
   inFlight = 0;
   waiting = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    this.#others = options.others?.sums(() => [this.inFlight + this.waiting]);
   }
 
   enter(call: Call<unknown>, priority: Priority): Promise<void> | undefined {
+    this.#others?.touched();
     if (this.#hasRoom(priority)) {
       this.#begin(call);
       return undefined;
     }
-    const { queueMax } = this.#options;
-    if (this.waiting >= queueMax && !this.#evict(priority)) return Promise.reject(this.#shed());
+    if (this.waiting >= this.#queueMax() && !this.#evict(priority)) return Promise.reject(this.#shed());
     return this.#wait(call, priority);
   }
 
   #hasRoom(priority: Priority): boolean {
-    const { limit, shares } = this.#options;
-    return this.inFlight < Math.max(1, Math.floor(limit.current * shares[priority]));
+    const { limit, shares, others } = this.#options;
+    const room = others === undefined ? limit.current : Math.min(limit.current, Math.floor(others.limitMax * this.#part()));
+    return this.inFlight < Math.max(1, Math.floor(room * shares[priority]));
+  }
+
+  #queueMax(): number {
+    const { queueMax, others } = this.#options;
+    return others === undefined || queueMax === 0 ? queueMax : Math.max(1, Math.floor(queueMax * this.#part()));
+  }
+
+  /** Of all demand, how much is here, with the call that asks. */
+  #part(): number {
+    const [elsewhere = 0] = this.#others?.others ?? [];
+    const here = this.inFlight + this.waiting + 1;
+    return here / (here + elsewhere);
   }
 
   #begin(call: Call<unknown>): void {

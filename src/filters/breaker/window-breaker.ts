@@ -1,5 +1,5 @@
 import type { Random } from '../../kernel/ports.ts';
-import type { Breaker, BreakerState, Verdict } from './breaker.ts';
+import { newsMs, type BreakerState, type OpenTime, type ReplicatedBreaker, type Verdict, type VerdictCounts } from './breaker.ts';
 
 export interface WindowBreakerOptions {
   readonly random: Random;
@@ -18,7 +18,8 @@ export interface WindowBreakerOptions {
   readonly openMaxMs: number;
   /** Half-open: the share of calls that is let through grows from one at a time to all of them over this time. */
   readonly rampMs: number;
-  readonly changed?: (state: BreakerState) => void;
+  /** `told`: another process said so. */
+  readonly changed?: (state: BreakerState, told: boolean) => void;
 }
 
 const slots = 10;
@@ -29,11 +30,11 @@ const probesMin = 3;
  * A breaker over a sliding window: failures in a row, share of failures, share of slow calls. Recovery is a ramp: one probe decides nothing, and a target
  * that has just come back is not met by the whole load at once.
  */
-export function createWindowBreaker(options: WindowBreakerOptions): Breaker {
+export function createWindowBreaker(options: WindowBreakerOptions): ReplicatedBreaker {
   return new WindowBreaker(options);
 }
 
-class WindowBreaker implements Breaker {
+class WindowBreaker implements ReplicatedBreaker {
   readonly #options: WindowBreakerOptions;
   readonly #calls = new Int32Array(slots);
   readonly #bad = new Int32Array(slots);
@@ -66,13 +67,45 @@ class WindowBreaker implements Breaker {
     return this.#generation;
   }
 
-  leave(token: number, verdict: Verdict, nowMs: number): void {
+  leave(token: number, verdict: Verdict, nowMs: number): boolean {
     this.#turn(nowMs);
-    if (token !== this.#generation || this.#state === 'open') return;
+    if (token !== this.#generation || this.#state === 'open') return false;
     if (this.#state === 'half-open') this.#probes = Math.max(0, this.#probes - 1);
-    if (verdict === 'ignored') return;
+    if (verdict === 'ignored') return true;
     this.#count(verdict, nowMs);
     if (this.#tooBad()) this.#open(nowMs);
+    return true;
+  }
+
+  absorb({ good, slow, bad, badAtEnd }: VerdictCounts, nowMs: number): void {
+    this.#turn(nowMs);
+    if (this.#state === 'open') return;
+    const at = this.#advance(nowMs);
+    this.#calls[at] = (this.#calls[at] as number) + good + slow + bad;
+    this.#slow[at] = (this.#slow[at] as number) + slow;
+    this.#bad[at] = (this.#bad[at] as number) + bad;
+    this.#inRow = good + slow > 0 ? badAtEnd : this.#inRow + bad;
+    if (bad + slow > 0 && this.#tooBad()) this.#open(nowMs);
+  }
+
+  // The ramp draws for each call: copies need not know of each other's.
+  probing(): void {}
+
+  become(state: { readonly open: OpenTime } | 'closed', nowMs: number): void {
+    this.#turn(nowMs);
+    const leftMs = this.#state === 'open' ? this.openTime(nowMs).leftMs : 0;
+    if (state === 'closed') {
+      if (this.#state !== 'closed' && leftMs <= newsMs) this.#enterState('closed', nowMs, true);
+      return;
+    }
+    if (this.#state === 'open' && state.open.leftMs < leftMs) return;
+    if (this.#state !== 'open') this.#enterState('open', nowMs, true);
+    this.#openMs = Math.min(state.open.ofMs, this.#options.openMaxMs);
+    this.#sinceMs = nowMs - Math.max(0, this.#openMs - state.open.leftMs);
+  }
+
+  openTime(nowMs: number): OpenTime {
+    return { leftMs: Math.max(0, this.#sinceMs + this.#openMs - nowMs), ofMs: this.#openMs };
   }
 
   state(nowMs: number): BreakerState {
@@ -112,13 +145,13 @@ class WindowBreaker implements Breaker {
       this.#enterState('closed', nowMs);
   }
 
-  #enterState(state: BreakerState, nowMs: number): void {
+  #enterState(state: BreakerState, nowMs: number, told = false): void {
     this.#state = state;
     this.#sinceMs = nowMs;
     this.#generation++;
     this.#probes = this.#inRow = 0;
     for (const counts of [this.#calls, this.#bad, this.#slow]) counts.fill(0);
-    this.#options.changed?.(state);
+    this.#options.changed?.(state, told);
   }
 
   #advance(nowMs: number): number {

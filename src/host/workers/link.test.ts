@@ -24,5 +24,20 @@ it('answers questions, hands failures on, and gives up on silence and on the end
   const cut = one.ask('never');
   one.close();
   await expect(cut).rejects.toMatchObject({ message: '"never": the other process has ended' });
+  one.tell('double', 1);
   await expect(one.ask('double', 1)).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+it('tells without an answer: what fails or is unknown at the other side is lost, and nobody waits', async () => {
+  const heard: unknown[] = [];
+  const { one, clock } = pair({
+    hear: (input) => heard.push(input),
+    fail() {
+      throw new Error('no');
+    },
+  });
+  for (const name of ['fail', 'unknown', 'hear']) one.tell(name, name);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(heard).toEqual(['hear']);
+  expect(clock.waiting).toBe(0);
 });

@@ -6,6 +6,8 @@ export type Answers = Readonly<Record<string, (input: unknown) => unknown>>;
 
 type Message =
   | { readonly kind: 'ask'; readonly id: number; readonly name: string; readonly input: unknown }
+  /** Like a question whose answer nobody waits for. */
+  | { readonly kind: 'tell'; readonly name: string; readonly input: unknown }
   | { readonly kind: 'answer'; readonly id: number; readonly output?: unknown; readonly error?: string };
 
 export interface LinkOptions {
@@ -18,6 +20,8 @@ export interface LinkOptions {
 export interface Link {
   /** Fails with `unavailable` when the other side fails, has gone, or is silent for `timeoutMs` (default 5 s). */
   ask(name: string, input?: unknown, timeoutMs?: number): Promise<unknown>;
+  /** Nothing says whether it arrived; a side that has gone has no use for it. */
+  tell(name: string, input: unknown): void;
   /** A message of the other side. */
   received(message: unknown): void;
   /** The other side has gone. */
@@ -47,6 +51,13 @@ export function createLink({ clock, send, answers }: LinkOptions): Link {
       send({ kind: 'answer', id, error: error instanceof Error ? error.message : String(error) } satisfies Message);
     }
   };
+  const hear = async ({ name, input }: Extract<Message, { kind: 'tell' }>): Promise<void> => {
+    try {
+      await answers[name]?.(input);
+    } catch {
+      // Whoever told it does not listen.
+    }
+  };
   return {
     ask(name, input, timeoutMs = silenceMs) {
       if (closed || waiting.size >= waitingMax) return Promise.reject(new ProaError('unavailable', `"${name}" cannot be asked now`));
@@ -72,9 +83,13 @@ export function createLink({ clock, send, answers }: LinkOptions): Link {
         send({ kind: 'ask', id, name, input } satisfies Message);
       });
     },
+    tell(name, input) {
+      if (!closed) send({ kind: 'tell', name, input } satisfies Message);
+    },
     received(message) {
       const read = message as Message;
       if (read.kind === 'ask') void answer(read);
+      else if (read.kind === 'tell') void hear(read);
       else waiting.get(read.id)?.answered(read);
     },
     close() {

@@ -5,8 +5,11 @@ import type { Address, Clock, Listener, ProcessPort, WorkerProcess } from '../..
 import type { AppSpec, HostSettings } from '../host-api.ts';
 import { createLink, type Link } from './link.ts';
 import { mergeExpositions } from './merge-metrics.ts';
+import { createNewsDesk, type NewsDesk, type NewsParcel } from './news-desk.ts';
 import { BankBook, PlaceBook, type Borrower, type PlaceParcel } from './place-book.ts';
 import type { ProcessRole } from './role.ts';
+import { createSumsBook } from './sums-book.ts';
+import type { SharedCounts } from '../../contracts/places.ts';
 
 /** An app as its workers serve it: the spec with the bound ports, and the sockets to share. */
 export interface ServedApp {
@@ -48,6 +51,7 @@ export interface WorkerStart {
 /** The questions that travel between the first process and a worker, and what they hold. */
 export interface Parcels {
   readonly places: PlaceParcel;
+  readonly news: NewsParcel;
   readonly metadata: { readonly app: number; readonly key: string; readonly value: string };
   readonly unsubscribe: { readonly app: number; readonly store: string; readonly id: string };
   readonly exposition: { readonly app: number; readonly format: 'prometheus' | 'openmetrics' };
@@ -85,6 +89,8 @@ export class WorkerPool implements ProcessRole {
   readonly #options: WorkerPoolOptions;
   readonly #banks = new BankBook();
   readonly #own: PlaceBook;
+  readonly #desk: NewsDesk;
+  readonly #sums: SharedCounts['sums'];
   #workers: Worker[] = [];
   #stopped = true;
   #delayMs: number = backOffMs.least;
@@ -96,10 +102,17 @@ export class WorkerPool implements ProcessRole {
       back: (count) => this.#banks.back(own, { ...name, count }),
     }));
     this.#own = own;
+    this.#desk = createNewsDesk((parcel) => this.#spread(parcel));
+    this.#sums = createSumsBook({ clock: options.clock, news: this.#desk.news, self: 'first' });
   }
 
   get shared(): NonNullable<ProcessRole['shared']> {
-    return { processes: 1 + this.#options.count, places: (name, max) => this.#own.of({ name, max }) };
+    return {
+      processes: 1 + this.#options.count,
+      places: (name, max) => this.#own.of({ name, max }),
+      sums: this.#sums,
+      news: this.#desk.news,
+    };
   }
 
   /** Resolves when every worker serves. Fails when one cannot be started after some tries. */
@@ -153,6 +166,10 @@ export class WorkerPool implements ProcessRole {
     return false;
   }
 
+  #spread(parcel: NewsParcel, from?: Worker): void {
+    for (const worker of this.#workers) if (worker !== from) worker.link.tell('news', parcel satisfies Parcels['news']);
+  }
+
   /** What answers; who does not is left out and said in the log. */
   async #askAll(name: keyof Parcels, input: unknown, { timeoutMs, except }: Asking = {}): Promise<unknown[]> {
     const asked = this.#workers.filter((worker) => worker !== except && worker.state === 'serving');
@@ -198,6 +215,10 @@ export class WorkerPool implements ProcessRole {
     return {
       want: (input) => this.#banks.want(worker.borrower, input as Parcels['places']),
       back: (input) => this.#banks.back(worker.borrower, input as Parcels['places']),
+      news: (input) => {
+        this.#desk.arrived(input as Parcels['news']);
+        this.#spread(input as Parcels['news'], worker);
+      },
       metadata: async (input) => {
         const { app, key, value } = input as Parcels['metadata'];
         putMetadata(app, key, value);
@@ -249,9 +270,6 @@ export class WorkerPool implements ProcessRole {
 
 /** A worker as its banks see it. A worker that cannot hear it is about to end, and then what it holds is free. */
 function borrowerOver(link: () => Link): Borrower {
-  const tell = (name: string, parcel: PlaceParcel): void =>
-    void link()
-      .ask(name, parcel)
-      .catch(() => {});
+  const tell = (name: string, parcel: PlaceParcel): void => link().tell(name, parcel);
   return { granted: (parcel) => tell('granted', parcel), recalled: (parcel) => tell('recalled', parcel) };
 }

@@ -3,9 +3,11 @@ import type { Ports, SharedListener } from '../../kernel/ports.ts';
 import type { HostOptions, RunningHost } from '../host-api.ts';
 import { createInheritedNetwork } from './inherited-network.ts';
 import { createLink, type Answers, type Link } from './link.ts';
+import { createNewsDesk, type NewsDesk } from './news-desk.ts';
 import { PlaceBook } from './place-book.ts';
 import type { Parcels, WorkerStart } from './pool.ts';
 import type { ProcessRole } from './role.ts';
+import { createSumsBook } from './sums-book.ts';
 
 /** What a worker runs: the same host as its parent, in another role. */
 export type StartWorker = (options: HostOptions, role: ProcessRole) => Promise<WorkerHost>;
@@ -20,7 +22,7 @@ export interface WorkerHost extends RunningHost {
 export async function runWorker(ports: Ports, startHost: StartWorker): Promise<number> {
   const parent = ports.process.parent();
   if (parent === undefined) throw new ProaError('config.invalid', 'a worker is started by its host, not by hand');
-  const state: WorkerState = { host: undefined, places: undefined };
+  const state: WorkerState = { host: undefined, places: undefined, news: undefined };
   return new Promise((resolve) => {
     const end = async (): Promise<void> => {
       await state.host?.stop('the host stops');
@@ -48,6 +50,7 @@ export async function runWorker(ports: Ports, startHost: StartWorker): Promise<n
 interface WorkerState {
   host: WorkerHost | undefined;
   places: PlaceBook | undefined;
+  news: NewsDesk | undefined;
 }
 
 interface Beginning {
@@ -60,17 +63,19 @@ interface Beginning {
 }
 
 async function begin({ ports, start, sockets, state, startHost, link }: Beginning): Promise<void> {
-  // What cannot be told is not lost: a host that does not answer has ended, and this process ends with it.
-  const tell = (name: string, input: unknown): void => void link.ask(name, input).catch(() => {});
+  const tell = (name: string, input: unknown): void => link.tell(name, input);
   const places = new PlaceBook((name) => ({
     want: (count) => tell('want', { ...name, count } satisfies Parcels['places']),
     back: (count) => tell('back', { ...name, count } satisfies Parcels['places']),
   }));
   state.places = places;
+  const desk = createNewsDesk((parcel) => tell('news', parcel satisfies Parcels['news']));
+  state.news = desk;
+  const sums = createSumsBook({ clock: ports.clock, news: desk.news, self: ports.random.uuid() });
   const role: ProcessRole = {
     first: false,
     announced: { socket: start.socket, instances: start.instances },
-    shared: { processes: start.processes, places: (name, max) => places.of({ name, max }) },
+    shared: { processes: start.processes, places: (name, max) => places.of({ name, max }), sums, news: desk.news },
     connected: () => Promise.resolve(),
     metadataPut: (app, key, value) => tell('metadata', { app, key, value } satisfies Parcels['metadata']),
     unsubscribe: async (app, store, id) => (await link.ask('unsubscribe', { app, store, id } satisfies Parcels['unsubscribe'])) === true,
@@ -92,6 +97,7 @@ function answersOf(state: WorkerState): Answers {
   return {
     granted: (input) => state.places?.granted(input as Parcels['places']),
     recalled: (input) => state.places?.recalled(input as Parcels['places']),
+    news: (input) => state.news?.arrived(input as Parcels['news']),
     metadata(input) {
       const { app, key, value } = input as Parcels['metadata'];
       state.host?.apps[app]?.putMetadata(key, value);

@@ -72,13 +72,13 @@ export class Member {
     return age >= slowStartMs ? 1 : Math.max(0.1, age / slowStartMs);
   }
 
-  breaker(key: string, make: () => Breaker): Breaker {
+  breaker(key: string, make: (instance: string) => Breaker): Breaker {
     this.#breakers ??= new Map();
     let breaker = this.#breakers.get(key);
     if (breaker === undefined) {
       // A policy whose parameters change has another key: what the former one remembered is of no use.
       if (this.#breakers.size >= 32) this.#breakers.clear();
-      this.#breakers.set(key, (breaker = make()));
+      this.#breakers.set(key, (breaker = make(this.endpoint.instance)));
     }
     return breaker;
   }

@@ -35,7 +35,7 @@ export interface BalanceSettings {
 export interface EndpointBreakers {
   /** Unique per policy: endpoints keep one breaker for each. */
   readonly key: string;
-  make(): Breaker;
+  make(instance: string): Breaker;
   /** Statuses from here count as failures. */
   readonly badFrom: number;
 }

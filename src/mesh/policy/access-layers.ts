@@ -1,7 +1,7 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import { stackName } from '../../contracts/decisions.ts';
 import { admit, createAdmission } from '../../filters/admission/admission.ts';
-import { createGradient2, createVegas } from '../../filters/admission/concurrency-limit.ts';
+import { createGradient2, createVegas, type LimitBounds } from '../../filters/admission/concurrency-limit.ts';
 import { decide, type Grant } from '../../filters/authorise/decide.ts';
 import { createTokenVerifier, type TokenVerifier } from '../../filters/authorise/tokens.ts';
 import { fault } from '../../filters/fault/fault.ts';
@@ -11,7 +11,7 @@ import { formatDuration } from '../../kernel/duration.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { noteDecision } from '../../kernel/trail.ts';
-import type { FaultSettings, TokenSettings } from './access-model.ts';
+import type { AdmissionSettings, FaultSettings, TokenSettings } from './access-model.ts';
 import { activations } from './activations.ts';
 import { describeTarget, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 import { headerOf } from './match.ts';
@@ -27,13 +27,16 @@ function priorityOf(call: Call<unknown>): Priority {
 
 /** Admission to the app: adaptive, by priority. */
 export function admissionLayer(parts: LayerParts, entry: Entry<'admission'>, priority: Entry<'priority'> | undefined): Layer {
-  const { clock, random, states } = parts;
+  const { clock, random, states, shared } = parts;
   const settings = entry.value;
   const { algorithm, initial, min, max, queueMax, waitMaxMs, shares } = settings;
-  const admission = states.of(stateKey(parts, entry, 'admission'), settings, () =>
+  const key = stateKey(parts, entry, 'admission');
+  const bounds = boundsOf(settings, shared?.processes ?? 1);
+  const admission = states.of(key, settings, () =>
     createAdmission({
       clock,
-      limit: algorithm === 'vegas' ? createVegas({ initial, min, max }, random) : createGradient2({ initial, min, max }),
+      limit: algorithm === 'vegas' ? createVegas(bounds, random) : createGradient2(bounds),
+      ...(shared !== undefined && { others: { sums: (own) => shared.sums(`${shared.name} ${key}`, own), limitMax: max } }),
       shares,
       queueMax,
       waitMaxMs,
@@ -56,6 +59,14 @@ export function admissionLayer(parts: LayerParts, entry: Entry<'admission'>, pri
       admit(admission, fixed === undefined ? priorityOf : () => fixed, tellerOf(parts, 'admission', { entry, name: 'admission' })),
     ),
   };
+}
+
+/**
+ * Several processes learn one limit each, from their own calls at the same app: what they learn adds up, and so does what they begin with. The largest limit is
+ * divided as the calls are, so that a process that has all of them may reach it.
+ */
+function boundsOf({ initial, min, max }: AdmissionSettings, processes: number): LimitBounds {
+  return { initial: Math.max(1, Math.floor(initial / processes)), min: Math.max(1, Math.floor(min / processes)), max };
 }
 
 /** Injected delays and failures. */

@@ -47,15 +47,16 @@ export function activations(
 const states: readonly BreakerState[] = ['closed', 'half-open', 'open'];
 
 /** Shows the state of a breaker: one series per state, 1 for the current one; opening counts as an activation. */
-export function breakerGauge(parts: Parts, rule: PolicyRule): (state: BreakerState) => void {
+export function breakerGauge(parts: Parts, rule: PolicyRule): (state: BreakerState, told: boolean) => void {
   let gauges: Map<BreakerState, Gauge> | undefined;
   const opened = activations(parts, 'circuitbreaker', rule);
-  return (state) => {
+  return (state, told) => {
     const labels = labelsOf(parts, 'circuitbreaker', rule);
     gauges ??= new Map(
       states.map((each) => [each, parts.metrics.gauge(metricNames.resiliencyBreakerState, { ...labels, [labelNames.status]: each })]),
     );
     for (const [each, gauge] of gauges) gauge.set(each === state ? 1 : 0);
-    if (state === 'open') opened();
+    // The process in which it opened has counted that.
+    if (state === 'open' && !told) opened();
   };
 }

@@ -1,4 +1,4 @@
-import type { Breaker } from '../../filters/breaker/breaker.ts';
+import type { Breaker, ReplicatedBreaker } from '../../filters/breaker/breaker.ts';
 import { breakerPair } from '../../filters/breaker/breaker-pair.ts';
 import { createCountingBreaker } from '../../filters/breaker/counting-breaker.ts';
 import { jointBreaker } from '../../filters/breaker/joint-breaker.ts';
@@ -7,6 +7,7 @@ import { createWindowBreaker } from '../../filters/breaker/window-breaker.ts';
 import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import type { Layer } from '../../kernel/stack.ts';
+import { hash32 } from '../balance/hash.ts';
 import { breakerGauge } from './activations.ts';
 import { describeTarget, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 import type { CountingBreakerSettings, WindowBreakerSettings } from './model.ts';
@@ -20,11 +21,11 @@ export function breakerLayer(parts: LayerParts, entry: Entry<'breaker'>): Layer 
   const make = makeBreaker(parts, entry);
   const key = stateKey(parts, entry, 'breaker');
   const keyed = (): KeyedBreakers => {
-    const whole = settings.per === 'both' ? make() : undefined;
-    return createKeyedBreakers(settings.cacheSize, () => (whole === undefined ? make() : jointBreaker(whole, make())));
+    const whole = settings.per === 'both' ? make('') : undefined;
+    return createKeyedBreakers(settings.cacheSize, (of) => (whole === undefined ? make(of) : jointBreaker(whole, make(of))));
   };
   const breakers = per === undefined ? undefined : states.of(key, settings, keyed);
-  const single = per === undefined ? states.of(key, settings, make) : undefined;
+  const single = per === undefined ? states.of(key, settings, () => make('')) : undefined;
   const ofPath = (call: Call<unknown>): Breaker =>
     (breakers as NonNullable<typeof breakers>).of((call.input as Record<'path' | 'id', string>)[per as 'path' | 'id']);
   return {
@@ -57,8 +58,17 @@ export function badFromOf({ kind }: CountingBreakerSettings | WindowBreakerSetti
   return kind === 'counting' ? 400 : 500;
 }
 
-/** Makes breakers as the settings ask for. */
-export function makeBreaker(parts: LayerParts, entry: Entry<'breaker'>): () => Breaker {
+/** Makes breakers as the settings ask for; each for a part of the target, or for all of it (''). Other processes keep copies of the same ones. */
+export function makeBreaker(parts: LayerParts, entry: Entry<'breaker'>): (of: string) => Breaker {
+  const { sharedBreakers } = parts;
+  const make = makeCopy(parts, entry);
+  if (sharedBreakers === undefined) return make;
+  // Copies that other processes made from other settings, before a reload or after it, are others.
+  const name = `${stateKey(parts, entry, 'breaker')} ${hash32(JSON.stringify(entry.value), 0xb5)}`;
+  return (of) => sharedBreakers.share(`${name} ${of}`, make());
+}
+
+function makeCopy(parts: LayerParts, entry: Entry<'breaker'>): () => ReplicatedBreaker {
   const settings = entry.value;
   const changed = breakerGauge(parts, entry.rule);
   if (settings.kind === 'window') return () => createWindowBreaker({ ...settings, random: parts.random, changed });

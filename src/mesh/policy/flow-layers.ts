@@ -278,8 +278,9 @@ function lasting<T>(
 
 /** Protection of the process as a whole. */
 export function systemLayer(parts: LayerParts, entry: Entry<'system'>): Layer {
-  const { clock, process } = parts;
+  const { clock, process, shared } = parts;
   const settings = entry.value;
+  const key = stateKey(parts, entry, 'system');
   const refused = activations(parts, 'system', entry.rule);
   const tell = tellerOf(parts, 'system', { entry, name: 'system' });
   return {
@@ -292,8 +293,9 @@ export function systemLayer(parts: LayerParts, entry: Entry<'system'>): Layer {
       ...(settings.averageMaxMs !== Infinity && { maxAverage: formatDuration(settings.averageMaxMs) }),
       ...fromOf(entry, 'system'),
     },
-    pair: lasting(parts, { key: stateKey(parts, entry, 'system'), settings, tell }, (told) =>
+    pair: lasting(parts, { key, settings, tell }, (told) =>
       systemGuard({
+        ...(shared !== undefined && { sums: (own) => shared.sums(`${shared.name} ${key}`, own) }),
         clock,
         process,
         ...settings,

@@ -6,6 +6,7 @@ import type { Logger } from '../../kernel/log.ts';
 import type { Target } from '../../contracts/governance.ts';
 import type { Metrics } from '../../contracts/metrics.ts';
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
+import type { SharedBreakers } from '../../filters/breaker/shared-breakers.ts';
 import type { Clock, ProcessPort, Random } from '../../kernel/ports.ts';
 import type { Service } from '../../kernel/service.ts';
 import { dropAnswer } from './answers.ts';
@@ -31,6 +32,8 @@ export interface LayerParts {
   readonly invoke: Service<InvokeRequest, InvokeResponse>;
   /** What the processes that serve this app count together; undefined: there is one. */
   readonly shared: SharedCounts | undefined;
+  /** The breakers of all these processes; undefined: there is one. */
+  readonly sharedBreakers: SharedBreakers | undefined;
 }
 
 /** What is in effect of one class. */

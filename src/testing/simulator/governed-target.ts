@@ -6,6 +6,7 @@ import { noTracer } from '../../contracts/tracer.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { noMetrics } from '../../contracts/metrics.ts';
+import { createSharedBreakers } from '../../filters/breaker/shared-breakers.ts';
 import { createGovern, layersFor, type GovernOptions } from '../../host/govern.ts';
 import { loadResources } from '../../host/config/load-resources.ts';
 import type { LoadedResources } from '../../host/config/model.ts';
@@ -61,6 +62,8 @@ export interface GovernedOptions {
   readonly engine?: GovernOptions['engine'];
   /** As one process of several that serve the app. */
   readonly shared?: GovernOptions['shared'];
+  /** Default: one of its own, at 0. */
+  readonly clock?: FakeClock;
   /** For keys of token issuers. */
   readonly http?: HttpClient;
   /** What is remembered of calls; default: nothing. */
@@ -116,7 +119,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 /** Compiles the stack of a target (the app `orders`, as its caller sees it) from resources. */
 export async function governTarget(options: GovernedOptions): Promise<GovernedTarget> {
-  const clock = createFakeClock();
+  const clock = options.clock ?? createFakeClock();
   const loaded = await loadYaml(options.yaml);
   const error = problemsToError(loaded.problems);
   if (error !== undefined) throw error;
@@ -193,6 +196,7 @@ function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surround
     process: { loopTimes: () => loop },
     engine: options.engine ?? noEngine,
     shared: options.shared,
+    sharedBreakers: options.shared && createSharedBreakers({ clock, news: options.shared.news, name: options.shared.name }),
     http: options.http ?? {
       request: () => Promise.reject(new ProaError('unavailable', 'no network here')),
       close: () => Promise.resolve(),
