@@ -175,5 +175,11 @@ export const logFields = {
   version: 'ver',
   component: 'component',
   error: 'error',
+  reason: 'reason',
+  workflowInstance: 'workflow_instance',
+  recorded: 'recorded',
+  asked: 'asked',
+  source: 'source',
+  details: 'details',
   traceId: 'trace_id',
 } as const;

@@ -2,6 +2,7 @@ import type { OwnedShard } from '../../contracts/placement.ts';
 import type { ActivityAnswer, ActivityTask, FailureDetails, HistoryEvent } from '../../contracts/workflow.ts';
 import { workflowLimits } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { logFields } from '../../kernel/names.ts';
 import type { TaskScheduled } from './apply-turn.ts';
 import { AttemptWatch } from './attempt-watch.ts';
 import { backoffMs, pause } from './commit-firm.ts';
@@ -214,8 +215,8 @@ export class Activities {
       answer.settled?.(result.status === 'done');
     } catch (error) {
       core.log.warn('the result of an activity is lost; it is executed again', {
-        instance: instanceId,
-        error: ProaError.from(error).message,
+        [logFields.workflowInstance]: instanceId,
+        [logFields.error]: ProaError.from(error).message,
       });
       answer.settled?.(false);
     }

@@ -1,5 +1,6 @@
 import type { DurableTimer } from '../../contracts/timers.ts';
 import type { HistoryEvent } from '../../contracts/workflow.ts';
+import { logFields } from '../../kernel/names.ts';
 import type { Core } from './core.ts';
 import { type Header, isFinal, newHeader } from './header.ts';
 import { encodeLine } from './history-lines.ts';
@@ -70,7 +71,7 @@ function sameStart({ parent, execution }: Header, started: Started): boolean {
 
 function refusal(core: Core, { detached }: InboxItem, { parent, instance }: Started): Letter[] {
   if (parent === undefined || detached === true) {
-    core.log.warn('a detached workflow was not started: its id is in use', { instance: instance.instanceId });
+    core.log.warn('a detached workflow was not started: its id is in use', { [logFields.workflowInstance]: instance.instanceId });
     return [];
   }
   const failure = { errorType: 'WorkflowInstanceAlreadyExists', errorMessage: `an instance with the id ${instance.instanceId} exists` };

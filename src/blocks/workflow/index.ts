@@ -23,8 +23,9 @@ export interface WorkflowBlock {
   raise(instanceId: string, name: string, input: string | undefined): Promise<void>;
   /** Resolves when the instance is in a final state. */
   terminate(instanceId: string, output: string | undefined, recursive: boolean): Promise<void>;
-  /** Resolves when the status says so. */
+  /** Resolves when the status says so; needs no worker. What has not begun is held, and begins when it is resumed. Fails with `workflow.stalled`. */
   suspend(instanceId: string, reason: string | undefined): Promise<void>;
+  /** Resolves when the instance is not suspended any more. A stall is lifted for good by then, and a turn follows; it may stall again, when nothing else has changed. */
   resume(instanceId: string, reason: string | undefined): Promise<void>;
   /** Finished instances only, unless `force`. Fails with `workflow.not-found`, `workflow.running`. */
   purge(instanceId: string, options: { readonly recursive: boolean; readonly force: boolean }): Promise<Purged>;
@@ -63,6 +64,7 @@ export type {
   ParentInstance,
   Purged,
   Router,
+  Stall,
   StallReason,
   StartWorkflow,
   TimerOrigin,

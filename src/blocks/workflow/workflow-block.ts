@@ -192,9 +192,11 @@ class Workflows implements WorkflowBlock {
 
   async resume(instanceId: string, reason: string | undefined): Promise<void> {
     const event: HistoryEvent = { type: 'executionResumed', ...base(this.#core), ...(reason !== undefined && { reason }) };
-    const live = this.#cache.get(instanceId);
-    // What was stalled is tried again, whoever asks for it.
-    if (live !== undefined) live.retry = true;
+    const before = await headerOf(this.#core, instanceId);
+    // A stall that was lifted may be there again before anybody looks: what counts is that it was lifted since.
+    const lifted = ({ status, stall, lifts, execution }: Header): boolean =>
+      isFinal(status) || stall === undefined || lifts !== before.lifts || execution !== before.execution;
+    if (before.stall !== undefined) await this.#control(instanceId, event, lifted);
     await this.#control(instanceId, event, (header) => isFinal(header.status) || header.suspended !== true);
   }
 
@@ -248,8 +250,8 @@ class Workflows implements WorkflowBlock {
 
   async #control(id: string, event: HistoryEvent, done: (header: Header) => boolean): Promise<void> {
     const header = await headerOf(this.#core, id);
-    if (isFinal(header.status) || (done(header) && header.stall === undefined)) return;
-    checkPayload('input' in event ? event.input : undefined);
+    if (done(header)) return;
+    checkPayload('input' in event ? event.input : 'reason' in event ? event.reason : undefined);
     this.#openBells();
     const owned = await mindOwner(this.#signals, id);
     try {

@@ -104,6 +104,60 @@ describe('workflows whose workers fail', () => {
     expect(await block.get(id, false)).not.toHaveProperty('stall');
   });
 
+  it('are not stalled any more when resuming answers, and are tried once for it', async () => {
+    const { block } = runtime();
+    let fits = false;
+    let turns = 0;
+    const stalled = { reason: 'diverged', description: 'another path' } as const;
+    const script = scriptedWorker({
+      workflows: {
+        moves: () => {
+          turns++;
+          return fits ? [complete(1)] : { actions: [], stalled };
+        },
+      },
+    });
+    const detach = block.attach(script);
+    const id = await block.start({ name: 'moves' });
+    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    const before = turns;
+    await block.resume(id, undefined);
+    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    expect(turns).toBe(before + 1);
+    detach();
+    await block.resume(id, undefined);
+    expect(await block.get(id, false)).not.toHaveProperty('stall');
+    fits = true;
+    block.attach(script);
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
+  });
+
+  it('are resumed from both when they were suspended and then stalled, also by a runtime that does not own them', async () => {
+    const engine = memoryEngine();
+    const { block } = runtime({ engine });
+    const other = runtime({ engine }).block;
+    let stalls = true;
+    const stalled = { reason: 'diverged', description: 'another path' } as const;
+    block.attach(
+      scriptedWorker({
+        workflows: {
+          moves: ({ all }) => {
+            if (!all.some(({ type }) => type === 'eventRaised')) return [];
+            return stalls ? { actions: [], stalled } : all.at(-1)?.type === 'executionResumed' ? [complete(1)] : [];
+          },
+        },
+      }),
+    );
+    const id = await block.start({ name: 'moves' });
+    await block.wait(id, 'started', neverCancelled);
+    await block.suspend(id, undefined);
+    await block.raise(id, 'e', undefined);
+    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    stalls = false;
+    await other.resume(id, undefined);
+    expect(await other.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
+  });
+
   it('can be terminated while they are stalled', async () => {
     const { block } = runtime();
     block.attach(scriptedWorker({ workflows: { stuck: () => [{ id: 0, type: 'versionNotAvailable' }] } }));
