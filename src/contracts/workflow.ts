@@ -154,6 +154,8 @@ export interface ActivityOptions {
   readonly heartbeatTimeoutMs?: number;
   /** Fails the attempt when it takes longer. */
   readonly attemptTimeoutMs?: number;
+  /** Which attempt of its caller's retry policy it is; absent: the first. */
+  readonly attempt?: number;
 }
 
 export type WorkflowAction = {
@@ -243,7 +245,7 @@ export interface ActivityTask {
   readonly options?: ActivityOptions;
   /** `<executionId>/<taskId>`: the same however often the activity is executed. */
   readonly idempotencyKey: string;
-  /** Extends the time until the heartbeat times out. Fails when the task is not this worker's any more: stop. */
+  /** Extends the time until the heartbeat times out; the last details are in the failure when it does. Fails when the task is not this worker's any more: stop. */
   heartbeat(details?: string): Promise<void>;
 }
 

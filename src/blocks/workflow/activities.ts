@@ -170,7 +170,7 @@ export class Activities {
     }
   }
 
-  #taskFor({ instanceId, execution, task }: Job, watch: AttemptWatch, trace: ActivityTask['trace']): ActivityTask {
+  #taskFor({ instanceId, execution, task, over }: Job, watch: AttemptWatch, trace: ActivityTask['trace']): ActivityTask {
     return {
       instance: { instanceId, executionId: execution },
       taskId: task.id,
@@ -181,7 +181,10 @@ export class Activities {
       ...(trace !== undefined && { trace }),
       ...(task.options !== undefined && { options: task.options }),
       idempotencyKey: `${execution}/${task.id}`,
-      heartbeat: () => watch.heartbeat(),
+      async heartbeat(details) {
+        if (over()) throw new ProaError('workflow.task-lost', 'nobody waits for the activity any more');
+        await watch.heartbeat(details);
+      },
     };
   }
 

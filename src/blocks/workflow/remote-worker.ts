@@ -221,7 +221,13 @@ function isAction(action: unknown): boolean {
     fields['type'] === 'createDetached' ||
     fields['type'] === 'sendEvent';
   if (named && typeof fields['name'] !== 'string') return false;
+  if (fields['options'] !== undefined && !isOptions(fields['options'])) return false;
   return fields['type'] !== 'createTimer' || typeof fields['fireAtMs'] === 'number';
+}
+
+function isOptions(options: unknown): boolean {
+  if (typeof options !== 'object' || options === null) return false;
+  return Object.values(options).every((value) => typeof value === 'number' && Number.isFinite(value) && value >= 0);
 }
 
 function isActivityAnswer(answer: ActivityAnswer): boolean {

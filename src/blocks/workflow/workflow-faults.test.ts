@@ -195,19 +195,43 @@ describe('workflows whose workers fail', () => {
     await expect.poll(async () => (await block.get(id, false))?.stall?.reason).toBe('payload-size');
   });
 
+  it('refuse the heartbeat of an activity that nobody waits for any more', async () => {
+    const { block } = runtime();
+    let beat: (() => Promise<void>) | undefined;
+    let go = (): void => {};
+    const ended = new Promise<void>((resolve) => (go = resolve));
+    const worker = scriptedWorker({
+      workflows: { waits: ({ pastCount }) => (pastCount > 0 ? [] : [{ id: 1, type: 'scheduleTask', name: 'slow' }]) },
+    });
+    block.attach({
+      ...worker,
+      activity: async (task) => {
+        await task.heartbeat();
+        beat = () => task.heartbeat();
+        await ended;
+        return {};
+      },
+    });
+    const id = await block.start({ name: 'waits' });
+    await expect.poll(() => beat).toBeDefined();
+    await block.terminate(id, undefined, false);
+    await expect(beat?.()).rejects.toMatchObject({ code: 'workflow.task-lost' });
+    go();
+  });
+
   it('fail attempts that take too long or stop their heartbeat, and refuse their late heartbeats', async () => {
     const { block } = runtime();
     const late: Promise<unknown>[] = [];
     const once = (options: object) => (turn: { readonly results: readonly { readonly type: string }[] } & Turn) => {
       const failed = turn.news.find((event) => event.type === 'taskFailed');
-      if (failed?.type === 'taskFailed') return [complete(2, failed.failure.errorType)];
+      if (failed?.type === 'taskFailed') return [complete(2, `${failed.failure.errorType}: ${failed.failure.errorMessage}`)];
       return [{ id: 1, type: 'scheduleTask', name: 'slow', options } as const];
     };
     const worker = scriptedWorker({ workflows: { attempt: once({ attemptTimeoutMs: 30 }), beat: once({ heartbeatTimeoutMs: 30 }) } });
     block.attach({
       ...worker,
       activity: async (task) => {
-        await task.heartbeat();
+        await task.heartbeat('page 3');
         await new Promise((resolve) => setTimeout(resolve, 150));
         late.push(task.heartbeat().catch((error: { code: string }) => error.code));
         return {};
@@ -215,7 +239,10 @@ describe('workflows whose workers fail', () => {
     });
     const ids = [await block.start({ name: 'attempt' }), await block.start({ name: 'beat' })];
     const states = await Promise.all(ids.map((id) => block.wait(id, 'completed', neverCancelled)));
-    expect(states.map(({ output }) => output)).toEqual(['ActivityTimeout', 'HeartbeatTimeout']);
+    expect(states.map(({ output }) => output)).toEqual([
+      'ActivityTimeout: no result within 30 ms',
+      'HeartbeatTimeout: no heartbeat within 30 ms; the last one said "page 3"',
+    ]);
     await expect.poll(() => late.length).toBe(2);
     expect(await Promise.all(late)).toEqual(['workflow.task-lost', 'workflow.task-lost']);
   });
