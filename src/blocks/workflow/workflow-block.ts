@@ -28,7 +28,8 @@ import { historyOf } from './tree.ts';
 import type { RetentionPolicy } from './turn-change.ts';
 import { TurnRunner } from './turn-runner.ts';
 import { Waits } from './waits.ts';
-import { type ConcurrencyLimits, WorkerPool } from './worker-pool.ts';
+import { SharedPlaces } from './shared-places.ts';
+import { type ConcurrencyLimits, type ShareLimit, WorkerPool } from './worker-pool.ts';
 import { createWorkflowMetrics, type OperationName } from './workflow-metrics.ts';
 
 export interface WorkflowDeps {
@@ -45,7 +46,7 @@ export interface WorkflowDeps {
   readonly cacheBytesMax?: number;
 }
 
-const unlimited: ConcurrencyLimits = { max: Infinity, names: new Map() };
+const unlimited: ConcurrencyLimits = { max: Infinity, shared: { max: Infinity, names: new Map() } };
 /** Other apps whose workflows clients of this one asked for. */
 const othersMax = 256;
 const cacheBytesDefault = 64 * 1024 * 1024;
@@ -68,13 +69,14 @@ class Workflows implements WorkflowBlock {
   readonly #signals: SignalsParts;
   readonly #elsewhere: (self: AppScope) => Workflows;
   readonly #others = new Map<string, Workflows>();
+  readonly #shared: SharedPlaces[] = [];
   #bells: Bells | undefined;
 
   constructor(context: BlockContext, deps: WorkflowDeps) {
     this.#elsewhere = (self) => new Workflows({ ...context, ...self }, { ...deps, cacheBytesMax: 0 });
     const core = new MutableCore(context, deps, () => this.#keeper?.membership);
     this.#core = core;
-    this.#pool = new WorkerPool(deps.limits ?? { workflows: unlimited, activities: unlimited });
+    this.#pool = new WorkerPool(deps.limits ?? { workflows: unlimited, activities: unlimited }, this.#shareLimits(core));
     this.#cache = new InstanceCache(deps.cacheBytesMax ?? cacheBytesDefault);
     this.#postman = new Postman(core);
     this.#exposed = new Exposed(core, (live) => this.#runner.nudge(live));
@@ -117,6 +119,17 @@ class Workflows implements WorkflowBlock {
   }
 
   readonly #openBells: () => Bells;
+
+  // Every runtime has a row of its own in the records of the limits.
+  #shareLimits(core: Core): ShareLimit {
+    const name = core.random.hex(16);
+    return ({ kind, name: limited = '', max, more }) => {
+      const { engine, clock, log, keys } = core;
+      const places = new SharedPlaces({ engine, clock, log, key: keys.places(kind, limited), max, name, more });
+      this.#shared.push(places);
+      return places;
+    };
+  }
 
   of(appId: string, namespace: string = this.#core.self.namespace): WorkflowBlock {
     if (appId === this.#core.self.appId && namespace === this.#core.self.namespace) return this;
@@ -237,7 +250,8 @@ class Workflows implements WorkflowBlock {
   }
 
   async close(graceMs: number): Promise<void> {
-    const left = Promise.all([this.#keeper.close(), ...[...this.#others.values()].map((other) => other.close(graceMs))]);
+    const shares = this.#shared.map((places) => places.close());
+    const left = Promise.all([this.#keeper.close(), ...shares, ...[...this.#others.values()].map((other) => other.close(graceMs))]);
     await Promise.race([left, new Promise<void>((resolve) => void this.#core.clock.timer(graceMs, resolve, true))]);
     this.#core.closed = true;
     this.#bells?.close();
