@@ -68,6 +68,8 @@ export const metricNames = {
   workflowActivityOperationLatency: 'dapr_runtime_workflow_activity_operation_latency',
   workflowActivityExecution: 'dapr_runtime_workflow_activity_execution_count',
   workflowActivityExecutionLatency: 'dapr_runtime_workflow_activity_execution_latency',
+  workflowAccessAllowed: 'dapr_runtime_workflow_acl_action_allowed_total',
+  workflowAccessDenied: 'dapr_runtime_workflow_acl_action_denied_total',
   workflowPayloadRatio: 'dapr_runtime_workflow_payload_size_ratio',
   resiliencyLoaded: 'dapr_resiliency_loaded',
   resiliencyActivations: 'dapr_resiliency_activations_total',

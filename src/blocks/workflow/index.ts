@@ -1,4 +1,5 @@
 import type { Cancellation } from '../../kernel/cancel.ts';
+import type { WorkflowAccessRule } from '../../contracts/workflow-access.ts';
 import type {
   HistoryEvent,
   Purged,
@@ -35,8 +36,13 @@ export interface WorkflowBlock {
   rerun(source: string, eventId: number, options: RerunOptions): Promise<string>;
   /** Hands turns and activities to the worker until the answer is called; what is unanswered then goes to another worker. */
   attach(worker: WorkflowWorker): () => void;
-  /** The workflows of another app on the same engine, for clients: workers serve their own app only. `namespace` absent: the same one. */
+  /**
+   * The workflows of another app on the same engine, for clients: workers serve their own app only. `namespace` absent: the same one. What the policies of that app do not
+   * allow fails with `permission-denied`.
+   */
   of(appId: string, namespace: string | undefined): WorkflowBlock;
+  /** What other apps may do with these workflows, from now on and in every runtime; undefined: everything. Durable when answered. */
+  setAccess(rules: readonly WorkflowAccessRule[] | undefined): Promise<void>;
   /** Work streams and in-process workers, for the metadata API. */
   readonly workers: number;
   close(graceMs: number): Promise<void>;

@@ -33,6 +33,8 @@ export interface WorkflowKeys {
   /** Activities that other apps ask for; `order` makes them unique. */
   foreign(shard: number, order: string): Key;
   foreigns(shard: number): Key;
+  /** What other apps may do with the workflows of this one. */
+  readonly access: Key;
   /** Who has how many places of a limit that all runtimes of the app share; `name` empty: of all names together. */
   places(kind: string, name: string): Key;
 }
@@ -57,6 +59,7 @@ export function workflowKeys({ namespace, appId }: AppScope): WorkflowKeys {
     bells,
     foreign: (shard, order) => foreigns + tuple(shard, order),
     foreigns: (shard) => foreigns + tuple(shard),
+    access: root + tuple('p'),
     places: (kind, name) => places + tuple(kind, name),
   };
 }

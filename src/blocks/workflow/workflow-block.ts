@@ -6,11 +6,13 @@ import type { BlockContext } from '../../contracts/block-context.ts';
 import type { HistoryEvent, WorkflowState } from '../../contracts/workflow.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { publishAccess } from './access.ts';
 import { Activities } from './activities.ts';
 import { Bells } from './bells.ts';
 import { type Core, workflowShards } from './core.ts';
 import { Exposed } from './exposed.ts';
 import { type Header, isFinal } from './header.ts';
+import { guardedBlock } from './guarded-block.ts';
 import type { WorkflowBlock } from './index.ts';
 import { InstanceCache } from './instance-cache.ts';
 import { type AppScope, workflowKeys } from './keys.ts';
@@ -22,13 +24,13 @@ import { stateOf, stateWithPayloads, storedRecord } from './read-state.ts';
 import { rerunInstance } from './rerun.ts';
 import { groupOf, ShardKeeper } from './shard-keeper.ts';
 import { headerOf, mindOwner, raiseEvent, signal, type SignalsParts } from './signals.ts';
+import { SharedPlaces } from './shared-places.ts';
 import { checkPayload, startInstance } from './start-instance.ts';
 import { purposeOf, type TimerPurpose } from './timer-data.ts';
 import { historyOf } from './tree.ts';
 import type { RetentionPolicy } from './turn-change.ts';
 import { TurnRunner } from './turn-runner.ts';
 import { Waits } from './waits.ts';
-import { SharedPlaces } from './shared-places.ts';
 import { type ConcurrencyLimits, type ShareLimit, WorkerPool } from './worker-pool.ts';
 import { createWorkflowMetrics, type OperationName } from './workflow-metrics.ts';
 
@@ -67,13 +69,16 @@ class Workflows implements WorkflowBlock {
   readonly #keeper: ShardKeeper;
   readonly #waits: Waits;
   readonly #signals: SignalsParts;
-  readonly #elsewhere: (self: AppScope) => Workflows;
-  readonly #others = new Map<string, Workflows>();
+  readonly #elsewhere: (self: AppScope) => WorkflowBlock;
+  readonly #others = new Map<string, WorkflowBlock>();
   readonly #shared: SharedPlaces[] = [];
   #bells: Bells | undefined;
 
   constructor(context: BlockContext, deps: WorkflowDeps) {
-    this.#elsewhere = (self) => new Workflows({ ...context, ...self }, { ...deps, cacheBytesMax: 0 });
+    this.#elsewhere = (self) => {
+      const other = new Workflows({ ...context, ...self }, { ...deps, cacheBytesMax: 0 });
+      return guardedBlock(other, other.#core, { caller: core.self, of: (appId, namespace) => this.of(appId, namespace) });
+    };
     const core = new MutableCore(context, deps, () => this.#keeper?.membership);
     this.#core = core;
     this.#pool = new WorkerPool(deps.limits ?? { workflows: unlimited, activities: unlimited }, this.#shareLimits(core));
@@ -143,6 +148,10 @@ class Workflows implements WorkflowBlock {
       this.#others.set(name, (other = this.#elsewhere({ appId, namespace })));
     }
     return other;
+  }
+
+  setAccess(rules: Parameters<WorkflowBlock['setAccess']>[0]): Promise<void> {
+    return publishAccess(this.#core.engine, this.#core.keys.access, rules);
   }
 
   get workers(): number {

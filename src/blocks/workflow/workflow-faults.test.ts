@@ -259,8 +259,8 @@ describe('workflows whose workers fail', () => {
       return '';
     };
     const limits = {
-      workflows: { max: Infinity, names: new Map<string, number>() },
-      activities: { max: 4, names: new Map([['slow', 2]]) },
+      workflows: { max: Infinity, shared: { max: Infinity, names: new Map<string, number>() } },
+      activities: { max: 4, shared: { max: Infinity, names: new Map([['slow', 2]]) } },
     };
     const { block } = runtime({ deps: { limits } });
     block.attach(
