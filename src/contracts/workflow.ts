@@ -133,12 +133,29 @@ export type FinalStatus = 'COMPLETED' | 'FAILED' | 'TERMINATED' | 'CANCELED';
 export type WorkflowStatus = FinalStatus | 'RUNNING' | 'PENDING' | 'SUSPENDED' | 'STALLED';
 export type StallReason = 'patch-mismatch' | 'version-not-available' | 'payload-size' | 'diverged';
 
+/** Why an instance is held, although nothing of it is lost. */
+export interface Stall {
+  readonly reason: StallReason;
+  /** For people. Of code that does not fit its history: both paths side by side, on several lines. */
+  readonly description: string;
+  readonly divergence?: Divergence;
+}
+
+/** Where code and history part, as far as that is known: what is recorded and not asked for, what is asked for instead, and the line (`src/order.ts:14`) that asks. */
+export interface Divergence {
+  readonly recorded?: string;
+  readonly asked?: string;
+  readonly source?: string;
+}
+
 /** What the runtime does for an activity that its worker cannot do itself: for workers of Proa's own. Dapr's SDKs keep retries to themselves. */
 export interface ActivityOptions {
   /** Fails the attempt when no result and no heartbeat came for so long. */
   readonly heartbeatTimeoutMs?: number;
   /** Fails the attempt when it takes longer. */
   readonly attemptTimeoutMs?: number;
+  /** Which attempt of its caller's retry policy it is; absent: the first. */
+  readonly attempt?: number;
 }
 
 export type WorkflowAction = {
@@ -209,7 +226,7 @@ export interface TurnAnswer {
   /** Attributes to search by, laid over those that are stored. */
   readonly attributes?: Readonly<Record<string, string>>;
   /** The worker's code does not fit the history: the instance stalls, nothing of this turn is kept, the next worker or deploy may go on. */
-  readonly stalled?: { readonly reason: StallReason; readonly description: string };
+  readonly stalled?: Stall;
   /** Called once: true when the answer is durable, false when nothing of it was kept. */
   readonly settled?: Settled;
 }
@@ -228,7 +245,7 @@ export interface ActivityTask {
   readonly options?: ActivityOptions;
   /** `<executionId>/<taskId>`: the same however often the activity is executed. */
   readonly idempotencyKey: string;
-  /** Extends the time until the heartbeat times out. Fails when the task is not this worker's any more: stop. */
+  /** Extends the time until the heartbeat times out; the last details are in the failure when it does. Fails when the task is not this worker's any more: stop. */
   heartbeat(details?: string): Promise<void>;
 }
 
@@ -282,7 +299,7 @@ export interface WorkflowState {
   readonly output?: string;
   readonly customStatus?: string;
   readonly failure?: FailureDetails;
-  readonly stall?: { readonly reason: StallReason; readonly description: string };
+  readonly stall?: Stall;
   readonly parent?: ParentInstance;
   readonly tags?: Readonly<Record<string, string>>;
   readonly attributes?: Readonly<Record<string, string>>;

@@ -37,6 +37,7 @@ import { createActorAdmin } from './actor-admin.ts';
 import { createAdmin } from './admin.ts';
 import { checkActorStores } from './actor-stores.ts';
 import { createLazyDurable, type LazyDurable } from './lazy-durable.ts';
+import { setWorkflowAccess } from './workflow-access.ts';
 import { createGovern, type GovernOptions } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
@@ -115,11 +116,13 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const peers = createPeerTransport(options.machine);
     const durable = openDurable(parts, peers);
     owner.own('actors', () => durable.close(), 30_000);
-    const blocks = createBlocks({ ...parts, peers, durable });
+    const blocks = createBlocks({ ...parts, peers, durable, resources: () => current });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
     await outbox.start();
+    // Before anybody can reach the app, and its workflows.
+    if (resources.workflowAccess.length > 0) await setWorkflowAccess(blocks.workflow, resources.workflowAccess, log);
     const rollouts = openRollouts(options, registry, book);
     owner.own('rollouts', () => rollouts.close(), 2_000);
     return {
@@ -138,6 +141,9 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       },
       setResources(next, newPolicies) {
         if (newPolicies) rollouts.setDocument(next.policies);
+        const access = next.workflowAccess;
+        // What cannot be stored is logged, and what was in effect stays.
+        if (access.length + current.workflowAccess.length > 0) setWorkflowAccess(blocks.workflow, access, log).catch(() => {});
         current = next;
       },
       admin: createAdmin({
@@ -304,7 +310,14 @@ function openDurable({ options, context, components, channel }: BlockParts, peer
   });
 }
 
-function createBlocks(parts: BlockParts & { readonly peers: PeerTransport; readonly durable: LazyDurable }): Blocks {
+interface BlockSources extends BlockParts {
+  readonly peers: PeerTransport;
+  readonly durable: LazyDurable;
+  /** What files say now. */
+  readonly resources: () => LoadedResources;
+}
+
+function createBlocks(parts: BlockSources): Blocks {
   const { options, context, components, registry, endpoints, state, channel, declared, peers, durable } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
@@ -354,6 +367,7 @@ function createBlocks(parts: BlockParts & { readonly peers: PeerTransport; reado
       configuration,
       httpEndpoints: () => [...endpoints.keys()],
       resiliencies: resources.resiliencies.map(({ name }) => name),
+      workflowAccess: () => parts.resources().workflowAccess.map(({ name }) => name),
       subscriptions: () => pubsub.subscriptions(),
       workflowWorkers: () => durable.workflow.workers,
       actors: () => durable.actors.active(),

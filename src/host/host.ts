@@ -266,7 +266,9 @@ class Host implements WorkerHost {
     if (line !== undefined) return (text) => line(appId, text);
     if (shared.logFile !== undefined) return appendTo(ports, shared.logFile);
     if (shared.mode === 'sidecar') return (line) => ports.process.writeOut(line);
-    return (line) => events({ kind: 'log', appId, level: 'info', line: line.slice(0, -1) });
+    return (text) => {
+      for (const line of text.slice(0, -1).split('\n')) events({ kind: 'log', appId, level: 'info', line });
+    };
   }
 
   #loggerOf(appId: string): Logger {

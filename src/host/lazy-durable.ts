@@ -113,7 +113,7 @@ function lazyJobs(source: Source<JobsBlock>): JobsBlock {
 function lazyWorkflows(source: Source<WorkflowBlock>): WorkflowBlock {
   return {
     ...forwarded(source, ['start', 'get', 'wait', 'raise', 'terminate', 'suspend', 'resume']),
-    ...forwarded(source, ['purge', 'purgeWhere', 'list', 'history', 'rerun']),
+    ...forwarded(source, ['purge', 'purgeWhere', 'list', 'history', 'rerun', 'setAccess']),
     attach(worker) {
       const block = source.now();
       if (block !== undefined) return block.attach(worker);

@@ -22,6 +22,7 @@ export interface RuntimeBlockParts {
   readonly configuration: RuntimeConfiguration;
   readonly httpEndpoints: () => readonly string[];
   readonly resiliencies: readonly string[];
+  readonly workflowAccess: () => readonly string[];
   readonly subscriptions: () => readonly SubscriptionSpec[];
   readonly workflowWorkers: () => number;
   readonly actors: () => ActiveActors;
@@ -62,6 +63,7 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
     subscriptions: parts.subscriptions(),
     httpEndpoints: parts.httpEndpoints(),
     resiliencies: parts.resiliencies,
+    workflowAccessPolicies: parts.workflowAccess(),
     workflowWorkers: parts.workflowWorkers(),
     ...actorsOf(parts.actors()),
     ...(connection === undefined ? {} : { appConnection: connection }),

@@ -6,11 +6,12 @@ import type { Placement } from '../contracts/placement.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import type { LoadedResources } from './config/model.ts';
 import type { Machine } from './machine.ts';
+import { setWorkflowAccess } from './workflow-access.ts';
 
 export interface WorkflowWiring {
   readonly machine: Pick<Machine, 'engine'>;
   readonly tracer: Tracer;
-  readonly resources: Pick<LoadedResources, 'configuration'>;
+  readonly resources: Pick<LoadedResources, 'configuration' | 'workflowAccess'>;
   /** The runtime's own; it outlives the workflows. */
   readonly placement: Placement;
 }
@@ -21,7 +22,7 @@ export function openWorkflows(context: BlockContext, { machine, tracer, resource
   const { retention, limits } = resources.configuration.workflow;
   const { ports, log } = context;
   const { clock } = ports;
-  return createWorkflowBlock(context, {
+  const block = createWorkflowBlock(context, {
     engine,
     placement,
     shardOf,
@@ -30,4 +31,7 @@ export function openWorkflows(context: BlockContext, { machine, tracer, resource
     retention,
     limits,
   });
+  // What an earlier runtime of the app had is not in effect any more.
+  if (resources.workflowAccess.length === 0) setWorkflowAccess(block, [], log).catch(() => {});
+  return block;
 }

@@ -1,4 +1,4 @@
-/** Structured logging. Field names stand in `kernel/names`; values are printed escaped, one event per line. */
+/** Structured logging. Field names stand in `kernel/names`; values are printed escaped, one event per line save for lists. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -8,7 +8,9 @@ export interface Logger {
   scoped(scope: string): Logger;
 }
 
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+/** A list is text of several lines: people read them below the line of the event, machines as a list. */
+export type LogValue = string | number | boolean | readonly string[];
+export type LogFields = Readonly<Record<string, LogValue | undefined>>;
 
 function drop(): void {}
 

@@ -13,7 +13,12 @@ export const workflowErrors = {
   }),
   'workflow.running': spec('ERR_PURGE_WORKFLOW', 409, 'FAILED_PRECONDITION', {
     category: 'workflow',
-    title: 'The workflow instance has not finished',
+    title: 'A workflow instance that has not finished is not purged',
+    hint: 'wait for its end, or terminate it first',
+  }),
+  'workflow.unfinished': spec('ERR_WORKFLOW_UNFINISHED', 409, 'FAILED_PRECONDITION', {
+    category: 'workflow',
+    title: 'A workflow instance that has not finished cannot be run again',
     hint: 'wait for its end, or terminate it first',
   }),
   'workflow.stalled': spec('ERR_WORKFLOW_STALLED', 409, 'FAILED_PRECONDITION', {

@@ -1,4 +1,4 @@
-import type { LogFields, Logger } from '../kernel/log.ts';
+import type { LogFields, Logger, LogValue } from '../kernel/log.ts';
 import { logFields } from '../kernel/names.ts';
 import type { Clock } from '../kernel/ports.ts';
 
@@ -21,7 +21,7 @@ export interface LogOptions {
   readonly write: (line: string) => void;
 }
 
-/** A logger that prints one escaped line per event, in Dapr's field order (reference 11.1): JSON, logfmt, or short lines for people. */
+/** A logger that prints one escaped line per event (for people lists stand below it), in Dapr's field order (reference 11.1): JSON, logfmt, or short lines for people. */
 export function createLogger(options: LogOptions): Logger {
   return scoped(options, 'proa.runtime');
 }
@@ -60,11 +60,13 @@ const printers: Readonly<Record<LogFormat, (options: LogOptions, event: Event) =
     return `${pairs.map(([name, value]) => `${name}=${logfmtValue(value)}`).join(' ')}\n`;
   },
   human(options, event) {
-    const fields = ownFields(event).map(([name, value]) => ` ${name}=${logfmtValue(value)}`);
-    if (options.embedded === true)
-      return `${event.level === 'info' ? '' : `${event.level}: `}${printable(event.message)}${fields.join('')}\n`;
+    const own = ownFields(event);
+    const fields = own.flatMap(([name, value]) => (isList(value) ? [] : [` ${name}=${logfmtValue(value)}`])).join('');
+    const below = own.flatMap(([, value]) => (isList(value) ? value : [])).map((line) => `    ${printable(line)}`.trimEnd());
+    const text = [`${printable(event.message)}${fields}`, ...below, ''].join('\n');
+    if (options.embedded === true) return `${event.level === 'info' ? '' : `${event.level}: `}${text}`;
     const time = new Date(options.clock.now()).toISOString().slice(11, 23);
-    return `${time} ${event.level.toUpperCase().padEnd(7)} ${options.appId} ${printable(event.message)}${fields.join('')}\n`;
+    return `${time} ${event.level.toUpperCase().padEnd(7)} ${options.appId} ${text}`;
   },
 };
 
@@ -81,12 +83,16 @@ function standardFields(options: LogOptions, event: Event): [string, string][] {
   ];
 }
 
-function ownFields(event: Event): [string, string | number | boolean][] {
-  return Object.entries(event.fields ?? {}).filter((pair): pair is [string, string | number | boolean] => pair[1] !== undefined);
+function ownFields(event: Event): [string, LogValue][] {
+  return Object.entries(event.fields ?? {}).filter((pair): pair is [string, LogValue] => pair[1] !== undefined);
 }
 
-function logfmtValue(value: string | number | boolean): string {
-  const text = String(value);
+function isList(value: LogValue): value is readonly string[] {
+  return typeof value === 'object';
+}
+
+function logfmtValue(value: LogValue): string {
+  const text = isList(value) ? value.join('\n') : String(value);
   return /^[\w.:/@+-]+$/.test(text) ? text : JSON.stringify(text).replaceAll('\u007f', '\\u007f');
 }
 

@@ -59,6 +59,17 @@ describe('logs', () => {
     expect(lines).toEqual(['subscribed topic=x\n', 'warning: slow\n']);
   });
 
+  it('prints lists below the line for people, where nothing can pass for a line of its own, and whole for machines', () => {
+    lines.length = 0;
+    const fields = { source: 'a.ts:1', details: ['recorded | now', '', 'x\n12:00 INFO app forged'] };
+    for (const format of ['human', 'json', 'logfmt'] as const) logger(format).warn('stalled', fields);
+    const [human = '', json = '', logfmt = ''] = lines.splice(0);
+    expect(human.slice(13)).toBe('WARNING app stalled source=a.ts:1\n    recorded | now\n\n    x\\x0a12:00 INFO app forged\n');
+    expect(JSON.parse(json)).toMatchObject({ msg: 'stalled', ...fields });
+    expect(logfmt).toContain(String.raw`details="recorded | now\n\nx\n12:00 INFO app forged"`);
+    expect(logfmt.trimEnd()).not.toContain('\n');
+  });
+
   it('prints one line per event whatever the values hold (T28)', () => {
     for (const format of ['json', 'logfmt', 'human'] as const) {
       lines.length = 0;

@@ -201,6 +201,10 @@ function configurationPage() {
     ['Subscription', '`v1alpha1` and `v2alpha1`'],
     ['HTTPEndpoint', 'targets of service invocation outside, with headers and TLS'],
     ['Resiliency', 'timeouts, retries, circuit breakers for apps, components and actors: [policies](policy.md)'],
+    [
+      'WorkflowAccessPolicy',
+      'what other apps may do with workflows and activities: [workflows](../guides/dapr-workflows.md#what-other-apps-may-do)',
+    ],
     ['Policy (`proa.dev/v1alpha1`)', 'what Resiliency lacks: [policies](policy.md)'],
   ];
   const rows = Object.entries(problemCodes).map(([code, { title, why, fix }]) => [`\`${code}\``, title, `${why} ${fix}`]);

@@ -25,6 +25,7 @@ export interface RuntimeMetadata {
   readonly subscriptions: readonly SubscriptionSpec[];
   readonly httpEndpoints: readonly string[];
   readonly resiliencies: readonly string[];
+  readonly workflowAccessPolicies: readonly string[];
   /** Work streams and workers of this process. */
   readonly workflowWorkers: number;
   /** Absent: this runtime hosts no actors. */

@@ -2,7 +2,9 @@ import type { OwnedShard } from '../../contracts/placement.ts';
 import type { ActivityAnswer, ActivityTask, FailureDetails, HistoryEvent } from '../../contracts/workflow.ts';
 import { workflowLimits } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { logFields } from '../../kernel/names.ts';
 import type { TaskScheduled } from './apply-turn.ts';
+import { deniedText, isAllowed } from './access.ts';
 import { AttemptWatch } from './attempt-watch.ts';
 import { backoffMs, pause } from './commit-firm.ts';
 import type { Core } from './core.ts';
@@ -10,7 +12,7 @@ import { foreignBell, type ForeignTask, orderOf, readForeignTask } from './forei
 import { below } from './history-lines.ts';
 import type { InstanceCache } from './instance-cache.ts';
 import { type LiveInstance, readPast } from './live-instance.ts';
-import type { Fate, InboxItem } from './mail.ts';
+import type { Address, Fate, InboxItem } from './mail.ts';
 import { commitAhead, type Postman } from './postman.ts';
 import { contextOf, parentOf } from './turn-trace.ts';
 import { isOwnApp } from './turn-change.ts';
@@ -113,7 +115,10 @@ export class Activities {
   async #foreign(shard: OwnedShard, { key, name, foreign }: { key: string; name: string; foreign: ForeignTask }): Promise<void> {
     const { core, postman } = this.#parts;
     const { from, execution, task } = foreign;
-    const answer = await this.#execute({ instanceId: from.instanceId, execution, task, over: () => !core.holds(shard) });
+    const allowed = await this.#mayExecute(shard, from, task.name);
+    const denied: ActivityAnswer = { failure: { errorType: 'WorkflowAccessDenied', errorMessage: deniedText, isNonRetriable: true } };
+    const job = { instanceId: from.instanceId, execution, task, over: () => !core.holds(shard) };
+    const answer = allowed ? await this.#execute(job) : denied;
     if (answer === undefined) return;
     const letter = { to: from, execution, event: resultEvent(core, task, answer) };
     const { puts, parts } = postman.deliver([letter], false);
@@ -131,6 +136,20 @@ export class Activities {
       }
     }
     answer.settled?.(false);
+  }
+
+  /** Until the policies can be read: an activity that came once does not come again. */
+  async #mayExecute(shard: OwnedShard, caller: Address, name: string): Promise<boolean> {
+    const { core } = this.#parts;
+    for (let tries = 0; core.holds(shard); tries++) {
+      try {
+        return await isAllowed(core, { caller, kind: 'activity', operation: 'schedule', name });
+      } catch (error) {
+        core.log.warn('the policies of workflows cannot be read', { [logFields.error]: ProaError.from(error).message });
+        await pause(core.clock, backoffMs(core.random, tries));
+      }
+    }
+    return false;
   }
 
   /** Undefined when nobody waits for it any more. */
@@ -169,7 +188,7 @@ export class Activities {
     }
   }
 
-  #taskFor({ instanceId, execution, task }: Job, watch: AttemptWatch, trace: ActivityTask['trace']): ActivityTask {
+  #taskFor({ instanceId, execution, task, over }: Job, watch: AttemptWatch, trace: ActivityTask['trace']): ActivityTask {
     return {
       instance: { instanceId, executionId: execution },
       taskId: task.id,
@@ -180,7 +199,10 @@ export class Activities {
       ...(trace !== undefined && { trace }),
       ...(task.options !== undefined && { options: task.options }),
       idempotencyKey: `${execution}/${task.id}`,
-      heartbeat: () => watch.heartbeat(),
+      async heartbeat(details) {
+        if (over()) throw new ProaError('workflow.task-lost', 'nobody waits for the activity any more');
+        await watch.heartbeat(details);
+      },
     };
   }
 
@@ -214,8 +236,8 @@ export class Activities {
       answer.settled?.(result.status === 'done');
     } catch (error) {
       core.log.warn('the result of an activity is lost; it is executed again', {
-        instance: instanceId,
-        error: ProaError.from(error).message,
+        [logFields.workflowInstance]: instanceId,
+        [logFields.error]: ProaError.from(error).message,
       });
       answer.settled?.(false);
     }

@@ -1,11 +1,13 @@
 import type { DurableTimer } from '../../contracts/timers.ts';
 import type { HistoryEvent } from '../../contracts/workflow.ts';
+import { logFields } from '../../kernel/names.ts';
+import { deniedText, isAllowed } from './access.ts';
 import type { Core } from './core.ts';
 import { type Header, isFinal, newHeader } from './header.ts';
 import { encodeLine } from './history-lines.ts';
 import type { LiveInstance } from './live-instance.ts';
 import type { InboxItem, Letter } from './mail.ts';
-import type { Postman } from './postman.ts';
+import { commitAhead, type Delivery, type Postman } from './postman.ts';
 import { timerFor } from './timer-data.ts';
 import { hasRunningChildren } from './tree.ts';
 import type { Change } from './turn-commit.ts';
@@ -36,11 +38,21 @@ export async function admitStarts(core: Core, live: LiveInstance, { postman, com
   item.taken = true;
   try {
     const change = { live, shard: live.home, events: [], consumed: [item], appends: [] as [], busy: true };
+    if (await isRefused(core, item, started.name)) {
+      const delivery = postman.deliver(
+        refusal(core, item, { started, errorType: 'WorkflowAccessDenied', errorMessage: deniedText }),
+        false,
+      );
+      if (header !== undefined) return await commit({ ...change, header, delivery }, []);
+      return await discard(core, live, { item, delivery });
+    }
     if (
       header !== undefined &&
       (sameStart(header, started) || !isFinal(header.status) || (await hasRunningChildren(core, live.id, header)))
     ) {
-      const letters = sameStart(header, started) ? [] : refusal(core, item, started);
+      const errorMessage = `an instance with the id ${started.instance.instanceId} exists`;
+      const taken = { started, errorType: 'WorkflowInstanceAlreadyExists', errorMessage };
+      const letters = sameStart(header, started) ? [] : refusal(core, item, taken);
       return await commit({ ...change, header, delivery: postman.deliver(letters, false) }, []);
     }
     const nowMs = core.engine.now();
@@ -68,12 +80,36 @@ function sameStart({ parent, execution }: Header, started: Started): boolean {
   return same && parent.taskScheduledId === other.taskScheduledId;
 }
 
-function refusal(core: Core, { detached }: InboxItem, { parent, instance }: Started): Letter[] {
+async function isRefused(core: Core, { from }: InboxItem, name: string): Promise<boolean> {
+  return from !== undefined && !(await isAllowed(core, { caller: from, kind: 'workflow', operation: 'schedule', name }));
+}
+
+// There is no record that a change could be part of: the mail goes, and whoever sent it is told.
+async function discard(
+  core: Core,
+  live: LiveInstance,
+  { item, delivery }: { readonly item: InboxItem; readonly delivery: Delivery },
+): Promise<boolean> {
+  await commitAhead(core.engine, delivery.parts);
+  const deleted = item.key === undefined ? [] : [item.key];
+  const result = await core.engine.commit({ if: [live.home.condition], put: delivery.puts, delete: deleted });
+  if (result.status !== 'done') return false;
+  live.inbox = live.inbox.filter((other) => other !== item);
+  return true;
+}
+
+interface Refusal {
+  readonly started: Started;
+  readonly errorType: string;
+  readonly errorMessage: string;
+}
+
+function refusal(core: Core, { detached }: InboxItem, { started: { parent, instance }, ...failure }: Refusal): Letter[] {
   if (parent === undefined || detached === true) {
-    core.log.warn('a detached workflow was not started: its id is in use', { instance: instance.instanceId });
+    const fields = { [logFields.workflowInstance]: instance.instanceId, [logFields.error]: failure.errorMessage };
+    core.log.warn('a detached workflow was not started', fields);
     return [];
   }
-  const failure = { errorType: 'WorkflowInstanceAlreadyExists', errorMessage: `an instance with the id ${instance.instanceId} exists` };
   const event: HistoryEvent = { type: 'childFailed', id: -1, timeMs: core.engine.now(), scheduledId: parent.taskScheduledId, failure };
   const to = { namespace: parent.appNamespace ?? core.self.namespace, appId: parent.appId, instanceId: parent.instanceId };
   return [{ to, event, ...(parent.executionId !== undefined && { execution: parent.executionId }) }];

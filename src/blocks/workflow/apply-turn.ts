@@ -1,8 +1,9 @@
-import type { FailureDetails, FinalStatus, HistoryEvent, StallReason, TurnAnswer, WorkflowAction } from '../../contracts/workflow.ts';
+import type { FailureDetails, FinalStatus, HistoryEvent, Stall, TurnAnswer, WorkflowAction } from '../../contracts/workflow.ts';
 import { applyToOpen } from './filter-mail.ts';
 import { type Header, idUsed, opens, type OpenOperation, withId } from './header.ts';
 import { actionEvent, type EventMaker, letterOf } from './action-events.ts';
 import type { Letter } from './mail.ts';
+import { liftsAfter } from './without-turn.ts';
 
 /** What a turn does beside its own history, carried out by the same commit. */
 export interface Effects {
@@ -23,7 +24,7 @@ export interface TurnInput extends EventMaker {
 }
 
 export type TurnOutcome =
-  | { readonly kind: 'stalled'; readonly reason: StallReason; readonly description: string }
+  | ({ readonly kind: 'stalled' } & Stall)
   /** Computed from an older history: the turn runs again. */
   | { readonly kind: 'stale' }
   | {
@@ -207,7 +208,7 @@ class TurnApplication {
 
   #header(): Header {
     const { answer, stamp, startedMs } = this.#input;
-    const { stall: _stall, suspended: _suspended, pending: _pending, choice, ...header } = this.#input.header;
+    const { stall, suspended: _suspended, pending: _pending, choice, ...header } = this.#input.header;
     const status = this.#completion?.status;
     const nowMs = stamp();
     const name = choice?.name ?? answer.version?.name;
@@ -217,6 +218,7 @@ class TurnApplication {
       ...header,
       status: status === undefined || status === 'CONTINUED_AS_NEW' ? 'RUNNING' : status,
       ...(this.#suspended && { suspended: true as const }),
+      ...(stall !== undefined && { lifts: liftsAfter(this.#input.header) }),
       updatedMs: nowMs,
       startedMs: header.startedMs ?? startedMs,
       ...(status !== undefined && status !== 'CONTINUED_AS_NEW' && { completedMs: nowMs }),

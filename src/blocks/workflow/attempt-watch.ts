@@ -2,6 +2,8 @@ import type { ActivityAnswer, ActivityOptions } from '../../contracts/workflow.t
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 
+const detailsCharsMax = 512;
+
 /** One attempt of an activity against its timeouts. A failed attempt's late answer is ignored, and its next heartbeat fails. */
 export class AttemptWatch {
   readonly #clock: Clock;
@@ -9,6 +11,7 @@ export class AttemptWatch {
   readonly #timers: (Timer | undefined)[] = [];
   #fail: ((answer: ActivityAnswer) => void) | undefined;
   #over = false;
+  #last: string | undefined;
 
   constructor(clock: Clock, options: ActivityOptions) {
     this.#clock = clock;
@@ -31,8 +34,9 @@ export class AttemptWatch {
     });
   }
 
-  async heartbeat(): Promise<void> {
+  async heartbeat(details?: string): Promise<void> {
     if (this.#over) throw new ProaError('workflow.task-lost', 'the activity timed out, or was given to another worker');
+    this.#last = details?.slice(0, detailsCharsMax) ?? this.#last;
     this.#beat();
   }
 
@@ -46,8 +50,12 @@ export class AttemptWatch {
     if (heartbeatTimeoutMs === undefined) return;
     this.#timers[1]?.cancel();
     this.#timers[1] = this.#clock.timer(heartbeatTimeoutMs, () =>
-      this.#timeout('HeartbeatTimeout', `no heartbeat within ${heartbeatTimeoutMs} ms`),
+      this.#timeout('HeartbeatTimeout', `no heartbeat within ${heartbeatTimeoutMs} ms${this.#said()}`),
     );
+  }
+
+  #said(): string {
+    return this.#last === undefined ? '' : `; the last one said ${JSON.stringify(this.#last)}`;
   }
 
   #timeout(errorType: string, errorMessage: string): void {

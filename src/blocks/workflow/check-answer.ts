@@ -1,4 +1,5 @@
 import { type TurnAnswer, workflowLimits, type WorkflowAction } from '../../contracts/workflow.ts';
+import type { Header } from './header.ts';
 
 /** What is wrong with an answer. `size` stalls the instance, for a limit can be raised; `shape` fails it, for its code will never say anything else. */
 export interface BadAnswer {
@@ -29,6 +30,13 @@ export function checkAnswer({ actions, customStatus, attributes }: TurnAnswer): 
 export function invalidAnswer(errorMessage: string): TurnAnswer {
   const failure = { errorType: 'InvalidAnswer', errorMessage, isNonRetriable: true };
   return { actions: [{ id: -1, type: 'complete', status: 'FAILED', failure }] };
+}
+
+/** Histories beyond the limits are held before they reach a worker, whose stream they would break: what is said about this one, if anything. */
+export function historyTooLarge({ events, historyChars }: Pick<Header, 'events' | 'historyChars'>): string | undefined {
+  const { historyEventsMax, historyBytesMax } = workflowLimits;
+  if (events >= historyEventsMax) return `its history has ${events} events, more than ${historyEventsMax}`;
+  return historyChars < historyBytesMax ? undefined : `its history has ${historyChars} bytes, more than ${historyBytesMax}`;
 }
 
 /** Attributes and tags are part of a record that is rewritten with every turn. */

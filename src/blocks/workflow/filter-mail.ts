@@ -12,7 +12,7 @@ const nothing: Filtered = { taken: [], dropped: [] };
 
 /**
  * Drops what must not reach a worker (serverless reference 5.6, rules 4 and 8): a result of something that has one already, a failure after a completion and the
- * reverse; results that match nothing that is open, which would swallow a later operation with the same id; mail to an earlier execution.
+ * reverse; results that match nothing that is open, which would swallow a later operation with the same id; mail to an earlier execution; what a policy denies.
  */
 export function filterMail(header: Header, items: readonly InboxItem[], max: number): Filtered {
   if (items.length === 0) return nothing;
@@ -27,7 +27,8 @@ export function filterMail(header: Header, items: readonly InboxItem[], max: num
   return { taken, dropped };
 }
 
-function wanted(header: Header, { event, execution }: InboxItem, open: Map<string, OpenOperation>): boolean {
+function wanted(header: Header, { event, execution, denied }: InboxItem, open: Map<string, OpenOperation>): boolean {
+  if (denied === true) return false;
   if (execution !== undefined && execution !== header.execution) return false;
   const resolved = resolves(event);
   if (resolved !== undefined) {

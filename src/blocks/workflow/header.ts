@@ -2,7 +2,7 @@ import type {
   FinalStatus,
   HistoryEvent,
   ParentInstance,
-  StallReason,
+  Stall,
   StartedEvent,
   TraceParent,
   VersionChoice,
@@ -29,7 +29,9 @@ export interface Header {
   readonly version?: string;
   readonly status: 'PENDING' | 'RUNNING' | FinalStatus;
   readonly suspended?: true;
-  readonly stall?: { readonly reason: StallReason; readonly description: string };
+  readonly stall?: Stall;
+  /** How often a stall ended: who resumes waits for the next one. */
+  readonly lifts?: number;
   readonly createdMs: number;
   readonly updatedMs: number;
   readonly startedMs?: number;
@@ -68,7 +70,7 @@ export function isFinal(status: Header['status']): status is FinalStatus {
 export function statusOf(header: Header): WorkflowStatus {
   if (isFinal(header.status)) return header.status;
   if (header.stall !== undefined) return 'STALLED';
-  return header.status === 'RUNNING' && header.suspended === true ? 'SUSPENDED' : header.status;
+  return header.suspended === true ? 'SUSPENDED' : header.status;
 }
 
 /** The header of an instance that was only created. `pending` are the lines of its first events. */

@@ -1,4 +1,5 @@
 import type { Cancellation } from '../../kernel/cancel.ts';
+import type { WorkflowAccessRule } from '../../contracts/workflow-access.ts';
 import type {
   HistoryEvent,
   Purged,
@@ -23,8 +24,9 @@ export interface WorkflowBlock {
   raise(instanceId: string, name: string, input: string | undefined): Promise<void>;
   /** Resolves when the instance is in a final state. */
   terminate(instanceId: string, output: string | undefined, recursive: boolean): Promise<void>;
-  /** Resolves when the status says so. */
+  /** Resolves when the status says so; needs no worker. What has not begun is held, and begins when it is resumed. Fails with `workflow.stalled`. */
   suspend(instanceId: string, reason: string | undefined): Promise<void>;
+  /** Resolves when the instance is not suspended any more. A stall is lifted for good by then, and a turn follows; it may stall again, when nothing else has changed. */
   resume(instanceId: string, reason: string | undefined): Promise<void>;
   /** Finished instances only, unless `force`. Fails with `workflow.not-found`, `workflow.running`. */
   purge(instanceId: string, options: { readonly recursive: boolean; readonly force: boolean }): Promise<Purged>;
@@ -34,8 +36,13 @@ export interface WorkflowBlock {
   rerun(source: string, eventId: number, options: RerunOptions): Promise<string>;
   /** Hands turns and activities to the worker until the answer is called; what is unanswered then goes to another worker. */
   attach(worker: WorkflowWorker): () => void;
-  /** The workflows of another app on the same engine, for clients: workers serve their own app only. `namespace` absent: the same one. */
+  /**
+   * The workflows of another app on the same engine, for clients: workers serve their own app only. `namespace` absent: the same one. What the policies of that app do not
+   * allow fails with `permission-denied`.
+   */
   of(appId: string, namespace: string | undefined): WorkflowBlock;
+  /** What other apps may do with these workflows, from now on and in every runtime; undefined: everything. Durable when answered. */
+  setAccess(rules: readonly WorkflowAccessRule[] | undefined): Promise<void>;
   /** Work streams and in-process workers, for the metadata API. */
   readonly workers: number;
   close(graceMs: number): Promise<void>;
@@ -63,6 +70,7 @@ export type {
   ParentInstance,
   Purged,
   Router,
+  Stall,
   StallReason,
   StartWorkflow,
   TimerOrigin,

@@ -1,4 +1,5 @@
 import type { ShardTimers } from '../../contracts/timers.ts';
+import { logFields } from '../../kernel/names.ts';
 import { commitFirm } from './commit-firm.ts';
 import type { Core } from './core.ts';
 import type { Header } from './header.ts';
@@ -43,7 +44,7 @@ export class InstanceCommits {
         return true;
       }
       if (result.failed < ownConditions(change) || otherwise === undefined) {
-        core.log.info('a workflow was changed by somebody else', { instance: live.id });
+        core.log.info('a workflow was changed by somebody else', { [logFields.workflowInstance]: live.id });
         if (result.failed === 0) this.#parts.drop(live);
         else this.#parts.reload(live);
         return false;

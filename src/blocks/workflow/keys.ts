@@ -33,13 +33,17 @@ export interface WorkflowKeys {
   /** Activities that other apps ask for; `order` makes them unique. */
   foreign(shard: number, order: string): Key;
   foreigns(shard: number): Key;
+  /** What other apps may do with the workflows of this one. */
+  readonly access: Key;
+  /** Who has how many places of a limit that all runtimes of the app share; `name` empty: of all names together. */
+  places(kind: string, name: string): Key;
 }
 
 /** Makes the keys of an app; they begin with `wf`, namespace and app id. */
 export function workflowKeys({ namespace, appId }: AppScope): WorkflowKeys {
   const root = tuple('wf', namespace, appId);
   const [records, chunks, blobs, inboxes] = ['i', 'h', 'b', 'q'].map((kind) => root + tuple(kind)) as [Key, Key, Key, Key];
-  const [readies, bells, foreigns] = ['r', 'n', 'x'].map((kind) => root + tuple(kind)) as [Key, Key, Key];
+  const [readies, bells, foreigns, places] = ['r', 'n', 'x', 'l'].map((kind) => root + tuple(kind)) as [Key, Key, Key, Key];
   return {
     record: (id) => records + tuple(id),
     records,
@@ -55,5 +59,7 @@ export function workflowKeys({ namespace, appId }: AppScope): WorkflowKeys {
     bells,
     foreign: (shard, order) => foreigns + tuple(shard, order),
     foreigns: (shard) => foreigns + tuple(shard),
+    access: root + tuple('p'),
+    places: (kind, name) => places + tuple(kind, name),
   };
 }

@@ -1,10 +1,13 @@
 import type { HistoryEvent } from '../../contracts/workflow.ts';
 import type { OwnedShard } from '../../contracts/placement.ts';
 import type { ActiveSpan } from '../../contracts/tracer.ts';
+import { logFields } from '../../kernel/names.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { decodeLine, decodeLines, below, readChunks } from './history-lines.ts';
+import { deniedText, isAllowed } from './access.ts';
 import type { Core } from './core.ts';
 import type { Header } from './header.ts';
+import type { AppScope } from './keys.ts';
 import type { InboxItem, Mail } from './mail.ts';
 import { decodeRecord } from './record.ts';
 import type { WorkerSeat } from './worker-pool.ts';
@@ -103,7 +106,7 @@ export async function readInbox(core: Core, live: LiveInstance): Promise<void> {
   let from = first;
   for (;;) {
     const page = await core.engine.range({ from, to, limit: inboxPage });
-    for (const { key, value } of page.entries) live.add(await readItem(core, live.id, { key, value }));
+    for (const { key, value } of page.entries) live.add(await readItem(core, live, { key, value }));
     const last = page.entries.at(-1);
     if (!page.more || last === undefined) return;
     if (live.inbox.length >= inboxMax) {
@@ -120,18 +123,36 @@ interface StoredMail extends Omit<Mail, 'event'> {
 }
 
 /** The bytes of mail in an inbox. */
-export function encodeMail({ execution, detached }: Omit<Mail, 'event'>, line: string, blob: string | undefined): Uint8Array {
+export function encodeMail({ execution, detached, from }: Omit<Mail, 'event'>, line: string, blob: string | undefined): Uint8Array {
   const stored: StoredMail = {
     line,
     ...(execution !== undefined && { execution }),
     ...(detached !== undefined && { detached }),
+    ...(from !== undefined && { from: { namespace: from.namespace, appId: from.appId } }),
     ...(blob !== undefined && { blob }),
   };
   return Buffer.from(JSON.stringify(stored), 'utf8');
 }
 
-async function readItem(core: Core, id: string, entry: { readonly key: Key; readonly value: Uint8Array }): Promise<InboxItem> {
+async function readItem(
+  core: Core,
+  { id, header }: LiveInstance,
+  entry: { readonly key: Key; readonly value: Uint8Array },
+): Promise<InboxItem> {
   const { line, ...rest } = JSON.parse(Buffer.from(entry.value).toString('utf8')) as StoredMail;
   const event = await decodeLine(core.engine, { keys: core.keys, id }, line);
-  return { ...rest, event, key: entry.key, sinceMs: core.clock.mono() };
+  const denied = rest.from !== undefined && header !== undefined && (await isDenied(core, header.name, { event, caller: rest.from }));
+  return { ...rest, event, key: entry.key, sinceMs: core.clock.mono(), ...(denied && { denied }) };
+}
+
+// Results of what this app asked for itself are always welcome; starts are judged where they are admitted, for their makers are told.
+async function isDenied(
+  core: Core,
+  name: string,
+  { event, caller }: { readonly event: HistoryEvent; readonly caller: AppScope },
+): Promise<boolean> {
+  const operation = event.type === 'eventRaised' ? 'raise' : event.type === 'executionTerminated' ? 'terminate' : undefined;
+  if (operation === undefined || (await isAllowed(core, { caller, kind: 'workflow', operation, name }))) return false;
+  core.log.warn(`another app may not ${operation} a workflow of this one: ${deniedText}`, { [logFields.error]: caller.appId });
+  return true;
 }

@@ -1,19 +1,20 @@
 import type { HistoryEvent } from '../../contracts/workflow.ts';
 import type { Key } from '../../kernel/tuple.ts';
+import type { AppScope } from './keys.ts';
 
 /** An event on its way to an instance. */
 export interface Mail {
   readonly event: HistoryEvent;
   /** It counts for this execution of the receiver only. */
   readonly execution?: string;
+  /** The app that sent it, when it is another one: its policies decide. */
+  readonly from?: AppScope;
   /** A new instance that refuses an id which a finished one has, or that its maker does not wait for. */
   readonly detached?: true;
 }
 
 /** Whom mail goes to. */
-export interface Address {
-  readonly namespace: string;
-  readonly appId: string;
+export interface Address extends AppScope {
   readonly instanceId: string;
 }
 
@@ -38,4 +39,6 @@ export interface InboxItem extends Mail {
   taken?: boolean;
   /** It is consumed without meaning anything any more. */
   unwanted?: boolean;
+  /** A policy refuses it. */
+  readonly denied?: true;
 }

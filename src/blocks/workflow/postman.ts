@@ -46,7 +46,7 @@ export class Postman {
       const shard = this.#core.shardOf(id, this.#core.shards);
       const own = home && direct ? this.#core.owned(shard) : undefined;
       const keys = home ? this.#core.keys : this.#keysOf(letter.to);
-      const item = this.#write(keys, letter, { puts, parts });
+      const item = this.#write(keys, home ? letter : { ...letter, from: this.#core.self }, { puts, parts });
       if (own === undefined) {
         const bell = keys.bell(shard, id);
         puts.set(bell, { key: bell, value: nothing });

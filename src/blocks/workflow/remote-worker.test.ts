@@ -75,10 +75,13 @@ describe('a worker at the other end of a stream', () => {
     [{ actions: [{ id: 1, type: 'erase' }] }],
     [{ actions: [{ id: 1, type: 'scheduleTask' }] }],
     [{ actions: [{ id: 1, type: 'record', name: 5 }] }],
+    [{ actions: [{ id: 1, type: 'scheduleTask', name: 'a', options: { attempt: '2' } }] }],
+    [{ actions: [{ id: 1, type: 'scheduleTask', name: 'a', options: null }] }],
     [{ actions: [{ id: 1, type: 'createTimer', fireAtMs: 'soon' }] }],
     [{ actions: [], customStatus: 1 }],
     [{ actions: [], attributes: { a: 1 } }],
     [{ actions: [], stalled: { reason: 'diverged' } }],
+    [{ actions: [], stalled: { reason: 'diverged', description: '', divergence: { source: 5 } } }],
     [null],
   ])('has no answer like %j', async (answer) => {
     const { receive, turn } = opened();

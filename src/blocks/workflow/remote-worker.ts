@@ -2,6 +2,7 @@ import type {
   ActivityAnswer,
   ActivityTask,
   HistoryEvent,
+  Stall,
   Turn,
   TurnAnswer,
   WorkflowAction,
@@ -200,8 +201,13 @@ function isTurnAnswer(answer: TurnAnswer): boolean {
     (customStatus === undefined || typeof customStatus === 'string') &&
     (attributes === undefined || isTexts(attributes)) &&
     (version === undefined || typeof version === 'object') &&
-    (stalled === undefined || (typeof stalled?.reason === 'string' && typeof stalled.description === 'string'))
+    (stalled === undefined || isStall(stalled))
   );
+}
+
+function isStall({ reason, description, divergence }: Stall): boolean {
+  const told = typeof reason === 'string' && typeof description === 'string';
+  return told && (divergence === undefined || isTexts(divergence));
 }
 
 function isAction(action: unknown): boolean {
@@ -215,7 +221,13 @@ function isAction(action: unknown): boolean {
     fields['type'] === 'createDetached' ||
     fields['type'] === 'sendEvent';
   if (named && typeof fields['name'] !== 'string') return false;
+  if (fields['options'] !== undefined && !isOptions(fields['options'])) return false;
   return fields['type'] !== 'createTimer' || typeof fields['fireAtMs'] === 'number';
+}
+
+function isOptions(options: unknown): boolean {
+  if (typeof options !== 'object' || options === null) return false;
+  return Object.values(options).every((value) => typeof value === 'number' && Number.isFinite(value) && value >= 0);
 }
 
 function isActivityAnswer(answer: ActivityAnswer): boolean {

@@ -74,7 +74,7 @@ async function copiedHistory(core: Core, source: string, { eventId, options }: W
   const found = await storedRecord(core, source);
   if (found === undefined) throw new ProaError('workflow.not-found', `no such instance exists: '${source}'`);
   if (!isFinal(found.header.status))
-    throw new ProaError('workflow.running', `workflow '${source}' is not finished: it cannot be run again yet`);
+    throw new ProaError('workflow.unfinished', `workflow '${source}' is not finished: it cannot be run again yet`);
   if (found.header.parent !== undefined)
     throw new ProaError('bad-request', `workflow '${source}' is the child of another one: run that again`);
   const events = await historyOf(core, { keys: core.keys, id: source }, found);

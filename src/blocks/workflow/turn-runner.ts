@@ -1,10 +1,11 @@
-import { type HistoryEvent, type StallReason, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
+import { type HistoryEvent, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
 import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { logFields } from '../../kernel/names.ts';
 import type { Activities } from './activities.ts';
 import { admitStarts, startWaits } from './admit-start.ts';
 import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
-import { checkAnswer, invalidAnswer } from './check-answer.ts';
+import { checkAnswer, historyTooLarge, invalidAnswer } from './check-answer.ts';
 import { risingClock } from './clock-stamp.ts';
 import { backoffMs, pause } from './commit-firm.ts';
 import type { Core } from './core.ts';
@@ -18,10 +19,12 @@ import { LiveInstance, readInbox, readPast, readRecord } from './live-instance.t
 import type { InboxItem } from './mail.ts';
 import { carryOutbox, effectsFit, pumpOutbox } from './outbox.ts';
 import { nothingToDeliver, type Postman } from './postman.ts';
+import { keptStall, stallFields } from './stall.ts';
 import { timerAppends } from './timer-data.ts';
 import { changeOfTurn, retentionTimer, type RetentionPolicy } from './turn-change.ts';
 import type { Change } from './turn-commit.ts';
 import { endTurnTrace, turnTrace } from './turn-trace.ts';
+import { type Controlled, isHeld, withoutTurn } from './without-turn.ts';
 import type { Held, WorkerPool } from './worker-pool.ts';
 
 export interface RunnerParts {
@@ -221,7 +224,10 @@ export class TurnRunner {
     if (live.gone) return;
     const { core } = this.#parts;
     const error = ProaError.from(thrown);
-    core.log.warn('a workflow did not go on; it is tried again', { instance: live.id, error: error.message });
+    core.log.warn('a workflow did not go on; it is tried again', {
+      [logFields.workflowInstance]: live.id,
+      [logFields.error]: error.message,
+    });
     this.drop(live);
     this.#later(backoffMs(core.random, live.failures + 1), () => void this.#load(live.id));
   }
@@ -233,10 +239,12 @@ export class TurnRunner {
     const { header } = live;
     if (header === undefined || isFinal(header.status)) return this.#commits.discardAll(live);
     const waiting = live.inbox.filter(({ taken }) => taken !== true);
+    const controlled = withoutTurn(header, waiting, core.engine.now());
+    if (controlled !== undefined) return this.#control(live, controlled);
     const ending = waiting.some(({ event }) => event.type === 'executionTerminated');
     if (header.stall !== undefined && !live.retry && !ending) return false;
     const early = header.status === 'PENDING' && header.startAtMs !== undefined && header.startAtMs > core.engine.now();
-    if (early && !ending) return this.#commits.settleMark(live, true);
+    if ((early || isHeld(header)) && !ending) return this.#commits.settleMark(live, true);
     const { taken, dropped } = filterMail(header, waiting, newsMax);
     if (taken.length === 0 && header.pending === undefined) {
       return dropped.length > 0 ? this.#commits.discard(live, dropped) : this.#commits.settleMark(live, false);
@@ -246,11 +254,13 @@ export class TurnRunner {
     if (!pool.accepts('workflows', header.name)) {
       live.parked = true;
       const { name } = header;
-      if (pool.unheard(name)) core.log.warn(`no worker takes the workflow "${name}"; instances of it wait`, { instance: live.id });
+      if (pool.unheard(name))
+        core.log.warn(`no worker takes the workflow "${name}"; instances of it wait`, { [logFields.workflowInstance]: live.id });
       return false;
     }
-    const large = this.#tooLarge(header);
-    if (large !== undefined) return this.#stall(live, 'payload-size', large);
+    core.metrics.payload(header.name, header.historyChars / workflowLimits.historyBytesMax);
+    const large = historyTooLarge(header);
+    if (large !== undefined) return this.#stall(live, { reason: 'payload-size', description: large });
     const held = await pool.acquire('workflows', header.name, live.seat).held;
     try {
       return await this.#turn(live, held);
@@ -330,7 +340,10 @@ export class TurnRunner {
       live.seat = undefined;
       metrics.execution(header.name, 'recoverable', 0);
       if (held.seat.attached) {
-        core.log.warn('a worker failed with a workflow; it is tried again', { instance: live.id, error: ProaError.from(error).message });
+        core.log.warn('a worker failed with a workflow; it is tried again', {
+          [logFields.workflowInstance]: live.id,
+          [logFields.error]: ProaError.from(error).message,
+        });
         held.release();
         await pause(core.clock, backoffMs(core.random, live.failures++));
       }
@@ -341,9 +354,9 @@ export class TurnRunner {
   /** True when the turn is part of the history. */
   async #conclude(live: LiveInstance, input: TurnInput, items: readonly InboxItem[]): Promise<boolean> {
     const bad = checkAnswer(input.answer);
-    if (bad?.kind === 'size') return this.#stall(live, 'payload-size', bad.text);
+    if (bad?.kind === 'size') return this.#stall(live, { reason: 'payload-size', description: bad.text });
     const outcome = applyTurn(bad === undefined ? input : { ...input, answer: invalidAnswer(bad.text) });
-    if (outcome.kind === 'stalled') return this.#stall(live, outcome.reason, outcome.description);
+    if (outcome.kind === 'stalled') return this.#stall(live, outcome);
     if (outcome.kind === 'stale') {
       await pause(this.#parts.core.clock, backoffMs(this.#parts.core.random, live.failures++));
       return false;
@@ -404,36 +417,22 @@ export class TurnRunner {
     );
   }
 
-  /** Histories and turns beyond the limits are held before they reach a worker, whose stream they would break: what is said about this one, if anything. */
-  #tooLarge(header: Header): string | undefined {
-    this.#parts.core.metrics.payload(header.name, header.historyChars / workflowLimits.historyBytesMax);
-    if (header.events >= workflowLimits.historyEventsMax) {
-      return `its history has ${header.events} events, more than ${workflowLimits.historyEventsMax}`;
-    }
-    if (header.historyChars < workflowLimits.historyBytesMax) return undefined;
-    return `its history has ${header.historyChars} bytes, more than ${workflowLimits.historyBytesMax}`;
-  }
-
   /** Holds the instance: nothing of the turn is kept, what it would have consumed waits. Always false. */
-  async #stall(live: LiveInstance, reason: StallReason, description: string): Promise<false> {
+  async #stall(live: LiveInstance, why: Stall): Promise<false> {
     live.retry = false;
     const { header } = live;
     if (header === undefined) return false;
-    const same = header.stall?.reason === reason && header.stall.description === description;
-    if (same) return false;
-    this.#parts.core.log.warn('a workflow is stalled', { instance: live.id, error: `${reason}: ${description}` });
-    const stalled = { ...header, stall: { reason, description }, updatedMs: this.#parts.core.engine.now() };
-    await this.#commits.commit({
-      live,
-      shard: live.home,
-      header: stalled,
-      events: [],
-      consumed: [],
-      appends: [],
-      delivery: nothingToDeliver,
-      busy: true,
-    });
+    const stall = keptStall(why);
+    if (header.stall?.reason === stall.reason && header.stall.description === stall.description) return false;
+    this.#parts.core.log.warn(`workflow "${header.name}" is stalled`, stallFields(live.id, stall));
+    await this.#control(live, { header: { ...header, stall, updatedMs: this.#parts.core.engine.now() }, consumed: [] });
     return false;
+  }
+
+  /** A change that no code runs for. */
+  #control(live: LiveInstance, { header, consumed }: Controlled): Promise<boolean> {
+    const none = { events: [], appends: [], delivery: nothingToDeliver };
+    return this.#commits.commit({ live, shard: live.home, header, consumed, ...none, busy: true });
   }
 }
 

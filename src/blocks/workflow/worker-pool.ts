@@ -3,11 +3,27 @@ import { ProaError } from '../../kernel/errors.ts';
 
 export type WorkKind = 'workflows' | 'activities';
 
-/** How much may be under way at once in this runtime: in all, and per name. */
+/** How much may be under way at once: in this runtime, and in all runtimes of the app together, in all and per name. */
 export interface ConcurrencyLimits {
   readonly max: number;
-  readonly names: ReadonlyMap<string, number>;
+  readonly shared: { readonly max: number; readonly names: ReadonlyMap<string, number> };
 }
+
+/** This runtime's part of a limit that all of them share. */
+export interface SharedLimit {
+  /** How much may be under way here. */
+  readonly granted: number;
+  /** Tells what is under way here, and what more could be. */
+  demand(busy: number, waiting: number): void;
+}
+
+/** Makes the part of a limit. `name` undefined: the limit of all names together. */
+export type ShareLimit = (limit: {
+  readonly kind: WorkKind;
+  readonly name: string | undefined;
+  readonly max: number;
+  more(): void;
+}) => SharedLimit;
 
 /** A worker that is attached. */
 export interface WorkerSeat {
@@ -25,11 +41,17 @@ interface Waiting {
 /** What waits for a worker, per name and in order of arrival. */
 class Line {
   readonly name: string;
+  readonly shared: SharedLimit | undefined;
   busy = 0;
   readonly waiting: Set<Waiting> = new Set();
 
-  constructor(name: string) {
+  constructor(name: string, shared: SharedLimit | undefined) {
     this.name = name;
+    this.shared = shared;
+  }
+
+  get room(): number {
+    return this.shared === undefined ? Infinity : this.shared.granted - this.busy;
   }
 }
 
@@ -37,20 +59,43 @@ class Lines {
   readonly lines = new Map<string, Line>();
   busy = 0;
   waiting = 0;
-  readonly limits: ConcurrencyLimits;
+  readonly #max: number;
+  readonly #shared: SharedLimit | undefined;
+  readonly #names = new Map<string, SharedLimit>();
 
-  constructor(limits: ConcurrencyLimits) {
-    this.limits = limits;
+  constructor({ max, shared }: ConcurrencyLimits, share: (name: string | undefined, max: number) => SharedLimit) {
+    this.#max = max;
+    if (shared.max < Infinity) this.#shared = share(undefined, shared.max);
+    for (const [name, most] of shared.names) this.#names.set(name, share(name, most));
   }
 
   of(name: string): Line {
     let line = this.lines.get(name);
-    if (line === undefined) this.lines.set(name, (line = new Line(name)));
+    if (line === undefined) this.lines.set(name, (line = this.made(name)));
     return line;
   }
 
+  made(name: string): Line {
+    return new Line(name, this.#names.get(name));
+  }
+
   open(line: Line): boolean {
-    return this.busy < this.limits.max && line.busy < (this.limits.names.get(line.name) ?? Infinity);
+    return this.busy < this.#max && line.room > 0 && (this.#shared === undefined || this.busy < this.#shared.granted);
+  }
+
+  /** Whether a limit is shared that such work counts for. */
+  counts(line: Line): boolean {
+    return this.#shared !== undefined || line.shared !== undefined;
+  }
+
+  /** Tells the shared limits what is wanted; `seats` is how much the workers here could take beside what they have. */
+  tell(line: Line, seats: () => number): void {
+    line.shared?.demand(line.busy, Math.min(line.waiting.size, line.waiting.size > 0 ? seats() : 0));
+    if (this.#shared === undefined) return;
+    let waiting = 0;
+    // What another limit holds up would only keep places from other runtimes.
+    if (this.waiting > 0) for (const each of this.lines.values()) waiting += Math.min(each.waiting.size, Math.max(0, each.room));
+    this.#shared.demand(this.busy, Math.min(waiting, this.#max - this.busy, waiting > 0 ? seats() : 0));
   }
 }
 
@@ -73,8 +118,20 @@ export class WorkerPool {
   readonly #unheard = new Set<string>();
   #next = 0;
 
-  constructor(limits: Record<WorkKind, ConcurrencyLimits>) {
-    this.#kinds = { workflows: new Lines(limits.workflows), activities: new Lines(limits.activities) };
+  constructor(limits: Record<WorkKind, ConcurrencyLimits>, share: ShareLimit) {
+    const lines = (kind: WorkKind): Lines =>
+      new Lines(limits[kind], (name, max) =>
+        share({
+          kind,
+          name,
+          max,
+          more: () => {
+            this.#pump(kind);
+            this.#tellAll(kind);
+          },
+        }),
+      );
+    this.#kinds = { workflows: lines('workflows'), activities: lines('activities') };
   }
 
   get size(): number {
@@ -101,7 +158,7 @@ export class WorkerPool {
   /** True when a place is free at once. */
   free(kind: WorkKind, name: string): boolean {
     const lines = this.#kinds[kind];
-    const line = lines.lines.get(name) ?? new Line(name);
+    const line = lines.lines.get(name) ?? lines.made(name);
     return line.waiting.size === 0 && lines.open(line) && this.#pick(kind, name, undefined) !== undefined;
   }
 
@@ -109,8 +166,10 @@ export class WorkerPool {
     const seat: WorkerSeat = { worker, busy: { workflows: 0, activities: 0 }, gone: new Set(), attached: true };
     this.#seats.push(seat);
     this.#unheard.clear();
-    this.#pump('workflows');
-    this.#pump('activities');
+    for (const kind of ['workflows', 'activities'] as const) {
+      this.#pump(kind);
+      this.#tellAll(kind);
+    }
     return () => this.#detach(seat);
   }
 
@@ -126,8 +185,11 @@ export class WorkerPool {
       line.waiting.add(waiting);
       lines.waiting++;
     });
+    this.#tell(kind, line);
     const withdraw = (): void => {
-      if (waiting !== undefined && line.waiting.delete(waiting)) lines.waiting--;
+      if (waiting === undefined || !line.waiting.delete(waiting)) return;
+      lines.waiting--;
+      this.#tell(kind, line);
     };
     return { held, withdraw };
   }
@@ -145,6 +207,7 @@ export class WorkerPool {
     lines.busy++;
     line.busy++;
     seat.busy[kind]++;
+    this.#tell(kind, line);
     let held = true;
     return {
       seat,
@@ -156,9 +219,24 @@ export class WorkerPool {
         line.busy--;
         seat.busy[kind]--;
         if (line.busy === 0 && line.waiting.size === 0) lines.lines.delete(line.name);
+        this.#tell(kind, line);
         if (lines.waiting > 0) this.#pump(kind);
       },
     };
+  }
+
+  #tell(kind: WorkKind, line: Line): void {
+    const lines = this.#kinds[kind];
+    if (!lines.counts(line)) return;
+    lines.tell(line, () => {
+      let seats = 0;
+      for (const { worker, busy } of this.#seats) seats += Math.max(0, roomOf(worker, kind) - busy[kind]);
+      return seats;
+    });
+  }
+
+  #tellAll(kind: WorkKind): void {
+    for (const line of this.#kinds[kind].lines.values()) if (line.waiting.size > 0) this.#tell(kind, line);
   }
 
   #pump(kind: WorkKind): void {
@@ -193,11 +271,15 @@ export class WorkerPool {
 }
 
 function accepts({ worker }: WorkerSeat, kind: WorkKind, name: string): boolean {
-  return (kind === 'workflows' ? worker.turnsMax : worker.activitiesMax) > 0 && worker[kind]?.has(name) !== false;
+  return roomOf(worker, kind) > 0 && worker[kind]?.has(name) !== false;
 }
 
 function hasRoom({ worker, busy }: WorkerSeat, kind: WorkKind): boolean {
-  return busy[kind] < (kind === 'workflows' ? worker.turnsMax : worker.activitiesMax);
+  return busy[kind] < roomOf(worker, kind);
+}
+
+function roomOf(worker: WorkflowWorker, kind: WorkKind): number {
+  return kind === 'workflows' ? worker.turnsMax : worker.activitiesMax;
 }
 
 function runWith<Answer>(seat: WorkerSeat, work: (worker: WorkflowWorker) => Promise<Answer>): Promise<Answer> {

@@ -186,6 +186,47 @@ describe('workflows', () => {
     expect(await block.get(id, true)).toMatchObject({ status: 'TERMINATED' });
   });
 
+  it('are held before they began, with nobody there to begin them, and begin when they are resumed', async () => {
+    const { block } = runtime();
+    const id = await block.start({ name: 'ends' });
+    await block.suspend(id, undefined);
+    expect(await block.get(id, true)).toMatchObject({ status: 'SUSPENDED' });
+    let turns = 0;
+    const worker = scriptedWorker({
+      workflows: {
+        ends: () => {
+          turns++;
+          return [complete(1)];
+        },
+        passes: () => [complete(1)],
+      },
+    });
+    block.attach(worker);
+    // Another one of the same shard or not: whatever was to begin has begun by the time that it has ended.
+    await block.wait(await block.start({ name: 'passes' }), 'completed', neverCancelled);
+    await block.raise(id, 'e', undefined);
+    expect(await block.get(id, true)).toMatchObject({ status: 'SUSPENDED' });
+    expect(turns).toBe(0);
+    await block.resume(id, undefined);
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
+    expect(typesOf(await block.history(id))).toEqual(['workflowStarted', 'executionStarted', 'eventRaised', 'executionCompleted']);
+    await expect(block.suspend(id, 'x'.repeat(5 * 1024 * 1024))).resolves.toBeUndefined();
+  });
+
+  it('that are to start later are held and let go before their time, and can be terminated while they are held', async () => {
+    const { block } = runtime();
+    const startAtMs = Date.now() + 86_400_000;
+    const [one, two] = [await block.start({ name: 'later', startAtMs }), await block.start({ name: 'later' })];
+    await expect(block.suspend(one, 'x'.repeat(5 * 1024 * 1024))).rejects.toMatchObject({ code: 'workflow.limit' });
+    await block.suspend(one, 'why');
+    expect(await block.get(one, true)).toMatchObject({ status: 'SUSPENDED' });
+    await block.resume(one, undefined);
+    expect(await block.get(one, true)).toMatchObject({ status: 'PENDING' });
+    await block.suspend(two, undefined);
+    await block.terminate(two, '"over"', false);
+    expect(await block.get(two, true)).toMatchObject({ status: 'TERMINATED', output: '"over"' });
+  });
+
   it('refuse ids that are in use, replace finished instances, and generate ids', async () => {
     const { block } = running({ workflows: { waits: () => [], ends: () => [complete(1)] } });
     await block.start({ name: 'waits', instanceId: 'a' });

@@ -6,11 +6,13 @@ import type { BlockContext } from '../../contracts/block-context.ts';
 import type { HistoryEvent, WorkflowState } from '../../contracts/workflow.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { publishAccess } from './access.ts';
 import { Activities } from './activities.ts';
 import { Bells } from './bells.ts';
 import { type Core, workflowShards } from './core.ts';
 import { Exposed } from './exposed.ts';
 import { type Header, isFinal } from './header.ts';
+import { guardedBlock } from './guarded-block.ts';
 import type { WorkflowBlock } from './index.ts';
 import { InstanceCache } from './instance-cache.ts';
 import { type AppScope, workflowKeys } from './keys.ts';
@@ -22,13 +24,14 @@ import { stateOf, stateWithPayloads, storedRecord } from './read-state.ts';
 import { rerunInstance } from './rerun.ts';
 import { groupOf, ShardKeeper } from './shard-keeper.ts';
 import { headerOf, mindOwner, raiseEvent, signal, type SignalsParts } from './signals.ts';
+import { SharedPlaces } from './shared-places.ts';
 import { checkPayload, startInstance } from './start-instance.ts';
 import { purposeOf, type TimerPurpose } from './timer-data.ts';
 import { historyOf } from './tree.ts';
 import type { RetentionPolicy } from './turn-change.ts';
 import { TurnRunner } from './turn-runner.ts';
 import { Waits } from './waits.ts';
-import { type ConcurrencyLimits, WorkerPool } from './worker-pool.ts';
+import { type ConcurrencyLimits, type ShareLimit, WorkerPool } from './worker-pool.ts';
 import { createWorkflowMetrics, type OperationName } from './workflow-metrics.ts';
 
 export interface WorkflowDeps {
@@ -45,7 +48,7 @@ export interface WorkflowDeps {
   readonly cacheBytesMax?: number;
 }
 
-const unlimited: ConcurrencyLimits = { max: Infinity, names: new Map() };
+const unlimited: ConcurrencyLimits = { max: Infinity, shared: { max: Infinity, names: new Map() } };
 /** Other apps whose workflows clients of this one asked for. */
 const othersMax = 256;
 const cacheBytesDefault = 64 * 1024 * 1024;
@@ -66,15 +69,19 @@ class Workflows implements WorkflowBlock {
   readonly #keeper: ShardKeeper;
   readonly #waits: Waits;
   readonly #signals: SignalsParts;
-  readonly #elsewhere: (self: AppScope) => Workflows;
-  readonly #others = new Map<string, Workflows>();
+  readonly #elsewhere: (self: AppScope) => WorkflowBlock;
+  readonly #others = new Map<string, WorkflowBlock>();
+  readonly #shared: SharedPlaces[] = [];
   #bells: Bells | undefined;
 
   constructor(context: BlockContext, deps: WorkflowDeps) {
-    this.#elsewhere = (self) => new Workflows({ ...context, ...self }, { ...deps, cacheBytesMax: 0 });
+    this.#elsewhere = (self) => {
+      const other = new Workflows({ ...context, ...self }, { ...deps, cacheBytesMax: 0 });
+      return guardedBlock(other, other.#core, { caller: core.self, of: (appId, namespace) => this.of(appId, namespace) });
+    };
     const core = new MutableCore(context, deps, () => this.#keeper?.membership);
     this.#core = core;
-    this.#pool = new WorkerPool(deps.limits ?? { workflows: unlimited, activities: unlimited });
+    this.#pool = new WorkerPool(deps.limits ?? { workflows: unlimited, activities: unlimited }, this.#shareLimits(core));
     this.#cache = new InstanceCache(deps.cacheBytesMax ?? cacheBytesDefault);
     this.#postman = new Postman(core);
     this.#exposed = new Exposed(core, (live) => this.#runner.nudge(live));
@@ -118,6 +125,17 @@ class Workflows implements WorkflowBlock {
 
   readonly #openBells: () => Bells;
 
+  // Every runtime has a row of its own in the records of the limits.
+  #shareLimits(core: Core): ShareLimit {
+    const name = core.random.hex(16);
+    return ({ kind, name: limited = '', max, more }) => {
+      const { engine, clock, log, keys } = core;
+      const places = new SharedPlaces({ engine, clock, log, key: keys.places(kind, limited), max, name, more });
+      this.#shared.push(places);
+      return places;
+    };
+  }
+
   of(appId: string, namespace: string = this.#core.self.namespace): WorkflowBlock {
     if (appId === this.#core.self.appId && namespace === this.#core.self.namespace) return this;
     if (!/^[\w.-]{1,128}$/.test(appId) || !/^[\w.-]{0,128}$/.test(namespace)) {
@@ -130,6 +148,10 @@ class Workflows implements WorkflowBlock {
       this.#others.set(name, (other = this.#elsewhere({ appId, namespace })));
     }
     return other;
+  }
+
+  setAccess(rules: Parameters<WorkflowBlock['setAccess']>[0]): Promise<void> {
+    return publishAccess(this.#core.engine, this.#core.keys.access, rules);
   }
 
   get workers(): number {
@@ -192,9 +214,11 @@ class Workflows implements WorkflowBlock {
 
   async resume(instanceId: string, reason: string | undefined): Promise<void> {
     const event: HistoryEvent = { type: 'executionResumed', ...base(this.#core), ...(reason !== undefined && { reason }) };
-    const live = this.#cache.get(instanceId);
-    // What was stalled is tried again, whoever asks for it.
-    if (live !== undefined) live.retry = true;
+    const before = await headerOf(this.#core, instanceId);
+    // A stall that was lifted may be there again before anybody looks: what counts is that it was lifted since.
+    const lifted = ({ status, stall, lifts, execution }: Header): boolean =>
+      isFinal(status) || stall === undefined || lifts !== before.lifts || execution !== before.execution;
+    if (before.stall !== undefined) await this.#control(instanceId, event, lifted);
     await this.#control(instanceId, event, (header) => isFinal(header.status) || header.suspended !== true);
   }
 
@@ -235,7 +259,8 @@ class Workflows implements WorkflowBlock {
   }
 
   async close(graceMs: number): Promise<void> {
-    const left = Promise.all([this.#keeper.close(), ...[...this.#others.values()].map((other) => other.close(graceMs))]);
+    const shares = this.#shared.map((places) => places.close());
+    const left = Promise.all([this.#keeper.close(), ...shares, ...[...this.#others.values()].map((other) => other.close(graceMs))]);
     await Promise.race([left, new Promise<void>((resolve) => void this.#core.clock.timer(graceMs, resolve, true))]);
     this.#core.closed = true;
     this.#bells?.close();
@@ -248,8 +273,8 @@ class Workflows implements WorkflowBlock {
 
   async #control(id: string, event: HistoryEvent, done: (header: Header) => boolean): Promise<void> {
     const header = await headerOf(this.#core, id);
-    if (isFinal(header.status) || (done(header) && header.stall === undefined)) return;
-    checkPayload('input' in event ? event.input : undefined);
+    if (done(header)) return;
+    checkPayload('input' in event ? event.input : 'reason' in event ? event.reason : undefined);
     this.#openBells();
     const owned = await mindOwner(this.#signals, id);
     try {

@@ -163,7 +163,7 @@ describe('workflows that create others', () => {
       },
     });
     await block.start({ name: 'chain', instanceId: 'source', input: 'a' });
-    await expect(block.rerun('source', 2, {})).rejects.toMatchObject({ code: 'workflow.running' });
+    await expect(block.rerun('source', 2, {})).rejects.toMatchObject({ code: 'workflow.unfinished' });
     await block.wait('source', 'completed', neverCancelled);
     const again = await block.rerun('source', 2, { instanceId: 'again', input: { value: 'edited' } });
     expect(await block.wait(again, 'completed', neverCancelled)).toMatchObject({ output: 'edited++', input: 'a' });

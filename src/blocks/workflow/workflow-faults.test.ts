@@ -104,6 +104,60 @@ describe('workflows whose workers fail', () => {
     expect(await block.get(id, false)).not.toHaveProperty('stall');
   });
 
+  it('are not stalled any more when resuming answers, and are tried once for it', async () => {
+    const { block } = runtime();
+    let fits = false;
+    let turns = 0;
+    const stalled = { reason: 'diverged', description: 'another path' } as const;
+    const script = scriptedWorker({
+      workflows: {
+        moves: () => {
+          turns++;
+          return fits ? [complete(1)] : { actions: [], stalled };
+        },
+      },
+    });
+    const detach = block.attach(script);
+    const id = await block.start({ name: 'moves' });
+    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    const before = turns;
+    await block.resume(id, undefined);
+    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    expect(turns).toBe(before + 1);
+    detach();
+    await block.resume(id, undefined);
+    expect(await block.get(id, false)).not.toHaveProperty('stall');
+    fits = true;
+    block.attach(script);
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
+  });
+
+  it('are resumed from both when they were suspended and then stalled, also by a runtime that does not own them', async () => {
+    const engine = memoryEngine();
+    const { block } = runtime({ engine });
+    const other = runtime({ engine }).block;
+    let stalls = true;
+    const stalled = { reason: 'diverged', description: 'another path' } as const;
+    block.attach(
+      scriptedWorker({
+        workflows: {
+          moves: ({ all }) => {
+            if (!all.some(({ type }) => type === 'eventRaised')) return [];
+            return stalls ? { actions: [], stalled } : all.at(-1)?.type === 'executionResumed' ? [complete(1)] : [];
+          },
+        },
+      }),
+    );
+    const id = await block.start({ name: 'moves' });
+    await block.wait(id, 'started', neverCancelled);
+    await block.suspend(id, undefined);
+    await block.raise(id, 'e', undefined);
+    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    stalls = false;
+    await other.resume(id, undefined);
+    expect(await other.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
+  });
+
   it('can be terminated while they are stalled', async () => {
     const { block } = runtime();
     block.attach(scriptedWorker({ workflows: { stuck: () => [{ id: 0, type: 'versionNotAvailable' }] } }));
@@ -141,19 +195,43 @@ describe('workflows whose workers fail', () => {
     await expect.poll(async () => (await block.get(id, false))?.stall?.reason).toBe('payload-size');
   });
 
+  it('refuse the heartbeat of an activity that nobody waits for any more', async () => {
+    const { block } = runtime();
+    let beat: (() => Promise<void>) | undefined;
+    let go = (): void => {};
+    const ended = new Promise<void>((resolve) => (go = resolve));
+    const worker = scriptedWorker({
+      workflows: { waits: ({ pastCount }) => (pastCount > 0 ? [] : [{ id: 1, type: 'scheduleTask', name: 'slow' }]) },
+    });
+    block.attach({
+      ...worker,
+      activity: async (task) => {
+        await task.heartbeat();
+        beat = () => task.heartbeat();
+        await ended;
+        return {};
+      },
+    });
+    const id = await block.start({ name: 'waits' });
+    await expect.poll(() => beat).toBeDefined();
+    await block.terminate(id, undefined, false);
+    await expect(beat?.()).rejects.toMatchObject({ code: 'workflow.task-lost' });
+    go();
+  });
+
   it('fail attempts that take too long or stop their heartbeat, and refuse their late heartbeats', async () => {
     const { block } = runtime();
     const late: Promise<unknown>[] = [];
     const once = (options: object) => (turn: { readonly results: readonly { readonly type: string }[] } & Turn) => {
       const failed = turn.news.find((event) => event.type === 'taskFailed');
-      if (failed?.type === 'taskFailed') return [complete(2, failed.failure.errorType)];
+      if (failed?.type === 'taskFailed') return [complete(2, `${failed.failure.errorType}: ${failed.failure.errorMessage}`)];
       return [{ id: 1, type: 'scheduleTask', name: 'slow', options } as const];
     };
     const worker = scriptedWorker({ workflows: { attempt: once({ attemptTimeoutMs: 30 }), beat: once({ heartbeatTimeoutMs: 30 }) } });
     block.attach({
       ...worker,
       activity: async (task) => {
-        await task.heartbeat();
+        await task.heartbeat('page 3');
         await new Promise((resolve) => setTimeout(resolve, 150));
         late.push(task.heartbeat().catch((error: { code: string }) => error.code));
         return {};
@@ -161,7 +239,10 @@ describe('workflows whose workers fail', () => {
     });
     const ids = [await block.start({ name: 'attempt' }), await block.start({ name: 'beat' })];
     const states = await Promise.all(ids.map((id) => block.wait(id, 'completed', neverCancelled)));
-    expect(states.map(({ output }) => output)).toEqual(['ActivityTimeout', 'HeartbeatTimeout']);
+    expect(states.map(({ output }) => output)).toEqual([
+      'ActivityTimeout: no result within 30 ms',
+      'HeartbeatTimeout: no heartbeat within 30 ms; the last one said "page 3"',
+    ]);
     await expect.poll(() => late.length).toBe(2);
     expect(await Promise.all(late)).toEqual(['workflow.task-lost', 'workflow.task-lost']);
   });
@@ -178,8 +259,8 @@ describe('workflows whose workers fail', () => {
       return '';
     };
     const limits = {
-      workflows: { max: Infinity, names: new Map<string, number>() },
-      activities: { max: 4, names: new Map([['slow', 2]]) },
+      workflows: { max: Infinity, shared: { max: Infinity, names: new Map<string, number>() } },
+      activities: { max: 4, shared: { max: Infinity, names: new Map([['slow', 2]]) } },
     };
     const { block } = runtime({ deps: { limits } });
     block.attach(

@@ -10,6 +10,8 @@ export interface WorkflowMetrics {
   execution(workflow: string, status: ExecutionStatus, tookMs: number): void;
   scheduling(workflow: string, waitedMs: number): void;
   activity(name: string, status: ExecutionStatus, tookMs: number): void;
+  /** A policy decided about what another app wants. */
+  access(sourceAppId: string, operation: string, decision: { readonly kind: 'workflow' | 'activity'; readonly allowed: boolean }): void;
   /** Share of the limit that the history of a turn takes. */
   payload(workflow: string, ratio: number): void;
 }
@@ -44,6 +46,11 @@ export function createWorkflowMetrics(metrics: Metrics, namespace: string): Work
       series(metricNames.workflowActivityOperation, metricNames.workflowActivityOperationLatency, labels),
     ];
   });
+  const accesses = remembered((source, key) => {
+    const [operation = '', type = '', name = ''] = key.split(' ');
+    const labels = { [labelNames.srcAppId]: source, [labelNames.operation]: operation, [labelNames.type]: type };
+    return metrics.counter(name, labels);
+  });
   const schedulings = histogram(metricNames.workflowSchedulingLatency);
   const payloads = histogram(metricNames.workflowPayloadRatio);
   return {
@@ -52,6 +59,10 @@ export function createWorkflowMetrics(metrics: Metrics, namespace: string): Work
     scheduling: (workflow, waitedMs) => schedulings(workflow, '').record(waitedMs),
     activity: (name, status, tookMs) => {
       for (const each of activities(name, status)) record(each, tookMs);
+    },
+    access(source, operation, { kind, allowed }) {
+      const name = allowed ? metricNames.workflowAccessAllowed : metricNames.workflowAccessDenied;
+      accesses(source, `${operation} ${kind} ${name}`).add(1);
     },
     payload: (workflow, ratio) => payloads(workflow, '').record(ratio),
   };

@@ -24,7 +24,7 @@ export async function run(context: CommandContext): Promise<number> {
     mode: 'sidecar',
     ...(database !== undefined && { database }),
     dataDirectory: dataDirectory(ports.process, values['data-dir'], undefined),
-    logFormat: values['log-as-json'] === true ? 'json' : 'logfmt',
+    logFormat: values['log-as-json'] === true ? 'json' : ports.process.isTerminal('stdout') ? 'human' : 'logfmt',
   });
   const stop = new StopSignals(ports.process);
   try {

@@ -10,6 +10,7 @@ import { checkPolicyNames, checkTargets, compileTrips, readResiliency } from './
 import { checkConflicts, checkKnown, checkKnownTargets, checkPriorities } from './kinds/policy/conflicts.ts';
 import { readPolicy } from './kinds/policy/policy.ts';
 import { readSubscription } from './kinds/subscription.ts';
+import { readWorkflowAccess } from './kinds/workflow-access.ts';
 import type { ComponentResource, LoadedResources, ResourceHead, RuntimeConfiguration } from './model.ts';
 import { checkNameResolution, nameResolutionOf } from './name-resolution.ts';
 import { sortProblems, type Problem } from './problem.ts';
@@ -38,8 +39,8 @@ interface Found {
   readonly kind: string;
 }
 
-const notYet = ['MCPServer', 'WorkflowAccessPolicy'];
-const kinds = ['Component', 'Configuration', 'Subscription', 'HTTPEndpoint', 'Resiliency', ...notYet];
+const notYet = ['MCPServer'];
+const kinds = ['Component', 'Configuration', 'Subscription', 'HTTPEndpoint', 'Resiliency', 'WorkflowAccessPolicy', ...notYet];
 
 function textAt(node: YamlNode, ...path: readonly string[]): string | undefined {
   const found = valueAt(node, ...path);
@@ -184,6 +185,10 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
       .filter(loading.inScope),
     httpEndpoints: httpEndpoints.filter(loading.inScope),
     resiliencies: resiliencies.map(({ resource }) => resource),
+    workflowAccess: loading
+      .ofKind(found, 'WorkflowAccessPolicy', readWorkflowAccess)
+      .map(({ resource }) => resource)
+      .filter(loading.inScope),
     policies: { rules: [...policies.map(({ resource }) => resource.rule), ...rules], builtIn, trips },
     configuration,
     ...(await nameResolution(configuration, loading)),

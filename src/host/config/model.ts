@@ -2,6 +2,7 @@ import type { ConcurrencyLimits, RetentionPolicy } from '../../blocks/workflow/i
 import type { SubscriptionSpec } from '../../contracts/app-channel.ts';
 import type { DriverKind } from '../../contracts/driver.ts';
 import type { AccessControl, SecretScope } from '../../contracts/resources.ts';
+import type { WorkflowAccessRule } from '../../contracts/workflow-access.ts';
 import type { PolicyDocument, PolicyRule } from '../../mesh/policy/model.ts';
 import type { ResiliencySpec } from '../../mesh/policy/resiliency.ts';
 import type { Problem } from './problem.ts';
@@ -57,6 +58,11 @@ export interface HttpEndpointResource extends ResourceHead {
 
 export interface ResiliencyResource extends ResourceHead, ResiliencySpec {
   readonly name: string;
+}
+
+/** What other apps may do with the workflows of this one; with one of these everything else is denied to them. */
+export interface WorkflowAccessResource extends ResourceHead {
+  readonly rules: readonly WorkflowAccessRule[];
 }
 
 /** A Policy of `proa.dev`: one rule. */
@@ -135,6 +141,7 @@ export interface LoadedResources {
   readonly subscriptions: readonly SubscriptionResource[];
   readonly httpEndpoints: readonly HttpEndpointResource[];
   readonly resiliencies: readonly ResiliencyResource[];
+  readonly workflowAccess: readonly WorkflowAccessResource[];
   /** What Resiliency and Policy resources say together. */
   readonly policies: PolicyDocument;
   readonly configuration: RuntimeConfiguration;

@@ -30,7 +30,7 @@ export const problemCodes = {
   },
   'config.unknown-kind': {
     title: 'The kind of the resource is not known',
-    why: 'Kinds of apiVersion dapr.io are Component, Configuration, Subscription, HTTPEndpoint, Resiliency (and some not supported yet).',
+    why: 'Kinds of apiVersion dapr.io are Component, Configuration, Subscription, HTTPEndpoint, Resiliency, WorkflowAccessPolicy (and one not supported yet).',
     fix: 'Correct `kind` and `apiVersion`.',
   },
   'config.not-supported': {

@@ -12,7 +12,7 @@ export interface ResourceChange<T> {
 export interface ResourcesDiff {
   readonly components: ResourceChange<LoadedResources['components'][number]>;
   readonly subscriptions: ResourceChange<LoadedResources['subscriptions'][number]>;
-  /** Policies differ: they are exchanged in place. */
+  /** Policies differ, those of workflows included: they are exchanged in place. */
   readonly policies: boolean;
   /** Configuration or HTTPEndpoint differ: the runtime restarts inside the process (Dapr reference 10.6). */
   readonly restart: boolean;
@@ -59,7 +59,8 @@ export function diffResources(before: LoadedResources, after: LoadedResources): 
   const subscriptions = compare(before.subscriptions, after.subscriptions);
   const settings = (from: LoadedResources): string => fingerprint([from.configuration, from.httpEndpoints]);
   const restart = settings(before) !== settings(after);
-  const policies = fingerprint(before.policies) !== fingerprint(after.policies);
+  const rules = (from: LoadedResources): string => fingerprint([from.policies, from.workflowAccess]);
+  const policies = rules(before) !== rules(after);
   const touched = [components, subscriptions].some(({ added, changed, removed }) => added.length + changed.length + removed.length > 0);
   return touched || policies || restart ? { components, subscriptions, policies, restart, current: after } : undefined;
 }

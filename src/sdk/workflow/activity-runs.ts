@@ -107,6 +107,7 @@ function contextOf(task: ActivityTask, controller: AbortController): ActivityCon
     instanceId: task.instance.instanceId,
     name: task.name,
     idempotencyKey: task.idempotencyKey,
+    attempt: task.options?.attempt ?? 1,
     signal: controller.signal,
     traceparent: task.trace?.traceParent ?? '',
     async heartbeat(details) {

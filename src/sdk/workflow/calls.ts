@@ -73,12 +73,14 @@ function callActivity(state: RunState, { target, input, options, from }: Asked):
     ...routed(options.app ?? app),
     ...(limits !== undefined && { options: limits }),
   };
+  // The function runs where the history is not: it is told which attempt it is.
+  const numbered = (n: number): NewAction => (n === 1 ? action : { ...action, options: { ...limits, attempt: n } });
   return attempts(state.execution, {
     policy: retryPolicy(options.retry ?? retry ?? state.retry, what),
     label,
     origin: () => ({ kind: 'activityRetry', taskExecutionId: label }),
     from,
-    attempt: () => state.execution.operation(label, action, { from }),
+    attempt: (n) => state.execution.operation(label, numbered(n), { from }),
   });
 }
 

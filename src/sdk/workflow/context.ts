@@ -9,19 +9,18 @@ export interface ActivityContext {
   readonly name: string;
   /** The same in every attempt and every execution: give it to whatever must not do this twice. */
   readonly idempotencyKey: string;
+  /** Of the caller's retry policy; 1 for the first. One that is executed again because its worker or runtime died keeps its number. */
+  readonly attempt: number;
   /** Aborts when the workflow was cancelled or ended, the attempt has taken too long, or another worker has it now. */
   readonly signal: AbortSignal;
   /** The W3C `traceparent` of the attempt, for calls that it makes; empty: none. */
   readonly traceparent: string;
-  /** A sign of life, for steps with `heartbeat`. Rejects when the attempt is not this worker's any more. */
+  /** A sign of life, for steps with `heartbeat`; the last details are in the error when the next one does not come. Rejects when the attempt is not this worker's any more. */
   heartbeat(details?: string): Promise<void>;
 }
 
-/** What a step knows about itself. */
-export interface StepContext extends ActivityContext {
-  /** 1 for the first. */
-  readonly attempt: number;
-}
+/** What a step knows about itself: the same. */
+export type StepContext = ActivityContext;
 
 export interface StepOptions<T = unknown> {
   readonly retry?: Retry;

@@ -57,6 +57,26 @@ The instance keeps its history and goes on with the next deploy that fits.
 help: give it its old name back, or keep the old way for runs that passed here: if (ctx.patched('bill')) { new } else { old }`);
   });
 
+  it('tells machines where both paths part', async () => {
+    const test = testWorkflows({ workflows: [order(before)] });
+    open.push(test);
+    const run = await test.workflows.start(order(before) as never, undefined, { id: '42' });
+    await test.advance('1m');
+    const renamed = order(async (ctx) => {
+      await ctx.run('reserve', step);
+      await ctx.run('bill', step);
+    });
+    test.deploy({ workflows: [renamed] });
+    await run.raise('go');
+    await run.result().catch(() => {});
+    const state = await run.state();
+    expect(state?.stall?.divergence).toEqual({
+      recorded: 'run charge#1',
+      asked: 'run bill#1',
+      source: expect.stringMatching(/^workflow\/divergence\.test\.ts:\d+$/) as string,
+    });
+  });
+
   it('stalls the run when a step is gone', async () => {
     const report = await redeployed(before, async (ctx) => {
       await ctx.run('charge', step);

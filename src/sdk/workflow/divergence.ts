@@ -1,4 +1,4 @@
-import type { WorkflowInstance } from '../../contracts/workflow.ts';
+import type { Divergence, WorkflowInstance } from '../../contracts/workflow.ts';
 import type { Recorded } from './journal.ts';
 
 /** An operation that the code of now asked for, in replay. */
@@ -10,7 +10,8 @@ export interface Asked {
   readonly where: { readonly stack?: string };
 }
 
-export interface Divergence {
+/** What is recorded, and what the code of now does. */
+export interface Paths {
   readonly title: string;
   readonly instance: WorkflowInstance;
   readonly recorded: readonly (Recorded & { readonly claimed: boolean })[];
@@ -25,19 +26,25 @@ interface Row {
   readonly fits: boolean;
 }
 
+/** Why a run cannot go on. */
+export interface Misfit extends Divergence {
+  readonly text: string;
+}
+
 const rowsMax = 24;
 const rowsBefore = 4;
 const columnMax = 48;
 
 /** Both paths side by side, from a little before they part, and what to do. */
-export function divergenceReport({ title, instance, recorded, asked, ended }: Divergence): string {
+export function divergenceReport({ title, instance, recorded, asked, ended }: Paths): Misfit {
   const rows = rowsOf(recorded, asked, ended);
   const parting = rows.findIndex(({ fits }) => !fits);
   const from = Math.max(0, parting - rowsBefore);
   const shown = rows.slice(from, from + rowsMax);
   const width = Math.min(columnMax, Math.max('recorded'.length, ...shown.map((row) => row.recorded.length)));
   const line = (left: string, right: string, mark: string): string => `${mark} ${left.padEnd(width)} | ${right}`.trimEnd();
-  return [
+  const parts = partsOf(recorded, asked);
+  const text = [
     `workflow "${title}" (${instance.instanceId}) does not fit its history`,
     '',
     line('recorded', 'code now', ' '),
@@ -46,20 +53,23 @@ export function divergenceReport({ title, instance, recorded, asked, ended }: Di
     ...shown.map((row) => line(row.recorded, row.now, row.fits ? ' ' : '>')),
     ...(rows.length > from + rowsMax ? [line(`(${rows.length - from - rowsMax} more)`, '', ' ')] : []),
     '',
-    ...advice(recorded, asked),
+    ...advice(parts),
   ].join('\n');
+  const { recorded: gone, asked: instead, source } = parts;
+  return { text, recorded: gone, ...(instead !== undefined && { asked: instead }), ...(source !== '' && { source }) };
 }
 
 /** A run that waits for nothing that could ever come. */
-export function blockedReport(title: string, instance: WorkflowInstance): string {
-  return [
+export function blockedReport(title: string, instance: WorkflowInstance): Misfit {
+  const text = [
     `workflow "${title}" (${instance.instanceId}) waits for something that is not recorded: no step, no timer, no event`,
     'help: wait only for what ctx gives: put I/O into ctx.run, and use ctx.sleep instead of timers',
   ].join('\n');
+  return { text };
 }
 
 // What is recorded, in its order; what the code asks for beside it. New operations stand where the code came to them.
-function rowsOf(recorded: Divergence['recorded'], asked: readonly Asked[], ended: boolean): readonly Row[] {
+function rowsOf(recorded: Paths['recorded'], asked: readonly Asked[], ended: boolean): readonly Row[] {
   const names = numbered(recorded.map(({ label }) => label));
   const nowNames = numbered(asked.map(({ label }) => label));
   const byId = new Map(asked.map((each, i) => [each.id, `${nowNames[i] as string}${place(each)}`]));
@@ -101,12 +111,25 @@ function paired(rows: readonly Row[]): readonly Row[] {
   return result;
 }
 
-function advice(recorded: Divergence['recorded'], asked: readonly Asked[]): readonly string[] {
+interface Parts extends Divergence {
+  readonly recorded: string;
+  /** Empty: not known. */
+  readonly source: string;
+}
+
+function partsOf(recorded: Paths['recorded'], asked: readonly Asked[]): Parts {
   const gone = recorded.findIndex(({ claimed, label }) => !claimed && !label.startsWith('patch '));
-  const name = numbered(recorded.map(({ label }) => label))[gone] ?? '';
   const first = asked.findIndex(({ id }) => id === undefined);
   const instead = numbered(asked.map(({ label }) => label))[first];
-  const where = first < 0 ? '' : place(asked[first] as Asked);
+  return {
+    recorded: numbered(recorded.map(({ label }) => label))[gone] ?? '',
+    ...(instead !== undefined && { asked: instead }),
+    source: first < 0 ? '' : sourceOf(asked[first] as Asked),
+  };
+}
+
+function advice({ recorded: name, asked: instead, source }: Parts): readonly string[] {
+  const where = source === '' ? '' : ` at ${source}`;
   return [
     `"${name}" is recorded, and the code does not ask for it${instead === undefined ? '' : `; it asks for "${instead}"${where} instead`}.`,
     'The instance keeps its history and goes on with the next deploy that fits.',
@@ -139,12 +162,18 @@ function shown(label: string): string {
   return label.startsWith('timer ') ? label.slice('timer '.length) : label;
 }
 
-function place({ where }: Pick<Asked, 'where'>): string {
+function place(asked: Pick<Asked, 'where'>): string {
+  const source = sourceOf(asked);
+  return source === '' ? '' : ` at ${source}`;
+}
+
+// The folder, the file and the line that asked.
+function sourceOf({ where }: Pick<Asked, 'where'>): string {
   const frame = where.stack?.split('\n').find((line) => /:\d+:\d+\)?$/.test(line));
   const found = frame === undefined ? null : /((?:file:\/\/)?[^\s()]+):(\d+):\d+\)?$/.exec(frame);
   if (found === null) return '';
   const [, file = '', line = ''] = found;
-  return ` at ${file
+  return `${file
     .replace(/^file:\/\//, '')
     .split('/')
     .slice(-2)

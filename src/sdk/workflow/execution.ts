@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { HistoryEvent, StartedEvent, TurnAnswer, WorkflowInstance } from '../../contracts/workflow.ts';
-import { blockedReport, divergenceReport, type Asked } from './divergence.ts';
+import { blockedReport, divergenceReport, type Asked, type Misfit } from './divergence.ts';
 import { EventBox, type Waiter } from './event-box.ts';
 import { failureOf } from './failures.ts';
 import { Journal } from './journal.ts';
@@ -49,7 +49,7 @@ export class Execution {
   #started = false;
   #suspended = false;
   #inTurn = false;
-  #stray: string | undefined;
+  #stray: Misfit | undefined;
   #cancelled: ProaError | undefined;
   #unwound = false;
   #asides = 0;
@@ -86,7 +86,10 @@ export class Execution {
     await this.#run(news, false);
     this.seen += news.length;
     const stalled = this.misfit();
-    if (stalled !== undefined) return { actions: [], stalled: { reason: 'diverged', description: stalled } };
+    if (stalled !== undefined) {
+      const { text, ...divergence } = stalled;
+      return { actions: [], stalled: { reason: 'diverged', description: text, ...(Object.keys(divergence).length > 0 && { divergence }) } };
+    }
     this.#journal.settle();
     if (this.#journal.left === 0) this.#asked = undefined;
     if (this.#suspended && !this.#terminated) return this.#answer([]);
@@ -105,7 +108,7 @@ export class Execution {
   }
 
   /** Why the code does not fit its history; undefined: it does. */
-  misfit(): string | undefined {
+  misfit(): Misfit | undefined {
     if (this.#stray !== undefined) return this.#stray;
     if (this.#terminated || this.#suspended || !this.#started) return undefined;
     // As long as the code waits for recorded operations only, it may still come to the others.
@@ -151,8 +154,8 @@ export class Execution {
   }
 
   /** The code did what would not be the same in a replay: the run stalls, whatever becomes of this turn. */
-  fault(message: string): void {
-    this.#stray ??= message;
+  fault(text: string, source: string | undefined): void {
+    this.#stray ??= { text, ...(source !== undefined && { source }) };
   }
 
   get title(): string {
@@ -351,11 +354,11 @@ export class Execution {
 
   #strayed(what: string): ProaError {
     const message = `workflow "${this.#options.program.title}" (${this.instance.instanceId}) came to "${what}" after waiting for something that is not recorded`;
-    this.#stray ??= `${message}\nhelp: wait only for what ctx gives; put everything else into ctx.run`;
+    this.#stray ??= { text: `${message}\nhelp: wait only for what ctx gives; put everything else into ctx.run` };
     return new ProaError('workflow.nondeterministic', message);
   }
 
-  #diverged(): string {
+  #diverged(): Misfit {
     return divergenceReport({
       title: this.#options.program.title,
       instance: this.instance,

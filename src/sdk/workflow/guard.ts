@@ -111,15 +111,16 @@ function complain(storage: AsyncLocalStorage<Execution>, what: string, instead: 
   if (execution === undefined) return;
   storage.exit(() => {
     const title = `workflow "${execution.title}" (${execution.instance.instanceId})`;
-    const message = `${title} calls ${what}${placeOf(new Error('here').stack)}, which is different when the run is replayed`;
+    const source = placeOf(new Error('here').stack);
+    const message = `${title} calls ${what}${source === undefined ? '' : ` at ${source}`}, which is different when the run is replayed`;
     const hint = `use ${instead}, or do it in a step: ctx.run(name, fn)`;
-    execution.fault(`${message}\nhelp: ${hint}`);
+    execution.fault(`${message}\nhelp: ${hint}`, source);
     throw new ProaError('workflow.nondeterministic', message, { hint });
   });
 }
 
 // The first line that is not of this file.
-function placeOf(stack: string | undefined): string {
+function placeOf(stack: string | undefined): string | undefined {
   const frames = stack?.split('\n').slice(1) ?? [];
   const own = /:\d+:\d+\)?$/;
   const file = frames.find((frame) => own.test(frame))?.replace(/^.*?\(?((?:file:\/\/)?\/[^:]+|node:[^:]+):\d+:\d+\)?$/, '$1');
@@ -127,5 +128,5 @@ function placeOf(stack: string | undefined): string {
     (each) => own.test(each) && !each.includes(file ?? '\0') && !each.includes('Reflect.') && !each.includes('node:'),
   );
   const found = frame === undefined ? null : /([^\s()/]+\/[^\s()/]+):(\d+):\d+\)?$/.exec(frame);
-  return found === null ? '' : ` at ${found[1]}:${found[2]}`;
+  return found === null ? undefined : `${found[1]}:${found[2]}`;
 }

@@ -132,7 +132,7 @@ class Lives {
     if (typeof found === 'string') throw new ProaError('workflow.nondeterministic', found);
     await found.execution.replay(history);
     const misfit = found.execution.misfit();
-    if (misfit !== undefined) throw new ProaError('workflow.nondeterministic', misfit);
+    if (misfit !== undefined) throw new ProaError('workflow.nondeterministic', misfit.text);
     this.#keep(found.execution);
     return found.execution;
   }

@@ -219,6 +219,25 @@ describe.each(['live', 'crash', 'double'] as const)('a workflow, %s', (mode) => 
     expect(bad.instances).toHaveLength(1);
   });
 
+  it('tells activities which attempt they are, with one key for all of them, and who asks', async () => {
+    const seen: unknown[] = [];
+    const pay = activity({ name: 'pay', retry: { attempts: 3, backoff: 10 } }, (_input: undefined, step) => {
+      seen.push([step.attempt, step.idempotencyKey, step.name, step.instanceId, typeof step.heartbeat]);
+      if (step.attempt < 3) throw new RangeError('not yet');
+      return step.attempt;
+    });
+    const order = workflow({ name: 'order' }, async (ctx) => [
+      await ctx.call(pay),
+      await ctx.call(pay, undefined, { retry: false }).catch(() => 0),
+    ]);
+    const test = opened({ workflows: [order], activities: [pay], mode });
+    const run = await test.workflows.start(order, undefined, { id: 'o' });
+    expect(await run.result()).toEqual([3, 0]);
+    const { executionId } = (await run.state()) as { readonly executionId: string };
+    const row = (attempt: number, call: number) => [attempt, `${executionId}/call pay#${call}`, 'pay', 'o', 'function'];
+    expect(seen).toEqual([row(1, 1), row(2, 1), row(3, 1), row(1, 2)]);
+  });
+
   it('hears why a child failed, tries it again under another id, and gives up in time', async () => {
     let failures = 0;
     const child = workflow({ name: 'child', retry: false }, async (ctx, slow: boolean) => {

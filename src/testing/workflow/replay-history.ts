@@ -56,7 +56,7 @@ async function replay(
   if (typeof definition === 'string') return { ...result, report: definition };
   const execution = new Execution({ instance: { instanceId, executionId }, program: programOf(definition), scope });
   await execution.replay(history);
-  return { ...result, report: execution.misfit() };
+  return { ...result, report: execution.misfit()?.text };
 }
 
 // A list of events, or an object around one; `proa wf history` writes times for people.

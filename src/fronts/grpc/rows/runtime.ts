@@ -61,6 +61,7 @@ function wireMetadata(metadata: RuntimeMetadata) {
     })),
     httpEndpoints: metadata.httpEndpoints.map((name) => ({ name })),
     resiliencies: metadata.resiliencies.map((name) => ({ name })),
+    workflowAccessPolicies: metadata.workflowAccessPolicies.map((name) => ({ name })),
     ...(metadata.workflowWorkers > 0 && { workflows: { connectedWorkers: metadata.workflowWorkers } }),
     ...wireActors(metadata.actors),
     ...(connection === undefined ? {} : { appConnectionProperties: wireConnection(connection) }),

@@ -114,6 +114,10 @@ function printMetadata(metadata: RuntimeMetadata): Record<string, unknown> {
       'resiliencies',
       metadata.resiliencies.map((name) => ({ name })),
     ),
+    ...some(
+      'workflowAccessPolicies',
+      metadata.workflowAccessPolicies.map((name) => ({ name })),
+    ),
     ...(connection === undefined ? {} : { appConnectionProperties: printConnection(connection) }),
     ...(metadata.workflowWorkers > 0 && { workflows: { connectedWorkers: metadata.workflowWorkers } }),
     ...printActors(metadata.actors),

@@ -24,7 +24,7 @@ export const workflowSettings = object({
 
 type Written = NonNullable<ReturnType<typeof workflowSettings>>;
 
-/** What is not written is not limited, and kept for ever. Limits for all runtimes together hold for each: one is the rule, and then they are the same. */
+/** What is not written is not limited, and kept for ever. Limits per name are those of all runtimes of the app together (serverless reference 5.14). */
 export function workflowConfigOf(written: Written | undefined): WorkflowConfig {
   const keep = written?.stateRetentionPolicy;
   return {
@@ -36,12 +36,18 @@ export function workflowConfigOf(written: Written | undefined): WorkflowConfig {
     },
     limits: {
       workflows: {
-        max: Math.min(written?.maxConcurrentWorkflowInvocations ?? Infinity, written?.globalMaxConcurrentWorkflowInvocations ?? Infinity),
-        names: namesOf(written?.workflowConcurrencyLimits),
+        max: written?.maxConcurrentWorkflowInvocations ?? Infinity,
+        shared: {
+          max: written?.globalMaxConcurrentWorkflowInvocations ?? Infinity,
+          names: namesOf(written?.workflowConcurrencyLimits),
+        },
       },
       activities: {
-        max: Math.min(written?.maxConcurrentActivityInvocations ?? Infinity, written?.globalMaxConcurrentActivityInvocations ?? Infinity),
-        names: namesOf(written?.activityConcurrencyLimits),
+        max: written?.maxConcurrentActivityInvocations ?? Infinity,
+        shared: {
+          max: written?.globalMaxConcurrentActivityInvocations ?? Infinity,
+          names: namesOf(written?.activityConcurrencyLimits),
+        },
       },
     },
   };

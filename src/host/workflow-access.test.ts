@@ -1,0 +1,88 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { nodePorts } from '../ports/node/index.ts';
+import type { AppSpec, HostEvent, RunningHost } from './host-api.ts';
+import { startHost } from './host.ts';
+
+const policy = (operations: string): string =>
+  `apiVersion: dapr.io/v1alpha1\nkind: WorkflowAccessPolicy\nmetadata: { name: access }\nscopes: [target]\n` +
+  `spec: { rules: [{ callers: [{ appID: guest }], workflows: [{ name: "*", operations: [${operations}] }] }] }\n`;
+
+let directory: string;
+let host: RunningHost;
+let events: HostEvent[];
+
+const specOf = (id: string): AppSpec => ({
+  id,
+  namespace: '',
+  appProtocol: 'http',
+  appChannelAddress: '127.0.0.1',
+  disabledInitEndpoints: [],
+  bindingOptionsTimeoutMs: 3_000,
+  listenAddresses: [],
+  httpPort: 0,
+  grpcPort: 0,
+  internalGrpcPort: 0,
+  internalGrpcListenAddress: '',
+  publicListenAddress: '',
+  allowedOrigins: '*',
+  bodyBytesMax: 4e6,
+  headerBytesMax: 4e3,
+  resourcePaths: [join(directory, 'resources')],
+  configPaths: [],
+  defaults: 'never',
+  reconcileMs: 60_000,
+  mtls: false,
+  controlPlaneTrustDomain: 'localhost',
+});
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'proa-workflow-access-'));
+  mkdirSync(join(directory, 'resources'));
+  writeFileSync(join(directory, 'resources', 'access.yaml'), policy('schedule'));
+  events = [];
+  host = await startHost({
+    ports: nodePorts(),
+    apps: [specOf('target'), specOf('guest')],
+    shared: { dataDirectory: join(directory, 'data'), logLevel: 'info', logFormat: 'json', graceMs: 5_000, mode: 'run' },
+    events: (event) => void events.push(event),
+  });
+  await Promise.all(host.apps.map(({ ready }) => ready));
+});
+
+afterEach(async () => {
+  await host.stop('end of the test');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const api = async (app: number, path: string, init?: RequestInit): Promise<{ status: number; body: string }> => {
+  const answer = await fetch(`http://127.0.0.1:${host.apps[app]?.httpPort}/v1.0${path}`, init);
+  return { status: answer.status, body: await answer.text() };
+};
+const reloaded = (): number => events.filter(({ kind }) => kind === 'reloaded').length;
+
+describe('WorkflowAccessPolicies of a running host', { timeout: 30_000 }, () => {
+  it('are in effect from the start, change with their file, are reported, and go with it', async () => {
+    const start = (app: number, id: string) =>
+      api(app, `/workflows/dapr/order/start?instanceID=${id}${app === 1 ? '&appID=target' : ''}`, { method: 'POST', body: '1' });
+    const remove = (app: number) => api(app, `/workflows/dapr/a/terminate${app === 1 ? '?appID=target' : ''}`, { method: 'POST' });
+    expect((await start(1, 'a')).status).toBe(202);
+    const refused = await remove(1);
+    expect(refused).toMatchObject({ status: 403 });
+    expect(refused.body).toContain('access denied by workflow access policy');
+    const named = async (app: number) =>
+      (JSON.parse((await api(app, '/metadata')).body) as { workflowAccessPolicies?: unknown }).workflowAccessPolicies;
+    expect([await named(0), await named(1)]).toEqual([[{ name: 'access' }], undefined]);
+    const before = reloaded();
+    writeFileSync(join(directory, 'resources', 'access.yaml'), policy('terminate'));
+    await expect.poll(reloaded, { timeout: 10_000 }).toBeGreaterThan(before);
+    await expect.poll(async () => (await remove(1)).status).toBe(202);
+    expect((await start(1, 'b')).status).toBe(403);
+    expect((await start(0, 'b')).status).toBe(202);
+    rmSync(join(directory, 'resources', 'access.yaml'));
+    await expect.poll(async () => (await start(1, 'c')).status, { timeout: 10_000 }).toBe(202);
+    expect(await named(0)).toBeUndefined();
+  });
+});
