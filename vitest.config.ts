@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// Units and contract suites: no timing, no fixed ports, two workers. What speaks HTTP/2 is tried with both codecs.
+// Units and contract suites: no timing, no fixed ports, two workers. What speaks HTTP/2 is tried with both codecs, workflows over the engine in memory
+// and over a real PostgreSQL.
 const shared = { testTimeout: 20_000, hookTimeout: 30_000 };
 export default defineConfig({
   test: {
@@ -8,6 +9,7 @@ export default defineConfig({
     reporters: ['default'],
     projects: [
       { test: { ...shared, name: 'unit', include: ['src/**/*.test.ts'] } },
+      { test: { ...shared, name: 'postgres', include: ['src/blocks/workflow/workflow-*.test.ts'], env: { PROA_TEST_ENGINE: 'postgres' } } },
       { test: { ...shared, name: 'node:http2', include: ['src/wire/grpc/*.test.ts'], env: { PROA_HTTP2: 'node' } } },
     ],
   },

@@ -1,9 +1,12 @@
+import { asJson } from './call-runtime.ts';
 import { exitCodes, type CommandContext } from './context.ts';
 import { callHttp } from './http-call.ts';
 import { findRuns, type RegisteredApp } from './run-registry.ts';
 
 /** What one runtime answered, or why it did not. */
-export type RuntimeAnswer<T> = { readonly appId: string; readonly value: T } | { readonly appId: string; readonly problem: string };
+export type RuntimeAnswer<T> =
+  | { readonly appId: string; readonly value: T }
+  | { readonly appId: string; readonly problem: string; readonly status?: number };
 
 /** Asks the admin API of every runtime of this machine, or of those that serve the given apps. Runtimes that do not answer say why. */
 export async function askRuntimes<T>(context: CommandContext, path: string, appIds?: readonly string[]): Promise<RuntimeAnswer<T>[]> {
@@ -26,10 +29,16 @@ async function ask<T>({ ports }: CommandContext, { id: appId, httpPort }: Regist
     const text = new TextDecoder().decode(answer.body);
     if (answer.status === 200) return { appId, value: JSON.parse(text) as T };
     if (answer.status === 401) return { appId, problem: 'it asks for a token: set DAPR_API_TOKEN' };
-    return { appId, problem: `it answered ${answer.status}: ${text.trim().slice(0, 200)}` };
+    return { appId, problem: `it answered ${answer.status}: ${messageOf(text).slice(0, 200)}`, status: answer.status };
   } catch (thrown) {
     return { appId, problem: thrown instanceof Error ? thrown.message : String(thrown) };
   }
+}
+
+function messageOf(text: string): string {
+  const body = asJson(text);
+  const message: unknown = typeof body === 'object' && body !== null && 'message' in body ? body.message : undefined;
+  return typeof message === 'string' ? message : text.trim();
 }
 
 /** Says on stderr which runtimes did not answer; the exit code when none did. */

@@ -131,17 +131,18 @@ export const commands: readonly Command[] = [
     group: 'Data',
     summary: 'Look at workflows, start them, and intervene',
     usage:
-      'proa wf list | show <id> | history <id> | start <name> | raise <id> <event> | suspend <id> | resume <id> | terminate <id> | rerun <id> <event id> | purge [id] [flags]',
+      'proa wf list | show <id> | history <id> | start <name> | raise <id> <event> | suspend <id> | resume <id> | terminate <id> | rerun <id> <event id> | purge [id] | replay [id ...] [flags]',
     examples: [
       'proa wf list --app-id shop --status running --json',
       'proa wf start order --app-id shop --data \'{"sku":"pear"}\'',
       'proa wf history 17 --app-id shop',
       'proa wf rerun 17 4 --app-id shop --data \'"another input"\'',
       'proa wf purge --app-id shop --status completed --before 2026-01-01T00:00:00Z',
+      'proa wf replay --history history.json --module dist/workflows.js',
     ],
     flags: [
       ...(['app-id', 'status', 'name', 'after', 'before', 'attribute', 'size', 'token', 'id', 'at', 'unique'] as const),
-      ...(['recursive', 'force', 'data', 'data-file', 'timeout'] as const),
+      ...(['recursive', 'force', 'data', 'data-file', 'module', 'history', 'timeout'] as const),
     ],
     load: () => import('./commands/workflow.ts'),
   },
@@ -184,7 +185,7 @@ export const commands: readonly Command[] = [
       'proa job run orders nightly',
       'proa job delete orders --prefix report-',
     ],
-    flags: ['schedule', 'due-time', 'repeats', 'ttl', 'missed-runs', 'overwrite', 'data', 'data-file', 'prefix', 'timeout'],
+    flags: ['app-id', 'schedule', 'due-time', 'repeats', 'ttl', 'missed-runs', 'overwrite', 'data', 'data-file', 'prefix', 'timeout'],
     load: () => import('./commands/job.ts'),
   },
   {
@@ -209,7 +210,7 @@ export const commands: readonly Command[] = [
     name: 'explain',
     group: 'Help',
     summary: 'Explain an error code, or what a call passes between two apps or around a component',
-    usage: 'proa explain <code> | proa explain <app> [METHOD] <path> [flags] | proa explain --component <name> [operation] [flags]',
+    usage: 'proa explain [code] | proa explain <app> [METHOD] <path> [flags] | proa explain --component <name> [operation] [flags]',
     examples: [
       'proa explain config.unknown-key',
       'proa explain ERR_STATE_SAVE',

@@ -40,8 +40,10 @@ async function explainRunning(context: CommandContext, { component, operation, a
   const found = answers.flatMap((answer) => ('value' in answer ? [answer.value] : []));
   // Runtimes of apps that do not have the component say so; that matters only when none has it.
   if (found.length === 0) {
-    const code = tellProblems(answers, context);
-    return answers.some((answer) => 'problem' in answer && answer.problem.startsWith('it answered 404')) ? exitCodes.notFound : code;
+    if (!answers.every((answer) => 'problem' in answer && answer.status === 404)) return tellProblems(answers, context);
+    const whose = appId === undefined ? 'no app of this machine has a' : `app "${appId}" has no`;
+    output.error(`${whose} component "${component}"`, 'its name is the one in the metadata of its resource');
+    return exitCodes.notFound;
   }
   if (output.json) output.value(found);
   else for (const each of found) print(each, `in the running runtime of ${each.app}, policies version ${each.epoch}`, context);
@@ -66,15 +68,17 @@ async function explainFiles(context: CommandContext, { component, operation, app
   } catch (thrown) {
     const { code, message, hint } = ProaError.from(thrown);
     if (code !== 'not-found' && code !== 'bad-request') throw thrown;
-    output.error(message, hint);
+    const { 'app-id': named, 'resources-path': written = ['./resources'] } = args.values;
+    if (code === 'bad-request' || named !== undefined) output.error(message, hint);
+    else output.error(`there is no component "${component}" in ${written.join(', ')}`, hint ?? '--resources-path names other folders');
     return exitCodes.notFound;
   }
 }
 
-const whose = { outbound: 'calls of the app', inbound: 'deliveries to the app' } as const;
+const callsOf = { outbound: 'calls of the app', inbound: 'deliveries to the app' } as const;
 
 function print({ component, type, stacks }: ExplainedComponent, where: string, context: CommandContext): void {
   context.output.line(context.output.style('bold', `${component} (${type}) ${where}`));
   for (const { direction, operation, layers } of stacks)
-    printLayers(`${whose[direction]}, ${operation ?? 'any operation that no policy names'}`, layers, context);
+    printLayers(`${callsOf[direction]}, ${operation ?? 'any operation that no policy names'}`, layers, context);
 }

@@ -213,6 +213,8 @@ export const flags = {
   unique: { type: 'flag', doc: 'Do not replace a finished instance with the same id' },
   recursive: { type: 'flag', doc: 'Children too' },
   force: { type: 'flag', doc: 'Although it has not finished' },
+  module: { type: 'text', doc: 'The file that exports the workflows, as JavaScript', value: 'file' },
+  history: { type: 'list', doc: 'A file with a history, or one per line; may be repeated', value: 'file' },
   component: { type: 'text', doc: 'What is around this component, in place of a call', value: 'name' },
   app: { type: 'text', doc: 'Only this application', value: 'id' },
   once: { type: 'flag', doc: 'Place a few orders, check that all are completed, and end' },

@@ -58,14 +58,36 @@ describe('the command line', () => {
   });
 
   it('of workflows says what is missing, and never purges everything', async () => {
-    expect(await cli(['wf'])).toMatchObject({ code: 2, err: expect.stringContaining('what to do with which workflow') });
-    expect(await cli(['wf', 'raise', '17', '--app-id', 'x'])).toMatchObject({ code: 2 });
+    expect(await cli(['wf'])).toMatchObject({ code: 2, err: expect.stringContaining('say what to do: list, show, history, start, raise') });
+    expect(await cli(['wf', 'raise', '17', '--app-id', 'x'])).toMatchObject({
+      code: 2,
+      err: 'error: <event> is missing\n  help: proa wf raise <id> <event>\n',
+    });
+    expect((await cli(['wf', 'rase', '17'])).err).toBe('error: proa wf does not know "rase"\n  help: did you mean `proa wf raise`?\n');
+    expect((await cli(['wf', 'xyz'])).err).toContain('help: it knows list, show');
+    expect((await cli(['wf', 'rerun', '1', '2', '3'])).err).toBe('error: "3" is one word too many\n  help: proa wf rerun <id> <event id>\n');
+    expect((await cli(['wf', 'start', 'order', '--data', '', '--app-id', 'x'])).err).toContain('--data is empty, and not JSON');
+    expect(await cli(['wf', 'suspend', '17', '--data', 'a reason', '--app-id', 'x'])).toMatchObject({ code: 4 });
     expect(await cli(['wf', 'purge', '--app-id', 'x'])).toMatchObject({
       code: 2,
       err: expect.stringContaining('which workflows to purge'),
     });
     expect(await cli(['wf', 'list'])).toMatchObject({ code: 2, err: expect.stringContaining('no runtime runs') });
     expect(await cli(['wf', 'show', '17', '--app-id', 'x'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "x"') });
+  });
+
+  it('of jobs and actors names what is missing', async () => {
+    expect((await cli(['job', 'list'])).err).toBe('error: <app> is missing\n  help: proa job list <app>\n');
+    expect(await cli(['job', 'list', '--app-id', 'orders'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "orders"') });
+    expect((await cli(['job', 'get', '--app-id', 'orders'])).err).toContain('<job> is missing');
+    expect((await cli(['actor', 'invoke', 'Cart', '17'])).err).toContain('<method> is missing');
+  });
+
+  it('tells a run file that is not there like every other mistake', async () => {
+    expect(await cli(['run', '-f', 'nonexist'])).toMatchObject({
+      code: 2,
+      err: 'error: there is no run file at nonexist\n  help: --run-file names one, or a folder that holds proa.yaml, proa.yml, dapr.yaml, dapr.yml\n',
+    });
   });
 
   it('colours by flag, NO_COLOR, FORCE_COLOR and terminal, in that order', async () => {
@@ -82,6 +104,14 @@ describe('the command line', () => {
     expect((await cli(['explain', 'config.unknown-key'])).out).toContain('What to do');
     expect((await cli(['explain', 'err_state_save'])).out).toContain('state.save-etag-mismatch');
     expect((await cli(['explain', 'DAPR_PUBSUB_NOT_FOUND', '--json'])).out).toContain('"code":"pubsub.not-found"');
+    expect(await cli(['explain', 'ERR_NOPE'])).toMatchObject({
+      code: 4,
+      err: 'error: there is no code ERR_NOPE\n  help: `proa explain` lists all codes\n',
+    });
+    const all = await cli(['explain']);
+    expect(all.out).toMatch(/^CODE +ERROR CODE +MEANING\n/);
+    for (const code of ['config.unknown-key', 'state.save-etag-mismatch', 'ERR_STATE_SAVE']) expect(all.out).toContain(code);
+    expect(JSON.parse((await cli(['explain', '--json'])).out)).toContainEqual(expect.objectContaining({ code: 'config.yaml' }));
     expect(await cli(['explain', 'config.unknwn-key'])).toMatchObject({ code: 4, err: expect.stringContaining('config.unknown-key') });
   });
 
@@ -116,6 +146,8 @@ describe('the command line', () => {
     expect(told.out).toMatch(/calls of the app, get, outermost first\n +metrics .*\n[^]* +timeout: 2s {2}\(\/p\/r\/p.yaml:9\)/);
     const { out } = await cli(['explain', '--component', 'store', '--resources-path', 'r', '--app-id', 'web', '--json'], { disk });
     expect(JSON.parse(out)).toMatchObject([{ app: 'web', component: 'store', stacks: [{ direction: 'outbound' }] }]);
+    const unknown = await cli(['explain', '--component', 'nope'], { disk: createMemoryDisk({ '/p/resources/p.yaml': store }) });
+    expect(unknown.err).toBe('error: there is no component "nope" in ./resources\n  help: --resources-path names other folders\n');
     const none = await cli(['explain', '--component', 'stare', '--resources-path', 'r'], { disk });
     expect(none).toMatchObject({ code: 4, err: expect.stringContaining('did you mean store?') });
     expect(await cli(['explain', '--component', 'store', 'get', 'set', '--resources-path', 'r'], { disk })).toMatchObject({ code: 2 });

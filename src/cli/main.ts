@@ -1,5 +1,4 @@
 import { closest } from '../kernel/closest.ts';
-import { isProaError } from '../kernel/errors.ts';
 import { findCommand, type Command } from './command.ts';
 import { commands } from './commands.ts';
 import { exitCodes, type CommandContext, type Surroundings } from './context.ts';
@@ -7,6 +6,7 @@ import { globalFlags } from './flags.ts';
 import { commandHelp, programHelp } from './help-text.ts';
 import { Output } from './output.ts';
 import { parseArgs, UsageError, type ParsedArgs } from './parse-args.ts';
+import { tellError } from './tell-error.ts';
 
 /** Runs the command line and answers the exit code. Never fails. `args` are those after the program's name. */
 export async function main(args: readonly string[], surroundings: Surroundings): Promise<number> {
@@ -51,26 +51,10 @@ function unknownCommand(name: string, output: Output): number {
 }
 
 async function execute(command: Command, context: CommandContext): Promise<number> {
-  const { output } = context;
   try {
     const loaded = await command.load();
     return await loaded.run(context);
   } catch (thrown) {
-    if (thrown instanceof UsageError) {
-      output.error(thrown.message, thrown.hint ?? `proa help ${command.name}`);
-      return exitCodes.usage;
-    }
-    if (!isProaError(thrown)) {
-      output.error(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown), 'this is a bug of Proa: please report it');
-      return exitCodes.internal;
-    }
-    if (thrown.code === 'config.invalid') {
-      // Rendered problems stand by themselves.
-      if (output.json) output.error(thrown.message);
-      else context.ports.process.writeErr(`${thrown.message}\n`);
-      return exitCodes.failed;
-    }
-    output.error(`${thrown.message} [${thrown.code}]`, thrown.hint);
-    return exitCodes.failed;
+    return tellError(thrown, command.name, context.output);
   }
 }

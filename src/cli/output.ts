@@ -65,6 +65,11 @@ export class Output {
     else this.#process.writeErr(`${this.style('red', 'error', 'stderr')}: ${text}\n${hint === undefined ? '' : `  help: ${hint}\n`}`);
   }
 
+  /** Problems that are rendered with a place and a head of their own. */
+  problems(text: string): void {
+    this.#process.writeErr(`${text}\n`);
+  }
+
   /** Aligned columns; the first row is the head. */
   table(rows: readonly (readonly string[])[]): void {
     const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));

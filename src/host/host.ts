@@ -127,7 +127,11 @@ class Host implements WorkerHost {
 
   async restart(): Promise<void> {
     this.#log.info('restarting inside the process');
-    for (const app of this.#apps) await app.reopen(await this.#load(app.spec));
+    for (const app of this.#apps) {
+      const resources = await this.#load(app.spec);
+      this.#tellProblems(app.spec.id, resources);
+      await app.reopen(resources);
+    }
   }
 
   async close(): Promise<void> {
@@ -197,13 +201,17 @@ class Host implements WorkerHost {
       const texts = new Set(wrong.flatMap((resources) => resources.problems.map(renderProblem)));
       throw new ProaError('config.invalid', [...texts].join('\n\n'));
     }
+    // Warnings: of errors the one above tells.
+    for (const [i, resources] of loaded.entries()) this.#tellProblems(this.#options.apps[i]?.id ?? '', resources);
     return loaded;
   }
 
-  async #load(spec: AppSpec): Promise<LoadedResources> {
-    const resources = await loadResources(loadOptions(this.#options, spec, this.#drivers));
-    if (resources.problems.length > 0) this.#options.events({ kind: 'problems', appId: spec.id, problems: resources.problems });
-    return resources;
+  #load(spec: AppSpec): Promise<LoadedResources> {
+    return loadResources(loadOptions(this.#options, spec, this.#drivers));
+  }
+
+  #tellProblems(appId: string, { problems }: LoadedResources): void {
+    if (problems.length > 0) this.#options.events({ kind: 'problems', appId, problems });
   }
 
   /** One port for all apps: a profile is of the process. */

@@ -43,4 +43,11 @@ describe('cron schedules', () => {
   ])('follows the clocks of its zone: %s after %s at %s', async (schedule, after, next) => {
     expect((await parseSchedule(schedule)).next(at(after))).toBe(at(next));
   });
+
+  it('says in one sentence that there is no such time zone', async () => {
+    const text = 'CRON_TZ=Europe/Nowhere 0 30 2 * * *';
+    await expect(parseSchedule(text)).rejects.toThrow(
+      `invalid schedule format '${text}': there is no time zone "Europe/Nowhere"; Europe/Berlin and UTC are some`,
+    );
+  });
 });

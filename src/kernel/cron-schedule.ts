@@ -22,6 +22,7 @@ export async function parseSchedule(text: string, options: ScheduleOptions = {})
   const zoned = /^(?:CRON_TZ|TZ)=(\S+)\s+(.+)$/.exec(trimmed);
   const zone = zoned?.[1];
   const pattern = zoned?.[2] ?? trimmed;
+  if (zone !== undefined && !isZone(zone)) throw invalid(text, `there is no time zone "${zone}"; Europe/Berlin and UTC are some`);
   if (pattern.startsWith('@every')) return every(text, pattern.slice('@every'.length).trim(), options.wholeSeconds === true);
   return calendar(text, pattern, zone);
 }
@@ -36,6 +37,14 @@ function every(text: string, duration: string, wholeSeconds: boolean): Schedule 
     next,
     resume: (lastMs, nowMs) => next(lastMs + Math.max(0, Math.floor((nowMs - lastMs) / periodMs)) * periodMs),
   };
+}
+
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 const nicknames = new Set(['@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly']);

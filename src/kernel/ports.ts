@@ -288,5 +288,7 @@ export interface ProcessPort {
   writeOut(text: string): void;
   writeErr(text: string): void;
   isTerminal(stream: 'stdout' | 'stderr'): boolean;
+  /** Loads an ES or CommonJS module of the user by its absolute path; answers its exports. Fails with what it throws. */
+  importModule(path: string): Promise<Readonly<Record<string, unknown>>>;
   exit(code: number): never;
 }

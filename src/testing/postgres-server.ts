@@ -30,14 +30,22 @@ export function findPostgres(): string | undefined {
   return versions.map((version) => join(root, version, 'bin')).find((bin) => existsSync(join(bin, 'initdb')));
 }
 
-/** Makes and starts a server. It refuses to run as root, so as root it runs as the user `postgres` of the system's package. */
-export async function startPostgres(bin: string): Promise<PostgresServer> {
+/**
+ * Makes and starts a server; with `primary` one that follows that server until `pg_promote()`. It refuses to run as root, so as root it runs as the user `postgres`
+ * of the system's package.
+ */
+export async function startPostgres(bin: string, primary?: PostgresServer['address']): Promise<PostgresServer> {
   const directory = mkdtempSync(join(tmpdir(), 'proa-pg-'));
   const identity = serverIdentity();
   if (identity.uid !== undefined) chownSync(directory, identity.uid, identity.gid ?? identity.uid);
   const data = join(directory, 'data');
   const options = { ...identity, cwd: directory, stdio: 'ignore' } as const;
-  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'proa', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'], options);
+  if (primary === undefined)
+    execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'proa', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'], options);
+  else {
+    const from = ['-h', primary.host, '-p', String(primary.port), '-U', primary.user];
+    execFileSync(join(bin, 'pg_basebackup'), ['-D', data, ...from, '-R', '-X', 'stream', '-c', 'fast', '--no-sync'], options);
+  }
   let child: ChildProcess | undefined;
   const settings = [`unix_socket_directories=${directory}`, 'listen_addresses=', `port=${port}`, 'max_connections=60'];
   const start = async (): Promise<void> => {

@@ -245,6 +245,37 @@ describe('exit codes', () => {
     expect(broken.err + broken.out).toMatch(/component "s" \(state\.proa, .*store\.yaml:\d+.*\) cannot be started/);
   });
 
+  it('of a configuration with errors, which are told once, and of commands that cannot be started', async () => {
+    const folder = join(directory, 'unknown');
+    mkdirSync(folder);
+    writeFileSync(
+      join(folder, 'store.yaml'),
+      'apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: { name: s }\nspec: { type: state.nope, version: v1 }\n',
+    );
+    const program = ['--app-id', 'x', '--resources-path', folder];
+    for (const args of [
+      ['run', ...program, '--', process.execPath, '-e', '1'],
+      ['sidecar', ...program],
+    ]) {
+      const { code, out, err } = await proa(second, ...args);
+      expect([code, (out + err).split('error').length - 1, err]).toEqual([
+        1,
+        1,
+        expect.stringMatching(/^error\[config\.unknown-type\]: component "s"/),
+      ]);
+    }
+    const missing = await proa(second, 'run', '--app-id', 'x', '--', 'no-such-command');
+    expect([missing.code, missing.out]).toEqual([
+      127,
+      expect.stringContaining('x    │ cannot be started: there is no command "no-such-command"\n'),
+    ]);
+    const notExecutable = await proa(second, 'run', '--app-id', 'x', '--', './app.mjs');
+    expect([notExecutable.code, notExecutable.out]).toEqual([
+      126,
+      expect.stringContaining('cannot be started: "./app.mjs" is not executable\n'),
+    ]);
+  });
+
   it('of explain and completion', async () => {
     const known = await proa(directory, 'explain', 'ERR_STATE_GET', '--json');
     expect([known.code, JSON.stringify(JSON.parse(known.out))]).toEqual([0, expect.stringContaining('state.get')]);

@@ -1,15 +1,19 @@
-// One process of the crash test of workflows. `run <journal> <attempts> <count>` starts the instances that do not exist yet and executes them until all have finished, or it is
-// killed; `check <journal> <count>` prints what is wrong with them as JSON.
+// One process of the crash tests of workflows. `run <place> <attempts> <count>` starts the instances that do not exist yet and executes them until all have finished, or it is
+// killed; `check <place> <count>` prints what is wrong with them as JSON. The place is a journal's directory, or the address of a PostgreSQL as JSON.
 import { appendFileSync } from 'node:fs';
 import { neverCancelled } from '../../src/kernel/cancel.ts';
 import { isProaError } from '../../src/kernel/errors.ts';
+import type { Engine } from '../../src/contracts/engine.ts';
 import type { HistoryEvent, WorkflowAction } from '../../src/contracts/workflow.ts';
 import { openJournalEngine } from '../../src/drivers/engine-journal/open-journal.ts';
+import { openPostgresEngine } from '../../src/drivers/engine-postgres/engine-postgres.ts';
+import type { Clock } from '../../src/kernel/ports.ts';
 import { nodeClock } from '../../src/ports/node/clock.ts';
 import { nodeDisk } from '../../src/ports/node/disk.ts';
+import { createNodeRandom } from '../../src/ports/node/random.ts';
 import { openWorkflows, type ScriptedTurn, scriptedWorker } from '../fixtures/workflow-rig.ts';
 
-const [mode, directory, ...rest] = process.argv.slice(2) as [string, string, ...string[]];
+const [mode, place, ...rest] = process.argv.slice(2) as [string, string, ...string[]];
 
 type Flow = (turn: Pick<ScriptedTurn, 'all' | 'input'>) => readonly WorkflowAction[];
 
@@ -33,9 +37,33 @@ const invoice: Flow = ({ all, input }) =>
     : [{ id: 1, type: 'scheduleTask', name: 'step', input: `invoice ${input}` }];
 const flows: Readonly<Record<string, Flow>> = { order, invoice };
 
+// Minutes that this machine's clock is wrong.
+const skewMs = Number(process.env['PROA_SKEW_MS'] ?? 0);
+const clock: Clock = { ...nodeClock, now: () => nodeClock.now() + skewMs };
+const ttlMs = Number(process.env['PROA_TTL_MS'] ?? 300);
+
+/** A directory, or the address of a PostgreSQL, which may be on its way up. */
+async function openEngine(): Promise<Engine> {
+  if (!place.startsWith('{')) return openJournalEngine({ ports: { clock, disk: nodeDisk }, directory: place });
+  const address = JSON.parse(place) as { readonly host: string };
+  return again(() => openPostgresEngine({ ports: { clock, random: createNodeRandom() }, address }));
+}
+
 async function open() {
-  const engine = await openJournalEngine({ ports: { clock: nodeClock, disk: nodeDisk }, directory });
-  return { engine, runtime: openWorkflows({ engine, ttlMs: 300 }) };
+  const engine = await openEngine();
+  return { engine, runtime: openWorkflows({ engine, ttlMs, clock }) };
+}
+
+/** As a client of a runtime would: until the engine answers. */
+async function again<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isProaError(error) || !/^(?:engine|unavailable|overloaded)/.test(error.code) || tries === 600) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
 
 async function run(attempts: string, count: number): Promise<void> {
@@ -53,12 +81,15 @@ async function run(attempts: string, count: number): Promise<void> {
     }),
   );
   const ids = Array.from({ length: count }, (_, i) => `w${i}`);
-  for (const instanceId of ids) {
-    await block.start({ name: 'order', instanceId, input: instanceId, unique: true }).catch((error: unknown) => {
+  const start = async (instanceId: string): Promise<void> => {
+    await again(() => block.start({ name: 'order', instanceId, input: instanceId, unique: true })).catch((error: unknown) => {
       if (!isProaError(error) || error.code !== 'workflow.exists') throw error;
     });
-  }
-  await Promise.all(ids.map((id) => block.wait(id, 'completed', neverCancelled)));
+  };
+  if (place.startsWith('{')) await Promise.all(ids.map(start));
+  else for (const id of ids) await start(id);
+  await Promise.all(ids.map((id) => again(() => block.wait(id, 'completed', neverCancelled))));
+  process.stdout.write('all have completed\n');
   await runtime.close();
   await engine.close();
 }
@@ -75,6 +106,8 @@ async function check(count: number): Promise<void> {
       const resolved = history.flatMap((event) => (event.type === 'taskCompleted' ? [event.scheduledId] : []));
       results += resolved.length;
       if (new Set(resolved).size !== resolved.length) wrong.push(`${id}: a step has two results`);
+      const early = history.some((event) => event.type === 'timerFired' && event.timeMs < event.fireAtMs);
+      if (early) wrong.push(`${id}: a timer came early`);
       wrong.push(...replay(id, history));
     }
   }

@@ -78,9 +78,12 @@ function refuseLazyCommonJs({ inputs, outputs }) {
 // so its last statement exchanges them for values; chunks in a circle keep the getters that they took earlier.
 const plainExports = "module.exports = Object.defineProperty(Object.assign({}, module.exports), '__esModule', { value: true });";
 
+// `import()` of what only the run time knows, which is a module of the user: Node's own, by way of the loader.
+const unknownImport = /\bimport\((?!["'`])/g;
+
 /** ESM to CommonJS, `import()` included: without it every lazy part would go through Node's ESM loader. */
 async function toCommonJs(text) {
-  const { code } = await transform(text, {
+  const { code } = await transform(text.replaceAll(unknownImport, 'require.userModule('), {
     format: 'cjs',
     platform: 'node',
     target: 'node20.19',
@@ -147,6 +150,8 @@ export async function buildCommand(root) {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(join(out, 'chunks'), { recursive: true });
   const { chunks, packs, notices } = await splitAsEsm(root);
+  const unknown = [...chunks.values()].flatMap((text) => text.match(unknownImport) ?? []).length;
+  if (unknown !== 1) throw new Error(`one module of the user is imported, by ports/node/process.ts; ${unknown} are`);
   const converted = new Map();
   for (const [name, text] of chunks) converted.set(name, await toCommonJs(text));
   const names = nameByContent(converted);

@@ -68,6 +68,8 @@ function requireChunk(name) {
   return name.startsWith('./') ? load(name.slice(2)) : requireOther(name);
 }
 
+requireChunk.userModule = (href) => import(href);
+
 // The chunks of a script by name, as functions.
 function script(file) {
   const known = scripts.get(file);

@@ -1,19 +1,19 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   chain,
-  memoryEngine,
   openWorkflows,
   type RuntimeOptions,
   type Script,
   scriptedWorker,
   type WorkflowRuntime,
 } from '../../../test/fixtures/workflow-rig.ts';
+import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import type { WorkflowAction } from '../../contracts/workflow.ts';
 
 const open: WorkflowRuntime[] = [];
 const running = (script: Script, options: Partial<RuntimeOptions> = {}) => {
-  const made = openWorkflows({ engine: memoryEngine(), ...options });
+  const made = openWorkflows({ ...options, engine: options.engine ?? freshEngine() });
   open.push(made);
   const worker = scriptedWorker(script);
   return { block: made.block, worker, detach: made.block.attach(worker), runtime: made };
@@ -118,7 +118,7 @@ describe('workflows that create others', () => {
   });
 
   it('reach workflows and activities of other apps on the same engine', async () => {
-    const engine = memoryEngine();
+    const engine = freshEngine();
     const other = running(
       {
         workflows: { child: chain('twice', 1) },

@@ -1,18 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import {
-  chain,
-  memoryEngine,
-  openWorkflows,
-  type RuntimeOptions,
-  scriptedWorker,
-  type WorkflowRuntime,
-} from '../../../test/fixtures/workflow-rig.ts';
+import { chain, openWorkflows, type RuntimeOptions, scriptedWorker, type WorkflowRuntime } from '../../../test/fixtures/workflow-rig.ts';
+import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import type { ActivityTask, Turn, TurnAnswer, WorkflowAction } from '../../contracts/workflow.ts';
 
 const open: WorkflowRuntime[] = [];
 const runtime = (options: Partial<RuntimeOptions> = {}): WorkflowRuntime => {
-  const made = openWorkflows({ engine: memoryEngine(), ...options });
+  const made = openWorkflows({ ...options, engine: options.engine ?? freshEngine() });
   open.push(made);
   return made;
 };
@@ -282,7 +276,7 @@ describe('workflows whose workers fail', () => {
 
 describe('workflows of several runtimes', () => {
   it('are shared out, started anywhere, and taken over with what was open when a runtime dies', async () => {
-    const engine = memoryEngine();
+    const engine = freshEngine();
     const executed: string[] = [];
     const script = (name: string, hang: boolean) => ({
       ...scriptedWorker({
@@ -310,7 +304,7 @@ describe('workflows of several runtimes', () => {
   });
 
   it('go on while runtimes come and go, no step with two results', async () => {
-    const engine = memoryEngine();
+    const engine = freshEngine();
     const attempts = new Map<string, number>();
     const script = scriptedWorker({
       workflows: { chain: chain('work', 12) },
@@ -345,7 +339,7 @@ describe('workflows of several runtimes', () => {
 const cut = new Set<WorkflowRuntime>();
 
 /** An engine that answers nothing any more once its runtime was cut off: what a killed process sees. */
-function withoutAnswer(engine: ReturnType<typeof memoryEngine>): ReturnType<typeof memoryEngine> {
+function withoutAnswer(engine: ReturnType<typeof freshEngine>): ReturnType<typeof freshEngine> {
   return new Proxy(engine, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name);

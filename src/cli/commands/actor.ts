@@ -1,10 +1,11 @@
+import { askJson } from '../ask-json.ts';
 import { askRuntimes, tellProblems } from '../ask-runtimes.ts';
 import { callRuntime } from '../call-runtime.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
-import { harmless } from '../output.ts';
-import { UsageError } from '../parse-args.ts';
+import { harmless, type Output } from '../output.ts';
 import { requestBody } from '../request-body.ts';
 import { findRuns } from '../run-registry.ts';
+import { readVerb } from '../verbs.ts';
 
 interface TypeView {
   readonly type: string;
@@ -13,26 +14,38 @@ interface TypeView {
   readonly ids: readonly string[];
 }
 
+/** One reminder of `proa actor reminders --json`; the shape is stable. */
+interface ReminderRow {
+  readonly id: string;
+  readonly name: string;
+  readonly next: string;
+  readonly dueTime?: string;
+  readonly period?: string;
+  readonly ttl?: string;
+}
+
 /** `proa actor`: looks at the actors of the runtimes of this machine, and calls them. */
 export async function run(context: CommandContext): Promise<number> {
-  const [verb = '', ...names] = context.args.positionals;
-  if (verb === 'list' && names.length === 0) return list(context);
-  const [type = '', id = '', method = ''] = names;
+  const { verb, names } = readVerb(context.command, context.args.positionals);
+  const [type = '', id, method = ''] = names;
   const path = `/proa/v1/actors/${encodeURIComponent(type)}`;
-  const actor = `${path}/${encodeURIComponent(id)}`;
-  switch (`${verb} ${names.length}`) {
-    case 'invoke 3':
-      return invoke(context, `/v1.0/actors/${encodeURIComponent(type)}/${encodeURIComponent(id)}/method/${method}`);
-    case 'state 2':
-      return ask(context, { type, method: 'GET', path: `${actor}/state` });
-    case 'reminders 1':
-      return ask(context, { type, method: 'GET', path: `${path}/reminders` });
-    case 'reminders 2':
-      return ask(context, { type, method: 'GET', path: `${path}/reminders?id=${encodeURIComponent(id)}` });
-    case 'deactivate 2':
-      return ask(context, { type, id, method: 'POST', path: `${actor}/deactivate` });
+  const actor = `${path}/${encodeURIComponent(id ?? '')}`;
+  switch (verb) {
+    case 'list':
+      return list(context);
+    case 'invoke':
+      return invoke(context, `/v1.0/actors/${encodeURIComponent(type)}/${encodeURIComponent(id ?? '')}/method/${method}`);
+    case 'state':
+      return ask(context, { type, method: 'GET', path: `${actor}/state`, print: printState });
+    case 'reminders':
+      return ask(context, {
+        type,
+        method: 'GET',
+        path: `${path}/reminders${id === undefined ? '' : `?id=${encodeURIComponent(id)}`}`,
+        print: printReminders,
+      });
     default:
-      throw new UsageError('say what to do with which actor', context.command.examples[0]);
+      return ask(context, { type, ...(id !== undefined && { id }), method: 'POST', path: `${actor}/deactivate`, print: printDone });
   }
 }
 
@@ -79,16 +92,47 @@ interface Question {
   readonly id?: string;
   readonly method: string;
   readonly path: string;
+  /** For people; with --json the answer is printed as it is. */
+  print(answer: unknown, output: Output): void;
 }
 
 /** Asks the runtime of the named app, else that of the first one that hosts the type. */
-async function ask(context: CommandContext, { type, id, method, path }: Question): Promise<number> {
+async function ask(context: CommandContext, { type, id, method, path, print }: Question): Promise<number> {
+  const { output } = context;
   const named = context.args.values['app-id'];
   const appId = named ?? (await hostOf(context, type, id));
-  if (appId !== undefined) return callRuntime(context, { appId, method, path });
-  const what = id === undefined ? `hosts actors of type "${harmless(type)}"` : `has the actor ${harmless(type)}/${harmless(id)} in memory`;
-  context.output.error(`no app of this machine ${what}`, 'proa actor list');
-  return exitCodes.notFound;
+  if (appId === undefined) {
+    const what =
+      id === undefined ? `hosts actors of type "${harmless(type)}"` : `has the actor ${harmless(type)}/${harmless(id)} in memory`;
+    output.error(`no app of this machine ${what}`, 'proa actor list');
+    return exitCodes.notFound;
+  }
+  const answer = await askJson(context, { appId, method, path });
+  if (typeof answer === 'number') return answer;
+  if (output.json) output.value(answer.value);
+  else print(answer.value, output);
+  return exitCodes.ok;
+}
+
+function printState(answer: unknown, output: Output): void {
+  const { type, id, state } = answer as { readonly type: string; readonly id: string; readonly state: Readonly<Record<string, unknown>> };
+  const rows = Object.entries(state);
+  if (rows.length === 0) output.say(`${harmless(type)}/${harmless(id)} has no state`);
+  else output.table([['KEY', 'VALUE'], ...rows.map(([key, value]) => [harmless(key), harmless(JSON.stringify(value))])]);
+}
+
+function printReminders(answer: unknown, output: Output): void {
+  const { type, reminders } = answer as { readonly type: string; readonly reminders: readonly ReminderRow[] };
+  if (reminders.length === 0) output.say(`no reminders of ${harmless(type)}`);
+  else
+    output.table([
+      ['ID', 'NAME', 'NEXT', 'PERIOD', 'UNTIL'],
+      ...reminders.map(({ id, name, next, period = 'once', ttl = '-' }) => [id, name, next, period, ttl].map(harmless)),
+    ]);
+}
+
+function printDone(_answer: unknown, output: Output): void {
+  output.say('done');
 }
 
 async function hostOf(context: CommandContext, type: string, id: string | undefined): Promise<string | undefined> {

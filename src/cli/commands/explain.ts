@@ -2,7 +2,6 @@ import { problemCodes, type ProblemSpec } from '../../host/config/problem-codes.
 import { catalogue, type ErrorSpec } from '../../kernel/catalogue.ts';
 import { closest } from '../../kernel/closest.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
-import { UsageError } from '../parse-args.ts';
 
 const retries = {
   safe: 'may be repeated',
@@ -10,14 +9,14 @@ const retries = {
   unknown: 'it may have happened: repeat only what is idempotent',
 } as const;
 
-/** `proa explain`: what an error code means (our codes, Dapr's and reasons, in any case), or which layers a call from app to app, or to a component, passes. */
+/** `proa explain`: which error codes there are, what one means (our codes, Dapr's and reasons, in any case), or which layers a call from app to app, or to a component, passes. */
 export async function run(context: CommandContext): Promise<number> {
   const { args, output } = context;
   const { component } = args.values;
   if (component !== undefined) return (await import('../explain-component.ts')).explainComponents(context, component);
   const [written, ...rest] = args.positionals;
   if (written !== undefined && rest.length > 0) return (await import('../explain-call.ts')).explainCallOf(context, written, rest);
-  if (written === undefined) throw new UsageError('which code?', 'proa explain config.unknown-key');
+  if (written === undefined) return listCodes(context);
   const wanted = written.toLowerCase();
   const problem = Object.entries<ProblemSpec>(problemCodes).find(([code]) => code === wanted);
   if (problem !== undefined) {
@@ -31,11 +30,26 @@ export async function run(context: CommandContext): Promise<number> {
   if (found.length === 0) {
     const names = [...Object.keys(problemCodes), ...errors.flatMap(([code, { errorCode }]) => [code, errorCode])];
     const guess = closest(written, names);
-    output.error(`there is no code ${written}`, guess === undefined ? undefined : `did you mean ${guess}?`);
+    output.error(`there is no code ${written}`, guess === undefined ? '`proa explain` lists all codes' : `did you mean ${guess}?`);
     return exitCodes.notFound;
   }
   if (output.json) output.value(found.map(([code, spec]) => ({ code, ...spec })));
   else for (const [code, spec] of found) output.line(describe(code, spec));
+  return exitCodes.ok;
+}
+
+/** All codes: of configuration, and of the APIs with what they are called there. */
+function listCodes({ output }: CommandContext): number {
+  const rows: readonly { readonly code: string; readonly errorCode?: string; readonly title: string }[] = [
+    ...Object.entries<ProblemSpec>(problemCodes).map(([code, { title }]) => ({ code, title })),
+    ...Object.entries<ErrorSpec>(catalogue).map(([code, { errorCode, title }]) => ({ code, errorCode, title })),
+  ];
+  if (output.json) output.value(rows);
+  else
+    output.table([
+      ['CODE', 'ERROR CODE', 'MEANING'],
+      ...rows.map(({ code, errorCode = '', title }) => [code, errorCode, title]),
+    ]);
   return exitCodes.ok;
 }
 

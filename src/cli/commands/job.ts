@@ -1,8 +1,10 @@
-import { type RuntimeCall, sendToRuntime } from '../call-runtime.ts';
+import { askJson } from '../ask-json.ts';
+import type { RuntimeCall } from '../call-runtime.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { harmless } from '../output.ts';
 import { UsageError } from '../parse-args.ts';
-import { requestBody } from '../request-body.ts';
+import { jsonBody } from '../request-body.ts';
+import { readVerb } from '../verbs.ts';
 
 /** One job of `proa job list --json`; the shape is stable. */
 interface JobRow {
@@ -16,20 +18,18 @@ interface JobRow {
   readonly runs: number;
 }
 
-/** `proa job list|get|schedule|delete|run`: the jobs of a running app. */
+/** `proa job list|get|schedule|delete|run`: the jobs of a running app. `--app-id` may stand for the app in front. */
 export async function run(context: CommandContext): Promise<number> {
-  const [verb, appId, name, ...more] = context.args.positionals;
-  if (verb === undefined || appId === undefined || more.length > 0) throw usage();
-  if (verb === 'list' && name === undefined) return list(context, appId);
-  if (verb === 'get' && name !== undefined) return get(context, appId, name);
-  if (verb === 'schedule' && name !== undefined) return schedule(context, appId, name);
-  if (verb === 'run' && name !== undefined) return change(context, { appId, method: 'POST', path: `${pathOf(name)}/run` });
+  const [written, ...rest] = context.args.positionals;
+  const named = context.args.values['app-id'];
+  const positionals = written === undefined || named === undefined ? context.args.positionals : [written, named, ...rest];
+  const { verb, names } = readVerb(context.command, positionals);
+  const [appId = '', name] = names;
+  if (verb === 'list') return list(context, appId);
   if (verb === 'delete') return remove(context, appId, name);
-  throw usage();
-}
-
-function usage(): UsageError {
-  return new UsageError('list, get, schedule, delete or run, and whose job?', 'proa job list orders, proa job run orders nightly');
+  if (verb === 'get') return get(context, appId, name ?? '');
+  if (verb === 'schedule') return schedule(context, appId, name ?? '');
+  return change(context, { appId, method: 'POST', path: `${pathOf(name ?? '')}/run` });
 }
 
 function pathOf(name: string): string {
@@ -39,7 +39,7 @@ function pathOf(name: string): string {
 async function list(context: CommandContext, appId: string): Promise<number> {
   const answer = await asked(context, { appId, method: 'GET', path: '/proa/v1/jobs' });
   if (typeof answer === 'number') return answer;
-  const { jobs } = answer as { readonly jobs: readonly JobRow[] };
+  const { jobs } = answer.value as { readonly jobs: readonly JobRow[] };
   const { output } = context;
   if (output.json) output.value(jobs);
   else if (jobs.length === 0) output.say(`${appId} has no jobs`);
@@ -55,15 +55,14 @@ async function get(context: CommandContext, appId: string, name: string): Promis
   const answer = await asked(context, { appId, method: 'GET', path: pathOf(name) });
   if (typeof answer === 'number') return answer;
   const { output } = context;
-  if (output.json) output.value(answer);
-  else for (const line of JSON.stringify(answer, undefined, 2).split('\n')) output.line(harmless(line));
+  if (output.json) output.value(answer.value);
+  else for (const line of JSON.stringify(answer.value, undefined, 2).split('\n')) output.line(harmless(line));
   return exitCodes.ok;
 }
 
 async function schedule(context: CommandContext, appId: string, name: string): Promise<number> {
   const { values } = context.args;
-  const body = await requestBody(context);
-  if (body !== undefined && body.contentType !== 'application/json') throw new UsageError('the data of a job must be JSON');
+  const body = await jsonBody(context);
   const job = {
     schedule: values.schedule,
     dueTime: values['due-time'],
@@ -71,7 +70,7 @@ async function schedule(context: CommandContext, appId: string, name: string): P
     ttl: values.ttl,
     missedRuns: values['missed-runs'],
     overwrite: values.overwrite,
-    ...(body !== undefined && { data: JSON.parse(Buffer.from(body.bytes).toString('utf8')) as unknown }),
+    ...(body !== undefined && { data: JSON.parse(new TextDecoder().decode(body)) as unknown }),
   };
   if (job.schedule === undefined && job.dueTime === undefined)
     throw new UsageError('--schedule or --due-time is needed', context.command.examples[1]);
@@ -95,21 +94,10 @@ async function change(context: CommandContext, call: RuntimeCall): Promise<numbe
   return exitCodes.ok;
 }
 
-/** What the runtime answered, or the exit code of a failure that was told. */
-async function asked(context: CommandContext, call: RuntimeCall): Promise<unknown> {
-  const answer = await sendToRuntime(context, call);
-  if (typeof answer === 'number') return answer;
-  const text = new TextDecoder().decode(answer.body);
-  if (answer.status >= 200 && answer.status < 300) return text === '' ? undefined : (JSON.parse(text) as unknown);
-  const { errorCode = String(answer.status), message = text } = read(text);
-  context.output.error(`${harmless(errorCode)}: ${harmless(message)}`);
-  return /job not found/.test(message) ? exitCodes.notFound : exitCodes.failed;
-}
-
-function read(text: string): { readonly errorCode?: string; readonly message?: string } {
-  try {
-    return JSON.parse(text) as { errorCode?: string; message?: string };
-  } catch {
-    return {};
-  }
+// The jobs API answers with one code per operation: what is wrong stands in its words.
+function asked(context: CommandContext, call: RuntimeCall): Promise<{ readonly value: unknown } | number> {
+  return askJson(context, call, {
+    notFound: ({ message }) => message.includes('job not found'),
+    hint: ({ message }) => (message.includes('job already exists') ? '--overwrite replaces it' : undefined),
+  });
 }

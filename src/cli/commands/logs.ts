@@ -50,7 +50,8 @@ export async function run({ ports, args, output }: CommandContext): Promise<numb
 async function follow(ports: Ports, from: { file: string; size: number; line(text: string): void }): Promise<void> {
   let position = from.size;
   let ended = false;
-  const off = (['SIGINT', 'SIGTERM'] as const).map((signal) => ports.process.onSignal(signal, () => (ended = true)));
+  // They stay caught when the loop has ended: without a listener the next signal would end the process in the system's way, and the exit code would be lost.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) ports.process.onSignal(signal, () => (ended = true));
   const splitter = lineSplitter((text) => from.line(text));
   while (!ended) {
     const size = (await ports.disk.stat(from.file))?.sizeBytes ?? 0;
@@ -63,5 +64,4 @@ async function follow(ports: Ports, from: { file: string; size: number; line(tex
       await new Promise<void>((resolve) => void ports.clock.timer(200, resolve));
     }
   }
-  for (const unhook of off) unhook();
 }

@@ -82,6 +82,22 @@ describe('commands that look at other runs', () => {
     expect(out.join('')).toBe('[]\n');
   });
 
+  it('follows a log until a signal comes, and keeps signals caught after it', async () => {
+    const logFile = join(directory, 'orders.log');
+    await writeFile(logFile, 'line 0\n');
+    await announce(identify(ports, process.pid), [{ id: 'orders', httpPort: 1, grpcPort: 2, logFile }]);
+    const caught = new Map<string, () => void>();
+    ports = {
+      ...ports,
+      process: { ...ports.process, onSignal: (signal, handler) => (caught.set(signal, handler), () => caught.delete(signal)) },
+    };
+    const code = cli('logs', 'orders', '--follow');
+    while (!caught.has('SIGTERM')) await new Promise<void>((resolve) => void ports.clock.soon(resolve));
+    caught.get('SIGINT')?.();
+    expect(await code).toBe(0);
+    expect([...caught.keys()]).toEqual(['SIGINT', 'SIGTERM']);
+  });
+
   it('shows the last lines of a log', async () => {
     const logFile = join(directory, 'orders.log');
     await writeFile(logFile, Array.from({ length: 500 }, (_, index) => `line ${index}\n`).join(''));

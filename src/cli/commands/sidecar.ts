@@ -7,6 +7,7 @@ import { isProaError } from '../../kernel/errors.ts';
 import { renderProblem } from '../../host/config/problem.ts';
 import type { HostEvent, RunningHost } from '../../host/host-api.ts';
 import { identify, RunRegistration } from '../run-registry.ts';
+import { tellError } from '../tell-error.ts';
 import { waitForSidecar } from '../wait-for-sidecar.ts';
 
 /** `proa sidecar`: daprd's behaviour (Dapr reference 11.1). Exit code 0 after a drained stop, 1 when the start failed. */
@@ -55,11 +56,7 @@ export async function run(context: CommandContext): Promise<number> {
   } catch (thrown) {
     if (!isProaError(thrown)) throw thrown;
     if (stop.asked) return exitCodes.ok;
-    output.error(
-      thrown.code === 'config.invalid' ? thrown.message : `${thrown.message} [${thrown.code}]`,
-      thrown.code === 'config.invalid' ? undefined : thrown.hint,
-    );
-    return exitCodes.failed;
+    return tellError(thrown, context.command.name, output);
   } finally {
     stop.close();
   }

@@ -7,6 +7,8 @@ export interface AppExit {
   readonly signal: string | undefined;
   /** It could not be started. */
   readonly error?: Error;
+  /** The same for people. */
+  readonly why?: string;
 }
 
 export interface AppProcessOptions {
@@ -97,8 +99,18 @@ export class AppProcess {
       await this.#quiet(() => chunks);
       streams.stdout.end();
       streams.stderr.end();
-      this.#ended({ code: exit.code, signal: exit.signal, ...(exit.error && { error: exit.error }) }, lastErrors, upMs);
+      const failure = exit.error && { error: exit.error, why: await this.#why(exit.error) };
+      this.#ended({ code: exit.code, signal: exit.signal, ...failure }, lastErrors, upMs);
     });
+  }
+
+  // The system speaks of the command also where its folder is what is missing.
+  async #why(error: Error): Promise<string> {
+    const { ports, command, cwd } = this.#options;
+    const { code } = error as { readonly code?: string };
+    if (code === 'EACCES') return `"${command[0]}" is not executable`;
+    if (code !== 'ENOENT') return error.message;
+    return (await ports.disk.stat(cwd)) === undefined ? `its folder ${cwd} does not exist` : `there is no command "${command[0]}"`;
   }
 
   /** What the program left behind goes with it: at once after a crash, within the grace of `stop` otherwise (a shell may end before its child). */

@@ -45,7 +45,7 @@ export async function planRun(context: CommandContext): Promise<RunPlan> {
     args.values['app-port'] !== undefined;
   const file = named !== undefined || !single ? await findRunFile(ports.disk, resolve(cwd, named ?? '.')) : undefined;
   if (file === undefined && named !== undefined)
-    throw new ProaError('config.invalid', `there is no run file ${named} (${runFileNames.join(', ')})`);
+    throw new UsageError(`there is no run file at ${named}`, `--run-file names one, or a folder that holds ${runFileNames.join(', ')}`);
   if (file === undefined && !single)
     throw new UsageError('nothing to run: there is no proa.yaml or dapr.yaml here', 'proa run -- <command>, or proa run -f <file>');
   const taken = new Set<number>();

@@ -292,7 +292,7 @@ export class RunSession {
       app: served.planned.name,
       ...(exit.code !== undefined && { code: exit.code }),
       ...(exit.signal !== undefined && { signal: exit.signal }),
-      ...(exit.error !== undefined && { error: `cannot be started: ${exit.error.message}` }),
+      ...(exit.error !== undefined && { error: `cannot be started: ${exit.why ?? exit.error.message}` }),
       ...more,
     });
     void this.#announce();

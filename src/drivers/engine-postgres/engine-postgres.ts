@@ -33,7 +33,7 @@ export interface PostgresEngineOptions {
 }
 
 /**
- * The engine on PostgreSQL 12 or newer, shared by any number of machines. Creates its schema on first use. Fails with
+ * The engine on PostgreSQL 13 or newer, shared by any number of machines. Creates its schema on first use. Fails with
  * `driver.missing-package`, `engine.unavailable` (no connection, no right to create) or `engine.format` (a newer Proa wrote it).
  */
 export async function openPostgresEngine(options: PostgresEngineOptions): Promise<CopySource> {

@@ -52,6 +52,7 @@ export function createNodeProcess(network: NodeNetwork = createNodeNetwork()): P
     writeOut: (text) => void process.stdout.write(text),
     writeErr: (text) => void process.stderr.write(text),
     isTerminal: (stream) => process[stream].isTTY,
+    importModule,
     exit: (code) => process.exit(code),
   };
 }
@@ -60,6 +61,13 @@ function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
   const defined: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [name, value] of Object.entries(env)) if (value !== undefined) defined[name] = value;
   return defined;
+}
+
+function importModule(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const { pathToFileURL } = process.getBuiltinModule('node:url');
+  // What a build made of TypeScript is spoken of by the lines of its source.
+  process.setSourceMapsEnabled(true);
+  return import(pathToFileURL(path).href) as Promise<Readonly<Record<string, unknown>>>;
 }
 
 function spawn(options: SpawnOptions): Child {

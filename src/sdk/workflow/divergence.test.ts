@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { assertReplays, replayHistories } from '../../testing/workflow/replay-history.ts';
+import { assertReplays, replayHistories } from './replay-history.ts';
 import { testWorkflows, type WorkflowTest } from '../../testing/workflow/workflow-test.ts';
 import type { WorkflowContext } from './context.ts';
 import { workflow, type AnyWorkflow } from './definition.ts';

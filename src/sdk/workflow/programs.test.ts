@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { HistoryEvent } from '../../contracts/workflow.ts';
-import { replayHistories } from '../../testing/workflow/replay-history.ts';
+import { replayHistories } from './replay-history.ts';
 import { testWorkflows } from '../../testing/workflow/workflow-test.ts';
 import type { TestMode } from '../../testing/workflow/checked-worker.ts';
 import type { WorkflowContext } from './context.ts';

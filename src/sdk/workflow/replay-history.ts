@@ -1,10 +1,10 @@
 import type { HistoryEvent } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import type { AnyWorkflow } from '../../sdk/workflow/definition.ts';
-import { Execution } from '../../sdk/workflow/execution.ts';
-import { createGuard } from '../../sdk/workflow/guard.ts';
-import { programOf } from '../../sdk/workflow/program.ts';
-import { WorkflowRegistry } from '../../sdk/workflow/registry.ts';
+import type { AnyWorkflow } from './definition.ts';
+import { Execution } from './execution.ts';
+import { createGuard } from './guard.ts';
+import { programOf } from './program.ts';
+import { WorkflowRegistry } from './registry.ts';
 
 /** What became of one history. */
 export interface ReplayResult {

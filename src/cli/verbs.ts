@@ -1,0 +1,46 @@
+import { closest } from '../kernel/closest.ts';
+import type { Command } from './command.ts';
+import { UsageError } from './parse-args.ts';
+
+/** One form of a command with verbs: `raise <id> <event>`. */
+interface Form {
+  readonly verb: string;
+  /** As usage writes them: `<id>` is needed, `[id]` may be left out, `[id ...]` may come again and again. */
+  readonly names: readonly string[];
+  readonly needed: number;
+  readonly most: number;
+}
+
+/**
+ * The verb of a command line and what it names, checked against the forms that the command's usage shows. Fails with a UsageError that says which verb is
+ * unknown, which name is missing, or which word is one too many.
+ */
+export function readVerb(command: Command, positionals: readonly string[]): { readonly verb: string; readonly names: readonly string[] } {
+  const forms = formsOf(command);
+  const [verb, ...names] = positionals;
+  const verbs = forms.map((form) => form.verb);
+  if (verb === undefined) throw new UsageError(`say what to do: ${verbs.join(', ')}`, command.examples[0]);
+  const form = forms.find((each) => each.verb === verb);
+  if (form === undefined) {
+    const guess = closest(verb, verbs);
+    const hint = guess === undefined ? `it knows ${verbs.join(', ')}` : `did you mean \`proa ${command.name} ${guess}\`?`;
+    throw new UsageError(`proa ${command.name} does not know "${verb}"`, hint);
+  }
+  const whole = ['proa', command.name, verb, ...form.names].join(' ');
+  if (names.length < form.needed) throw new UsageError(`${form.names[names.length]} is missing`, whole);
+  if (names.length > form.most) throw new UsageError(`"${names[form.most]}" is one word too many`, whole);
+  return { verb, names };
+}
+
+function formsOf({ name, usage }: Command): readonly Form[] {
+  return usage
+    .replace(`proa ${name} `, '')
+    .replace(/ \[flags\]$/, '')
+    .split(' | ')
+    .map((text) => {
+      const [verb = ''] = text.split(' ', 1);
+      const names = text.match(/<[^>]+>|\[[^\]]+\]/g) ?? [];
+      const needed = names.filter((each) => each.startsWith('<')).length;
+      return { verb, names, needed, most: names.some((each) => each.includes('...')) ? Infinity : names.length };
+    });
+}

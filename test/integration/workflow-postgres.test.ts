@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { findPostgres, type PostgresServer, startPostgres } from '../../src/testing/postgres-server.ts';
+import { openFront, type PostgresFront } from '../fixtures/postgres-front.ts';
+
+// Two runtimes on one PostgreSQL, and everything that can go wrong between them: all workflows complete, no step has two results, no timer is early, and the histories replay.
+const bin = findPostgres();
+if (bin === undefined) console.log('skipped: postgres not found');
+
+const seed = Number(process.env['PROA_SEED'] ?? 11);
+let state = seed;
+/** A whole number below `most`. */
+const random = (most: number): number => ((state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0) >>> 8) % most;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+let directory: string;
+let worker: string;
+let attempts: string;
+let server: PostgresServer;
+let front: PostgresFront;
+let running: ChildProcess[] = [];
+
+beforeAll(async () => {
+  if (bin === undefined) return;
+  directory = mkdtempSync(join(tmpdir(), 'proa-wf-pg-'));
+  symlinkSync(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(directory, 'node_modules'));
+  worker = join(directory, 'worker.mjs');
+  const entry = fileURLToPath(new URL('workflow-crash-worker.ts', import.meta.url));
+  const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
+  const shared = { bundle: true, platform: 'node', format: 'esm', external: ['pg'], banner, logLevel: 'error' } as const;
+  await build({ entryPoints: [entry], outfile: worker, ...shared });
+});
+afterAll(() => {
+  if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  server = await startPostgres(bin as string);
+  front = await openFront(server.address);
+  attempts = join(directory, `attempts-${server.address.host.slice(-6)}`);
+});
+afterEach(async () => {
+  for (const child of running) child.kill('SIGKILL');
+  running = [];
+  await front.close();
+  await server.destroy();
+});
+
+const place = (): string => JSON.stringify(front.address);
+const progress = (): number => (existsSync(attempts) ? statSync(attempts).size : 0);
+
+interface Runtime {
+  readonly child: ChildProcess;
+  /** The exit code; null after a signal. */
+  readonly ended: Promise<number | null>;
+  readonly completed: Promise<void>;
+}
+
+function start(count: number, env: Readonly<Record<string, string>> = {}): Runtime {
+  const args = [worker, 'run', place(), attempts, String(count)];
+  const child = spawn(process.execPath, args, { env: { ...process.env, PROA_TTL_MS: '1000', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  running.push(child);
+  let printed = '';
+  child.stderr.on('data', (part: Buffer) => (printed += part.toString()));
+  const ended = new Promise<number | null>((resolve, reject) =>
+    child.once('exit', (code) =>
+      code === 0 || code === null ? resolve(code) : reject(new Error(`a runtime ended with ${code}: ${printed}`)),
+    ),
+  );
+  // Whoever kills a runtime does not wait for it.
+  ended.catch(() => {});
+  return { child, ended, completed: new Promise((resolve) => child.stdout.once('data', () => resolve())) };
+}
+
+/** Until the runtimes have executed some more steps. */
+async function moved(): Promise<void> {
+  for (const before = progress(); progress() === before;) await pause(5);
+}
+
+function check(count: number): { readonly lines: number } {
+  const { stdout, stderr } = spawnSync(process.execPath, [worker, 'check', place(), String(count)], { encoding: 'utf8' });
+  if (stdout === '') throw new Error(`the checker printed nothing: ${stderr}`);
+  expect(JSON.parse(stdout)).toEqual({ wrong: [], results: count * 5 });
+  const lines = readFileSync(attempts, 'utf8').trim().split('\n');
+  expect(new Set(lines).size).toBe(count * 5);
+  return { lines: lines.length };
+}
+
+async function sql(text: string, address = server.address): Promise<void> {
+  const client = new pg.Client(address);
+  await client.connect();
+  try {
+    await client.query(text);
+  } finally {
+    await client.end();
+  }
+}
+
+describe.runIf(bin !== undefined)('workflows of two runtimes on PostgreSQL', () => {
+  it('all complete while runtimes are killed again and again', async () => {
+    const count = 500;
+    const kills = 10;
+    let pair = [start(count), start(count)];
+    for (let killed = 0; killed < kills; killed++) {
+      await moved();
+      await pause(random(600));
+      const at = random(2);
+      const victim = pair[at] as Runtime;
+      victim.child.kill('SIGKILL');
+      await victim.ended;
+      pair = pair.map((each, i) => (i === at ? start(count) : each));
+    }
+    expect(await Promise.all(pair.map(({ ended }) => ended))).toEqual([0, 0]);
+    const { lines } = check(count);
+    console.log(`workflows on PostgreSQL under kill -9 (seed ${seed}): ${kills} kills, ${lines} attempts of ${count * 5} steps`);
+  });
+
+  it('go on elsewhere when their runtime is killed', async () => {
+    const count = 200;
+    const [one, other] = [start(count, { PROA_TTL_MS: '3000' }), start(count, { PROA_TTL_MS: '3000' })];
+    for (let i = 0; i < 20; i++) await moved();
+    one.child.kill('SIGKILL');
+    const killedMs = performance.now();
+    await other.completed;
+    console.log(`fail-over on PostgreSQL: everything had completed ${Math.round(performance.now() - killedMs)} ms after the kill`);
+    expect(await other.ended).toBe(0);
+    check(count);
+  });
+
+  it('all complete while the server restarts, and while it is killed', async () => {
+    const count = 150;
+    const pair = [start(count), start(count)];
+    for (let round = 0; round < 4; round++) {
+      await moved();
+      await pause(random(300));
+      if (round % 2 === 0) await server.restart();
+      else {
+        await server.kill();
+        await pause(random(1_500));
+        await server.start();
+      }
+    }
+    expect(await Promise.all(pair.map(({ ended }) => ended))).toEqual([0, 0]);
+    check(count);
+  });
+
+  it('all complete over a slow network, and after a silence that is longer than every lease', async () => {
+    const count = 60;
+    front.delay(25);
+    const pair = [start(count), start(count)];
+    await moved();
+    front.delay(2_500);
+    await pause(2_500);
+    front.delay(25);
+    await moved();
+    front.delay(0);
+    expect(await Promise.all(pair.map(({ ended }) => ended))).toEqual([0, 0]);
+    check(count);
+  });
+
+  it('all complete when the server fails over to its standby', async () => {
+    const count = 150;
+    const standby = await startPostgres(bin as string, server.address);
+    try {
+      await sql("alter system set synchronous_standby_names = '*'");
+      await sql('select pg_reload_conf()');
+      const pair = [start(count), start(count)];
+      for (let i = 0; i < 5; i++) await moved();
+      await server.kill();
+      // Before it is promoted it answers, and refuses to write.
+      front.lead(standby.address);
+      await pause(300);
+      await sql('select pg_promote()', standby.address);
+      expect(await Promise.all(pair.map(({ ended }) => ended))).toEqual([0, 0]);
+      check(count);
+    } finally {
+      await standby.destroy();
+    }
+  });
+
+  it('all complete when the clocks of the two machines are ten minutes apart', async () => {
+    const count = 100;
+    const pair = [start(count, { PROA_SKEW_MS: '300000' }), start(count, { PROA_SKEW_MS: '-300000' })];
+    expect(await Promise.all(pair.map(({ ended }) => ended))).toEqual([0, 0]);
+    check(count);
+  });
+
+  it('all complete once there is room again on a full disk', async () => {
+    const count = 100;
+    const pair = [start(count), start(count)];
+    for (let i = 0; i < 5; i++) await moved();
+    await sql(`
+      create function proa.full() returns trigger language plpgsql as $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
+      create trigger full_1 before insert or update on proa.keys execute function proa.full();
+      create trigger full_2 before insert on proa.entries execute function proa.full()`);
+    await pause(2_500);
+    await sql('drop function proa.full() cascade');
+    expect(await Promise.all(pair.map(({ ended }) => ended))).toEqual([0, 0]);
+    check(count);
+  });
+});
