@@ -1,9 +1,9 @@
 // Two hops with TLS in between: client - Proa - mTLS - Proa - app against client - nginx - mTLS - nginx - app; both sidecars of a chain on one core. Beside them
 // the ceiling: two processes on node:net and node:tls that exchange frames of fixed bytes and look at nothing.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import http from 'node:http';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import {
   accepts,
   bundle,
@@ -21,6 +21,9 @@ import {
 
 const body = '{"id":12345,"name":"a small answer","items":[1,2,3],"ok":true}..';
 
+const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
+const perSecond = 1_000;
+
 export async function run() {
   if (which('nginx') === undefined || which('wrk') === undefined || which('openssl') === undefined)
     return { skipped: 'nginx, wrk or openssl is not installed' };
@@ -28,39 +31,17 @@ export async function run() {
   const nginx = await startNginxChain(app);
   const proa = await startProaChain(app);
   const bare = await startBareChain(app);
-  const shot = (chain, connections) => () => wrkLatency(chain.url, { pids: chain.pids, connections });
   const direct = { url: `http://127.0.0.1:${app}/`, pids: [] };
-  const many = await interleaved({
-    'nginx - mTLS - nginx, 32 connections': shot(nginx, 32),
-    'proa - mTLS - proa, 32 connections': shot(proa, 32),
-    'bare node:tls chain, 32 connections': shot(bare, 32),
-  });
-  const shots = { direct: [], nginx: [], proa: [], bare: [] };
-  for (let round = 0; round <= 5; round++) {
-    for (const [name, chain] of Object.entries({ direct, nginx, proa, bare })) {
-      const result = wrkLatency(chain.url, { pids: chain.pids, connections: 1 });
-      if (round > 0) shots[name].push(result);
-    }
-  }
-  const of = (name, field) => median(shots[name].map((result) => result[field]));
-  const one = ['nginx', 'proa', 'bare'].map((name) => ({
-    name: name === 'bare' ? 'bare node:tls chain, 1 connection' : `${name} - mTLS - ${name}, 1 connection`,
-    rate: of(name, 'rate'),
-    cpu: of(name, 'cpu'),
-    errors: shots[name].find((result) => result.errors)?.errors,
-  }));
-  const paced = { direct: [], proa: [], nginx: [], bare: [] };
-  for (let round = 0; round <= 3; round++) {
-    for (const [name, chain] of Object.entries({ direct, nginx, proa, bare })) {
-      const result = await openLoop(chain.url, 1_000, 3_000);
-      if (round > 0) paced[name].push(result);
-    }
-  }
-  const at = (name, field) => median(paced[name].map((result) => result[field]));
+  // Until what is hot is compiled; nginx was compiled beforehand.
+  for (const chain of [proa, bare]) wrkLatency(chain.url, { pids: chain.pids, connections: 32, seconds: 3 });
+  const many = await manyCalls({ nginx, proa, bare });
+  const one = await rounded({ direct, nginx, proa, bare }, ({ url, pids }, seconds) => wrkLatency(url, { pids, connections: 1, seconds }));
+  const load = await bundle('bench/open-loop.ts');
+  const paced = await rounded({ direct, nginx, proa, bare }, ({ url }, seconds) => openLoop(load, url, seconds * 1.5));
   return {
     conditions:
-      'GET, 64-byte answers; both sidecars of a chain on one core, wrk and the app on the other; mTLS with P-256 certificates, TLS 1.3; the bare chain parses nothing and is the ceiling',
-    rows: [...many, ...one],
+      'GET, 64-byte answers; both sidecars of a chain on one core, load and the app on the other; mTLS with P-256 certificates, TLS 1.3; the bare chain parses nothing and is the ceiling',
+    rows: [...many, ...rowsOf(one)],
     ratios: [
       ratioOf(
         many,
@@ -73,17 +54,62 @@ export async function run() {
         'nginx - mTLS - nginx, 32 connections',
       ]),
     ],
-    figures: [
-      { name: 'p50 / nginx chain, 1 connection', value: of('proa', 'p50Us') / of('nginx', 'p50Us'), atMost: 1.25 },
-      { name: 'p50 of the bare chain / nginx chain, 1 connection: the ceiling', value: of('bare', 'p50Us') / of('nginx', 'p50Us') },
-      { name: 'p99 / nginx chain, 1 connection', value: of('proa', 'p99Us') / of('nginx', 'p99Us'), atMost: 2 },
-      { name: 'p50 added at 1,000 requests/s, ms', value: (at('proa', 'p50Us') - at('direct', 'p50Us')) / 1000, atMost: 0.4 },
-      { name: 'p99 at 1,000 requests/s over the direct p99, ms', value: (at('proa', 'p99Us') - at('direct', 'p99Us')) / 1000, atMost: 1 },
-      { name: 'p50 added by the nginx chain at 1,000 requests/s, ms', value: (at('nginx', 'p50Us') - at('direct', 'p50Us')) / 1000 },
-      { name: 'p99 of the nginx chain over the direct p99, ms', value: (at('nginx', 'p99Us') - at('direct', 'p99Us')) / 1000 },
-      { name: 'p99 of the bare chain over the direct p99, ms', value: (at('bare', 'p99Us') - at('direct', 'p99Us')) / 1000 },
-    ],
+    figures: [...figuresOfOne(one), ...figuresOfPace(paced)],
   };
+}
+
+function manyCalls({ nginx, proa, bare }) {
+  const shot = (chain) => () => wrkLatency(chain.url, { pids: chain.pids, connections: 32 });
+  return interleaved({
+    'nginx - mTLS - nginx, 32 connections': shot(nginx),
+    'proa - mTLS - proa, 32 connections': shot(proa),
+    'bare node:tls chain, 32 connections': shot(bare),
+  });
+}
+
+/** Interleaved shots of every chain, the first and shortest of them to warm up; answers the median of a field of one chain's. */
+async function rounded(chains, shoot) {
+  const shots = Object.fromEntries(Object.keys(chains).map((name) => [name, []]));
+  for (let round = 0; round <= rounds; round++) {
+    for (const [name, chain] of Object.entries(chains)) {
+      const shot = await shoot(chain, round === 0 ? 1 : 2);
+      if (round > 0) shots[name].push(shot);
+    }
+  }
+  const of = (name, field) => median(shots[name].map((shot) => shot[field]));
+  return { of, errors: (name) => shots[name].find((shot) => shot.errors)?.errors };
+}
+
+function rowsOf({ of, errors }) {
+  const names = { nginx: 'nginx - mTLS - nginx', proa: 'proa - mTLS - proa', bare: 'bare node:tls chain' };
+  return Object.entries(names).map(([name, title]) => ({
+    name: `${title}, 1 connection`,
+    rate: of(name, 'rate'),
+    cpu: of(name, 'cpu'),
+    errors: errors(name),
+  }));
+}
+
+function figuresOfOne({ of }) {
+  const ratio = (name, field) => of(name, field) / of('nginx', field);
+  return [
+    { name: 'p50 / nginx chain, 1 connection', value: ratio('proa', 'p50Us'), atMost: 1.25 },
+    { name: 'p50 of the bare chain / nginx chain, 1 connection: the ceiling', value: ratio('bare', 'p50Us') },
+    { name: 'p99 / nginx chain, 1 connection', value: ratio('proa', 'p99Us'), atMost: 2 },
+  ];
+}
+
+function figuresOfPace({ of }) {
+  const added = (name, field) => of(name, field) - of('direct', field);
+  const at = `at ${perSecond.toLocaleString('en')} requests/s, ms`;
+  return [
+    { name: `p50 added ${at}`, value: added('proa', 'p50Ms'), atMost: 0.4 },
+    { name: `p99 added ${at}`, value: added('proa', 'p99Ms'), atMost: 1 },
+    { name: `p50 added by the nginx chain ${at}`, value: added('nginx', 'p50Ms') },
+    { name: `p99 added by the nginx chain ${at}`, value: added('nginx', 'p99Ms') },
+    { name: `p99 added by the bare chain ${at}`, value: added('bare', 'p99Ms') },
+    { name: `p99 of a direct call ${at}`, value: of('direct', 'p99Ms') },
+  ];
 }
 
 async function startApp() {
@@ -194,41 +220,13 @@ function wrkLatency(url, { pids, connections, seconds = 2 }) {
   return { rate: (requests / durationUs) * 1e6, cpu, p50Us, p99Us, ...(errors > 0 && { errors }) };
 }
 
-/** Requests at a fixed rate, whatever became of the ones before; latency from when each was due. */
-async function openLoop(url, perSecond, durationMs) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
-  const latencies = [];
-  let pending = 0;
-  const send = (dueUs) => {
-    pending++;
-    http
-      .get(url, { agent }, (response) => {
-        response.resume();
-        response.on('end', () => {
-          latencies.push(Number(process.hrtime.bigint()) / 1000 - dueUs);
-          pending--;
-        });
-      })
-      .on('error', () => pending--);
-  };
-  const startUs = Number(process.hrtime.bigint()) / 1000;
-  const stepUs = 1e6 / perSecond;
-  let sent = 0;
-  await new Promise((resolve) => {
-    const tick = () => {
-      const nowUs = Number(process.hrtime.bigint()) / 1000 - startUs;
-      if (nowUs >= durationMs * 1000) {
-        resolve();
-        return;
-      }
-      if (sent * stepUs <= nowUs) send(startUs + sent++ * stepUs);
-      setImmediate(tick);
-    };
-    tick();
-  });
-  while (pending > 0) await new Promise((resolve) => setTimeout(resolve, 10));
-  agent.destroy();
-  // The first fifth warms connections up.
-  const sorted = latencies.slice(Math.floor(latencies.length / 5)).toSorted((a, b) => a - b);
-  return { p50Us: sorted[Math.floor(sorted.length * 0.5)], p99Us: sorted[Math.floor(sorted.length * 0.99)] };
+/**
+ * Requests at a fixed rate, whatever became of the ones before. They come from a process that sleeps between them: one that counts time in a loop takes the app's
+ * core away from it, and its turns of the scheduler are what is measured then.
+ */
+async function openLoop(load, url, seconds) {
+  const { port, pathname } = new URL(url);
+  const args = ['-c', '1', process.execPath, load, port, pathname, perSecond, seconds, 1_000];
+  const { good, sent, p50Ms, p99Ms } = JSON.parse((await promisify(execFile)('taskset', args.map(String))).stdout);
+  return { p50Ms, p99Ms, ...(good < sent && { errors: sent - good }) };
 }
