@@ -127,7 +127,7 @@ describe('workflows whose workers fail', () => {
   });
 
   it('are resumed from both when they were suspended and then stalled, also by a runtime that does not own them', async () => {
-    const engine = memoryEngine();
+    const engine = freshEngine();
     const { block } = runtime({ engine });
     const other = runtime({ engine }).block;
     let stalls = true;
