@@ -1,35 +1,43 @@
+import { ArrayLeaf, insertAt, type KeyRange, type Leaf, leafWeightMax } from './ordered-leaf.ts';
 import type { Key } from './tuple.ts';
 
-const nodeMax = 64;
-/** A node below the first is put together with a neighbour when both have no more than the second. */
+const childrenMax = 64;
+/** A node not heavier than the first is put together with a neighbour when both have no more than the second. */
 const smallNode = 16;
 const mergedMax = 48;
 
-/** Leaves hold values; other nodes children, and between each two of them a key: not above the keys of the right one, above those of the left one. */
-interface Node<Value> {
+/** Between each two children lies a key: not above the keys of the right one, above those of the left one. */
+interface Inner<Value> {
   /** The map that may change this node; others copy it first. */
   owner: object;
   keys: Key[];
-  values: Value[];
-  children: Node<Value>[] | undefined;
+  children: Node<Value>[];
 }
+
+type Node<Value> = Inner<Value> | Leaf<Value>;
 
 /**
  * Keys in byte order, a B+ tree. `clone` costs nothing: both maps share nodes until one of them changes. Nothing may change while it is iterated: iterate
  * over a clone where that may happen.
  */
-export class OrderedMap<Value> {
+export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
+  readonly #newLeaf: (owner: object) => Leaf<Value>;
   #owner: object = {};
-  #root: Node<Value> = leafOf(this.#owner, [], []);
+  #root: Node<Value>;
   size = 0;
   /** Of the change under way: what it displaced, and the key between a node that was split and its new neighbour. */
   #displaced: Value | undefined = undefined;
   #separator: Key = '';
 
+  /** `newLeaf` makes an empty leaf; absent: of arrays. `shared` is for clones. */
+  constructor(newLeaf: (owner: object) => Leaf<Value> = (owner) => new ArrayLeaf(owner), shared?: Node<Value>) {
+    this.#newLeaf = newLeaf;
+    this.#root = shared ?? newLeaf(this.#owner);
+  }
+
   /** A map of the same content. */
-  clone(): OrderedMap<Value> {
-    const copy = new OrderedMap<Value>();
-    copy.#root = this.#root;
+  clone(): OrderedMap<Value, L> {
+    const copy = new OrderedMap<Value, L>(this.#newLeaf, this.#root);
     copy.size = this.size;
     // Neither owns the nodes any more.
     this.#owner = {};
@@ -40,8 +48,7 @@ export class OrderedMap<Value> {
   get(key: Key): Value | undefined {
     let node = this.#root;
     while (node.children !== undefined) node = node.children[childAt(node.keys, key)] as Node<Value>;
-    const at = lowerBound(node.keys, key);
-    return node.keys[at] === key ? node.values[at] : undefined;
+    return node.get(key);
   }
 
   has(key: Key): boolean {
@@ -55,16 +62,16 @@ export class OrderedMap<Value> {
 
   /** Returns the value that was there. */
   set(key: Key, value: Value): Value | undefined {
-    const root = this.#ownedRoot();
+    const root = (this.#root = this.#owned(this.#root));
     const right = this.#insert(root, key, value);
-    if (right !== undefined) this.#root = { owner: this.#owner, keys: [this.#separator], values: [], children: [root, right] };
+    if (right !== undefined) this.#root = { owner: this.#owner, keys: [this.#separator], children: [root, right] };
     return this.#taken();
   }
 
   /** Returns the value that was there. */
   delete(key: Key): Value | undefined {
     if (!this.has(key)) return undefined;
-    this.#remove(this.#ownedRoot(), key);
+    this.#remove((this.#root = this.#owned(this.#root)), key);
     this.#lower();
     return this.#taken();
   }
@@ -72,15 +79,15 @@ export class OrderedMap<Value> {
   /** Deletes the keys from `from` up to, but without, `to`, and tells of each; whoever is told leaves the map alone. */
   deleteRange(from: Key, to: Key, gone: (key: Key, value: Value) => void = () => {}): void {
     if (from >= to) return;
-    this.#removeRange(this.#ownedRoot(), { from, to, gone });
+    this.#removeRange((this.#root = this.#owned(this.#root)), { from, to, gone });
     this.#lower();
   }
 
   /** From `from` (absent: the first key) on, ascending. */
   *entries(from?: Key): Generator<[Key, Value]> {
-    for (const { keys, values } of leavesFrom(this.#root, from)) {
-      let at = from === undefined ? 0 : lowerBound(keys, from);
-      for (; at < keys.length; at++) yield [keys[at] as Key, values[at] as Value];
+    for (const leaf of leavesFrom(this.#root, from)) {
+      let at = from === undefined ? 0 : leaf.lowerBound(from);
+      for (; at < leaf.size; at++) yield [leaf.keyAt(at), leaf.valueAt(at)];
     }
   }
 
@@ -96,11 +103,16 @@ export class OrderedMap<Value> {
 
   /** Below `before` (absent: from the last key on), descending. */
   *entriesReversed(before?: Key): Generator<[Key, Value]> {
-    for (const { keys, values } of leavesBefore(this.#root, before)) {
-      for (let at = (before === undefined ? keys.length : lowerBound(keys, before)) - 1; at >= 0; at--) {
-        yield [keys[at] as Key, values[at] as Value];
+    for (const leaf of leavesBefore(this.#root, before)) {
+      for (let at = (before === undefined ? leaf.size : leaf.lowerBound(before)) - 1; at >= 0; at--) {
+        yield [leaf.keyAt(at), leaf.valueAt(at)];
       }
     }
+  }
+
+  /** The leaves from the one on in which `from` would lie (absent: the first), as they are: whoever gets them changes nothing. */
+  leaves(from?: Key): Generator<L> {
+    return leavesFrom(this.#root, from) as Generator<L>;
   }
 
   /** How many nodes it has: what it weighs beside keys and values. */
@@ -114,38 +126,27 @@ export class OrderedMap<Value> {
     return displaced;
   }
 
-  #ownedRoot(): Node<Value> {
-    return (this.#root = this.#owned(this.#root));
-  }
-
   #owned(node: Node<Value>): Node<Value> {
     if (node.owner === this.#owner) return node;
-    const { keys, values, children } = node;
-    return { owner: this.#owner, keys: keys.slice(), values: values.slice(), children: children?.slice() };
+    if (node.children === undefined) return node.copy(this.#owner);
+    return { owner: this.#owner, keys: node.keys.slice(), children: node.children.slice() };
   }
 
   /** Puts a value into an owned node; the new node to its right when it had to be split. */
   #insert(node: Node<Value>, key: Key, value: Value): Node<Value> | undefined {
-    const { keys, values, children } = node;
-    if (children === undefined) {
-      const at = lowerBound(keys, key);
-      if (keys[at] === key) {
-        this.#displaced = values[at];
-        values[at] = value;
-        return undefined;
-      }
-      this.size++;
-      insertAt(keys, at, key);
-      insertAt(values, at, value);
-      return keys.length > nodeMax ? this.#splitLeaf(node, at) : undefined;
+    if (node.children === undefined) {
+      const displaced = node.set(key, value);
+      if (displaced === undefined) this.size++;
+      this.#displaced = displaced;
+      return node.weight > leafWeightMax && node.size > 1 ? this.#splitLeaf(node) : undefined;
     }
+    const { keys, children } = node;
     const at = childAt(keys, key);
-    const child = this.#ownedChild(children, at);
-    const right = this.#insert(child, key, value);
+    const right = this.#insert(this.#ownedChild(children, at), key, value);
     if (right === undefined) return undefined;
     insertAt(keys, at, this.#separator);
     insertAt(children, at + 1, right);
-    return children.length > nodeMax ? this.#splitInner(node, children) : undefined;
+    return children.length > childrenMax ? this.#splitInner(keys, children) : undefined;
   }
 
   #ownedChild(children: Node<Value>[], at: number): Node<Value> {
@@ -153,61 +154,52 @@ export class OrderedMap<Value> {
     return child.owner === this.#owner ? child : (children[at] = this.#owned(child));
   }
 
-  #splitLeaf({ keys, values }: Node<Value>, insertedAt: number): Node<Value> {
-    // Keys that come in order fill their leaves.
-    const kept = insertedAt === nodeMax ? nodeMax : (nodeMax + 1) >> 1;
-    const right = leafOf(this.#owner, keys.splice(kept), values.splice(kept));
-    this.#separator = right.keys[0] as Key;
+  #splitLeaf(leaf: Leaf<Value>): Leaf<Value> {
+    const { right, separator } = leaf.split();
+    this.#separator = separator;
     return right;
   }
 
-  #splitInner({ keys }: Node<Value>, children: Node<Value>[]): Node<Value> {
+  #splitInner(keys: Key[], children: Node<Value>[]): Inner<Value> {
     const kept = children.length >> 1;
-    const right = { owner: this.#owner, keys: keys.splice(kept), values: [], children: children.splice(kept) };
+    const right = { owner: this.#owner, keys: keys.splice(kept), children: children.splice(kept) };
     this.#separator = keys.pop() as Key;
     return right;
   }
 
   /** Removes a key that is there from an owned node. */
   #remove(node: Node<Value>, key: Key): void {
-    const { keys, values, children } = node;
-    if (children === undefined) {
-      const at = lowerBound(keys, key);
-      keys.splice(at, 1);
-      [this.#displaced] = values.splice(at, 1);
+    if (node.children === undefined) {
+      this.#displaced = node.delete(key);
       this.size--;
       return;
     }
-    const at = childAt(keys, key);
-    this.#remove(this.#ownedChild(children, at), key);
-    this.#mend(node, children, at);
+    const at = childAt(node.keys, key);
+    this.#remove(this.#ownedChild(node.children, at), key);
+    this.#mend(node, at);
   }
 
-  #removeRange(node: Node<Value>, range: Range<Value>): void {
-    const { keys, values, children } = node;
-    const { from, to, gone } = range;
-    if (children === undefined) {
-      const [first, end] = [lowerBound(keys, from), lowerBound(keys, to)];
-      for (let at = first; at < end; at++) gone(keys[at] as Key, values[at] as Value);
-      keys.splice(first, end - first);
-      values.splice(first, end - first);
-      this.size -= end - first;
+  #removeRange(node: Node<Value>, range: KeyRange<Value>): void {
+    if (node.children === undefined) {
+      this.size -= node.deleteRange(range);
       return;
     }
     // From the right, so that what is mended moves nothing that is still to come.
-    const first = childAt(keys, from);
-    for (let at = childAt(keys, to); at >= first; at--) {
-      this.#removeRange(this.#ownedChild(children, at), range);
-      this.#mend(node, children, at);
+    const first = childAt(node.keys, range.from);
+    for (let at = childAt(node.keys, range.to); at >= first; at--) {
+      this.#removeRange(this.#ownedChild(node.children, at), range);
+      this.#mend(node, at);
     }
   }
 
   /** After something was removed below the child at `at`: takes it out when it is empty, and puts it together with a neighbour when it is small. */
-  #mend({ keys }: Node<Value>, children: Node<Value>[], at: number): void {
-    const weight = weightOf(children[at] as Node<Value>);
+  #mend({ keys, children }: Inner<Value>, at: number): void {
+    const child = children[at] as Node<Value>;
+    const weight = weightOf(child);
     if (weight === 0) {
       children.splice(at, 1);
       keys.splice(Math.max(0, at - 1), 1);
+      if (child.children === undefined) child.dropped();
     } else if (weight < smallNode) {
       for (const left of [at - 1, at]) {
         const [one, other] = [children[left], children[left + 1]];
@@ -223,50 +215,28 @@ export class OrderedMap<Value> {
   /** A root with one child is not needed, one without any is an empty leaf. */
   #lower(): void {
     for (let { children } = this.#root; children !== undefined && children.length < 2; { children } = this.#root) {
-      this.#root = children[0] ?? leafOf(this.#owner, [], []);
+      this.#root = children[0] ?? this.#newLeaf(this.#owner);
     }
   }
 }
 
-interface Range<Value> {
-  readonly from: Key;
-  readonly to: Key;
-  readonly gone: (key: Key, value: Value) => void;
+function nodesIn<Value>({ children }: Node<Value>): number {
+  return (children ?? []).reduce((sum, child) => sum + nodesIn(child), 1);
 }
 
-function leafOf<Value>(owner: object, keys: Key[], values: Value[]): Node<Value> {
-  return { owner, keys, values, children: undefined };
+function weightOf<Value>(node: Node<Value>): number {
+  return node.children === undefined ? node.weight : node.children.length;
 }
 
-function nodesIn<Value>({ children = [] }: Node<Value>): number {
-  return children.reduce((sum, child) => sum + nodesIn(child), 1);
-}
-
-function weightOf<Value>({ keys, children }: Node<Value>): number {
-  return children === undefined ? keys.length : children.length;
-}
-
-/** Puts what `right` holds behind what `left` holds. */
+/** Puts what `right` holds behind what `left` holds; they are of the same height. */
 function append<Value>(left: Node<Value>, separator: Key, right: Node<Value>): void {
-  if (left.children !== undefined) left.keys.push(separator);
-  left.keys.push(...right.keys);
-  left.values.push(...right.values);
-  left.children?.push(...(right.children ?? []));
+  if (left.children === undefined) return left.append(right as Leaf<Value>);
+  const { keys, children } = right as Inner<Value>;
+  left.keys.push(separator, ...keys);
+  left.children.push(...children);
 }
 
-/** The first index whose key is not below `key`. One comparison a step: that is most of what a look-up does. */
-function lowerBound(keys: readonly Key[], key: Key): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((keys[middle] as Key) < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** The child in which `key` lies. */
+/** The child in which `key` lies. One comparison a step: that is most of what a look-up does. */
 function childAt(keys: readonly Key[], key: Key): number {
   let low = 0;
   let high = keys.length;
@@ -278,33 +248,27 @@ function childAt(keys: readonly Key[], key: Key): number {
   return low;
 }
 
-/** Not `splice`, which makes a list of what it removed. */
-function insertAt<Item>(items: Item[], at: number, item: Item): void {
-  items.push(item);
-  for (let i = items.length - 1; i > at; i--) items[i] = items[i - 1] as Item;
-  items[at] = item;
-}
-
-function nextKeyIn<Value>({ keys, children }: Node<Value>, from: Key): Key | undefined {
-  if (children === undefined) return keys[lowerBound(keys, from)];
+function nextKeyIn<Value>(node: Node<Value>, from: Key): Key | undefined {
+  if (node.children === undefined) {
+    const at = node.lowerBound(from);
+    return at < node.size ? node.keyAt(at) : undefined;
+  }
   // The first child may hold lower keys only.
-  for (let at = childAt(keys, from); at < children.length; at++) {
-    const found = nextKeyIn(children[at] as Node<Value>, from);
+  for (let at = childAt(node.keys, from); at < node.children.length; at++) {
+    const found = nextKeyIn(node.children[at] as Node<Value>, from);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-function* leavesFrom<Value>(node: Node<Value>, from: Key | undefined): Generator<Node<Value>> {
-  const { keys, children } = node;
-  if (children === undefined) return void (yield node);
-  const first = from === undefined ? 0 : childAt(keys, from);
-  for (let at = first; at < children.length; at++) yield* leavesFrom(children[at] as Node<Value>, from);
+function* leavesFrom<Value>(node: Node<Value>, from: Key | undefined): Generator<Leaf<Value>> {
+  if (node.children === undefined) return void (yield node);
+  const first = from === undefined ? 0 : childAt(node.keys, from);
+  for (let at = first; at < node.children.length; at++) yield* leavesFrom(node.children[at] as Node<Value>, from);
 }
 
-function* leavesBefore<Value>(node: Node<Value>, before: Key | undefined): Generator<Node<Value>> {
-  const { keys, children } = node;
-  if (children === undefined) return void (yield node);
-  const last = before === undefined ? children.length - 1 : childAt(keys, before);
-  for (let at = last; at >= 0; at--) yield* leavesBefore(children[at] as Node<Value>, before);
+function* leavesBefore<Value>(node: Node<Value>, before: Key | undefined): Generator<Leaf<Value>> {
+  if (node.children === undefined) return void (yield node);
+  const last = before === undefined ? node.children.length - 1 : childAt(node.keys, before);
+  for (let at = last; at >= 0; at--) yield* leavesBefore(node.children[at] as Node<Value>, before);
 }

@@ -81,9 +81,12 @@ export class Mover {
 
   async #moveBatch(batch: readonly [Key, KeyEntry][]): Promise<void> {
     const { state, segments } = this.#parts;
-    const alive = batch.filter(([key, entry]) => state.keys.get(key) === entry);
+    const alive = batch.filter(([key, { version }]) => state.keys.get(key)?.version === version);
     const values = await Promise.all(
-      alive.map(async ([, entry]) => entry.value ?? (await segments.read(entry.segment as Segment, entry.offset, entry.length))),
+      alive.map(
+        async ([, { version, segment, offset, length }]) =>
+          state.cache.look(version) ?? (await segments.read(segment as Segment, offset, length)),
+      ),
     );
     await this.#write((group) => {
       alive.forEach(([key, entry], i) => {

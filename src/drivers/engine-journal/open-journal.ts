@@ -67,8 +67,8 @@ async function open({ ports, directory, options = {}, claim }: OpenJournalOption
   // Listed again: the former owner may have written until the claim.
   const listing = parseListing(await disk.list(directory));
   const cacheBytesMax = options.cacheBytesMax ?? 32 * 1024 * 1024;
-  const state = new JournalState(cacheBytesMax);
   const segments = new Segments(disk, directory);
+  const state = new JournalState(cacheBytesMax, segments);
   const pause = (): Promise<void> => new Promise((resolve) => clock.soon(resolve));
   const acceptDataLoss = options.acceptDataLoss ?? false;
   const { tip, replayedBytes } = await recover({ disk, directory, listing, segments, state, acceptDataLoss, pause });

@@ -2,7 +2,7 @@ import type { CommitResult } from '../../contracts/engine.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { Segment } from './segment.ts';
 
-/** Where a key's value lies. Never changed but for the cached value: a moved or new value is a new object, so snapshots may share it. */
+/** Where a key's value lies. The index keeps it packed and makes an object for whoever asks: two objects of one version are the same value. */
 export class KeyEntry {
   readonly version: number;
   /** 0 = never. */
@@ -13,10 +13,6 @@ export class KeyEntry {
   segment: Segment | undefined = undefined;
   /** Of the value in the segment; relative to the group until the group is durable. */
   offset: number;
-  /** The cached value. */
-  value: Uint8Array | undefined = undefined;
-  /** Read since the cache last looked. */
-  hot = false;
 
   constructor(fields: { version: number; expiresAtMs: number; length: number; crc: number; offset: number }) {
     this.version = fields.version;

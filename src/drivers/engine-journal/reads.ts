@@ -44,8 +44,7 @@ export class JournalReads {
   peek(key: Key): Entry | undefined {
     const found = this.#visible(key);
     if (found === undefined) return undefined;
-    if (found.value !== undefined) found.hot = true;
-    const value = found.value ?? this.#recent(found);
+    const value = this.#state.cache.get(found.version) ?? this.#recent(found);
     return value === undefined ? undefined : entryOf(key, found, value);
   }
 
@@ -107,8 +106,7 @@ export class JournalReads {
   }
 
   #entry(key: Key, found: KeyEntry): Promise<Entry> {
-    if (found.value !== undefined) found.hot = true;
-    const value = found.value ?? this.#recent(found);
+    const value = this.#state.cache.get(found.version) ?? this.#recent(found);
     return value === undefined ? this.#load(key, found) : Promise.resolve(entryOf(key, found, value));
   }
 
@@ -120,8 +118,7 @@ export class JournalReads {
     const seen = this.#state.recent.view(segment, offset, length);
     if (seen === undefined) return undefined;
     this.#check(seen, crc, segment, offset);
-    this.#state.cache.add(entry, seen);
-    return entry.value ?? new Uint8Array(seen);
+    return this.#state.cache.add(entry.version, seen) ?? new Uint8Array(seen);
   }
 
   async #load(key: Key, entry: KeyEntry): Promise<Entry> {
@@ -129,7 +126,7 @@ export class JournalReads {
     const segment = entry.segment as Segment;
     const value = await this.#segments.read(segment, offset, length);
     this.#check(value, crc, segment, offset);
-    this.#state.cache.add(entry, value);
+    this.#state.cache.add(entry.version, value);
     return entryOf(key, entry, value);
   }
 

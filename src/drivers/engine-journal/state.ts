@@ -1,19 +1,22 @@
 import { engineLimits } from '../../contracts/engine.ts';
 import { OrderedMap } from '../../kernel/ordered-map.ts';
 import type { Key } from '../../kernel/tuple.ts';
+import { LeafMemory, packedKeyMax } from './leaf-memory.ts';
 import { LogState } from './log-state.ts';
 import type { KeptResult, KeyEntry, LeaseRow, Operation } from './operations.ts';
+import { PackedLeaf } from './packed-leaf.ts';
 import { RecentBytes } from './recent-bytes.ts';
-import type { Segment } from './segment.ts';
+import type { Segment, Segments } from './segment.ts';
 import { ValueCache } from './value-cache.ts';
 
-/** Memory of index entries, measured once with a heap of a million each and rounded up. */
-const cost = { key: 180, log: 400, run: 140, block: 48, id: 220, lease: 200 } as const;
-const expiryBucketMs = 10_000;
+/** Memory of index entries other than keys, measured once with a heap of a million each and rounded up. */
+const cost = { log: 400, run: 140, block: 48, id: 220, lease: 200 } as const;
 
 /** Everything durable, in memory but for values and log entries. Changed only by `apply`, in the order of the journal. */
 export class JournalState {
-  readonly keys = new OrderedMap<KeyEntry>();
+  /** Packed: an entry is made for whoever asks for it. */
+  readonly keys: OrderedMap<KeyEntry, PackedLeaf>;
+  readonly #leaves: LeafMemory;
   readonly logs = new Map<Key, LogState>();
   readonly leases = new Map<Key, LeaseRow>();
   readonly ids = new Map<string, { readonly result: KeptResult; readonly timeMs: number }>();
@@ -21,8 +24,10 @@ export class JournalState {
   readonly cache: ValueCache;
   /** What was written. */
   readonly recent: RecentBytes;
-  /** Keys by the ten seconds in which they expire. */
-  readonly #expiries = new Map<number, Key[]>();
+  /** Where the search for expired keys goes on; undefined: from the first key. */
+  #purgeFrom: Key | undefined;
+  /** Memory of everything but keys. */
+  #otherBytes = 0;
   lastVersion = 0;
   sequence = 0;
   /** Of the last record of format 1: only recovery looks at it. */
@@ -30,12 +35,19 @@ export class JournalState {
   /** No lease that was removed had a higher epoch: new ones begin above it, so that no name gets an epoch twice. */
   leaseEpochsGone = 0;
   timeMs = 0;
-  indexBytes = 0;
   quarantined = 0;
 
-  constructor(cacheBytesMax: number) {
+  /** `segments` knows every segment that a key may lie in. */
+  constructor(cacheBytesMax: number, segments: Segments) {
+    this.#leaves = new LeafMemory((number) => segments.get(number));
+    this.keys = new OrderedMap((owner) => new PackedLeaf(owner, this.#leaves));
     this.cache = new ValueCache(cacheBytesMax);
     this.recent = new RecentBytes(cacheBytesMax);
+  }
+
+  /** Memory of the index. */
+  get indexBytes(): number {
+    return this.#leaves.bytes + this.#otherBytes;
   }
 
   /** `base` is added to the operation's offset. */
@@ -52,18 +64,18 @@ export class JournalState {
         const { block } = operation;
         block.offset += base;
         const began = operation.moved ? log.moved(block, segment) : log.append(block, segment);
-        this.indexBytes += cost.block + (began ? cost.run : 0);
+        this.#otherBytes += cost.block + (began ? cost.run : 0);
         return;
       }
       case 'trim': {
         const log = this.log(operation.log);
         const before = log.runs.length;
         log.trim(Math.min(operation.first, log.head + 1));
-        this.indexBytes -= (before - log.runs.length) * cost.run;
+        this.#otherBytes -= (before - log.runs.length) * cost.run;
         return;
       }
       case 'lease':
-        if (!this.leases.has(operation.name)) this.indexBytes += cost.lease + operation.name.length;
+        if (!this.leases.has(operation.name)) this.#otherBytes += cost.lease + operation.name.length;
         return void this.leases.set(operation.name, operation.row);
       case 'leaseGone':
         if (this.leases.delete(operation.name)) this.indexBytes -= cost.lease + operation.name.length;
@@ -79,7 +91,7 @@ export class JournalState {
     let log = this.logs.get(name);
     if (log === undefined) {
       this.logs.set(name, (log = new LogState()));
-      this.indexBytes += cost.log + name.length;
+      this.#otherBytes += cost.log + name.length;
     }
     return log;
   }
@@ -88,50 +100,54 @@ export class JournalState {
   load(key: Key, entry: KeyEntry, segment: Segment): void {
     entry.segment = segment;
     this.keys.set(key, entry);
-    this.#count(key, entry, 1);
-    if (entry.expiresAtMs > 0) this.#expires(key, entry.expiresAtMs);
+    count(key, entry, 1);
   }
 
   keepId(id: string, result: KeptResult, timeMs: number): void {
-    if (this.ids.delete(id)) this.indexBytes -= cost.id;
+    if (this.ids.delete(id)) this.#otherBytes -= cost.id;
     this.ids.set(id, { result, timeMs });
-    this.indexBytes += cost.id;
+    this.#otherBytes += cost.id;
     for (const [old, kept] of this.ids) {
       if (kept.timeMs > timeMs - engineLimits.commitIdKeptMs) break;
       this.ids.delete(old);
-      this.indexBytes -= cost.id;
+      this.#otherBytes -= cost.id;
     }
   }
 
   /** Memory that a commit would add at most. */
   costOf(puts: number, appends: number, keyBytes: number): number {
-    return puts * cost.key + appends * (cost.block + cost.run) + keyBytes;
+    return puts * packedKeyMax + appends * (cost.block + cost.run) + keyBytes;
   }
 
   /** Memory of `blocks` blocks that were written to a log index. */
   forgetBlocks(blocks: number): void {
-    this.indexBytes -= blocks * cost.block;
+    this.#otherBytes -= blocks * cost.block;
   }
 
   /** A run of a snapshot, with the numbers of its blocks that are in memory. */
   countRun(numbers: number): void {
-    this.indexBytes += cost.run + numbers * 9;
+    this.#otherBytes += cost.run + numbers * 9;
   }
 
-  /** Removes keys that expired before `nowMs`, at most `max` looks; true when more may be there. */
+  /** Removes keys that expired by `nowMs`; at most some `max` keys are looked at, and the next call goes on behind them: true when more may be there. */
   purge(nowMs: number, max: number): boolean {
+    const expired: Key[] = [];
     let looks = 0;
-    for (const [bucket, keys] of this.#expiries) {
-      if ((bucket + 1) * expiryBucketMs > nowMs) continue;
-      while (keys.length > 0) {
-        if (looks++ >= max) return true;
-        const key = keys.pop() as Key;
-        const entry = this.keys.get(key);
-        if (entry !== undefined && entry.expiresAtMs > 0 && entry.expiresAtMs <= nowMs) this.#delete(key);
+    let from: Key | undefined;
+    for (const leaf of this.keys.leaves(this.#purgeFrom)) {
+      if (looks >= max) {
+        from = leaf.keyAt(0);
+        break;
       }
-      this.#expiries.delete(bucket);
+      // Most leaves hold nothing that expires by now, which one number says.
+      looks++;
+      if (leaf.soonestMs > nowMs) continue;
+      looks += leaf.size;
+      expired.push(...leaf.expired(nowMs));
     }
-    return false;
+    this.#purgeFrom = from;
+    for (const key of expired) this.#delete(key);
+    return from !== undefined;
   }
 
   #put(key: Key, entry: KeyEntry, place: { segment: Segment; base: number; moved: boolean }): void {
@@ -140,13 +156,11 @@ export class JournalState {
     entry.offset += place.base;
     const before = this.keys.set(key, entry);
     if (before !== undefined) {
-      this.#count(key, before, -1);
-      if (place.moved && before.value !== undefined) this.cache.add(entry, before.value);
-      this.cache.drop(before);
+      count(key, before, -1);
+      if (!place.moved) this.cache.drop(before.version);
     }
-    this.#count(key, entry, 1);
+    count(key, entry, 1);
     if (entry.version > this.lastVersion) this.lastVersion = entry.version;
-    if (entry.expiresAtMs > 0 && !place.moved) this.#expires(key, entry.expiresAtMs);
   }
 
   #delete(key: Key): void {
@@ -159,21 +173,13 @@ export class JournalState {
   }
 
   #gone(key: Key, entry: KeyEntry): void {
-    this.#count(key, entry, -1);
-    this.cache.drop(entry);
+    count(key, entry, -1);
+    this.cache.drop(entry.version);
   }
+}
 
-  #count(key: Key, entry: KeyEntry, sign: 1 | -1): void {
-    const segment = entry.segment as Segment;
-    segment.refs += sign;
-    segment.liveBytes += sign * (entry.length + key.length + 64);
-    this.indexBytes += sign * (cost.key + key.length);
-  }
-
-  #expires(key: Key, expiresAtMs: number): void {
-    const bucket = Math.floor(expiresAtMs / expiryBucketMs);
-    const keys = this.#expiries.get(bucket);
-    if (keys === undefined) this.#expiries.set(bucket, [key]);
-    else keys.push(key);
-  }
+function count(key: Key, entry: KeyEntry, sign: 1 | -1): void {
+  const segment = entry.segment as Segment;
+  segment.refs += sign;
+  segment.liveBytes += sign * (entry.length + key.length + 64);
 }
