@@ -1,12 +1,12 @@
 // The journal, driven in a process of its own: `commits`, `reads` or `start`; prints one line of JSON.
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openJournalEngine, type JournalOptions } from '../src/drivers/engine-journal/open-journal.ts';
 import { nodeClock } from '../src/ports/node/clock.ts';
 import { nodeDisk } from '../src/ports/node/disk.ts';
 import { openBareLog } from './bare-log.ts';
 
-const [mode, root, argument] = process.argv.slice(2) as [string, string, string];
+const [mode, root, argument, pairs] = process.argv.slice(2) as [string, string, string, string];
 const value = Buffer.alloc(1024, 7);
 const openEngine = (name: string, options: JournalOptions = {}) =>
   openJournalEngine({ ports: { clock: nodeClock, disk: nodeDisk }, directory: join(root, name), options });
@@ -31,7 +31,7 @@ type Put = (key: string) => Promise<unknown>;
 
 /** The bar: records of 1 KB with their keys. */
 async function bareLog(): Promise<{ put: Put; close(): Promise<void> }> {
-  const log = await openBareLog(join(root, `bare-${Math.random()}`), 'sync');
+  const log = await openBareLog(join(root, 'bare'), 'sync');
   return {
     put(key) {
       const head = Buffer.allocUnsafe(8 + key.length);
@@ -44,37 +44,53 @@ async function bareLog(): Promise<{ put: Put; close(): Promise<void> }> {
   };
 }
 
+const shotMs = 600;
+
 /** Puts per second, and CPU microseconds of each. */
 async function drive(put: Put, writers: number): Promise<{ rate: number; cpu: number }> {
   const [cpu, begun] = [process.cpuUsage(), performance.now()];
   let count = 0;
   await Promise.all(
     Array.from({ length: writers }, async (_, writer) => {
-      for (let i = 0; performance.now() < begun + 700; i++, count++) await put(`key-${writer}-${i % 1000}`);
+      for (let i = 0; performance.now() < begun + shotMs; i++, count++) await put(`key-${writer}-${i % 1000}`);
     }),
   );
   const used = process.cpuUsage(cpu);
   return { rate: (count / (performance.now() - begun)) * 1000, cpu: (used.user + used.system) / count };
 }
 
-/** Both sides once to warm up, as every other bench does: a process that runs longer than a second does not run on unoptimised code. */
-async function commits(writers: number) {
+/**
+ * Both sides once to warm up, as every other bench does: a process that runs longer than a second does not run on unoptimised code. Then pairs; whoever
+ * comes second meets what the first one left to the disk, so they take turns.
+ */
+async function commits(writers: number, count: number) {
   await ofBareLog(writers);
   await ofJournal(writers);
-  return { bar: await ofBareLog(writers), own: await ofJournal(writers), syncMs: await syncMs() };
+  const shots = [];
+  for (let pair = 0; pair < count; pair++) {
+    if (pair % 2 === 0) shots.push({ bar: await ofBareLog(writers), own: await ofJournal(writers) });
+    else {
+      const own = await ofJournal(writers);
+      shots.push({ bar: await ofBareLog(writers), own });
+    }
+  }
+  return { shots, syncMs: await syncMs() };
 }
 
 async function ofBareLog(writers: number) {
   const bare = await bareLog();
   const result = await drive(bare.put, writers);
   await bare.close();
+  await rm(join(root, 'bare'));
   return result;
 }
 
 async function ofJournal(writers: number) {
-  const engine = await openEngine(`journal-${writers}-${Math.random()}`);
+  const engine = await openEngine('journal');
   const result = await drive((key) => engine.commit({ put: [{ key, value }] }), writers);
   await engine.close();
+  // What earlier shots left would fill the page cache.
+  await rm(join(root, 'journal'), { recursive: true });
   return result;
 }
 
@@ -134,7 +150,7 @@ async function start(keys: number) {
 }
 
 const modes: Readonly<Record<string, () => Promise<unknown>>> = {
-  commits: () => commits(Number(argument)),
+  commits: () => commits(Number(argument), Number(pairs)),
   reads,
   start: () => start(Number(argument)),
 };

@@ -134,8 +134,15 @@ export async function startProa(flags, { core, data, env = {} } = {}) {
 }
 
 export function median(values) {
+  return quantile(values, 0.5);
+}
+
+/** The value below which that share of them lies; between two of them in proportion, so that an even number favours neither side. */
+export function quantile(values, share) {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
+  const at = (sorted.length - 1) * share;
+  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return low + (high - low) * (at - Math.floor(at));
 }
 
 /**

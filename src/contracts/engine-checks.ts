@@ -4,29 +4,47 @@ import { type Commit, engineLimits, type NewLogEntry } from './engine.ts';
 
 /** Throws `engine.limit` when a commit is beyond the contract's limits, `bad-request` when its keys are not byte strings. */
 export function checkCommit(commit: Commit): void {
-  let operations = 0;
-  let bytes = 0;
-  const count = (key: Key, more: number): void => {
-    checkKey(key);
-    operations++;
-    bytes += key.length + more;
-  };
-  if (commit.id !== undefined && (commit.id.length === 0 || commit.id.length > engineLimits.commitIdCharsMax)) {
-    throw new ProaError('engine.limit', `a commit's id has 1 to ${engineLimits.commitIdCharsMax} characters, not ${commit.id.length}`);
+  const { id, deleteRange = none } = commit;
+  if (id !== undefined && (id.length === 0 || id.length > engineLimits.commitIdCharsMax)) {
+    throw new ProaError('engine.limit', `a commit's id has 1 to ${engineLimits.commitIdCharsMax} characters, not ${id.length}`);
   }
-  for (const condition of commit.if ?? [])
-    count('key' in condition ? condition.key : 'log' in condition ? condition.log : condition.name, 0);
-  for (const range of commit.deleteRange ?? []) {
+  for (const range of deleteRange) {
     checkBound(range.from);
     checkBound(range.to);
+  }
+  const { operations, bytes } = sizeOf(commit);
+  if (operations + deleteRange.length > engineLimits.operationsMax) {
+    throw new ProaError(
+      'engine.limit',
+      `a commit has at most ${engineLimits.operationsMax} operations, not ${operations + deleteRange.length}`,
+    );
+  }
+  if (bytes > engineLimits.commitBytesMax) {
+    throw new ProaError('engine.limit', `a commit has at most ${engineLimits.commitBytesMax} bytes, not ${bytes}`);
+  }
+}
+
+/** What counts towards the limits, without ranges; every key and value is checked on the way. Plain loops: this runs for every commit. */
+function sizeOf(commit: Commit): { readonly operations: number; readonly bytes: number } {
+  let [operations, bytes] = [0, 0];
+  for (const condition of commit.if ?? none) {
+    const key = 'key' in condition ? condition.key : 'log' in condition ? condition.log : condition.name;
+    checkKey(key);
     operations++;
+    bytes += key.length;
   }
-  for (const key of commit.delete ?? []) count(key, 0);
-  for (const put of commit.put ?? []) {
+  for (const key of commit.delete ?? none) {
+    checkKey(key);
+    operations++;
+    bytes += key.length;
+  }
+  for (const put of commit.put ?? none) {
+    checkKey(put.key);
     checkValue(put.value);
-    count(put.key, put.value.length);
+    operations++;
+    bytes += put.key.length + put.value.length;
   }
-  for (const append of commit.append ?? []) {
+  for (const append of commit.append ?? none) {
     checkKey(append.log);
     operations += append.entries.length;
     for (const entry of append.entries) {
@@ -34,13 +52,10 @@ export function checkCommit(commit: Commit): void {
       bytes += append.log.length + entry.data.length + headBytes(entry);
     }
   }
-  if (operations > engineLimits.operationsMax) {
-    throw new ProaError('engine.limit', `a commit has at most ${engineLimits.operationsMax} operations, not ${operations}`);
-  }
-  if (bytes > engineLimits.commitBytesMax) {
-    throw new ProaError('engine.limit', `a commit has at most ${engineLimits.commitBytesMax} bytes, not ${bytes}`);
-  }
+  return { operations, bytes };
 }
+
+const none: readonly never[] = [];
 
 /** Throws unless `key` is a byte string within the limit. */
 export function checkKey(key: Key): void {

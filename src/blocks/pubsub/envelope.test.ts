@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { noTrace } from '../../kernel/trace-context.ts';
-import { createTemplates, wrapEvent, type EnvelopeInput } from './envelope.ts';
+import { createTemplates, quoted, wrapEvent, type EnvelopeInput } from './envelope.ts';
+import { slabEventMax } from './envelope-template.ts';
 import { isJson, jsonMembers, stringMember } from '../../kernel/json-scan.ts';
 import { completeEvent } from './pass-through.ts';
 
@@ -218,5 +219,45 @@ describe('the JSON scanner', () => {
   it('stands depth without a stack, up to its limit', () => {
     const nested = (depth: number): Uint8Array => Buffer.from('['.repeat(depth) + ']'.repeat(depth));
     expect([isJson(nested(10_000)), isJson(nested(10_002)), isJson(nested(1_000_000))]).toEqual([true, false, false]);
+  });
+
+  it('writes the same bytes with a template as without, whatever differs from event to event', () => {
+    const templates = createTemplates();
+    const text = fc.string({ unit: 'binary', maxLength: 60 });
+    // An id of another length is never put into a template.
+    const slowly = (changes: Partial<EnvelopeInput>, id: string): string =>
+      wrapEvent(createTemplates(), { ...input, ...changes, id: '?' })
+        .toString('latin1')
+        .replace('"id":"?"', () => `"id":${quoted(id)}`);
+    fc.assert(
+      fc.property(
+        fc.record({
+          id: fc.oneof(fc.uuid(), fc.string({ unit: 'binary', minLength: 36, maxLength: 36 })),
+          time: fc.constantFrom('2026-01-02T03:04:05Z', '2026-01-02T03:04:06Z'),
+          traceparent: fc.constantFrom('', traceparent, traceparent.replaceAll('7', '8')),
+          topic: fc.constantFrom('orders', 'a "topic" ü'),
+          data: fc.oneof(
+            fc.json().map((json) => Buffer.from(json)),
+            fc.json(),
+            fc.constantFrom(Buffer.from('{broken'), JSON.stringify('ü'.repeat(9_000)), JSON.stringify('x'.repeat(slabEventMax))),
+            text.map((plain) => Buffer.from(plain)),
+          ),
+        }),
+        ({ id, time, traceparent: parent, topic, data }) => {
+          const changes = { time, topic, data, trace: { traceparent: parent, tracestate: '', baggage: '' } };
+          expect(wrapEvent(templates, { ...input, ...changes, id }).toString('latin1')).toBe(slowly(changes, id));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('leaves events that were made before alone', () => {
+    const templates = createTemplates();
+    const ids = Array.from({ length: 400 }, (_, i) => String(i).padStart(36, '0'));
+    const events = ids.map((id) => wrapEvent(templates, { ...input, id, trace: noTrace, data: JSON.stringify(id.repeat(10)) }));
+    for (const [i, event] of events.entries()) {
+      expect(JSON.parse(event.toString())).toMatchObject({ id: ids[i], traceparent: '', data: (ids[i] as string).repeat(10) });
+    }
   });
 });

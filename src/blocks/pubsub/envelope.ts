@@ -2,6 +2,16 @@ import { isUtf8 } from 'node:buffer';
 import type { Metadata } from '../../contracts/state.ts';
 import type { TraceContext } from '../../kernel/trace-context.ts';
 import { dataForm, type DataForm } from './content-type.ts';
+import {
+  createEventSlab,
+  type EnvelopeTemplate,
+  type EventSlab,
+  fillTemplate,
+  fitsTemplate,
+  joinEvent,
+  slabEventMax,
+  templateOf,
+} from './envelope-template.ts';
 import { isJson } from '../../kernel/json-scan.ts';
 
 /** What an event is wrapped with (Dapr reference 12.2). */
@@ -66,17 +76,21 @@ interface Head {
   readonly start: string;
   /** Between id and time, when nothing is overridden. */
   readonly middle: string;
+  /** The same as bytes, made at the first event without a trace and with one. */
+  untracedTemplate: EnvelopeTemplate | undefined;
+  tracedTemplate: EnvelopeTemplate | undefined;
 }
 
 /** The parts of envelopes that repeat from event to event, rendered once per topic, pub/sub and content type. */
 export interface EnvelopeTemplates {
   readonly topicsMax: number;
   readonly byTopic: Map<string, Head[]>;
+  readonly slab: EventSlab;
 }
 
 /** Empty templates; beyond `topicsMax` topics they begin anew. */
 export function createTemplates(topicsMax = 1024): EnvelopeTemplates {
-  return { topicsMax, byTopic: new Map() };
+  return { topicsMax, byTopic: new Map(), slab: createEventSlab() };
 }
 
 /** Content types of one topic that are kept: publishers choose them freely. */
@@ -92,7 +106,8 @@ function headOf({ byTopic, topicsMax }: EnvelopeTemplates, { topic, pubsub, cont
     `{"datacontenttype":${quoted(contentType === '' ? 'text/plain' : contentType)},"pubsubname":${quoted(pubsub)},` +
     `"specversion":"1.0","topic":${quoted(topic)},"id":`;
   const middle = `,"source":${quoted(source)},"type":"${defaultType}","time":"`;
-  const head = { pubsub, contentType, source, form: dataForm(contentType), start, middle };
+  const form = dataForm(contentType);
+  const head: Head = { pubsub, contentType, source, form, start, middle, untracedTemplate: undefined, tracedTemplate: undefined };
   if (heads !== undefined && heads.length < headsMax) heads.push(head);
   else {
     if (byTopic.size >= topicsMax) byTopic.clear();
@@ -108,11 +123,36 @@ function headOf({ byTopic, topicsMax }: EnvelopeTemplates, { topic, pubsub, cont
 export function wrapEvent(templates: EnvelopeTemplates, input: EnvelopeInput): Buffer {
   const head = headOf(templates, input);
   const overrides = overridesOf(input.metadata);
+  const quick = overrides === undefined && input.expiration === undefined ? fromTemplate(templates.slab, head, input) : undefined;
+  if (quick !== undefined) return quick;
   const text =
-    (overrides === undefined
-      ? `${head.start}${quoted(input.id)}${head.middle}${input.time}"${traced(input.trace.traceparent, input.trace.tracestate)}`
-      : overridden(head, overrides, input)) + (input.expiration === undefined ? '' : `,"expiration":"${input.expiration}"`);
+    (overrides === undefined ? plainHead(head, input) : overridden(head, overrides, input)) +
+    (input.expiration === undefined ? '' : `,"expiration":"${input.expiration}"`);
   return appendData(text, input.data, head.form);
+}
+
+function plainHead({ start, middle }: Head, { id, time, trace }: Pick<EnvelopeInput, 'id' | 'time' | 'trace'>): string {
+  return `${start}${quoted(id)}${middle}${time}"${traced(trace.traceparent, trace.tracestate)}`;
+}
+
+/** What nearly every event is: small, of JSON, and different from the one before it in id, second and trace alone. Undefined for any other. */
+function fromTemplate(slab: EventSlab, head: Head, { id, time, trace, data }: EnvelopeInput): Buffer | undefined {
+  const { traceparent, tracestate } = trace;
+  const parts = { id, time, traceparent };
+  if (head.form !== 'json' || tracestate !== '' || !fitsTemplate(parts)) return undefined;
+  const template =
+    traceparent === '' ? (head.untracedTemplate ??= newTemplate(head, false)) : (head.tracedTemplate ??= newTemplate(head, true));
+  const bytesMax = data.length * (typeof data === 'string' ? 3 : 1) + template.bytes.length + 1;
+  if (bytesMax > slabEventMax || !fillTemplate(template, parts)) return undefined;
+  return typeof data === 'string' || isJson(data) ? joinEvent(slab, template.bytes, data) : undefined;
+}
+
+function newTemplate(head: Head, withTrace: boolean): EnvelopeTemplate {
+  return templateOf(
+    withTrace,
+    ({ id, time, traceparent }) =>
+      `${head.start}"${id}"${head.middle}${time}","traceid":"${traceparent}","traceparent":"${traceparent}","tracestate":"","data":`,
+  );
 }
 
 function overridden(head: Head, overrides: Overrides, { id, source, time, trace }: EnvelopeInput): string {

@@ -24,7 +24,7 @@ import type { GroupWriter } from './group-writer.ts';
 import type { HighWater } from './high-water.ts';
 import type { Housekeeping } from './housekeeping.ts';
 import { encodeBlock } from './log-block.ts';
-import { KeyEntry, type KeptResult, resultOf } from './operations.ts';
+import { doneResult, KeyEntry, type KeptResult, resultOf } from './operations.ts';
 import type { Ownership } from './ownership.ts';
 import type { Group, Pending } from './pending.ts';
 import type { JournalReads } from './reads.ts';
@@ -319,21 +319,33 @@ class OwnedJournal implements JournalEngine {
   }
 
   #write(commit: Commit, conflict: KeptResult | undefined): Promise<CommitResult> {
-    const { recorder, pending } = this.#parts;
+    const { recorder, pending, state } = this.#parts;
     const group = recorder.begin();
-    const kept = conflict ?? this.#fill(commit, group);
+    const firstVersion = state.lastVersion + 1;
+    const sequences = conflict === undefined ? this.#fill(commit, group) : none;
+    const puts = state.lastVersion + 1 - firstVersion;
+    let result: CommitResult | undefined;
     if (commit.id !== undefined) {
+      const kept: KeptResult = conflict ?? { status: 'done', firstVersion, puts, sequences };
       group.buffer.id(commit.id, kept);
       pending.queue({ kind: 'id', id: commit.id, result: kept }, group);
+      result = resultOf(kept);
     }
     recorder.end(group);
-    const result = resultOf(kept);
-    return new Promise((resolve, reject) => group.commits.push({ result, resolve, reject }));
+    return group.answer(result ?? doneResult(firstVersion, puts, sequences));
   }
 
-  #fill(commit: Commit, group: Group): KeptResult {
-    const { pending, state } = this.#parts;
+  /** Writes what the commit changes into the group; answers the sequences of its appends. */
+  #fill(commit: Commit, group: Group): readonly number[] {
+    const { put = none, append = none } = commit;
     group.changes++;
+    if (commit.deleteRange !== undefined || commit.delete !== undefined) this.#remove(commit, group);
+    for (const one of put) this.#put(one, group);
+    return append.length === 0 ? none : this.#appendAll(append, group, put.length === 0 && commit.id === undefined);
+  }
+
+  #remove(commit: Commit, group: Group): void {
+    const { pending } = this.#parts;
     for (const { from, to } of commit.deleteRange ?? none) {
       if (!pending.mayHold(from, to)) continue;
       group.buffer.deleteRange(from, to);
@@ -343,22 +355,15 @@ class OwnedJournal implements JournalEngine {
       group.buffer.delete(key);
       pending.queue({ kind: 'delete', key }, group);
     }
-    const firstVersion = state.lastVersion + 1;
-    for (const { key, value, expiresAtMs } of commit.put ?? none) {
-      const expires = expiresAtMs === undefined ? 0 : Math.max(expiresAtMs, 1);
-      const entry = new KeyEntry({
-        version: ++state.lastVersion,
-        expiresAtMs: expires,
-        length: value.length,
-        crc: crc32(value),
-        offset: 0,
-      });
-      group.buffer.put(key, entry, value);
-      pending.queue({ kind: 'put', key, entry, moved: false }, group);
-    }
-    const puts = commit.put?.length ?? 0;
-    const sequences = commit.append === undefined ? none : this.#appendAll(commit.append, group, puts === 0 && commit.id === undefined);
-    return { status: 'done', firstVersion, puts, sequences };
+  }
+
+  #put({ key, value, expiresAtMs: wanted }: Put, group: Group): void {
+    const { pending, state } = this.#parts;
+    const expiresAtMs = wanted === undefined ? 0 : Math.max(wanted, 1);
+    const version = ++state.lastVersion;
+    const entry = new KeyEntry({ version, expiresAtMs, length: value.length, crc: crc32(value), offset: 0 });
+    group.buffer.put(key, entry, value);
+    pending.queue({ kind: 'put', key, entry, moved: false }, group);
   }
 
   /** The first sequence of each append. `last`: nothing follows in the record. */

@@ -57,7 +57,12 @@ export type Operation =
 /** The answer that a repeat gets. */
 export function resultOf(kept: KeptResult): CommitResult {
   if (kept.status === 'conflict') return { status: 'conflict', failed: kept.failed };
-  return { status: 'done', versions: versionsFrom(kept.firstVersion, kept.puts), sequences: kept.sequences };
+  return doneResult(kept.firstVersion, kept.puts, kept.sequences);
+}
+
+/** The answer to a commit that wrote `puts` versions from `firstVersion` on. */
+export function doneResult(firstVersion: number, puts: number, sequences: readonly number[]): CommitResult {
+  return { status: 'done', versions: versionsFrom(firstVersion, puts), sequences };
 }
 
 function versionsFrom(first: number, count: number): readonly number[] {

@@ -14,13 +14,6 @@ export interface GroupFailure {
   readonly mayHaveHappened: boolean;
 }
 
-/** A commit that waits for its group; an object instead of a closure, because there is one per commit. */
-export interface WaitingCommit {
-  readonly result: CommitResult;
-  readonly resolve: (result: CommitResult) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** Commits that become durable together: one write. */
 export class Group {
   /** Later groups have higher ones. */
@@ -28,7 +21,9 @@ export class Group {
   readonly buffer: GroupBuffer;
   readonly operations: Operation[] = [];
   readonly overlay: Overlay;
-  readonly commits: WaitingCommit[] = [];
+  /** Of the commits that wait: what each is answered with, and whom to tell. Two lists, because an object for each commit would be one more. */
+  readonly #results: CommitResult[] = [];
+  readonly #answers: ((result: CommitResult | Promise<CommitResult>) => void)[] = [];
   readonly waiters: Waiter[] = [];
   /** The engine's time of the record that was begun last; it never goes back. */
   nowMs = 0;
@@ -44,12 +39,19 @@ export class Group {
     this.overlay = new Overlay(this.operations);
   }
 
+  /** Answers with `result` when the group is durable. */
+  answer(result: CommitResult): Promise<CommitResult> {
+    this.#results.push(result);
+    return new Promise((resolve) => void this.#answers.push(resolve));
+  }
+
   /** Answers everybody who waits for this group. */
   settle(failure: GroupFailure | undefined): void {
-    for (const { result, resolve, reject } of this.commits) {
-      if (failure === undefined) resolve(result);
-      else if (failure.mayHaveHappened) resolve({ status: 'unknown', cause: failure.error });
-      else reject(failure.error);
+    const answers = this.#answers;
+    for (let i = 0; i < answers.length; i++) {
+      const answer = answers[i] as (result: CommitResult | Promise<CommitResult>) => void;
+      if (failure === undefined) answer(this.#results[i] as CommitResult);
+      else answer(failure.mayHaveHappened ? { status: 'unknown', cause: failure.error } : Promise.reject(failure.error));
     }
     for (const waiter of this.waiters) waiter(failure);
   }

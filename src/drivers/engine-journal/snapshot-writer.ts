@@ -181,9 +181,16 @@ class ChunkWriter {
 
   text(text: string, encoding: 'latin1' | 'utf8'): void {
     this.#reserve(4 + 3 * text.length);
-    const length = this.#bytes.write(text, this.#length + 4, encoding);
+    const length = encoding === 'latin1' ? this.#latin1(text, this.#length + 4) : this.#bytes.write(text, this.#length + 4, 'utf8');
     this.#bytes.writeUInt32LE(length, this.#length);
     this.#length += 4 + length;
+  }
+
+  /** Short keys are written here: the way into native code costs more. */
+  #latin1(text: string, at: number): number {
+    if (text.length > 32) return this.#bytes.write(text, at, 'latin1');
+    for (let i = 0; i < text.length; i++) this.#bytes[at + i] = text.charCodeAt(i);
+    return text.length;
   }
 
   async #flush(section: number): Promise<void> {
