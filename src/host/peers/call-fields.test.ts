@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bytesBody, emptyBody } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { encodeMethodPath } from '../../kernel/method-path.ts';
 import {
   answerFields,
   callFields,
@@ -30,7 +31,7 @@ describe('the fields of a call', () => {
     const fields = invokeFields(
       { ...input, headers: ['x-mine', '1', 'dapr-caller-app-id', 'forged', 'dapr-callee-app-id', 'forged'] },
       caller,
-      { instance: 'i-1', kind: 'invoke' },
+      { instance: 'i-1', kind: 'invoke', path: encodeMethodPath(input.path) },
     );
     const call = readCallFields(fields);
     expect(call).toMatchObject({
@@ -51,7 +52,7 @@ describe('the fields of a call', () => {
   });
 
   it('that no runtime of ours sends are refused', () => {
-    const good = invokeFields(input, caller, { instance: '', kind: 'invoke' });
+    const good = invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) });
     for (const bad of [[], ['soap', ...good.slice(1)], good.slice(0, 8), [...good, 'odd']])
       expect(() => readCallFields(bad)).toThrow(/kind that this runtime does not know/);
     for (const name of ['', 'Dapr-Caller-App-Id', 'x y', 'x:y', 'ä', '::path', 'a\r\nb'])
@@ -63,10 +64,10 @@ describe('the fields of a call', () => {
   it('keep a path within its root however it is spelled', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[./%2eEfF5cC\\a]{0,24}$/), (path) => {
-        const call = { ...readCallFields(invokeFields(input, caller, { instance: '', kind: 'invoke' })), path };
+        const call = { ...readCallFields(invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) })), path };
         try {
           expect(
-            readInvoke(call, { fields: invokeFields(input, caller, { instance: '', kind: 'invoke' }), body: emptyBody, caller }).path.split(
+            readInvoke(call, { fields: invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) }), body: emptyBody, caller }).path.split(
               '/',
             ),
           ).not.toContain('..');

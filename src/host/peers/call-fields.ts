@@ -3,7 +3,7 @@ import type { Body } from '../../kernel/body.ts';
 import type { Caller } from '../../kernel/call.ts';
 import { catalogue, type ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import { canonicalMethod, encodeMethodPath } from '../../kernel/method-path.ts';
+import { canonicalMethod } from '../../kernel/method-path.ts';
 import { isFieldName } from './field-names.ts';
 
 /** What the fields of a call between runtimes say, in their order (docs/reference/mux.md); header pairs follow. */
@@ -22,7 +22,8 @@ export interface CallFields {
   readonly query: string;
 }
 
-const fixed = 9;
+/** Fields before the first header. */
+export const fixedFields = 9;
 const textCharsMax = 4096;
 
 /** The fields of a call. */
@@ -37,7 +38,7 @@ export function callFields(call: CallFields, headers: readonly string[]): string
 export function readCallFields(fields: readonly string[]): CallFields {
   const [kind, appId = '', namespace = '', instance = '', callerAppId = '', callerNamespace = '', method = '', path = '', query = ''] =
     fields;
-  if ((kind !== 'invoke' && kind !== 'actor' && kind !== 'grpc') || fields.length < fixed || (fields.length - fixed) % 2 !== 0)
+  if ((kind !== 'invoke' && kind !== 'actor' && kind !== 'grpc') || fields.length < fixedFields || (fields.length - fixedFields) % 2 !== 0)
     throw new ProaError('bad-request', 'the call is of a kind that this runtime does not know');
   return { kind, appId, namespace, instance, caller: { appId: callerAppId, namespace: callerNamespace }, method, path, query };
 }
@@ -51,7 +52,7 @@ export interface Stamps {
 /** The headers of a call with verified stamps. Fails with `bad-request` for a name that is no lower-case token. */
 export function readHeaders(fields: readonly string[], { caller, appId }: Stamps): string[] {
   const headers: string[] = [];
-  for (let i = fixed; i < fields.length; i += 2) {
+  for (let i = fixedFields; i < fields.length; i += 2) {
     const name = fields[i] as string;
     if (!isFieldName(name)) throw new ProaError('bad-request', `the header name ${JSON.stringify(name.slice(0, 64))} is not valid`);
     if (!isStamp(name)) headers.push(name, fields[i + 1] as string);
@@ -60,23 +61,26 @@ export function readHeaders(fields: readonly string[], { caller, appId }: Stamps
   return headers;
 }
 
-function isStamp(name: string): boolean {
+/** True for the headers that tell an app who calls whom: the receiving runtime writes them. */
+export function isStamp(name: string): boolean {
   return (
     (name.length === 18 && (name === 'dapr-caller-app-id' || name === 'dapr-callee-app-id')) ||
     (name.length === 21 && name === 'dapr-caller-namespace')
   );
 }
 
-/** Which instance a call is for, and whether for an actor there. */
+/** Which instance a call is for, whether for an actor there, and its path as it is sent. */
 export interface InvokeTo {
   readonly instance: string;
   readonly kind: 'invoke' | 'actor';
+  /** `input.path`, percent-encoded. */
+  readonly path: string;
 }
 
 /** An invocation as the fields of a call. */
-export function invokeFields(input: InvokeRequest, caller: Caller, { instance, kind }: InvokeTo): string[] {
+export function invokeFields(input: InvokeRequest, caller: Caller, { instance, kind, path }: InvokeTo): string[] {
   const { appId, namespace, httpMethod: method, query } = input;
-  return callFields({ kind, appId, namespace, instance, caller, method, path: encodeMethodPath(input.path), query }, input.headers);
+  return callFields({ kind, appId, namespace, instance, caller, method, path, query }, input.headers);
 }
 
 /** The invocation that the fields describe. Fails with `bad-request`. */

@@ -1,4 +1,5 @@
 import type { Engine } from '../../contracts/engine.ts';
+import type { Caller } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
@@ -74,11 +75,11 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
         network,
         clock: ports.clock,
         address,
-        identify: ({ peer }) => peer,
-        handler: serveCalls(ports.clock, (call, peer: AppIdentity) => {
+        identify: ({ peer }): Caller => ({ appId: peer.appId, namespace: peer.namespace }),
+        handler: serveCalls(ports.clock, (call, caller: Caller) => {
           if (call.appId !== identity.appId || call.namespace !== identity.namespace)
             throw new ProaError('invoke.unreachable', `this is the runtime of "${identity.appId}", not of "${call.appId}"`);
-          return { app, caller: { appId: peer.appId, namespace: peer.namespace } };
+          return { app, caller };
         }),
         lifetimeMs,
         onBroken: (remote, error) => log.warn('a runtime broke the protocol', { remote, error: error.message }),

@@ -2,11 +2,14 @@ import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.
 import type { Endpoint } from '../../contracts/resolver.ts';
 import type { Call, Caller } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
+import { TextMemo } from '../../kernel/text-memo.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../../wire/http2/http2.ts';
 import { createMuxClient, type MuxClient } from '../../wire/mux/client.ts';
 import { machineLimits } from '../../wire/mux/limits.ts';
-import { callFields, invokeFields, readAnswer, type InvokeTo } from './call-fields.ts';
+import { callFields, invokeFields, type InvokeTo } from './call-fields.ts';
+import { answerOf } from './known-answer.ts';
 import type { Mesh } from './mesh.ts';
 
 export interface PeerLinksOptions {
@@ -33,11 +36,28 @@ export interface PeerLinks {
 /** Peers with a connection at once; of more, one without calls is closed. */
 const peersMax = 4096;
 
+/** Under which name the connections of an app to an endpoint are kept. Endpoints are the same objects from call to call. */
+class RemoteIds {
+  readonly #known = new WeakMap<Endpoint, { readonly caller: Caller; readonly id: string }>();
+
+  of(endpoint: Endpoint & { mesh: Address }, caller: Caller): string {
+    const known = this.#known.get(endpoint);
+    if (known !== undefined && known.caller.appId === caller.appId && known.caller.namespace === caller.namespace) return known.id;
+    const { mesh: address, appId, namespace } = endpoint;
+    const at = 'path' in address ? address.path : `${address.host} ${address.port}`;
+    const id = `${caller.namespace}/${caller.appId} ${namespace}/${appId} ${at}`;
+    this.#known.set(endpoint, { caller, id });
+    return id;
+  }
+}
+
 /** Opens connections as they are needed: over the socket of this machine without TLS, to other machines as the calling app, with its certificate. */
 export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
   const clients = new Map<string, MuxClient | Promise<MuxClient>>();
   const renewals = new Map<MuxClient, () => void>();
   const { ports } = options;
+  const encoded = new TextMemo(encodeMethodPath);
+  const ids = new RemoteIds();
   let closed = false;
 
   const drop = (client: MuxClient): void => {
@@ -56,8 +76,7 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
   };
   const remote = (endpoint: Endpoint & { mesh: Address }, caller: Caller): MuxClient | Promise<MuxClient> => {
     const { mesh: address, appId, namespace } = endpoint;
-    const at = 'path' in address ? address.path : `${address.host} ${address.port}`;
-    const id = `${caller.namespace}/${caller.appId} ${namespace}/${appId} ${at}`;
+    const id = ids.of(endpoint, caller);
     const known = clients.get(id);
     if (known !== undefined) return known;
     const opening = options.mesh(caller).then((mesh) => {
@@ -81,7 +100,7 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
   return {
     invoke(endpoint, call, kind = 'invoke') {
       const link = linkTo(endpoint, call.caller);
-      const to = { instance: endpoint.instance, kind };
+      const to = { instance: endpoint.instance, kind, path: encoded.of(call.input.path) };
       return link instanceof Promise
         ? link.then((opened) => invokeOver(opened, { endpoint, to }, call))
         : invokeOver(link, { endpoint, to }, call);
@@ -124,7 +143,7 @@ function invokeOver(
       {
         head(message) {
           try {
-            resolve(readAnswer(message.fields, message.body));
+            resolve(answerOf(message));
           } catch (error) {
             reject(error);
           }

@@ -1,14 +1,14 @@
-import type { InvokeRequest } from '../../contracts/app-channel.ts';
+import type { InvokeResponse } from '../../contracts/app-channel.ts';
 import { emptyBody } from '../../kernel/body.ts';
 import { createCall, type Caller } from '../../kernel/call.ts';
-import { emptyContext, withValue, type Context } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { ListMemo } from '../../kernel/list-memo.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import { isTraceparent, traceKey } from '../../kernel/trace-context.ts';
 import { forwardHeaders } from '../../wire/http1/forward-headers.ts';
 import type { MuxCall } from '../../wire/mux/server.ts';
 import type { LocalApp, Machine } from '../machine.ts';
-import { answerFields, failureFields, readCallFields, readHeaders, readInvoke, type CallFields } from './call-fields.ts';
+import { answerFields, failureFields, readHeaders, type CallFields } from './call-fields.ts';
+import { callOf, invocationOf } from './known-call.ts';
 
 /** What arrives for which app, and who sent it. */
 export interface Arrival {
@@ -30,12 +30,18 @@ const behindCallerMs = 20;
 
 /** Serves calls of other runtimes: each goes to the app that `arrivals` finds, as if it had come from within this process. */
 export function serveCalls<Peer>(clock: Clock, arrivals: Arrivals<Peer>): (call: MuxCall<Peer>) => void {
+  // The answers of an app that have the bytes of a recent one have its list of headers, and then these fields.
+  const plain = new ListMemo((headers) => answerFields({ status: 200, headers: forwardHeaders(headers), body: emptyBody }));
+  const fieldsOf = (answer: InvokeResponse): readonly string[] =>
+    answer.status === 200 && answer.grpc === undefined && answer.trailers === undefined
+      ? plain.of(answer.headers)
+      : answerFields({ ...answer, headers: forwardHeaders(answer.headers) });
   return (incoming) => {
     try {
-      const call = readCallFields(incoming.fields);
+      const call = callOf(incoming);
       const arrival = arrivals(call, incoming.peer);
       if (call.kind === 'grpc') serveGrpc(incoming, { call, arrival });
-      else serveInvoke(clock, incoming, { call, arrival, kind: call.kind });
+      else serveInvoke(incoming, { call, arrival, kind: call.kind, clock, fieldsOf });
     } catch (error) {
       incoming.body.discard();
       refuse(incoming, ProaError.from(error));
@@ -48,26 +54,23 @@ interface Arrived {
   readonly arrival: Arrival;
 }
 
-function serveInvoke(
-  clock: Clock,
-  incoming: MuxCall<unknown>,
-  { call: fields, arrival, kind }: Arrived & { readonly kind: 'invoke' | 'actor' },
-): void {
-  const { cancel, stream, timeoutMs, body } = incoming;
-  const input: InvokeRequest = readInvoke(fields, { fields: incoming.fields, body, caller: arrival.caller });
-  const call = createCall(operations[kind], input, {
-    cancel,
-    context: traceOf(input.headers),
-    caller: arrival.caller,
-    ...(timeoutMs === undefined ? {} : { deadlineMs: clock.mono() + timeoutMs + behindCallerMs }),
-  });
+interface ArrivedInvoke extends Arrived {
+  readonly kind: 'invoke' | 'actor';
+  readonly clock: Clock;
+  readonly fieldsOf: (answer: InvokeResponse) => readonly string[];
+}
+
+function serveInvoke(incoming: MuxCall<unknown>, { call: fields, arrival, kind, clock, fieldsOf }: ArrivedInvoke): void {
+  const { cancel, stream, timeoutMs } = incoming;
+  const { input, context } = invocationOf(incoming, fields, arrival.caller);
+  const deadlineMs = timeoutMs === undefined ? Infinity : clock.mono() + timeoutMs + behindCallerMs;
+  const call = createCall(operations[kind], input, { cancel, context, caller: arrival.caller, deadlineMs });
   (kind === 'actor' ? arrival.app.actors : arrival.app.invoke).receive(call).then(
     (answer) => {
-      stream.onSent(
-        (error) => void call.end.fire({ ok: error === undefined, status: answer.status, ...(error === undefined ? {} : { error }) }),
-      );
+      const { status } = answer;
+      stream.onSent((error) => void call.end.fire(error === undefined ? { ok: true, status } : { ok: false, status, error }));
       try {
-        stream.send(answerFields({ ...answer, headers: forwardHeaders(answer.headers) }), answer.body);
+        stream.send(fieldsOf(answer), answer.body);
       } catch (thrown) {
         answer.body.discard();
         refuse(incoming, ProaError.from(thrown));
@@ -98,16 +101,6 @@ function serveGrpc(incoming: MuxCall<unknown>, { call, arrival }: Arrived): void
       attach(proxied);
     },
   );
-}
-
-function traceOf(headers: readonly string[]): Context {
-  let traceparent = '';
-  let tracestate = '';
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i] === 'traceparent') traceparent = headers[i + 1] as string;
-    else if (headers[i] === 'tracestate') tracestate = headers[i + 1] as string;
-  }
-  return isTraceparent(traceparent) ? withValue(emptyContext, traceKey, { traceparent, tracestate, baggage: '' }) : emptyContext;
 }
 
 /** The app that a call on the socket of this machine names. */

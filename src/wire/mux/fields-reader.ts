@@ -6,10 +6,24 @@ export interface FieldBounds {
   readonly fieldsMax: number;
 }
 
+/** What heads have in common that differ in the texts of a few fields and in nothing else. */
+export class HeadForm {
+  /** The places of the fields that differ, rising. */
+  readonly varying: readonly number[];
+  /** What the user of the mux has found out about all heads of this form. It may depend on nothing but the fields that do not vary. */
+  known: unknown = undefined;
+
+  constructor(varying: readonly number[]) {
+    this.varying = varying;
+  }
+}
+
 /** Fields that were read, and where what follows them begins. The list is shared with other heads: nobody may change it. */
 export interface ReadFields {
   readonly fields: readonly string[];
   readonly end: number;
+  /** The same for heads that have all but their varying fields in common; undefined for a head that is not kept. */
+  readonly form: HeadForm | undefined;
 }
 
 const places = 16;
@@ -18,19 +32,19 @@ const keptBytesMax = 4096;
 const varyingMax = 6;
 
 interface Seen {
+  /** The last head of this form, byte for byte, and what it says. */
   readonly bytes: Buffer;
-  length: number;
   fields: readonly string[];
-  /** Where the text of each field begins and ends. */
-  starts: readonly number[];
-  /** The fields that were others in heads of this form, in their order. */
-  varying: readonly number[];
+  readonly length: number;
+  readonly form: HeadForm;
+  /** Where the text of each field begins. */
+  readonly starts: readonly number[];
 }
 
 /**
  * Reads the fields of heads. Most heads of a connection differ from the one before in a field or two (a trace, a date), so that the last one is kept
  * for each count of fields: what has the same bytes is the same text, and only the fields that vary are read. What it answers is what reading every
- * field would answer.
+ * field would answer. A head that repeats the last one is the same list, so that what is made of it can be found again by a comparison of addresses.
  */
 export class FieldsReader {
   readonly #bounds: FieldBounds;
@@ -44,14 +58,18 @@ export class FieldsReader {
   read(bytes: Buffer, range: { readonly at: number; readonly end: number }, count: number): ReadFields | string {
     const { at, end } = range;
     const last = this.#last[count % places];
-    if (last !== undefined && last.fields.length === count && at + last.length <= end && fits(last, bytes, at))
-      return { fields: last.varying.length === 0 ? last.fields : withVarying(last, bytes, at), end: at + last.length };
+    if (last !== undefined && last.fields.length === count && at + last.length <= end && fits(last, bytes, at)) {
+      if (last.form.varying.length > 0) renew(last, bytes, at);
+      return { fields: last.fields, end: at + last.length, form: last.form };
+    }
     const read = parse(bytes, range, { count, ...this.#bounds });
-    if (typeof read !== 'string' && read.end - at <= keptBytesMax && count > 0) this.#keep(last, bytes.subarray(at, read.end), read);
-    return read;
+    if (typeof read === 'string') return read;
+    const { fields } = read;
+    const form = read.end - at <= keptBytesMax && count > 0 ? this.#keep(last, bytes.subarray(at, read.end), fields) : undefined;
+    return { fields, end: read.end, form };
   }
 
-  #keep(last: Seen | undefined, bytes: Buffer, { fields }: ReadFields): void {
+  #keep(last: Seen | undefined, bytes: Buffer, fields: readonly string[]): HeadForm {
     const kept = last?.bytes ?? Buffer.allocUnsafeSlow(keptBytesMax);
     const starts: number[] = [];
     let start = bytes.length;
@@ -59,15 +77,17 @@ export class FieldsReader {
       start -= (fields[i] as string).length;
       starts[i] = start;
     }
-    const varying = last === undefined ? [] : varyingOf(last, fields);
+    const form = new HeadForm(last === undefined ? [] : varyingOf(last, fields));
     kept.set(bytes);
-    this.#last[fields.length % places] = { bytes: kept, length: bytes.length, fields, starts, varying };
+    this.#last[fields.length % places] = { bytes: kept, length: bytes.length, fields, starts, form };
+    return form;
   }
 }
 
 /** True when the head has the bytes of the last one, except for the text of what varies. */
 function fits(last: Seen, bytes: Buffer, at: number): boolean {
-  const { varying, starts, fields } = last;
+  const { form, starts, fields } = last;
+  const { varying } = form;
   let from = 0;
   for (let i = 0; i < varying.length; i++) {
     const index = varying[i] as number;
@@ -78,14 +98,20 @@ function fits(last: Seen, bytes: Buffer, at: number): boolean {
   return bytes.compare(last.bytes, from, last.length, at + from, at + last.length) === 0;
 }
 
-function withVarying({ fields, varying, starts }: Seen, bytes: Buffer, at: number): string[] {
-  const read = fields.slice();
-  for (let i = 0; i < varying.length; i++) {
-    const index = varying[i] as number;
-    const start = at + (starts[index] as number);
-    read[index] = bytes.toString('latin1', start, start + (fields[index] as string).length);
+/** Makes `last` the head that fits it. The list stays the same one when nothing is new. */
+function renew(last: Seen, bytes: Buffer, at: number): void {
+  const { fields, form, starts } = last;
+  let read: string[] | undefined;
+  for (let i = 0; i < form.varying.length; i++) {
+    const index = form.varying[i] as number;
+    const start = starts[index] as number;
+    const before = fields[index] as string;
+    const text = bytes.toString('latin1', at + start, at + start + before.length);
+    if (text === before) continue;
+    read ??= fields.slice();
+    read[index] = text;
   }
-  return read;
+  if (read !== undefined) last.fields = read;
 }
 
 /** What varies in heads of this form, now that it is known that these two do. None when the form is another, or when nearly all of it varies. */
@@ -95,7 +121,7 @@ function varyingOf(last: Seen, fields: readonly string[]): readonly number[] {
   for (let i = 0; i < fields.length; i++) {
     const [before, now] = [last.fields[i] as string, fields[i] as string];
     if (before.length !== now.length) return [];
-    if (before !== now || last.varying.includes(i)) varying.push(i);
+    if (before !== now || last.form.varying.includes(i)) varying.push(i);
   }
   return varying.length > varyingMax ? [] : varying;
 }
@@ -104,7 +130,7 @@ function parse(
   bytes: Buffer,
   range: { readonly at: number; readonly end: number },
   bounds: FieldBounds & { readonly count: number },
-): ReadFields | string {
+): Pick<ReadFields, 'fields' | 'end'> | string {
   const { count, fieldsMax, headBytesMax } = bounds;
   if (count > fieldsMax) return `a head has ${count} fields, more than ${fieldsMax}`;
   const ends: number[] = [];

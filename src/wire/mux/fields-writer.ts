@@ -10,15 +10,19 @@ const changesMax = 8;
 
 interface Written {
   readonly bytes: Buffer;
+  /** The part of `bytes` that holds the head. */
+  readonly head: Buffer;
   readonly fields: string[];
+  /** The list that `fields` is a copy of: the same list again needs no comparison. */
+  list: readonly string[];
   /** Where the text of each field is. */
   readonly starts: number[];
-  length: number;
 }
 
 /**
  * Writes the fields of heads: their lengths, then their text. The heads of a connection differ in a field or two from the one before (a trace, a
- * date), so the bytes of the last head are kept for each count of fields, and only what is new in the next one is checked and written.
+ * date), so the bytes of the last head are kept for each count of fields, and only what is new in the next one is checked and written. Lists of fields must
+ * not be changed after they were given to it.
  */
 export class FieldsWriter {
   readonly #last: (Written | undefined)[] = Array.from({ length: places }, () => undefined);
@@ -26,7 +30,7 @@ export class FieldsWriter {
   /** Bytes that `write` takes for these fields; `notLatin1` when a character needs more than a byte. */
   measure(fields: readonly string[]): number {
     const last = this.#last[fields.length % places];
-    if (last !== undefined && last.fields.length === fields.length && patch(last, fields)) return last.length;
+    if (last !== undefined && last.fields.length === fields.length && patch(last, fields)) return last.head.length;
     let bytes = 0;
     for (let i = 0; i < fields.length; i++) {
       const { length } = fields[i] as string;
@@ -40,7 +44,10 @@ export class FieldsWriter {
   write(to: Buffer, start: number, fields: readonly string[]): number {
     const place = fields.length % places;
     const last = this.#last[place];
-    if (last !== undefined && same(last.fields, fields)) return start + last.bytes.copy(to, start, 0, last.length);
+    if (last !== undefined && (last.list === fields || same(last.fields, fields))) {
+      to.set(last.head, start);
+      return start + last.head.length;
+    }
     const end = encode(to, start, fields);
     if (end - start <= keptBytesMax)
       this.#last[place] = keep(last?.bytes ?? Buffer.allocUnsafeSlow(keptBytesMax), to.subarray(start, end), fields);
@@ -52,6 +59,7 @@ const beyondLatin1 = /[^\x00-\xff]/;
 
 /** Makes `last` the head of `fields`; false, with nothing changed, when its form is another. */
 function patch(last: Written, fields: readonly string[]): boolean {
+  if (last.list === fields) return true;
   const before = last.fields;
   let changes = 0;
   for (let i = 0; i < fields.length; i++) {
@@ -66,6 +74,7 @@ function patch(last: Written, fields: readonly string[]): boolean {
     before[i] = field;
     changes--;
   }
+  last.list = fields;
   return true;
 }
 
@@ -102,5 +111,5 @@ function keep(bytes: Buffer, written: Buffer, fields: readonly string[]): Writte
     end -= (fields[i] as string).length;
     starts[i] = end;
   }
-  return { bytes, fields: fields.slice(), starts, length: written.length };
+  return { bytes, head: bytes.subarray(0, written.length), fields: fields.slice(), list: fields, starts };
 }

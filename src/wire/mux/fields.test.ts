@@ -47,7 +47,7 @@ describe('fields of heads', () => {
           const bytes = written(writer, fields);
           expect(bytes).toEqual(plainly(fields));
           const read = reader.read(Buffer.concat([bytes, Buffer.from('body')]), { at: 0, end: bytes.length + 4 }, fields.length);
-          expect(read).toEqual({ fields, end: bytes.length });
+          expect(read).toMatchObject({ fields, end: bytes.length });
         }
       }),
     );
@@ -69,6 +69,46 @@ describe('fields of heads', () => {
         for (const [read, fields] of kept) expect(read).toEqual(fields);
       }),
     );
+  });
+
+  it('that repeat a head are the same list, and those of one form differ in the places that it names and in no other', () => {
+    fc.assert(
+      fc.property(kin, ([first, rounds]) => {
+        const [writer, reader] = [new FieldsWriter(), new FieldsReader(bounds)];
+        const forms = new Map<unknown, readonly string[]>();
+        for (const [round, indexes] of rounds.entries()) {
+          const fields = changed(first, indexes, round);
+          const bytes = written(writer, fields);
+          const read = reader.read(bytes, { at: 0, end: bytes.length }, fields.length);
+          const again = reader.read(Buffer.from(bytes), { at: 0, end: bytes.length }, fields.length);
+          if (typeof read === 'string' || typeof again === 'string') throw new Error('not read');
+          if (read.form === undefined) continue;
+          expect(again.fields).toBe(read.fields);
+          expect(again.form).toBe(read.form);
+          const { varying } = read.form;
+          const fixed = fields.filter((_, i) => !varying.includes(i));
+          expect(forms.get(read.form) ?? fixed).toEqual(fixed);
+          forms.set(read.form, fixed);
+        }
+      }),
+    );
+  });
+
+  it('of one form keep it while only what varied before varies again', () => {
+    const [writer, reader] = [new FieldsWriter(), new FieldsReader(bounds)];
+    const read = (fields: readonly string[]) => {
+      const bytes = written(writer, fields);
+      const found = reader.read(bytes, { at: 0, end: bytes.length }, fields.length);
+      if (typeof found === 'string') throw new Error(found);
+      return found;
+    };
+    read(['a', 'one', 'b']);
+    const { form } = read(['a', 'two', 'b']);
+    expect(form?.varying).toEqual([1]);
+    expect(read(['a', 'six', 'b'])).toMatchObject({ fields: ['a', 'six', 'b'] });
+    expect(read(['a', 'ten', 'b']).form).toBe(form);
+    expect(read(['a', 'ten', 'c']).form?.varying).toEqual([1, 2]);
+    expect(read(['a', 'x'.repeat(5000), 'c']).form).toBe(undefined);
   });
 
   it('with a character beyond latin1 are found, also where the rest repeats', () => {

@@ -1,4 +1,4 @@
-import type { FieldsReader } from './fields-reader.ts';
+import type { FieldsReader, HeadForm } from './fields-reader.ts';
 import type { FieldsWriter } from './fields-writer.ts';
 import { headFixedBytes, noTimeout, unknownLength } from './frame.ts';
 
@@ -21,9 +21,11 @@ export function writeHead(to: Buffer, start: number, head: Head, writer: FieldsW
   return writer.write(to, start + headFixedBytes, head.fields);
 }
 
-/** A head that was read, and where the body begins behind it. */
+/** A head that was read, and where the bytes of the body that came with it lie. */
 export interface ReadHead extends Head {
+  readonly form: HeadForm | undefined;
   readonly bodyAt: number;
+  readonly bodyEnd: number;
 }
 
 /** Reads a head from `bytes[at, end)`; a string says what is wrong. */
@@ -38,6 +40,8 @@ export function readHead(bytes: Buffer, range: { at: number; end: number }, read
     fields: read.fields,
     timeoutMs: timeout === noTimeout ? undefined : timeout,
     bodyLength: length === unknownLength ? undefined : length,
+    form: read.form,
     bodyAt: read.end,
+    bodyEnd: end,
   };
 }

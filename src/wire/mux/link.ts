@@ -294,7 +294,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
       stream.dueMs = this.#shared.sweep.nowMs + head.timeoutMs + 100;
       this.#shared.sweep.add(stream);
     }
-    stream.takeHead(head, bytes.subarray(head.bodyAt, range.end), (flags & endFlag) !== 0);
+    stream.takeHead(head, bytes, (flags & endFlag) !== 0);
   }
 
   /** A stream that the peer opens; undefined when it is refused, or the connection was failed. */

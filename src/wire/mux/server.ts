@@ -130,6 +130,7 @@ class ServedCall<Peer> implements MuxCall<Peer> {
   readonly stream: MuxStream;
   readonly peer: Peer;
   fields: readonly string[] = [];
+  form: Incoming['form'] = undefined;
   timeoutMs: number | undefined = undefined;
   body!: Incoming['body'];
   readonly cancel: CancelScope = new CancelScope();
@@ -146,6 +147,7 @@ class ServedCall<Peer> implements MuxCall<Peer> {
 
   head(message: Incoming): void {
     this.fields = message.fields;
+    this.form = message.form;
     this.timeoutMs = message.timeoutMs;
     this.body = message.body;
     try {

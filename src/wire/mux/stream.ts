@@ -2,8 +2,9 @@ import { emptyBody, latin1Body, type Body } from '../../kernel/body.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Timed } from '../http1/sweep.ts';
 import { closeCodes } from './frame.ts';
+import type { HeadForm } from './fields-reader.ts';
 import type { FrameWriter } from './frame-writer.ts';
-import type { Head } from './head.ts';
+import type { ReadHead } from './head.ts';
 import type { Hello } from './hello.ts';
 import { IncomingBody, type IncomingOwner } from './incoming-body.ts';
 import { OutgoingBody, type OutgoingOwner } from './outgoing-body.ts';
@@ -31,7 +32,10 @@ export interface StreamLink {
 
 /** What the peer sent: a request, or an answer. Piped inside the callback its body is delivered without being copied. */
 export interface Incoming {
+  /** Shared with other messages that say the same. */
   readonly fields: readonly string[];
+  /** The same for messages whose fields differ in a few known places only; undefined for one that is not kept. */
+  readonly form: HeadForm | undefined;
   readonly timeoutMs: number | undefined;
   readonly body: Body;
 }
@@ -176,22 +180,23 @@ export class MuxStream implements IncomingOwner, OutgoingOwner, Timed {
 
   // For the link
 
-  /** The peer's head, with the bytes of the body that came in the same frame. */
-  takeHead(head: Head, first: Buffer, end: boolean): void {
+  /** The peer's head, and the bytes of the frame that it came in. */
+  takeHead(head: ReadHead, bytes: Buffer, end: boolean): void {
     if (this.#headCame) return this.#link.breach('a message with two heads');
     this.#headCame = true;
     this.#endCame = end;
-    const { fields, timeoutMs } = head;
-    if (end && first.length <= wholeBytesMax) {
-      const body = latin1Body(first.toString('latin1'));
+    const { fields, form, timeoutMs, bodyAt, bodyEnd } = head;
+    const firstBytes = bodyEnd - bodyAt;
+    if (end && firstBytes <= wholeBytesMax) {
+      const body = firstBytes === 0 ? emptyBody : latin1Body(bytes.toString('latin1', bodyAt, bodyEnd));
       this.#cameWhole();
-      this.handlers.head({ fields, timeoutMs, body });
+      this.handlers.head({ fields, form, timeoutMs, body });
       return;
     }
-    const body = new IncomingBody(this, end ? first.length : head.bodyLength);
+    const body = new IncomingBody(this, end ? firstBytes : head.bodyLength);
     this.#incoming = body;
-    this.handlers.head({ fields, timeoutMs, body });
-    if (first.length > 0) this.#arrive(first);
+    this.handlers.head({ fields, form, timeoutMs, body });
+    if (firstBytes > 0) this.#arrive(bytes.subarray(bodyAt, bodyEnd));
     if (end) this.#finish(undefined);
   }
 
