@@ -7,12 +7,12 @@ import type { Clock } from '../../kernel/ports.ts';
 import { isTraceparent, traceKey } from '../../kernel/trace-context.ts';
 import { forwardHeaders } from '../../wire/http1/forward-headers.ts';
 import type { MuxCall } from '../../wire/mux/server.ts';
-import type { LocalApp, Machine } from '../machine.ts';
+import { appOf, type CalledApp, type Machine } from '../machine.ts';
 import { answerFields, failureFields, readCallFields, readHeaders, readInvoke, type CallFields } from './call-fields.ts';
 
 /** What arrives for which app, and who sent it. */
 export interface Arrival {
-  readonly app: LocalApp;
+  readonly app: CalledApp;
   /** Verified by the peer's certificate, or believed on a socket of the same user. */
   readonly caller: Caller;
 }
@@ -111,9 +111,9 @@ function traceOf(headers: readonly string[]): Context {
 }
 
 /** The app that a call on the socket of this machine names. */
-export function arrivalsOfMachine(machine: Pick<Machine, 'local'>): Arrivals<unknown> {
+export function arrivalsOfMachine(machine: Machine): Arrivals<unknown> {
   return (call) => {
-    const app = machine.local.get(call.instance);
+    const app = appOf(machine, call, machine.local.get(call.instance));
     if (app === undefined) throw new ProaError('invoke.unreachable', 'this runtime does not host that instance any more');
     return { app, caller: call.caller };
   };
