@@ -166,6 +166,7 @@ function openRollouts(options: AppRuntimeOptions, registry: Registry, book: Poli
     engine: machine.engine,
     namespace: spec.namespace,
     instance: `${spec.id}-${ports.random.uuid()}`,
+    id: () => ports.random.uuid(),
     resolver: registry,
     turn: (document) => book.turn(document),
     document: resources.policies,

@@ -202,6 +202,7 @@ function configurationPage() {
     ['HTTPEndpoint', 'targets of service invocation outside, with headers and TLS'],
     ['Resiliency', 'timeouts, retries, circuit breakers for apps, components and actors: [policies](policy.md)'],
     ['Policy (`proa.dev/v1alpha1`)', 'what Resiliency lacks: [policies](policy.md)'],
+    ['Rollout (`proa.dev/v1alpha1`)', 'a version of an app that takes over step by step: [rollouts](policy.md#rollouts)'],
   ];
   const rows = Object.entries(problemCodes).map(([code, { title, why, fix }]) => [`\`${code}\``, title, `${why} ${fix}`]);
   return page(
