@@ -1,11 +1,8 @@
 import { parseDuration } from '../kernel/duration.ts';
-import { limits } from '../kernel/limits.ts';
-import type { RolloutGates, RolloutPlan, RolloutStep } from '../host/rollout-tools.ts';
+import { isRolloutName, planLimits, stepsProblem, type RolloutGates, type RolloutPlan, type RolloutStep } from '../host/rollout-tools.ts';
 import { UsageError } from './parse-args.ts';
 
-const stepsMax = 20;
 const example = 'proa rollout start orders v1 v2 --steps 5:5m,25:10m,100:10m';
-const name = /^[A-Za-z0-9][A-Za-z0-9._+-]*$/;
 
 /** What the command line says of a rollout. */
 export interface WrittenPlan {
@@ -26,8 +23,7 @@ export interface WrittenPlan {
 export function readPlan(written: WrittenPlan): RolloutPlan {
   const { app, from, to, namespace } = written;
   for (const each of [app, from, to])
-    if (!name.test(each) || each.length > limits.appIdChars)
-      throw new UsageError(`${JSON.stringify(each.slice(0, 64))} is no name of an app or version`, example);
+    if (!isRolloutName(each)) throw new UsageError(`${JSON.stringify(each.slice(0, 64))} is no name of an app or version`, example);
   if (from === to) throw new UsageError('the two versions are the same', example);
   const sticky = written.sticky === undefined ? undefined : readSticky(written.sticky);
   return { app, namespace, from, to, steps: readSteps(written.steps), gates: readGates(written), ...(sticky && { sticky }) };
@@ -41,9 +37,8 @@ function readSteps(text: string): RolloutStep[] {
       throw new UsageError(`--steps: ${JSON.stringify(part.slice(0, 64))} is not percent:time`, example);
     return { percent: Number(match[1]), holdMs };
   });
-  const rising = steps.every(({ percent }, i) => percent > (steps[i - 1]?.percent ?? 0) && percent <= 100);
-  if (!rising || steps.at(-1)?.percent !== 100) throw new UsageError('--steps: the percents must rise, and end at 100', example);
-  if (steps.length > stepsMax) throw new UsageError(`--steps: there may be ${stepsMax} at most`, example);
+  const wrong = stepsProblem(steps);
+  if (wrong !== undefined) throw new UsageError(`--steps: ${wrong}`, example);
   return steps;
 }
 
@@ -51,7 +46,7 @@ function readGates(written: WrittenPlan): RolloutGates {
   const { success, latency, minRequests } = written;
   const percent = /^\d{1,3}(\.\d{1,4})?$/.test(success) ? Number(success) : NaN;
   if (!(percent >= 0 && percent <= 100)) throw new UsageError('--success must be a percentage from 0 to 100', '--success 99.5');
-  if (!(Number.isInteger(minRequests) && minRequests >= 1 && minRequests <= 1e9))
+  if (!(Number.isInteger(minRequests) && minRequests >= 1 && minRequests <= planLimits.requestsMax))
     throw new UsageError('--min-requests must be a whole number from 1', '--min-requests 50');
   const beside = readBeside(written);
   return {
@@ -76,9 +71,7 @@ function readLatency(text: string): NonNullable<RolloutGates['latency']> {
   return { quantile: read.quantile, maxMs };
 }
 
-// Times are counted in classes that differ by a fifth: a smaller factor would judge the classes.
-const factorMin = 1.2;
-const factorMax = 100;
+const { factorMin, factorMax } = planLimits;
 
 function readBeside({ errorsAbove, latencyFactor }: WrittenPlan): RolloutGates['beside'] {
   if (errorsAbove === undefined && latencyFactor === undefined) return undefined;

@@ -96,7 +96,7 @@ export interface ReminderView {
 
 /** What the admin API asks about actors. Fails with the API's errors of actors. */
 export interface ActorAdmin {
-  types(): readonly ActorTypeView[];
+  types(): readonly ActorTypeView[] | Promise<readonly ActorTypeView[]>;
   reminders(type: string, id: string | undefined): Promise<readonly ReminderView[]>;
   /** The stored state, whether the actor is in memory or not: JSON as a value, else text; 1,000 keys at most. */
   state(type: string, id: string): Promise<Readonly<Record<string, unknown>>>;
@@ -106,7 +106,7 @@ export interface ActorAdmin {
 /** What the admin API asks a runtime. */
 export interface AdminSource {
   readonly actors: ActorAdmin;
-  why(traceId: string): readonly CallRecord[];
+  why(traceId: string): readonly CallRecord[] | Promise<readonly CallRecord[]>;
   explain(question: ExplainQuestion): ExplainedStacks;
   /** Fails with `not-found` when the app has no such component, and with `bad-request` for one that no stack is around. */
   explainComponent(question: ComponentQuestion): ExplainedComponent;

@@ -63,8 +63,6 @@ export interface AppRuntimeOptions {
   readonly version: string;
   /** The name under which other runtimes know this one; unique per start. */
   readonly instance: string;
-  /** False where several processes serve the app: its actors need one. */
-  readonly hostsActors: boolean;
   readonly shutdown: (force: boolean) => void;
   /** What the processes that serve this app count together; absent: there is one. */
   readonly shared?: SharedCounts;
@@ -174,6 +172,7 @@ function openRollouts(options: AppRuntimeOptions, registry: Registry, book: Poli
     engine: machine.engine,
     namespace: spec.namespace,
     instance: `${spec.id}-${ports.random.uuid()}`,
+    id: () => ports.random.uuid(),
     resolver: registry,
     turn: (document) => book.turn(document),
     document: resources.policies,
@@ -295,7 +294,7 @@ interface BlockParts {
 }
 
 function openDurable({ options, context, components, channel }: BlockParts, peers: PeerTransport): LazyDurable {
-  const { machine, spec, instance, hostsActors } = options;
+  const { machine, spec, instance } = options;
   const stores = components.set('state');
   return createLazyDurable({
     context,
@@ -304,7 +303,6 @@ function openDurable({ options, context, components, channel }: BlockParts, peer
     instance,
     channel,
     stores,
-    hostsActors,
     answerBytesMax: spec.bodyBytesMax,
     workflows: options,
   });

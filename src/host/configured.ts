@@ -94,6 +94,14 @@ export function configuredResources(resources: LoadedResources): ConfiguredResou
         { name: 'topic', value: subscription.spec.topic, origin: fileOrDefault(subscription.origin) },
       ],
     })),
+    ...policies.rollouts.map(({ name, plan, state, attempt, origin }) => ({
+      ...headOf('Rollout', { name, origin }),
+      values: Object.entries({ ...plan, state, attempt }).map(([key, value]) => ({
+        name: key,
+        value: typeof value === 'object' ? JSON.stringify(value) : value,
+        origin: fileOrDefault(origin),
+      })),
+    })),
     ...policies.rules.map(({ resource, settings, origins }) => {
       const [, kind = resource, name = ''] = /^(\w+) "?([^"]*)"?$/.exec(resource) ?? [];
       const classes = Object.keys(settings);

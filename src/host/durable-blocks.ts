@@ -22,8 +22,6 @@ export interface DurableOptions {
   readonly channel: () => AppChannel | undefined;
   readonly stores: ComponentSet<'state'>;
   readonly answerBytesMax: number;
-  /** The app serves its actors from this process alone. */
-  readonly hostsActors: boolean;
 }
 
 /** The blocks that own what they run: they share one placement, and so one lease, per runtime. */
@@ -103,7 +101,7 @@ class AppActors {
 
   async up(channel: AppChannel | undefined): Promise<void> {
     await this.down();
-    const { context, answerBytesMax, hostsActors } = this.#options;
+    const { context, answerBytesMax } = this.#options;
     const { appId, namespace, log } = context;
     // An app that answers every path knows nothing of actors: that is no reason not to work with it.
     const config = await channel?.config(appId).catch((error: unknown) => {
@@ -114,10 +112,6 @@ class AppActors {
     if (config === undefined) return;
     const types = parseActorsConfig(config.raw, (problem) => log.warn(problem));
     if (types.length === 0) return;
-    if (!hostsActors) {
-      log.error('the app lists actors, but it is served by several processes: they are not hosted; leave --workers out');
-      return;
-    }
     const host = createAppActorHost({ channel: this.#options.channel, appId, namespace, answerBytesMax });
     this.#hosted = await this.#actors.serve(types, host);
     log.info(`hosting actors of ${types.map(({ type }) => type).join(', ')}`);

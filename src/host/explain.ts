@@ -7,6 +7,7 @@ import { ProaError } from '../kernel/errors.ts';
 import { silentLogger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { PolicyBook } from '../mesh/policy/book.ts';
+import { withPlannedRollouts } from '../mesh/rollout/rollout-rules.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { Problem } from './config/problem.ts';
 import { callOf, explainedLayers } from './admin.ts';
@@ -79,7 +80,7 @@ async function loaded({ ports, paths, configPaths, namespace }: Place, appId: st
     origins: resources.configuration.origins,
     appId,
     records: noRecords,
-    book: new PolicyBook(resources.policies),
+    book: new PolicyBook(withPlannedRollouts(resources.policies, namespace)),
     engine: { now: () => 0, get: nothing, commit: nothing },
     http: { request: nothing, close: () => Promise.resolve() },
     invoke: nothing,

@@ -15,6 +15,7 @@ import type { LoadedResources } from './config/model.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
 import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.ts';
 import { HostedApp, loadOptions } from './hosted-app.ts';
+import { portOf } from './bound-port.ts';
 import { apiAddresses } from './sidecar.ts';
 import { appendTo } from './log-file.ts';
 import type { Machine } from './machine.ts';
@@ -23,7 +24,8 @@ import { createMachinePeers } from './machine-peers.ts';
 import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { version } from './version.ts';
-import { unsubscribeHere } from './workers/across-processes.ts';
+import { answerHere, type Answered, type Questions } from './workers/questions.ts';
+import { siblingSocket } from './workers/siblings.ts';
 import { createKeepingNetwork, type KeepingNetwork } from './workers/inherited-network.ts';
 import type { ServedApp, WorkerPool } from './workers/pool.ts';
 import { onlyProcess, type ProcessRole } from './workers/role.ts';
@@ -58,6 +60,7 @@ class Host implements WorkerHost {
   #role: ProcessRole;
   #pool: WorkerPool | undefined;
   #socket: Address | undefined;
+  #own: Address | undefined;
   readonly #kept: KeepingNetwork | undefined;
 
   constructor(options: HostOptions, role: ProcessRole) {
@@ -86,8 +89,7 @@ class Host implements WorkerHost {
     if (this.#kept !== undefined) await this.#preparePool(loaded);
     await this.#openProfiles();
     const machine = await this.#openMachine();
-    const socket = await openPeerSocket(this.#options.ports, machine, { owner: this.#owner, announced: this.#role.announced?.socket });
-    this.#socket = socket;
+    const { socket, own } = await this.#openSockets(machine);
     for (const [i, spec] of this.#options.apps.entries()) {
       const app = new HostedApp({
         ...this.#options,
@@ -95,6 +97,7 @@ class Host implements WorkerHost {
         spec,
         machine,
         socket,
+        own,
         resources: loaded[i] as LoadedResources,
         drivers: this.#drivers,
         shutdown: (force) => this.#shutdown(force),
@@ -115,9 +118,10 @@ class Host implements WorkerHost {
     return this.#apps[app]?.sidecar?.exposition(format) ?? '';
   }
 
-  async unsubscribe(app: number, store: string, id: string): Promise<boolean> {
-    const blocks = this.#apps[app]?.sidecar?.runtime.blocks;
-    return blocks !== undefined && unsubscribeHere(blocks, store, id);
+  async answer<Q extends keyof Questions>(app: number, question: Q, input: Questions[Q]['input']): Promise<Answered> {
+    const runtime = this.#apps[app]?.sidecar?.runtime;
+    if (runtime === undefined) return { failure: { code: 'unavailable', message: 'the runtime of this process is closed' } };
+    return answerHere(runtime, question, input);
   }
 
   stop(reason: string): Promise<void> {
@@ -172,25 +176,44 @@ class Host implements WorkerHost {
       apps,
       served: () => this.#served(),
       putMetadata: (app, key, value) => this.#apps[app]?.sidecar?.runtime.blocks.runtime.putMetadata(key, value),
-      unsubscribe: (app, store, id) => this.unsubscribe(app, store, id),
+      answer: (app, question, input) => this.answer(app, question, input),
       shutdown: (force) => this.#shutdown(force),
       line: (appId, line) => (appId === undefined ? ports.process.writeErr(line) : this.#writer(appId)(line)),
     });
     this.#role = this.#pool;
   }
 
-  #served(): { apps: ServedApp[]; socket: Listener } {
+  /** The socket of all processes, under which others know the apps, and that of this process alone. */
+  async #openSockets(machine: Machine): Promise<{ socket: Address; own: Address }> {
+    const { ports } = this.#options;
+    const socket = await openPeerSocket(ports, machine, { owner: this.#owner, announced: this.#role.announced?.socket });
+    const alone = this.#role === onlyProcess;
+    const own = alone ? socket : await openPeerSocket(ports, machine, { owner: this.#owner, announced: undefined });
+    [this.#socket, this.#own] = [socket, own];
+    return { socket, own };
+  }
+
+  #siblings(instance: string, hosts: (announced: string) => boolean): Address | undefined {
+    const own = this.#own;
+    if (own === undefined || this.#role === onlyProcess) return undefined;
+    return siblingSocket({ own, first: this.#role.announced?.own, hosts }, instance);
+  }
+
+  #served(): { apps: ServedApp[]; socket: Listener; own: Address } {
     const socket = this.#socket === undefined ? undefined : this.#kept?.listenerAt(this.#socket);
-    if (socket === undefined) throw new ProaError('internal', 'the socket of this machine is closed');
+    if (socket === undefined || this.#own === undefined) throw new ProaError('internal', 'the socket of this machine is closed');
     const apps = this.#apps.map((app) => {
       const instance = app.sidecar?.instance ?? '';
       return { spec: boundSpec(app), listeners: this.#listenersOf(app), appPort: app.appPort, instance };
     });
-    return { apps, socket };
+    return { apps, socket, own: this.#own };
   }
 
   #listenersOf(app: HostedApp): Listener[] {
-    return apiAddresses(boundSpec(app)).flatMap((address) => this.#kept?.listenerAt(address) ?? []);
+    const mesh = app.sidecar?.mesh;
+    return [...apiAddresses(boundSpec(app)), ...(mesh === undefined ? [] : [mesh])].flatMap(
+      (address) => this.#kept?.listenerAt(address) ?? [],
+    );
   }
 
   async #loadAll(): Promise<LoadedResources[]> {
@@ -250,14 +273,16 @@ class Host implements WorkerHost {
       ...(identityDirectory === undefined ? {} : { identityDirectory }),
     });
     this.#owner.own('connections to other runtimes', () => peers.close());
+    const local: Machine['local'] = new Map();
     return {
       engine: engines.components,
       registry,
       ...(databaseRegistry !== undefined && { databaseRegistry }),
       client,
       outbound: outboundOf(ports, client),
-      local: new Map(),
+      local,
       peers,
+      siblings: (instance) => this.#siblings(instance, (announced) => local.has(announced)),
     };
   }
 
@@ -295,6 +320,6 @@ class Host implements WorkerHost {
 }
 
 /** The app's spec with the ports that it got. */
-function boundSpec({ spec, httpPort, grpcPort }: HostedApp): AppSpec {
-  return { ...spec, httpPort, grpcPort };
+function boundSpec({ spec, httpPort, grpcPort, sidecar }: HostedApp): AppSpec {
+  return { ...spec, httpPort, grpcPort, ...(sidecar?.mesh !== undefined && { internalGrpcPort: portOf(sidecar.mesh) }) };
 }

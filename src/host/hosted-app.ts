@@ -31,6 +31,8 @@ export interface HostedAppOptions extends HostOptions {
   readonly machine: Machine;
   /** Where runtimes of this machine reach the app. */
   readonly socket: Address;
+  /** The socket that this process alone accepts on. */
+  readonly own: Address;
   readonly resources: LoadedResources;
   readonly drivers: DriverIndex;
   readonly shutdown: (force: boolean) => void;
@@ -152,7 +154,7 @@ export class HostedApp implements RunningApp {
   }
 
   async #open(resources: LoadedResources, spec: AppSpec): Promise<void> {
-    const { ports, log, machine, socket, shared, drivers, shutdown, events, place, role } = this.#options;
+    const { ports, log, machine, socket, own, shared, drivers, shutdown, events, place, role } = this.#options;
     const sidecar = await openSidecar({
       ports,
       log,
@@ -162,6 +164,7 @@ export class HostedApp implements RunningApp {
       drivers,
       version,
       socket,
+      own,
       graceMs: shared.graceMs,
       shutdown,
       place,

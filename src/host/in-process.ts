@@ -139,7 +139,6 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
     resources,
     version,
     instance,
-    hostsActors: true,
     shutdown,
   });
   owner.own('runtime', () => runtime.close(graceMs), 2 * graceMs);
@@ -166,7 +165,7 @@ async function host(app: App, { ports, spec, machine, runtime, owner, instance }
   const served = { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy };
   const mesh = await openMeshPort({ ports, spec, machine, app: served, graceMs }, owner);
   // With certificates demanded of others, those of this machine show theirs too.
-  const places = { ...(spec.mtls ? {} : { local }), ...(mesh === undefined ? {} : { mesh }) };
+  const places = { ...(spec.mtls ? {} : { local }), ...(mesh === undefined ? {} : { mesh: mesh.reached }) };
   runtime.durable.reachedAt(places);
   machine.local.set(instance, served);
   owner.own('local calls', () => void machine.local.delete(instance));
@@ -208,7 +207,15 @@ async function openMachine(from: MachineOptions, owner: Owner): Promise<Machine>
     ...(from.mesh?.certificates === undefined ? {} : { identityDirectory: from.mesh.certificates }),
   });
   owner.own('connections to other runtimes', () => peers.close());
-  return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
+  return {
+    engine: engines.components,
+    registry,
+    client,
+    outbound: outboundOf(ports, client),
+    local: new Map(),
+    peers,
+    siblings: () => undefined,
+  };
 }
 
 function specOf({ appId, resources, configurations, mesh, metrics }: Complete, namespace: string): AppSpec {

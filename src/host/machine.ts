@@ -7,8 +7,10 @@ import type { Endpoint, Registry } from '../contracts/resolver.ts';
 import type { ExternalTransport, PeerTransport } from '../contracts/transport.ts';
 import type { ActorsBlock } from '../blocks/actors/index.ts';
 import type { InvokeBlock } from '../blocks/invoke/index.ts';
+import type { CallFields } from './peers/call-fields.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
 import type { OutboundClients } from './outbound-client.ts';
+import type { Address } from '../kernel/ports.ts';
 import type { MachinePeers } from './machine-peers.ts';
 import type { Call } from '../kernel/call.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
@@ -35,6 +37,8 @@ export interface Machine {
   readonly local: Map<string, LocalApp>;
   /** Connections to other runtimes, of this machine and of others. */
   readonly peers: MachinePeers;
+  /** The socket of a process that serves beside this one and has the runtime of that name; undefined: this one has it, or none. */
+  readonly siblings: (instance: string) => Address | undefined;
 }
 
 /** Calls within this process are handed over; others go to the runtime that hosts the target. */
@@ -47,11 +51,23 @@ export function createPeerTransport(machine: Machine): PeerTransport {
       return peers instanceof Promise ? peers.then((loaded) => loaded.invoke(endpoint, call)) : peers.invoke(endpoint, call);
     },
     actor(endpoint, call) {
+      const beside = siblingOf(machine, endpoint);
+      if (beside !== undefined) return beside.actors.receive(call);
       const local = machine.local.get(endpoint.instance);
       if (local !== undefined) return local.actors.receive(call);
       return Promise.resolve(machine.peers.links()).then((peers) => peers.invoke(endpoint, call, 'actor'));
     },
   };
+}
+
+/** The runtime that hosts an actor, when it is in a process beside this one: calls of actors are handed over to it by its own socket. */
+export function siblingOf(machine: Machine, { appId, namespace, instance }: Pick<Endpoint, 'appId' | 'namespace' | 'instance'>) {
+  const socket = machine.siblings(instance);
+  if (socket === undefined) return undefined;
+  const endpoint: Endpoint = { appId, namespace, instance, local: socket };
+  const receive = async (call: Call<InvokeRequest>): Promise<InvokeResponse> =>
+    (await machine.peers.links()).invoke(endpoint, call, 'actor');
+  return { actors: { receive } };
 }
 
 /** Calls to HTTPEndpoint resources and URLs (Dapr reference 3, 10.6). The endpoint's headers are added; what names the app is removed. */
@@ -94,4 +110,16 @@ function withoutNames(headers: readonly string[], names: ReadonlySet<string>): s
   for (let i = 0; i < headers.length; i += 2)
     if (!names.has(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
   return kept;
+}
+
+/** What arrives for an app needs of it. */
+export type CalledApp = Pick<LocalApp, 'invoke' | 'proxy'> & { readonly actors: Pick<ActorsBlock, 'receive'> };
+
+/** The app that a call means: `local`, or for an actor that another process of this runtime hosts, the app there. */
+export function appOf(machine: Machine, call: CallFields, local: LocalApp): CalledApp;
+export function appOf(machine: Machine, call: CallFields, local: LocalApp | undefined): CalledApp | undefined;
+export function appOf(machine: Machine, call: CallFields, local: LocalApp | undefined): CalledApp | undefined {
+  if (local === undefined || call.kind !== 'actor') return local;
+  const beside = siblingOf(machine, call);
+  return beside === undefined ? local : { ...local, ...beside };
 }

@@ -4,6 +4,7 @@ import type { Ports } from '../kernel/ports.ts';
 import { useEngine } from './engine-tools.ts';
 
 export type { RolloutGates, RolloutPlan, RolloutStep };
+export { isRolloutName, planLimits, stepsProblem } from '../mesh/rollout/plan-limits.ts';
 
 /** What to do with rollouts; `show` does nothing to them, and without an app is about all. */
 export type RolloutAction =

@@ -3,6 +3,7 @@ import type { Endpoint } from '../contracts/resolver.ts';
 import { createMemoryEngine } from '../drivers/engine-memory/memory-engine.ts';
 import { silentLogger } from '../kernel/log.ts';
 import { noPolicies, type PolicyDocument } from '../mesh/policy/model.ts';
+import type { DeclaredRollout } from '../mesh/rollout/declared.ts';
 import { beginRollout, endRollout, findRollout } from '../mesh/rollout/rollout-store.ts';
 import type { RolloutPlan } from '../mesh/rollout/rollout.ts';
 import { createMetricsRegistry } from '../telemetry/metrics-registry.ts';
@@ -26,7 +27,8 @@ const turn = async (): Promise<void> => {
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
 };
 
-function rig(options: { readonly versions?: readonly string[] } = {}) {
+function rig(options: { readonly versions?: readonly string[]; readonly rollouts?: readonly DeclaredRollout[] } = {}) {
+  let ids = 0;
   const clock = createFakeClock();
   const engine = createMemoryEngine({ clock });
   const versions = [...(options.versions ?? ['v1', 'v2'])];
@@ -41,7 +43,8 @@ function rig(options: { readonly versions?: readonly string[] } = {}) {
       metrics,
       namespace: 'default',
       instance,
-      document: noPolicies,
+      id: () => `id-${++ids}`,
+      document: { ...noPolicies, rollouts: options.rollouts ?? [] },
       resolver: { resolve: () => Promise.resolve({ endpoints: endpoints(), source: 'test' }) },
       turn: (next) => (document = next),
     });

@@ -5,6 +5,7 @@ import { ProaError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Clock, Timer } from '../kernel/ports.ts';
 import type { PolicyDocument } from '../mesh/policy/model.ts';
+import { applyDeclaration, declarationOf, type DeclaredRollout } from '../mesh/rollout/declared.ts';
 import { judge, type Rollout } from '../mesh/rollout/rollout.ts';
 import { withRollouts, type StepCounters } from '../mesh/rollout/rollout-rules.ts';
 import {
@@ -27,6 +28,8 @@ export interface RolloutsOptions {
   readonly namespace: string;
   /** A name that no other runtime has. */
   readonly instance: string;
+  /** Makes the id of a rollout that a file asks for. */
+  readonly id: () => string;
   readonly resolver: Pick<Resolver, 'resolve'>;
   /** Puts policies into effect. */
   readonly turn: (document: PolicyDocument) => void;
@@ -63,9 +66,12 @@ class Following implements Rollouts {
   readonly #options: RolloutsOptions;
   readonly #counters = new Map<string, Counted>();
   #document: PolicyDocument;
+  /** What files ask for and the engine has not been told of. */
+  #asked: readonly DeclaredRollout[];
   #rollouts: readonly Rollout[] = [];
   #effective = '[]';
   #unwatch: () => void = () => {};
+  readonly #told = new Map<string, string>();
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
@@ -74,6 +80,7 @@ class Following implements Rollouts {
   constructor(options: RolloutsOptions) {
     this.#options = options;
     this.#document = options.document;
+    this.#asked = options.document.rollouts;
   }
 
   begin(): Promise<void> {
@@ -82,8 +89,13 @@ class Following implements Rollouts {
   }
 
   setDocument(document: PolicyDocument): void {
+    const asks = document.rollouts.map(stateOf).join();
+    const changed = asks !== this.#document.rollouts.map(stateOf).join();
     this.#document = document;
     this.#turn();
+    if (!changed) return;
+    this.#asked = document.rollouts;
+    void this.look();
   }
 
   /** One look at a time; whoever asks meanwhile gets another one after it. */
@@ -107,13 +119,15 @@ class Following implements Rollouts {
 
   #arm(): void {
     this.#timer?.cancel();
-    const afterMs = this.#rollouts.some(({ state }) => state === 'running') ? runningLookMs : idleLookMs;
+    const busy = this.#asked.length > 0 || this.#rollouts.some(({ state }) => state === 'running');
+    const afterMs = busy ? runningLookMs : idleLookMs;
     this.#timer = this.#options.clock.timer(afterMs, () => void this.look(), true);
   }
 
   async #lookOnce(): Promise<void> {
     const { engine, namespace, log } = this.#options;
     try {
+      await this.#declare();
       const stored = await listRollouts(engine, namespace);
       if (this.#closed) return;
       this.#follow(stored.map(({ rollout }) => rollout));
@@ -122,6 +136,24 @@ class Following implements Rollouts {
       // The next look may find the engine again; until then calls are split as they were.
       if (!this.#closed) log.debug('rollouts cannot be read', { error: ProaError.from(error).message });
     }
+  }
+
+  /** Tells the engine what files ask for. What has to wait is tried again with each look. */
+  async #declare(): Promise<void> {
+    const { engine, namespace, log } = this.#options;
+    const asked = this.#asked;
+    const left: DeclaredRollout[] = [];
+    for (const declared of asked) {
+      const became = await applyDeclaration(engine, declared, { namespace, id: this.#options.id() });
+      if (became === 'waits' || became === 'changed') left.push(declared);
+      const { app } = declared.plan;
+      const told = `${became} ${stateOf(declared)}`;
+      if (became === 'changed' || became === 'done' || this.#told.get(app) === told) continue;
+      this.#told.set(app, told);
+      log.warn(`Rollout "${declared.name}" of ${app} is not begun: ${notBegun[became]}`, { at: declared.origin });
+    }
+    // A reload meanwhile asks for something else.
+    if (this.#asked === asked) this.#asked = left;
   }
 
   #follow(rollouts: readonly Rollout[]): void {
@@ -177,6 +209,15 @@ class Following implements Rollouts {
     const { resolver, namespace } = this.#options;
     return (await resolver.resolve(app, namespace)).endpoints.some(({ version }) => version === to);
   }
+}
+
+const notBegun = {
+  older: 'the app has had it, and another one since; another `attempt` begins it again',
+  waits: 'one that was begun by hand is running; it follows when that has ended',
+} as const;
+
+function stateOf(declared: DeclaredRollout): string {
+  return `${declarationOf(declared)} ${declared.state}`;
 }
 
 function keyOf({ id, step, app }: Rollout): string {

@@ -35,6 +35,7 @@ export function createRuntimeBlock(parts: RuntimeBlockParts): RuntimeBlock {
   const extended = new Map<string, string>();
   return {
     metadata: () => metadataOf(parts, extended),
+    report: () => Promise.resolve(metadataOf(parts, extended)),
     putMetadata: (key, value) => extended.set(key, value),
     notReady() {
       const missing: string[] = [];

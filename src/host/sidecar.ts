@@ -24,11 +24,12 @@ import { listenLazily } from './lazy-listener.ts';
 import { openMeshPort } from './mesh-port.ts';
 import { openMetricsPort } from './metrics-port.ts';
 import { middlewareOf } from './middleware-handlers.ts';
-import type { Machine } from './machine.ts';
+import type { LocalApp, Machine } from './machine.ts';
 import { traitsOf } from './instance-traits.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
-import { acrossProcesses } from './workers/across-processes.ts';
-import { onlyProcess, type ProcessRole } from './workers/role.ts';
+import { acrossProcesses, adminAcross } from './workers/across-processes.ts';
+import type { ProcessRole } from './workers/role.ts';
+import { workerInstance } from './workers/siblings.ts';
 
 export interface SidecarOptions {
   readonly ports: Ports;
@@ -40,6 +41,8 @@ export interface SidecarOptions {
   readonly version: string;
   /** Where runtimes of this machine reach the app. */
   readonly socket: Address;
+  /** The socket that this process alone accepts on; the same one where it serves the app alone. */
+  readonly own: Address;
   readonly graceMs: number;
   readonly shutdown: (force: boolean) => void;
   readonly becameReady: () => void;
@@ -57,6 +60,8 @@ export interface Sidecar {
   readonly httpPort: number;
   readonly grpcPort: number;
   readonly metricsPort: number | undefined;
+  /** Where the port for runtimes of other machines is bound; undefined: there is none. */
+  readonly mesh: Address | undefined;
   /** The metrics of this process. */
   exposition(format: 'prometheus' | 'openmetrics'): string;
   /** The app listens here now. */
@@ -76,39 +81,44 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   const telemetry = await createAppTelemetry({ ...options, configuration: options.resources.configuration });
   owner.own('telemetry', () => telemetry.close());
   try {
-    const instance = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
+    // Under this name the app is announced, once for all processes that serve it.
+    const announced = options.role.announced?.instances[options.place] ?? `${spec.id}-${ports.random.uuid()}`;
+    const instance = options.role.first ? announced : workerInstance(announced, options.own);
     const { shared } = options.role;
     const runtime = await createAppRuntime({
       ...options,
-      instance: options.role.first ? instance : `${instance}-${ports.random.uuid()}`,
-      hostsActors: options.role === onlyProcess,
-      ...(shared === undefined ? {} : { shared: { ...shared, name: instance } }),
+      instance,
+      ...(shared === undefined ? {} : { shared: { ...shared, name: announced } }),
       callClock: wheelClock(ports.clock),
       metrics: telemetry.metrics,
       tracer: telemetry.tracer,
     });
     const blocks = acrossProcesses(runtime.blocks, options.role, options.place);
     owner.own('runtime', () => runtime.close(options.graceMs), options.graceMs + 5_000);
-    machine.local.set(instance, { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy });
-    owner.own('local calls', () => void machine.local.delete(instance));
+    const app = { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy };
+    for (const name of new Set([announced, instance])) {
+      machine.local.set(name, app);
+      owner.own('local calls', () => void machine.local.delete(name));
+    }
     const fronts = await openFronts(options, { ...runtime, blocks }, telemetry, owner);
     const metricsPort = await openMetrics(options, telemetry.metrics, owner);
-    if (options.role.first) await announce(options, { runtime, instance, metrics: telemetry.metrics }, owner);
+    const mesh = await join(options, { runtime, app, instance, metrics: telemetry.metrics }, owner);
     runtime.state.listening = true;
-    const app = new AppConnection(options, runtime, telemetry);
-    owner.own('app', () => app.disconnect(), options.graceMs);
-    if (spec.appPort === undefined) app.withoutApp();
-    else await app.connect(spec.appPort);
+    const connection = new AppConnection(options, runtime, telemetry);
+    owner.own('app', () => connection.disconnect(), options.graceMs);
+    if (spec.appPort === undefined) connection.withoutApp();
+    else await connection.connect(spec.appPort);
     return {
       spec,
       runtime,
       instance,
       ...fronts,
       metricsPort,
+      mesh,
       exposition: (format) => telemetry.metrics.print(format),
-      connect: (port) => app.connect(port),
-      disconnect: () => app.disconnect(),
-      linger: (forMs) => app.linger(forMs),
+      connect: (port) => connection.connect(port),
+      disconnect: () => connection.disconnect(),
+      linger: (forMs) => connection.linger(forMs),
       async close() {
         runtime.state.stopping = true;
         for (const failure of await owner.close()) log.warn(`${failure.name} did not close in time`, { error: closeFailureText(failure) });
@@ -120,21 +130,28 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
   }
 }
 
-/** Tells others where the app is; once for all processes that serve it. */
-async function announce(
-  options: SidecarOptions,
-  { runtime, instance, metrics }: { readonly runtime: AppRuntime; readonly instance: string; readonly metrics: MetricsRegistry },
-  owner: Owner,
-): Promise<void> {
-  const { spec, ports, machine, resources, graceMs } = options;
-  const app = { invoke: runtime.blocks.invoke, actors: runtime.blocks.actors, proxy: runtime.proxy };
+interface Joining {
+  readonly runtime: AppRuntime;
+  readonly app: LocalApp;
+  readonly instance: string;
+  readonly metrics: MetricsRegistry;
+}
+
+/** Gives the runtime its place among others, and tells them of the app, once for all processes that serve it. Answers where the port for other machines is bound. */
+async function join(options: SidecarOptions, { runtime, app, instance, metrics }: Joining, owner: Owner): Promise<Address | undefined> {
+  const { spec, ports, machine, resources, graceMs, role } = options;
   const { trustDomain = 'public' } = resources.configuration.accessControl ?? {};
   machine.peers.join({ appId: spec.id, namespace: spec.namespace }, trustDomain, metrics);
-  const mesh = await openMeshPort({ ports, spec, machine, app, graceMs }, owner);
-  const places = { ...(spec.mtls ? {} : { local: options.socket }), ...(mesh === undefined ? {} : { mesh }) };
-  runtime.durable.reachedAt(places);
-  const identity = { appId: spec.id, namespace: spec.namespace, instance };
-  owner.own('registry', await runtime.registry.announce({ ...identity, ...places, ...traitsOf(ports.process) }));
+  const port = await openMeshPort({ ports, spec, machine, app, graceMs }, owner);
+  const mesh = port === undefined ? {} : { mesh: port.reached };
+  // What this process alone hosts is called at its own socket; what all of them serve, at the shared one.
+  runtime.durable.reachedAt({ ...(spec.mtls ? {} : { local: options.own }), ...mesh });
+  if (role.first) {
+    const identity = { appId: spec.id, namespace: spec.namespace, instance };
+    const places = { ...(spec.mtls ? {} : { local: options.socket }), ...mesh };
+    owner.own('registry', await runtime.registry.announce({ ...identity, ...places, ...traitsOf(ports.process) }));
+  }
+  return port?.bound;
 }
 
 /** The app as it comes and goes. */
@@ -191,7 +208,7 @@ class AppConnection {
         // A schedule that fires in every process would fire once for each.
         if (role.first) await blocks.bindings.start();
         if (!spec.disabledInitEndpoints.includes('config')) await durable.appUp();
-        if (role.first) blocks.jobs.start();
+        blocks.jobs.start();
         blocks.configuration.resume();
         state.appReady = true;
         becameReady();
@@ -263,7 +280,7 @@ async function openFronts(
     ...(pipeline === undefined ? {} : { pipeline }),
     ...(telemetry.apiLog === undefined ? {} : { apiLog: telemetry.apiLog }),
   };
-  const admin = adminRoutes(runtime.admin, apiTokens.length > 0);
+  const admin = adminRoutes(adminAcross(runtime.admin, options.role, options.place), apiTokens.length > 0);
   const { routes, invocations } = allowedRoutes([...apiRoutes, ...admin], configuration.api);
   const httpPort = await listenEach(addressesOf(spec, 'http'), spec.httpPort, (address) =>
     serveHttpFront({ ...shared, address, routes, invocations }).then((server) => {

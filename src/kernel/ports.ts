@@ -86,6 +86,8 @@ export interface Network {
   /** Fails with the system's error (`code` EADDRINUSE, EACCES ...). A Unix socket is made with mode 0600. */
   listen(address: Address, accept: (connection: Connection) => void): Promise<Listener>;
   connect(address: Address): Connection;
+  /** Binds a server of the platform that accepts for itself, as TLS does; fails as `listen` does. Absent where there are no such servers. */
+  bind?(server: unknown, address: Address): Promise<Listener>;
   /** The IP addresses of a host name, at least one. Fails with the system's error (`code` ENOTFOUND ...). */
   resolve(host: string): Promise<readonly string[]>;
 }
@@ -216,6 +218,8 @@ export interface Child {
 export interface SharedListener {
   readonly address: Address;
   accept(accept: (connection: Connection) => void): Listener;
+  /** As `Network.bind`. */
+  bind(server: unknown): Listener;
 }
 
 /** What arrives from the process at the other end of a link: plain data. */

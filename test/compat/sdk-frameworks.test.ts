@@ -1,6 +1,9 @@
+import 'reflect-metadata';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
+import { Controller, Get, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
@@ -25,6 +28,23 @@ async function listening(listener: (request: IncomingMessage, response: ServerRe
       server.closeAllConnections();
     });
   return { port: (server.address() as AddressInfo).port, close };
+}
+
+type RouteHandler = (request: Request, context: { readonly params: Promise<Readonly<Record<string, string[]>>> }) => Promise<Response>;
+
+/** A Request as Next's handlers get it: a subclass with parts of its own. */
+class NextLikeRequest extends Request {
+  get nextUrl(): URL {
+    return new URL(this.url);
+  }
+}
+
+async function nextRequest(incoming: IncomingMessage): Promise<NextLikeRequest> {
+  const { method = 'GET', url = '/', headers } = incoming;
+  const parts: Buffer[] = [];
+  for await (const part of incoming) parts.push(part as Buffer);
+  const body = parts.length === 0 ? {} : { body: Uint8Array.from(Buffer.concat(parts)) };
+  return new NextLikeRequest(`http://host${url}`, { method, headers: headers as Record<string, string>, ...body });
 }
 
 // As docs/guides/sdk.md shows each.
@@ -53,6 +73,45 @@ const frameworks: Readonly<Record<string, (app: App) => Promise<Hosted>>> = {
     });
     await host.listen({ host: '127.0.0.1', port: 0 });
     return { port: (host.server.address() as AddressInfo).port, close: () => host.close() };
+  },
+  async Nest(app) {
+    // The decorators as the functions that they are: nothing here compiles them.
+    class Own {
+      own(): string {
+        return 'of the framework';
+      }
+    }
+    Get('own')(Own.prototype, 'own', Object.getOwnPropertyDescriptor(Own.prototype, 'own') as PropertyDescriptor);
+    Controller()(Own);
+    class Root {}
+    Module({ controllers: [Own] })(Root);
+    const nest = await NestFactory.create(Root, { bodyParser: false, logger: false });
+    const listener = getRequestListener((request) => app.fetch(request));
+    nest.use((request: IncomingMessage, response: ServerResponse, next: () => void) =>
+      request.url === '/own' ? next() : void listener(request, response),
+    );
+    await nest.listen(0, '127.0.0.1');
+    const server = nest.getHttpServer() as Server;
+    return { port: (server.address() as AddressInfo).port, close: () => nest.close() };
+  },
+  // Not Next itself, which is too large to install for a test, but what it does with a module of handlers: by method, with a subclass of Request and the
+  // parameters of the route.
+  'what Next does'(app) {
+    const route: Readonly<Record<string, RouteHandler>> = {
+      GET: app.fetch,
+      POST: app.fetch,
+      PUT: app.fetch,
+      DELETE: app.fetch,
+      OPTIONS: app.fetch,
+    };
+    const own: RouteHandler = () => Promise.resolve(new Response('of the framework'));
+    return listening(async (incoming, response) => {
+      const request = await nextRequest(incoming);
+      const { pathname } = request.nextUrl;
+      const handler = pathname === '/own' ? own : route[request.method];
+      const answer = (await handler?.(request, { params: Promise.resolve({ path: pathname.slice(1).split('/') }) })) ?? Response.error();
+      response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(Buffer.from(await answer.arrayBuffer()));
+    });
   },
   Hono(app) {
     const host = new Hono();

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -83,6 +84,21 @@ describe('a rollout between processes', () => {
 
     await proa('rollout', 'abort', 'orders');
     await eventually(async () => (await share(10)) === 0, 'all calls go to one version');
+
+    // The same, asked for by a file that comes while the runtime runs.
+    const file = join(machine.directory, `resources-web-${web.httpPort}`, 'rollout.yaml');
+    const declared = (more: string): string =>
+      `apiVersion: proa.dev/v1alpha1\nkind: Rollout\nmetadata: { name: new-orders }\nspec: { app: orders, from: v1, to: v2, steps: [{ percent: 50, hold: 1s }, { percent: 100, hold: 1s }], gates: { minRequests: 10 }${more} }\n`;
+    writeFileSync(file, declared(''));
+    await eventually(async () => {
+      await share(20);
+      return (await status()).state === 'promoted';
+    }, 'the declared rollout is promoted');
+    await eventually(async () => (await share(10)) === 1, 'all calls go to one version');
+    expect(await proa('explain', 'orders', 'GET', '/work', '--app-id', 'web')).toContain(`from: Rollout "orders", ${file}:4, promoted`);
+    writeFileSync(file, declared(', state: aborted'));
+    await eventually(async () => (await share(10)) === 0, 'the file takes it back');
+    expect((await status()).why).toBe(`${file}:4 says so`);
     await expect(proa('rollout', 'promote', 'nobody')).rejects.toThrow(/there is no rollout of app "nobody"/);
   });
 });

@@ -206,6 +206,7 @@ function configurationPage() {
       'what other apps may do with workflows and activities: [workflows](../guides/dapr-workflows.md#what-other-apps-may-do)',
     ],
     ['Policy (`proa.dev/v1alpha1`)', 'what Resiliency lacks: [policies](policy.md)'],
+    ['Rollout (`proa.dev/v1alpha1`)', 'a version of an app that takes over step by step: [rollouts](policy.md#rollouts)'],
   ];
   const rows = Object.entries(problemCodes).map(([code, { title, why, fix }]) => [`\`${code}\``, title, `${why} ${fix}`]);
   return page(

@@ -42,6 +42,8 @@ export interface RuntimeMetadata {
 /** The runtime about itself: metadata, health, shutdown (Dapr reference 3, 4.10, 11.1). */
 export interface RuntimeBlock {
   metadata(): RuntimeMetadata;
+  /** The same for all processes that serve the app. */
+  report(): Promise<RuntimeMetadata>;
   putMetadata(key: string, value: string): void;
   /** Names of targets that are not ready; empty when ready. */
   notReady(): readonly string[];

@@ -78,7 +78,7 @@ export class JournalState {
         if (!this.leases.has(operation.name)) this.#otherBytes += cost.lease + operation.name.length;
         return void this.leases.set(operation.name, operation.row);
       case 'leaseGone':
-        if (this.leases.delete(operation.name)) this.indexBytes -= cost.lease + operation.name.length;
+        if (this.leases.delete(operation.name)) this.#otherBytes -= cost.lease + operation.name.length;
         this.leaseEpochsGone = Math.max(this.leaseEpochsGone, operation.epoch);
         return;
       case 'id':

@@ -42,7 +42,7 @@ export function adminRoutes(source: AdminSource, guarded: boolean): readonly Rou
       path: '/proa/v1/why/{trace}',
       name: 'Why',
       decode: ({ params }) => traceIdOf(params['trace'] ?? ''),
-      answer: ({ why }, traceId) => ({ traceId, calls: why(traceId) }),
+      answer: async ({ why }, traceId) => ({ traceId, calls: await why(traceId) }),
     }),
     row<ExplainQuestion>(source, guarded, {
       path: '/proa/v1/explain',
@@ -78,7 +78,7 @@ function actorRows(source: AdminSource, guarded: boolean): readonly Route[] {
       path: '/proa/v1/actors',
       name: 'Actors',
       decode: () => undefined,
-      answer: ({ actors }) => ({ types: actors.types() }),
+      answer: async ({ actors }) => ({ types: await actors.types() }),
     }),
     row<{ readonly type: string; readonly id: string | undefined }>(source, guarded, {
       path: '/proa/v1/actors/{type}/reminders',

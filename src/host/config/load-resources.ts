@@ -7,8 +7,9 @@ import { readComponent } from './kinds/component.ts';
 import { defaultConfiguration, readConfiguration } from './kinds/configuration.ts';
 import { readHttpEndpoint } from './kinds/http-endpoint.ts';
 import { checkPolicyNames, checkTargets, compileTrips, readResiliency } from './kinds/resiliency.ts';
-import { checkConflicts, checkKnown, checkKnownTargets, checkPriorities } from './kinds/policy/conflicts.ts';
+import { checkConflicts, checkKnown, checkKnownTargets, checkPriorities, checkRollouts } from './kinds/policy/conflicts.ts';
 import { readPolicy } from './kinds/policy/policy.ts';
+import { readRollout } from './kinds/rollout.ts';
 import { readSubscription } from './kinds/subscription.ts';
 import { readWorkflowAccess } from './kinds/workflow-access.ts';
 import type { ComponentResource, LoadedResources, ResourceHead, RuntimeConfiguration } from './model.ts';
@@ -39,6 +40,8 @@ interface Found {
   readonly kind: string;
 }
 
+const ownKinds = ['Policy', 'Rollout'];
+const ownVersion = 'proa.dev/v1alpha1';
 const notYet = ['MCPServer'];
 const kinds = ['Component', 'Configuration', 'Subscription', 'HTTPEndpoint', 'Resiliency', 'WorkflowAccessPolicy', ...notYet];
 
@@ -92,10 +95,19 @@ function classify(node: YamlNode, problems: Problem[]): Found | undefined {
 /** Proa's own kinds. */
 function classifyOwn(found: Found & { readonly apiVersion: string; readonly at: Span }, problems: Problem[]): Found | undefined {
   const { node, kind, apiVersion, at } = found;
-  if (kind === 'Policy' && apiVersion === 'proa.dev/v1alpha1') return { node, kind };
-  const message = kind === 'Policy' ? `Policy has no apiVersion ${apiVersion}` : `unknown kind ${kind} of ${apiVersion}`;
-  const place = kind === 'Policy' ? (valueAt(node, 'apiVersion')?.span ?? at) : at;
-  problems.push({ severity: 'error', code: 'config.unknown-kind', message, at: place, notes: ['known: Policy of proa.dev/v1alpha1'] });
+  const known = ownKinds.includes(kind);
+  if (known && apiVersion === ownVersion) return { node, kind };
+  const message = known ? `${kind} has no apiVersion ${apiVersion}` : `unknown kind ${kind} of ${apiVersion}`;
+  const place = known ? (valueAt(node, 'apiVersion')?.span ?? at) : at;
+  const guess = known ? undefined : closest(kind, ownKinds);
+  problems.push({
+    severity: 'error',
+    code: 'config.unknown-kind',
+    message,
+    at: place,
+    notes: [`known: ${ownKinds.join(' and ')} of ${ownVersion}`],
+    ...(guess !== undefined && { help: `did you mean \`${guess}\`?` }),
+  });
   return undefined;
 }
 
@@ -167,6 +179,7 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
   const trips = await compileTrips(resiliencies, loading.reading());
   const httpEndpoints = loading.ofKind(found, 'HTTPEndpoint', readHttpEndpoint).map(({ resource }) => resource);
   const policies = loading.ofKind(found, 'Policy', readPolicy).filter(({ resource }) => loading.inScope(resource));
+  const rollouts = loading.ofKind(found, 'Rollout', readRollout).filter(({ resource }) => loading.inScope(resource));
   const { rules, builtIn } = resiliencyRules(resiliencies.map(({ resource }) => resource));
   checkConflicts({ policies, others: rules }, loading.reading());
   const known = {
@@ -176,6 +189,7 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
   };
   checkPriorities(policies, loading.reading());
   checkKnown(policies, known, loading.reading());
+  checkRollouts(rollouts, known, loading.reading());
   checkKnownTargets(resiliencies, known, loading.reading());
   const resources = {
     components: await checkAll(components, configuration, loading),
@@ -189,7 +203,12 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
       .ofKind(found, 'WorkflowAccessPolicy', readWorkflowAccess)
       .map(({ resource }) => resource)
       .filter(loading.inScope),
-    policies: { rules: [...policies.map(({ resource }) => resource.rule), ...rules], builtIn, trips },
+    policies: {
+      rules: [...policies.map(({ resource }) => resource.rule), ...rules],
+      builtIn,
+      trips,
+      rollouts: rollouts.map(({ resource }) => resource.declared),
+    },
     configuration,
     ...(await nameResolution(configuration, loading)),
   };

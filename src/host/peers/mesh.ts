@@ -12,7 +12,8 @@ import { goawayBytes } from '../../wire/mux/frame.ts';
 import { protocolName } from '../../wire/mux/hello.ts';
 import { serveMux, type MuxServer } from '../../wire/mux/server.ts';
 import { createMutualTlsNetwork, type MutualTlsNetwork } from '../../wire/tls/mutual-network.ts';
-import type { LocalApp } from '../machine.ts';
+import type { CalledApp } from '../machine.ts';
+import type { CallFields } from './call-fields.ts';
 import { serveCalls } from './serve-calls.ts';
 
 export interface MeshOptions {
@@ -29,8 +30,8 @@ export interface Mesh {
   readonly source: IdentitySource;
   /** Connections to the given app and nobody else. */
   networkTo(app: Pick<AppIdentity, 'namespace' | 'appId'>): MutualTlsNetwork<AppIdentity>;
-  /** Serves calls of other machines for the app. */
-  listen(address: Address, app: LocalApp): Promise<MuxServer>;
+  /** Serves calls of other machines for the app, which `appOf` answers for each. */
+  listen(address: Address, appOf: (call: CallFields) => CalledApp): Promise<MuxServer>;
   close(): void;
 }
 
@@ -63,12 +64,13 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
       onRefused: (remote, reason) => log.warn('a connection between runtimes was refused', { remote, reason }),
       handshakeTimeoutMs,
       readBuffer,
+      ...(ports.network.bind !== undefined && { bind: ports.network.bind }),
     });
   };
   return {
     source,
     networkTo,
-    async listen(address, app) {
+    async listen(address, appOf) {
       const network = networkTo();
       listening.add(network);
       return serveMux({
@@ -79,7 +81,7 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
         handler: serveCalls(ports.clock, (call, caller: Caller) => {
           if (call.appId !== identity.appId || call.namespace !== identity.namespace)
             throw new ProaError('invoke.unreachable', `this is the runtime of "${identity.appId}", not of "${call.appId}"`);
-          return { app, caller };
+          return { app: appOf(call), caller };
         }),
         lifetimeMs,
         onBroken: (remote, error) => log.warn('a runtime broke the protocol', { remote, error: error.message }),

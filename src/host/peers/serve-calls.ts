@@ -6,13 +6,13 @@ import { ListMemo } from '../../kernel/list-memo.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import { forwardHeaders } from '../../wire/http1/forward-headers.ts';
 import type { MuxCall } from '../../wire/mux/server.ts';
-import type { LocalApp, Machine } from '../machine.ts';
+import { appOf, type CalledApp, type Machine } from '../machine.ts';
 import { answerFields, failureFields, readHeaders, type CallFields } from './call-fields.ts';
 import { callOf, invocationOf } from './known-call.ts';
 
 /** What arrives for which app, and who sent it. */
 export interface Arrival {
-  readonly app: LocalApp;
+  readonly app: CalledApp;
   /** Verified by the peer's certificate, or believed on a socket of the same user. */
   readonly caller: Caller;
 }
@@ -104,9 +104,9 @@ function serveGrpc(incoming: MuxCall<unknown>, { call, arrival }: Arrived): void
 }
 
 /** The app that a call on the socket of this machine names. */
-export function arrivalsOfMachine(machine: Pick<Machine, 'local'>): Arrivals<unknown> {
+export function arrivalsOfMachine(machine: Machine): Arrivals<unknown> {
   return (call) => {
-    const app = machine.local.get(call.instance);
+    const app = appOf(machine, call, machine.local.get(call.instance));
     if (app === undefined) throw new ProaError('invoke.unreachable', 'this runtime does not host that instance any more');
     return { app, caller: call.caller };
   };

@@ -9,6 +9,12 @@ export function createInheritedNetwork(network: Network, inherited: readonly Sha
       const shared = byAddress.get(nameOf(address));
       return shared === undefined ? network.listen(address, accept) : Promise.resolve(shared.accept(accept));
     },
+    ...(network.bind !== undefined && {
+      bind(server: unknown, address: Address) {
+        const shared = byAddress.get(nameOf(address));
+        return shared === undefined ? bindBy(network, server, address) : Promise.resolve(shared.bind(server));
+      },
+    }),
   };
 }
 
@@ -20,21 +26,29 @@ export interface KeepingNetwork extends Network {
 /** A network that keeps the listeners which it opened, so that they can be shared. */
 export function createKeepingNetwork(network: Network): KeepingNetwork {
   const open = new Map<string, Listener>();
+  const kept = (listener: Listener): Listener => {
+    open.set(nameOf(listener.address), listener);
+    return {
+      address: listener.address,
+      close() {
+        open.delete(nameOf(listener.address));
+        return listener.close();
+      },
+    };
+  };
   return {
     ...network,
-    async listen(address, accept) {
-      const listener = await network.listen(address, accept);
-      open.set(nameOf(listener.address), listener);
-      return {
-        address: listener.address,
-        close() {
-          open.delete(nameOf(listener.address));
-          return listener.close();
-        },
-      };
-    },
+    listen: async (address, accept) => kept(await network.listen(address, accept)),
+    ...(network.bind !== undefined && {
+      bind: async (server: unknown, address: Address) => kept(await bindBy(network, server, address)),
+    }),
     listenerAt: (address) => open.get(nameOf(address)),
   };
+}
+
+function bindBy({ bind }: Network, server: unknown, address: Address): Promise<Listener> {
+  if (bind === undefined) throw new TypeError('this network has no servers of the platform');
+  return bind(server, address);
 }
 
 function nameOf(address: Address): string {

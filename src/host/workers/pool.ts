@@ -7,6 +7,7 @@ import { createLink, type Link } from './link.ts';
 import { mergeExpositions } from './merge-metrics.ts';
 import { createNewsDesk, type NewsDesk, type NewsParcel } from './news-desk.ts';
 import { BankBook, PlaceBook, type Borrower, type PlaceParcel } from './place-book.ts';
+import type { Answered, Questions } from './questions.ts';
 import type { ProcessRole } from './role.ts';
 import { createSumsBook } from './sums-book.ts';
 import type { SharedCounts } from '../../contracts/places.ts';
@@ -30,9 +31,10 @@ export interface WorkerPoolOptions {
   readonly shared: HostSettings;
   readonly apps: readonly AppSpec[];
   /** What a worker that starts now has to serve. */
-  readonly served: () => { readonly apps: readonly ServedApp[]; readonly socket: Listener };
+  readonly served: () => { readonly apps: readonly ServedApp[]; readonly socket: Listener; readonly own: Address };
   readonly putMetadata: (app: number, key: string, value: string) => void;
-  readonly unsubscribe: (app: number, store: string, id: string) => Promise<boolean>;
+  /** Answers a question of a worker for this process. */
+  readonly answer: <Q extends keyof Questions>(app: number, question: Q, input: Questions[Q]['input']) => Promise<Answered>;
   readonly shutdown: (force: boolean) => void;
   /** A log line of a worker; without an app: what it printed. */
   readonly line: (appId: string | undefined, line: string) => void;
@@ -45,6 +47,8 @@ export interface WorkerStart {
   /** The socket of this machine, and the name of each app's runtime behind it. */
   readonly socket: Address;
   readonly instances: readonly string[];
+  /** The socket that only the first process accepts on. */
+  readonly own: Address;
   readonly processes: number;
 }
 
@@ -53,7 +57,8 @@ export interface Parcels {
   readonly places: PlaceParcel;
   readonly news: NewsParcel;
   readonly metadata: { readonly app: number; readonly key: string; readonly value: string };
-  readonly unsubscribe: { readonly app: number; readonly store: string; readonly id: string };
+  /** A question for one process, or from a worker for all others. */
+  readonly question: { readonly app: number; readonly question: keyof Questions; readonly input: unknown };
   readonly exposition: { readonly app: number; readonly format: 'prometheus' | 'openmetrics' };
   readonly connect: { readonly app: number; readonly port: number | undefined };
   readonly shutdown: { readonly force: boolean };
@@ -144,8 +149,8 @@ export class WorkerPool implements ProcessRole {
     void this.#askAll('metadata', { app, key, value } satisfies Parcels['metadata']);
   }
 
-  async unsubscribe(app: number, store: string, id: string): Promise<boolean> {
-    return (await this.#askAll('unsubscribe', { app, store, id } satisfies Parcels['unsubscribe'])).includes(true);
+  async ask<Q extends keyof Questions>(app: number, question: Q, input: Questions[Q]['input']): Promise<readonly Answered<Q>[]> {
+    return (await this.#askAll('question', { app, question, input } satisfies Parcels['question'])) as Answered<Q>[];
   }
 
   async exposition(app: number, format: 'prometheus' | 'openmetrics', own: string): Promise<string> {
@@ -183,7 +188,7 @@ export class WorkerPool implements ProcessRole {
 
   async #startOne(): Promise<void> {
     const { clock, process, log, shared } = this.#options;
-    const { apps: served, socket } = this.#options.served();
+    const { apps: served, socket, own } = this.#options.served();
     const listeners = [socket, ...served.flatMap((each) => each.listeners)];
     const child = process.fork({
       args: ['worker'],
@@ -199,7 +204,7 @@ export class WorkerPool implements ProcessRole {
     this.#workers.push(worker);
     try {
       const instances = served.map(({ instance }) => instance);
-      const start: WorkerStart = { apps, shared, socket: socket.address, instances, processes: this.shared.processes };
+      const start: WorkerStart = { apps, shared, socket: socket.address, own, instances, processes: this.shared.processes };
       await link.ask('start', start, startMs);
     } catch (error) {
       await this.#stopOne(worker);
@@ -211,7 +216,7 @@ export class WorkerPool implements ProcessRole {
   }
 
   #answers(worker: Worker): Parameters<typeof createLink>[0]['answers'] {
-    const { putMetadata, unsubscribe, shutdown, line } = this.#options;
+    const { putMetadata, answer, shutdown, line } = this.#options;
     return {
       want: (input) => this.#banks.want(worker.borrower, input as Parcels['places']),
       back: (input) => this.#banks.back(worker.borrower, input as Parcels['places']),
@@ -224,10 +229,13 @@ export class WorkerPool implements ProcessRole {
         putMetadata(app, key, value);
         await this.#askAll('metadata', input, { except: worker });
       },
-      unsubscribe: async (input) => {
-        const { app, store, id } = input as Parcels['unsubscribe'];
-        if (await unsubscribe(app, store, id)) return true;
-        return (await this.#askAll('unsubscribe', input, { except: worker })).includes(true);
+      question: async (asked) => {
+        const { app, question, input } = asked as Parcels['question'];
+        const [here, others] = await Promise.all([
+          answer(app, question, input as never),
+          this.#askAll('question', asked, { except: worker }),
+        ]);
+        return [here, ...others];
       },
       shutdown: (input) => shutdown((input as Parcels['shutdown']).force),
       line: (input) => line((input as Parcels['line']).appId, (input as Parcels['line']).line),

@@ -6,6 +6,7 @@ import { createLink, type Answers, type Link } from './link.ts';
 import { createNewsDesk, type NewsDesk } from './news-desk.ts';
 import { PlaceBook } from './place-book.ts';
 import type { Parcels, WorkerStart } from './pool.ts';
+import type { Answered, Questions } from './questions.ts';
 import type { ProcessRole } from './role.ts';
 import { createSumsBook } from './sums-book.ts';
 
@@ -15,7 +16,7 @@ export type StartWorker = (options: HostOptions, role: ProcessRole) => Promise<W
 /** A host as its worker's link needs it. */
 export interface WorkerHost extends RunningHost {
   expositionOf(app: number, format: 'prometheus' | 'openmetrics'): string;
-  unsubscribe(app: number, store: string, id: string): Promise<boolean>;
+  answer<Q extends keyof Questions>(app: number, question: Q, input: Questions[Q]['input']): Promise<Answered>;
 }
 
 /** Serves as a worker of the process that forked this one, until that says stop or is gone; answers the exit code. */
@@ -74,11 +75,13 @@ async function begin({ ports, start, sockets, state, startHost, link }: Beginnin
   const sums = createSumsBook({ clock: ports.clock, news: desk.news, self: ports.random.uuid() });
   const role: ProcessRole = {
     first: false,
-    announced: { socket: start.socket, instances: start.instances },
+    announced: { socket: start.socket, own: start.own, instances: start.instances },
     shared: { processes: start.processes, places: (name, max) => places.of({ name, max }), sums, news: desk.news },
     connected: () => Promise.resolve(),
     metadataPut: (app, key, value) => tell('metadata', { app, key, value } satisfies Parcels['metadata']),
-    unsubscribe: async (app, store, id) => (await link.ask('unsubscribe', { app, store, id } satisfies Parcels['unsubscribe'])) === true,
+    // A host that does not answer has ended, and this process ends with it.
+    ask: <Q extends keyof Questions>(app: number, question: Q, input: Questions[Q]['input']) =>
+      link.ask('question', { app, question, input } satisfies Parcels['question']) as Promise<readonly Answered<Q>[]>,
     exposition: (_app, _format, own) => Promise.resolve(own),
     alone: (step) => step(),
     shutdown(force) {
@@ -93,6 +96,8 @@ async function begin({ ports, start, sockets, state, startHost, link }: Beginnin
   );
 }
 
+const notServing: Answered = { failure: { code: 'unavailable', message: 'this process does not serve yet' } };
+
 function answersOf(state: WorkerState): Answers {
   return {
     granted: (input) => state.places?.granted(input as Parcels['places']),
@@ -102,9 +107,9 @@ function answersOf(state: WorkerState): Answers {
       const { app, key, value } = input as Parcels['metadata'];
       state.host?.apps[app]?.putMetadata(key, value);
     },
-    unsubscribe(input) {
-      const { app, store, id } = input as Parcels['unsubscribe'];
-      return state.host?.unsubscribe(app, store, id) ?? false;
+    question(asked) {
+      const { app, question, input } = asked as Parcels['question'];
+      return state.host?.answer(app, question, input as never) ?? notServing;
     },
     exposition(input) {
       const { app, format } = input as Parcels['exposition'];

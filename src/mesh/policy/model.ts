@@ -1,3 +1,4 @@
+import type { DeclaredRollout } from '../rollout/declared.ts';
 import type { BalanceSettings } from '../balance/plan.ts';
 import type { Priority } from '../../kernel/call.ts';
 import type { AdmissionSettings, AuthoriseSettings, FaultSettings, MirrorSettings, SplitSettings } from './access-model.ts';
@@ -142,6 +143,8 @@ export interface PolicyDocument {
   readonly rules: readonly PolicyRule[];
   readonly builtIn: { readonly serviceRetries: RetrySettings; readonly actorRetries: RetrySettings };
   readonly trips: ReadonlyMap<string, Trips>;
+  /** Rollouts that files ask for; where they stand is in the engine. */
+  readonly rollouts: readonly DeclaredRollout[];
 }
 
 /** Dapr's built-in retries of service invocation and of calls of actors (reference 10.4). */
@@ -157,4 +160,5 @@ export const noPolicies: PolicyDocument = {
   rules: [],
   builtIn: { serviceRetries: builtInServiceRetries, actorRetries: builtInServiceRetries },
   trips: new Map(),
+  rollouts: [],
 };

@@ -16,7 +16,8 @@ interface Sample extends StepTallies {
   readonly step: number;
 }
 
-type RolloutEngine = Pick<Engine, 'get' | 'commit' | 'range' | 'now'>;
+/** What of an engine rollouts need. */
+export type RolloutEngine = Pick<Engine, 'get' | 'commit' | 'range' | 'now'>;
 
 const rolloutKey = (namespace: string, app: string): Key => tuple('rollout', namespace, app);
 const samplesOf = (namespace: string, app: string): Key => tuple('rollout-sample', namespace, app);
@@ -51,7 +52,17 @@ export async function findRollout(engine: RolloutEngine, namespace: string, app:
 export async function beginRollout(engine: RolloutEngine, plan: RolloutPlan, id: string): Promise<Rollout> {
   const found = await findRollout(engine, plan.namespace, plan.app);
   if (found?.rollout.state === 'running') throw running(plan.app);
-  const rollout: Rollout = { ...plan, id, state: 'running', step: 0, stepBeganMs: engine.now(), why: 'started' };
+  const declarations = found?.rollout.declarations;
+  const rollout: Rollout = {
+    ...plan,
+    id,
+    state: 'running',
+    step: 0,
+    stepBeganMs: engine.now(),
+    why: 'started',
+    // A file that asked for one before does not take over from this one.
+    ...(declarations !== undefined && { declarations }),
+  };
   if (!(await write(engine, { rollout, version: found?.version ?? 0 }))) throw running(plan.app);
   return rollout;
 }
@@ -77,8 +88,8 @@ export async function endRollout(
   throw new ProaError('aborted', `the rollout of app "${app}" changed all the time`);
 }
 
-/** Writes what a driver decided; false when somebody else changed it, or drives it, meanwhile. */
-export async function writeRollout(engine: RolloutEngine, stored: StoredRollout, leaseEpoch: number): Promise<boolean> {
+/** Writes what a driver, or a file, decided; false when somebody else changed it, or drives it, meanwhile. */
+export async function writeRollout(engine: RolloutEngine, stored: StoredRollout, leaseEpoch?: number): Promise<boolean> {
   return write(engine, stored, leaseEpoch);
 }
 

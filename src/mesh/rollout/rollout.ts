@@ -49,6 +49,10 @@ export interface Rollout extends RolloutPlan {
   readonly stepBeganMs: number;
   /** Why it is where it is. */
   readonly why: string;
+  /** Which declaration of a file it is (`declared.ts`); absent: it was begun by hand. */
+  readonly declaration?: string;
+  /** Every declaration that the app has had, the latest last. */
+  readonly declarations?: readonly string[];
 }
 
 /** What was counted during the present step. */

@@ -54,14 +54,12 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
     get acceptedReads() {
       return acceptedReads;
     },
-    listen: (address, accept) => bind(serverFor(address, accept), address),
+    listen: (address, accept) => bindServer(serverFor(address, accept), address),
+    bind: (server, address) => bindServer(server as net.Server, address),
     adopt: (fd, address) => ({
       address,
-      accept(accept) {
-        const server = serverFor(address, accept).listen({ fd });
-        server.on('error', () => {});
-        return { address, close: () => closeServer(server) };
-      },
+      accept: (accept) => inherited(serverFor(address, accept), fd, address),
+      bind: (server) => inherited(server as net.Server, fd, address),
     }),
     connect(address) {
       const remote = 'path' in address ? address.path : `${address.host}:${address.port}`;
@@ -247,7 +245,8 @@ function peerOf(socket: net.Socket, address: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${socket.remotePort ?? 0}`;
 }
 
-function bind(server: net.Server, address: Address): Promise<Listener> {
+/** Binds a server of Node's. Fails with the system's error. */
+export function bindServer(server: net.Server, address: Address): Promise<Listener> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.once('listening', () => {
@@ -264,6 +263,12 @@ function bind(server: net.Server, address: Address): Promise<Listener> {
     if ('path' in address) privately(() => listen(server, address));
     else listen(server, address);
   });
+}
+
+function inherited(server: net.Server, fd: number, address: Address): Listener {
+  server.listen({ fd });
+  server.on('error', () => {});
+  return { address, close: () => closeServer(server) };
 }
 
 const backlog = 511;

@@ -32,6 +32,8 @@ function forked(options: ForkOptions): WorkerProcess {
   // Loaded on first use: a runtime without workers does not pay for the module.
   const { fork } = process.getBuiltinModule('node:child_process');
   const child: ChildProcess = fork(process.argv[1] as string, [...options.args], {
+    // Answers of stores are bytes.
+    serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...options.listeners.map(fdOf)],
     env: { ...process.env, [socketsVariable]: JSON.stringify(options.listeners.map(({ address }) => address)) },
   });

@@ -1,5 +1,6 @@
 import tls from 'node:tls';
-import type { Address, Connection, Listener } from '../../kernel/ports.ts';
+import type { Address, Connection, Listener, Network } from '../../kernel/ports.ts';
+import { bindServer } from '../../ports/node/network.ts';
 import { pinnedTarget } from '../../ports/node/pinned-target.ts';
 import { TlsConnection } from './connection.ts';
 
@@ -31,6 +32,8 @@ export interface MutualTlsOptions<Peer> {
   readonly handshakeTimeoutMs: number;
   /** What outgoing connections read into, in turn; many networks may share one. */
   readonly readBuffer: Buffer;
+  /** Binds servers; default: by themselves. */
+  readonly bind?: NonNullable<Network['bind']>;
 }
 
 /** A connection whose peer has shown who it is. */
@@ -82,7 +85,11 @@ interface Listening<Peer> {
   readonly accept: (connection: VerifiedConnection<Peer>) => void;
 }
 
-function listen<Peer>(options: MutualTlsOptions<Peer>, servers: Set<tls.Server>, { address, accept }: Listening<Peer>): Promise<Listener> {
+async function listen<Peer>(
+  options: MutualTlsOptions<Peer>,
+  servers: Set<tls.Server>,
+  { address, accept }: Listening<Peer>,
+): Promise<Listener> {
   const server = tls.createServer({
     ...shared,
     ...contextOptions(options.identity()),
@@ -105,22 +112,14 @@ function listen<Peer>(options: MutualTlsOptions<Peer>, servers: Set<tls.Server>,
       options.onRefused(`${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`, error.message);
   });
   servers.add(server);
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen('path' in address ? { path: address.path } : { host: address.host, port: address.port, backlog: 511 }, () => {
-      server.off('error', reject);
-      server.on('error', () => {});
-      const bound = server.address();
-      resolve({
-        address: typeof bound === 'object' && bound !== null && 'host' in address ? { host: address.host, port: bound.port } : address,
-        close() {
-          servers.delete(server);
-          server.close(() => {});
-          return Promise.resolve();
-        },
-      });
-    });
-  });
+  const listener = await (options.bind ?? ((bound, at) => bindServer(bound as tls.Server, at)))(server, address);
+  return {
+    address: listener.address,
+    close() {
+      servers.delete(server);
+      return listener.close();
+    },
+  };
 }
 
 function connect<Peer>(options: MutualTlsOptions<Peer>, address: Address, secureContext: tls.SecureContext): Connection {

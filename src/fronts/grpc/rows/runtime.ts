@@ -15,7 +15,7 @@ export function runtimeRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
     getMetadata: row(method.getMetadata, {
       operation: { block, name: 'get_metadata', idempotent: true },
       decode: () => undefined,
-      service: (blocks) => () => Promise.resolve(blocks.runtime.metadata()),
+      service: (blocks) => () => blocks.runtime.report(),
       encode: (metadata) => wireMetadata(metadata),
     }),
     setMetadata: row(method.setMetadata, {

@@ -50,7 +50,7 @@ export const metadataRoutes: readonly Route[] = [
     service:
       ({ runtime }) =>
       () =>
-        attempt(() => runtime.metadata()),
+        runtime.report(),
     encode: (metadata) => jsonReply(printMetadata(metadata)),
   }),
 ];

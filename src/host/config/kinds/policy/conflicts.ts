@@ -3,6 +3,7 @@ import type { PolicyClass, PolicyRule } from '../../../../mesh/policy/model.ts';
 import { matchesMax, selectorKey } from '../../../../mesh/policy/rule-set.ts';
 import type { PolicyResource, ResiliencyResource } from '../../model.ts';
 import type { Reading } from '../../shape.ts';
+import type { RolloutResource } from '../rollout.ts';
 import type { Span } from '../../source.ts';
 import { valueAt, type YamlNode } from '../../yaml.ts';
 
@@ -106,6 +107,32 @@ export function checkKnownTargets(
     ] as const)
       for (const name of Object.keys(resource[key]))
         report({ kind, name, who, at: valueAt(node, 'spec', 'targets', key, name)?.span ?? node.span }, known, reading);
+  }
+}
+
+/** Refuses a second rollout of an app, with both places; warns about apps that nobody has. */
+export function checkRollouts(
+  rollouts: readonly { readonly resource: RolloutResource; readonly node: YamlNode }[],
+  known: KnownTargets,
+  reading: Reading,
+): void {
+  const first = new Map<string, RolloutResource>();
+  for (const { resource, node } of rollouts) {
+    const { app } = resource.declared.plan;
+    const at = valueAt(node, 'spec', 'app')?.span ?? node.span;
+    const other = first.get(app);
+    first.set(app, other ?? resource);
+    if (other !== undefined) {
+      reading.problems.push({
+        severity: 'error',
+        code: 'config.policy-conflict',
+        message: `Rollout "${resource.name}" is of app "${app}", of which Rollout "${other.name}" is too`,
+        at,
+        notes: [`the other is in ${other.declared.origin}`],
+      });
+      continue;
+    }
+    report({ kind: 'app', name: app, at, who: `Rollout "${resource.name}"` }, known, reading);
   }
 }
 
