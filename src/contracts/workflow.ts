@@ -116,6 +116,25 @@ export interface StartedEvent {
   readonly trace?: TraceParent;
   readonly workflowSpanId?: string;
   readonly tags?: Readonly<Record<string, string>>;
+  /** Histories that its parent handed on. */
+  readonly propagated?: PropagatedHistory;
+}
+
+/** How much of its history a workflow hands on with an operation: nothing, its own, or also what it was given itself. Numbers of the protocol. */
+export const propagationScopes = { none: 0, own: 1, lineage: 2 } as const;
+
+/** Histories of the workflows that led to an operation, the farthest first (serverless reference 5.15). */
+export interface PropagatedHistory {
+  readonly scope: number;
+  readonly chunks: readonly HistoryChunk[];
+}
+
+export interface HistoryChunk {
+  readonly appId: string;
+  readonly instanceId: string;
+  readonly workflowName: string;
+  /** Up to and including the event that began the operation. */
+  readonly events: readonly HistoryEvent[];
 }
 
 export type TimerOrigin =
@@ -243,6 +262,8 @@ export interface ActivityTask {
   readonly taskExecutionId?: string;
   readonly trace?: TraceParent;
   readonly options?: ActivityOptions;
+  /** Histories that the workflow handed on. */
+  readonly propagated?: PropagatedHistory;
   /** `<executionId>/<taskId>`: the same however often the activity is executed. */
   readonly idempotencyKey: string;
   /** Extends the time until the heartbeat times out; the last details are in the failure when it does. Fails when the task is not this worker's any more: stop. */
@@ -337,4 +358,6 @@ export const workflowLimits = {
   historyEventsMax: 50_000,
   historyBytesMax: 64 * 1024 * 1024,
   actionsPerTurnMax: 1_000,
+  /** Histories that are handed on with one operation. */
+  propagatedBytesMax: 2 * 1024 * 1024,
 } as const;

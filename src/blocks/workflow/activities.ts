@@ -1,5 +1,5 @@
 import type { OwnedShard } from '../../contracts/placement.ts';
-import type { ActivityAnswer, ActivityTask, FailureDetails, HistoryEvent } from '../../contracts/workflow.ts';
+import type { ActivityAnswer, ActivityTask, FailureDetails, HistoryEvent, PropagatedHistory } from '../../contracts/workflow.ts';
 import { workflowLimits } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
@@ -14,6 +14,7 @@ import type { InstanceCache } from './instance-cache.ts';
 import { type LiveInstance, readPast } from './live-instance.ts';
 import type { Address, Fate, InboxItem } from './mail.ts';
 import { commitAhead, type Postman } from './postman.ts';
+import { historyForTask } from './propagate.ts';
 import { contextOf, parentOf } from './turn-trace.ts';
 import { isOwnApp } from './turn-change.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -31,6 +32,8 @@ interface Job {
   readonly instanceId: string;
   readonly execution: string;
   readonly task: TaskScheduled;
+  /** Histories that go along with it. */
+  readonly propagated: (() => Promise<PropagatedHistory | undefined>) | undefined;
   /** Nobody waits for the result any more. */
   readonly over: () => boolean;
 }
@@ -68,11 +71,13 @@ export class Activities {
       if (!this.#parts.core.holds(live.home)) return true;
       return current !== undefined && (current.execution !== execution || current.open[task.id]?.kind !== 'task');
     };
-    void this.#execute({ instanceId, execution, task, over }).then((answer) => {
+    const propagated = task.propagation === undefined ? undefined : () => historyForTask(this.#parts.core, live, task);
+    const job = { instanceId, execution, task, over, propagated };
+    void this.#execute(job).then((answer) => {
       this.#running.delete(name);
       live.activities.delete(task.id);
       now()?.activities.delete(task.id);
-      if (answer !== undefined) void this.#deliver({ instanceId, execution, task, over }, answer);
+      if (answer !== undefined) void this.#deliver(job, answer);
     });
   }
 
@@ -114,10 +119,11 @@ export class Activities {
 
   async #foreign(shard: OwnedShard, { key, name, foreign }: { key: string; name: string; foreign: ForeignTask }): Promise<void> {
     const { core, postman } = this.#parts;
-    const { from, execution, task } = foreign;
+    const { from, execution, task, propagated } = foreign;
     const allowed = await this.#mayExecute(shard, from, task.name);
     const denied: ActivityAnswer = { failure: { errorType: 'WorkflowAccessDenied', errorMessage: deniedText, isNonRetriable: true } };
-    const job = { instanceId: from.instanceId, execution, task, over: () => !core.holds(shard) };
+    const over = (): boolean => !core.holds(shard);
+    const job = { instanceId: from.instanceId, execution, task, over, propagated: propagated && (async () => propagated) };
     const answer = allowed ? await this.#execute(job) : denied;
     if (answer === undefined) return;
     const letter = { to: from, execution, event: resultEvent(core, task, answer) };
@@ -167,7 +173,8 @@ export class Activities {
       const startedMs = core.clock.mono();
       try {
         const trace = parentOf(span.trace);
-        const attempt = held.run((worker) => worker.activity(this.#taskFor(job, watch, trace)));
+        const propagated = job.propagated === undefined ? undefined : await job.propagated();
+        const attempt = held.run((worker) => worker.activity(taskFor(job, watch, { trace, propagated })));
         const answer = await watch.race(attempt);
         const failed = 'failure' in answer;
         span.end(!failed);
@@ -186,24 +193,6 @@ export class Activities {
         held.release();
       }
     }
-  }
-
-  #taskFor({ instanceId, execution, task, over }: Job, watch: AttemptWatch, trace: ActivityTask['trace']): ActivityTask {
-    return {
-      instance: { instanceId, executionId: execution },
-      taskId: task.id,
-      name: task.name,
-      ...(task.version !== undefined && { version: task.version }),
-      ...(task.input !== undefined && { input: task.input }),
-      ...(task.taskExecutionId !== undefined && { taskExecutionId: task.taskExecutionId }),
-      ...(trace !== undefined && { trace }),
-      ...(task.options !== undefined && { options: task.options }),
-      idempotencyKey: `${execution}/${task.id}`,
-      async heartbeat(details) {
-        if (over()) throw new ProaError('workflow.task-lost', 'nobody waits for the activity any more');
-        await watch.heartbeat(details);
-      },
-    };
   }
 
   async #deliver({ instanceId, execution, task, over }: Job, answer: ActivityAnswer): Promise<void> {
@@ -242,6 +231,30 @@ export class Activities {
       answer.settled?.(false);
     }
   }
+}
+
+interface Along {
+  readonly trace: ActivityTask['trace'];
+  readonly propagated: PropagatedHistory | undefined;
+}
+
+function taskFor({ instanceId, execution, task, over }: Job, watch: AttemptWatch, { trace, propagated }: Along): ActivityTask {
+  return {
+    instance: { instanceId, executionId: execution },
+    taskId: task.id,
+    name: task.name,
+    ...(task.version !== undefined && { version: task.version }),
+    ...(task.input !== undefined && { input: task.input }),
+    ...(task.taskExecutionId !== undefined && { taskExecutionId: task.taskExecutionId }),
+    ...(trace !== undefined && { trace }),
+    ...(task.options !== undefined && { options: task.options }),
+    ...(propagated !== undefined && { propagated }),
+    idempotencyKey: `${execution}/${task.id}`,
+    async heartbeat(details) {
+      if (over()) throw new ProaError('workflow.task-lost', 'nobody waits for the activity any more');
+      await watch.heartbeat(details);
+    },
+  };
 }
 
 function nameOf(instanceId: string, execution: string, id: number): string {

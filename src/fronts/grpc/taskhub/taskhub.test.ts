@@ -192,6 +192,38 @@ describe('a work stream', () => {
     expect(await run([raised(1)], 'y')).toEqual([1, undefined, 1]);
   });
 
+  it('sends the histories that were handed on, as bytes of events, with every turn and with activities', async () => {
+    const { items, unfinished, worker } = rig(true);
+    const events: HistoryEvent[] = [
+      { ...base, type: 'eventRaised', name: 'e' },
+      { ...base, type: 'recorded', name: 'own' },
+    ];
+    const propagated = { scope: 2, chunks: [{ appId: 'app', instanceId: 'p', workflowName: 'parent', events }] };
+    const started: HistoryEvent = { ...base, type: 'executionStarted', name: 'n', instance: { instanceId: 'i' }, propagated };
+    for (const past of [[started], [started, raised(1)]]) {
+      const answer = worker.turn(turn(past));
+      const count = items.length;
+      await expect.poll(() => items.length).toBe(count + 1);
+      unfinished.completeTurn(answered(''));
+      await answer;
+    }
+    void worker.activity({
+      instance: { instanceId: 'i', executionId: 'x' },
+      taskId: 1,
+      name: 'a',
+      idempotencyKey: '',
+      heartbeat: async () => {},
+      propagated,
+    });
+    expect(items).toHaveLength(3);
+    for (const { request } of items) {
+      const history = request.value?.propagatedHistory;
+      expect(history).toMatchObject({ scope: 2, chunks: [{ appId: 'app', instanceId: 'p', workflowName: 'parent', rawSignatures: [] }] });
+      const raw = history?.chunks[0]?.rawEvents ?? [];
+      expect(raw.map((bytes) => fromBinary(HistoryEventSchema, bytes).eventType.case)).toEqual(['eventRaised']);
+    }
+  });
+
   it('hands activities out and takes results, failures and values that are missing', async () => {
     const { items, unfinished, worker } = rig(false);
     const task: ActivityTask = {
