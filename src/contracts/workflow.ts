@@ -25,6 +25,8 @@ export interface FailureDetails {
   readonly stackTrace?: string;
   readonly innerFailure?: FailureDetails;
   readonly isNonRetriable?: boolean;
+  /** As in events. */
+  readonly unknown?: string;
 }
 
 export interface TraceParent {
@@ -37,6 +39,8 @@ export interface Router {
   readonly sourceAppId?: string;
   readonly targetAppId?: string;
   readonly targetAppNamespace?: string;
+  /** As in events. */
+  readonly unknown?: string;
 }
 
 interface EventBase {
@@ -137,11 +141,15 @@ export interface HistoryChunk {
   readonly events: readonly HistoryEvent[];
 }
 
-export type TimerOrigin =
+export type TimerOrigin = (
   | { readonly kind: 'createTimer' }
   | { readonly kind: 'externalEvent'; readonly name: string }
   | { readonly kind: 'activityRetry'; readonly taskExecutionId: string }
-  | { readonly kind: 'childWorkflowRetry'; readonly instanceId: string };
+  | { readonly kind: 'childWorkflowRetry'; readonly instanceId: string }
+) & {
+  /** As in events. */
+  readonly unknown?: string;
+};
 
 export interface VersionChoice {
   readonly name?: string;

@@ -280,11 +280,12 @@ const depthMax = 16;
 const textCharsMax = 256 * 1024;
 
 function shortened(failure: FailureDetails, depth: number): FailureDetails {
-  const { innerFailure, stackTrace, ...rest } = failure;
+  const { innerFailure, stackTrace, unknown, ...rest } = failure;
   return {
     ...rest,
     errorMessage: failure.errorMessage.slice(0, textCharsMax),
     ...(stackTrace !== undefined && { stackTrace: stackTrace.slice(0, textCharsMax) }),
+    ...(unknown !== undefined && unknown.length <= textCharsMax && { unknown }),
     ...(innerFailure !== undefined && depth < depthMax && { innerFailure: shortened(innerFailure, depth + 1) }),
   };
 }

@@ -141,10 +141,18 @@ export function streamWorker(options: WorkStreamOptions): WorkflowWorker {
   };
 }
 
+const unknownAction = {
+  reason: 'version-not-available',
+  description: 'the worker asks for an action that this runtime does not know: a newer runtime goes on with it',
+} as const;
+
 function answerOf(response: WorkflowResponse, settled: () => void): TurnAnswer {
-  const { actions, customStatus, version } = response;
+  const { actions: wire, customStatus, version } = response;
+  const actions = wire.map(actionOf).filter((action): action is WorkflowAction => action !== undefined);
+  // Whoever left one out would wait for it for ever.
+  if (actions.length < wire.length) return { actions: [], stalled: unknownAction, settled };
   return {
-    actions: actions.map(actionOf).filter((action): action is WorkflowAction => action !== undefined),
+    actions,
     ...given('customStatus', customStatus),
     ...(version !== undefined && { version: { patches: version.patches, ...given('name', version.name) } }),
     settled,
