@@ -293,10 +293,19 @@ export interface WorkflowWorker {
   readonly activities?: ReadonlySet<string>;
   readonly turnsMax: number;
   readonly activitiesMax: number;
+  /** It keeps what it computed or was sent of instances: their turns, and the steps of their runs, go to it again as long as that is no long wait. */
+  readonly keeps?: boolean;
   turn(turn: Turn): Promise<TurnAnswer>;
   activity(task: ActivityTask): Promise<ActivityAnswer>;
   /** The instance is finished, went elsewhere or was changed from outside: forget what was kept of it. */
   forget(instanceId: string): void;
+}
+
+const stepPrefix = 'run ';
+
+/** An activity that is a function of a suspended run: only a worker that has the run in memory executes it without replaying the history. */
+export function isStep(taskExecutionId: string | undefined): boolean {
+  return taskExecutionId?.startsWith(stepPrefix) === true;
 }
 
 export interface StartWorkflow {

@@ -1,6 +1,6 @@
 import type { OwnedShard } from '../../contracts/placement.ts';
 import type { ActivityAnswer, ActivityTask, FailureDetails, HistoryEvent, PropagatedHistory } from '../../contracts/workflow.ts';
-import { workflowLimits } from '../../contracts/workflow.ts';
+import { isStep, workflowLimits } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
 import type { TaskScheduled } from './apply-turn.ts';
@@ -17,7 +17,7 @@ import { commitAhead, type Postman } from './postman.ts';
 import { historyForTask } from './propagate.ts';
 import { contextOf, parentOf } from './turn-trace.ts';
 import { isOwnApp } from './turn-change.ts';
-import type { WorkerPool } from './worker-pool.ts';
+import type { WorkerPool, WorkerSeat } from './worker-pool.ts';
 
 export interface ActivitiesParts {
   readonly core: Core;
@@ -34,6 +34,8 @@ interface Job {
   readonly task: TaskScheduled;
   /** Histories that go along with it. */
   readonly propagated: (() => Promise<PropagatedHistory | undefined>) | undefined;
+  /** The worker that has the run which the activity is a step of. */
+  readonly near: () => WorkerSeat | undefined;
   /** Nobody waits for the result any more. */
   readonly over: () => boolean;
 }
@@ -72,7 +74,8 @@ export class Activities {
       return current !== undefined && (current.execution !== execution || current.open[task.id]?.kind !== 'task');
     };
     const propagated = task.propagation === undefined ? undefined : () => historyForTask(this.#parts.core, live, task);
-    const job = { instanceId, execution, task, over, propagated };
+    const near = isStep(task.taskExecutionId) ? (): WorkerSeat | undefined => now()?.seat : nowhere;
+    const job = { instanceId, execution, task, over, near, propagated };
     void this.#execute(job).then((answer) => {
       this.#running.delete(name);
       live.activities.delete(task.id);
@@ -123,7 +126,7 @@ export class Activities {
     const allowed = await this.#mayExecute(shard, from, task.name);
     const denied: ActivityAnswer = { failure: { errorType: 'WorkflowAccessDenied', errorMessage: deniedText, isNonRetriable: true } };
     const over = (): boolean => !core.holds(shard);
-    const job = { instanceId: from.instanceId, execution, task, over, propagated: propagated && (async () => propagated) };
+    const job = { instanceId: from.instanceId, execution, task, over, near: nowhere, propagated: propagated && (async () => propagated) };
     const answer = allowed ? await this.#execute(job) : denied;
     if (answer === undefined) return;
     const letter = { to: from, execution, event: resultEvent(core, task, answer) };
@@ -163,7 +166,7 @@ export class Activities {
     const { core, pool } = this.#parts;
     const { task } = job;
     for (let tries = 0; ;) {
-      const held = await pool.acquire('activities', task.name).held;
+      const held = await pool.acquire('activities', task.name, job.near()).held;
       if (job.over() || core.closed) {
         held.release();
         return undefined;
@@ -232,6 +235,8 @@ export class Activities {
     }
   }
 }
+
+const nowhere = (): undefined => undefined;
 
 interface Along {
   readonly trace: ActivityTask['trace'];

@@ -46,6 +46,7 @@ const newsMax = 256;
 const restartsMax = 20;
 const restartPauseMs = 250;
 const postponeMs = 50;
+const hashMax = 2 ** 31;
 
 /** Executes turns, one at a time per instance: what arrives meanwhile forms the next one. */
 export class TurnRunner {
@@ -263,7 +264,9 @@ export class TurnRunner {
     core.metrics.payload(header.name, header.historyChars / workflowLimits.historyBytesMax);
     const large = historyTooLarge(header);
     if (large !== undefined) return this.#stall(live, { reason: 'payload-size', description: large });
-    const held = await pool.acquire('workflows', header.name, live.seat).held;
+    const seat =
+      live.seat?.attached === true ? live.seat : pool.home(header.name, (name) => core.shardOf(`${name}\x00${live.id}`, hashMax));
+    const held = await pool.acquire('workflows', header.name, seat).held;
     try {
       return await this.#turn(live, held);
     } finally {

@@ -113,6 +113,7 @@ export function streamWorker(options: WorkStreamOptions): WorkflowWorker {
   return {
     turnsMax,
     activitiesMax,
+    keeps: options.keepsHistory,
     forget: (id) => histories.forget(id),
     async turn(turn) {
       const token = newToken();
