@@ -163,6 +163,12 @@ export const spanAttributes = {
   url: 'url.full',
   serverAddress: 'server.address',
   serverPort: 'server.port',
+  workflowStatus: 'workflow.status',
+  workflowEvent: 'workflow.event',
+  workflowPatch: 'workflow.patch',
+  workflowSuspended: 'workflow.suspended',
+  workflowResumed: 'workflow.resumed',
+  workflowStalled: 'workflow.stalled',
 } as const;
 
 /** Fields of a log line, in the order in which they are printed. */

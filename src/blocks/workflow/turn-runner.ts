@@ -25,7 +25,7 @@ import { keptStall, stallFields } from './stall.ts';
 import { timerAppends } from './timer-data.ts';
 import { changeOfTurn, restartChange, retentionTimer, type RetentionPolicy } from './turn-change.ts';
 import type { Change } from './turn-commit.ts';
-import { endTurnTrace, turnTrace } from './turn-trace.ts';
+import { endTurnTrace, noteStall, resumeSpan, turnTrace } from './turn-trace.ts';
 import { type Controlled, isHeld, withoutTurn } from './without-turn.ts';
 import type { Held, WorkerPool } from './worker-pool.ts';
 
@@ -306,7 +306,8 @@ export class TurnRunner {
       const startedMs = stamp();
       const news = first.map((event) => restamped(event, stamp));
       for (const { event } of taken) news.push(restamped(event, stamp));
-      const trace = turnTrace(core, live, news);
+      if (live.span === undefined) await resumeSpan(core, live);
+      const trace = turnTrace(live, news);
       answer = held === undefined ? { actions: [] } : await askWorker(core, live, { held, news, startedMs });
       if (answer === undefined) return true;
       const self = { ...core.self, instanceId: live.id, executionId: header.execution };
@@ -398,6 +399,7 @@ export class TurnRunner {
     if (header === undefined) return false;
     const stall = keptStall(why);
     if (header.stall?.reason === stall.reason && header.stall.description === stall.description) return false;
+    noteStall(live, stall.reason);
     this.#parts.core.log.warn(`workflow "${header.name}" is stalled`, stallFields(live.id, stall));
     await this.#control(live, { header: { ...header, stall, updatedMs: this.#parts.core.engine.now() }, consumed: [] });
     return false;
