@@ -30,6 +30,8 @@ export interface ActivitiesParts {
 
 interface Job {
   readonly instanceId: string;
+  /** Its name; empty when the instance is another app's. */
+  readonly workflow: string;
   readonly execution: string;
   readonly task: TaskScheduled;
   /** Histories that go along with it. */
@@ -75,7 +77,7 @@ export class Activities {
     };
     const propagated = task.propagation === undefined ? undefined : () => historyForTask(this.#parts.core, live, task);
     const near = isStep(task.taskExecutionId) ? (): WorkerSeat | undefined => now()?.seat : nowhere;
-    const job = { instanceId, execution, task, over, near, propagated };
+    const job = { instanceId, workflow: header.name, execution, task, over, near, propagated };
     void this.#execute(job).then((answer) => {
       this.#running.delete(name);
       live.activities.delete(task.id);
@@ -126,9 +128,18 @@ export class Activities {
     const allowed = await this.#mayExecute(shard, from, task.name);
     const denied: ActivityAnswer = { failure: { errorType: 'WorkflowAccessDenied', errorMessage: deniedText, isNonRetriable: true } };
     const over = (): boolean => !core.holds(shard);
-    const job = { instanceId: from.instanceId, execution, task, over, near: nowhere, propagated: propagated && (async () => propagated) };
+    const job = {
+      instanceId: from.instanceId,
+      workflow: '',
+      execution,
+      task,
+      over,
+      near: nowhere,
+      propagated: propagated && (async () => propagated),
+    };
     const answer = allowed ? await this.#execute(job) : denied;
     if (answer === undefined) return;
+    core.metrics.completion('activity', 'remote');
     const letter = { to: from, execution, event: resultEvent(core, task, answer) };
     const { puts, parts } = postman.deliver([letter], false);
     for (let tries = 0; core.holds(shard); tries++) {
@@ -174,6 +185,7 @@ export class Activities {
       const span = core.tracer.start('internal', `activity||${task.name}`, contextOf(task.trace));
       const watch = new AttemptWatch(core.clock, task.options ?? {});
       const startedMs = core.clock.mono();
+      core.metrics.activityPayload(job.workflow, task.name, (task.input?.length ?? 0) / workflowLimits.payloadBytesMax);
       try {
         const trace = parentOf(span.trace);
         const propagated = job.propagated === undefined ? undefined : await job.propagated();
@@ -207,6 +219,7 @@ export class Activities {
         if (fate !== 'lost') answer.settled?.(fate === 'kept');
         else if (!over()) void this.#mail({ instanceId, execution, event, answer }, postman);
       };
+      core.metrics.completion('activity', 'local');
       arrived(instanceId, { event, execution, settled, sinceMs: core.clock.mono() });
       return;
     }
@@ -219,6 +232,7 @@ export class Activities {
     postman: Postman,
   ): Promise<void> {
     const { core } = this.#parts;
+    core.metrics.completion('activity', 'remote');
     const to = { ...core.self, instanceId };
     try {
       const { puts, parts } = postman.deliver([{ to, execution, event }], false);

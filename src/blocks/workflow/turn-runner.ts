@@ -1,4 +1,4 @@
-import { type HistoryEvent, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
+import { type HistoryEvent, type ParentInstance, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
 import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
@@ -295,7 +295,11 @@ export class TurnRunner {
     );
     if (taken.length === 0 && header.pending === undefined) return dropped.length > 0;
     const items = dropped.length === 0 ? taken : [...taken, ...dropped];
-    for (const item of items) item.taken = true;
+    const nowMs = core.clock.mono();
+    for (const item of items) {
+      item.taken = true;
+      core.metrics.waited(nowMs - item.sinceMs);
+    }
     for (const item of dropped) item.unwanted = true;
     live.turning = true;
     let kept = false;
@@ -390,6 +394,15 @@ export class TurnRunner {
       status,
       Math.max(0, input.startedMs - (input.header.startedMs ?? input.header.createdMs)),
     );
+    const { parent } = header;
+    if (parent !== undefined) this.#parts.core.metrics.completion('child', this.#isHere(parent) ? 'local' : 'remote');
+  }
+
+  #isHere({ appId, appNamespace, instanceId }: ParentInstance): boolean {
+    const { core } = this.#parts;
+    const { self } = core;
+    const own = appId === self.appId && (appNamespace ?? self.namespace) === self.namespace;
+    return own && core.owned(core.shardOf(instanceId, core.shards)) !== undefined;
   }
 
   /** Holds the instance: nothing of the turn is kept, what it would have consumed waits. Always false. */
