@@ -18,11 +18,30 @@ export interface ActiveSpan {
 export interface Tracer {
   /** Starts a span below `parent` (a root when it is empty). Sampling follows the parent, else the configured rate. */
   start(kind: SpanKind, name: string, parent: TraceContext): ActiveSpan;
+  /** A span of something that outlives processes: whoever names the same ids goes on with the same span, and decides the same about sampling. Only one of them ends it. */
+  resume(span: LastingSpan): ActiveSpan;
+}
+
+export interface LastingSpan {
+  readonly kind: SpanKind;
+  readonly name: string;
+  readonly parent: TraceContext;
+  /** 32 lower-case hex digits: the trace when there is no parent. */
+  readonly traceId: string;
+  /** 16 lower-case hex digits. */
+  readonly spanId: string;
+  /** Wall milliseconds. */
+  readonly startMs: number;
 }
 
 const untraced: ActiveSpan = { trace: { traceparent: '', tracestate: '', baggage: '' }, sampled: false, set() {}, rename() {}, end() {} };
 
 /** Records nothing and starts no traces: incoming ones pass through unchanged. */
 export const noTracer: Tracer = {
-  start: (_kind, _name, parent) => (parent.traceparent === '' ? untraced : { ...untraced, trace: parent }),
+  start: (_kind, _name, parent) => passed(parent),
+  resume: ({ parent }) => passed(parent),
 };
+
+function passed(parent: TraceContext): ActiveSpan {
+  return parent.traceparent === '' ? untraced : { ...untraced, trace: parent };
+}

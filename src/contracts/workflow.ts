@@ -25,6 +25,8 @@ export interface FailureDetails {
   readonly stackTrace?: string;
   readonly innerFailure?: FailureDetails;
   readonly isNonRetriable?: boolean;
+  /** As in events. */
+  readonly unknown?: string;
 }
 
 export interface TraceParent {
@@ -37,6 +39,8 @@ export interface Router {
   readonly sourceAppId?: string;
   readonly targetAppId?: string;
   readonly targetAppNamespace?: string;
+  /** As in events. */
+  readonly unknown?: string;
 }
 
 interface EventBase {
@@ -116,13 +120,36 @@ export interface StartedEvent {
   readonly trace?: TraceParent;
   readonly workflowSpanId?: string;
   readonly tags?: Readonly<Record<string, string>>;
+  /** Histories that its parent handed on. */
+  readonly propagated?: PropagatedHistory;
 }
 
-export type TimerOrigin =
+/** How much of its history a workflow hands on with an operation: nothing, its own, or also what it was given itself. Numbers of the protocol. */
+export const propagationScopes = { none: 0, own: 1, lineage: 2 } as const;
+
+/** Histories of the workflows that led to an operation, the farthest first (serverless reference 5.15). */
+export interface PropagatedHistory {
+  readonly scope: number;
+  readonly chunks: readonly HistoryChunk[];
+}
+
+export interface HistoryChunk {
+  readonly appId: string;
+  readonly instanceId: string;
+  readonly workflowName: string;
+  /** Up to and including the event that began the operation. */
+  readonly events: readonly HistoryEvent[];
+}
+
+export type TimerOrigin = (
   | { readonly kind: 'createTimer' }
   | { readonly kind: 'externalEvent'; readonly name: string }
   | { readonly kind: 'activityRetry'; readonly taskExecutionId: string }
-  | { readonly kind: 'childWorkflowRetry'; readonly instanceId: string };
+  | { readonly kind: 'childWorkflowRetry'; readonly instanceId: string }
+) & {
+  /** As in events. */
+  readonly unknown?: string;
+};
 
 export interface VersionChoice {
   readonly name?: string;
@@ -243,6 +270,8 @@ export interface ActivityTask {
   readonly taskExecutionId?: string;
   readonly trace?: TraceParent;
   readonly options?: ActivityOptions;
+  /** Histories that the workflow handed on. */
+  readonly propagated?: PropagatedHistory;
   /** `<executionId>/<taskId>`: the same however often the activity is executed. */
   readonly idempotencyKey: string;
   /** Extends the time until the heartbeat times out; the last details are in the failure when it does. Fails when the task is not this worker's any more: stop. */
@@ -264,10 +293,19 @@ export interface WorkflowWorker {
   readonly activities?: ReadonlySet<string>;
   readonly turnsMax: number;
   readonly activitiesMax: number;
+  /** It keeps what it computed or was sent of instances: their turns, and the steps of their runs, go to it again as long as that is no long wait. */
+  readonly keeps?: boolean;
   turn(turn: Turn): Promise<TurnAnswer>;
   activity(task: ActivityTask): Promise<ActivityAnswer>;
   /** The instance is finished, went elsewhere or was changed from outside: forget what was kept of it. */
   forget(instanceId: string): void;
+}
+
+const stepPrefix = 'run ';
+
+/** An activity that is a function of a suspended run: only a worker that has the run in memory executes it without replaying the history. */
+export function isStep(taskExecutionId: string | undefined): boolean {
+  return taskExecutionId?.startsWith(stepPrefix) === true;
 }
 
 export interface StartWorkflow {
@@ -337,4 +375,6 @@ export const workflowLimits = {
   historyEventsMax: 50_000,
   historyBytesMax: 64 * 1024 * 1024,
   actionsPerTurnMax: 1_000,
+  /** Histories that are handed on with one operation. */
+  propagatedBytesMax: 2 * 1024 * 1024,
 } as const;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Target } from '../contracts/governance.ts';
-import type { Tracer } from '../contracts/tracer.ts';
+import { noTracer, type Tracer } from '../contracts/tracer.ts';
 import { createCall } from '../kernel/call.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
 import { noTrace, traceKey } from '../kernel/trace-context.ts';
@@ -12,6 +12,7 @@ const child = '00-0af7651916cd43dd8448eb211c80319c-00000000000000aa-01';
 async function spanOf(target: Pick<Target, 'block' | 'name'> & { readonly operation?: string }, input: unknown) {
   const said: Record<string, unknown> = {};
   const tracer: Tracer = {
+    ...noTracer,
     start(kind, name) {
       said['span'] = `${kind} ${name}`;
       const trace = { ...noTrace, traceparent: child };
@@ -74,7 +75,7 @@ describe('what reaches an app', () => {
   });
 
   it('is nothing else', () => {
-    const none = (target: Target): unknown => inboundTrace({ start: () => undefined as never }, target);
+    const none = (target: Target): unknown => inboundTrace({ ...noTracer, start: () => undefined as never }, target);
     expect(none({ block: 'invoke', name: 'b', operation: 'call', direction: 'outbound' })).toEqual([]);
     expect(none({ block: 'configuration', name: 'c', operation: 'update', direction: 'inbound' })).toEqual([]);
   });

@@ -71,6 +71,9 @@ export const metricNames = {
   workflowAccessAllowed: 'dapr_runtime_workflow_acl_action_allowed_total',
   workflowAccessDenied: 'dapr_runtime_workflow_acl_action_denied_total',
   workflowPayloadRatio: 'dapr_runtime_workflow_payload_size_ratio',
+  workflowActivityPayloadRatio: 'dapr_runtime_workflow_activity_payload_size_ratio',
+  workflowLockWait: 'dapr_runtime_workflow_lock_wait',
+  workflowCompletionRoute: 'dapr_runtime_workflow_completion_route_count',
   resiliencyLoaded: 'dapr_resiliency_loaded',
   resiliencyActivations: 'dapr_resiliency_activations_total',
   resiliencyBreakerState: 'dapr_resiliency_cb_state',
@@ -136,6 +139,8 @@ export const labelNames = {
   target: 'target',
   actorType: 'actor_type',
   workflowName: 'workflow_name',
+  taskType: 'task_type',
+  route: 'route',
   activityName: 'activity_name',
   grpcServerMethod: 'grpc_server_method',
   grpcServerStatus: 'grpc_server_status',
@@ -163,6 +168,12 @@ export const spanAttributes = {
   url: 'url.full',
   serverAddress: 'server.address',
   serverPort: 'server.port',
+  workflowStatus: 'workflow.status',
+  workflowEvent: 'workflow.event',
+  workflowPatch: 'workflow.patch',
+  workflowSuspended: 'workflow.suspended',
+  workflowResumed: 'workflow.resumed',
+  workflowStalled: 'workflow.stalled',
 } as const;
 
 /** Fields of a log line, in the order in which they are printed. */

@@ -10,6 +10,8 @@ const latencyBounds = [
 const sizeBounds = [
   1024, 2048, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864, 268_435_456, 1_073_741_824, 4_294_967_296,
 ] as const;
+/** Shares of a limit. */
+const ratioBounds = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1] as const;
 
 /** Series of one metric; further label sets share one series whose labels all say `overflow` (threat T31). */
 const seriesMax = 2_000;
@@ -66,10 +68,15 @@ export interface MetricsRegistry extends Metrics {
 }
 
 export interface MetricsRegistryOptions {
-  /** `spec.metrics.latencyDistributionBuckets`: replaces the bounds of all histograms but those of sizes. */
+  /** `spec.metrics.latencyDistributionBuckets`: replaces the bounds of all histograms but those of sizes and shares. */
   readonly latencyBounds?: readonly number[];
   /** `spec.metrics.rules`. */
   readonly rewrite?: RewriteLabels;
+}
+
+function boundsOf(name: string, latencies: readonly number[]): readonly number[] {
+  if (/bytes/.test(name)) return sizeBounds;
+  return name.endsWith('_ratio') ? ratioBounds : latencies;
 }
 
 /** Makes a registry whose every series carries `shared` (the app id). */
@@ -80,7 +87,7 @@ export function createMetricsRegistry(shared: Labels, options: MetricsRegistryOp
   const series = <T extends CounterSeries | HistogramSeries>(name: string, kind: Kind, labels: Labels): T => {
     let family = families.get(name);
     if (family === undefined) {
-      family = { name, kind, bounds: /bytes/.test(name) ? sizeBounds : latencies, series: new Map() };
+      family = { name, kind, bounds: boundsOf(name, latencies), series: new Map() };
       families.set(name, family);
     }
     const all = { ...shared, ...(options.rewrite === undefined ? labels : options.rewrite(name, labels)) };

@@ -101,6 +101,28 @@ describe('tracing', () => {
     expect(spans[0]).toMatchObject({ parentSpanId: 'b7ad6b7169203331', ok: true, traceState: 'a=b' });
   });
 
+  it('goes on with a span that others began, sampled by them as here', () => {
+    const spans: FinishedSpan[] = [];
+    let wall = 1_000_000;
+    const clock = { ...nodeClock, now: () => wall, mono: () => wall };
+    const tracer = (samplingRate: number) =>
+      createTracer({ clock, random: createNodeRandom(), samplingRate, export: (span) => spans.push(span) });
+    const traceId = `${'ab'.repeat(12)}7fffffff`;
+    const lasting = { kind: 'internal', name: 'x', parent: noTrace, traceId, spanId: 'ab'.repeat(8), startMs: 400_000 } as const;
+    const traceparent = `00-${traceId}-${'ab'.repeat(8)}`;
+    for (const rate of [0.4, 0.4]) expect(tracer(rate).resume(lasting).trace.traceparent).toBe(`${traceparent}-00`);
+    expect(tracer(0.6).resume(lasting).trace.traceparent).toBe(`${traceparent}-01`);
+    const span = tracer(0.6).resume(lasting);
+    wall += 500;
+    span.end(true);
+    expect(spans).toMatchObject([
+      { traceId, spanId: 'ab'.repeat(8), parentSpanId: '', startNs: 400_000_000_000n, endNs: 1_000_500_000_000n },
+    ]);
+    const parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const below = tracer(0).resume({ ...lasting, parent: { traceparent: parent, tracestate: '', baggage: '' } });
+    expect(below.trace.traceparent).toBe(`${parent.slice(0, 36)}${'ab'.repeat(8)}-01`);
+  });
+
   it('makes no id of zeros, whatever the random source says', () => {
     const zeros: Random = {
       u32: () => 1,

@@ -41,6 +41,24 @@ export function createTracer(options: TracingOptions): Tracer {
       const [traceId, spanId] = [made.slice(3, 35), made.slice(36, 52)];
       return recordedSpan(options, { kind, name, trace, traceId, spanId, parentSpanId: root ? '' : parent.traceparent.slice(36, 52) });
     },
+    resume({ kind, name, parent, spanId, startMs, ...own }) {
+      const root = parent.traceparent === '';
+      // Of the id, so that every process decides the same.
+      const sampled = root ? Number.parseInt(own.traceId.slice(-8), 16) < threshold : isSampled(parent.traceparent);
+      const traceId = root ? own.traceId : parent.traceparent.slice(3, 35);
+      const traceparent = `00-${traceId}-${spanId}-0${sampled ? 1 : 0}`;
+      const trace: TraceContext = { traceparent, tracestate: parent.tracestate, baggage: parent.baggage, sampled };
+      if (!sampled) return new UnsampledSpan(trace);
+      return recordedSpan(options, {
+        kind,
+        name,
+        trace,
+        traceId,
+        spanId,
+        parentSpanId: root ? '' : parent.traceparent.slice(36, 52),
+        startMs,
+      });
+    },
   };
 }
 
@@ -62,10 +80,13 @@ interface Started {
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId: string;
+  /** Absent: now. */
+  readonly startMs?: number;
 }
 
 function recordedSpan(options: TracingOptions, started: Started): ActiveSpan {
-  const startMs = options.clock.now();
+  const startMs = started.startMs ?? options.clock.now();
+  const beforeMs = Math.max(0, options.clock.now() - startMs);
   const startMono = options.clock.mono();
   const attributes: [string, string | number][] = [];
   let { name } = started;
@@ -82,7 +103,7 @@ function recordedSpan(options: TracingOptions, started: Started): ActiveSpan {
       ended = true;
       if (status !== undefined) attributes.push([spanAttributes.statusCode, status]);
       const startNs = BigInt(Math.round(startMs * 1e3)) * 1000n;
-      const tookNs = BigInt(Math.round((options.clock.mono() - startMono) * 1e6));
+      const tookNs = BigInt(Math.round((beforeMs + options.clock.mono() - startMono) * 1e6));
       const { kind, traceId, spanId, parentSpanId, trace } = started;
       options.export({
         traceId,

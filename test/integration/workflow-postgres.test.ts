@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type BuildOptions } from 'esbuild';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findPostgres, type PostgresServer, startPostgres } from '../../src/testing/postgres-server.ts';
@@ -33,7 +33,7 @@ beforeAll(async () => {
   worker = join(directory, 'worker.mjs');
   const entry = fileURLToPath(new URL('workflow-crash-worker.ts', import.meta.url));
   const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
-  const shared = { bundle: true, platform: 'node', format: 'esm', external: ['pg'], banner, logLevel: 'error' } as const;
+  const shared = { bundle: true, platform: 'node', format: 'esm', external: ['pg'], banner, logLevel: 'error' } satisfies BuildOptions;
   await build({ entryPoints: [entry], outfile: worker, ...shared });
 });
 afterAll(() => {

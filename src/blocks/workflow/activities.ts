@@ -1,6 +1,6 @@
 import type { OwnedShard } from '../../contracts/placement.ts';
-import type { ActivityAnswer, ActivityTask, FailureDetails, HistoryEvent } from '../../contracts/workflow.ts';
-import { workflowLimits } from '../../contracts/workflow.ts';
+import type { ActivityAnswer, ActivityTask, FailureDetails, HistoryEvent, PropagatedHistory } from '../../contracts/workflow.ts';
+import { isStep, workflowLimits } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
 import type { TaskScheduled } from './apply-turn.ts';
@@ -14,9 +14,10 @@ import type { InstanceCache } from './instance-cache.ts';
 import { type LiveInstance, readPast } from './live-instance.ts';
 import type { Address, Fate, InboxItem } from './mail.ts';
 import { commitAhead, type Postman } from './postman.ts';
+import { historyForTask } from './propagate.ts';
 import { contextOf, parentOf } from './turn-trace.ts';
 import { isOwnApp } from './turn-change.ts';
-import type { WorkerPool } from './worker-pool.ts';
+import type { WorkerPool, WorkerSeat } from './worker-pool.ts';
 
 export interface ActivitiesParts {
   readonly core: Core;
@@ -29,8 +30,14 @@ export interface ActivitiesParts {
 
 interface Job {
   readonly instanceId: string;
+  /** Its name; empty when the instance is another app's. */
+  readonly workflow: string;
   readonly execution: string;
   readonly task: TaskScheduled;
+  /** Histories that go along with it. */
+  readonly propagated: (() => Promise<PropagatedHistory | undefined>) | undefined;
+  /** The worker that has the run which the activity is a step of. */
+  readonly near: () => WorkerSeat | undefined;
   /** Nobody waits for the result any more. */
   readonly over: () => boolean;
 }
@@ -68,11 +75,14 @@ export class Activities {
       if (!this.#parts.core.holds(live.home)) return true;
       return current !== undefined && (current.execution !== execution || current.open[task.id]?.kind !== 'task');
     };
-    void this.#execute({ instanceId, execution, task, over }).then((answer) => {
+    const propagated = task.propagation === undefined ? undefined : () => historyForTask(this.#parts.core, live, task);
+    const near = isStep(task.taskExecutionId) ? (): WorkerSeat | undefined => now()?.seat : nowhere;
+    const job = { instanceId, workflow: header.name, execution, task, over, near, propagated };
+    void this.#execute(job).then((answer) => {
       this.#running.delete(name);
       live.activities.delete(task.id);
       now()?.activities.delete(task.id);
-      if (answer !== undefined) void this.#deliver({ instanceId, execution, task, over }, answer);
+      if (answer !== undefined) void this.#deliver(job, answer);
     });
   }
 
@@ -114,12 +124,22 @@ export class Activities {
 
   async #foreign(shard: OwnedShard, { key, name, foreign }: { key: string; name: string; foreign: ForeignTask }): Promise<void> {
     const { core, postman } = this.#parts;
-    const { from, execution, task } = foreign;
+    const { from, execution, task, propagated } = foreign;
     const allowed = await this.#mayExecute(shard, from, task.name);
     const denied: ActivityAnswer = { failure: { errorType: 'WorkflowAccessDenied', errorMessage: deniedText, isNonRetriable: true } };
-    const job = { instanceId: from.instanceId, execution, task, over: () => !core.holds(shard) };
+    const over = (): boolean => !core.holds(shard);
+    const job = {
+      instanceId: from.instanceId,
+      workflow: '',
+      execution,
+      task,
+      over,
+      near: nowhere,
+      propagated: propagated && (async () => propagated),
+    };
     const answer = allowed ? await this.#execute(job) : denied;
     if (answer === undefined) return;
+    core.metrics.completion('activity', 'remote');
     const letter = { to: from, execution, event: resultEvent(core, task, answer) };
     const { puts, parts } = postman.deliver([letter], false);
     for (let tries = 0; core.holds(shard); tries++) {
@@ -157,7 +177,7 @@ export class Activities {
     const { core, pool } = this.#parts;
     const { task } = job;
     for (let tries = 0; ;) {
-      const held = await pool.acquire('activities', task.name).held;
+      const held = await pool.acquire('activities', task.name, job.near()).held;
       if (job.over() || core.closed) {
         held.release();
         return undefined;
@@ -165,9 +185,11 @@ export class Activities {
       const span = core.tracer.start('internal', `activity||${task.name}`, contextOf(task.trace));
       const watch = new AttemptWatch(core.clock, task.options ?? {});
       const startedMs = core.clock.mono();
+      core.metrics.activityPayload(job.workflow, task.name, (task.input?.length ?? 0) / workflowLimits.payloadBytesMax);
       try {
         const trace = parentOf(span.trace);
-        const attempt = held.run((worker) => worker.activity(this.#taskFor(job, watch, trace)));
+        const propagated = job.propagated === undefined ? undefined : await job.propagated();
+        const attempt = held.run((worker) => worker.activity(taskFor(job, watch, { trace, propagated })));
         const answer = await watch.race(attempt);
         const failed = 'failure' in answer;
         span.end(!failed);
@@ -188,24 +210,6 @@ export class Activities {
     }
   }
 
-  #taskFor({ instanceId, execution, task, over }: Job, watch: AttemptWatch, trace: ActivityTask['trace']): ActivityTask {
-    return {
-      instance: { instanceId, executionId: execution },
-      taskId: task.id,
-      name: task.name,
-      ...(task.version !== undefined && { version: task.version }),
-      ...(task.input !== undefined && { input: task.input }),
-      ...(task.taskExecutionId !== undefined && { taskExecutionId: task.taskExecutionId }),
-      ...(trace !== undefined && { trace }),
-      ...(task.options !== undefined && { options: task.options }),
-      idempotencyKey: `${execution}/${task.id}`,
-      async heartbeat(details) {
-        if (over()) throw new ProaError('workflow.task-lost', 'nobody waits for the activity any more');
-        await watch.heartbeat(details);
-      },
-    };
-  }
-
   async #deliver({ instanceId, execution, task, over }: Job, answer: ActivityAnswer): Promise<void> {
     const { core, cache, postman, arrived } = this.#parts;
     const event = resultEvent(core, task, answer);
@@ -215,6 +219,7 @@ export class Activities {
         if (fate !== 'lost') answer.settled?.(fate === 'kept');
         else if (!over()) void this.#mail({ instanceId, execution, event, answer }, postman);
       };
+      core.metrics.completion('activity', 'local');
       arrived(instanceId, { event, execution, settled, sinceMs: core.clock.mono() });
       return;
     }
@@ -227,6 +232,7 @@ export class Activities {
     postman: Postman,
   ): Promise<void> {
     const { core } = this.#parts;
+    core.metrics.completion('activity', 'remote');
     const to = { ...core.self, instanceId };
     try {
       const { puts, parts } = postman.deliver([{ to, execution, event }], false);
@@ -242,6 +248,32 @@ export class Activities {
       answer.settled?.(false);
     }
   }
+}
+
+const nowhere = (): undefined => undefined;
+
+interface Along {
+  readonly trace: ActivityTask['trace'];
+  readonly propagated: PropagatedHistory | undefined;
+}
+
+function taskFor({ instanceId, execution, task, over }: Job, watch: AttemptWatch, { trace, propagated }: Along): ActivityTask {
+  return {
+    instance: { instanceId, executionId: execution },
+    taskId: task.id,
+    name: task.name,
+    ...(task.version !== undefined && { version: task.version }),
+    ...(task.input !== undefined && { input: task.input }),
+    ...(task.taskExecutionId !== undefined && { taskExecutionId: task.taskExecutionId }),
+    ...(trace !== undefined && { trace }),
+    ...(task.options !== undefined && { options: task.options }),
+    ...(propagated !== undefined && { propagated }),
+    idempotencyKey: `${execution}/${task.id}`,
+    async heartbeat(details) {
+      if (over()) throw new ProaError('workflow.task-lost', 'nobody waits for the activity any more');
+      await watch.heartbeat(details);
+    },
+  };
 }
 
 function nameOf(instanceId: string, execution: string, id: number): string {
@@ -267,11 +299,12 @@ const depthMax = 16;
 const textCharsMax = 256 * 1024;
 
 function shortened(failure: FailureDetails, depth: number): FailureDetails {
-  const { innerFailure, stackTrace, ...rest } = failure;
+  const { innerFailure, stackTrace, unknown, ...rest } = failure;
   return {
     ...rest,
     errorMessage: failure.errorMessage.slice(0, textCharsMax),
     ...(stackTrace !== undefined && { stackTrace: stackTrace.slice(0, textCharsMax) }),
+    ...(unknown !== undefined && unknown.length <= textCharsMax && { unknown }),
     ...(innerFailure !== undefined && depth < depthMax && { innerFailure: shortened(innerFailure, depth + 1) }),
   };
 }

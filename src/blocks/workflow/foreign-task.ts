@@ -1,4 +1,5 @@
 import type { Put } from '../../contracts/engine.ts';
+import type { PropagatedHistory } from '../../contracts/workflow.ts';
 import { type Key, untuple } from '../../kernel/tuple.ts';
 import type { TaskScheduled } from './apply-turn.ts';
 import type { Core } from './core.ts';
@@ -15,19 +16,25 @@ export interface ForeignTask {
   readonly from: Address;
   readonly execution: string;
   readonly task: TaskScheduled;
+  readonly propagated?: PropagatedHistory;
 }
 
 /** What hands an activity over to the app that has it: the owners of its shards execute it, and answer into the inbox of the instance. */
 export function foreignTask(
   core: Core,
-  { id, header }: { readonly id: string; readonly header: Header },
+  { id, header, propagated }: { readonly id: string; readonly header: Header; readonly propagated?: PropagatedHistory | undefined },
   task: TaskScheduled,
 ): { readonly puts: readonly Put[]; readonly parts: readonly Put[] } {
   const { self, random } = core;
   const appId = task.router?.targetAppId ?? self.appId;
   const keys = workflowKeys({ namespace: task.router?.targetAppNamespace ?? self.namespace, appId });
   const shard = core.shardOf(id, core.shards);
-  const stored: ForeignTask = { from: { ...self, instanceId: id }, execution: header.execution, task };
+  const stored: ForeignTask = {
+    from: { ...self, instanceId: id },
+    execution: header.execution,
+    task,
+    ...(propagated !== undefined && { propagated }),
+  };
   const order = `${id}\x00${header.execution}\x00${task.id}`;
   const place = { keys, id: foreignBell, scope: order, newBlob: () => random.hex(16) };
   const { line, parts } = encodeLine(stored, place);

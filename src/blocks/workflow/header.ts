@@ -57,6 +57,8 @@ export interface Header {
   readonly attributes?: Readonly<Record<string, string>>;
   /** Children were created at some time: who is purged or replaced must look for them. */
   readonly children?: true;
+  /** Its start brought histories of others with it. */
+  readonly given?: true;
   /** A rerun begins with history that was copied: its open activities are executed without a turn. */
   readonly rerunOf?: string;
 }
@@ -93,6 +95,7 @@ export function newHeader(started: StartedEvent, pending: readonly string[], now
     ...(started.parent !== undefined && { parent: started.parent }),
     ...(started.trace !== undefined && { trace: started.trace }),
     ...(started.tags !== undefined && { tags: started.tags }),
+    ...(started.propagated !== undefined && { given: true as const }),
   };
 }
 

@@ -68,6 +68,7 @@ export type {
   FinalStatus,
   HistoryEvent,
   ParentInstance,
+  PropagatedHistory,
   Purged,
   Router,
   Stall,

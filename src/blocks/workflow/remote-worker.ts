@@ -31,6 +31,8 @@ export type FromWorker =
       readonly activities?: readonly string[];
       readonly turnsMax: number;
       readonly activitiesMax: number;
+      /** As in the contract of workers. */
+      readonly keeps?: boolean;
     }
   | { readonly kind: 'turn'; readonly token: number; readonly answer: TurnAnswer }
   | { readonly kind: 'activity'; readonly token: number; readonly answer: ActivityAnswer }
@@ -81,6 +83,7 @@ export function createRemoteWorker(hello: FromWorker, send: (message: ToWorker) 
       get activitiesMax() {
         return draining ? 0 : hello.activitiesMax;
       },
+      keeps: hello.keeps === true,
       turn: ({ past, ...turn }) => ask((token) => ({ kind: 'turn', token, turn }), { past }),
       activity: ({ heartbeat, ...task }) => ask((token) => ({ kind: 'activity', token, task }), { beat: heartbeat }),
       forget: (instanceId) => send({ kind: 'forget', instanceId }),

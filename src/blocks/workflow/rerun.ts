@@ -1,8 +1,10 @@
-import type { HistoryEvent } from '../../contracts/workflow.ts';
+import { historyTo, type HistorySource, isScope } from '../../contracts/propagated-history.ts';
+import type { HistoryEvent, PropagatedHistory } from '../../contracts/workflow.ts';
 import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { childId, startedEvent } from './action-events.ts';
+import type { TaskScheduled } from './apply-turn.ts';
 import { risingClock } from './clock-stamp.ts';
 import type { Core } from './core.ts';
 import { applyToOpen } from './filter-mail.ts';
@@ -12,6 +14,7 @@ import { encodeLine } from './history-lines.ts';
 import type { RerunOptions } from './index.ts';
 import type { Letter } from './mail.ts';
 import { commitAhead, type Postman } from './postman.ts';
+import { sourceOf } from './propagate.ts';
 import { storedRecord } from './read-state.ts';
 import { encodeRecord, growTail } from './record.ts';
 import { checkInstanceId, checkPayload } from './start-instance.ts';
@@ -163,6 +166,7 @@ function begun(
   const timers: ReturnType<typeof timerFor>[] = [];
   const puts: Put[] = [];
   const stamp = risingClock(core.engine.now(), header.lastMs);
+  const source = sourceOf(core, { id, header }, events);
   for (const event of events) {
     if (event.id < 0 || header.open[event.id] === undefined) continue;
     if (event.type === 'timerCreated' && event.fireAtMs < neverMs) {
@@ -176,18 +180,31 @@ function begun(
         }),
       );
     } else if (event.type === 'taskScheduled' && !isOwnApp(core, event)) {
-      const foreign = foreignTask(core, { id, header }, event);
+      const foreign = foreignTask(core, { id, header, propagated: handedOn(source, event) }, event);
       puts.push(...foreign.puts, ...foreign.parts);
-    } else if (event.type === 'childCreated') letters.push(childStart(core, { id, header, event, stamp }));
+    } else if (event.type === 'childCreated')
+      letters.push(childStart(core, { id, header, event, stamp, propagated: handedOn(source, event) }));
   }
   return { letters, timers, puts };
+}
+
+// The scope stands in the event: what is begun again gets what it would have got.
+function handedOn(source: HistorySource, event: ChildCreated | TaskScheduled): PropagatedHistory | undefined {
+  const { id, propagation: scope } = event;
+  return isScope(scope) ? historyTo(source, { id, scope }) : undefined;
 }
 
 type ChildCreated = Extract<HistoryEvent, { readonly type: 'childCreated' }>;
 
 function childStart(
   core: Core,
-  { id, header, event, stamp }: { id: string; header: Header; event: ChildCreated; stamp: () => number },
+  {
+    id,
+    header,
+    event,
+    stamp,
+    propagated,
+  }: { id: string; header: Header; event: ChildCreated; stamp: () => number; propagated: PropagatedHistory | undefined },
 ): Letter {
   const { self, random } = core;
   const { instanceId, name, version, input, router } = event;
@@ -200,7 +217,8 @@ function childStart(
     appNamespace: self.namespace,
   };
   const more = { ...(version !== undefined && { version }), ...(input !== undefined && { input }) };
-  const started = { name, ...more, instance: { instanceId, executionId: random.hex(32) }, parent };
+  const handed = propagated === undefined ? {} : { propagated };
+  const started = { name, ...more, ...handed, instance: { instanceId, executionId: random.hex(32) }, parent };
   const to = { namespace: router?.targetAppNamespace ?? self.namespace, appId: router?.targetAppId ?? self.appId, instanceId };
   return { to, event: startedEvent(started, { stamp }) };
 }

@@ -1,14 +1,16 @@
 import type { DurableTimer } from '../../contracts/timers.ts';
 import type { Put } from '../../contracts/engine.ts';
-import type { HistoryEvent, StartedEvent } from '../../contracts/workflow.ts';
+import { givenTo } from '../../contracts/propagated-history.ts';
+import type { HistoryEvent, PropagatedHistory, StartedEvent } from '../../contracts/workflow.ts';
 import { startedEvent } from './action-events.ts';
 import type { TaskScheduled, TurnInput, TurnOutcome } from './apply-turn.ts';
 import type { Core } from './core.ts';
 import { foreignTask } from './foreign-task.ts';
 import { type Header, isFinal, newHeader } from './header.ts';
 import { encodeLine } from './history-lines.ts';
-import type { LiveInstance } from './live-instance.ts';
+import { type LiveInstance, readPast } from './live-instance.ts';
 import type { Letter } from './mail.ts';
+import { withHistories } from './propagate.ts';
 import { neverMs, timerFor } from './timer-data.ts';
 
 /** How long finished instances are kept; absent is for ever. */
@@ -39,15 +41,17 @@ type Next = Extract<TurnOutcome, { readonly kind: 'next' }>;
 export interface Applied {
   readonly outcome: Next;
   readonly input: TurnInput;
+  /** What goes along with operations, by their ids. */
+  readonly histories: ReadonlyMap<number, PropagatedHistory>;
 }
 
-/** From rules to keys. */
-export function changeOfTurn(core: Core, live: LiveInstance, applied: Applied): MadeChange {
-  const { outcome } = applied;
-  if (outcome.restart !== undefined) return restartChange(core, live, applied);
+/** From rules to keys, for a turn after which the execution goes on or ends. */
+export function changeOfTurn(core: Core, live: LiveInstance, { outcome, histories }: Applied): MadeChange {
   const { header, events, effects } = outcome;
   const local = effects.tasks.filter((task) => task.router?.targetAppId === undefined || isOwnApp(core, task));
-  const foreign = effects.tasks.filter((task) => !local.includes(task)).map((task) => foreignTask(core, { id: live.id, header }, task));
+  const foreign = effects.tasks
+    .filter((task) => !local.includes(task))
+    .map((task) => foreignTask(core, { id: live.id, header, propagated: histories.get(task.id) }, task));
   const timers = effects.timers
     .filter(({ fireAtMs }) => fireAtMs < neverMs)
     .map(({ id, fireAtMs }) => {
@@ -57,7 +61,7 @@ export function changeOfTurn(core: Core, live: LiveInstance, applied: Applied): 
   return {
     header,
     events,
-    letters: effects.letters,
+    letters: withHistories(effects.letters, { id: live.id, histories }),
     timers,
     tasks: local,
     puts: foreign.flatMap(({ puts }) => puts),
@@ -72,8 +76,10 @@ export function isOwnApp({ self }: Core, at: { readonly app?: string; readonly n
   return (app ?? self.appId) === self.appId && (namespace ?? self.namespace) === self.namespace;
 }
 
-// A new execution of the same instance: its first turn gets the new start and what was carried over. The trace begins afresh, or an endless loop would be one endless trace.
-function restartChange(core: Core, live: LiveInstance, { outcome, input }: Applied): MadeChange {
+/**
+ * A new execution of the same instance: its first turn gets the new start and what was carried over. The trace begins afresh, or an endless loop would be one endless trace.
+ */
+export async function restartChange(core: Core, live: LiveInstance, { outcome, input, histories }: Applied): Promise<MadeChange> {
   const { header, effects, restart } = outcome;
   const { stamp, newExecution } = input;
   const execution = newExecution();
@@ -85,6 +91,7 @@ function restartChange(core: Core, live: LiveInstance, { outcome, input }: Appli
     instance: { instanceId: live.id, executionId: execution },
     ...(header.parent !== undefined && { parent: header.parent }),
     ...(header.tags !== undefined && { tags: header.tags }),
+    ...(header.given === true && { ...given(await readPast(core, live), input.news) }),
   };
   const place = { keys: core.keys, id: live.id, scope: execution, newBlob: () => core.random.hex(16) };
   const carried = (restart?.carryover ?? []).map((event) => ({ ...event, id: -1, timeMs: stamp() }));
@@ -107,13 +114,18 @@ function restartChange(core: Core, live: LiveInstance, { outcome, input }: Appli
     header: next,
     events: [],
     ended: header.execution,
-    letters: effects.letters,
+    letters: withHistories(effects.letters, { id: live.id, histories }),
     timers: [],
     tasks: [],
     puts: [],
     parts: encoded.flatMap(({ parts }) => parts),
     busy: true,
   };
+}
+
+function given(past: readonly HistoryEvent[], news: readonly HistoryEvent[]): Pick<StartedEvent, 'propagated'> {
+  const propagated = givenTo(past) ?? givenTo(news);
+  return propagated === undefined ? {} : { propagated };
 }
 
 /** The timer that purges a finished instance when its retention is over. */

@@ -1,10 +1,11 @@
-import { type HistoryEvent, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
+import { type HistoryEvent, type ParentInstance, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
 import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
 import type { Activities } from './activities.ts';
 import { admitStarts, startWaits } from './admit-start.ts';
 import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
+import { askWorker } from './ask-worker.ts';
 import { checkAnswer, historyTooLarge, invalidAnswer } from './check-answer.ts';
 import { risingClock } from './clock-stamp.ts';
 import { backoffMs, pause } from './commit-firm.ts';
@@ -15,15 +16,16 @@ import { type Header, isFinal } from './header.ts';
 import { decodeLines } from './history-lines.ts';
 import type { InstanceCache } from './instance-cache.ts';
 import { InstanceCommits } from './instance-commits.ts';
-import { LiveInstance, readInbox, readPast, readRecord } from './live-instance.ts';
+import { LiveInstance, readInbox, readRecord } from './live-instance.ts';
 import type { InboxItem } from './mail.ts';
 import { carryOutbox, effectsFit, pumpOutbox } from './outbox.ts';
 import { nothingToDeliver, type Postman } from './postman.ts';
+import { handsOn, noHistories, propagations } from './propagate.ts';
 import { keptStall, stallFields } from './stall.ts';
 import { timerAppends } from './timer-data.ts';
-import { changeOfTurn, retentionTimer, type RetentionPolicy } from './turn-change.ts';
+import { changeOfTurn, restartChange, retentionTimer, type RetentionPolicy } from './turn-change.ts';
 import type { Change } from './turn-commit.ts';
-import { endTurnTrace, turnTrace } from './turn-trace.ts';
+import { endTurnTrace, noteStall, resumeSpan, turnTrace } from './turn-trace.ts';
 import { type Controlled, isHeld, withoutTurn } from './without-turn.ts';
 import type { Held, WorkerPool } from './worker-pool.ts';
 
@@ -44,6 +46,7 @@ const newsMax = 256;
 const restartsMax = 20;
 const restartPauseMs = 250;
 const postponeMs = 50;
+const hashMax = 2 ** 31;
 
 /** Executes turns, one at a time per instance: what arrives meanwhile forms the next one. */
 export class TurnRunner {
@@ -261,7 +264,9 @@ export class TurnRunner {
     core.metrics.payload(header.name, header.historyChars / workflowLimits.historyBytesMax);
     const large = historyTooLarge(header);
     if (large !== undefined) return this.#stall(live, { reason: 'payload-size', description: large });
-    const held = await pool.acquire('workflows', header.name, live.seat).held;
+    const seat =
+      live.seat?.attached === true ? live.seat : pool.home(header.name, (name) => core.shardOf(`${name}\x00${live.id}`, hashMax));
+    const held = await pool.acquire('workflows', header.name, seat).held;
     try {
       return await this.#turn(live, held);
     } finally {
@@ -290,7 +295,11 @@ export class TurnRunner {
     );
     if (taken.length === 0 && header.pending === undefined) return dropped.length > 0;
     const items = dropped.length === 0 ? taken : [...taken, ...dropped];
-    for (const item of items) item.taken = true;
+    const nowMs = core.clock.mono();
+    for (const item of items) {
+      item.taken = true;
+      core.metrics.waited(nowMs - item.sinceMs);
+    }
     for (const item of dropped) item.unwanted = true;
     live.turning = true;
     let kept = false;
@@ -301,8 +310,9 @@ export class TurnRunner {
       const startedMs = stamp();
       const news = first.map((event) => restamped(event, stamp));
       for (const { event } of taken) news.push(restamped(event, stamp));
-      const trace = turnTrace(core, live, news);
-      answer = held === undefined ? { actions: [] } : await this.#ask(live, held, { news, startedMs });
+      if (live.span === undefined) await resumeSpan(core, live);
+      const trace = turnTrace(live, news);
+      answer = held === undefined ? { actions: [] } : await askWorker(core, live, { held, news, startedMs });
       if (answer === undefined) return true;
       const self = { ...core.self, instanceId: live.id, executionId: header.execution };
       const input: TurnInput = { header, news, answer, startedMs, stamp, self, newExecution: () => core.random.hex(32), ...trace };
@@ -313,41 +323,6 @@ export class TurnRunner {
       for (const item of items) item.taken = false;
       answer?.settled?.(kept);
       if (!kept) live.seat?.worker.forget(live.id);
-    }
-  }
-
-  async #ask(live: LiveInstance, held: Held, turn: { news: HistoryEvent[]; startedMs: number }): Promise<TurnAnswer | undefined> {
-    const { core } = this.#parts;
-    const { metrics } = core;
-    const { header } = live;
-    if (header === undefined) return undefined;
-    if (header.startedMs === undefined)
-      metrics.scheduling(header.name, Math.max(0, turn.startedMs - (header.startAtMs ?? header.createdMs)));
-    if (live.seat !== undefined && live.seat !== held.seat) live.seat.worker.forget(live.id);
-    live.seat = held.seat;
-    try {
-      const answer = await held.run((worker) =>
-        worker.turn({
-          instance: { instanceId: live.id, executionId: header.execution },
-          pastCount: header.events,
-          past: () => readPast(core, live),
-          news: [{ type: 'workflowStarted', id: -1, timeMs: turn.startedMs }, ...turn.news],
-        }),
-      );
-      live.failures = 0;
-      return answer;
-    } catch (error) {
-      live.seat = undefined;
-      metrics.execution(header.name, 'recoverable', 0);
-      if (held.seat.attached) {
-        core.log.warn('a worker failed with a workflow; it is tried again', {
-          [logFields.workflowInstance]: live.id,
-          [logFields.error]: ProaError.from(error).message,
-        });
-        held.release();
-        await pause(core.clock, backoffMs(core.random, live.failures++));
-      }
-      return undefined;
     }
   }
 
@@ -371,7 +346,11 @@ export class TurnRunner {
   ): Promise<boolean> {
     const parts = this.#parts;
     const { core } = parts;
-    const made = changeOfTurn(core, live, { outcome, input });
+    const { actions } = input.answer;
+    const histories = handsOn(actions) ? await propagations(core, live, { actions, events: outcome.events }) : noHistories;
+    if (typeof histories === 'string') return this.#stall(live, { reason: 'payload-size', description: histories });
+    const applied = { outcome, input, histories };
+    const made = outcome.restart === undefined ? changeOfTurn(core, live, applied) : await restartChange(core, live, applied);
     const retention = retentionTimer(core, live.id, { header: made.header, policy: parts.retention });
     const timers = retention === undefined ? made.timers : [...made.timers, retention];
     const effects = { letters: made.letters, header: made.header, timers };
@@ -415,6 +394,15 @@ export class TurnRunner {
       status,
       Math.max(0, input.startedMs - (input.header.startedMs ?? input.header.createdMs)),
     );
+    const { parent } = header;
+    if (parent !== undefined) this.#parts.core.metrics.completion('child', this.#isHere(parent) ? 'local' : 'remote');
+  }
+
+  #isHere({ appId, appNamespace, instanceId }: ParentInstance): boolean {
+    const { core } = this.#parts;
+    const { self } = core;
+    const own = appId === self.appId && (appNamespace ?? self.namespace) === self.namespace;
+    return own && core.owned(core.shardOf(instanceId, core.shards)) !== undefined;
   }
 
   /** Holds the instance: nothing of the turn is kept, what it would have consumed waits. Always false. */
@@ -424,6 +412,7 @@ export class TurnRunner {
     if (header === undefined) return false;
     const stall = keptStall(why);
     if (header.stall?.reason === stall.reason && header.stall.description === stall.description) return false;
+    noteStall(live, stall.reason);
     this.#parts.core.log.warn(`workflow "${header.name}" is stalled`, stallFields(live.id, stall));
     await this.#control(live, { header: { ...header, stall, updatedMs: this.#parts.core.engine.now() }, consumed: [] });
     return false;

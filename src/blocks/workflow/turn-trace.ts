@@ -1,30 +1,67 @@
 import type { HistoryEvent, TraceParent } from '../../contracts/workflow.ts';
+import type { ActiveSpan } from '../../contracts/tracer.ts';
+import { spanAttributes } from '../../kernel/names.ts';
 import { isTraceparent, noTrace, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Core } from './core.ts';
-import type { Header } from './header.ts';
-import type { LiveInstance } from './live-instance.ts';
+import { type Header, statusOf } from './header.ts';
+import { type LiveInstance, readPast } from './live-instance.ts';
 
 /**
- * One span per execution, from its first turn in this runtime to its end; activities and children are below it. A runtime that takes an instance over begins another
- * one below the same parent.
+ * One span per execution, from its first turn to its end, whoever executes its turns: the ids follow from the execution, so that a runtime which takes an instance over goes on with the same
+ * span, and only the one that ends the execution exports it. Activities and children are below it.
  */
-export function turnTrace(core: Core, live: LiveInstance, news: readonly HistoryEvent[]): { readonly trace?: TraceParent } {
+export async function resumeSpan(core: Core, live: LiveInstance): Promise<void> {
   const { header } = live;
-  if (header === undefined) return {};
-  live.span ??= core.tracer.start('internal', `workflow||${header.name}||${live.id}`, contextOf(header.trace));
-  for (const event of news) {
-    if (event.type === 'eventRaised') live.span.set(`workflow.event.${event.name}`, event.input?.length ?? 0);
+  if (header === undefined || live.span !== undefined) return;
+  const { traceId, spanId } = lastingIds(core, header.execution);
+  const name = `workflow||${header.name}||${live.id}`;
+  const startMs = header.events === 0 ? core.engine.now() : (header.startedMs ?? header.createdMs);
+  live.span = core.tracer.resume({ kind: 'internal', name, parent: contextOf(header.trace), traceId, spanId, startMs });
+  // What others noted in it is gone with their memory.
+  if (header.events > 0 && live.span.sampled) note(live.span, await readPast(core, live));
+}
+
+/** Notes what is new in the span, and tells workers its id; the parent of what the turn begins. */
+export function turnTrace(live: LiveInstance, news: HistoryEvent[]): { readonly trace?: TraceParent } {
+  const { span } = live;
+  if (span === undefined) return {};
+  note(span, news);
+  const trace = parentOf(span.trace);
+  if (trace === undefined) return {};
+  const at = news.findIndex(({ type }) => type === 'executionStarted');
+  const started = news[at];
+  if (started?.type === 'executionStarted') news[at] = { ...started, workflowSpanId: trace.traceParent.slice(36, 52) };
+  return { trace };
+}
+
+/** The instance is held for now. */
+export function noteStall(live: LiveInstance, reason: string): void {
+  live.span?.set(spanAttributes.workflowStalled, reason);
+}
+
+function note(span: ActiveSpan, events: readonly HistoryEvent[]): void {
+  if (!span.sampled) return;
+  for (const event of events) {
+    if (event.type === 'eventRaised') span.set(`${spanAttributes.workflowEvent}.${event.name}`, event.input?.length ?? 0);
+    else if (event.type === 'executionSuspended') span.set(spanAttributes.workflowSuspended, event.reason ?? '');
+    else if (event.type === 'executionResumed') span.set(spanAttributes.workflowResumed, event.reason ?? '');
   }
-  const trace = parentOf(live.span.trace);
-  return trace === undefined ? {} : { trace };
 }
 
 /** The execution is over. */
 export function endTurnTrace(live: LiveInstance, header: Header): void {
-  live.span?.set('workflow.status', header.status);
-  for (const patch of header.choice?.patches ?? []) live.span?.set(`workflow.patch.${patch}`, 1);
+  live.span?.set(spanAttributes.workflowStatus, statusOf(header));
+  for (const patch of header.choice?.patches ?? []) live.span?.set(`${spanAttributes.workflowPatch}.${patch}`, 1);
   live.span?.end(header.status !== 'FAILED');
   live.span = undefined;
+}
+
+// An execution is 32 random hex digits as a rule; those that workers name may be anything.
+function lastingIds({ shardOf }: Core, execution: string): { readonly traceId: string; readonly spanId: string } {
+  const own = /^[0-9a-f]{32}$/.test(execution) && !/^0{16}|0{32}$/.test(execution);
+  const part = (n: number): string => (shardOf(`${n}\x00${execution}`, 2 ** 32 - 1) + 1).toString(16).padStart(8, '0');
+  const traceId = own ? execution : [0, 1, 2, 3].map(part).join('');
+  return { traceId, spanId: traceId.slice(0, 16) };
 }
 
 /** A stored parent as a context; whatever is not valid is none. */

@@ -1,5 +1,6 @@
 import type { WorkflowWorker } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
 
 export type WorkKind = 'workflows' | 'activities';
 
@@ -27,6 +28,8 @@ export type ShareLimit = (limit: {
 
 /** A worker that is attached. */
 export interface WorkerSeat {
+  /** Its name among the workers of this runtime. */
+  readonly id: string;
   readonly worker: WorkflowWorker;
   readonly busy: Record<WorkKind, number>;
   readonly gone: Set<(error: ProaError) => void>;
@@ -35,6 +38,8 @@ export interface WorkerSeat {
 
 interface Waiting {
   readonly prefer: WorkerSeat | undefined;
+  /** Still waits for that one only. */
+  patient: boolean;
   readonly take: (seat: WorkerSeat) => void;
 }
 
@@ -109,6 +114,10 @@ export interface Held {
 }
 
 const unheardMax = 1_000;
+/** So long work waits for the worker that keeps its past, when that is busy: another one needs all of it (serverless reference 5.12). */
+const patienceMs = 2;
+/** Waiting ones that are looked at while the first are patient. */
+const looksMax = 16;
 
 /** The workers of one app's runtime: hands out places, never more than a worker takes, nor than the limits of the runtime allow. */
 export class WorkerPool {
@@ -116,9 +125,12 @@ export class WorkerPool {
   readonly #kinds: Record<WorkKind, Lines>;
   /** Names of workflows that were asked for in vain, since a worker came last. */
   readonly #unheard = new Set<string>();
+  readonly #clock: Clock;
   #next = 0;
+  #made = 0;
 
-  constructor(limits: Record<WorkKind, ConcurrencyLimits>, share: ShareLimit) {
+  constructor(clock: Clock, limits: Record<WorkKind, ConcurrencyLimits>, share: ShareLimit) {
+    this.#clock = clock;
     const lines = (kind: WorkKind): Lines =>
       new Lines(limits[kind], (name, max) =>
         share({
@@ -159,11 +171,11 @@ export class WorkerPool {
   free(kind: WorkKind, name: string): boolean {
     const lines = this.#kinds[kind];
     const line = lines.lines.get(name) ?? lines.made(name);
-    return line.waiting.size === 0 && lines.open(line) && this.#pick(kind, name, undefined) !== undefined;
+    return line.waiting.size === 0 && lines.open(line) && this.#pick(kind, name, anybody) !== undefined;
   }
 
   attach(worker: WorkflowWorker): () => void {
-    const seat: WorkerSeat = { worker, busy: { workflows: 0, activities: 0 }, gone: new Set(), attached: true };
+    const seat: WorkerSeat = { id: String(this.#made++), worker, busy: { workflows: 0, activities: 0 }, gone: new Set(), attached: true };
     this.#seats.push(seat);
     this.#unheard.clear();
     for (const kind of ['workflows', 'activities'] as const) {
@@ -173,18 +185,39 @@ export class WorkerPool {
     return () => this.#detach(seat);
   }
 
-  /** A place with a worker, if possible with `prefer`, as soon as there is one. `withdraw` gives up waiting; the promise then stays open. */
+  /**
+   * Which of the workers that keep what they have seen gets an instance that none of them is known to have, by rendezvous hashing: the same one every time, and when one comes or
+   * goes only its own instances move. `score` is a hash of a worker's name and the instance. Undefined: it does not matter.
+   */
+  home(name: string, score: (seat: string) => number): WorkerSeat | undefined {
+    if (this.#seats.length < 2) return undefined;
+    let best: WorkerSeat | undefined;
+    let most = -1;
+    for (const seat of this.#seats) {
+      if (seat.worker.keeps !== true || !accepts(seat, 'workflows', name)) continue;
+      const own = score(seat.id);
+      if (own > most) [best, most] = [seat, own];
+    }
+    return best;
+  }
+
+  /**
+   * A place with a worker, as soon as there is one: with `prefer` if it has one, and if it keeps what it has seen also when it has one in a moment. `withdraw` gives up waiting; the
+   * promise then stays open.
+   */
   acquire(kind: WorkKind, name: string, prefer?: WorkerSeat): { readonly held: Promise<Held>; readonly withdraw: () => void } {
     const lines = this.#kinds[kind];
     const line = lines.of(name);
-    const seat = line.waiting.size === 0 && lines.open(line) ? this.#pick(kind, name, prefer) : undefined;
+    const patient = prefer !== undefined && this.#seats.length > 1 && isWorthWaiting(prefer, kind, name);
+    const seat = line.waiting.size === 0 && lines.open(line) ? this.#pick(kind, name, { prefer, patient }) : undefined;
     if (seat !== undefined) return { held: Promise.resolve(this.#hold(kind, line, seat)), withdraw: () => {} };
     let waiting: Waiting | undefined;
     const held = new Promise<Held>((resolve) => {
-      waiting = { prefer, take: (free) => resolve(this.#hold(kind, line, free)) };
+      waiting = { prefer, patient, take: (free) => resolve(this.#hold(kind, line, free)) };
       line.waiting.add(waiting);
       lines.waiting++;
     });
+    if (patient) this.#clock.timer(patienceMs, () => this.#impatient(kind, waiting), true);
     this.#tell(kind, line);
     const withdraw = (): void => {
       if (waiting === undefined || !line.waiting.delete(waiting)) return;
@@ -192,6 +225,12 @@ export class WorkerPool {
       this.#tell(kind, line);
     };
     return { held, withdraw };
+  }
+
+  #impatient(kind: WorkKind, waiting: Waiting | undefined): void {
+    if (waiting === undefined) return;
+    waiting.patient = false;
+    this.#pump(kind);
   }
 
   #detach(seat: WorkerSeat): void {
@@ -245,20 +284,33 @@ export class WorkerPool {
     for (let handed = true; handed && lines.waiting > 0;) {
       handed = false;
       for (const line of lines.lines.values()) {
-        const first = line.waiting.values().next().value;
-        if (first === undefined || !lines.open(line)) continue;
-        const seat = this.#pick(kind, line.name, first.prefer);
-        if (seat === undefined) continue;
-        line.waiting.delete(first);
+        if (line.waiting.size === 0 || !lines.open(line)) continue;
+        const found = this.#placeable(kind, line);
+        if (found === undefined) continue;
+        line.waiting.delete(found.waiting);
         lines.waiting--;
         handed = true;
-        first.take(seat);
+        found.waiting.take(found.seat);
       }
     }
   }
 
-  #pick(kind: WorkKind, name: string, prefer: WorkerSeat | undefined): WorkerSeat | undefined {
-    if (prefer !== undefined && prefer.attached && accepts(prefer, kind, name) && hasRoom(prefer, kind)) return prefer;
+  /** The first that waits and can be placed; those that still wait for their own worker hold nobody up. */
+  #placeable(kind: WorkKind, { name, waiting }: Line): { readonly waiting: Waiting; readonly seat: WorkerSeat } | undefined {
+    let looks = looksMax;
+    for (const each of waiting) {
+      const seat = this.#pick(kind, name, each);
+      if (seat !== undefined) return { waiting: each, seat };
+      if (!each.patient || --looks === 0) return undefined;
+    }
+    return undefined;
+  }
+
+  #pick(kind: WorkKind, name: string, { prefer, patient }: Pick<Waiting, 'prefer' | 'patient'>): WorkerSeat | undefined {
+    if (prefer !== undefined && prefer.attached && accepts(prefer, kind, name)) {
+      if (hasRoom(prefer, kind)) return prefer;
+      if (patient) return undefined;
+    }
     const count = this.#seats.length;
     for (let i = 0; i < count; i++) {
       const seat = this.#seats[(this.#next + i) % count] as WorkerSeat;
@@ -268,6 +320,12 @@ export class WorkerPool {
     }
     return undefined;
   }
+}
+
+const anybody = { prefer: undefined, patient: false };
+
+function isWorthWaiting(seat: WorkerSeat, kind: WorkKind, name: string): boolean {
+  return seat.attached && seat.worker.keeps === true && accepts(seat, kind, name);
 }
 
 function accepts({ worker }: WorkerSeat, kind: WorkKind, name: string): boolean {

@@ -81,7 +81,7 @@ class Workflows implements WorkflowBlock {
     };
     const core = new MutableCore(context, deps, () => this.#keeper?.membership);
     this.#core = core;
-    this.#pool = new WorkerPool(deps.limits ?? { workflows: unlimited, activities: unlimited }, this.#shareLimits(core));
+    this.#pool = new WorkerPool(core.clock, deps.limits ?? { workflows: unlimited, activities: unlimited }, this.#shareLimits(core));
     this.#cache = new InstanceCache(deps.cacheBytesMax ?? cacheBytesDefault);
     this.#postman = new Postman(core);
     this.#exposed = new Exposed(core, (live) => this.#runner.nudge(live));

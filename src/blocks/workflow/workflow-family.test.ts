@@ -9,7 +9,7 @@ import {
 } from '../../../test/fixtures/workflow-rig.ts';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
-import type { WorkflowAction } from '../../contracts/workflow.ts';
+import type { ActivityTask, PropagatedHistory, WorkflowAction } from '../../contracts/workflow.ts';
 
 const open: WorkflowRuntime[] = [];
 const running = (script: Script, options: Partial<RuntimeOptions> = {}) => {
@@ -195,5 +195,86 @@ describe('workflows that create others', () => {
     const kept = await block.start({ name: 'fails' });
     await expect.poll(() => block.get(gone, false), { timeout: 10_000 }).toBeUndefined();
     expect(await block.get(kept, false)).toMatchObject({ status: 'FAILED' });
+  });
+});
+
+describe('histories that are handed on', () => {
+  const scopes = { none: 0, own: 1, lineage: 2 } as const;
+  const names = (history: PropagatedHistory | undefined) =>
+    history?.chunks.map(({ appId, instanceId, workflowName, events }) => `${appId} ${instanceId} ${workflowName} ${events.at(-1)?.type}`);
+
+  it('reach activities and children of this and other apps, as far as each call says', async () => {
+    const engine = memoryEngine();
+    const seen: Record<string, PropagatedHistory | undefined> = {};
+    const activities = Object.fromEntries(
+      ['none', 'own', 'lineage', 'far'].map((name) => [name, ({ propagated }: ActivityTask) => void (seen[name] = propagated)]),
+    ) as never;
+    const child: Script['workflows'] = {
+      child: ({ all, pastCount }) => {
+        const started = all.find((event) => event.type === 'executionStarted');
+        seen['child'] = started?.type === 'executionStarted' ? started.propagated : undefined;
+        if (pastCount > 0) return all.filter(({ type }) => type === 'taskCompleted').length === 3 ? [complete(9)] : [];
+        return (['none', 'own', 'lineage'] as const).map(
+          (name, i) => ({ id: i + 1, type: 'scheduleTask', name, propagation: scopes[name] }) as const,
+        );
+      },
+    };
+    running({ workflows: child, activities }, { engine, appId: 'other' });
+    const { block } = running(
+      {
+        workflows: {
+          root: ({ all, pastCount }) => {
+            const router = { targetAppId: 'other' };
+            if (pastCount > 0) return all.filter(({ type }) => /^(child|task)Completed$/.test(type)).length === 2 ? [complete(9)] : [];
+            return [
+              { id: 1, type: 'createChild', name: 'child', instanceId: 'c', propagation: 2, router },
+              { id: 2, type: 'scheduleTask', name: 'far', propagation: 1, router },
+            ];
+          },
+        },
+      },
+      { engine, appId: 'one' },
+    );
+    await block.start({ name: 'root', instanceId: 'r', input: '"secret"' });
+    await block.wait('r', 'completed', neverCancelled);
+    expect(seen['none']).toBeUndefined();
+    expect(names(seen['child'])).toEqual(['one r root childCreated']);
+    expect(names(seen['own'])).toEqual(['other c child taskScheduled']);
+    expect(names(seen['lineage'])).toEqual(['one r root childCreated', 'other c child taskScheduled']);
+    expect(names(seen['far'])).toEqual(['one r root taskScheduled']);
+    expect(seen['lineage']?.scope).toBe(2);
+    // What was handed on stands once, in its own chunk.
+    expect(JSON.stringify(seen['lineage']).split('secret')).toHaveLength(2);
+  });
+
+  it('go with a workflow that continues as new, and are handed on again by a rerun', async () => {
+    const seen: (readonly string[] | undefined)[] = [];
+    const { block } = running({
+      workflows: {
+        root: ({ pastCount, all }) => {
+          if (pastCount === 0) return [{ id: 1, type: 'createChild', name: 'loops', propagation: 2, input: '0' }];
+          return all.some(({ type }) => type === 'childCompleted') ? [complete(2)] : [];
+        },
+        loops: ({ all, input }) => {
+          const started = all.find((event) => event.type === 'executionStarted');
+          seen.push(started?.type === 'executionStarted' ? names(started.propagated) : undefined);
+          return input === '0' ? [{ id: 1, type: 'complete', status: 'CONTINUED_AS_NEW', result: '1' }] : [complete(1)];
+        },
+      },
+    });
+    await block.start({ name: 'root', instanceId: 'r' });
+    await block.wait('r', 'completed', neverCancelled);
+    expect(seen).toEqual([['app r root childCreated'], ['app r root childCreated']]);
+    await block.rerun('r', 1, { instanceId: 'again' });
+    await block.wait('again', 'completed', neverCancelled);
+    expect(seen[2]).toEqual(['app again root childCreated']);
+  });
+
+  it('that are too large hold the workflow', async () => {
+    const { block } = running({
+      workflows: { root: () => [{ id: 1, type: 'scheduleTask', name: 'a', propagation: 1 }] },
+    });
+    await block.start({ name: 'root', instanceId: 'r', input: 'x'.repeat(2_500_000) });
+    await expect.poll(async () => (await block.get('r', false))?.stall?.description).toContain('the history that it hands on takes');
   });
 });

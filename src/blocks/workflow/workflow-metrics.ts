@@ -12,6 +12,12 @@ export interface WorkflowMetrics {
   activity(name: string, status: ExecutionStatus, tookMs: number): void;
   /** A policy decided about what another app wants. */
   access(sourceAppId: string, operation: string, decision: { readonly kind: 'workflow' | 'activity'; readonly allowed: boolean }): void;
+  /** Share of the limit that the input of an activity takes. */
+  activityPayload(workflow: string, activity: string, ratio: number): void;
+  /** How long mail waited for its instance, whose turns come one after another. */
+  waited(ms: number): void;
+  /** Where a result went: to an instance in this runtime's memory, or by mail. */
+  completion(taskType: 'activity' | 'child', route: 'local' | 'remote'): void;
   /** Share of the limit that the history of a turn takes. */
   payload(workflow: string, ratio: number): void;
 }
@@ -53,6 +59,14 @@ export function createWorkflowMetrics(metrics: Metrics, namespace: string): Work
   });
   const schedulings = histogram(metricNames.workflowSchedulingLatency);
   const payloads = histogram(metricNames.workflowPayloadRatio);
+  const activityPayloads = remembered((activity, workflow) => {
+    const labels = { ...fixed, [labelNames.workflowName]: workflow, [labelNames.activityName]: activity };
+    return metrics.histogram(metricNames.workflowActivityPayloadRatio, labels);
+  });
+  const waits = metrics.histogram(metricNames.workflowLockWait, { ...fixed, [labelNames.operation]: 'add_event' });
+  const routes = remembered((taskType, route) =>
+    metrics.counter(metricNames.workflowCompletionRoute, { ...fixed, [labelNames.taskType]: taskType, [labelNames.route]: route }),
+  );
   return {
     operation: (operation, ok, tookMs) => record(operations(operation, ok ? 'success' : 'failed'), tookMs),
     execution: (workflow, status, tookMs) => record(executions(workflow, status), tookMs),
@@ -64,6 +78,9 @@ export function createWorkflowMetrics(metrics: Metrics, namespace: string): Work
       const name = allowed ? metricNames.workflowAccessAllowed : metricNames.workflowAccessDenied;
       accesses(source, `${operation} ${kind} ${name}`).add(1);
     },
+    activityPayload: (workflow, activity, ratio) => activityPayloads(activity, workflow).record(ratio),
+    waited: (ms) => waits.record(ms),
+    completion: (taskType, route) => routes(taskType, route).add(1),
     payload: (workflow, ratio) => payloads(workflow, '').record(ratio),
   };
 }

@@ -17,6 +17,7 @@ const child = '00-0af7651916cd43dd8448eb211c80319c-00000000000000aa-01';
 function rig(more: { readonly tracer?: Tracer } = {}) {
   const events: unknown[] = [];
   const tracer: Tracer = {
+    ...noTracer,
     start(kind, name, parent) {
       events.push([kind, name, parent.traceparent]);
       return {

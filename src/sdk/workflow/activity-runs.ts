@@ -108,6 +108,7 @@ function contextOf(task: ActivityTask, controller: AbortController): ActivityCon
     name: task.name,
     idempotencyKey: task.idempotencyKey,
     attempt: task.options?.attempt ?? 1,
+    lineage: task.propagated?.chunks ?? [],
     signal: controller.signal,
     traceparent: task.trace?.traceParent ?? '',
     async heartbeat(details) {

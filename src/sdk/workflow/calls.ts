@@ -1,5 +1,5 @@
 import { ProaError } from '../../kernel/errors.ts';
-import type { Router } from '../../contracts/workflow.ts';
+import { propagationScopes, type Router } from '../../contracts/workflow.ts';
 import { checked } from '../contract.ts';
 import { attempts } from './attempts.ts';
 import type { CallOptions } from './context.ts';
@@ -69,6 +69,7 @@ function callActivity(state: RunState, { target, input, options, from }: Asked):
   );
   const action: NewAction = {
     ...{ type: 'scheduleTask', name, taskExecutionId: label },
+    ...handing(options),
     ...given(input),
     ...routed(options.app ?? app),
     ...(limits !== undefined && { options: limits }),
@@ -95,6 +96,7 @@ function callWorkflow(execution: Execution, { target, input, options, from }: As
     let instanceId = n === 1 ? options.instanceId : undefined;
     const action: NewAction = {
       ...{ type: 'createChild', name },
+      ...handing(options),
       ...versioned(version),
       ...given(input),
       ...route,
@@ -148,6 +150,12 @@ function within(execution: Execution, outcome: Promise<Outcome>, { name, timeout
       resolve({ failure: { errorType: 'deadline-exceeded', errorMessage: message } });
     }, reject);
   });
+}
+
+function handing({ history }: CallOptions): { readonly propagation?: number } {
+  if (history === undefined) return {};
+  if (history === 'own' || history === 'lineage') return { propagation: propagationScopes[history] };
+  throw new ProaError('bad-request', `the history that ctx.call hands on is 'own' or 'lineage', not ${JSON.stringify(history)}`);
 }
 
 function given(input: string | undefined): { readonly input?: string } {

@@ -1,3 +1,4 @@
+import type { HistoryChunk } from '../../contracts/workflow.ts';
 import type { InputOf, OutputOf } from '../contract.ts';
 import type { Callable, EventSchemas } from './definition.ts';
 import type { Duration } from './duration.ts';
@@ -11,6 +12,8 @@ export interface ActivityContext {
   readonly idempotencyKey: string;
   /** Of the caller's retry policy; 1 for the first. One that is executed again because its worker or runtime died keeps its number. */
   readonly attempt: number;
+  /** Histories of the workflows that led here, the farthest first, as far as the caller handed them on; empty: none. */
+  readonly lineage: readonly HistoryChunk[];
   /** Aborts when the workflow was cancelled or ended, the attempt has taken too long, or another worker has it now. */
   readonly signal: AbortSignal;
   /** The W3C `traceparent` of the attempt, for calls that it makes; empty: none. */
@@ -39,6 +42,8 @@ export interface CallOptions {
   readonly retry?: Retry;
   /** One attempt: fails it with `deadline-exceeded`, and terminates a child. */
   readonly timeout?: Duration;
+  /** Hands on the history of this workflow so far (`own`), or also what this one was given itself (`lineage`): the target finds it in its `lineage`. Default: nothing. */
+  readonly history?: 'own' | 'lineage';
   /** For workflows; absent: made from the parent's. A second attempt gets one of its own. */
   readonly instanceId?: string;
 }
@@ -63,6 +68,8 @@ export interface WorkflowContext<E extends EventSchemas = EventSchemas> {
   readonly instanceId: string;
   /** One run: another one after `continueAsNew`. */
   readonly executionId: string;
+  /** Histories of the workflows that led here, the farthest first, as far as the caller handed them on; empty: none. */
+  readonly lineage: readonly HistoryChunk[];
   /** True while what is recorded is run again: for logs, never for decisions. */
   readonly replaying: boolean;
   /** Aborts when the workflow is cancelled or its time is over. */

@@ -151,4 +151,32 @@ describe('workflows on the engine', { timeout: 30_000 }, () => {
     for (const n of [1, 2, 3]) await run.raise('add', n);
     expect(await run.result()).toBe(6);
   });
+
+  it('stay with the worker that has them in memory when there are several, steps included', async () => {
+    const engine = memoryEngine();
+    const runtime = openWorkflows({ engine });
+    open.push(runtime);
+    let readings = 0;
+    const executed = [0, 0];
+    const order = (n: number) =>
+      workflow({ name: 'order' }, async (ctx) => {
+        for (let i = 0; i < 5; i++) await ctx.run('step', () => (executed[n] = (executed[n] ?? 0) + 1));
+        await ctx.sleep(1);
+        return ctx.run('last', () => n);
+      });
+    for (const n of [0, 1]) {
+      const registry = new WorkflowRegistry();
+      registry.addWorkflow(order(n) as unknown as AnyWorkflow);
+      const history = (id: string) => (readings++, runtime.block.history(id));
+      const worker = createWorker({ registry, clock, history });
+      runtime.block.attach({ ...worker, turn: (turn) => worker.turn({ ...turn, past: () => (readings++, turn.past()) }) });
+    }
+    const workflows = createWorkflows(clock, runtime.block);
+    const runs = await Promise.all(Array.from({ length: 40 }, () => workflows.start(order(0))));
+    await Promise.all(runs.map((run) => run.result()));
+    expect(readings).toBe(0);
+    expect(executed[0]).toBeGreaterThan(0);
+    expect(executed[1]).toBeGreaterThan(0);
+    expect((executed[0] ?? 0) + (executed[1] ?? 0)).toBe(200);
+  });
 });

@@ -21,7 +21,7 @@ export function programOf(definition: AnyWorkflow): Program {
     async main(started, execution) {
       if (timeoutMs !== undefined) limit(execution, timeoutMs, name);
       const state: RunState = { execution, retry: definition.retry, undos: [], counts: new Map() };
-      const context = contextOf(state, definition);
+      const context = contextOf(state, definition, started.propagated?.chunks ?? []);
       const input = await checked(schema, decodeValue(started.input), { what: `the input of workflow "${name}"`, code: 'bad-request' });
       try {
         return await definition.run(context as never, input);
@@ -40,7 +40,7 @@ function limit(execution: Execution, timeoutMs: number, name: string): void {
   );
 }
 
-function contextOf(state: RunState, { events }: AnyWorkflow) {
+function contextOf(state: RunState, { events }: AnyWorkflow, lineage: WorkflowContext['lineage']) {
   const { execution, undos } = state;
   const { instance } = execution;
   const seeds = new Seeds(instance.executionId);
@@ -49,6 +49,7 @@ function contextOf(state: RunState, { events }: AnyWorkflow) {
   const context = {
     instanceId: instance.instanceId,
     executionId: instance.executionId,
+    lineage,
     get replaying() {
       return execution.replaying;
     },

@@ -43,6 +43,7 @@ export function createWorkStream(worker: WorkflowWorker, write: (message: FromWo
     kind: 'hello',
     ...(worker.workflows !== undefined && { workflows: [...worker.workflows] }),
     ...(worker.activities !== undefined && { activities: [...worker.activities] }),
+    ...(worker.keeps === true && { keeps: true }),
     turnsMax: worker.turnsMax,
     activitiesMax: worker.activitiesMax,
   });

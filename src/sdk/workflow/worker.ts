@@ -1,6 +1,6 @@
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import type { ActivityTask, HistoryEvent, Turn, TurnAnswer, WorkflowWorker } from '../../contracts/workflow.ts';
+import { type ActivityTask, type HistoryEvent, isStep, type Turn, type TurnAnswer, type WorkflowWorker } from '../../contracts/workflow.ts';
 import { Execution } from './execution.ts';
 import { type OpenStep } from './operation.ts';
 import type { Guard } from './guard.ts';
@@ -41,11 +41,12 @@ export function createWorker(options: WorkerOptions): LocalWorker {
     workflows: registry.workflowNames,
     // Steps have names of their own: who has workflows takes whatever their runs ask for.
     ...(registry.workflowNames.size === 0 && { activities: registry.activityNames }),
+    keeps: true,
     turnsMax: options.turnsMax ?? 256,
     activitiesMax: options.activitiesMax ?? 1_024,
     turn: (turn) => lives.turn(turn),
     async activity(task) {
-      if (task.taskExecutionId?.startsWith('run ') !== true) return runs.declared(task, registry);
+      if (!isStep(task.taskExecutionId)) return runs.declared(task, registry);
       const { execution, step } = await lives.step(task);
       return runs.step(task, step, execution);
     },

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import * as v from 'valibot';
 import { ProaError } from '../../kernel/errors.ts';
 import { testWorkflows, type WorkflowTest, type WorkflowTestOptions } from '../../testing/workflow/workflow-test.ts';
+import type { WorkflowContext } from './context.ts';
 import { activity, workflow, workflowOf } from './definition.ts';
 
 const open: WorkflowTest[] = [];
@@ -236,6 +237,29 @@ describe.each(['live', 'crash', 'double'] as const)('a workflow, %s', (mode) => 
     const { executionId } = (await run.state()) as { readonly executionId: string };
     const row = (attempt: number, call: number) => [attempt, `${executionId}/call pay#${call}`, 'pay', 'o', 'function'];
     expect(seen).toEqual([row(1, 1), row(2, 1), row(3, 1), row(1, 2)]);
+  });
+
+  it('hands its history on to children and activities that ask what led to them', async () => {
+    const told = (lineage: WorkflowContext['lineage']) =>
+      lineage.map(({ workflowName, events }) => `${workflowName} ${events.at(-1)?.type}`);
+    const look = activity({ name: 'look' }, (_input: undefined, step) => told(step.lineage));
+    const child = workflow({ name: 'child' }, async (ctx) => [
+      told(ctx.lineage),
+      await ctx.call(look),
+      await ctx.call(look, undefined, { history: 'own' }),
+      await ctx.call(look, undefined, { history: 'lineage' }),
+      await ctx.call(look, undefined, { history: 'all' as never }).catch((error: Error) => error.message),
+    ]);
+    const order = workflow({ name: 'order' }, (ctx) => ctx.call(child, undefined, { history: 'own' }));
+    const test = opened({ workflows: [order, child], activities: [look], mode });
+    const run = await test.workflows.start(order);
+    expect(await run.result()).toEqual([
+      ['order childCreated'],
+      [],
+      ['child taskScheduled'],
+      ['order childCreated', 'child taskScheduled'],
+      `the history that ctx.call hands on is 'own' or 'lineage', not "all"`,
+    ]);
   });
 
   it('hears why a child failed, tries it again under another id, and gives up in time', async () => {

@@ -1,4 +1,13 @@
-import type { FailureDetails, FinalStatus, HistoryEvent, StartWorkflow, TurnAnswer, WorkflowState } from '../../contracts/workflow.ts';
+import { historyTo, isScope } from '../../contracts/propagated-history.ts';
+import type {
+  FailureDetails,
+  FinalStatus,
+  HistoryEvent,
+  PropagatedHistory,
+  StartWorkflow,
+  TurnAnswer,
+  WorkflowState,
+} from '../../contracts/workflow.ts';
 
 type WithoutTime<E> = E extends unknown ? Omit<E, 'timeMs'> : never;
 /** An event that has no time yet. */
@@ -47,12 +56,13 @@ export interface CreateInstance extends StartWorkflow {
   readonly executionId: string;
   readonly app: string;
   readonly parent?: InstanceParent | undefined;
+  readonly propagated?: PropagatedHistory | undefined;
   readonly nowMs: number;
 }
 
 /** A new one, its start in its inbox. */
 export function createInstance(create: CreateInstance): Instance {
-  const { instanceId, executionId, app, name, version, input, tags, parent, nowMs, startAtMs } = create;
+  const { instanceId, executionId, app, name, version, input, tags, parent, nowMs, startAtMs, propagated } = create;
   const resolved = new Set<number>();
   const asked = new Set<number>();
   const instance: Instance = {
@@ -82,9 +92,18 @@ export function createInstance(create: CreateInstance): Instance {
     ...(tags !== undefined && { tags }),
     ...(startAtMs !== undefined && { scheduledStartMs: startAtMs }),
     ...(parent !== undefined && { parent }),
+    ...(propagated !== undefined && { propagated }),
   };
   instance.inbox.push(eventOf(instance, started, nowMs));
   return instance;
+}
+
+/** The histories that go along with an operation of an instance. */
+export function handedOn(
+  { app: appId, instanceId, name: workflowName, history: events }: Instance,
+  { id, propagation }: { readonly id: number; readonly propagation?: number },
+): { readonly propagated?: PropagatedHistory } {
+  return isScope(propagation) ? { propagated: historyTo({ appId, instanceId, workflowName, events }, { id, scope: propagation }) } : {};
 }
 
 function resolvedId(event: HistoryEvent): number | undefined {

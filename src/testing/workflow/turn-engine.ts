@@ -8,10 +8,21 @@ import type {
   WorkflowState,
   WorkflowWorker,
 } from '../../contracts/workflow.ts';
+import { givenTo } from '../../contracts/propagated-history.ts';
 import type { Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { FakeClock } from '../fake-clock.ts';
-import { createInstance, eventOf, firstOfEach, isFinal, stateOf, type Instance, type NewEvent } from './instance.ts';
+import {
+  createInstance,
+  eventOf,
+  firstOfEach,
+  handedOn,
+  isFinal,
+  stateOf,
+  type CreateInstance,
+  type Instance,
+  type NewEvent,
+} from './instance.ts';
 import { TimeLine } from './time-line.ts';
 import { watchedTask } from './watched-task.ts';
 
@@ -21,6 +32,8 @@ export interface TurnEngineOptions {
   /** Chooses what is next among so many: the order in which turns and activities run. Absent: as they came, activities side by side. */
   readonly pick?: (count: number) => number;
 }
+
+type CreateRequest = Omit<CreateInstance, 'executionId' | 'app' | 'nowMs'>;
 
 interface QueuedActivity {
   readonly instance: Instance;
@@ -206,7 +219,7 @@ export class TurnEngine {
     this.#watchers.clear();
   }
 
-  #create(request: StartWorkflow & { readonly instanceId: string; readonly parent?: Instance['parent'] }, app: string): Instance {
+  #create(request: CreateRequest, app: string): Instance {
     const nowMs = this.#options.clock.now();
     const instance = createInstance({ ...request, executionId: this.#id('execution'), app, nowMs });
     this.#instances.set(request.instanceId, instance);
@@ -353,7 +366,7 @@ export class TurnEngine {
       ...{ taskScheduledId: action.id, name: instance.name, appId: instance.app },
       ...{ instanceId: instance.instanceId, executionId: instance.executionId },
     };
-    this.#create({ ...action, instanceId, parent }, app);
+    this.#create({ ...action, instanceId, parent, ...handedOn(instance, action) }, app);
   }
 
   #complete(instance: Instance, action: WorkflowAction & { readonly type: 'complete' }, record: (event: NewEvent) => void): void {
@@ -361,7 +374,10 @@ export class TurnEngine {
     if (status === 'CONTINUED_AS_NEW') {
       const { parent, name, version } = instance;
       const request = { name, ...(version !== undefined && { version }), ...(result !== undefined && { input: result }) };
-      const next = this.#create({ ...request, instanceId: instance.instanceId, ...(parent !== undefined && { parent }) }, instance.app);
+      const next = this.#create(
+        { ...request, instanceId: instance.instanceId, parent, propagated: givenTo(instance.history) },
+        instance.app,
+      );
       next.customStatus = instance.customStatus;
       const kept = new Set(['eventRaised', 'executionTerminated', 'executionSuspended', 'executionResumed']);
       for (const event of [...carryover, ...instance.inbox]) if (kept.has(event.type)) this.#inform(next, event);

@@ -1,7 +1,7 @@
 import type { ActivityTask, WorkflowAction } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
-import type { Instance } from './instance.ts';
+import { handedOn, type Instance } from './instance.ts';
 import type { TimeLine } from './time-line.ts';
 
 export interface WatchedTask {
@@ -34,6 +34,7 @@ export function watchedTask({ instance, action, timeLine, clock, fail }: Watched
     ...(input !== undefined && { input }),
     ...(taskExecutionId !== undefined && { taskExecutionId }),
     ...(options !== undefined && { options }),
+    ...handedOn(instance, action),
     idempotencyKey: `${executionId}/${id}`,
     heartbeat() {
       if (!instance.awaits(id)) return Promise.reject(new ProaError('aborted', 'the activity is not wanted any more'));

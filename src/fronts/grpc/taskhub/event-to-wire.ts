@@ -1,12 +1,17 @@
-import { create, fromBinary, mergeFromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { HistoryEvent, ParentInstance, TimerOrigin, WorkflowInstance } from '../../../blocks/workflow/index.ts';
 import {
   HistoryEventSchema,
   type ParentInstanceInfoSchema,
   type TimerCreatedEventSchema,
+  TimerOriginActivityRetrySchema,
+  TimerOriginChildWorkflowRetrySchema,
+  TimerOriginCreateTimerSchema,
+  TimerOriginExternalEventSchema,
   type WorkflowInstanceSchema,
 } from '../../../gen/durabletask/taskhub_pb.ts';
 import { wireTime } from './times.ts';
+import { withUnknown } from './unknown-fields.ts';
 import { given, wireFailure, wireRouter, wireStall, wireStatus, wireTrace } from './wire-parts.ts';
 
 type WireEvent = MessageInitShape<typeof HistoryEventSchema>;
@@ -22,10 +27,8 @@ export function eventBytes(event: HistoryEvent): Uint8Array | undefined {
   if (known !== undefined) return known;
   const wire = wireEvent(event);
   if (wire === undefined) return undefined;
-  const message = create(HistoryEventSchema, wire);
   // Fields that this version does not know come back as they came.
-  if (event.unknown !== undefined) mergeFromBinary(HistoryEventSchema, message, Buffer.from(event.unknown, 'base64'));
-  const bytes = toBinary(HistoryEventSchema, message);
+  const bytes = toBinary(HistoryEventSchema, withUnknown(HistoryEventSchema, create(HistoryEventSchema, wire), event.unknown));
   encoded.set(event, bytes);
   return bytes;
 }
@@ -204,14 +207,24 @@ function timerCreated({ fireAtMs, name, origin, rerunParent }: Of<'timerCreated'
 }
 
 function wireOrigin(origin: TimerOrigin): NonNullable<MessageInitShape<typeof TimerCreatedEventSchema>['origin']> {
+  const { unknown } = origin;
   switch (origin.kind) {
     case 'createTimer':
-      return { case: 'createTimer', value: {} };
-    case 'externalEvent':
-      return { case: 'externalEvent', value: { name: origin.name } };
-    case 'activityRetry':
-      return { case: 'activityRetry', value: { taskExecutionId: origin.taskExecutionId } };
-    case 'childWorkflowRetry':
-      return { case: 'childWorkflowRetry', value: { instanceId: origin.instanceId } };
+      return { case: 'createTimer', value: withUnknown(TimerOriginCreateTimerSchema, create(TimerOriginCreateTimerSchema), unknown) };
+    case 'externalEvent': {
+      const { name } = origin;
+      return {
+        case: 'externalEvent',
+        value: withUnknown(TimerOriginExternalEventSchema, create(TimerOriginExternalEventSchema, { name }), unknown),
+      };
+    }
+    case 'activityRetry': {
+      const value = create(TimerOriginActivityRetrySchema, { taskExecutionId: origin.taskExecutionId });
+      return { case: 'activityRetry', value: withUnknown(TimerOriginActivityRetrySchema, value, unknown) };
+    }
+    case 'childWorkflowRetry': {
+      const value = create(TimerOriginChildWorkflowRetrySchema, { instanceId: origin.instanceId });
+      return { case: 'childWorkflowRetry', value: withUnknown(TimerOriginChildWorkflowRetrySchema, value, unknown) };
+    }
   }
 }

@@ -1,9 +1,16 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { describe, expect, it } from 'vitest';
-import type { ActivityTask, HistoryEvent, Turn, WorkflowState } from '../../../blocks/workflow/index.ts';
+import type { ActivityTask, HistoryEvent, Turn, WorkflowAction, WorkflowState } from '../../../blocks/workflow/index.ts';
 import {
   ActivityResponseSchema,
+  ExecutionSuspendedEventSchema,
+  ExecutionTerminatedEventSchema,
+  TaskFailureDetailsSchema,
+  TimerOriginActivityRetrySchema,
+  TimerOriginChildWorkflowRetrySchema,
+  TimerOriginCreateTimerSchema,
+  TimerOriginExternalEventSchema,
   HistoryEventSchema,
   type WorkItem,
   WorkItemSchema,
@@ -15,6 +22,7 @@ import { carriedEvent } from './event-from-wire.ts';
 import { eventBytes } from './event-to-wire.ts';
 import { wireState } from './state-to-wire.ts';
 import { msOf, wireTime } from './times.ts';
+import { failureOf } from './wire-parts.ts';
 import { Settles, streamWorker, Unfinished } from './work-stream.ts';
 
 const base = { id: -1, timeMs: 1_700_000_000_000.5 };
@@ -91,6 +99,48 @@ describe('events on the wire of the work stream', () => {
     const again = Buffer.from(eventBytes(event as HistoryEvent) as Uint8Array).toString('latin1');
     expect(again).toContain('newer');
     expect(again).toContain('inner');
+  });
+
+  it('give back what is not known in every message that becomes part of an event', () => {
+    const newer = (text: string) => [{ no: 99, wireType: 2, data: new BinaryWriter().string(text).finish() }];
+    const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('latin1');
+    // What is carried over, of whichever kind, with all that it holds.
+    for (const eventType of [
+      { case: 'executionSuspended', value: create(ExecutionSuspendedEventSchema, { input: 'why' }) },
+      { case: 'executionTerminated', value: create(ExecutionTerminatedEventSchema, { recurse: true }) },
+    ] as const) {
+      eventType.value.$unknown = newer('inner');
+      const event = create(HistoryEventSchema, { eventId: -1, eventType, router: { targetAppId: 'other' } });
+      (event.router as Message).$unknown = newer('routed');
+      const again = text(eventBytes(carriedEvent(event) as HistoryEvent));
+      for (const word of ['inner', 'routed', 'other']) expect(again.split(word)).toHaveLength(2);
+    }
+    // What comes with answers.
+    const failureDetails = create(TaskFailureDetailsSchema, { errorType: 'E', innerFailure: { errorType: 'I' } });
+    failureDetails.$unknown = newer('outer failure');
+    (failureDetails.innerFailure as Message).$unknown = newer('inner failure');
+    const failed = text(eventBytes({ ...base, type: 'taskFailed', scheduledId: 1, failure: failureOf(failureDetails) }));
+    expect(failed).toContain('outer failure');
+    expect(failed).toContain('inner failure');
+    for (const origin of [
+      { case: 'createTimer', value: create(TimerOriginCreateTimerSchema) },
+      { case: 'externalEvent', value: create(TimerOriginExternalEventSchema, { name: 'e' }) },
+      { case: 'activityRetry', value: create(TimerOriginActivityRetrySchema, { taskExecutionId: 't' }) },
+      { case: 'childWorkflowRetry', value: create(TimerOriginChildWorkflowRetrySchema, { instanceId: 'c' }) },
+    ] as const) {
+      origin.value.$unknown = newer('origin');
+      const action = create(WorkflowActionSchema, {
+        id: 1,
+        router: { targetAppId: 'b' },
+        workflowActionType: { case: 'createTimer', value: { origin } },
+      });
+      (action.router as Message).$unknown = newer('routed');
+      const made = actionOf(action) as WorkflowAction & { readonly type: 'createTimer' };
+      const { id: _id, ...rest } = made;
+      const again = text(eventBytes({ ...base, ...rest, type: 'timerCreated', fireAtMs: 5 }));
+      expect(again).toContain('origin');
+      expect(again).toContain('routed');
+    }
   });
 
   it('carry only what can wait for a workflow', () => {
@@ -190,6 +240,46 @@ describe('a work stream', () => {
     expect(await run([raised(1)], 'y')).toEqual([1, undefined, 1]);
     worker.forget('i');
     expect(await run([raised(1)], 'y')).toEqual([1, undefined, 1]);
+  });
+
+  it('sends the histories that were handed on, as bytes of events, with every turn and with activities', async () => {
+    const { items, unfinished, worker } = rig(true);
+    const events: HistoryEvent[] = [
+      { ...base, type: 'eventRaised', name: 'e' },
+      { ...base, type: 'recorded', name: 'own' },
+    ];
+    const propagated = { scope: 2, chunks: [{ appId: 'app', instanceId: 'p', workflowName: 'parent', events }] };
+    const started: HistoryEvent = { ...base, type: 'executionStarted', name: 'n', instance: { instanceId: 'i' }, propagated };
+    for (const past of [[started], [started, raised(1)]]) {
+      const answer = worker.turn(turn(past));
+      const count = items.length;
+      await expect.poll(() => items.length).toBe(count + 1);
+      unfinished.completeTurn(answered(''));
+      await answer;
+    }
+    void worker.activity({
+      instance: { instanceId: 'i', executionId: 'x' },
+      taskId: 1,
+      name: 'a',
+      idempotencyKey: '',
+      heartbeat: async () => {},
+      propagated,
+    });
+    expect(items).toHaveLength(3);
+    for (const { request } of items) {
+      const history = request.value?.propagatedHistory;
+      expect(history).toMatchObject({ scope: 2, chunks: [{ appId: 'app', instanceId: 'p', workflowName: 'parent', rawSignatures: [] }] });
+      const raw = history?.chunks[0]?.rawEvents ?? [];
+      expect(raw.map((bytes) => fromBinary(HistoryEventSchema, bytes).eventType.case)).toEqual(['eventRaised']);
+    }
+  });
+
+  it('holds a workflow whose worker asks for what is not known here', async () => {
+    const { items, unfinished, worker } = rig(false);
+    const answer = worker.turn(turn([]));
+    await expect.poll(() => items.length).toBe(1);
+    unfinished.completeTurn(create(WorkflowResponseSchema, { instanceId: 'i', actions: [{ id: 1 }] }));
+    expect(await answer).toMatchObject({ actions: [], stalled: { reason: 'version-not-available' } });
   });
 
   it('hands activities out and takes results, failures and values that are missing', async () => {

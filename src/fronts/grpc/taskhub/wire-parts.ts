@@ -1,15 +1,16 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { FailureDetails, Router, StallReason, TraceParent, WorkflowStatus } from '../../../blocks/workflow/index.ts';
 import {
   OrchestrationStatus,
   StalledReason,
   type TaskFailureDetails,
-  type TaskFailureDetailsSchema,
+  TaskFailureDetailsSchema,
   type TaskRouter,
-  type TaskRouterSchema,
+  TaskRouterSchema,
   type TraceContext,
   type TraceContextSchema,
 } from '../../../gen/durabletask/taskhub_pb.ts';
+import { ownUnknown, withUnknown } from './unknown-fields.ts';
 
 /** A value that is left out when it is undefined: unset and empty differ on this wire. */
 export function given<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [Key in Name]?: Value } {
@@ -41,15 +42,16 @@ export function statusOfWire(status: OrchestrationStatus): WorkflowStatus | unde
   return (Object.keys(statuses) as WorkflowStatus[]).find((name) => statuses[name] === status);
 }
 
-export function wireFailure(failure: FailureDetails): MessageInitShape<typeof TaskFailureDetailsSchema> {
-  const { errorType, errorMessage, stackTrace, innerFailure, isNonRetriable } = failure;
-  return {
+export function wireFailure(failure: FailureDetails): TaskFailureDetails {
+  const { errorType, errorMessage, stackTrace, innerFailure, isNonRetriable, unknown } = failure;
+  const message = create(TaskFailureDetailsSchema, {
     errorType,
     errorMessage,
     ...given('stackTrace', stackTrace),
     ...(innerFailure !== undefined && { innerFailure: wireFailure(innerFailure) }),
     isNonRetriable: isNonRetriable ?? false,
-  };
+  });
+  return withUnknown(TaskFailureDetailsSchema, message, unknown);
 }
 
 const failureDepthMax = 16;
@@ -63,6 +65,7 @@ export function failureOf(failure: TaskFailureDetails, depth = 0): FailureDetail
     ...given('stackTrace', stackTrace),
     ...(innerFailure !== undefined && depth < failureDepthMax && { innerFailure: failureOf(innerFailure, depth + 1) }),
     ...(isNonRetriable && { isNonRetriable }),
+    ...ownUnknown(TaskFailureDetailsSchema, failure),
   };
 }
 
@@ -76,18 +79,28 @@ export function traceOf(trace: TraceContext | undefined): { readonly trace?: Tra
   return { trace: { traceParent: trace.traceParent, ...given('traceState', trace.traceState) } };
 }
 
-export function wireRouter(router: Router): MessageInitShape<typeof TaskRouterSchema> {
-  return {
+export function wireRouter(router: Router): TaskRouter {
+  const message = create(TaskRouterSchema, {
     sourceAppId: router.sourceAppId ?? '',
     ...given('targetAppId', router.targetAppId),
     ...given('targetAppNamespace', router.targetAppNamespace),
-  };
+  });
+  return withUnknown(TaskRouterSchema, message, router.unknown);
+}
+
+/** The same inside an event, whose unknown fields are kept as a whole. */
+export function routeOf(wire: TaskRouter | undefined): { readonly router?: Router } {
+  const { router } = routerOf(wire);
+  if (router === undefined) return {};
+  const { unknown: _kept, ...rest } = router;
+  return { router: rest };
 }
 
 /** Whom an operation is for; the source that a client names is not believed. */
 export function routerOf(router: TaskRouter | undefined): { readonly router?: Router } {
   const to = { ...filled('targetAppId', router?.targetAppId), ...filled('targetAppNamespace', router?.targetAppNamespace) };
-  return Object.keys(to).length === 0 ? {} : { router: to };
+  if (router === undefined || Object.keys(to).length === 0) return {};
+  return { router: { ...to, ...ownUnknown(TaskRouterSchema, router) } };
 }
 
 const stalls: Readonly<Record<StallReason, StalledReason>> = {

@@ -13,6 +13,7 @@ import { ActivityRequestSchema, type ActivityResponse, type WorkflowResponse } f
 import type { MessageWriter } from '../../../wire/grpc/message-writer.ts';
 import { actionOf } from './action-from-wire.ts';
 import { eventBytes } from './event-to-wire.ts';
+import { propagatedBytes, wireHistory } from './propagated-to-wire.ts';
 import { failureOf, given, wireTrace } from './wire-parts.ts';
 
 /** JavaScript workers execute 10 items at a time, keep 100 waiting and then drop what comes, with only a warning (serverless reference 6). */
@@ -112,6 +113,7 @@ export function streamWorker(options: WorkStreamOptions): WorkflowWorker {
   return {
     turnsMax,
     activitiesMax,
+    keeps: options.keepsHistory,
     forget: (id) => histories.forget(id),
     async turn(turn) {
       const token = newToken();
@@ -140,10 +142,18 @@ export function streamWorker(options: WorkStreamOptions): WorkflowWorker {
   };
 }
 
+const unknownAction = {
+  reason: 'version-not-available',
+  description: 'the worker asks for an action that this runtime does not know: a newer runtime goes on with it',
+} as const;
+
 function answerOf(response: WorkflowResponse, settled: () => void): TurnAnswer {
-  const { actions, customStatus, version } = response;
+  const { actions: wire, customStatus, version } = response;
+  const actions = wire.map(actionOf).filter((action): action is WorkflowAction => action !== undefined);
+  // Whoever left one out would wait for it for ever.
+  if (actions.length < wire.length) return { actions: [], stalled: unknownAction, settled };
   return {
-    actions: actions.map(actionOf).filter((action): action is WorkflowAction => action !== undefined),
+    actions,
     ...given('customStatus', customStatus),
     ...(version !== undefined && { version: { patches: version.patches, ...given('name', version.name) } }),
     settled,
@@ -184,6 +194,8 @@ function workflowItem(turn: Turn, history: { readonly past: readonly HistoryEven
   request.uint32(tag(2)).fork().uint32(tag(1)).string(executionId).join();
   for (let i = history.cached; i < history.past.length; i++) writeEvent(request, 3, history.past[i] as HistoryEvent);
   for (const event of turn.news) writeEvent(request, 4, event);
+  const propagated = propagatedBytes([...history.past, ...turn.news]);
+  if (propagated !== undefined) request.uint32(tag(8)).bytes(propagated);
   if (history.cached > 0) request.uint32(tag(9)).fork().uint32(8).int32(history.cached).join();
   return item(1, request.finish(), token);
 }
@@ -194,7 +206,7 @@ function writeEvent(request: BinaryWriter, field: number, event: HistoryEvent): 
 }
 
 function activityItem(task: ActivityTask, token: string): Uint8Array {
-  const { name, version, input, instance, taskId, trace, taskExecutionId } = task;
+  const { name, version, input, instance, taskId, trace, taskExecutionId, propagated } = task;
   const request = create(ActivityRequestSchema, {
     name,
     ...given('version', version),
@@ -203,6 +215,7 @@ function activityItem(task: ActivityTask, token: string): Uint8Array {
     taskId,
     ...(trace !== undefined && { parentTraceContext: wireTrace(trace) }),
     taskExecutionId: taskExecutionId ?? '',
+    ...(propagated !== undefined && { propagatedHistory: wireHistory(propagated) }),
   });
   return item(2, toBinary(ActivityRequestSchema, request), token);
 }
