@@ -64,7 +64,7 @@ class Actors {
     this.#route = createRouter({
       context,
       placement: deps.placement,
-      here: (type, id) => this.#hosted.get(type)?.type.usable(id) !== undefined,
+      here: (type, id) => this.#hosted.get(type)?.type.hosts(id) === true,
       receive: (call) => this.#receive(call),
       send: deps.send,
       answerBytesMax: deps.answerBytesMax,
@@ -104,9 +104,11 @@ class Actors {
   #invoke(call: Call<ActorRequest>): Promise<ActorAnswer> {
     const { type, id } = call.input;
     try {
-      checkActor(type, id);
+      // What is called again was checked before, and so was an actor that is in memory.
+      const known = this.#outbound.get(type);
+      if (known === undefined || this.#hosted.get(type)?.type.find(id) === undefined) checkActor(type, id);
       if (this.#closed) throw new ProaError('actor.closed', 'this runtime stops');
-      return (this.#outbound.get(type) ?? this.#compile(type))(call);
+      return (known ?? this.#compile(type))(call);
     } catch (error) {
       return Promise.reject(ProaError.from(error));
     }
@@ -132,10 +134,10 @@ class Actors {
   }
 
   #take(call: Call<ActorCall>): Promise<ActorAnswer> {
-    const { type, id, method, query, headers, data } = call.input;
+    const { type } = call.input;
     const hosted = this.#hosted.get(type);
     if (hosted === undefined) return Promise.reject(new ProaError('actor.moved', `this runtime does not host actors of type ${type}`));
-    return hosted.turns.invoke(withInput(call, { type, id, method, query, headers, data }));
+    return hosted.turns.invoke(call);
   }
 
   #stateStore(): ActorStore {
