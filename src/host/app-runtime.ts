@@ -34,6 +34,7 @@ import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
 import { createActorAdmin } from './actor-admin.ts';
 import { createAdmin } from './admin.ts';
+import { reminderRetriesOf } from './reminder-retries.ts';
 import { checkActorStores } from './actor-stores.ts';
 import { createLazyDurable, type LazyDurable } from './lazy-durable.ts';
 import { createGovern, type GovernOptions } from './govern.ts';
@@ -111,7 +112,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
     const parts = { options, context, components, registry, endpoints, state, channel: () => channel, declared: () => declared };
     const peers = createPeerTransport(options.machine);
-    const durable = openDurable(parts, peers);
+    const durable = openDurable({ ...parts, book }, peers);
     owner.own('actors', () => durable.close(), 30_000);
     const blocks = createBlocks({ ...parts, peers, durable });
     invokeApp = blocks.invoke.call;
@@ -284,7 +285,10 @@ interface BlockParts {
   readonly declared: () => readonly SubscriptionSpec[];
 }
 
-function openDurable({ options, context, components, channel }: BlockParts, peers: PeerTransport): LazyDurable {
+function openDurable(
+  { options, context, components, channel, book }: BlockParts & { readonly book: PolicyBook },
+  peers: PeerTransport,
+): LazyDurable {
   const { machine, spec, instance, hostsActors } = options;
   const stores = components.set('state');
   return createLazyDurable({
@@ -295,6 +299,8 @@ function openDurable({ options, context, components, channel }: BlockParts, peer
     channel,
     stores,
     hostsActors,
+    placementTtlMs: spec.placementTtlMs,
+    reminderRetries: reminderRetriesOf(book, context.ports.random),
     answerBytesMax: spec.bodyBytesMax,
     workflows: options,
   });

@@ -56,35 +56,24 @@ const endlessFlow: Flow = { credit() {}, cancel() {} };
 
 /** A body over bytes that the caller gives away; it can be piped any number of times (retry, mirror). */
 export function bytesBody(bytes: Uint8Array): Body {
-  return bytes.length === 0 ? emptyBody : new BytesBody(bytes);
-}
-
-class BytesBody implements Body {
-  readonly #bytes: Uint8Array;
-  readonly replayable = true;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get length(): number {
-    return this.#bytes.length;
-  }
-
-  pipe(sink: Sink): void {
-    let cancelled = false;
-    sink.open({
-      credit() {},
-      cancel() {
-        cancelled = true;
-      },
-    });
-    if (cancelled) return;
-    sink.chunk(this.#bytes);
-    sink.end();
-  }
-
-  discard(): void {}
+  if (bytes.length === 0) return emptyBody;
+  return {
+    length: bytes.length,
+    replayable: true,
+    pipe(sink) {
+      let cancelled = false;
+      sink.open({
+        credit() {},
+        cancel() {
+          cancelled = true;
+        },
+      });
+      if (cancelled) return;
+      sink.chunk(bytes);
+      sink.end();
+    },
+    discard() {},
+  };
 }
 
 /** A small body over a string that holds one character per byte; it can be piped any number of times. */

@@ -16,6 +16,7 @@ import { createActorStore, type ActorStore } from './actor-store.ts';
 import { createActorTimers } from './actor-timers.ts';
 import { actorGroup, HostedType } from './hosted-type.ts';
 import type { ActorsBlock, HostedActors } from './index.ts';
+import type { ReminderRetries } from './due-reminders.ts';
 import { Reminders } from './reminders.ts';
 import { createRouter, type ActorCall, type ActorRequest } from './router.ts';
 import { createTurns, type Turns } from './turns.ts';
@@ -29,6 +30,8 @@ export interface ActorsDeps {
   /** Carries a call to another runtime; fails with `invoke.unreachable` when nothing was sent. */
   readonly send: (endpoint: Endpoint, call: Call<InvokeRequest>) => Promise<InvokeResponse>;
   readonly answerBytesMax: number;
+  /** How reminders without a failure policy of their own come again; undefined: three times more, a second apart. */
+  readonly reminderRetries?: () => ReminderRetries | undefined;
 }
 
 interface Hosted {
@@ -196,8 +199,10 @@ class Actors {
     const turns = createTurns(context, type);
     const group = actorGroup(context.namespace, config.type);
     const { clock } = context.ports;
+    const { reminderRetries } = this.#deps;
     const reminders = new Reminders({
       context,
+      ...(reminderRetries === undefined ? {} : { retries: reminderRetries }),
       engine,
       type,
       turns,

@@ -13,6 +13,7 @@ export { checkActorStore, keepsActors } from './actor-store.ts';
 export { createActorsBlock, type ActorsDeps } from './actors-block.ts';
 export { createAppActorHost } from './app-actor-host.ts';
 export type { ActorStateOperation } from './actor-state.ts';
+export type { ReminderRetries } from './due-reminders.ts';
 export type { FailurePolicy } from './reminder-record.ts';
 export type { ActorRequest, Reminder, ReminderRequest, TimerRequest };
 
