@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { RunApp } from '../host/config/run-model.ts';
 import type { AppSpec, HostSettings } from '../host/host-api.ts';
 import type { Origin } from '../kernel/origin.ts';
+import { isPlacementTtl } from '../kernel/placement-ttl.ts';
 import type { ProcessPort } from '../kernel/ports.ts';
 import type { FlagName, FlagValues } from './flags.ts';
 import { valueOrDefault, UsageError } from './parse-args.ts';
@@ -47,6 +48,9 @@ export function specFromFlags(id: string, values: FlagValues, system: ProcessPor
   const maxConcurrency = sure(values, 'app-max-concurrency');
   const socket = values['unix-domain-socket'];
   const logging = values['enable-api-logging'];
+  const placementTtlMs = values['placement-ttl'];
+  if (placementTtlMs !== undefined && !isPlacementTtl(placementTtlMs))
+    throw new UsageError('--placement-ttl must be between 300ms and 10m');
   const metrics = sure(values, 'enable-metrics');
   return {
     id,
@@ -75,6 +79,7 @@ export function specFromFlags(id: string, values: FlagValues, system: ProcessPor
     configPaths: (values.config ?? []).map((path) => (path.includes('/') || /\.ya?ml$/i.test(path) ? absolute(path) : path)),
     defaults: 'when-empty',
     reconcileMs: sure(values, 'hot-reload-reconcile-interval') || 60_000,
+    ...(placementTtlMs !== undefined && { placementTtlMs }),
     ...(logging !== undefined && { apiLogging: logging }),
     mtls: values['enable-mtls'] === true,
     controlPlaneTrustDomain: values['control-plane-trust-domain'] ?? system.env('DAPR_CONTROLPLANE_TRUST_DOMAIN') ?? 'localhost',

@@ -13,6 +13,7 @@ const runFlags: readonly FlagName[] = [
   'workers',
   'engine',
   'identity-dir',
+  'placement-ttl',
   'kubernetes',
   'runtime-path',
   ...sidecarFlags.filter((name) => !notOfRun.includes(name)),
@@ -41,7 +42,7 @@ export const commands: readonly Command[] = [
     summary: 'Start the sidecar of one application; takes every flag of daprd',
     usage: 'proa sidecar --app-id <id> [flags]',
     examples: ['proa sidecar --app-id orders --app-port 3000 --resources-path ./components'],
-    flags: ['data-dir', 'workers', 'engine', 'identity-dir', 'version', ...sidecarFlags],
+    flags: ['data-dir', 'workers', 'engine', 'identity-dir', 'placement-ttl', 'version', ...sidecarFlags],
     load: () => import('./commands/sidecar.ts'),
   },
   {

@@ -162,6 +162,11 @@ export const flags = {
     doc: 'Certificates of the applications from another issuer: tls.crt, tls.key and ca.crt, or a folder with these named as the application (default: an authority of our own)',
     value: 'dir',
   },
+  'placement-ttl': {
+    type: 'duration',
+    doc: 'Without a sign of life for so long a runtime loses its actors, workflows and jobs to others: 300ms to 10m (default: 3s)',
+    value: 'duration',
+  },
   workers: {
     type: 'number',
     doc: 'Processes that serve the APIs of the applications together, to use several cores (default: 1)',

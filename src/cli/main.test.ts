@@ -210,6 +210,13 @@ describe('the command line', () => {
 });
 
 describe('flags', () => {
+  it('refuses a --placement-ttl out of bounds', async () => {
+    for (const given of ['299ms', '11m']) {
+      const { code, err } = await cli(['sidecar', '--app-id', 'a', '--placement-ttl', given]);
+      expect([code, err]).toEqual([2, expect.stringContaining('--placement-ttl must be between 300ms and 10m')]);
+    }
+  });
+
   it('knows every flag of daprd with its default', () => {
     const daprd =
       'app-id app-port app-protocol=http app-channel-address=127.0.0.1 app-max-concurrency=-1 app-ssl enable-app-health-check app-health-check-path=/healthz app-health-probe-interval=5 app-health-probe-timeout=500 app-health-threshold=3 disable-init-endpoints app-binding-options-timeout=3s dapr-http-port=3500 dapr-grpc-port=50001 dapr-listen-addresses dapr-public-port dapr-public-listen-address unix-domain-socket allowed-origins max-body-size=4Mi read-buffer-size=4Ki dapr-http-max-request-size dapr-http-read-buffer-size enable-api-logging dapr-internal-grpc-port dapr-internal-grpc-listen-address mode=standalone control-plane-address sentry-address control-plane-trust-domain=localhost control-plane-namespace=default sentry-request-jwt-audiences enable-mtls resources-path components-path config hot-reload-reconcile-interval=0 disable-builtin-k8s-secret-store placement-host-address scheduler-host-address scheduler-job-streams=3 actors-disseminate-timeout=30s reminders-service actors-service dapr-graceful-shutdown-seconds=5 dapr-block-shutdown-duration log-level=info log-as-json log-file enable-metrics=true metrics-port=9090 metrics-listen-address enable-profiling profile-port=7777 build-info wait';

@@ -5,6 +5,8 @@ export interface ActorInvocation {
   readonly type: string;
   readonly id: string;
   readonly method: string;
+  /** Of the method, in calls into the app and for access control: `actors/<type>/<id>/method/<method>`. */
+  readonly path: string;
   /** Without the question mark; empty when there is none. */
   readonly query: string;
   /** Flat name, value pairs, names in lower case. */

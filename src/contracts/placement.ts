@@ -13,6 +13,8 @@ export interface Placement {
   locate(group: string, key: string): Promise<Located | undefined>;
   /** Forgets what is known about the shard of `key`: the owner that `locate` named refused. */
   refused(group: string, key: string): void;
+  /** A runtime that gave no sign of life for so long loses its shards. */
+  readonly ttlMs: number;
   close(): Promise<void>;
 }
 

@@ -35,6 +35,7 @@ import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
 import { createActorAdmin } from './actor-admin.ts';
 import { createAdmin } from './admin.ts';
+import { reminderRetriesOf } from './reminder-retries.ts';
 import { checkActorStores } from './actor-stores.ts';
 import { createLazyDurable, type LazyDurable } from './lazy-durable.ts';
 import { setWorkflowAccess } from './workflow-access.ts';
@@ -112,7 +113,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
     const parts = { options, context, components, registry, endpoints, state, channel: () => channel, declared: () => declared };
     const peers = createPeerTransport(options.machine);
-    const durable = openDurable(parts, peers);
+    const durable = openDurable({ ...parts, book }, peers);
     owner.own('actors', () => durable.close(), 30_000);
     const blocks = createBlocks({ ...parts, peers, durable, resources: () => current });
     invokeApp = blocks.invoke.call;
@@ -293,7 +294,10 @@ interface BlockParts {
   readonly declared: () => readonly SubscriptionSpec[];
 }
 
-function openDurable({ options, context, components, channel }: BlockParts, peers: PeerTransport): LazyDurable {
+function openDurable(
+  { options, context, components, channel, book }: BlockParts & { readonly book: PolicyBook },
+  peers: PeerTransport,
+): LazyDurable {
   const { machine, spec, instance } = options;
   const stores = components.set('state');
   return createLazyDurable({
@@ -303,6 +307,8 @@ function openDurable({ options, context, components, channel }: BlockParts, peer
     instance,
     channel,
     stores,
+    placementTtlMs: spec.placementTtlMs,
+    reminderRetries: reminderRetriesOf(book, context.ports.random),
     answerBytesMax: spec.bodyBytesMax,
     workflows: options,
   });

@@ -1,10 +1,18 @@
-import { createActorsBlock, createAppActorHost, parseActorsConfig, type ActorsBlock, type HostedActors } from '../blocks/actors/index.ts';
+import {
+  createActorsBlock,
+  createAppActorHost,
+  parseActorsConfig,
+  type ActorsBlock,
+  type HostedActors,
+  type ReminderRetries,
+} from '../blocks/actors/index.ts';
 import { keepsActors } from '../contracts/actor-store.ts';
 import { createJobsBlock, type JobsBlock } from '../blocks/jobs/index.ts';
 import { createPlacement } from '../blocks/placement/index.ts';
+import { encryptedStore } from '../blocks/state/index.ts';
 import type { AppChannel } from '../contracts/app-channel.ts';
 import type { BlockContext } from '../contracts/block-context.ts';
-import type { ComponentSet } from '../contracts/component-set.ts';
+import type { Component, ComponentSet } from '../contracts/component-set.ts';
 import type { Placement } from '../contracts/placement.ts';
 import type { Endpoint } from '../contracts/resolver.ts';
 import type { StateStore } from '../contracts/state.ts';
@@ -22,6 +30,10 @@ export interface DurableOptions {
   readonly channel: () => AppChannel | undefined;
   readonly stores: ComponentSet<'state'>;
   readonly answerBytesMax: number;
+  /** Of placement; absent: the usual one. */
+  readonly placementTtlMs?: number | undefined;
+  /** How reminders that failed come again, where a Resiliency says it. */
+  readonly reminderRetries: () => ReminderRetries | undefined;
 }
 
 /** The blocks that own what they run: they share one placement, and so one lease, per runtime. */
@@ -55,17 +67,23 @@ export function createDurableBlocks(options: DurableOptions): DurableBlocks {
     log: log.scoped('proa.placement'),
     endpoint: () => endpoint,
     machine: ports.process.hostName(),
+    ...(options.placementTtlMs === undefined ? {} : { ttlMs: options.placementTtlMs }),
   });
   let builtIn: StateStore | undefined;
+  const chosenStores = new WeakMap<Component<'state'>, StateStore>();
   const store = (): StateStore => {
     const chosen = stores.list().find(keepsActors);
-    if (chosen !== undefined) return chosen.driver;
+    if (chosen !== undefined) {
+      let opened = chosenStores.get(chosen);
+      if (opened === undefined) chosenStores.set(chosen, (opened = encryptedStore(chosen, ports.random)));
+      return opened;
+    }
     builtIn ??= createEngineStore({ engine, random: ports.random, log, namespace, space: actorSpace });
     return builtIn;
   };
   const actors = createActorsBlock(
     { ...context, log: log.scoped('proa.actors') },
-    { engine, placement, store, send: (to, call) => peers.actor(to, call), answerBytesMax },
+    { engine, placement, store, send: (to, call) => peers.actor(to, call), answerBytesMax, reminderRetries: options.reminderRetries },
   );
   const jobs = createJobsBlock(context, { engine, placement, channel });
   const app = new AppActors(options, actors);

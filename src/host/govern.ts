@@ -130,7 +130,8 @@ interface Compiling {
   readonly mask: number;
 }
 
-function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compiling): readonly Layer[] {
+function layersOf(options: GovernOptions, compiling: Compiling): readonly Layer[] {
+  const { target, epoch, rules, mask } = compiling;
   const { clock, random, metrics, namespace, book } = options;
   const parts = {
     clock,
@@ -149,7 +150,7 @@ function layersOf(options: GovernOptions, { target, epoch, rules, mask }: Compil
     sharedBreakers: options.sharedBreakers,
   };
   const layers = [
-    ...ownLayers(options, target, epoch.number),
+    ...ownLayers(options, compiling),
     ...policyLayers(parts, rules?.effective(mask) ?? {}, {
       named: rules?.named ?? false,
       related: rules?.related ?? [],
@@ -172,7 +173,9 @@ export function explainedLayer({ role, why, parameters = {}, origins = {} }: Lay
   return { role, why, parameters, origins };
 }
 
-function ownLayers(options: GovernOptions, target: Target, epoch: number): readonly Layer[] {
+function ownLayers(options: GovernOptions, { target, epoch: { number: epoch }, rules }: Compiling): readonly Layer[] {
+  // A turn is part of a call that was recorded when it came in; it has something of its own to tell only with a policy.
+  if (target.block === 'actors' && target.operation === 'turn' && rules === undefined) return [];
   const { clock, records, appId } = options;
   const recorder = createCallRecorder({ clock, records, appId, target, epoch });
   if (target.block === 'invoke' && target.direction === 'outbound') return outboundLayers(options, target, recorder);

@@ -43,6 +43,8 @@ export interface AppSpec {
   /** Absent: as the Configuration says. */
   readonly apiLogging?: boolean;
   readonly mtls: boolean;
+  /** Without a sign of life for so long its actors, workflows and jobs go to other runtimes; absent: 3 s. */
+  readonly placementTtlMs?: number;
   readonly controlPlaneTrustDomain: string;
   /** Where settings come from, by the name of their flag; what is not in it is a built-in default. */
   readonly origins?: Readonly<Record<string, Origin>>;

@@ -1,4 +1,5 @@
 import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
+import { isPlacementTtl, placementTtl } from '../kernel/placement-ttl.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { Owner } from '../kernel/lifecycle.ts';
 import { limits } from '../kernel/limits.ts';
@@ -47,6 +48,8 @@ export interface RuntimeOptions {
   readonly mesh?: MeshOptions;
   /** Serves metrics for Prometheus. Default host: loopback. */
   readonly metrics?: { readonly port: number; readonly host?: string };
+  /** Without a sign of life for so long its actors, workflows and jobs go to other runtimes: 300 to 600,000. Default: 3,000. */
+  readonly placementTtlMs?: number;
   readonly log?: Logger;
   readonly ports?: Ports;
 }
@@ -105,6 +108,9 @@ async function openRuntime(options: Complete): Promise<Operations> {
 
 async function open(options: Complete, owner: Owner): Promise<Operations> {
   const { ports, log, appId, namespace = 'default' } = options;
+  const { placementTtlMs } = options;
+  if (placementTtlMs !== undefined && !isPlacementTtl(placementTtlMs))
+    throw new ProaError('config.invalid', `placementTtlMs must be between ${placementTtl.minMs} and ${placementTtl.maxMs}`);
   const spec = specOf(options, namespace);
   const drivers = await findDrivers(ports, log);
   const resources = await loadResources({
@@ -218,7 +224,7 @@ async function openMachine(from: MachineOptions, owner: Owner): Promise<Machine>
   };
 }
 
-function specOf({ appId, resources, configurations, mesh, metrics }: Complete, namespace: string): AppSpec {
+function specOf({ appId, resources, configurations, mesh, metrics, placementTtlMs }: Complete, namespace: string): AppSpec {
   return {
     id: appId,
     namespace,
@@ -241,6 +247,7 @@ function specOf({ appId, resources, configurations, mesh, metrics }: Complete, n
     defaults: 'missing-kinds',
     reconcileMs: 60_000,
     mtls: mesh !== undefined,
+    ...(placementTtlMs === undefined ? {} : { placementTtlMs }),
     controlPlaneTrustDomain: 'localhost',
   };
 }

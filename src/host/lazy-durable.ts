@@ -83,7 +83,9 @@ function forwarded<Block extends object, Name extends keyof Block>(
 
 function lazyActors(source: Source<ActorsBlock>): ActorsBlock {
   return {
-    ...forwarded(source, ['invoke', 'receive', 'getState', 'transact', 'registerTimer', 'unregisterTimer', 'registerReminder']),
+    // The one that is called often: without lists of arguments.
+    invoke: (call) => source.now()?.invoke(call) ?? source.load().then(({ invoke }) => invoke(call)),
+    ...forwarded(source, ['receive', 'getState', 'transact', 'registerTimer', 'unregisterTimer', 'registerReminder']),
     ...forwarded(source, ['unregisterReminder', 'getReminder', 'listReminders', 'unregisterReminders', 'deactivate', 'serve']),
     active: () => source.now()?.active() ?? { types: [], ready: true },
     close: () => source.now()?.close() ?? Promise.resolve(),

@@ -1,4 +1,5 @@
 import { defaultOrigin, type Setting } from '../kernel/origin.ts';
+import { placementTtl } from '../kernel/placement-ttl.ts';
 import type { ProcessPort } from '../kernel/ports.ts';
 import type { AppSpec } from './host-api.ts';
 
@@ -31,6 +32,7 @@ const settingsTable: Readonly<Record<string, (spec: AppSpec) => Value | undefine
   'resources-path': ({ resourcePaths }) => resourcePaths,
   config: ({ configPaths }) => configPaths,
   'enable-api-logging': ({ apiLogging }) => apiLogging,
+  'placement-ttl': ({ placementTtlMs }) => `${placementTtlMs ?? placementTtl.usualMs}ms`,
   'enable-mtls': ({ mtls }) => mtls,
 };
 

@@ -21,6 +21,12 @@ export interface ActorsRigDeps {
   readonly store: () => StateStore;
   readonly send: (endpoint: Endpoint, call: Call<InvokeRequest>) => Promise<InvokeResponse>;
   readonly answerBytesMax: number;
+  readonly reminderRetries?: () => ReminderRetries | undefined;
+}
+
+/** As the block takes it. */
+interface ReminderRetries {
+  afterMs(error: unknown, attempt: { readonly failures: number; readonly sinceMs: number }): number | undefined;
 }
 
 interface Receiving {
@@ -39,6 +45,7 @@ export interface ActorsRigOptions<Block extends Receiving> {
     readonly machine: string;
   }): Placement;
   openStore(engine: Engine): StateStore;
+  readonly reminderRetries?: () => ReminderRetries | undefined;
   openBlock(context: BlockContext, deps: ActorsRigDeps): Block;
 }
 
@@ -81,6 +88,7 @@ export function createActorsRig<Block extends Receiving>(options: ActorsRigOptio
         placement,
         store: () => kept,
         answerBytesMax: 1024 * 1024,
+        ...(options.reminderRetries === undefined ? {} : { reminderRetries: options.reminderRetries }),
         send(to, call) {
           const target = runtimes.get(to.instance);
           if (target === undefined || target.process.down)

@@ -5,7 +5,7 @@ import { createEngineStore } from '../../drivers/state-engine/engine-store.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
-import { callOf, createActorsRig, type ActorsRig, type ActorsRuntime } from '../../testing/actors-rig.ts';
+import { callOf, createActorsRig, type ActorsRig, type ActorsRigOptions, type ActorsRuntime } from '../../testing/actors-rig.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createPlacement } from '../placement/index.ts';
 import { actorDefaults, createActorsBlock, type ActorsBlock, type ReminderRequest, type TimerRequest } from './index.ts';
@@ -14,7 +14,7 @@ const ttlMs = 3_000;
 const random = createNodeRandom();
 type Runtime = ActorsRuntime<ActorsBlock>;
 
-function createRig(): ActorsRig<ActorsBlock> {
+function createRig(more: Pick<ActorsRigOptions<ActorsBlock>, 'reminderRetries'> = {}): ActorsRig<ActorsBlock> {
   const clock = createFakeClock();
   return createActorsRig<ActorsBlock>({
     clock,
@@ -23,6 +23,7 @@ function createRig(): ActorsRig<ActorsBlock> {
     openPlacement: (options) => createPlacement({ ...options, ttlMs }),
     openStore: (engine) => createEngineStore({ engine, random, log: silentLogger, namespace: 'default', space: 'actors' }),
     openBlock: createActorsBlock,
+    ...more,
   });
 }
 
@@ -167,6 +168,33 @@ describe('a reminder', () => {
     await remind(a, { name: 'shy', period: '1s' });
     await rig.pass(5_000);
     expect(count('shy')).toBe(1);
+  });
+
+  it('is refused beyond 1,000 of one actor, and replaced all the same', async () => {
+    const a = await hosted(createRig(), 'a');
+    await Promise.all(Array.from({ length: 1_000 }, (_, i) => remind(a, { name: `r${i}`, dueTime: '1h' })));
+    await expect(remind(a, { name: 'more', dueTime: '1h' })).rejects.toMatchObject({ code: 'actor.busy' });
+    await remind(a, { name: 'r7', dueTime: '2h' });
+    await remind(a, { id: 'y', name: 'other', dueTime: '1h' });
+    await a.block.unregisterReminder(callOf({ type: 'Cart', id: 'x', name: 'r8' }));
+    await remind(a, { name: 'more', dueTime: '1h' });
+  });
+
+  it('is tried again as the policies say, unless it says something itself', async () => {
+    const asked: number[] = [];
+    const afterMs = (_: unknown, { failures, sinceMs }: { failures: number; sinceMs: number }): number | undefined => {
+      asked.push(sinceMs);
+      return failures > 5 ? undefined : 2_000;
+    };
+    const rig = createRig({ reminderRetries: () => ({ afterMs }) });
+    const a = await hosted(rig, 'a');
+    a.host.onDue = () => Promise.reject(new ProaError('actor.invoke', 'no'));
+    await remind(a, { name: 'usual' });
+    await remind(a, { name: 'own', policy: { kind: 'constant', intervalMs: 500, retriesMax: 1 } });
+    await rig.pass(20_000);
+    const count = (name: string): number => due(a).filter((line) => line.includes(name)).length;
+    expect([count('usual'), count('own')]).toEqual([6, 2]);
+    expect(asked).toEqual([0, 2_000, 4_000, 6_000, 8_000, 10_000]);
   });
 
   it('waits for an app that is not there, however long that takes', async () => {

@@ -16,6 +16,7 @@ import { createActorStore, type ActorStore } from './actor-store.ts';
 import { createActorTimers } from './actor-timers.ts';
 import { actorGroup, HostedType } from './hosted-type.ts';
 import type { ActorsBlock, HostedActors } from './index.ts';
+import type { ReminderRetries } from './due-reminders.ts';
 import { Reminders } from './reminders.ts';
 import { createRouter, type ActorCall, type ActorRequest } from './router.ts';
 import { createTurns, type Turns } from './turns.ts';
@@ -29,6 +30,8 @@ export interface ActorsDeps {
   /** Carries a call to another runtime; fails with `invoke.unreachable` when nothing was sent. */
   readonly send: (endpoint: Endpoint, call: Call<InvokeRequest>) => Promise<InvokeResponse>;
   readonly answerBytesMax: number;
+  /** How reminders without a failure policy of their own come again; undefined: three times more, a second apart. */
+  readonly reminderRetries?: () => ReminderRetries | undefined;
 }
 
 interface Hosted {
@@ -64,7 +67,7 @@ class Actors {
     this.#route = createRouter({
       context,
       placement: deps.placement,
-      here: (type, id) => this.#hosted.get(type)?.type.usable(id) !== undefined,
+      here: (type, id) => this.#hosted.get(type)?.type.hosts(id) === true,
       receive: (call) => this.#receive(call),
       send: deps.send,
       answerBytesMax: deps.answerBytesMax,
@@ -104,9 +107,11 @@ class Actors {
   #invoke(call: Call<ActorRequest>): Promise<ActorAnswer> {
     const { type, id } = call.input;
     try {
-      checkActor(type, id);
+      // What is called again was checked before, and so was an actor that is in memory.
+      const known = this.#outbound.get(type);
+      if (known === undefined || this.#hosted.get(type)?.type.find(id) === undefined) checkActor(type, id);
       if (this.#closed) throw new ProaError('actor.closed', 'this runtime stops');
-      return (this.#outbound.get(type) ?? this.#compile(type))(call);
+      return (known ?? this.#compile(type))(call);
     } catch (error) {
       return Promise.reject(ProaError.from(error));
     }
@@ -132,10 +137,10 @@ class Actors {
   }
 
   #take(call: Call<ActorCall>): Promise<ActorAnswer> {
-    const { type, id, method, query, headers, data } = call.input;
+    const { type } = call.input;
     const hosted = this.#hosted.get(type);
     if (hosted === undefined) return Promise.reject(new ProaError('actor.moved', `this runtime does not host actors of type ${type}`));
-    return hosted.turns.invoke(withInput(call, { type, id, method, query, headers, data }));
+    return hosted.turns.invoke(call);
   }
 
   #stateStore(): ActorStore {
@@ -194,8 +199,10 @@ class Actors {
     const turns = createTurns(context, type);
     const group = actorGroup(context.namespace, config.type);
     const { clock } = context.ports;
+    const { reminderRetries } = this.#deps;
     const reminders = new Reminders({
       context,
+      ...(reminderRetries === undefined ? {} : { retries: reminderRetries }),
       engine,
       type,
       turns,

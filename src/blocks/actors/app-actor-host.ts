@@ -21,36 +21,42 @@ const textMax = 512;
 export function createAppActorHost(options: AppActorHostOptions): ActorHost {
   return {
     invoke(call) {
-      const { type, id, method, query, headers, data } = call.input;
-      return checked(exchange(options, call, { httpMethod: 'PUT', path: actorPath(type, id, method), query, headers, data }));
+      const { path, query, headers, data } = call.input;
+      return exchange(options, call, { httpMethod: 'PUT', path, query, headers, data });
     },
     remind: (call) => due(options, call, 'remind'),
     timer: (call) => due(options, call, 'timer'),
     async deactivate(call) {
       const { type, id } = call.input;
-      const request = { httpMethod: 'DELETE', path: `actors/${type}/${id}`, query: '', headers: [], data: new Uint8Array(0) };
-      await checked(exchange(options, call, request));
+      await exchange(options, call, {
+        httpMethod: 'DELETE',
+        path: `actors/${type}/${id}`,
+        query: '',
+        headers: [],
+        data: new Uint8Array(0),
+      });
     },
   };
 }
 
 type Request = Pick<InvokeRequest, 'httpMethod' | 'path' | 'query' | 'headers'> & { readonly data: Uint8Array };
 
-async function exchange(options: AppActorHostOptions, call: Call<unknown>, request: Request): Promise<ActorAnswer> {
+function exchange(options: AppActorHostOptions, call: Call<unknown>, request: Request): Promise<ActorAnswer> {
   const channel = options.channel();
-  if (channel === undefined) throw new ProaError('unavailable', 'no app is connected that could run the actor');
-  const { appId, namespace } = options;
+  if (channel === undefined) return Promise.reject(new ProaError('unavailable', 'no app is connected that could run the actor'));
+  const { appId, namespace, answerBytesMax } = options;
   const { httpMethod, path, query, headers, data } = request;
-  const answer = await channel.invoke(
-    withInput(call, { appId, namespace, httpMethod, path, query, headers, body: bytesBody(data), replayable: true }),
-  );
-  const read = collectSoon(answer.body, options.answerBytesMax);
-  return { status: answer.status, headers: answer.headers, data: read instanceof Promise ? await read : read };
+  const sent = withInput(call, { appId, namespace, httpMethod, path, query, headers, body: bytesBody(data), replayable: true });
+  return channel.invoke(sent).then(({ status, headers: answered, body }) => {
+    const read = collectSoon(body, answerBytesMax);
+    return read instanceof Promise
+      ? read.then((bytes) => checked({ status, headers: answered, data: bytes }))
+      : checked({ status, headers: answered, data: read });
+  });
 }
 
 /** Every status but success is an error of the actor; 404 says that there is no such method, which no repetition changes. */
-async function checked(answering: Promise<ActorAnswer>): Promise<ActorAnswer> {
-  const answer = await answering;
+function checked(answer: ActorAnswer): ActorAnswer {
   if (answer.status >= 200 && answer.status < 300) return answer;
   const text = Buffer.from(answer.data).toString('utf8').slice(0, textMax);
   // An app of ours says which error it was.
@@ -67,7 +73,7 @@ async function checked(answering: Promise<ActorAnswer>): Promise<ActorAnswer> {
 async function due(options: AppActorHostOptions, call: Call<ActorCallback>, kind: 'remind' | 'timer'): Promise<ActorCallbackAnswer> {
   const { type, id, name } = call.input;
   const request = { httpMethod: 'PUT', path: actorPath(type, id, `${kind}/${name}`), query: '', headers: json, data: bodyOf(call.input) };
-  const answer = await checked(exchange(options, call, request));
+  const answer = await exchange(options, call, request);
   return { cancel: firstHeader(answer.headers, 'x-daprremindercancel') === 'true' };
 }
 

@@ -19,6 +19,12 @@ import {
 } from './reminder-record.ts';
 import type { Turns } from './turns.ts';
 
+/** When a reminder that failed comes again. */
+export interface ReminderRetries {
+  /** How long to wait after the n-th failure, `sinceMs` after the first attempt; undefined: it does not come again. */
+  afterMs(error: unknown, attempt: { readonly failures: number; readonly sinceMs: number }): number | undefined;
+}
+
 export interface DueRemindersOptions {
   readonly context: BlockContext;
   readonly engine: Engine;
@@ -26,6 +32,7 @@ export interface DueRemindersOptions {
   readonly turns: Turns;
   readonly keys: ReminderKeys;
   readonly timers: ShardTimers;
+  readonly retries?: () => ReminderRetries | undefined;
 }
 
 /** A reminder that is due: noted durably, so that a busy actor holds up no other timer and a crash loses nothing. */
@@ -136,7 +143,9 @@ export class DueReminders {
 
   async #run(due: Due): Promise<void> {
     const { turns, type, context, engine } = this.#options;
+    const { clock } = context.ports;
     const { id, name, record, shard } = due;
+    const startedMs = clock.mono();
     const { dueTime = '', period = '' } = record.text;
     // Its time to live ended while nobody was there to fire it.
     if (record.untilMs !== undefined && engine.now() > record.untilMs) return this.#done(due, true);
@@ -160,7 +169,9 @@ export class DueReminders {
           await this.#pause(movingMs);
           continue;
         }
-        const waitMs = notReached(error) ? notReachedMs : retryAfter(record.policy ?? usualPolicy, failures++);
+        const waitMs = notReached(error)
+          ? notReachedMs
+          : this.#retryAfter(record, error, { failures: ++failures, sinceMs: clock.mono() - startedMs });
         context.log.warn('a reminder of an actor failed', {
           type: type.config.type,
           actor: id,
@@ -218,6 +229,18 @@ export class DueReminders {
     return (await this.#options.engine.get(note)) === undefined;
   }
 
+  /** What the reminder itself says goes before what the policies say. */
+  #retryAfter(
+    { policy }: ReminderRecord,
+    error: unknown,
+    attempt: { readonly failures: number; readonly sinceMs: number },
+  ): number | undefined {
+    const retries = policy === undefined ? this.#options.retries?.() : undefined;
+    if (retries !== undefined) return retries.afterMs(error, attempt);
+    const constant = policy ?? usualPolicy;
+    return constant.kind === 'drop' || attempt.failures > constant.retriesMax ? undefined : constant.intervalMs;
+  }
+
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.#later(ms, resolve, resolve));
   }
@@ -248,8 +271,4 @@ function nameOf(data: string | undefined): ReminderName {
 
 function isMoved(error: unknown): boolean {
   return isProaError(error) && (error.code === 'actor.moved' || error.code === 'actor.overlap');
-}
-
-function retryAfter(policy: FailurePolicy, failures: number): number | undefined {
-  return policy.kind === 'drop' || failures >= policy.retriesMax ? undefined : policy.intervalMs;
 }

@@ -35,8 +35,8 @@ export interface Entered {
   readonly turn: Turn;
   /** The call came back into a turn of its own chain. */
   readonly nested: boolean;
-  /** The app works: the turn lasts until it has answered, even if nobody waits for the answer any more. Never rejects. */
-  underWay: Promise<void> | undefined;
+  /** `begun`: the app works, and the turn lasts until it has answered, even if nobody waits for the answer any more. */
+  state: 'entered' | 'begun' | 'left';
 }
 
 /** Shards of a type: as many runtimes can share its actors. */
@@ -47,6 +47,8 @@ const deactivationMsMax = 5_000;
 /** Beyond `drainMs`, for telling the app that the actor goes. */
 const drainExtraMs = 2_000;
 const rejoinMs = 1_000;
+
+const noop = (): void => {};
 
 /** The name of the group that shares the actors of a type. */
 export function actorGroup(namespace: string, type: string): string {
@@ -62,10 +64,9 @@ export class HostedType {
   readonly host: ActorHost;
   readonly metrics: ActorMetrics;
   readonly #options: HostedTypeOptions;
-  readonly #byShard = new Map<number, Map<string, Actor>>();
+  readonly #actors = new Map<string, Actor>();
   #membership: Membership | undefined;
   #joining: Promise<void> | undefined;
-  #count = 0;
   #scan: Timer | undefined;
   #retry: Timer | undefined;
   #closed = false;
@@ -84,7 +85,7 @@ export class HostedType {
 
   /** Actors in memory. */
   get active(): number {
-    return this.#count;
+    return this.#actors.size;
   }
 
   /** Becomes a member of the type's group; tries again until it works. Resolves after the first attempt. */
@@ -101,39 +102,55 @@ export class HostedType {
     return shard?.alive === true ? shard : undefined;
   }
 
+  /** True when the actor may be called here: it is in memory and its shard is owned, or its shard is owned. Whether the lease still holds is judged when the turn begins. */
+  hosts(id: string): boolean {
+    const membership = this.#closed ? undefined : this.#membership;
+    if (membership === undefined) return false;
+    const shard = this.#actors.get(id)?.shard;
+    return membership.owned(shard === undefined ? membership.shardOf(id) : shard.index) !== undefined;
+  }
+
   shardOf(id: string): number | undefined {
     return this.#membership?.shardOf(id);
   }
 
   /** The actor when it is in memory. */
   find(id: string): Actor | undefined {
-    const index = this.shardOf(id);
-    return index === undefined ? undefined : this.#byShard.get(index)?.get(id);
+    return this.#actors.get(id);
   }
 
   actors(): Actor[] {
-    return Array.from(this.#byShard.values(), (actors) => Array.from(actors.values())).flat();
+    return Array.from(this.#actors.values());
   }
 
   /**
-   * Runs one turn. Fails with `actor.moved` when the actor is not to be run here, with `actor.overlap` when another runtime took it over meanwhile. What `run`
-   * lets the app do it notes in `underWay`.
+   * Runs one turn. Fails with `actor.moved` when the actor is not to be run here. What `run` lets the app do it begins with `begun` and ends with `leave`; a `run` that
+   * ends before it has begun anything ends the turn too.
    */
-  async turn<T>(id: string, entry: Entry, run: (entered: Entered) => Promise<T>): Promise<T> {
+  turn<T>(id: string, entry: Entry, run: (entered: Entered) => Promise<T>): Promise<T> {
     this.metrics.pending.add(1);
-    try {
-      const entered = this.#enterNow(id, entry) ?? (await this.#enter(id, entry));
-      try {
-        const answer = await run(entered);
-        if (!entered.actor.shard.alive) await this.#confirm(entered.actor);
-        return answer;
-      } finally {
-        if (entered.underWay === undefined) this.#leave(entered);
-        else void entered.underWay.then(() => this.#leave(entered));
-      }
-    } finally {
-      this.metrics.pending.add(-1);
-    }
+    const entered = this.#enterNow(id, entry);
+    return entered === undefined ? this.#turnLater(id, entry, run) : this.#within(entered, run);
+  }
+
+  /** The app begins to work. Fails with `cancelled` when the turn is over already. */
+  begun(entered: Entered): void {
+    if (entered.state !== 'entered') throw new ProaError('cancelled', 'the turn of the actor is over');
+    entered.state = 'begun';
+    entered.actor.activated = true;
+  }
+
+  /** The turn is over, at an instant of `mono`; said twice, it changes nothing. */
+  leave(entered: Entered, atMs = this.#options.context.ports.clock.mono()): void {
+    if (entered.state === 'left') return;
+    entered.state = 'left';
+    this.metrics.pending.add(-1);
+    const { actor, turn, nested } = entered;
+    turn.depth--;
+    actor.lastUsedMs = atMs;
+    if (nested) return;
+    actor.turn = undefined;
+    actor.lock.release();
   }
 
   /** Deactivates an actor: after its turn, so that the app knows first. */
@@ -183,22 +200,43 @@ export class HostedType {
     }
   }
 
+  async #turnLater<T>(id: string, entry: Entry, run: (entered: Entered) => Promise<T>): Promise<T> {
+    let entered: Entered;
+    try {
+      entered = await this.#enter(id, entry);
+    } catch (error) {
+      this.metrics.pending.add(-1);
+      throw error;
+    }
+    return this.#within(entered, run);
+  }
+
+  #within<T>(entered: Entered, run: (entered: Entered) => Promise<T>): Promise<T> {
+    const answer = run(entered);
+    // A policy refused before the app began: nobody else ends the turn.
+    if (entered.state === 'entered') answer.then(noop, noop).finally(() => entered.state === 'entered' && this.leave(entered));
+    return answer;
+  }
+
   /** What nearly every call finds: an actor in memory whose turn is free. */
   #enterNow(id: string, entry: Entry): Entered | undefined {
-    const shard = this.usable(id);
-    const actor = shard === undefined ? undefined : this.#byShard.get(shard.index)?.get(id);
-    if (actor === undefined || actor.lock.size > 0 || actor.shard !== shard) return undefined;
+    const actor = this.#actors.get(id);
+    if (actor === undefined || actor.lock.size > 0 || !this.#mayTurn(actor)) return undefined;
     void actor.lock.acquire(entry.cancel);
     const turn: Turn = { reentrancyId: entry.reentrancyId, depth: 1 };
     actor.turn = turn;
-    return { actor, turn, nested: false, underWay: undefined };
+    return { actor, turn, nested: false, state: 'entered' };
+  }
+
+  #mayTurn({ shard }: Actor): boolean {
+    return !this.#closed && this.#membership?.owned(shard.index) === shard && shard.alive;
   }
 
   async #enter(id: string, entry: Entry): Promise<Entered> {
     for (;;) {
       const shard = this.usable(id);
       if (shard === undefined) throw this.#moved(id);
-      const actor = this.#byShard.get(shard.index)?.get(id) ?? this.#create(id, shard);
+      const actor = this.#actors.get(id) ?? this.#create(id, shard);
       const nested = this.#nested(actor, entry);
       if (nested !== undefined) return nested;
       const waiting = actor.lock.acquire(entry.cancel);
@@ -206,7 +244,7 @@ export class HostedType {
       if (!actor.gone && actor.shard.alive) {
         const turn: Turn = { reentrancyId: entry.reentrancyId, depth: 1 };
         actor.turn = turn;
-        return { actor, turn, nested: false, underWay: undefined };
+        return { actor, turn, nested: false, state: 'entered' };
       }
       actor.lock.release();
       // The shard was lost and is back: the old actor goes first, and it needs a moment for that.
@@ -224,36 +262,22 @@ export class HostedType {
         `calls of one chain are ${turn.depth} deep in actor ${actor.type}/${actor.id}: that is the limit`,
       );
     turn.depth++;
-    return { actor, turn, nested: true, underWay: undefined };
-  }
-
-  #leave({ actor, turn, nested }: Entered): void {
-    turn.depth--;
-    actor.lastUsedMs = this.#options.context.ports.clock.mono();
-    if (nested) return;
-    actor.turn = undefined;
-    actor.lock.release();
+    return { actor, turn, nested: true, state: 'entered' };
   }
 
   #create(id: string, shard: OwnedShard): Actor {
-    if (this.#count >= actorsMax) throw new ProaError('actor.busy', `${actorsMax} actors of type ${this.config.type} are active here`);
+    if (this.#actors.size >= actorsMax)
+      throw new ProaError('actor.busy', `${actorsMax} actors of type ${this.config.type} are active here`);
     const actor = new Actor({ type: this.config.type, id }, shard, this.#options.context.ports.clock.mono());
-    let actors = this.#byShard.get(shard.index);
-    if (actors === undefined) this.#byShard.set(shard.index, (actors = new Map()));
-    actors.set(id, actor);
-    this.#count++;
+    this.#actors.set(id, actor);
     this.metrics.active.add(1);
     return actor;
   }
 
   #remove(actor: Actor): void {
     actor.gone = true;
-    const { index } = actor.shard;
-    const actors = this.#byShard.get(index);
-    if (actors?.get(actor.id) !== actor) return;
-    actors.delete(actor.id);
-    if (actors.size === 0) this.#byShard.delete(index);
-    this.#count--;
+    if (this.#actors.get(actor.id) !== actor) return;
+    this.#actors.delete(actor.id);
     this.metrics.active.add(-1);
   }
 
@@ -280,7 +304,7 @@ export class HostedType {
   async #drain(shard: OwnedShard): Promise<void> {
     this.metrics.table('drain');
     await this.#options.released(shard.index);
-    const actors = Array.from(this.#byShard.get(shard.index)?.values() ?? []);
+    const actors = this.actors().filter((actor) => actor.shard.index === shard.index);
     for (const actor of actors) actor.lock.refuseWaiting(this.#moved(actor.id));
     await inPortions(actors, deactivationsAtOnce, (actor) => this.#retireWithin(actor, this.config.drainMs));
     this.metrics.rebalanced.add(actors.length);
@@ -290,7 +314,7 @@ export class HostedType {
   async #lost(shard: OwnedShard): Promise<void> {
     this.metrics.table('lose');
     void this.#options.released(shard.index);
-    const actors = Array.from(this.#byShard.get(shard.index)?.values() ?? []).filter((actor) => actor.shard === shard);
+    const actors = this.actors().filter((actor) => actor.shard === shard);
     for (const actor of actors) actor.lock.refuseWaiting(this.#moved(actor.id));
     this.metrics.rebalanced.add(actors.length);
     await inPortions(actors, deactivationsAtOnce, (actor) => this.retire(actor));
@@ -308,8 +332,8 @@ export class HostedType {
     });
   }
 
-  /** The lease was not renewed in time while the turn ran: only the engine knows whether another runtime took the actor over. */
-  async #confirm(actor: Actor): Promise<void> {
+  /** The lease was not renewed in time while the turn ran: only the engine knows whether another runtime took the actor over. Fails with `actor.overlap` when one did. */
+  async confirm(actor: Actor): Promise<void> {
     const result = await this.#options.engine.commit({ if: [actor.shard.condition] });
     if (result.status === 'done') return;
     if (result.status === 'unknown')

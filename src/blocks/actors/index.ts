@@ -12,6 +12,7 @@ export { actorDefaults, parseActorsConfig } from './actors-config.ts';
 export { createActorsBlock, type ActorsDeps } from './actors-block.ts';
 export { createAppActorHost } from './app-actor-host.ts';
 export type { ActorStateOperation } from './actor-state.ts';
+export type { ReminderRetries } from './due-reminders.ts';
 export type { FailurePolicy } from './reminder-record.ts';
 export type { ActorRequest, Reminder, ReminderRequest, TimerRequest };
 

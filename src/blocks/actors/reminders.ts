@@ -7,7 +7,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import { prefixEnd } from '../../kernel/tuple.ts';
 import { checkActor, checkActorName } from './actor-names.ts';
 import type { HostedType } from './hosted-type.ts';
-import { DueReminders } from './due-reminders.ts';
+import { DueReminders, type ReminderRetries } from './due-reminders.ts';
 import {
   decodeReminder,
   encodeReminder,
@@ -47,11 +47,13 @@ export interface RemindersOptions {
   readonly engine: Engine;
   readonly type: HostedType;
   readonly turns: Turns;
+  readonly retries?: () => ReminderRetries | undefined;
   /** Makes the durable timers of the type's shards. */
   readonly timers: (fire: ShardTimersOptions['fire']) => ShardTimers;
 }
 
 const dataBytesMax = 256 * 1024;
+const perActorMax = 1_000;
 const listMax = 10_000;
 const pageMax = 500;
 
@@ -86,7 +88,7 @@ export class Reminders {
     await this.#timers.close();
   }
 
-  /** Fails with `bad-request`, and with `actor.reminder-exists` when it is not to be overwritten. */
+  /** Fails with `bad-request`, with `actor.busy` when the actor has too many, and with `actor.reminder-exists` when it is not to be overwritten. */
   async register(request: ReminderRequest): Promise<void> {
     check(request);
     const { engine, type } = this.#options;
@@ -96,6 +98,7 @@ export class Reminders {
     const key = this.#keys.record(request);
     const before = await engine.get(key);
     if (!overwrite && before !== undefined) throw exists(request);
+    if (before === undefined) await this.#checkRoom(request);
     const append = this.#timers.append(shard, { id: name, dueMs: record.nextMs, data: JSON.stringify([id, name]) });
     const conditions: Condition[] = overwrite ? [] : [{ kind: 'version', key, version: 0 }];
     const actor = type.find(id);
@@ -148,6 +151,16 @@ export class Reminders {
       if (keys.length >= pageMax) await flush();
     }
     if (keys.length > 0) await flush();
+  }
+
+  /** Registrations at the same moment may exceed the limit by as many as they are. */
+  async #checkRoom({ type, id }: ReminderRequest): Promise<void> {
+    const from = this.#keys.of(id);
+    const { entries } = await this.#options.engine.range({ from, to: prefixEnd(from), limit: perActorMax });
+    if (entries.length < perActorMax) return;
+    throw new ProaError('actor.busy', `actor ${type}/${id} has ${perActorMax} reminders, which is the most`, {
+      hint: 'remove some, or give one reminder the next time and keep the others in the state of the actor',
+    });
   }
 
   async *#each(id: string | undefined): AsyncGenerator<readonly [ReminderName, ReminderRecord]> {

@@ -44,8 +44,9 @@ export interface RouterOptions {
   readonly answerBytesMax: number;
 }
 
-/** Long enough for a killed runtime's actors to be taken over. */
-const lookMsMax = 8_000;
+/** Long enough for a killed runtime's actors to be taken over, also with a longer TTL than the usual one. */
+const lookMsUsual = 8_000;
+const lookMsMax = (ttlMs: number): number => Math.max(lookMsUsual, (ttlMs * 4) / 3 + 4_000);
 const lookDelayMsMax = 400;
 
 /**
@@ -72,7 +73,7 @@ async function search(options: RouterOptions, call: Call<ActorRequest>): Promise
   const { clock } = context.ports;
   const { type, id } = call.input;
   const group = actorGroup(context.namespace, type);
-  const untilMs = Math.min(call.deadlineMs, clock.mono() + lookMsMax);
+  const untilMs = Math.min(call.deadlineMs, clock.mono() + lookMsMax(placement.ttlMs));
   let last: unknown;
   for (let delayMs = 25; ; delayMs = Math.min(delayMs * 2, lookDelayMsMax)) {
     const located = await placement.locate(group, id);

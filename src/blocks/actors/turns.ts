@@ -1,10 +1,10 @@
 import type { ActorAnswer, ActorCallback, ActorCallbackAnswer, ActorInvocation } from '../../contracts/actor-host.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
 import { withHeader, firstHeader } from '../../contracts/header-pairs.ts';
-import { createCall, withInput, type Call, type Operation } from '../../kernel/call.ts';
-import { CancelScope, neverCancelled } from '../../kernel/cancel.ts';
-import { emptyContext } from '../../kernel/context.ts';
+import { createCall, withInput, type Call, type Operation, type Outcome } from '../../kernel/call.ts';
+import { CancelScope, neverCancelled, type Cancellable } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Timer } from '../../kernel/ports.ts';
 import type { Service } from '../../kernel/service.ts';
 import type { Entered, HostedType } from './hosted-type.ts';
 
@@ -39,12 +39,16 @@ export function createTurns(context: BlockContext, type: HostedType): Turns {
     context.govern({ block: 'actors', name, operation, direction: 'inbound' }, service);
   const invocation = governed<TurnInput, ActorAnswer>('turn', (call) => {
     const { entered, invocation: input } = call.input;
-    return detached(context, entered, { call: withInput(call, input), run: (own) => type.host.invoke(own) });
+    return new Work<ActorAnswer>({ context, type, call, entered, outcome: answeredWith }).begin((own) =>
+      type.host.invoke(withInput(own, input)),
+    );
   });
   const due = (operation: 'remind' | 'timer'): Service<DueInput, ActorCallbackAnswer> =>
     governed(operation, (call) => {
       const { entered, callback } = call.input;
-      return detached(context, entered, { call: withInput(call, callback), run: (own) => type.host[operation](own) });
+      return new Work<ActorCallbackAnswer>({ context, type, call, entered, outcome: answered }).begin((own) =>
+        type.host[operation](withInput(own, callback)),
+      );
     });
   const [remind, timer] = [due('remind'), due('timer')];
   const caller = { appId: context.appId, namespace: context.namespace };
@@ -73,46 +77,82 @@ export function createTurns(context: BlockContext, type: HostedType): Turns {
   };
 }
 
+interface WorkOptions<Out> {
+  readonly context: BlockContext;
+  readonly type: HostedType;
+  readonly call: Call<unknown>;
+  readonly entered: Entered;
+  /** How an answer ends the call into the app. */
+  readonly outcome: (answer: Out) => Outcome;
+}
+
 /**
- * Lets the app work for a turn. A caller who gives up gets an error at once, but the turn goes on until the app has answered: what it still writes belongs to
+ * What the app does for a turn. A caller who gives up gets an error at once, but the turn goes on until the app has answered: what it still writes belongs to
  * this turn and must not meet the next one.
  */
-function detached<In, Out>(
-  context: BlockContext,
-  entered: Entered,
-  { call, run }: { readonly call: Call<In>; readonly run: (own: Call<In>) => Promise<Out> },
-): Promise<Out> {
-  const { clock } = context.ports;
-  const scope = new CancelScope();
-  const own = createCall(call.operation, call.input, { context: call.context ?? emptyContext, caller: call.caller, cancel: scope });
-  entered.actor.activated = true;
-  const work = run(own);
-  entered.underWay = work.then(
-    () => void own.end.fire({ ok: true }),
-    (error: unknown) => void own.end.fire({ ok: false, error }),
-  );
-  return new Promise((resolve, reject) => {
-    const abandoned = {
-      cancel(reason: unknown) {
-        reject(reason as Error);
-        const timer = clock.timer(
-          abandonedMsMax,
-          () => scope.cancel(new ProaError('cancelled', 'nobody waits for the turn any more')),
-          true,
-        );
-        void entered.underWay?.then(() => timer.cancel());
-      },
-    };
-    call.cancel.guard(abandoned);
-    work.then(
-      (answer) => {
-        call.cancel.release(abandoned);
-        resolve(answer);
-      },
-      (error: unknown) => {
-        call.cancel.release(abandoned);
-        reject(error as Error);
-      },
+class Work<Out> implements Cancellable {
+  readonly #options: WorkOptions<Out>;
+  readonly #scope = new CancelScope();
+  readonly #own: Call<unknown>;
+  #resolve!: (answer: Out | Promise<Out>) => void;
+  #reject!: (error: unknown) => void;
+  #abandoned: Timer | undefined = undefined;
+
+  constructor(options: WorkOptions<Out>) {
+    const { operation, context, caller } = options.call;
+    this.#options = options;
+    this.#own = createCall(operation, undefined, { context, caller, cancel: this.#scope });
+  }
+
+  /** Lets the app begin. Fails with the app's error, with the reason of a cancellation, and with `actor.overlap` when the actor was taken over meanwhile. */
+  begin(run: (own: Call<unknown>) => Promise<Out>): Promise<Out> {
+    const { type, call, entered } = this.#options;
+    type.begun(entered);
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      call.cancel.guard(this);
+      run(this.#own).then(
+        (answer) => this.#answered(answer),
+        (error: unknown) => this.#failed(error),
+      );
+    });
+  }
+
+  /** Nobody waits any more. */
+  cancel(reason: unknown): void {
+    const { clock } = this.#options.context.ports;
+    this.#reject(reason);
+    this.#abandoned = clock.timer(
+      abandonedMsMax,
+      () => this.#scope.cancel(new ProaError('cancelled', 'nobody waits for the turn any more')),
+      true,
     );
-  });
+  }
+
+  #answered(answer: Out): void {
+    const { type, entered } = this.#options;
+    const { actor } = entered;
+    this.#end(this.#options.outcome(answer));
+    this.#resolve(actor.shard.alive ? answer : type.confirm(actor).then(() => answer));
+  }
+
+  #failed(error: unknown): void {
+    this.#end({ ok: false, error });
+    this.#reject(error);
+  }
+
+  #end(outcome: Outcome): void {
+    const { type, call, entered } = this.#options;
+    const { end } = this.#own;
+    end.fire(outcome);
+    this.#abandoned?.cancel();
+    call.cancel.release(this);
+    type.leave(entered, end.atMs(this.#options.context.ports.clock));
+  }
 }
+
+// Calls into the app are counted with their status.
+const answered = (): Outcome => ok;
+const answeredWith = ({ status }: ActorAnswer): Outcome => (status === ok.status ? ok : { ok: true, status });
+const ok = { ok: true, status: 200 } as const satisfies Outcome;

@@ -22,6 +22,44 @@ function createRig(): PlacementRig {
 
 const all16 = Array.from({ length: 16 }, (_, index) => index);
 
+describe('the TTL', () => {
+  it.each([299, 600_001, Number.NaN])('of %s ms is refused', (given) => {
+    const clock = createFakeClock();
+    const rig = createPlacementRig({
+      clock,
+      memory: createMemoryEngine({ clock }),
+      group,
+      open: (options) => createPlacement({ ...options, ttlMs: given }),
+    });
+    expect(() => rig.runtime('a')).toThrow('the TTL of placement is 300 ms to 10 min');
+  });
+
+  it('of a runtime says when its shards go to others', async () => {
+    for (const [given, kept, gone] of [
+      [600, 500, 1_200],
+      [30_000, 25_000, 60_000],
+    ] as const) {
+      const clock = createFakeClock();
+      const rig = createPlacementRig({
+        clock,
+        memory: createMemoryEngine({ clock }),
+        group,
+        open: (options) => createPlacement({ ...options, ttlMs: given }),
+      });
+      const [a, b] = [rig.runtime('a'), rig.runtime('b')];
+      await a.join();
+      await b.join();
+      await settle();
+      a.process.frozen = true;
+      a.process.down = true;
+      await rig.pass(kept);
+      expect(indices(b).length).toBeLessThan(16);
+      await rig.pass(gone - kept);
+      expect(indices(b)).toEqual(all16);
+    }
+  });
+});
+
 describe('a group', () => {
   it('belongs to its first member alone, whose commits are accepted', async () => {
     const rig = createRig();

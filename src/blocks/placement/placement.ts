@@ -4,6 +4,7 @@ import type { JoinOptions, Located, Membership, Placement } from '../../contract
 import type { Endpoint } from '../../contracts/resolver.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
+import { isPlacementTtl, placementTtl } from '../../kernel/placement-ttl.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import { encodeShards, placementKeys, shardsOf } from './group-table.ts';
 import { Locator } from './locator.ts';
@@ -17,25 +18,23 @@ export interface PlacementOptions {
   readonly endpoint: () => Endpoint;
   /** Names this machine: sockets in the records of members are used on the same machine only. */
   readonly machine: string;
-  /** After this long without a sign of life a runtime's shards go to others. 300 ms to 10 minutes. */
+  /** Default and bounds: `placementTtl`. The TTL of a runtime holds for its own shards; others may have another one. */
   readonly ttlMs?: number;
 }
 
-/** A killed runtime is noticed after the TTL and a third of it, in time for a fail-over within 5 s. */
-const ttlMsDefault = 3_000;
 const groupCharsMax = 256;
 const shardsMax = 1_024;
 /** Every so many ticks the tables are read although nothing hinted at a change. */
 const ticksPerPoll = 3;
 
-/** See the contract. One lease for all groups; nothing is written or polled before the first `join`. */
+/** See the contract. One lease for all groups; nothing is written or polled before the first `join`. Fails with `bad-request` for a TTL out of bounds. */
 export function createPlacement(options: PlacementOptions): Placement {
   return new LeasedPlacement(options);
 }
 
 class LeasedPlacement implements Placement {
   readonly #options: PlacementOptions;
-  readonly #ttlMs: number;
+  readonly ttlMs: number;
   readonly #members = new Map<string, Member>();
   readonly #seen = new Map<string, Promise<boolean>>();
   #self: { readonly endpoint: Endpoint; readonly liveness: Liveness } | undefined;
@@ -46,7 +45,12 @@ class LeasedPlacement implements Placement {
 
   constructor(options: PlacementOptions) {
     this.#options = options;
-    this.#ttlMs = options.ttlMs ?? ttlMsDefault;
+    this.ttlMs = options.ttlMs ?? placementTtl.usualMs;
+    if (!isPlacementTtl(this.ttlMs))
+      throw new ProaError(
+        'bad-request',
+        `the TTL of placement is ${placementTtl.minMs} ms to ${placementTtl.maxMs / 60_000} min, not ${this.ttlMs} ms`,
+      );
   }
 
   async join(join: JoinOptions): Promise<Membership> {
@@ -68,7 +72,7 @@ class LeasedPlacement implements Placement {
     const member: Member = new Member({
       ...this.#options,
       liveness,
-      ttlMs: this.#ttlMs,
+      ttlMs: this.ttlMs,
       runtime: endpoint.instance,
       record: { endpoint, machine },
       join,
@@ -117,7 +121,7 @@ class LeasedPlacement implements Placement {
   #here(): { readonly endpoint: Endpoint; readonly liveness: Liveness } {
     if (this.#self !== undefined) return this.#self;
     const endpoint = this.#options.endpoint();
-    const liveness = new Liveness({ ...this.#options, leaseOf: placementKeys.lease, holder: endpoint.instance, ttlMs: this.#ttlMs });
+    const liveness = new Liveness({ ...this.#options, leaseOf: placementKeys.lease, holder: endpoint.instance, ttlMs: this.ttlMs });
     this.#self = { endpoint, liveness };
     return this.#self;
   }
@@ -139,7 +143,7 @@ class LeasedPlacement implements Placement {
   }
 
   #arm(): void {
-    this.#tick ??= this.#options.clock.timer(this.#ttlMs / 3, () => this.#ticked(), true);
+    this.#tick ??= this.#options.clock.timer(this.ttlMs / 3, () => this.#ticked(), true);
   }
 
   #ticked(): void {

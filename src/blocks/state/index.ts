@@ -64,6 +64,7 @@ export interface StateBlock {
 }
 
 export { createStateBlock, type StateDeps } from './state-block.ts';
+export { encryptedStore } from './encrypted-store.ts';
 export { checkStateComponent } from './store-handle.ts';
 export { createOutboxRelay, type OutboxRelay } from './outbox-relay.ts';
 export { outboxOf, type OutboxSettings } from './outbox.ts';

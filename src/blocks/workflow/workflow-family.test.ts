@@ -204,7 +204,7 @@ describe('histories that are handed on', () => {
     history?.chunks.map(({ appId, instanceId, workflowName, events }) => `${appId} ${instanceId} ${workflowName} ${events.at(-1)?.type}`);
 
   it('reach activities and children of this and other apps, as far as each call says', async () => {
-    const engine = memoryEngine();
+    const engine = freshEngine();
     const seen: Record<string, PropagatedHistory | undefined> = {};
     const activities = Object.fromEntries(
       ['none', 'own', 'lineage', 'far'].map((name) => [name, ({ propagated }: ActivityTask) => void (seen[name] = propagated)]),

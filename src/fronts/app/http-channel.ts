@@ -71,6 +71,18 @@ interface Answer {
   readonly text: string;
 }
 
+/** A path of the app, as it is asked for and as it is counted: most often the same text, and what is looked up by its text is then found faster. */
+interface PathIn {
+  readonly encoded: string;
+  readonly counted: string;
+}
+
+function pathIn(path: string): PathIn {
+  const encoded = encodeMethodPath(path);
+  const counted = `/${path}`;
+  return { encoded: encoded === path ? counted : `/${encoded}`, counted };
+}
+
 /** The app behind HTTP (Dapr reference 5). */
 export function createHttpChannel(options: HttpChannelOptions): AppChannel {
   return new HttpAppChannel(options);
@@ -86,9 +98,7 @@ class HttpAppChannel implements AppChannel {
   readonly #fixed: readonly string[];
   readonly #through: AppService | undefined;
   readonly #questions = new CancelScope();
-  readonly #encoded = new TextMemo((path) => `/${encodeMethodPath(path)}`);
-  // What is found by its text is looked up faster when the text is the same one.
-  readonly #counted = new TextMemo((path) => `/${path}`);
+  readonly #paths = new TextMemo((path) => pathIn(path));
 
   constructor(options: HttpChannelOptions) {
     this.#options = options;
@@ -104,13 +114,11 @@ class HttpAppChannel implements AppChannel {
 
   invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
     const { metrics, ports } = this.#options;
-    const watcher =
-      metrics === undefined
-        ? undefined
-        : new Measurement(call, this.#counted.of(call.input.path), { metrics: metrics.calls, clock: ports.clock });
+    const path = this.#paths.of(call.input.path);
+    const watcher = metrics === undefined ? undefined : new Measurement(call, path.counted, { metrics: metrics.calls, clock: ports.clock });
     // Sent in the same turn when a place is free, so that the bytes of the request still lie in the read buffer.
     const place = this.#permits.acquire(call.cancel);
-    return place === undefined ? this.#invoke(call, watcher) : place.then(() => this.#invoke(call, watcher));
+    return place === undefined ? this.#invoke(call, path, watcher) : place.then(() => this.#invoke(call, path, watcher));
   }
 
   reachable(): Promise<boolean> {
@@ -227,10 +235,9 @@ class HttpAppChannel implements AppChannel {
     return this.#options.closing?.() ?? Promise.resolve();
   }
 
-  #invoke(call: Call<InvokeRequest>, watcher: Measurement | undefined): Promise<InvokeResponse> {
-    const { httpMethod, path, query, headers, body } = call.input;
+  #invoke(call: Call<InvokeRequest>, { encoded }: PathIn, watcher: Measurement | undefined): Promise<InvokeResponse> {
+    const { httpMethod, query, headers, body } = call.input;
     call.end.listen(this.#permits.release);
-    const encoded = this.#encoded.of(path);
     const target = query === '' ? encoded : `${encoded}?${query}`;
     return this.#send({ method: httpMethod, target, headers, body, cancel: call.cancel, watcher });
   }

@@ -39,7 +39,7 @@ interface Series {
 }
 
 const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-// Distinct paths that get a look-up of their own; behind it the registry has its own limit of series.
+// Distinct paths, and labels, that get a look-up of their own; behind it the registry has its own limit of series.
 const pathsMax = 4_096;
 
 /** What the API answers. */
@@ -68,11 +68,24 @@ export function createAppCallMetrics(metrics: FrontMetricsSource, options?: Http
 }
 
 function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: HttpMetricsOptions = httpMetricsDefaults): HttpMetrics {
-  // Status codes of one method and path; joining the three into one key would cost more than the counting.
+  // Status codes of one method and label; joining the three into one key would cost more than the counting. Paths that differ in an id share a label.
+  const byLabel = new Map<string, ByMethod>();
   const byPath = new Map<string, ByMethod>();
   const labelOf = createPathLabel(options);
   const responseSizes = metrics.histogram(names.responseBytes, {});
-  const recent = new TextMemo((path): { series: ByMethod | undefined } => ({ series: byPath.get(path) }));
+  const find = (path: string): ByMethod => {
+    let found = byPath.get(path);
+    if (found !== undefined) return found;
+    const label = labelOf(path);
+    found = byLabel.get(label);
+    if (found === undefined) {
+      found = new Map();
+      if (byLabel.size < pathsMax) byLabel.set(label, found);
+    }
+    if (byPath.size < pathsMax) byPath.set(path, found);
+    return found;
+  };
+  const recent = new TextMemo(find);
   const resolve = (method: string, path: string, status: number): Series => {
     const verb = known.has(method) ? method : 'UNKNOWN';
     const labels = {
@@ -87,23 +100,18 @@ function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: H
       requestBytes: metrics.histogram(names.requestBytes, names.requestBytesLabelled ? labels : {}),
     };
   };
-  const remember = (method: string, path: string, status: number): Series => {
+  const remember = (methods: ByMethod, { method, path, status }: Measured): Series => {
     const series = resolve(method, path, status);
-    let methods = byPath.get(path);
-    if (methods === undefined) {
-      if (byPath.size >= pathsMax) return series;
-      methods = new Map();
-      byPath.set(path, methods);
-    }
     const statuses = methods.get(method) ?? [];
     methods.set(method, statuses);
     statuses[status - 100] = series;
     return series;
   };
   return {
-    record({ method, path, status, tookMs, requestBytes, responseBytes }) {
-      const last = recent.of(path);
-      const series = (last.series ??= byPath.get(path))?.get(method)?.[status - 100] ?? remember(method, path, status);
+    record(measured) {
+      const { method, path, status, tookMs, requestBytes, responseBytes } = measured;
+      const methods = recent.of(path);
+      const series = methods.get(method)?.[status - 100] ?? remember(methods, measured);
       series.count.add(1);
       series.responses?.add(1);
       series.latency.record(tookMs);

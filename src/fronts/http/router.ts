@@ -32,14 +32,19 @@ export interface Router {
 export function createRouter(routes: readonly Route[]): Router {
   const root: Node = { fixed: new Map() };
   for (const route of routes) add(root, route);
+  const actorsNode = root.fixed.get('v1.0')?.fixed.get('actors');
   const search = (method: string, path: string): Routed => {
     const folded = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
     const end = folded.length > 1 && folded.charCodeAt(folded.length - 1) === slash ? folded.length - 1 : folded.length;
-    return find(root, { path: folded, end, method, values: [] }, 1);
+    const asked = { path: folded, end, method, values: [] };
+    if (actorsNode !== undefined && end > actors.length && folded.startsWith(actors)) return find(actorsNode, asked, actors.length);
+    return find(root, asked, 1);
   };
   const recent = new TextMemo<{ method: string; found: Routed }>(() => ({ method: '', found: undefined }));
   return {
     match(method, path) {
+      // Ids of actors are without number: what is remembered of one of them is of no use to the next.
+      if (path.startsWith(actors)) return search(method, path);
       const last = recent.of(path);
       if (last.method !== method) {
         last.method = method;
@@ -51,6 +56,7 @@ export function createRouter(routes: readonly Route[]): Router {
 }
 
 const slash = 47;
+const actors = '/v1.0/actors/';
 
 function add(root: Node, route: Route): void {
   let node = root;

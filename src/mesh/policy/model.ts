@@ -141,7 +141,12 @@ export interface PolicyRule {
 /** Everything that applies to one app, ready to be compiled: rules, Dapr's overrides of what is built in, and trip conditions by their text. */
 export interface PolicyDocument {
   readonly rules: readonly PolicyRule[];
-  readonly builtIn: { readonly serviceRetries: RetrySettings; readonly actorRetries: RetrySettings };
+  readonly builtIn: {
+    readonly serviceRetries: RetrySettings;
+    readonly actorRetries: RetrySettings;
+    /** Of reminders without a failure policy of their own; absent: three times, a second apart. */
+    readonly reminderRetries?: RetrySettings;
+  };
   readonly trips: ReadonlyMap<string, Trips>;
   /** Rollouts that files ask for; where they stand is in the engine. */
   readonly rollouts: readonly DeclaredRollout[];

@@ -228,6 +228,14 @@ function overridden(merged: Merged, name: string, builtIn: RetrySettings): Retry
   return { ...written, when: builtIn.when, retriesMax: Math.max(3, written.retriesMax) };
 }
 
+/** Reminders repeat every failure, so that only how often and how far apart is taken from the policy, and which codes it names. */
+function reminderRetries(merged: Merged): Pick<PolicyDocument['builtIn'], 'reminderRetries'> {
+  const policy = merged.retries['DaprBuiltInActorReminderRetries'];
+  if (policy === undefined) return {};
+  const written = retryOf(policy);
+  return { reminderRetries: { ...written, retriesMax: Math.max(3, written.retriesMax) } };
+}
+
 /**
  * What several Resiliency resources say together, as rules: policies of all of them share one name space, a later one wins, and targets of all of them
  * apply (Dapr reference 10.3, 10.4).
@@ -247,6 +255,7 @@ export function resiliencyRules(specs: readonly ResiliencySpec[]): Pick<PolicyDo
     builtIn: {
       serviceRetries: overridden(merged, 'DaprBuiltInServiceRetries', builtInServiceRetries),
       actorRetries: overridden(merged, 'DaprBuiltInActorRetries', builtInServiceRetries),
+      ...reminderRetries(merged),
     },
   };
 }

@@ -68,7 +68,15 @@ function openStream(protocol?: string) {
 
 const initial = { case: 'initialRequest' as const, value: { entities: ['Cart', 'Order'] } };
 const callOf = <In>(input: In) => createCall({ block: 'actors', name: 'test', idempotent: false }, input);
-const invocation = { type: 'Cart', id: 'x', method: 'add', query: '', headers: ['x-mine', '1'], data: Buffer.from('7') };
+const invocation = {
+  type: 'Cart',
+  id: 'x',
+  method: 'add',
+  path: 'actors/Cart/x/method/add',
+  query: '',
+  headers: ['x-mine', '1'],
+  data: Buffer.from('7'),
+};
 const due = { type: 'Cart', id: 'x', name: 'wake', dueTime: '1s', period: '2s', data: '{"a":1}' };
 
 describe('the stream of an app with actors', () => {

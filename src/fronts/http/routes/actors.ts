@@ -10,6 +10,7 @@ import type {
 import { parseDuration } from '../../../kernel/duration.ts';
 import { ProaError } from '../../../kernel/errors.ts';
 import { canonicalMethod, encodeMethodPath } from '../../../kernel/method-path.ts';
+import { TextMemo } from '../../../kernel/text-memo.ts';
 import { forwardHeaders } from '../../../wire/http1/forward-headers.ts';
 import { JsonFields } from '../json-fields.ts';
 import { arrayElements, malformed } from '../json-members.ts';
@@ -129,10 +130,12 @@ function named(request: RouteRequest): { readonly type: string; readonly id: str
   return { ...actorOf(request), name: param(request, 'name') };
 }
 
+// The methods of actors are few, however many actors there are. The router has unescaped them once; cleaning works on the escaped form.
+const methods = new TextMemo((given) => canonicalMethod(encodeMethodPath(given)));
+
 function actorRequest(request: RouteRequest, data: Uint8Array): ActorRequest {
-  // The router has unescaped it once; cleaning works on the escaped form.
   const { params } = request;
-  const method = canonicalMethod(encodeMethodPath(params['method'] ?? ''));
+  const method = methods.of(params['method'] ?? '');
   if ('error' in method) throw new ProaError('bad-request', `the method of the actor is not valid: ${method.error}`);
   if (method.path === '') throw new ProaError('bad-request', 'the method of the actor is missing');
   return {
