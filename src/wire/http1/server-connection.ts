@@ -1,6 +1,7 @@
 import { emptyBody } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
+import type { AnswerHeads } from './answer-heads.ts';
 import { faults, refusal, type Fault } from './fault.ts';
 import type { Fields } from './fields.ts';
 import { hasBareLineFeed, headEnd } from './head-end.ts';
@@ -11,14 +12,13 @@ import { judgeRequest, parseRequestFields, parseRequestLine, type RequestHead } 
 import { Http1Request } from './request.ts';
 import { Http1Response, type ResponseOwner } from './response.ts';
 import type { Http1ServerLimits } from './server-limits.ts';
-import type { HeaderWriter } from './write-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
 
 /** What the connections of one server share. */
 export interface ServerShared {
   readonly limits: Http1ServerLimits;
   readonly sweep: Sweep;
-  readonly writer: HeaderWriter;
+  readonly answers: AnswerHeads;
   /** Whole heads, and the header sections of requests whose line changes. */
   readonly heads: HeadMemo<RequestHead>;
   readonly sections: HeadMemo<Fields>;
@@ -73,12 +73,8 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     return Math.min(this.#readDueMs, this.#writeDueMs);
   }
 
-  get date(): string {
-    return this.#shared.sweep.date;
-  }
-
-  get writer(): HeaderWriter {
-    return this.#shared.writer;
+  get answers(): AnswerHeads {
+    return this.#shared.answers;
   }
 
   // ConnectionHandlers
@@ -410,7 +406,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     if (response?.begun === true) this.connection.destroy();
     else {
       const answered = response === undefined && this.#request !== undefined;
-      if (!answered) this.connection.write(refusal(fault, this.date));
+      if (!answered) this.connection.write(refusal(fault, this.#shared.sweep.date));
       this.#close();
     }
     const error = new ProaError(fault.status === 413 ? 'body-read' : 'bad-request', fault.reason);

@@ -1,4 +1,5 @@
 import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts';
+import { AnswerHeads } from './answer-heads.ts';
 import { faults, refusal } from './fault.ts';
 import { HeadMemo, keptFields, keptRequestHead } from './head-memo.ts';
 import type { Http1Request } from './request.ts';
@@ -6,7 +7,6 @@ import type { Http1Response } from './response.ts';
 import { ServerConnection, type ServerShared } from './server-connection.ts';
 import { serverLimitDefaults, type Http1ServerLimits } from './server-limits.ts';
 import { Sweep } from './sweep.ts';
-import { HeaderWriter } from './write-head.ts';
 
 export interface Http1ServerOptions {
   readonly network: Network;
@@ -42,7 +42,7 @@ export async function serveHttp1(options: Http1ServerOptions): Promise<Http1Serv
   const shared: ServerShared = {
     limits,
     sweep,
-    writer: new HeaderWriter(),
+    answers: new AnswerHeads(sweep),
     heads: new HeadMemo(keptRequestHead),
     sections: new HeadMemo(keptFields),
     handler: options.handler,

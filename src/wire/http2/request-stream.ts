@@ -155,6 +155,10 @@ export class RequestStream implements Http2StreamHandlers, HttpAnswer, StreamBod
     this.#also.push(name, value);
   }
 
+  alsoKnown(name: string, value: string): void {
+    this.#also.push(name, value);
+  }
+
   /** The answer of the codec itself. */
   refuse({ status, reason }: Fault): void {
     this.#dispatched = true;
