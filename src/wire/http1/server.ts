@@ -1,7 +1,7 @@
 import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts';
 import { AnswerHeads } from './answer-heads.ts';
 import { faults, refusal } from './fault.ts';
-import { HeadMemo, keptFields, keptRequestHead } from './head-memo.ts';
+import { HeadMemo } from './head-memo.ts';
 import type { Http1Request } from './request.ts';
 import type { Http1Response } from './response.ts';
 import { ServerConnection, type ServerShared } from './server-connection.ts';
@@ -43,8 +43,8 @@ export async function serveHttp1(options: Http1ServerOptions): Promise<Http1Serv
     limits,
     sweep,
     answers: new AnswerHeads(sweep),
-    heads: new HeadMemo(keptRequestHead),
-    sections: new HeadMemo(keptFields),
+    heads: new HeadMemo(),
+    sections: new HeadMemo(),
     handler: options.handler,
     onHttp2Preface: options.onHttp2Preface,
     onError: options.onError ?? (() => {}),

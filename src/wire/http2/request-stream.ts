@@ -173,7 +173,6 @@ export class RequestStream implements Http2StreamHandlers, HttpAnswer, StreamBod
     else {
       this.#body = new StreamBody(this, request.contentLength === -1 ? undefined : request.contentLength);
       request.body = this.#body;
-      request.chunked = request.contentLength === -1;
     }
     try {
       this.#shared.handler(request, this);
