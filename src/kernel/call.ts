@@ -27,6 +27,8 @@ export interface Outcome {
   readonly ok: boolean;
   readonly status?: number;
   readonly error?: unknown;
+  /** The answer was known in the turn of the call: it took no time that is worth a look at the clock. */
+  readonly atOnce?: true;
   /** How long the other side asked to be left alone. */
   readonly retryAfterMs?: number;
 }

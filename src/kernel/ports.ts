@@ -21,6 +21,11 @@ export interface Clock {
   now(): number;
   /** Monotonic milliseconds with fractions, from an arbitrary origin. */
   mono(): number;
+  /**
+   * `mono` as it was when this turn of the event loop first asked: for when something began, whose wait for what the turn did before belongs to it. It is
+   * read once for all that arrived together. Never for an end.
+   */
+  turn(): number;
   /** Calls back once after `delayMs` (it may be up to 5 ms late). The process may exit while it waits when `background` is true. */
   timer(delayMs: number, callback: () => void, background?: boolean): Timer;
   /** Calls back after the I/O of this turn was handled: one write can then carry what all of it produced. */

@@ -97,6 +97,18 @@ describe.each(['result', 'end'] as const)('a refusal, settling at %s', (settleAt
   });
 });
 
+describe('an answer that is known at once', () => {
+  it('settles with a look at no clock, one that is waited for does not', async () => {
+    const outcomes: Outcome[] = [];
+    const pair = { settle: (_call: unknown, outcome: Outcome) => void outcomes.push(outcome) };
+    const stack = createStack(order, [{ role: 'a', why: 'test', pair }], 'result');
+    const call = createCall(operation, 'in');
+    await stack.over(() => answered(1))(call);
+    await stack.over(() => Promise.resolve(1))(call);
+    expect(outcomes).toEqual([{ ok: true, atOnce: true }, { ok: true }]);
+  });
+});
+
 describe('the order of a stack', () => {
   const layer = (role: string): Layer => ({ role, why: 'test', pair: {} });
   it.each([[['b', 'a']], [['a', 'a']], [['x']]])('refuses %j', (roles) => {

@@ -150,9 +150,10 @@ function settlingWithResult(admitAll: Admit, settleAll: Settle, next: Service<ne
         settleAll(call, succeeded, admitted);
         return result;
       }, failed);
-    settleAll(call, succeeded, admitted);
+    settleAll(call, succeededAtOnce, admitted);
     return answer;
   };
 }
 
 const succeeded: Outcome = { ok: true };
+const succeededAtOnce: Outcome = { ok: true, atOnce: true };

@@ -36,6 +36,7 @@ export function wheelClock(clock: Clock): Clock {
   return {
     now: () => clock.now(),
     mono: () => clock.mono(),
+    turn: () => clock.turn(),
     soon: (callback) => clock.soon(callback),
     timer: (delayMs, callback, background) =>
       delayMs < 2 * tickMs || background === true ? clock.timer(delayMs, callback, background) : wheel.add(delayMs, callback),

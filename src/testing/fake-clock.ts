@@ -27,6 +27,7 @@ export function createFakeClock(startMs = 1_700_000_000_000): FakeClock {
   return {
     now: () => wallOffset + mono,
     mono: () => mono,
+    turn: () => mono,
     timer(delayMs, callback): Timer {
       const id = order++;
       timers.set(id, { dueMs: mono + Math.max(0, delayMs), callback });

@@ -26,6 +26,7 @@ export function createTestProcess({ memory, clock }: { readonly memory: Engine; 
     clock: {
       now: () => clock.now(),
       mono: () => clock.mono(),
+      turn: () => clock.turn(),
       timer: (ms, callback) => clock.timer(ms, () => (frozen ? waiting.push(callback) : callback())),
       soon: (callback) => clock.soon(callback),
     },

@@ -8,7 +8,7 @@ import type { StateBlock } from './index.ts';
 import { parseQuery } from './parse-query.ts';
 import { planOutbox, prepareOutbox } from './outbox.ts';
 import { notConfigured, notFound, queryFailed, queryNotSupported, tooManyOperations, transactionsNotSupported } from './state-errors.ts';
-import { checkConsistency, checkKey, toDelete, toOperation, toSet } from './state-request.ts';
+import { checkConsistency, toDelete, toOperation, toSet } from './state-request.ts';
 import { bulkItem, createStoreHandle, type StoreHandle } from './store-handle.ts';
 
 export interface StateDeps {
@@ -25,7 +25,7 @@ export function createStateBlock(context: BlockContext, deps: StateDeps): StateB
       const { store, key, consistency } = call.input;
       try {
         const handle = handles.of(store);
-        checkKey(store, key);
+        handle.storedKey(key);
         checkConsistency(consistency);
         return handle.get(call);
       } catch (cause) {
@@ -82,12 +82,9 @@ function createHandles(context: BlockContext, stores: ComponentSet<'state'>): { 
 }
 
 async function bulkGet(handle: StoreHandle, call: Parameters<StateBlock['bulkGet']>[0]): ReturnType<StateBlock['bulkGet']> {
-  const { keys, parallelism, metadata, store } = call.input;
+  const { keys, parallelism, metadata } = call.input;
   if (keys.length === 0) return [];
-  const requests = keys.map((key): StateGet => {
-    checkKey(store, key);
-    return { key: handle.prefix + key, metadata };
-  });
+  const requests = keys.map((key): StateGet => ({ key: handle.storedKey(key), metadata }));
   const wish = parallelism !== undefined && parallelism > 0 ? { parallelism } : {};
   const outcomes = await handle.bulkGet(derive(call, { input: { requests, ...wish } }));
   return keys.map((key, index) => bulkItem(handle, key, outcomes[index]));

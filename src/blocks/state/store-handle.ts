@@ -22,7 +22,7 @@ import type { BulkStateItem, QueryResult, StateBlock } from './index.ts';
 import { runWrites, type Writes } from './bulk-writes.ts';
 import { outboxOf } from './outbox.ts';
 import { bulkDeleteCodes, deleteCodes, failed, queryFailed, saveCodes, transactionCodes, writeFailed } from './state-errors.ts';
-import type { RequestContext } from './state-request.ts';
+import { checkKey, type RequestContext } from './state-request.ts';
 
 type GetInput = Parameters<StateBlock['get']>[0]['input'];
 
@@ -39,6 +39,8 @@ export interface TransactInput {
  */
 export interface StoreHandle extends RequestContext {
   readonly component: Component<'state'>;
+  /** The key as the store has it; the same text for the same key, so that what drivers keep by it is found by a comparison of addresses. Fails as `checkKey`. */
+  storedKey(key: string): string;
   readonly outbox: OutboxTarget | undefined;
   readonly get: Service<GetInput, StateValue | undefined>;
   readonly bulkGet: Service<{ readonly requests: readonly StateGet[]; readonly parallelism?: number }, readonly BulkOutcome<StateValue>[]>;
@@ -68,11 +70,16 @@ export function createStoreHandle(component: Component<'state'>, context: BlockC
     context.govern({ block: 'state', name: store, operation, direction: 'outbound', componentType: component.type }, service);
   const saveFailed = (reason: string) => `failed saving state in state store ${store}: ${reason}`;
   const bulkDeleteFailed = (reason: string) => `failed deleting state in state store ${store}: ${reason}`;
+  const storedKeys = new TextMemo((key) => {
+    checkKey(store, key);
+    return shared.prefix + key;
+  });
   return {
     ...shared,
     component,
+    storedKey: (key) => storedKeys.of(key),
     outbox: outboxOf(component),
-    get: governed('get', reader(shared)),
+    get: governed('get', reader(shared, storedKeys)),
     bulkGet: governed('bulk_get', async ({ input }) => {
       try {
         return await driver.bulkGet(input.requests, input.parallelism);
@@ -105,14 +112,12 @@ export function createStoreHandle(component: Component<'state'>, context: BlockC
 }
 
 /** Reads one value; the hot path of the block. The key was checked before. */
-function reader(shared: RequestContext): Service<GetInput, StateValue | undefined> {
-  const { driver, prefix, cipher } = shared;
+function reader(shared: RequestContext, storedKeys: TextMemo<string>): Service<GetInput, StateValue | undefined> {
+  const { driver, cipher } = shared;
   if (driver.peek === undefined || cipher !== undefined) return ({ input }) => read(shared, input);
-  // The same text for the same key: what drivers keep by it is then found by a comparison of addresses.
-  const stored = new TextMemo((key) => prefix + key);
   return ({ input }) => {
     try {
-      const seen = driver.peek?.(stored.of(input.key));
+      const seen = driver.peek?.(storedKeys.of(input.key));
       if (seen !== undefined) return answered(seen);
     } catch {
       // The same happens again below, where it becomes the error that it is.

@@ -32,7 +32,7 @@ export function componentMetrics(options: ComponentMetricsOptions): Pair {
       // A failure's series is made when the first one happens: most targets never need it.
       const { count, latency } = outcome.ok ? good : (bad ??= series(false));
       count.add(1);
-      const tookMs = clock.mono() - (admitted as number);
+      const tookMs = outcome.atOnce === true ? 0 : clock.mono() - (admitted as number);
       latency.record(tookMs);
       recorder?.end(call, outcome, tookMs);
     },

@@ -35,7 +35,7 @@ export function outboundInvocationMetrics(options: InvocationMetricsOptions): Pa
     admit(call) {
       recorder?.begin(call);
       sent.add(1);
-      return clock.mono();
+      return clock.turn();
     },
     settle(call, outcome, admitted) {
       const series = seriesOf(statusOf(outcome));

@@ -9,6 +9,6 @@ export function record(recorder: CallRecorder, clock: Pick<Clock, 'mono'>): Pair
       recorder.begin(call);
       return clock.mono();
     },
-    settle: (call, outcome, admitted) => recorder.end(call, outcome, clock.mono() - (admitted as number)),
+    settle: (call, outcome, admitted) => recorder.end(call, outcome, outcome.atOnce === true ? 0 : clock.mono() - (admitted as number)),
   };
 }

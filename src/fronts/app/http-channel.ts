@@ -304,7 +304,7 @@ class Measurement {
     this.#path = path;
     this.#metrics = metrics;
     this.#clock = clock;
-    this.#startedMs = clock.mono();
+    this.#startedMs = clock.turn();
     call.end.listen(({ status }) => {
       if (status !== undefined) this.#ended(status);
     });

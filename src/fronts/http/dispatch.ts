@@ -10,6 +10,7 @@ import { traceKey, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Blocks } from '../../blocks/runtime/index.ts';
 import { errorReply } from './error-reply.ts';
 import { Query } from './query.ts';
+import type { Remembered } from './remembered.ts';
 import type { Reply } from './reply.ts';
 import { whenRead, type Route, type RouteRequest } from './route.ts';
 import type { Match } from './router.ts';
@@ -48,24 +49,37 @@ export interface Dispatchable {
 /** Decodes, calls the block's service, encodes. Every failure becomes its error document. */
 export function dispatch(options: DispatchOptions, request: Dispatchable, { match, to }: { match: Match; to: DispatchedTo }): void {
   const row = match.route as unknown as Row;
-  let decoded: unknown;
+  const { remembered } = match;
+  let decoded = remembered?.input(request.query);
   try {
-    decoded = row.decode(new RoutedRequest(request, match, options.bodyBytesMax));
+    if (decoded === undefined) {
+      decoded = row.decode(new RoutedRequest(request, match, options.bodyBytesMax));
+      remembered?.keepInput(request.query, decoded);
+    }
   } catch (thrown) {
     to.dispatched(failed(row, request, thrown, undefined));
     return;
   }
   if (decoded instanceof Promise) {
     decoded.then(
-      (input: unknown) => run(options, row, request, { input, to }),
+      (input: unknown) => run(options, request, { row, remembered, input, to }),
       (thrown: unknown) => to.dispatched(failed(row, request, thrown, undefined)),
     );
-  } else run(options, row, request, { input: decoded, to });
+  } else run(options, request, { row, remembered, input: decoded, to });
 }
 
 type Row = Route<unknown, unknown>;
 
-function run(options: DispatchOptions, row: Row, request: Dispatchable, { input, to }: { input: unknown; to: DispatchedTo }): void {
+/** A request that was decoded. */
+interface Decoded {
+  readonly row: Row;
+  readonly remembered: Remembered | undefined;
+  readonly input: unknown;
+  readonly to: DispatchedTo;
+}
+
+function run(options: DispatchOptions, request: Dispatchable, decoded: Decoded): void {
+  const { row, input, to } = decoded;
   let deadlineMs: number;
   try {
     deadlineMs = deadlineOf(request.header(timeoutHeader), options.clock);
@@ -80,23 +94,25 @@ function run(options: DispatchOptions, row: Row, request: Dispatchable, { input,
     context: request.trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, request.trace),
   });
   const answer = row.service(options.blocks)(call);
-  if (isAnswered(answer)) to.dispatched(encoded(row, request, { output: answer.answer, input, call }));
+  if (isAnswered(answer)) to.dispatched(encoded(request, decoded, { output: answer.answer, call }));
   else
     answer.then(
-      (output) => to.dispatched(encoded(row, request, { output, input, call })),
+      (output) => to.dispatched(encoded(request, decoded, { output, call })),
       (thrown: unknown) => to.dispatched(failed(row, request, thrown, call)),
     );
 }
 
 interface Answer {
   readonly output: unknown;
-  readonly input: unknown;
   readonly call: Call<unknown>;
 }
 
-function encoded(row: Row, request: Dispatchable, { output, input, call }: Answer): Dispatched {
+function encoded(request: Dispatchable, { row, remembered, input }: Decoded, { output, call }: Answer): Dispatched {
   try {
-    return { reply: row.encode(output, input), call, error: undefined };
+    const reply = remembered?.reply(output);
+    if (reply !== undefined) return { reply, call, error: undefined };
+    const made = row.encode(output, input);
+    return { reply: remembered === undefined ? made : remembered.keepReply(output, made), call, error: undefined };
   } catch (thrown) {
     return failed(row, request, thrown, call);
   }

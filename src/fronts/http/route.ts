@@ -32,6 +32,11 @@ export interface Route<In = never, Out = unknown> {
   /** The group of `spec.api.allowed` and `denied` (Dapr reference 7.7). */
   readonly group: string;
   readonly operation: Operation;
+  /**
+   * What it decodes depends on the path and the query alone, what it encodes on the output alone, and an output does not change once it was given: a request
+   * like the last one is not decoded again, and the same output not encoded again.
+   */
+  readonly repeats?: true;
   decode(request: RouteRequest): In | Promise<In>;
   service(blocks: Blocks): Service<In, Out>;
   encode(output: Out, input: In): Reply;

@@ -1,4 +1,5 @@
 import { TextMemo } from '../../kernel/text-memo.ts';
+import { Remembered } from './remembered.ts';
 import { unescapeQuery } from './query.ts';
 import type { Route } from './route.ts';
 
@@ -19,6 +20,8 @@ interface Leaf {
 export interface Match {
   readonly route: Route;
   readonly params: Readonly<Record<string, string>>;
+  /** Of a row that says that it can be remembered: what it made of the last request with this path. */
+  readonly remembered: Remembered | undefined;
 }
 
 /** What the path matches: a row, a bad escape in a parameter, or nothing (then it is an invocation, Dapr reference 2). */
@@ -129,5 +132,5 @@ function bind(leaf: Leaf, values: readonly string[]): Match | 'bad-escape' {
     if (value.includes('%') && /%(?![0-9A-Fa-f]{2})/.test(value)) return 'bad-escape';
     params[leaf.names[i] as string] = unescapeQuery(value);
   }
-  return { route: leaf.route, params };
+  return { route: leaf.route, params, remembered: leaf.route.repeats === true ? new Remembered() : undefined };
 }

@@ -132,7 +132,7 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
   constructor(shared: ExchangeShared, parts: ExchangeParts) {
     this.#shared = shared;
     this.#parts = parts;
-    this.#startedMs = shared.options.ports.clock.mono();
+    this.#startedMs = shared.options.ports.clock.turn();
   }
 
   get method(): string {
@@ -197,7 +197,7 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
     const { traceparent, baggage } = this.trace;
     if (traceparent === '' || has(headers, 'traceparent')) return;
     const { response } = this.#parts;
-    response.also('traceparent', traceparent);
+    response.alsoKnown('traceparent', traceparent);
     if (baggage !== '') response.also('baggage', baggage);
   }
 

@@ -67,6 +67,7 @@ class VirtualTime implements SimulatedTime {
     return {
       now: () => Math.floor(this.nowMs + wallOffsetMs),
       mono: () => this.nowMs + monoOffsetMs,
+      turn: () => this.nowMs + monoOffsetMs,
       timer: (delayMs, callback) => this.#add(process, Math.max(0, delayMs) + this.#lateness(), callback),
       soon: (callback) => void this.#add(process, 0, callback),
     };

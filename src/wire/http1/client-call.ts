@@ -1,4 +1,4 @@
-import { emptyBody, type Body } from '../../kernel/body.ts';
+import type { Body } from '../../kernel/body.ts';
 import type { Cancellable, Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { nameClass, targetClass } from './char-class.ts';
@@ -23,20 +23,17 @@ export interface Http1ClientRequest {
   readonly idempotent?: boolean;
 }
 
-const noHeaders: readonly string[] = [];
-
 /** The answer. Its body must be piped or discarded; piped inside `head` it is delivered without a copy. */
-export class Http1ClientResponse implements ResponseHead {
-  status = 0;
-  version = 11;
-  headers: readonly string[] = noHeaders;
-  contentLength = -1;
-  chunked = false;
-  close = false;
-  keepAlive = false;
-  host: string | undefined = undefined;
-  expect: string | undefined = undefined;
-  body: Body = emptyBody;
+export class Http1ClientResponse {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly body: Body;
+
+  constructor({ status, headers }: ResponseHead, body: Body) {
+    this.status = status;
+    this.headers = headers;
+    this.body = body;
+  }
 
   /** The first value of the header (`name` in lower case). */
   header(name: string): string | undefined {

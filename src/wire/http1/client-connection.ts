@@ -9,7 +9,7 @@ import type { HeadMemo } from './head-memo.ts';
 import { IncomingBody, type BodyOwner, type Framing } from './incoming-body.ts';
 import { Inflow } from './inflow.ts';
 import { OutgoingBody, type OutgoingOwner } from './outgoing-body.ts';
-import { parseResponseFields, parseStatusLine, type ResponseHead } from './response-head.ts';
+import { blankResponseHead, parseResponseFields, parseStatusLine, type ResponseHead } from './response-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
 import type { HeaderWriter } from './write-head.ts';
 
@@ -214,70 +214,73 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     const inflow = this.#inflow;
     const { limits, authority } = this.#shared;
     if (inflow.waiting === 0) return false;
-    const response = new Http1ClientResponse();
-    const stop = this.#readHead(response);
-    if (typeof stop === 'string') {
-      this.#refuse(stop);
+    const head = this.#readHead();
+    if (typeof head === 'string') {
+      this.#refuse(head);
       return false;
     }
-    if (stop === -1) return false;
-    inflow.at = stop;
-    if (response.status >= 200) {
-      this.#answer(response);
+    if (head === undefined) return false;
+    if (head.status >= 200) {
+      this.#answer(head);
       return false;
     }
-    if (response.status === 101) this.#refuse('the protocol was switched unasked');
+    if (head.status === 101) this.#refuse('the protocol was switched unasked');
     else if (++this.#interim > limits.interimMax) this.#refuse(`${authority} sends interim answers without end`);
     return true;
   }
 
-  /** Reads the head that begins the inflow: where it ends, -1 when that is not there yet, or what is wrong. */
-  #readHead(response: Http1ClientResponse): number | string {
-    const { bytes, at, end } = this.#inflow;
+  /** The head that begins the inflow, and moves behind it: undefined when not all of it is there yet, or what is wrong. */
+  #readHead(): ResponseHead | string | undefined {
+    const inflow = this.#inflow;
+    const { bytes, at, end } = inflow;
     const { limits, memo } = this.#shared;
-    const known = memo.match(bytes, { at, end }, response);
-    if (known !== -1) return known;
-    const line = parseStatusLine(bytes, { start: at, end }, response);
+    const known = memo.match(bytes, at, end);
+    if (known !== undefined) {
+      inflow.at = at + known.length;
+      return known.said;
+    }
+    const head = blankResponseHead();
+    const line = parseStatusLine(bytes, { start: at, end }, head);
     const stop = headEnd(bytes, at, end);
     if (stop === -1 || stop - at > limits.headerBytesMax) {
       if (hasBareLineFeed(bytes, at, end)) return faults.bareLineFeed.reason;
-      return end - at > limits.headerBytesMax ? 'the head is too large' : -1;
+      return end - at > limits.headerBytesMax ? 'the head is too large' : undefined;
     }
     if (line === -1) return faults.statusLine.reason;
-    const fault = parseResponseFields(bytes, { start: line, end: stop }, limits, response);
+    const fault = parseResponseFields(bytes, { start: line, end: stop }, limits, head);
     if (fault !== undefined) return fault.reason;
-    memo.keep(bytes, { at, stop, end }, response);
-    return stop;
+    memo.keep(bytes, { at, stop, end }, head);
+    inflow.at = stop;
+    return head;
   }
 
-  #answer(response: Http1ClientResponse): void {
+  #answer(head: ResponseHead): void {
     const call = this.#call as ClientCall;
     const { sweep, limits } = this.#shared;
-    const framing = framingOf(response, call.request.method);
-    this.#persistent = framing !== 'until-close' && !response.close && (response.version === 11 || response.keepAlive);
+    const framing = framingOf(head, call.request.method);
+    this.#persistent = framing !== 'until-close' && !head.close && (head.version === 11 || head.keepAlive);
     this.#state = 'body';
     this.#readDueMs = Infinity;
     if (framing === undefined) {
       // The connection is free before the caller learns of it: its next call finds it.
       if (this.#sent) this.#finish();
-      call.head(response);
+      call.head(new Http1ClientResponse(head, emptyBody));
       if (this.#state === 'body' && !this.#sent && this.#call === call) this.#early();
       return;
     }
     if (this.#sent && typeof framing === 'object' && this.#whole(framing.length)) {
       // A small answer that is there already is copied once: stopping and starting to read costs far more than its bytes.
       const { bytes, at } = this.#inflow;
-      response.body = latin1Body(bytes.toString('latin1', at, at + framing.length));
+      const body = latin1Body(bytes.toString('latin1', at, at + framing.length));
       this.#inflow.at = at + framing.length;
       this.#finish();
-      call.head(response);
+      call.head(new Http1ClientResponse(head, body));
       return;
     }
     this.#body = new IncomingBody(this, framing, limits);
     this.#dropped = 0;
-    response.body = this.#body;
     this.#readDueMs = sweep.nowMs + limits.heldTimeoutMs;
-    call.head(response);
+    call.head(new Http1ClientResponse(head, this.#body));
   }
 
   #whole(length: number): boolean {
@@ -407,8 +410,8 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
   }
 }
 
-function framingOf(response: Http1ClientResponse, method: string): Framing | undefined {
-  if (method === 'HEAD' || response.status === 204 || response.status === 304 || response.contentLength === 0) return undefined;
-  if (response.chunked) return 'chunked';
-  return response.contentLength === -1 ? 'until-close' : { length: response.contentLength };
+function framingOf(head: ResponseHead, method: string): Framing | undefined {
+  if (method === 'HEAD' || head.status === 204 || head.status === 304 || head.contentLength === 0) return undefined;
+  if (head.chunked) return 'chunked';
+  return head.contentLength === -1 ? 'until-close' : { length: head.contentLength };
 }

@@ -3,7 +3,8 @@ import type { Address, Network } from '../../kernel/ports.ts';
 import { ClientCall, type CallCarrier, type Http1ClientRequest, type Http1ResponseHandlers } from './client-call.ts';
 import { ClientConnection, type PoolShared } from './client-connection.ts';
 import type { Http1ClientLimits } from './client-limits.ts';
-import { HeadMemo, keptResponseHead } from './head-memo.ts';
+import { HeadMemo } from './head-memo.ts';
+import type { ResponseHead } from './response-head.ts';
 import type { Sweep } from './sweep.ts';
 import { HeaderWriter } from './write-head.ts';
 
@@ -23,7 +24,7 @@ export class Http1Pool implements PoolShared, CallCarrier {
   readonly limits: PoolShared['limits'];
   readonly sweep: Sweep;
   readonly writer = new HeaderWriter();
-  readonly memo = new HeadMemo(keptResponseHead);
+  readonly memo = new HeadMemo<ResponseHead>();
   /** The client made room and would make a new one for this address. */
   forgotten = false;
   readonly #network: Network;

@@ -18,6 +18,30 @@ export interface Fields {
   expect: string | undefined;
 }
 
+const noHeaders: readonly string[] = [];
+
+/** A header section before anything of it was read. */
+export class BlankFields implements Fields {
+  headers = noHeaders;
+  contentLength = -1;
+  chunked = false;
+  close = false;
+  keepAlive = false;
+  host: string | undefined = undefined;
+  expect: string | undefined = undefined;
+}
+
+/** Makes `into` say what another section said. */
+export function takeFields(from: Fields, into: Fields): void {
+  into.headers = from.headers;
+  into.contentLength = from.contentLength;
+  into.chunked = from.chunked;
+  into.close = from.close;
+  into.keepAlive = from.keepAlive;
+  into.host = from.host;
+  into.expect = from.expect;
+}
+
 export interface FieldLimits {
   readonly headersMax: number;
   /** Names (lower case, with `-`) that must not be spelled with `_`. */

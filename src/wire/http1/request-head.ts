@@ -1,6 +1,6 @@
 import { hostClass, nameClass, targetClass } from './char-class.ts';
 import { faults, type Fault } from './fault.ts';
-import { parseFields, type FieldLimits, type Fields } from './fields.ts';
+import { BlankFields, parseFields, type FieldLimits, type Fields } from './fields.ts';
 
 /** The parsed head of a request. */
 export interface RequestHead extends Fields {
@@ -13,6 +13,20 @@ export interface RequestHead extends Fields {
   query: string | undefined;
   /** 10 or 11. */
   version: number;
+}
+
+/** A head before anything of it was read. */
+export function blankRequestHead(): RequestHead {
+  return new BlankRequestHead();
+}
+
+// A class, because making an object by spreading another costs more than parsing a whole head.
+class BlankRequestHead extends BlankFields implements RequestHead {
+  method = '';
+  target = '';
+  path = '';
+  query: string | undefined = undefined;
+  version = 11;
 }
 
 export interface RequestHeadLimits extends FieldLimits {

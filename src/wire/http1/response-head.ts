@@ -1,12 +1,22 @@
 import { valueClass } from './char-class.ts';
 import { faults, type Fault } from './fault.ts';
-import { parseFields, type FieldLimits, type Fields } from './fields.ts';
+import { BlankFields, parseFields, type FieldLimits, type Fields } from './fields.ts';
 
 /** The parsed head of a response. */
 export interface ResponseHead extends Fields {
   status: number;
   /** 10 or 11. */
   version: number;
+}
+
+/** A head before anything of it was read. */
+export function blankResponseHead(): ResponseHead {
+  return new BlankResponseHead();
+}
+
+class BlankResponseHead extends BlankFields implements ResponseHead {
+  status = 0;
+  version = 11;
 }
 
 /**

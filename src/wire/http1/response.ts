@@ -1,14 +1,14 @@
 import type { Body } from '../../kernel/body.ts';
+import type { Connection } from '../../kernel/ports.ts';
+import type { AnswerFraming, AnswerHeads } from './answer-heads.ts';
 import { latin1 } from './latin1.ts';
 import { OutgoingBody, type OutgoingFraming } from './outgoing-body.ts';
-import { statusLine, utf8AsLatin1, type HeaderWriter } from './write-head.ts';
-import type { Connection } from '../../kernel/ports.ts';
+import { utf8AsLatin1 } from './write-head.ts';
 
 /** What a response needs to know of its connection. */
 export interface ResponseOwner {
   readonly connection: Connection;
-  readonly date: string;
-  readonly writer: HeaderWriter;
+  readonly answers: AnswerHeads;
   /** True when the connection can stay open after this answer; asked once, when the head is written. `closes`: its end is the body's. */
   keepsAlive(closes: boolean): boolean;
   /** The client has to read before more of the answer is written. */
@@ -33,6 +33,8 @@ export interface HttpAnswer {
   onEnd(listener: AnswerEnd): void;
   /** A header of whatever is sent, behind those that are given with it. */
   also(name: string, value: string): void;
+  /** The same for a value that was made or checked by this process and holds nothing but letters, digits and hyphens: nobody looks at it again. */
+  alsoKnown(name: string, value: string): void;
 }
 
 const joinBytesMax = 16 * 1024;
@@ -66,7 +68,7 @@ export class Http1Response implements HttpAnswer {
     if (!this.#begin()) return;
     const text = typeof body === 'string' ? utf8AsLatin1(body) : undefined;
     const length = text === undefined ? body.length : text.length;
-    const head = this.#head(status, headers, `content-length: ${length}\r\n`);
+    const head = this.#head(status, headers, allowsBody(status) ? length : undefined);
     const { connection } = this.#owner;
     this.begun = true;
     let ok: boolean;
@@ -95,12 +97,7 @@ export class Http1Response implements HttpAnswer {
     }
     const bodyless = this.#headOnly || !allowsBody(status);
     const framing: OutgoingFraming = body.length ?? (this.#version === 11 ? 'chunked' : 'until-close');
-    const head = this.#head(
-      status,
-      headers,
-      bodyless ? announced(headers, body) : framingLine(framing),
-      framing === 'until-close' && !bodyless,
-    );
+    const head = this.#head(status, headers, bodyless ? announced(status, headers, body) : framing);
     this.begun = true;
     if (bodyless) {
       body.discard();
@@ -141,7 +138,11 @@ export class Http1Response implements HttpAnswer {
 
   /** A header of whatever is sent, behind those that are given with it. Fails as `send` does. */
   also(name: string, value: string): void {
-    this.#also += this.#owner.writer.line(name, value);
+    this.#also += this.#owner.answers.line(name, value);
+  }
+
+  alsoKnown(name: string, value: string): void {
+    this.#also += name + ': ' + value + '\r\n';
   }
 
   /** For the connection only: the client reads again. */
@@ -179,14 +180,10 @@ export class Http1Response implements HttpAnswer {
     return true;
   }
 
-  #head(status: number, headers: readonly string[], framing: string, closes = false): string {
-    const line = statusLine(status);
-    const { writer } = this.#owner;
-    const lines = writer.lines(headers) + this.#also;
-    const keepsAlive = this.#owner.keepsAlive(closes);
-    const connection = keepsAlive ? (this.#version === 10 ? 'connection: keep-alive\r\n' : '') : 'connection: close\r\n';
-    const date = writer.hasDate ? '' : `date: ${this.#owner.date}\r\n`;
-    return line + lines + date + (status === 204 || status === 304 ? '' : framing) + connection + '\r\n';
+  #head(status: number, headers: readonly string[], framing: AnswerFraming): string {
+    const lines = this.#owner.answers.write(status, headers, framing) + this.#also;
+    if (!this.#owner.keepsAlive(framing === 'until-close')) return lines + 'connection: close\r\n\r\n';
+    return lines + (this.#version === 10 ? 'connection: keep-alive\r\n\r\n' : '\r\n');
   }
 
   #finish(): void {
@@ -207,16 +204,11 @@ function allowsBody(status: number): boolean {
   return status !== 204 && status !== 304;
 }
 
-function framingLine(framing: OutgoingFraming): string {
-  if (framing === 'until-close') return '';
-  return framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : `content-length: ${framing}\r\n`;
-}
-
 /** The length that an answer without body announces: what the handler says, else what the body knows. */
-function announced(headers: readonly string[], body: Body): string {
+function announced(status: number, headers: readonly string[], body: Body): number | undefined {
+  if (!allowsBody(status)) return undefined;
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === 'content-length' && /^\d{1,15}$/.test(headers[i + 1] as string))
-      return `content-length: ${headers[i + 1]}\r\n`;
+    if (headers[i]?.toLowerCase() === 'content-length' && /^\d{1,15}$/.test(headers[i + 1] as string)) return Number(headers[i + 1]);
   }
-  return body.length === undefined || body.length === 0 ? '' : `content-length: ${body.length}\r\n`;
+  return body.length === 0 ? undefined : body.length;
 }

@@ -1,24 +1,24 @@
 import { emptyBody } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
+import type { AnswerHeads } from './answer-heads.ts';
 import { faults, refusal, type Fault } from './fault.ts';
-import type { Fields } from './fields.ts';
+import { takeFields, type Fields } from './fields.ts';
 import { hasBareLineFeed, headEnd } from './head-end.ts';
 import type { HeadMemo } from './head-memo.ts';
 import { IncomingBody, type BodyOwner } from './incoming-body.ts';
 import { Inflow } from './inflow.ts';
-import { judgeRequest, parseRequestFields, parseRequestLine, type RequestHead } from './request-head.ts';
+import { blankRequestHead, judgeRequest, parseRequestFields, parseRequestLine, type RequestHead } from './request-head.ts';
 import { Http1Request } from './request.ts';
 import { Http1Response, type ResponseOwner } from './response.ts';
 import type { Http1ServerLimits } from './server-limits.ts';
-import type { HeaderWriter } from './write-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
 
 /** What the connections of one server share. */
 export interface ServerShared {
   readonly limits: Http1ServerLimits;
   readonly sweep: Sweep;
-  readonly writer: HeaderWriter;
+  readonly answers: AnswerHeads;
   /** Whole heads, and the header sections of requests whose line changes. */
   readonly heads: HeadMemo<RequestHead>;
   readonly sections: HeadMemo<Fields>;
@@ -73,12 +73,8 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     return Math.min(this.#readDueMs, this.#writeDueMs);
   }
 
-  get date(): string {
-    return this.#shared.sweep.date;
-  }
-
-  get writer(): HeaderWriter {
-    return this.#shared.writer;
+  get answers(): AnswerHeads {
+    return this.#shared.answers;
   }
 
   // ConnectionHandlers
@@ -201,53 +197,58 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     }
     const start = inflow.at;
     if (start === end) return false;
-    const request = new Http1Request(this.connection.remote);
-    const known = heads.match(bytes, { at: start, end }, request);
-    const stop = known === -1 ? this.#parseHead(start, request) : known;
-    if (stop === false) return false;
-    inflow.at = stop;
-    this.#begin(request);
+    const known = heads.match(bytes, start, end);
+    if (known !== undefined) inflow.at = start + known.length;
+    const head = known?.said ?? this.#parseHead(start);
+    if (head === undefined) return false;
+    this.#begin(head);
     return true;
   }
 
-  /** Where the head at `start` ends; false when more of it has to come, or when it was refused. */
-  #parseHead(start: number, request: Http1Request): number | false {
-    const { bytes, end } = this.#inflow;
+  /** The head at `start`, and moves behind it; undefined when more of it has to come, or when it was refused. */
+  #parseHead(start: number): RequestHead | undefined {
+    const inflow = this.#inflow;
+    const { bytes, end } = inflow;
     const { limits, heads } = this.#shared;
-    const line = parseRequestLine(bytes, { start, end }, limits, request);
+    const head = blankRequestHead();
+    const line = parseRequestLine(bytes, { start, end }, limits, head);
     if (typeof line !== 'number') return this.#refuseLine(start, line);
-    const stop = this.#takeFields(line, request);
+    const stop = this.#takeFields(line, head);
     if (typeof stop !== 'number') return this.#refuse(stop);
     if (stop === -1 || stop - start > limits.headerBytesMax) return this.#headIncomplete(start);
-    heads.keep(bytes, { at: start, stop, end }, request);
-    return stop;
+    heads.keep(bytes, { at: start, stop, end }, head);
+    inflow.at = stop;
+    return head;
   }
 
   /** The line at `start` is wrong, unless more of it has to come. */
-  #refuseLine(start: number, fault: Fault): false {
+  #refuseLine(start: number, fault: Fault): undefined {
     const { bytes, end } = this.#inflow;
     const stop = headEnd(bytes, start, end);
     if (stop === -1 || stop - start > this.#shared.limits.headerBytesMax) return this.#headIncomplete(start);
-    if (this.#first && bytes[start] === 0x50 && bytes[start + 1] === 0x52 && this.#isHttp2(start)) return false;
+    if (this.#first && bytes[start] === 0x50 && bytes[start + 1] === 0x52 && this.#isHttp2(start)) return undefined;
     return this.#refuse(hasBareLineFeed(bytes, start, stop) ? faults.bareLineFeed : fault);
   }
 
   /** Reads the header section at `at`: where it ends, -1 when that is not there yet, or what is wrong. */
-  #takeFields(at: number, request: Http1Request): number | Fault {
+  #takeFields(at: number, head: RequestHead): number | Fault {
     const { bytes, end } = this.#inflow;
     const { limits, sections } = this.#shared;
-    const known = sections.match(bytes, { at, end }, request);
-    if (known !== -1) return judgeRequest(request) ?? known;
+    const known = sections.match(bytes, at, end);
+    if (known !== undefined) {
+      takeFields(known.said, head);
+      return judgeRequest(head) ?? at + known.length;
+    }
     const stop = headEnd(bytes, at - 2, end);
     if (stop === -1 || stop - this.#inflow.at > limits.headerBytesMax) return -1;
-    const fault = parseRequestFields(bytes, { start: at, end: stop }, limits, request);
+    const fault = parseRequestFields(bytes, { start: at, end: stop }, limits, head);
     if (fault !== undefined) return hasBareLineFeed(bytes, at, stop) ? faults.bareLineFeed : fault;
-    sections.keep(bytes, { at, stop, end }, request);
+    sections.keep(bytes, { at, stop, end }, head);
     return stop;
   }
 
   /** Waits for the rest of a head, unless it is wrong or too large already. The verdict does not depend on how bytes were split. */
-  #headIncomplete(start: number): false {
+  #headIncomplete(start: number): undefined {
     const { bytes, end } = this.#inflow;
     const { limits, sweep } = this.#shared;
     const max = limits.headerBytesMax;
@@ -263,7 +264,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
       this.#headStarted = true;
       if (!this.#first) this.#readDueMs = sweep.nowMs + limits.headTimeoutMs;
     }
-    return false;
+    return undefined;
   }
 
   #isHttp2(start: number): boolean {
@@ -279,7 +280,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     return true;
   }
 
-  #begin(request: Http1Request): void {
+  #begin(head: RequestHead): void {
     const { limits, handler } = this.#shared;
     this.#headStarted = false;
     this.#emptyLine = false;
@@ -290,18 +291,19 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
       this.connection.cork();
     }
     this.#readDueMs = Infinity;
-    this.#persistent = request.version === 11 ? !request.close : request.keepAlive && !request.close;
-    const response = new Http1Response(this, request);
+    this.#persistent = head.version === 11 ? !head.close : head.keepAlive && !head.close;
+    const request = new Http1Request(head, this.connection.remote);
+    const response = new Http1Response(this, head);
     this.#request = request;
     this.#response = response;
     this.#body = undefined;
     this.#state = 'exchange';
-    if (request.chunked || request.contentLength > 0) {
-      if (request.contentLength > limits.bodyBytesMax) {
+    if (head.chunked || head.contentLength > 0) {
+      if (head.contentLength > limits.bodyBytesMax) {
         this.#refuse(faults.bodyMax);
         return;
       }
-      this.#body = new IncomingBody(this, request.chunked ? 'chunked' : { length: request.contentLength }, limits);
+      this.#body = new IncomingBody(this, head.chunked ? 'chunked' : { length: head.contentLength }, limits);
       request.body = this.#body;
     } else request.body = emptyBody;
     try {
@@ -402,21 +404,21 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
     else if (this.#inflow.waiting === 0 || body.wanting) this.connection.destroy();
   }
 
-  /** Answers what cannot be accepted, then closes. Always false: there is nothing more to do. */
-  #refuse(fault: Fault): false {
+  /** Answers what cannot be accepted, then closes: there is nothing more to do. */
+  #refuse(fault: Fault): undefined {
     const response = this.#response;
     this.#persistent = false;
     this.#response = undefined;
     if (response?.begun === true) this.connection.destroy();
     else {
       const answered = response === undefined && this.#request !== undefined;
-      if (!answered) this.connection.write(refusal(fault, this.date));
+      if (!answered) this.connection.write(refusal(fault, this.#shared.sweep.date));
       this.#close();
     }
     const error = new ProaError(fault.status === 413 ? 'body-read' : 'bad-request', fault.reason);
     response?.gone(error);
     this.#abandon(error);
-    return false;
+    return undefined;
   }
 
   #abandon(reason: unknown): void {

@@ -1,12 +1,12 @@
 import type { Address, Clock, Connection, Network } from '../../kernel/ports.ts';
+import { AnswerHeads } from './answer-heads.ts';
 import { faults, refusal } from './fault.ts';
-import { HeadMemo, keptFields, keptRequestHead } from './head-memo.ts';
+import { HeadMemo } from './head-memo.ts';
 import type { Http1Request } from './request.ts';
 import type { Http1Response } from './response.ts';
 import { ServerConnection, type ServerShared } from './server-connection.ts';
 import { serverLimitDefaults, type Http1ServerLimits } from './server-limits.ts';
 import { Sweep } from './sweep.ts';
-import { HeaderWriter } from './write-head.ts';
 
 export interface Http1ServerOptions {
   readonly network: Network;
@@ -42,9 +42,9 @@ export async function serveHttp1(options: Http1ServerOptions): Promise<Http1Serv
   const shared: ServerShared = {
     limits,
     sweep,
-    writer: new HeaderWriter(),
-    heads: new HeadMemo(keptRequestHead),
-    sections: new HeadMemo(keptFields),
+    answers: new AnswerHeads(sweep),
+    heads: new HeadMemo(),
+    sections: new HeadMemo(),
     handler: options.handler,
     onHttp2Preface: options.onHttp2Preface,
     onError: options.onError ?? (() => {}),

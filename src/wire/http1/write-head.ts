@@ -177,7 +177,7 @@ export class HeaderWriter {
 }
 
 /** The same text in one piece: what was joined is held as a tree, and walked again at every write. */
-function flat(text: string): string {
+export function flat(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }
 

@@ -155,6 +155,10 @@ export class RequestStream implements Http2StreamHandlers, HttpAnswer, StreamBod
     this.#also.push(name, value);
   }
 
+  alsoKnown(name: string, value: string): void {
+    this.#also.push(name, value);
+  }
+
   /** The answer of the codec itself. */
   refuse({ status, reason }: Fault): void {
     this.#dispatched = true;
@@ -169,7 +173,6 @@ export class RequestStream implements Http2StreamHandlers, HttpAnswer, StreamBod
     else {
       this.#body = new StreamBody(this, request.contentLength === -1 ? undefined : request.contentLength);
       request.body = this.#body;
-      request.chunked = request.contentLength === -1;
     }
     try {
       this.#shared.handler(request, this);

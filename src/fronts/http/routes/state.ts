@@ -17,6 +17,7 @@ export const stateRoutes: readonly Route[] = [
     name: 'GetState',
     group,
     operation: { block: group, name: 'get', idempotent: true },
+    repeats: true,
     decode(request) {
       const { query } = request;
       const consistency = consistencyOf(query.get('consistency'));
