@@ -30,7 +30,7 @@ const sleeper = workflow({ name: 'sleeper' }, async (ctx, ms: number) => {
 });
 const waiter = workflow({ name: 'waiter' }, async (ctx, customer: string) => {
   const amount = await ctx.waitFor('paid');
-  return `${customer} paid ${amount}`;
+  return `${customer} paid ${String(amount)}`;
 });
 const registry = new WorkflowRegistry();
 registry.addWorkflow(sleeper);

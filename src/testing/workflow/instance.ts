@@ -1,5 +1,7 @@
 import { historyTo, isScope } from '../../contracts/propagated-history.ts';
 import type {
+  ActivityAnswer,
+  ActivityTask,
   FailureDetails,
   FinalStatus,
   HistoryEvent,
@@ -154,4 +156,10 @@ export function firstOfEach(events: readonly HistoryEvent[]): readonly HistoryEv
     seen.add(id);
     return first;
   });
+}
+
+/** What a workflow is told of the end of an activity. */
+export function resultEvent({ taskId: scheduledId }: ActivityTask, answer: ActivityAnswer): NewEvent {
+  if ('failure' in answer) return { id: -1, type: 'taskFailed', scheduledId, failure: answer.failure };
+  return { id: -1, type: 'taskCompleted', scheduledId, ...(answer.result !== undefined && { result: answer.result }) };
 }

@@ -18,6 +18,7 @@ import {
   firstOfEach,
   handedOn,
   isFinal,
+  resultEvent,
   stateOf,
   type CreateInstance,
   type Instance,
@@ -416,17 +417,7 @@ export class TurnEngine {
   }
 
   #begin({ instance, task, app }: QueuedActivity): void {
-    const scheduledId = task.taskId;
-    const answered = (answer: ActivityAnswer): void => {
-      if ('failure' in answer) this.#inform(instance, { id: -1, type: 'taskFailed', scheduledId, failure: answer.failure });
-      else
-        this.#inform(instance, {
-          id: -1,
-          type: 'taskCompleted',
-          scheduledId,
-          ...(answer.result !== undefined && { result: answer.result }),
-        });
-    };
+    const answered = (answer: ActivityAnswer): void => this.#inform(instance, resultEvent(task, answer));
     const worker = this.#workers.get(app);
     if (worker === undefined) {
       answered({ failure: { errorType: 'not-found', errorMessage: `there is no app "${app}"` } });
