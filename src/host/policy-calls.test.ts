@@ -293,7 +293,7 @@ describe('a Policy, read', () => {
       'Policy has no apiVersion proa.dev/v2',
     ]);
     expect(await messages('apiVersion: proa.dev/v1alpha1\nkind: Polcy\nmetadata: { name: a }\n')).toEqual([
-      'unknown kind Polcy of proa.dev/v1alpha1',
+      'unknown kind Polcy of proa.dev/v1alpha1 (did you mean `Policy`?)',
     ]);
   });
 
