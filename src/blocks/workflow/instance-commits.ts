@@ -44,7 +44,8 @@ export class InstanceCommits {
       }
       if (result.failed < ownConditions(change) || otherwise === undefined) {
         core.log.info('a workflow was changed by somebody else', { instance: live.id });
-        if (result.failed === 0) this.#parts.drop(live);
+        // A shard that was lost and claimed again meanwhile has been searched for its marks already: this copy was there, and kept its own from being read.
+        if (result.failed === 0 && core.holds(live.home)) this.#parts.drop(live);
         else this.#parts.reload(live);
         return false;
       }
