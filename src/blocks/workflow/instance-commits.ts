@@ -44,8 +44,7 @@ export class InstanceCommits {
       }
       if (result.failed < ownConditions(change) || otherwise === undefined) {
         core.log.info('a workflow was changed by somebody else', { instance: live.id });
-        // A shard that was lost and claimed again meanwhile has been searched for its marks already: this copy was there, and kept its own from being read.
-        if (result.failed === 0 && core.holds(live.home)) this.#parts.drop(live);
+        if (result.failed === 0) this.#parts.drop(live);
         else this.#parts.reload(live);
         return false;
       }
