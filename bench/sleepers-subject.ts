@@ -93,11 +93,24 @@ function index() {
   return { keys, indexMb: indexBytes / 1e6, indexBytesPerKey: indexBytes / keys, diskMb: diskBytes / 1e6 };
 }
 
+/** What was under way at the start is over: two looks say the same. */
+async function settled() {
+  let before = memory();
+  for (let looks = 0; looks < 15; looks++) {
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const now = memory();
+    if (Math.abs(now.heap - before.heap) < 1) return now;
+    before = now;
+  }
+  return before;
+}
+
 async function open(openMs: number) {
-  const idle = memory();
+  const { waiting, due } = count > 0 ? (JSON.parse(readFileSync(samples, 'utf8')) as Samples) : { waiting: [], due: [] };
+  const slept = await Promise.all(due.map((id) => client.get(sleeper, id).result()));
+  const idle = await settled();
   const figures = { openMs, heapMb: idle.heap, rssMb: idle.rss, ...index() };
   if (!(count > 0)) return figures;
-  const { waiting, due } = JSON.parse(readFileSync(samples, 'utf8')) as Samples;
   const begun = performance.now();
   const answers = await Promise.all(
     waiting.map(async (id, i) => {
@@ -107,7 +120,6 @@ async function open(openMs: number) {
     }),
   );
   const wakeMs = performance.now() - begun;
-  const slept = await Promise.all(due.map((id) => client.get(sleeper, id).result()));
   const right =
     answers.filter((answer, i) => String(answer).endsWith(` paid ${i}`)).length + slept.filter((answer) => answer === 'slept').length;
   const listed = await list();
@@ -133,14 +145,13 @@ async function list() {
   return { pages, unlisted, pageMs: (performance.now() - begun) / pages };
 }
 
-const startMs = performance.now();
 const owned = async (): Promise<void> => {
   // An instance answers once the shards are ours.
   const run = await client.start(sleeper, 0);
   await run.result();
 };
 await owned();
-console.log(JSON.stringify(mode === 'create' ? await create() : await open(performance.now() - startMs)));
+console.log(JSON.stringify(mode === 'create' ? await create() : await open(performance.now())));
 await runtime.close();
 await engine.close();
 process.exit(0);
