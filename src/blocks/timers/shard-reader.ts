@@ -42,14 +42,14 @@ export class ShardReader {
   #failures = 0;
   #trimmedMono = 0;
   #polledMono = 0;
-  #positionedMono: number;
+  /** Saved as soon as the first pass is over: an owner that dies early would leave the next one every timer of the ring to read. */
+  #positionedMono = -Infinity;
 
   constructor(options: ReaderOptions, lane: Lane) {
     this.#options = options;
     this.lane = lane;
     const { group, index } = lane.owned;
     this.#inbox = new LogFeed(options.engine, inboxLog(group, index));
-    this.#positionedMono = options.clock.mono();
   }
 
   start(): void {

@@ -285,6 +285,26 @@ describe('owners', () => {
     expect(fired.length).toBeLessThanOrEqual(102);
   });
 
+  it('leave the next owner no timers of later to read, however soon they die', async () => {
+    begin().open(shard);
+    const due = engine.now() + 30 * day;
+    for (let i = 0; i < 100; i++) await put(`t${i}`, due + i);
+    await pass(3 * second);
+    let read = 0;
+    const counting = changed({
+      async readLog(...asked) {
+        const page = await engine.readLog(...asked);
+        read += page.entries.length;
+        return page;
+      },
+    });
+    const next = createShardTimers({ engine: counting, clock, log: silentLogger, group, fire: async (_, batch) => note(batch) });
+    next.open(await takeShard(engine, group, 0));
+    await pass(10 * second);
+    await next.close();
+    expect([read, entriesLeft(), fired]).toEqual([0, 100, []]);
+  });
+
   it('stop dealing out when the shard was taken over', async () => {
     begin().open(shard);
     await put('t', engine.now() + 300 * second);

@@ -205,13 +205,13 @@ export class TurnRunner {
   async #drive(live: LiveInstance): Promise<void> {
     const { core } = this.#parts;
     live.again = false;
-    while (!live.gone && core.owned(live.shard) !== undefined) {
+    while (!live.gone) {
+      if (core.owned(live.shard) === undefined) return core.holds(live.home) ? this.#postpone(live.id) : undefined;
       live.again = false;
       if (live.unread) await readInbox(core, live);
       if (live.header?.outbox !== undefined) await this.#pump(live);
-      if (!(await this.#step(live)) && !live.unread && !live.again) break;
+      if (!(await this.#step(live)) && !live.unread && !live.again) return;
     }
-    if (!live.gone && core.owned(live.shard) === undefined && core.holds(live.home)) this.#postpone(live.id);
   }
 
   // Pumping and turns share the instance's order: nothing overtakes what is still to be sent.
@@ -287,7 +287,9 @@ export class TurnRunner {
     const { core } = this.#parts;
     const { header } = live;
     // While it waited for a worker things may have changed.
-    if (live.gone || header === undefined || core.owned(live.shard) === undefined) return false;
+    if (live.gone || header === undefined) return false;
+    // Whoever drives it looks once more: it may be ours again by then, and nobody would come back to it.
+    if (core.owned(live.shard) === undefined) return true;
     const { taken, dropped } = filterMail(
       header,
       live.inbox.filter((item) => item.taken !== true),

@@ -167,10 +167,12 @@ export class JournalReads {
       const block = findBlock(blocks, next);
       if (block === undefined) break;
       const before = placed.at(-1)?.block;
-      if (before !== undefined && (block.offset < before.offset || block.offset - before.offset - before.bytes > gapBytesMax)) break;
+      const gap = before === undefined ? 0 : block.offset - before.offset - before.bytes;
+      if (before !== undefined && (block.offset < before.offset || gap > gapBytesMax)) break;
       placed.push({ segment, block });
       count += block.count - (next - block.first);
-      size += block.bytes;
+      // What lies between is read as well.
+      size += gap + block.bytes;
       next = block.first + block.count;
     }
     return placed;
