@@ -204,6 +204,17 @@ describe('the JSON scanner', () => {
     }
   });
 
+  it('sees the same in long strings, where it looks at sixteen bytes at a time, whatever lies beside it', () => {
+    for (const filling of ['x', 'ü', '\x7f']) {
+      for (let before = 60; before < 100; before++) {
+        for (let code = 0; code < 0x80; code++) {
+          const text = Buffer.from(`"${filling.repeat(before)}${String.fromCharCode(code)}${filling.repeat(before % 33)}"`);
+          expect(isJson(text), `${code} behind ${before} of ${filling}`).toBe(parses(text.toString()));
+        }
+      }
+    }
+  });
+
   it('finds members with decoded names', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()), (object) => {
