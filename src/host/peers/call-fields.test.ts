@@ -64,12 +64,17 @@ describe('the fields of a call', () => {
   it('keep a path within its root however it is spelled', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[./%2eEfF5cC\\a]{0,24}$/), (path) => {
-        const call = { ...readCallFields(invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) })), path };
+        const call = {
+          ...readCallFields(invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) })),
+          path,
+        };
         try {
           expect(
-            readInvoke(call, { fields: invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) }), body: emptyBody, caller }).path.split(
-              '/',
-            ),
+            readInvoke(call, {
+              fields: invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) }),
+              body: emptyBody,
+              caller,
+            }).path.split('/'),
           ).not.toContain('..');
         } catch (error) {
           expect((error as ProaError).code).toBe('bad-request');
