@@ -29,7 +29,7 @@ export function answerOf({ fields, form, body }: Incoming): InvokeResponse {
   if (known instanceof KnownAnswer) return { status: known.status, headers: known.headers(fields), body };
   const answer = readAnswer(fields, body);
   const plain = fields.length === answer.headers.length + 1;
-  if (form !== undefined && plain && form.varying.every((index) => index > 0 && index % 2 === 0))
+  if (form?.repeats === true && plain && form.varying.every((index) => index > 0 && index % 2 === 0))
     form.known = new KnownAnswer(answer.status, fields, answer.headers);
   return answer;
 }

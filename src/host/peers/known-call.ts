@@ -49,7 +49,7 @@ export function invocationOf(incoming: Incoming, call: CallFields, caller: Calle
 }
 
 function knownCall({ form, fields }: Incoming): KnownCall | undefined {
-  if (form === undefined) return undefined;
+  if (form?.repeats !== true) return undefined;
   if (form.known instanceof KnownCall) return form.known;
   if (!form.varying.every((index) => index >= fixedFields && (index - fixedFields) % 2 === 1)) return undefined;
   const known = new KnownCall(readCallFields(fields), form.varying);

@@ -89,7 +89,9 @@ describe('answers of a form that is known', () => {
           const incoming = arrive(fields);
           const answer = answerOf(incoming);
           expect(answer).toEqual(readAnswer(fields, body));
-          if (incoming.form?.varying.includes(0) === false) expect(answerOf(arrive(fields)).headers).toBe(answer.headers);
+          const again = arrive(fields);
+          const { headers } = answerOf(again);
+          if (again.form?.varying.includes(0) === false) expect(answerOf(arrive(fields)).headers).toBe(headers);
         }
       }),
     );

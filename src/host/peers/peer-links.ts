@@ -6,8 +6,9 @@ import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../../wire/http2/http2.ts';
-import { createMuxClient, type MuxClient } from '../../wire/mux/client.ts';
+import { createMuxClient, type MuxClient, type MuxHandlers } from '../../wire/mux/client.ts';
 import { machineLimits } from '../../wire/mux/limits.ts';
+import type { Incoming } from '../../wire/mux/stream.ts';
 import { callFields, invokeFields, type InvokeTo } from './call-fields.ts';
 import { answerOf } from './known-answer.ts';
 import type { Mesh } from './mesh.ts';
@@ -137,23 +138,33 @@ function invokeOver(
   call: Call<InvokeRequest>,
 ): Promise<InvokeResponse> {
   const { input, cancel, deadlineMs, caller } = call;
-  return new Promise((resolve, reject) => {
-    client.call(
-      { fields: invokeFields(input, caller, to), body: input.body, cancel, deadlineMs },
-      {
-        head(message) {
-          try {
-            resolve(answerOf(message));
-          } catch (error) {
-            reject(error);
-          }
-        },
-        fail(error) {
-          reject(error.code === 'unavailable' ? unreachable(endpoint, error) : error);
-        },
-      },
-    );
-  });
+  const request = { fields: invokeFields(input, caller, to), body: input.body, cancel, deadlineMs };
+  return new Promise((resolve, reject) => client.call(request, new Awaited(endpoint, resolve, reject)));
+}
+
+/** A call whose answer somebody waits for. */
+class Awaited implements MuxHandlers {
+  readonly #endpoint: Endpoint;
+  readonly #resolve: (answer: InvokeResponse) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(endpoint: Endpoint, resolve: (answer: InvokeResponse) => void, reject: (error: unknown) => void) {
+    this.#endpoint = endpoint;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  head(message: Incoming): void {
+    try {
+      this.#resolve(answerOf(message));
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  fail(error: ProaError): void {
+    this.#reject(error.code === 'unavailable' ? unreachable(this.#endpoint, error) : error);
+  }
 }
 
 function unreachable(endpoint: Endpoint, error: ProaError): ProaError {

@@ -1,4 +1,4 @@
-import { longField } from './fields-writer.ts';
+import { fold, lengthsLooked, longField, places } from './fields-writer.ts';
 
 /** What one head may hold. */
 export interface FieldBounds {
@@ -10,6 +10,8 @@ export interface FieldBounds {
 export class HeadForm {
   /** The places of the fields that differ, rising. */
   readonly varying: readonly number[];
+  /** More than one head of this form has come: it pays to find out what they have in common. */
+  repeats = false;
   /** What the user of the mux has found out about all heads of this form. It may depend on nothing but the fields that do not vary. */
   known: unknown = undefined;
 
@@ -26,7 +28,6 @@ export interface ReadFields {
   readonly form: HeadForm | undefined;
 }
 
-const places = 16;
 const keptBytesMax = 4096;
 /** A head with more fields than this that change from one to the next is read as a whole. */
 const varyingMax = 6;
@@ -43,7 +44,7 @@ interface Seen {
 
 /**
  * Reads the fields of heads. Most heads of a connection differ from the one before in a field or two (a trace, a date), so that the last one is kept
- * for each count of fields: what has the same bytes is the same text, and only the fields that vary are read. What it answers is what reading every
+ * for each form (`placeOf`): what has the same bytes is the same text, and only the fields that vary are read. What it answers is what reading every
  * field would answer. A head that repeats the last one is the same list, so that what is made of it can be found again by a comparison of addresses.
  */
 export class FieldsReader {
@@ -57,19 +58,22 @@ export class FieldsReader {
   /** Reads `count` fields from `bytes[at, end)`; a string says what is wrong. */
   read(bytes: Buffer, range: { readonly at: number; readonly end: number }, count: number): ReadFields | string {
     const { at, end } = range;
-    const last = this.#last[count % places];
+    const place = placeOf(bytes, range, count);
+    const last = this.#last[place];
     if (last !== undefined && last.fields.length === count && at + last.length <= end && fits(last, bytes, at)) {
+      last.form.repeats = true;
       if (last.form.varying.length > 0) renew(last, bytes, at);
       return { fields: last.fields, end: at + last.length, form: last.form };
     }
     const read = parse(bytes, range, { count, ...this.#bounds });
     if (typeof read === 'string') return read;
     const { fields } = read;
-    const form = read.end - at <= keptBytesMax && count > 0 ? this.#keep(last, bytes.subarray(at, read.end), fields) : undefined;
+    const form = read.end - at <= keptBytesMax && count > 0 ? this.#keep(place, bytes.subarray(at, read.end), fields) : undefined;
     return { fields, end: read.end, form };
   }
 
-  #keep(last: Seen | undefined, bytes: Buffer, fields: readonly string[]): HeadForm {
+  #keep(place: number, bytes: Buffer, fields: readonly string[]): HeadForm {
+    const last = this.#last[place];
     const kept = last?.bytes ?? Buffer.allocUnsafeSlow(keptBytesMax);
     const starts: number[] = [];
     let start = bytes.length;
@@ -79,9 +83,17 @@ export class FieldsReader {
     }
     const form = new HeadForm(last === undefined ? [] : varyingOf(last, fields));
     kept.set(bytes);
-    this.#last[fields.length % places] = { bytes: kept, length: bytes.length, fields, starts, form };
+    this.#last[place] = { bytes: kept, length: bytes.length, fields, starts, form };
     return form;
   }
+}
+
+/** Where heads of one form are kept: their fields are as many and, the first of them, as long. */
+function placeOf(bytes: Buffer, { at, end }: { readonly at: number; readonly end: number }, count: number): number {
+  let place = count;
+  const stop = Math.min(end, at + Math.min(count, lengthsLooked));
+  for (let i = at; i < stop; i++) place = (Math.imul(place, 31) + (bytes[i] as number)) | 0;
+  return fold(place);
 }
 
 /** True when the head has the bytes of the last one, except for the text of what varies. */

@@ -3,7 +3,10 @@ export const longField = 255;
 /** What `measure` answers for text that is not latin1. */
 export const notLatin1 = -1;
 
-const places = 16;
+/** How many heads a writer or a reader keeps; a power of two. */
+export const places = 16;
+/** The lengths of so many fields choose the place of a head. */
+export const lengthsLooked = 9;
 const keptBytesMax = 4096;
 /** A head in which more fields than this are others is written anew. */
 const changesMax = 8;
@@ -21,7 +24,7 @@ interface Written {
 
 /**
  * Writes the fields of heads: their lengths, then their text. The heads of a connection differ in a field or two from the one before (a trace, a
- * date), so the bytes of the last head are kept for each count of fields, and only what is new in the next one is checked and written. Lists of fields must
+ * date), so the bytes of the last head are kept for each form (`placeOf`), and only what is new in the next one is checked and written. Lists of fields must
  * not be changed after they were given to it.
  */
 export class FieldsWriter {
@@ -29,7 +32,7 @@ export class FieldsWriter {
 
   /** Bytes that `write` takes for these fields; `notLatin1` when a character needs more than a byte. */
   measure(fields: readonly string[]): number {
-    const last = this.#last[fields.length % places];
+    const last = this.#last[placeOf(fields)];
     if (last !== undefined && last.fields.length === fields.length && patch(last, fields)) return last.head.length;
     let bytes = 0;
     for (let i = 0; i < fields.length; i++) {
@@ -42,7 +45,7 @@ export class FieldsWriter {
 
   /** Writes u8 or u32 lengths and the text of the fields, which `measure` found to be good just now; returns the end. */
   write(to: Buffer, start: number, fields: readonly string[]): number {
-    const place = fields.length % places;
+    const place = placeOf(fields);
     const last = this.#last[place];
     if (last !== undefined && (last.list === fields || same(last.fields, fields))) {
       to.set(last.head, start);
@@ -53,6 +56,18 @@ export class FieldsWriter {
       this.#last[place] = keep(last?.bytes ?? Buffer.allocUnsafeSlow(keptBytesMax), to.subarray(start, end), fields);
     return end;
   }
+}
+
+/** Where heads of one form are kept: their fields are as many and, the first of them, as long. */
+function placeOf(fields: readonly string[]): number {
+  let place = fields.length;
+  for (let i = 0; i < fields.length && i < lengthsLooked; i++) place = (Math.imul(place, 31) + (fields[i] as string).length) | 0;
+  return fold(place);
+}
+
+/** A place of a number whose higher bits count too. */
+export function fold(hash: number): number {
+  return (hash ^ (hash >>> 5) ^ (hash >>> 10)) & (places - 1);
 }
 
 const beyondLatin1 = /[^\x00-\xff]/;

@@ -111,6 +111,22 @@ describe('fields of heads', () => {
     expect(read(['a', 'x'.repeat(5000), 'c']).form).toBe(undefined);
   });
 
+  it('of several forms that take turns keep theirs, and a form repeats with its second head', () => {
+    const [writer, reader] = [new FieldsWriter(), new FieldsReader(bounds)];
+    const read = (fields: readonly string[]) => {
+      const bytes = written(writer, fields);
+      const found = reader.read(bytes, { at: 0, end: bytes.length }, fields.length);
+      if (typeof found === 'string') throw new Error(found);
+      return found;
+    };
+    const paths = ['orders', 'orders/all', 'customers'];
+    const forms = paths.map((path) => read(['GET', path, 'x-a', '1']).form);
+    expect(forms.map((form) => form?.repeats)).toEqual([false, false, false]);
+    for (let round = 0; round < 2; round++)
+      for (const [i, path] of paths.entries()) expect(read(['GET', path, 'x-a', '1']).form).toBe(forms[i]);
+    expect(forms.map((form) => form?.repeats)).toEqual([true, true, true]);
+  });
+
   it('with a character beyond latin1 are found, also where the rest repeats', () => {
     const writer = new FieldsWriter();
     expect(writer.measure(['a', '\u0100'])).toBe(notLatin1);
