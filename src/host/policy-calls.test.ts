@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ProaError } from '../kernel/errors.ts';
+import { createMemoryDisk } from '../testing/memory-disk.ts';
+import { loadResources } from './config/load-resources.ts';
 import { governTarget, loadYaml } from '../testing/simulator/governed-target.ts';
 
 const policy = (name: string, spec: string): string =>
@@ -318,6 +320,60 @@ describe('a Policy, read', () => {
         'the other is in /r/all.yaml:19',
       ],
     ]);
+  });
+
+  it('are exchanged whole: under load no call sees a half of the old ones and a half of the new', async () => {
+    // Old: one repetition after a second, 3 s for each attempt. New: two repetitions after a tenth, half a second for each. A mixture would show in the number of
+    // attempts, in their distance, or in when an attempt is given up.
+    const old = orders('retry: { maxRetries: 1, backoff: { initial: 1s, factor: 1, max: 1s }, budget: { perSecond: 1000 } }, timeout: 3s');
+    const next = orders(
+      'retry: { maxRetries: 2, backoff: { initial: 100ms, factor: 1, max: 100ms }, budget: { perSecond: 1000 } }, timeout: 500ms',
+    );
+    const attempts = new Map<string, number[]>();
+    const target = await governTarget({
+      yaml: old,
+      drawn: [0.999999],
+      answer: ({ atMs, call }) => {
+        const id = call.input.headers[1] ?? '';
+        attempts.set(id, [...(attempts.get(id) ?? []), Math.round(atMs)]);
+        return { silent: true };
+      },
+    });
+    const ends: Promise<string>[] = [];
+    for (let i = 0; i < 60; i++) {
+      ends.push(target.call({ headers: ['x-id', String(i)] }).done);
+      await target.pass(50);
+      if (i % 5 === 4) await target.reload(i % 10 === 4 ? next : old);
+    }
+    await target.pass(10_000, 50);
+    expect(new Set(await Promise.all(ends))).toEqual(new Set(['deadline-exceeded']));
+    const near = (ms: number | undefined, wanted: number): boolean => Math.abs((ms ?? 0) - wanted) <= 60;
+    const seen = new Set<string>();
+    for (const times of attempts.values()) {
+      const gaps = times.slice(1).map((time, i) => time - (times[i] as number));
+      if (gaps.length === 1 && near(gaps[0], 4_000)) seen.add('old');
+      else if (gaps.length === 2 && gaps.every((gap) => near(gap, 600))) seen.add('new');
+      else seen.add(`a mixture: ${times.join()}`);
+    }
+    expect([...seen].toSorted()).toEqual(['new', 'old']);
+  });
+
+  it('warns about apps that nobody runs, where all apps are known, and proposes the one that is meant', async () => {
+    const disk = createMemoryDisk({ '/r/all.yaml': policy('p', '{ target: { app: order }, timeout: 1s }') });
+    const load = (knownApps?: readonly string[]) =>
+      loadResources({ disk, paths: ['/r'], appId: 'web', drivers: {}, ...(knownApps !== undefined && { knownApps }) });
+    const { problems, policies } = await load(['orders', 'web']);
+    expect(problems).toMatchObject([
+      {
+        severity: 'warning',
+        code: 'config.unknown-target',
+        message: 'Policy "p": there is no app named "order"',
+        help: 'did you mean `orders`?',
+      },
+    ]);
+    // It is a warning: the policy holds when such an app comes.
+    expect(policies.rules).toHaveLength(1);
+    expect((await load()).problems).toEqual([]);
   });
 
   it('warns about components that are not there', async () => {

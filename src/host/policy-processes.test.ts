@@ -3,6 +3,7 @@ import type { SharedCounts } from '../contracts/places.ts';
 import { createCountingBreaker } from '../filters/breaker/counting-breaker.ts';
 import { createSharedBreakers, type SharedBreakers } from '../filters/breaker/shared-breakers.ts';
 import { createMemoryEngine } from '../drivers/engine-memory/memory-engine.ts';
+import { createWindowBreaker, type WindowBreakerOptions } from '../filters/breaker/window-breaker.ts';
 import { createFakeClock, type FakeClock } from '../testing/fake-clock.ts';
 import { governTarget, type GovernedOptions, type GovernedTarget } from '../testing/simulator/governed-target.ts';
 import { createNewsDesk, type NewsDesk } from './workers/news-desk.ts';
@@ -207,6 +208,23 @@ it('a process that begins later is told what is open', async () => {
   const late = breakersOf();
   expect(late.share('b', make()).state(clock.mono())).toBe('open');
   expect(late.share('c', make()).state(clock.mono())).toBe('closed');
+});
+
+it('a breaker that ramps up tells of its calls in portions, not one by one', () => {
+  const clock = createFakeClock();
+  let told = 0;
+  const desk = createNewsDesk(() => void told++);
+  const options = { random: { u32: () => 0 }, consecutive: 1, errorRatio: 0, slowRatio: 0, slowMs: 1, requestsMin: 1 };
+  const times = { windowMs: 10_000, openMs: 1_000, openMaxMs: 1_000, rampMs: 10_000 };
+  const inner = createWindowBreaker({ ...options, ...times } as WindowBreakerOptions);
+  const breaker = createSharedBreakers({ clock, news: desk.news, name: 'orders-1' }).share('b', inner);
+  breaker.leave(breaker.enter(0), 'bad', 0);
+  clock.advance(1_100);
+  told = 0;
+  for (let i = 0; i < 1_000; i++) breaker.leave(breaker.enter(clock.mono()), 'good', clock.mono());
+  expect([breaker.state(clock.mono()), told]).toEqual(['half-open', 0]);
+  clock.advance(30);
+  expect(told).toBe(1);
 });
 
 it('bounds of admission hold for all processes together, and go to those that have the calls', async () => {

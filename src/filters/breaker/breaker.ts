@@ -25,6 +25,8 @@ export interface VerdictCounts {
 
 /** A breaker that several processes keep together, each with a copy of its own (`shared-breakers.ts`). */
 export interface ReplicatedBreaker extends Breaker {
+  /** While half-open it counts the calls that others let through: they have to be told at once. */
+  readonly countsProbes: boolean;
   /** As in `Breaker`; false: the call began before the present state did, and says nothing. */
   leave(token: number, verdict: Verdict, nowMs: number): boolean;
   /** Calls of others count like own ones. */

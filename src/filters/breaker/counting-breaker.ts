@@ -28,6 +28,7 @@ export function createCountingBreaker(options: CountingBreakerOptions): Replicat
 
 class CountingBreaker implements ReplicatedBreaker {
   readonly slowMs = Infinity;
+  readonly countsProbes = true;
   readonly #options: CountingBreakerOptions;
   readonly #counts: BreakerCounts = {
     requests: 0,

@@ -160,7 +160,8 @@ class Copy implements Breaker {
 
   enter(nowMs: number): number {
     const token = this.inner.enter(nowMs);
-    if (token >= 0 && this.inner.state(nowMs) === 'half-open') this.#outbox.tell({ kind: 'probing', name: this.#name, calls: 1 });
+    if (token >= 0 && this.inner.countsProbes && this.inner.state(nowMs) === 'half-open')
+      this.#outbox.tell({ kind: 'probing', name: this.#name, calls: 1 });
     return token;
   }
 
@@ -169,13 +170,13 @@ class Copy implements Breaker {
     const before = inner.state(nowMs);
     if (!inner.leave(token, verdict, nowMs)) return;
     if (verdict === 'ignored') {
-      if (before === 'half-open') this.#outbox.tell({ kind: 'probing', name: this.#name, calls: -1 });
+      if (before === 'half-open' && inner.countsProbes) this.#outbox.tell({ kind: 'probing', name: this.#name, calls: -1 });
       return;
     }
     this.#gather(verdict, before);
     const after = inner.state(nowMs);
     if (after !== before) this.#tellState(after, nowMs);
-    else if (before === 'half-open') this.#outbox.flush();
+    else if (before === 'half-open' && inner.countsProbes) this.#outbox.flush();
   }
 
   state(nowMs: number): BreakerState {

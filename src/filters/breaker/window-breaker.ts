@@ -35,6 +35,7 @@ export function createWindowBreaker(options: WindowBreakerOptions): ReplicatedBr
 }
 
 class WindowBreaker implements ReplicatedBreaker {
+  readonly countsProbes = false;
   readonly #options: WindowBreakerOptions;
   readonly #calls = new Int32Array(slots);
   readonly #bad = new Int32Array(slots);

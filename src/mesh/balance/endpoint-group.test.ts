@@ -229,4 +229,44 @@ describe('balancing', () => {
     for (let i = 0; i < 30; i++) await send();
     expect(counts['a']).toBe(before);
   });
+
+  it('loses no call while endpoints flap, and a sick one that comes and goes stays out', async () => {
+    const { clock, group, counts, send } = rig(
+      (instance) => ({ status: instance === 'sick' ? 500 : 200 }),
+      planOf({ policy: 'round-robin' }),
+    );
+    const all = ['a', 'b', 'sick'].map((name) => endpoint(name));
+    group.update(all);
+    for (let i = 0; i < 30; i++) await send();
+    expect(counts['sick']).toBe(5);
+    const failed: string[] = [];
+    for (let i = 0; i < 500; i++) {
+      // Each time somebody else is missing, and now and then nobody is.
+      const listed = i % 7 === 0 ? all : all.filter((_, at) => at !== i % 3);
+      group.update(listed);
+      const went = await send();
+      if (!listed.some(({ instance }) => instance === went)) failed.push(`${i}: ${went}`);
+    }
+    expect(failed).toEqual([]);
+    // Half a second passed: the ejection of ten lasts, however often it was listed anew.
+    expect(counts['sick']).toBe(5);
+    expect(group.members().every(({ inFlight }) => inFlight === 0)).toBe(true);
+    clock.advance(61_000);
+    group.update([endpoint('a')]);
+    clock.advance(61_000);
+    group.update(all);
+    // It was away for long: what was learnt about it is old.
+    for (let i = 0; i < 30; i++) await send();
+    expect(counts['sick']).toBe(10);
+  });
+
+  it('lets a call end well at an endpoint that vanished meanwhile', async () => {
+    const { group, send } = rig(() => ({}));
+    group.update([endpoint('a'), endpoint('b')]);
+    const held = await Promise.all([send({ hold: true }), send({ hold: true })]);
+    expect(held.toSorted()).toEqual(['a', 'b']);
+    group.update([endpoint('b')]);
+    for (let i = 0; i < 5; i++) expect(await send()).toBe('b');
+    expect(group.members().map(({ inFlight }) => inFlight)).toEqual([1]);
+  });
 });

@@ -25,6 +25,10 @@ export interface EndpointGroupOptions {
 
 type To = Parameters<EndpointBalancer['send']>[1];
 
+/** What was learnt about an endpoint that is no longer listed is kept for so long: one that comes and goes does not come back with a clean sheet. */
+const gonePeriodMs = 60_000;
+const goneMax = 1_000;
+
 /** A repetition avoids endpoints that failed within this time. */
 const recentlyMs = 10_000;
 
@@ -51,6 +55,7 @@ export class EndpointGroup implements EndpointBalancer {
   readonly #options: EndpointGroupOptions;
   readonly #plans = new WeakMap<BalancePlan, Map<string, Remembered>>();
   readonly #tell: Tell;
+  readonly #gone = new Map<string, { readonly member: Member; readonly atMs: number }>();
   #members: readonly Member[] = [];
   #version = 0;
 
@@ -64,13 +69,26 @@ export class EndpointGroup implements EndpointBalancer {
     const first = this.#members.length === 0;
     const nowMs = this.#options.clock.mono();
     this.#members = eligible(endpoints).map((endpoint) => {
-      const member = known.get(endpoint.instance);
+      const member = known.get(endpoint.instance) ?? this.#returned(endpoint.instance, nowMs);
+      known.delete(endpoint.instance);
       // Those of the first answer may have run for long: only later ones start slowly.
       if (member === undefined) return new Member(endpoint, first ? -Infinity : nowMs);
       member.endpoint = endpoint;
       return member;
     });
+    for (const [instance, member] of known) this.#leave(instance, member, nowMs);
     this.#version++;
+  }
+
+  #leave(instance: string, member: Member, atMs: number): void {
+    if (this.#gone.size >= goneMax) this.#gone.delete(this.#gone.keys().next().value as string);
+    this.#gone.set(instance, { member, atMs });
+  }
+
+  #returned(instance: string, nowMs: number): Member | undefined {
+    const gone = this.#gone.get(instance);
+    this.#gone.delete(instance);
+    return gone === undefined || nowMs - gone.atMs > gonePeriodMs ? undefined : gone.member;
   }
 
   /** What is known now, for whoever shows it. */

@@ -1,0 +1,96 @@
+import { createServer } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { component, createMachine, eventually, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
+
+// Ten thousand clients that send slowly, or do not read: what the runtime keeps for them is bounded, the others are served, and the slow ones are let go.
+const server = createServer((_request, response) => {
+  const piece = Buffer.alloc(64 * 1024, 'x');
+  let left = 1_000;
+  Readable.from(
+    (function* pieces() {
+      while (left-- > 0) yield piece;
+    })(),
+  ).pipe(response);
+  response.on('error', () => {});
+});
+let machine: TestMachine;
+let sidecar: TestSidecar;
+const sockets = new Set<Socket>();
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  machine = createMachine();
+  sidecar = await startSidecar({
+    machine,
+    appId: 'patient',
+    appPort: String((server.address() as { port: number }).port),
+    resources: { 's.yaml': component('statestore', 'state.proa') },
+  });
+  await sidecar.ready();
+});
+afterAll(async () => {
+  for (const socket of sockets) socket.destroy();
+  await sidecar.stop();
+  server.closeAllConnections();
+  server.close();
+  machine.remove();
+});
+
+interface Slow {
+  readonly socket: Socket;
+  answer: string;
+}
+
+/** Connections that say `bytes` and then no more; those that `read` not leave what comes in the system's buffers. */
+async function open(count: number, bytes: string, read = true): Promise<Slow[]> {
+  const slow: Slow[] = [];
+  // In portions: what waits to be accepted has a limit, too.
+  for (let left = count; left > 0; left -= 200) {
+    const portion = Array.from({ length: Math.min(200, left) }, () => {
+      const socket = connect({ host: '127.0.0.1', port: Number(sidecar.httpPort) });
+      const client: Slow = { socket, answer: '' };
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => sockets.delete(socket));
+      if (read) socket.on('data', (chunk: Buffer) => (client.answer += chunk.toString('latin1', 0, 64)));
+      slow.push(client);
+      return new Promise<void>((resolve) => socket.once('connect', () => socket.write(bytes, () => resolve())));
+    });
+    await Promise.all(portion);
+  }
+  return slow;
+}
+
+async function residentBytes(): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${sidecar.metricsPort}/metrics`)).text();
+  return Number(/^process_resident_memory_bytes(?:\{[^}]*\})? ([\d.e+]+)/m.exec(metrics)?.[1] ?? Number.NaN);
+}
+
+const healthy = async (): Promise<boolean> => {
+  const answer = await fetch(`http://127.0.0.1:${sidecar.httpPort}/v1.0/state/statestore/none`, { headers: { connection: 'close' } });
+  await answer.arrayBuffer();
+  return answer.status === 204;
+};
+
+it('serves the others beside ten thousand slow clients, keeps little for each, and lets them go', { timeout: 120_000 }, async () => {
+  const before = await residentBytes();
+  const unread = await open(90, 'GET /v1.0/invoke/patient/method/large HTTP/1.1\r\nHost: a\r\n\r\n', false);
+  const bodies = await open(900, 'POST /v1.0/state/statestore HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n[{"key":"');
+  const heads = await open(8_900, 'GET /v1.0/state/statestore/k HTTP/1.1\r\nHost: a\r\nX-Slow: ');
+  expect(await healthy()).toBe(true);
+  const heldBytes = (await residentBytes()) - before;
+  // 90 answers of 64 MB each would be 5.7 GB; a head, a body or an answer under way is some kilobytes.
+  expect(heldBytes).toBeLessThan(400 * 1024 * 1024);
+  // Beyond the limit a client is told so.
+  const more = await open(300, 'GET /v1.0/state/statestore/k HTTP/1.1\r\nHost: a\r\n\r\n');
+  await eventually(() => more.every(({ answer, socket }) => answer !== '' || socket.destroyed), 'all of them are answered');
+  expect(more.filter(({ answer }) => answer.startsWith('HTTP/1.1 503')).length).toBeGreaterThan(0);
+  await eventually(() => heads.every(({ socket }) => socket.destroyed), 'the slow heads are let go', 30_000);
+  expect(heads.filter(({ answer }) => answer.startsWith('HTTP/1.1 408')).length).toBeGreaterThan(8_000);
+  expect(await healthy()).toBe(true);
+  await eventually(() => bodies.every(({ socket }) => socket.destroyed), 'the slow bodies are let go', 60_000);
+  for (const { socket } of unread) socket.destroy();
+  expect((await residentBytes()) - before).toBeLessThan(400 * 1024 * 1024);
+});
