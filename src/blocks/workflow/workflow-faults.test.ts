@@ -177,6 +177,8 @@ describe('workflows whose workers fail', () => {
       nameless: [{ id: 1, type: 'scheduleTask', name: '' }],
       homeless: [{ id: 1, type: 'scheduleTask', name: 'a', router: { targetAppNamespace: 'x' } }],
       anonymous: [{ id: 1, type: 'createDetached', name: 'a', instanceId: '' }],
+      untimed: [{ id: 1, type: 'createDetached', name: 'a', instanceId: 'i', scheduledStartMs: Number.NaN }],
+      tagged: [{ id: 1, type: 'createDetached', name: 'a', instanceId: 'i', tags: { a: 'x'.repeat(513) } }],
     };
     const large: TurnAnswer = { actions: Array.from({ length: 1_001 }, (_, id) => ({ id, type: 'createTimer', fireAtMs: 1 })) };
     block.attach(

@@ -60,6 +60,9 @@ export interface CreateInstance extends StartWorkflow {
   readonly nowMs: number;
 }
 
+/** What whoever asks for one says. */
+export type CreateRequest = Omit<CreateInstance, 'executionId' | 'app' | 'nowMs'>;
+
 /** A new one, its start in its inbox. */
 export function createInstance(create: CreateInstance): Instance {
   const { instanceId, executionId, app, name, version, input, tags, parent, nowMs, startAtMs, propagated } = create;
@@ -154,4 +157,15 @@ export function firstOfEach(events: readonly HistoryEvent[]): readonly HistoryEv
     seen.add(id);
     return first;
   });
+}
+
+/** Instances that have not ended, and what they wait for: for people. */
+export function waitingText(instances: Iterable<Instance>): string {
+  return [...instances]
+    .filter((instance) => !isFinal(instance))
+    .map(({ instanceId, name, stall }) => {
+      const why = stall === undefined ? 'waits for an event' : `stalled: ${stall.description}`;
+      return `  workflow "${name}" (${instanceId}) ${why}`;
+    })
+    .join('\n');
 }
