@@ -94,7 +94,7 @@ describe('workflows whose workers fail', () => {
       scriptedWorker({ workflows: { moves: () => ({ actions: [], stalled: { reason: 'diverged', description: 'another path' } }) } }),
     );
     const id = await block.start({ name: 'moves' });
-    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    await expect.poll(async () => (await block.get(id, false))?.status, { timeout: 10_000 }).toBe('STALLED');
     expect(await block.get(id, false)).toMatchObject({ stall: { reason: 'diverged', description: 'another path' } });
     await expect(block.raise(id, 'e', undefined)).rejects.toMatchObject({ code: 'workflow.stalled' });
     await expect(block.suspend(id, undefined)).rejects.toMatchObject({ code: 'workflow.stalled' });
@@ -119,10 +119,10 @@ describe('workflows whose workers fail', () => {
     });
     const detach = block.attach(script);
     const id = await block.start({ name: 'moves' });
-    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    await expect.poll(async () => (await block.get(id, false))?.status, { timeout: 10_000 }).toBe('STALLED');
     const before = turns;
     await block.resume(id, undefined);
-    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    await expect.poll(async () => (await block.get(id, false))?.status, { timeout: 10_000 }).toBe('STALLED');
     expect(turns).toBe(before + 1);
     detach();
     await block.resume(id, undefined);
@@ -152,7 +152,7 @@ describe('workflows whose workers fail', () => {
     await block.wait(id, 'started', neverCancelled);
     await block.suspend(id, undefined);
     await block.raise(id, 'e', undefined);
-    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    await expect.poll(async () => (await block.get(id, false))?.status, { timeout: 10_000 }).toBe('STALLED');
     stalls = false;
     await other.resume(id, undefined);
     expect(await other.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
@@ -215,7 +215,7 @@ describe('workflows whose workers fail', () => {
       },
     });
     const id = await block.start({ name: 'waits' });
-    await expect.poll(() => beat).toBeDefined();
+    await expect.poll(() => beat, { timeout: 10_000 }).toBeDefined();
     await block.terminate(id, undefined, false);
     await expect(beat?.()).rejects.toMatchObject({ code: 'workflow.task-lost' });
     go();
