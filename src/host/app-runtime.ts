@@ -140,9 +140,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
       },
       setResources(next, newPolicies) {
         if (newPolicies) rollouts.setDocument(next.policies);
-        const access = next.workflowAccess;
-        // What cannot be stored is logged, and what was in effect stays.
-        if (access.length + current.workflowAccess.length > 0) setWorkflowAccess(blocks.workflow, access, log).catch(() => {});
+        exchangeAccess(blocks.workflow, { current, next }, log);
         current = next;
       },
       admin: createAdmin({
@@ -162,6 +160,16 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     await owner.close();
     throw error;
   }
+}
+
+// What cannot be stored is logged, and what was in effect stays.
+function exchangeAccess(
+  workflow: Blocks['workflow'],
+  { current, next }: { readonly current: LoadedResources; readonly next: LoadedResources },
+  log: AppRuntimeOptions['log'],
+): void {
+  const { workflowAccess: access } = next;
+  if (access.length + current.workflowAccess.length > 0) setWorkflowAccess(workflow, access, log).catch(() => {});
 }
 
 function openRollouts(options: AppRuntimeOptions, registry: Registry, book: PolicyBook): ReturnType<typeof followRollouts> {

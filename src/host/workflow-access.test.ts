@@ -78,7 +78,7 @@ describe('WorkflowAccessPolicies of a running host', { timeout: 30_000 }, () => 
     const before = reloaded();
     writeFileSync(join(directory, 'resources', 'access.yaml'), policy('terminate'));
     await expect.poll(reloaded, { timeout: 10_000 }).toBeGreaterThan(before);
-    await expect.poll(async () => (await remove(1)).status).toBe(202);
+    await expect.poll(async () => (await remove(1)).status, { timeout: 10_000 }).toBe(202);
     expect((await start(1, 'b')).status).toBe(403);
     expect((await start(0, 'b')).status).toBe(202);
     rmSync(join(directory, 'resources', 'access.yaml'));

@@ -75,6 +75,11 @@ function checkTarget(action: WorkflowAction): BadAnswer | undefined {
   if (action.type === 'createTimer') {
     return Number.isFinite(action.fireAtMs) ? undefined : shape('a timer has no time');
   }
+  if (action.type === 'createDetached') {
+    const { tags, scheduledStartMs = 0 } = action;
+    if (!Number.isFinite(scheduledStartMs)) return shape('a detached workflow has no time to start at');
+    if (tags !== undefined && !attributesFit(tags)) return shape('tags have at most 32 entries, 128 characters per name and 512 per value');
+  }
   if (!('instanceId' in action) || action.instanceId === undefined) return undefined;
   if (action.instanceId === '' && action.type !== 'createChild') return shape(`${action.type} names no instance`);
   const bytes = Buffer.byteLength(action.instanceId);

@@ -14,7 +14,7 @@ const { clock, random } = nodePorts();
 function traced(script: Script, engine = memoryEngine()) {
   const spans: FinishedSpan[] = [];
   const tracer = createTracer({ clock, random, samplingRate: 1, export: (span) => spans.push(span) });
-  const runtime = openWorkflows({ engine, deps: { tracer }, ttlMs: 400 });
+  const runtime = openWorkflows({ engine, deps: { tracer } });
   open.push(runtime);
   const detach = runtime.block.attach(scriptedWorker(script));
   return { runtime, block: runtime.block, spans, detach };
@@ -34,12 +34,14 @@ const script: Script = {
   activities: { first: () => '', second: () => '' },
 };
 
-describe('the span of a workflow', () => {
+describe('the span of a workflow', { timeout: 30_000 }, () => {
   it('is one, although another runtime goes on with it: the same ids, all that happened, from the beginning to the end', async () => {
     const engine = memoryEngine();
     const one = traced(script, engine);
     const id = await one.block.start({ name: 'order' });
-    await expect.poll(async () => (await one.block.history(id)).some(({ type }) => type === 'taskCompleted')).toBe(true);
+    await expect
+      .poll(async () => (await one.block.history(id)).some(({ type }) => type === 'taskCompleted'), { timeout: 10_000 })
+      .toBe(true);
     await one.block.raise(id, 'Early', '"1"');
     await one.block.suspend(id, 'moves');
     open.splice(open.indexOf(one.runtime), 1);

@@ -275,6 +275,8 @@ describe('histories that are handed on', () => {
       workflows: { root: () => [{ id: 1, type: 'scheduleTask', name: 'a', propagation: 1 }] },
     });
     await block.start({ name: 'root', instanceId: 'r', input: 'x'.repeat(2_500_000) });
-    await expect.poll(async () => (await block.get('r', false))?.stall?.description).toContain('the history that it hands on takes');
+    await expect
+      .poll(async () => (await block.get('r', false))?.stall?.description, { timeout: 10_000 })
+      .toContain('the history that it hands on takes');
   });
 });

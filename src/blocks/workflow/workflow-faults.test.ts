@@ -92,7 +92,7 @@ describe('workflows whose workers fail', () => {
       scriptedWorker({ workflows: { moves: () => ({ actions: [], stalled: { reason: 'diverged', description: 'another path' } }) } }),
     );
     const id = await block.start({ name: 'moves' });
-    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    await expect.poll(async () => (await block.get(id, false))?.status, { timeout: 10_000 }).toBe('STALLED');
     expect(await block.get(id, false)).toMatchObject({ stall: { reason: 'diverged', description: 'another path' } });
     await expect(block.raise(id, 'e', undefined)).rejects.toMatchObject({ code: 'workflow.stalled' });
     await expect(block.suspend(id, undefined)).rejects.toMatchObject({ code: 'workflow.stalled' });
@@ -117,10 +117,10 @@ describe('workflows whose workers fail', () => {
     });
     const detach = block.attach(script);
     const id = await block.start({ name: 'moves' });
-    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    await expect.poll(async () => (await block.get(id, false))?.status, { timeout: 10_000 }).toBe('STALLED');
     const before = turns;
     await block.resume(id, undefined);
-    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    await expect.poll(async () => (await block.get(id, false))?.status, { timeout: 10_000 }).toBe('STALLED');
     expect(turns).toBe(before + 1);
     detach();
     await block.resume(id, undefined);
@@ -150,7 +150,7 @@ describe('workflows whose workers fail', () => {
     await block.wait(id, 'started', neverCancelled);
     await block.suspend(id, undefined);
     await block.raise(id, 'e', undefined);
-    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    await expect.poll(async () => (await block.get(id, false))?.status, { timeout: 10_000 }).toBe('STALLED');
     stalls = false;
     await other.resume(id, undefined);
     expect(await other.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
@@ -175,6 +175,8 @@ describe('workflows whose workers fail', () => {
       nameless: [{ id: 1, type: 'scheduleTask', name: '' }],
       homeless: [{ id: 1, type: 'scheduleTask', name: 'a', router: { targetAppNamespace: 'x' } }],
       anonymous: [{ id: 1, type: 'createDetached', name: 'a', instanceId: '' }],
+      untimed: [{ id: 1, type: 'createDetached', name: 'a', instanceId: 'i', scheduledStartMs: Number.NaN }],
+      tagged: [{ id: 1, type: 'createDetached', name: 'a', instanceId: 'i', tags: { a: 'x'.repeat(513) } }],
     };
     const large: TurnAnswer = { actions: Array.from({ length: 1_001 }, (_, id) => ({ id, type: 'createTimer', fireAtMs: 1 })) };
     block.attach(
@@ -211,7 +213,7 @@ describe('workflows whose workers fail', () => {
       },
     });
     const id = await block.start({ name: 'waits' });
-    await expect.poll(() => beat).toBeDefined();
+    await expect.poll(() => beat, { timeout: 10_000 }).toBeDefined();
     await block.terminate(id, undefined, false);
     await expect(beat?.()).rejects.toMatchObject({ code: 'workflow.task-lost' });
     go();

@@ -47,14 +47,15 @@ function rig(runtimes: number, limits: { readonly workflows: ConcurrencyLimits; 
     runtime.block.attach(script);
     return runtime.block;
   });
-  return { blocks, most };
+  return { blocks, first: blocks[0] as WorkflowRuntime['block'], most };
 }
 
 describe('limits of what is under way', { timeout: 60_000 }, () => {
   it('hold for all runtimes of an app together, in all and per name', async () => {
-    const { blocks, most } = rig(2, { workflows: limit(Infinity, 3), activities: limit(Infinity, 4, { a: 1 }) });
-    const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => (blocks[i % 2] as (typeof blocks)[0]).start({ name: 'fan' })));
-    await Promise.all(ids.map((id) => (blocks[0] as (typeof blocks)[0]).wait(id, 'completed', neverCancelled)));
+    const { blocks, first, most } = rig(2, { workflows: limit(Infinity, 3), activities: limit(Infinity, 4, { a: 1 }) });
+    const starts = Array.from({ length: 20 }, (_, i) => (blocks[i % 2] ?? first).start({ name: 'fan' }));
+    const ids = await Promise.all(starts);
+    await Promise.all(ids.map((id) => first.wait(id, 'completed', neverCancelled)));
     expect(most.get('turns')).toBeLessThanOrEqual(3);
     expect(most.get('activities')).toBeLessThanOrEqual(4);
     expect(most.get('a')).toBe(1);
@@ -64,9 +65,9 @@ describe('limits of what is under way', { timeout: 60_000 }, () => {
   });
 
   it('hold for each runtime when they say so', async () => {
-    const { blocks, most } = rig(1, { workflows: limit(2, Infinity), activities: limit(3, Infinity) });
-    const ids = await Promise.all(Array.from({ length: 10 }, () => (blocks[0] as (typeof blocks)[0]).start({ name: 'fan' })));
-    await Promise.all(ids.map((id) => (blocks[0] as (typeof blocks)[0]).wait(id, 'completed', neverCancelled)));
+    const { first, most } = rig(1, { workflows: limit(2, Infinity), activities: limit(3, Infinity) });
+    const ids = await Promise.all(Array.from({ length: 10 }, () => first.start({ name: 'fan' })));
+    await Promise.all(ids.map((id) => first.wait(id, 'completed', neverCancelled)));
     expect([most.get('turns'), most.get('activities')]).toEqual([2, 3]);
   });
 });

@@ -2,9 +2,9 @@ import { ProaError } from '../../kernel/errors.ts';
 import { propagationScopes, type Router } from '../../contracts/workflow.ts';
 import { checked } from '../contract.ts';
 import { attempts } from './attempts.ts';
-import type { CallOptions } from './context.ts';
+import type { CallOptions, DetachedOptions } from './context.ts';
 import type { ActivityDefinition, Callable, WorkflowReference } from './definition.ts';
-import { durationMs } from './duration.ts';
+import { type Duration, durationMs } from './duration.ts';
 import type { Execution } from './execution.ts';
 import type { NewAction, Outcome } from './operation.ts';
 import { childAgainLabel, childLabel, sendLabel, startLabel } from './journal.ts';
@@ -28,11 +28,14 @@ export function createCalls(state: RunState, seeds: Seeds) {
     };
     return handled(perform());
   }
-  function start(target: WorkflowReference<unknown, unknown>, input?: unknown, options: { readonly instanceId?: string } = {}): string {
+  function start(target: WorkflowReference<unknown, unknown>, input?: unknown, options: DetachedOptions = {}): string {
     const { name, version, app } = callable(target);
     const instanceId = options.instanceId ?? seeds.uuid('start');
     const text = encodeValue(input, `the input of workflow "${name}"`);
-    execution.note(startLabel, { type: 'createDetached', instanceId, name, ...versioned(version), ...given(text), ...routed(app) }, start);
+    const { startAt, tags } = options;
+    const when = startAt === undefined ? {} : { scheduledStartMs: timeOf(startAt, execution) };
+    const more = { ...versioned(version), ...given(text), ...routed(app), ...when, ...(tags !== undefined && { tags }) };
+    execution.note(startLabel, { type: 'createDetached', instanceId, name, ...more }, start);
     return instanceId;
   }
   function send(instanceId: string, event: string, payload?: unknown, { app }: Pick<CallOptions, 'app'> = {}): void {
@@ -40,6 +43,12 @@ export function createCalls(state: RunState, seeds: Seeds) {
     execution.note(sendLabel(event), { type: 'sendEvent', instanceId, name: event, ...given(text), ...routed(app) }, send);
   }
   return { call, start, send };
+}
+
+function timeOf(startAt: Date | Duration, { clockMs }: Execution): number {
+  const ms = startAt instanceof Date ? startAt.getTime() : clockMs + durationMs(startAt, 'startAt');
+  if (Number.isFinite(ms)) return ms;
+  throw new ProaError('bad-request', 'startAt is no time');
 }
 
 interface Asked {
@@ -63,10 +72,8 @@ function callActivity(state: RunState, { target, input, options, from }: Asked):
   const what = `activity "${name}"`;
   const label = nextLabel(state, 'call', name);
   const timeout = options.timeout ?? timeoutMs;
-  const limits = engineOptions(
-    { ...(timeout !== undefined && { timeout }), ...(heartbeatMs !== undefined && { heartbeat: heartbeatMs }) },
-    what,
-  );
+  const heartbeat = options.heartbeat ?? heartbeatMs;
+  const limits = engineOptions({ ...(timeout !== undefined && { timeout }), ...(heartbeat !== undefined && { heartbeat }) }, what);
   const action: NewAction = {
     ...{ type: 'scheduleTask', name, taskExecutionId: label },
     ...handing(options),

@@ -2,7 +2,7 @@ import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { RerunOptions, WorkflowBlock } from '../../blocks/workflow/index.ts';
-import type { HistoryEvent, WorkflowFilter, WorkflowState, WorkflowStatus } from '../../contracts/workflow.ts';
+import type { HistoryEvent, Purged, WorkflowFilter, WorkflowState, WorkflowStatus } from '../../contracts/workflow.ts';
 import { asked, type CallOptions } from '../asking.ts';
 import { checked } from '../contract.ts';
 import type { EventPayload, Input, Payload } from './context.ts';
@@ -16,7 +16,7 @@ import { eventKnown } from './waits.ts';
 /** What the client asks of the workflows of its app. */
 export type WorkflowOperations = Pick<
   WorkflowBlock,
-  'start' | 'get' | 'wait' | 'raise' | 'terminate' | 'suspend' | 'resume' | 'purge' | 'list' | 'history' | 'rerun'
+  'start' | 'get' | 'wait' | 'raise' | 'terminate' | 'suspend' | 'resume' | 'purge' | 'purgeWhere' | 'list' | 'history' | 'rerun'
 > & {
   /** The workflows of another app. */
   of(appId: string, namespace: string | undefined): WorkflowOperations;
@@ -55,15 +55,18 @@ export interface WorkflowHandle<Out = unknown, E extends EventSchemas = EventSch
   raise<K extends keyof E & string>(event: K, ...payload: Payload<EventPayload<E, K>>): Promise<void>;
   /** Asks it to end: what it waits for fails with `cancelled`, `finally` and rollbacks run. */
   cancel(reason?: string): Promise<void>;
-  /** Ends it and its children where they are: nothing of them runs any more. */
-  terminate(output?: unknown): Promise<void>;
+  /** Ends it and its children (not those with `recursive: false`) where they are: nothing of them runs any more. */
+  terminate(output?: unknown, options?: { readonly recursive?: boolean }): Promise<void>;
   suspend(reason?: string): Promise<void>;
   resume(reason?: string): Promise<void>;
   /** Deletes what is kept of a finished instance and its children. */
   purge(): Promise<void>;
   history(): Promise<readonly HistoryEvent[]>;
-  /** A new instance that goes on from an event of this finished one. */
-  rerun(eventId: number, options?: { readonly id?: string; readonly input?: unknown }): Promise<WorkflowHandle<Out, E>>;
+  /** A new instance that goes on from an event of this finished one; `childId` is for the child that is begun again there. */
+  rerun(
+    eventId: number,
+    options?: { readonly id?: string; readonly childId?: string; readonly input?: unknown },
+  ): Promise<WorkflowHandle<Out, E>>;
 }
 
 /** The workflows of this app and, by reference, of others. */
@@ -75,6 +78,11 @@ export interface Workflows {
   ): Promise<WorkflowHandle<Out, E>>;
   /** An instance by its id, whether there is one or not. */
   get<In, Out, E extends EventSchemas>(workflow: WorkflowReference<In, Out, E>, id: string): WorkflowHandle<Out, E>;
+  /**
+   * Deletes what is kept of finished instances that match, by name, status, age and attributes, and of their children. At least 1,000 per call, if there are so many:
+   * `complete` says whether there may be more.
+   */
+  purge(filter: WorkflowFilter, options?: { readonly recursive?: boolean }): Promise<Purged>;
   list(
     filter?: WorkflowFilter,
     page?: { readonly size?: number; readonly token?: string },
@@ -106,6 +114,11 @@ export function createWorkflows(clock: Clock, operations: WorkflowOperations): W
       return handleOf({ clock, operations: own, workflow }, instanceId) as never;
     },
     get: (workflow, id) => handleOf({ clock, operations: ofApp(operations, workflow.app), workflow }, id) as never,
+    async purge(filter, { recursive = true } = {}) {
+      // Of everything that there is, that would be too easy to say by mistake.
+      if (Object.keys(filter).length === 0) throw new ProaError('bad-request', 'purge got no filter', { hint: 'name at least a status' });
+      return operations.purgeWhere(filter, recursive);
+    },
     async list(filter = {}, page = {}) {
       const { instances, token } = await operations.list(filter, page);
       return { instances: instances.map(snapshotOf), ...(token !== undefined && { token }) };
@@ -144,7 +157,7 @@ function handleOf(parts: HandleParts, id: string): WorkflowHandle {
       await operations.raise(id, known, encodeValue(payload, what));
     },
     cancel: (reason = '') => operations.raise(id, cancelEvent, encodeValue(reason, 'the reason')),
-    terminate: (output) => operations.terminate(id, encodeValue(output, 'the output'), true),
+    terminate: (output, { recursive = true } = {}) => operations.terminate(id, encodeValue(output, 'the output'), recursive),
     suspend: (reason) => operations.suspend(id, reason),
     resume: (reason) => operations.resume(id, reason),
     async purge() {
@@ -154,6 +167,7 @@ function handleOf(parts: HandleParts, id: string): WorkflowHandle {
     async rerun(eventId, options = {}) {
       const changes: RerunOptions = {
         ...(options.id !== undefined && { instanceId: options.id }),
+        ...(options.childId !== undefined && { childInstanceId: options.childId }),
         ...('input' in options && { input: { value: encodeValue(options.input, 'the input') } }),
       };
       return handleOf(parts, await operations.rerun(id, eventId, changes));

@@ -42,10 +42,20 @@ export interface CallOptions {
   readonly retry?: Retry;
   /** One attempt: fails it with `deadline-exceeded`, and terminates a child. */
   readonly timeout?: Duration;
+  /** For activities: an attempt that gives no sign of life for so long is taken for dead. Default: what the activity says. */
+  readonly heartbeat?: Duration;
   /** Hands on the history of this workflow so far (`own`), or also what this one was given itself (`lineage`): the target finds it in its `lineage`. Default: nothing. */
   readonly history?: 'own' | 'lineage';
   /** For workflows; absent: made from the parent's. A second attempt gets one of its own. */
   readonly instanceId?: string;
+}
+
+export interface DetachedOptions {
+  /** Absent: made by the run, the same in every replay. */
+  readonly instanceId?: string;
+  /** Not before: a time, or how long from now. */
+  readonly startAt?: Date | Duration;
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** `undefined` may be left out. */
@@ -87,10 +97,7 @@ export interface WorkflowContext<E extends EventSchemas = EventSchemas> {
   /** Runs an activity or a child workflow, here or in another app, and answers what it does. */
   call<In, Out>(target: Callable<In, Out>, ...input: Input<In, [options?: CallOptions]>): Promise<Out>;
   /** Starts a workflow that has nothing more to do with this one. Answers its id. */
-  start<In>(
-    target: Callable<In, unknown> & { readonly kind: 'workflow' },
-    ...input: Input<In, [options?: { readonly instanceId?: string }]>
-  ): string;
+  start<In>(target: Callable<In, unknown> & { readonly kind: 'workflow' }, ...input: Input<In, [options?: DetachedOptions]>): string;
   /** Raises an event of another instance, of this or another app. */
   send(instanceId: string, event: string, payload?: unknown, options?: { readonly app?: string }): void;
 

@@ -54,6 +54,7 @@ function throughTo(open: () => Promise<WorkflowOperations>): WorkflowOperations 
     suspend: through('suspend'),
     resume: through('resume'),
     purge: through('purge'),
+    purgeWhere: through('purgeWhere'),
     list: through('list'),
     history: through('history'),
     rerun: through('rerun'),

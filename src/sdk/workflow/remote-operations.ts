@@ -38,6 +38,7 @@ function operationsOf(link: GrpcLink, appId: string | undefined): WorkflowOperat
     suspend: (...given) => ask('suspend', given),
     resume: (...given) => ask('resume', given),
     purge: (...given) => ask('purge', given),
+    purgeWhere: (...given) => ask('purgeWhere', given),
     list: (...given) => ask('list', given),
     rerun: (...given) => ask('rerun', given),
     async history(instanceId) {

@@ -239,6 +239,29 @@ describe.each(['live', 'crash', 'double'] as const)('a workflow, %s', (mode) => 
     expect(seen).toEqual([row(1, 1), row(2, 1), row(3, 1), row(1, 2)]);
   });
 
+  it('starts others later and with tags, and deletes what is finished by what it is', async () => {
+    const audit = workflow({ name: 'audit' }, async (ctx) => ctx.now());
+    const order = workflow({ name: 'order' }, async (ctx) => {
+      const bad = (() => {
+        try {
+          return ctx.start(audit, undefined, { startAt: new Date(Number.NaN) });
+        } catch (error) {
+          return (error as Error).message;
+        }
+      })();
+      return [ctx.start(audit, undefined, { instanceId: 'later', startAt: '1h', tags: { of: 'order' } }), ctx.now(), bad];
+    });
+    const test = opened({ workflows: [order, audit], mode });
+    const [id, beganMs, bad] = (await (await test.workflows.start(order)).result()) as [string, number, string];
+    expect([id, bad]).toEqual(['later', 'startAt is no time']);
+    expect(await test.workflows.get(audit, 'later').state()).toMatchObject({ status: 'PENDING', tags: { of: 'order' } });
+    expect(await test.workflows.get(audit, 'later').result()).toBeGreaterThanOrEqual(beganMs + 3_600_000);
+    await expect(test.workflows.purge({})).rejects.toMatchObject({ code: 'bad-request' });
+    expect(await test.workflows.purge({ statuses: ['COMPLETED'], attributes: { of: 'order' } })).toEqual({ count: 1, complete: true });
+    expect(await test.workflows.get(audit, 'later').state()).toBeUndefined();
+    expect((await test.workflows.list()).instances).toHaveLength(1);
+  });
+
   it('hands its history on to children and activities that ask what led to them', async () => {
     const told = (lineage: WorkflowContext['lineage']) =>
       lineage.map(({ workflowName, events }) => `${workflowName} ${events.at(-1)?.type}`);

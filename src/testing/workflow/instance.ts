@@ -62,6 +62,9 @@ export interface CreateInstance extends StartWorkflow {
   readonly nowMs: number;
 }
 
+/** What whoever asks for one says. */
+export type CreateRequest = Omit<CreateInstance, 'executionId' | 'app' | 'nowMs'>;
+
 /** A new one, its start in its inbox. */
 export function createInstance(create: CreateInstance): Instance {
   const { instanceId, executionId, app, name, version, input, tags, parent, nowMs, startAtMs, propagated } = create;
@@ -162,4 +165,15 @@ export function firstOfEach(events: readonly HistoryEvent[]): readonly HistoryEv
 export function resultEvent({ taskId: scheduledId }: ActivityTask, answer: ActivityAnswer): NewEvent {
   if ('failure' in answer) return { id: -1, type: 'taskFailed', scheduledId, failure: answer.failure };
   return { id: -1, type: 'taskCompleted', scheduledId, ...(answer.result !== undefined && { result: answer.result }) };
+}
+
+/** Instances that have not ended, and what they wait for: for people. */
+export function waitingText(instances: Iterable<Instance>): string {
+  return [...instances]
+    .filter((instance) => !isFinal(instance))
+    .map(({ instanceId, name, stall }) => {
+      const why = stall === undefined ? 'waits for an event' : `stalled: ${stall.description}`;
+      return `  workflow "${name}" (${instanceId}) ${why}`;
+    })
+    .join('\n');
 }

@@ -20,9 +20,10 @@ import {
   isFinal,
   resultEvent,
   stateOf,
-  type CreateInstance,
+  type CreateRequest,
   type Instance,
   type NewEvent,
+  waitingText,
 } from './instance.ts';
 import { TimeLine } from './time-line.ts';
 import { watchedTask } from './watched-task.ts';
@@ -33,8 +34,6 @@ export interface TurnEngineOptions {
   /** Chooses what is next among so many: the order in which turns and activities run. Absent: as they came, activities side by side. */
   readonly pick?: (count: number) => number;
 }
-
-type CreateRequest = Omit<CreateInstance, 'executionId' | 'app' | 'nowMs'>;
 
 interface QueuedActivity {
   readonly instance: Instance;
@@ -183,7 +182,7 @@ export class TurnEngine {
       clock.advance(Math.max(0, dueMs - clock.now()));
       await this.#timeLine.take()?.();
     } else if (untilMs !== Infinity && clock.now() < untilMs) clock.advance(untilMs - clock.now());
-    else this.#failAll(new ProaError('failed-precondition', `nothing happens any more\n${this.#waitingFor()}`));
+    else this.#failAll(new ProaError('failed-precondition', `nothing happens any more\n${waitingText(this.#instances.values())}`));
   }
 
   async #stepOf(ready: readonly Instance[], pick: (count: number) => number): Promise<void> {
@@ -203,16 +202,6 @@ export class TurnEngine {
         !isFinal(instance) &&
         instance.notBeforeMs <= this.#options.clock.now(),
     );
-  }
-
-  #waitingFor(): string {
-    const open = [...this.#instances.values()].filter((instance) => !isFinal(instance));
-    return open
-      .map(
-        ({ instanceId, name, stall }) =>
-          `  workflow "${name}" (${instanceId}) ${stall === undefined ? 'waits for an event' : `stalled: ${stall.description}`}`,
-      )
-      .join('\n');
   }
 
   #failAll(error: unknown): void {
@@ -310,7 +299,7 @@ export class TurnEngine {
       }
       case 'createDetached':
         record({ id, type: 'detachedCreated', instanceId: action.instanceId });
-        if (!this.#instances.has(action.instanceId)) this.#create(action, action.router?.targetAppId ?? instance.app);
+        this.#createDetached(instance, action);
         return;
       case 'record': {
         const { type: _, ...rest } = action;
@@ -368,6 +357,12 @@ export class TurnEngine {
       ...{ instanceId: instance.instanceId, executionId: instance.executionId },
     };
     this.#create({ ...action, instanceId, parent, ...handedOn(instance, action) }, app);
+  }
+
+  #createDetached({ app }: Instance, action: WorkflowAction & { readonly type: 'createDetached' }): void {
+    if (this.#instances.has(action.instanceId)) return;
+    const { scheduledStartMs, router, ...request } = action;
+    this.#create({ ...request, ...(scheduledStartMs !== undefined && { startAtMs: scheduledStartMs }) }, router?.targetAppId ?? app);
   }
 
   #complete(instance: Instance, action: WorkflowAction & { readonly type: 'complete' }, record: (event: NewEvent) => void): void {

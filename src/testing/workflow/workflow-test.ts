@@ -184,12 +184,18 @@ function operationsOf(engine: TurnEngine, app = 'app'): WorkflowOperations {
       await engine.until(() => engine.state(instanceId)?.status === 'SUSPENDED' || isFinal(engine.state(instanceId)));
     },
     async resume(instanceId, reason) {
+      engine.instance(instanceId).stall = undefined;
       engine.inform(instanceId, { id: -1, type: 'executionResumed', ...(reason !== undefined && { reason }) });
       await engine.until(() => engine.state(instanceId)?.status !== 'SUSPENDED');
     },
     async purge(instanceId) {
       engine.purge(instanceId);
       return { count: 1, complete: true };
+    },
+    async purgeWhere(filter) {
+      const finished = engine.list().filter((state) => matches(state, filter) && isFinal(state));
+      for (const { instanceId } of finished) engine.purge(instanceId);
+      return { count: finished.length, complete: true };
     },
     list: async (filter) => ({ instances: engine.list().filter((state) => matches(state, filter)) }),
     history: async (instanceId) => engine.history(instanceId),

@@ -17,6 +17,7 @@ const asked: Readonly<Record<string, (block: WorkflowBlock, given: never[], call
   suspend: (block, [id, reason]) => block.suspend(id as never, reason ?? undefined),
   resume: (block, [id, reason]) => block.resume(id as never, reason ?? undefined),
   purge: (block, [id, options]) => block.purge(id as never, options as never),
+  purgeWhere: (block, [filter, recursive]) => block.purgeWhere(filter as never, recursive as never),
   list: (block, [filter, page]) => block.list(filter as never, page as never),
   rerun: (block, [source, eventId, options]) => block.rerun(source as never, eventId as never, options as never),
 };
