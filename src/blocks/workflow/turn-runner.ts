@@ -120,6 +120,8 @@ export class TurnRunner {
     const { core, cache } = this.#parts;
     const known = this.#loading.get(id);
     if (known !== undefined) return known;
+    // Whoever tries again later may find it here: what is in memory holds mail that the engine does not have.
+    if (cache.get(id) !== undefined) return Promise.resolve();
     const index = core.shardOf(id, core.shards);
     const home = core.owned(index);
     if (home === undefined) {
@@ -131,12 +133,19 @@ export class TurnRunner {
       // A mark that is thought to exist costs at most one delete too many.
       live.ready = true;
       await readRecord(core, live);
+      const created = cache.get(id);
+      if (created !== undefined) {
+        // Here, meanwhile; what woke it may be mail.
+        live.gone = true;
+        created.unread = true;
+        return this.#start(created);
+      }
       cache.add(live);
       await this.#parts.activities().resume(live);
     })();
     const settled = loading
       .catch((error: unknown) => {
-        cache.drop(id);
+        if (cache.get(id) === live) this.drop(live);
         core.log.warn('a workflow cannot be read', { error: ProaError.from(error).message });
         this.#later(backoffMs(core.random, 5), () => void this.#load(id));
       })
