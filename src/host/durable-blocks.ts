@@ -1,11 +1,5 @@
-import {
-  createActorsBlock,
-  createAppActorHost,
-  keepsActors,
-  parseActorsConfig,
-  type ActorsBlock,
-  type HostedActors,
-} from '../blocks/actors/index.ts';
+import { createActorsBlock, createAppActorHost, parseActorsConfig, type ActorsBlock, type HostedActors } from '../blocks/actors/index.ts';
+import { keepsActors } from '../contracts/actor-store.ts';
 import { createJobsBlock, type JobsBlock } from '../blocks/jobs/index.ts';
 import { createPlacement } from '../blocks/placement/index.ts';
 import type { AppChannel } from '../contracts/app-channel.ts';
