@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 // Units and contract suites: no timing, no fixed ports, two workers. What speaks HTTP/2 is tried with both codecs, workflows over the engine in memory
 // and over a real PostgreSQL.
-const shared = { testTimeout: 20_000, hookTimeout: 30_000 };
+const shared = { testTimeout: 20_000, hookTimeout: 30_000, expect: { poll: { timeout: 10_000 } } };
 export default defineConfig({
   test: {
     maxWorkers: 2,

@@ -196,7 +196,7 @@ describe('workflows whose workers fail', () => {
 });
 
 describe('workflows whose engine takes no writes for a while', () => {
-  it('go on when it does again: timers that came meanwhile are not forgotten', async () => {
+  it.each(['engine.read-only', 'engine.limit'] as const)('go on when it does again, after %s: timers are not forgotten', async (code) => {
     const inner = freshEngine();
     let full = false;
     // Late answers: whatever tries again meets what is still under way.
@@ -204,7 +204,7 @@ describe('workflows whose engine takes no writes for a while', () => {
     const refused = async () => {
       refusals++;
       await new Promise((resolve) => setTimeout(resolve, 40));
-      throw new ProaError('engine.read-only', 'no space left on device');
+      throw new ProaError(code, 'not now');
     };
     const engine = new Proxy(inner, {
       get(target, name: keyof Engine) {
@@ -231,6 +231,41 @@ describe('workflows whose engine takes no writes for a while', () => {
     full = false;
     const states = await Promise.all(ids.map((id) => block.wait(id, 'completed', neverCancelled)));
     expect(states.map(({ output }) => output)).toEqual(ids.map(() => '1'));
+  });
+
+  it('execute nothing again that was done while its disk was full', async () => {
+    const inner = freshEngine();
+    let full = false;
+    const engine = new Proxy(inner, {
+      get(target, name: keyof Engine) {
+        if (name === 'commit' && full) return () => Promise.reject(new ProaError('engine.read-only', 'no space left on device'));
+        const value = target[name];
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const { block } = runtime({ engine });
+    let executed = 0;
+    let release: () => void = () => {};
+    const begun = new Promise<void>((resolve) => (release = resolve));
+    block.attach(
+      scriptedWorker({
+        workflows: { chain: chain('work', 1) },
+        activities: {
+          work: () => {
+            executed++;
+            full = true;
+            release();
+            return 'done';
+          },
+        },
+      }),
+    );
+    const id = await block.start({ name: 'chain', input: '1' });
+    await begun;
+    await expect.poll(() => block.get(id, false)).toMatchObject({ status: 'RUNNING' });
+    full = false;
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ output: 'done' });
+    expect(executed).toBe(1);
   });
 });
 
