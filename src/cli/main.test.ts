@@ -65,7 +65,9 @@ describe('the command line', () => {
     });
     expect((await cli(['wf', 'rase', '17'])).err).toBe('error: proa wf does not know "rase"\n  help: did you mean `proa wf raise`?\n');
     expect((await cli(['wf', 'xyz'])).err).toContain('help: it knows list, show');
-    expect((await cli(['wf', 'rerun', '1', '2', '3'])).err).toBe('error: "3" is one word too many\n  help: proa wf rerun <id> <event id>\n');
+    expect((await cli(['wf', 'rerun', '1', '2', '3'])).err).toBe(
+      'error: "3" is one word too many\n  help: proa wf rerun <id> <event id>\n',
+    );
     expect((await cli(['wf', 'start', 'order', '--data', '', '--app-id', 'x'])).err).toContain('--data is empty, and not JSON');
     expect(await cli(['wf', 'suspend', '17', '--data', 'a reason', '--app-id', 'x'])).toMatchObject({ code: 4 });
     expect(await cli(['wf', 'purge', '--app-id', 'x'])).toMatchObject({

@@ -41,7 +41,8 @@ function every(text: string, duration: string, wholeSeconds: boolean): Schedule 
 
 function isZone(name: string): boolean {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined;
+    new Intl.DateTimeFormat('en', { timeZone: name }).format();
+    return true;
   } catch {
     return false;
   }

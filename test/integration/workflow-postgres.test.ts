@@ -34,8 +34,8 @@ beforeAll(async () => {
   worker = join(directory, 'worker.mjs');
   const entry = fileURLToPath(new URL('workflow-crash-worker.ts', import.meta.url));
   const banner = { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" };
-  const shared = { bundle: true, platform: 'node', format: 'esm', external: ['pg'], banner, logLevel: 'error' } as const;
-  await build({ entryPoints: [entry], outfile: worker, ...shared });
+  const shared = { bundle: true, platform: 'node', format: 'esm', banner, logLevel: 'error' } as const;
+  await build({ entryPoints: [entry], outfile: worker, external: ['pg'], ...shared });
 });
 afterAll(() => {
   if (directory !== undefined) rmSync(directory, { recursive: true, force: true });

@@ -39,3 +39,8 @@ export interface InboxItem extends Mail {
   /** It is consumed without meaning anything any more. */
   unwanted?: boolean;
 }
+
+/** Whether it needs no worker: terminating, suspending, resuming. */
+export function isControl({ event }: InboxItem): boolean {
+  return event.type === 'executionTerminated' || event.type === 'executionSuspended' || event.type === 'executionResumed';
+}

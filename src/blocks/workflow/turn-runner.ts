@@ -5,7 +5,7 @@ import type { Activities } from './activities.ts';
 import { admitStarts, startWaits } from './admit-start.ts';
 import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
 import { checkAnswer, invalidAnswer } from './check-answer.ts';
-import { risingClock } from './clock-stamp.ts';
+import { restamped, risingClock } from './clock-stamp.ts';
 import { backoffMs, pause } from './commit-firm.ts';
 import type { Core } from './core.ts';
 import type { Exposed } from './exposed.ts';
@@ -15,7 +15,7 @@ import { decodeLines } from './history-lines.ts';
 import type { InstanceCache } from './instance-cache.ts';
 import { InstanceCommits } from './instance-commits.ts';
 import { LiveInstance, readInbox, readPast, readRecord } from './live-instance.ts';
-import type { InboxItem } from './mail.ts';
+import { type InboxItem, isControl } from './mail.ts';
 import { carryOutbox, effectsFit, pumpOutbox } from './outbox.ts';
 import { nothingToDeliver, type Postman } from './postman.ts';
 import { timerAppends } from './timer-data.ts';
@@ -444,13 +444,4 @@ export class TurnRunner {
     });
     return false;
   }
-}
-
-function isControl({ event }: InboxItem): boolean {
-  return event.type === 'executionTerminated' || event.type === 'executionSuspended' || event.type === 'executionResumed';
-}
-
-// Times of a history rise strictly, which tells two events of one name apart; those of the senders' clocks do not.
-function restamped(event: HistoryEvent, stamp: () => number): HistoryEvent {
-  return { ...event, timeMs: stamp() };
 }

@@ -45,11 +45,7 @@ function listCodes({ output }: CommandContext): number {
     ...Object.entries<ErrorSpec>(catalogue).map(([code, { errorCode, title }]) => ({ code, errorCode, title })),
   ];
   if (output.json) output.value(rows);
-  else
-    output.table([
-      ['CODE', 'ERROR CODE', 'MEANING'],
-      ...rows.map(({ code, errorCode = '', title }) => [code, errorCode, title]),
-    ]);
+  else output.table([['CODE', 'ERROR CODE', 'MEANING'], ...rows.map(({ code, errorCode = '', title }) => [code, errorCode, title])]);
   return exitCodes.ok;
 }
 

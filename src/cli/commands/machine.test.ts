@@ -92,7 +92,7 @@ describe('commands that look at other runs', () => {
       process: { ...ports.process, onSignal: (signal, handler) => (caught.set(signal, handler), () => caught.delete(signal)) },
     };
     const code = cli('logs', 'orders', '--follow');
-    while (!caught.has('SIGTERM')) await new Promise<void>((resolve) => void ports.clock.soon(resolve));
+    while (!caught.has('SIGTERM')) await new Promise<void>((resolve) => ports.clock.soon(resolve));
     caught.get('SIGINT')?.();
     expect(await code).toBe(0);
     expect([...caught.keys()]).toEqual(['SIGINT', 'SIGTERM']);
