@@ -9,7 +9,14 @@ export default defineConfig({
     reporters: ['default'],
     projects: [
       { test: { ...shared, name: 'unit', include: ['src/**/*.test.ts'] } },
-      { test: { ...shared, name: 'postgres', include: ['src/blocks/workflow/workflow-*.test.ts'], env: { PROA_TEST_ENGINE: 'postgres' } } },
+      {
+        test: {
+          ...shared,
+          name: 'postgres',
+          include: ['src/blocks/workflow/workflow-*.test.ts', 'src/sdk/workflow/on-engine.test.ts'],
+          env: { PROA_TEST_ENGINE: 'postgres' },
+        },
+      },
       { test: { ...shared, name: 'node:http2', include: ['src/wire/grpc/*.test.ts'], env: { PROA_HTTP2: 'node' } } },
     ],
   },
