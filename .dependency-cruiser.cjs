@@ -26,8 +26,8 @@ module.exports = {
     only('sdk', to('sdk'), ['^src/(kernel|sdk|wire|gen)/', '^src/blocks/[^/]+/index\\.ts$', '^src/contracts/workflow\\.ts$'], 'the SDK; it is a worker of the workflow contract'),
     { name: 'host-is-the-root', comment: 'only cli, the root index and the simulator import host', severity: 'error', from: { path: '^src/', pathNot: ['^src/(host|cli)/', '^src/(index|sdk)\\.ts$', '^src/testing/simulator', '\\.test\\.ts$'] }, to: { path: '^src/host/' } },
     only('cli', to('cli'), ['^src/(kernel|host|sdk|wire|cli|ports)/'], 'cli imports host, sdk, wire'),
-    only('testing', '^src/testing/(?!simulator|workflow[./])', ['^src/(kernel|contracts|testing)/'], 'testing imports kernel and contracts'),
-    only('testing-workflow', '^src/testing/workflow[./]', ['^src/(kernel|contracts|testing)/', '^src/sdk/workflow/'], 'the kit runs the worker of the SDK'),
+    only('testing', '^src/testing/(?!simulator|workflow(?:/|\\.ts$))', ['^src/(kernel|contracts|testing)/'], 'testing imports kernel and contracts'),
+    only('testing-workflow', '^src/testing/workflow(?:/|\\.ts$)', ['^src/(kernel|contracts|testing)/', '^src/sdk/workflow/'], 'the kit runs the worker of the SDK'),
     { name: 'testing-not-shipped-inside', severity: 'error', from: { path: '^src/', pathNot: ['^src/testing/', '\\.test\\.ts$'] }, to: { path: '^src/testing/' } },
   ],
   options: {

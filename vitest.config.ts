@@ -2,14 +2,21 @@ import { defineConfig } from 'vitest/config';
 
 // Units and contract suites: no timing, no fixed ports, two workers. What speaks HTTP/2 is tried with both codecs, workflows over the engine in memory
 // and over a real PostgreSQL.
-const shared = { testTimeout: 20_000, hookTimeout: 30_000 };
+const shared = { testTimeout: 20_000, hookTimeout: 30_000, expect: { poll: { timeout: 10_000 } } };
 export default defineConfig({
   test: {
     maxWorkers: 2,
     reporters: ['default'],
     projects: [
       { test: { ...shared, name: 'unit', include: ['src/**/*.test.ts'] } },
-      { test: { ...shared, name: 'postgres', include: ['src/blocks/workflow/workflow-*.test.ts'], env: { PROA_TEST_ENGINE: 'postgres' } } },
+      {
+        test: {
+          ...shared,
+          name: 'postgres',
+          include: ['src/blocks/workflow/workflow-*.test.ts', 'src/sdk/workflow/on-engine.test.ts'],
+          env: { PROA_TEST_ENGINE: 'postgres' },
+        },
+      },
       { test: { ...shared, name: 'node:http2', include: ['src/wire/grpc/*.test.ts'], env: { PROA_HTTP2: 'node' } } },
     ],
   },

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const folder = fileURLToPath(new URL('.', import.meta.url));
 const file = `${folder}RESULTS.md`;
 const all = readdirSync(folder)
-  .filter((name) => name.endsWith('.mjs') && !['run.mjs', 'harness.mjs'].includes(name))
+  .filter((name) => name.endsWith('.mjs') && !/^(?:run|harness|restate-server)\.|-subject\./.test(name))
   .map((name) => name.slice(0, -4));
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !all.includes(name));

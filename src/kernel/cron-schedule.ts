@@ -41,7 +41,7 @@ function every(text: string, duration: string, wholeSeconds: boolean): Schedule 
 
 function isZone(name: string): boolean {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
+    new Intl.DateTimeFormat('en', { timeZone: name }).format();
     return true;
   } catch {
     return false;

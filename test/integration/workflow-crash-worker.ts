@@ -74,6 +74,7 @@ async function run(attempts: string, count: number): Promise<void> {
       workflows: flows,
       activities: {
         step({ idempotencyKey, input }) {
+          if (process.env['PROA_HANG'] !== undefined) return new Promise<never>(() => {});
           appendFileSync(attempts, `${idempotencyKey}\n`);
           return input;
         },

@@ -25,6 +25,8 @@ const sleepMsMax = 1_000;
 const sleepMsMin = 5;
 const deadCheckMs = 250;
 const retryMsMax = 30_000;
+/** What waits for an engine that is away is not to blame: it comes soon after the engine is back. */
+const awayRetryMsMax = 2_000;
 const retryMsMin = 100;
 
 /**
@@ -166,13 +168,14 @@ export class Firing {
   /** A batch that fails comes again later, in halves: one timer that always fails does not keep the others from being done. */
   #failed(lane: Lane, items: readonly Held[], { attempts, error }: { readonly attempts: number; readonly error: unknown }): void {
     if (lane.closed) return;
-    const delay = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(attempts - 1, 20));
-    const atMono = this.#options.clock.mono() + delay;
     const { code, message } = ProaError.from(error);
+    const away = code.startsWith('engine.');
+    const delay = Math.min(away ? awayRetryMsMax : retryMsMax, retryMsMin * 2 ** Math.min(attempts - 1, 20));
+    const atMono = this.#options.clock.mono() + delay;
     this.#options.log.warn(`${items.length} timers could not be fired; they are tried again in ${delay} ms`, {
       [logFields.error]: message,
     });
-    const half = code.startsWith('engine.') ? items.length : Math.ceil(items.length / 2);
+    const half = away ? items.length : Math.ceil(items.length / 2);
     for (let at = 0; at < items.length; at += half) lane.retry({ items: items.slice(at, at + half), attempts, atMono });
   }
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Engine } from '../../contracts/engine.ts';
 import type { DurableTimer, ShardTimers } from '../../contracts/timers.ts';
 import { createMemoryContents, createMemoryEngine, type MemoryContents } from '../../drivers/engine-memory/memory-engine.ts';
+import { ProaError } from '../../kernel/errors.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { createFakeClock, type FakeClock } from '../../testing/fake-clock.ts';
 import { takeShard, type TestShard } from '../../testing/shard-owner.ts';
@@ -220,6 +221,22 @@ describe('outages and clocks', () => {
     // But for the first batch, which goes out before everything was read.
     const old = fired.filter(({ id }) => id.startsWith('old')).map(({ dueMs }) => dueMs);
     expect(old.slice(50)).toEqual(old.slice(50).toSorted((a, b) => a - b));
+  });
+
+  it('comes within two seconds once the engine is back, however long it was away', async () => {
+    let away = true;
+    begin({
+      fire: async (_, batch) => {
+        if (away) throw new ProaError('engine.unavailable', 'nobody answers');
+        note(batch);
+      },
+    }).open(shard);
+    await put('a', engine.now() + second);
+    await pass(5 * 60 * second);
+    expect(fired).toEqual([]);
+    away = false;
+    await pass(2 * second + 250);
+    expect(ids()).toEqual(['a']);
   });
 
   it('takes a jump of the clock forwards as an outage, within seconds, and one backwards as a pause', async () => {

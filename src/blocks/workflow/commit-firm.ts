@@ -1,6 +1,6 @@
 import type { Commit, CommitResult } from '../../contracts/engine.ts';
 import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
-import { isProaError } from '../../kernel/errors.ts';
+import { isProaError, type ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { Core } from './core.ts';
@@ -44,10 +44,15 @@ export async function commitFirm(
       }
       if (result.status === 'conflict') return result;
     } catch (error) {
-      if (!isProaError(error) || error.spec.retry === 'never' || !still()) throw error;
+      if (!isProaError(error) || !mayPass(error) || !still()) throw error;
       cause = error;
     }
     if (!still()) throw outcomeUnknown('a workflow may or may not have gone on', cause);
     await pause(core.clock, backoffMs(core.random, tries));
   }
+}
+
+// A full disk is not the caller's to repeat, but whoever is in the midst of something waits for room: giving it up would execute activities again.
+function mayPass({ code, spec }: ProaError): boolean {
+  return spec.retry !== 'never' || code === 'engine.read-only';
 }

@@ -42,3 +42,8 @@ export interface InboxItem extends Mail {
   /** A policy refuses it. */
   readonly denied?: true;
 }
+
+/** Whether it needs no worker: terminating, suspending, resuming. */
+export function isControl({ event }: InboxItem): boolean {
+  return event.type === 'executionTerminated' || event.type === 'executionSuspended' || event.type === 'executionResumed';
+}

@@ -1,4 +1,4 @@
-import { type HistoryEvent, type ParentInstance, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
+import { type type ParentInstance, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
 import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
@@ -7,7 +7,7 @@ import { admitStarts, startWaits } from './admit-start.ts';
 import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
 import { askWorker } from './ask-worker.ts';
 import { checkAnswer, historyTooLarge, invalidAnswer } from './check-answer.ts';
-import { risingClock } from './clock-stamp.ts';
+import { restamped, risingClock } from './clock-stamp.ts';
 import { backoffMs, pause } from './commit-firm.ts';
 import type { Core } from './core.ts';
 import type { Exposed } from './exposed.ts';
@@ -17,7 +17,7 @@ import { decodeLines } from './history-lines.ts';
 import type { InstanceCache } from './instance-cache.ts';
 import { InstanceCommits } from './instance-commits.ts';
 import { LiveInstance, readInbox, readRecord } from './live-instance.ts';
-import type { InboxItem } from './mail.ts';
+import { type InboxItem, isControl } from './mail.ts';
 import { carryOutbox, effectsFit, pumpOutbox } from './outbox.ts';
 import { nothingToDeliver, type Postman } from './postman.ts';
 import { handsOn, noHistories, propagations } from './propagate.ts';
@@ -126,6 +126,8 @@ export class TurnRunner {
     const { core, cache } = this.#parts;
     const known = this.#loading.get(id);
     if (known !== undefined) return known;
+    // Whoever tries again later may find it here: what is in memory holds mail that the engine does not have.
+    if (cache.get(id) !== undefined) return Promise.resolve();
     const index = core.shardOf(id, core.shards);
     const home = core.owned(index);
     if (home === undefined) {
@@ -137,12 +139,19 @@ export class TurnRunner {
       // A mark that is thought to exist costs at most one delete too many.
       live.ready = true;
       await readRecord(core, live);
+      const created = cache.get(id);
+      if (created !== undefined) {
+        // Here, meanwhile; what woke it may be mail.
+        live.gone = true;
+        created.unread = true;
+        return this.#start(created);
+      }
       cache.add(live);
       await this.#parts.activities().resume(live);
     })();
     const settled = loading
       .catch((error: unknown) => {
-        cache.drop(id);
+        if (cache.get(id) === live) this.drop(live);
         core.log.warn('a workflow cannot be read', { error: ProaError.from(error).message });
         this.#later(backoffMs(core.random, 5), () => void this.#load(id));
       })
@@ -425,13 +434,4 @@ export class TurnRunner {
     const none = { events: [], appends: [], delivery: nothingToDeliver };
     return this.#commits.commit({ live, shard: live.home, header, consumed, ...none, busy: true });
   }
-}
-
-function isControl({ event }: InboxItem): boolean {
-  return event.type === 'executionTerminated' || event.type === 'executionSuspended' || event.type === 'executionResumed';
-}
-
-// Times of a history rise strictly, which tells two events of one name apart; those of the senders' clocks do not.
-function restamped(event: HistoryEvent, stamp: () => number): HistoryEvent {
-  return { ...event, timeMs: stamp() };
 }

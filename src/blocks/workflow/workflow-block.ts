@@ -320,7 +320,8 @@ class Workflows implements WorkflowBlock {
     const event: HistoryEvent = { type: 'timerFired', ...base(this.#core), timerId, fireAtMs };
     return new Promise((resolve, reject) => {
       const settled = (fate: Fate): void => {
-        if (fate === 'lost') reject(new ProaError('unavailable', 'the workflow went elsewhere before its timer was noted'));
+        // Its shard went elsewhere, or the engine takes nothing at the moment.
+        if (fate === 'lost') reject(new ProaError('engine.unavailable', 'what a timer woke was not noted'));
         else resolve();
       };
       this.#runner.wake(instanceId, { event, execution, settled, sinceMs: this.#core.clock.mono() });

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { nodePorts } from '../../ports/node/index.ts';
-import { memoryEngine, openWorkflows, type WorkflowRuntime } from '../../../test/fixtures/workflow-rig.ts';
+import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
+import { openWorkflows, type WorkflowRuntime } from '../../../test/fixtures/workflow-rig.ts';
 import type { Engine } from '../../contracts/engine.ts';
 import { createWorkflows, type Workflows } from './client.ts';
 import { activity, workflow, type AnyActivity, type AnyWorkflow } from './definition.ts';
@@ -23,7 +24,7 @@ afterEach(async () => {
   for (const runtime of open.splice(0)) await runtime.close();
 });
 
-function rig(engine: Engine = memoryEngine(), appId = 'app'): Rig {
+function rig(engine: Engine = freshEngine(), appId = 'app'): Rig {
   const runtime = openWorkflows({ engine, appId });
   open.push(runtime);
   const readings = { count: 0 };
@@ -78,7 +79,7 @@ describe('workflows on the engine', { timeout: 30_000 }, () => {
       const [a, b] = await Promise.all([ctx.run('a', () => executed.push('a')), ctx.run('b', () => executed.push('b'))]);
       return [a, b];
     });
-    const engine = memoryEngine();
+    const engine = freshEngine();
     const before = rig(engine);
     before.deploy([order]);
     const run = await before.workflows.start(order, undefined, { id: 'one' });
@@ -153,7 +154,7 @@ describe('workflows on the engine', { timeout: 30_000 }, () => {
   });
 
   it('stay with the worker that has them in memory when there are several, steps included', async () => {
-    const engine = memoryEngine();
+    const engine = freshEngine();
     const runtime = openWorkflows({ engine });
     open.push(runtime);
     let readings = 0;
