@@ -1,5 +1,5 @@
 import { askRuntimes, tellProblems } from '../ask-runtimes.ts';
-import { callRuntime } from '../call-runtime.ts';
+import { asJson, callRuntime, printAnswer, sendToRuntime } from '../call-runtime.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { harmless } from '../output.ts';
 import { UsageError } from '../parse-args.ts';
@@ -49,14 +49,17 @@ async function list(context: CommandContext): Promise<number> {
     return exitCodes.notFound;
   }
   const code = tellProblems(answers, context);
-  const rows = answers.flatMap((answer) => ('value' in answer ? answer.value.types.map((each) => ({ appId: answer.appId, ...each })) : []));
+  const rows = answers.flatMap((answer) =>
+    'value' in answer ? answer.value.types.map((each) => ({ appId: answer.appId, httpPort: answer.httpPort, ...each })) : [],
+  );
   if (output.json) output.value(rows);
   else if (rows.length === 0) output.say('no app of this machine hosts actors');
   else
     output.table([
-      ['APP ID', 'TYPE', 'ACTIVE', 'HOSTED', 'IDS'],
+      ['APP ID', 'PORT', 'TYPE', 'ACTIVE', 'HOSTED', 'IDS'],
       ...rows.map((row) => [
         row.appId,
+        String(row.httpPort),
         row.type,
         String(row.count),
         row.ready ? 'yes' : 'not yet',
@@ -81,21 +84,48 @@ interface Question {
   readonly path: string;
 }
 
-/** Asks the runtime of the named app, else that of the first one that hosts the type. */
+/**
+ * Asks the runtimes that host the type, of the named app or of any, one after the other: the first one answers what is kept for all of them; whoever does not have the
+ * actor in memory leaves the answer to the next.
+ */
 async function ask(context: CommandContext, { type, id, method, path }: Question): Promise<number> {
   const named = context.args.values['app-id'];
-  const appId = named ?? (await hostOf(context, type, id));
-  if (appId !== undefined) return callRuntime(context, { appId, method, path });
-  const what = id === undefined ? `hosts actors of type "${harmless(type)}"` : `has the actor ${harmless(type)}/${harmless(id)} in memory`;
-  context.output.error(`no app of this machine ${what}`, 'proa actor list');
+  const hosts = await hostsOf(context, { type, id, appId: named });
+  for (const [i, { appId, httpPort }] of hosts.entries()) {
+    const answer = await sendToRuntime(context, { appId, httpPort, method, path });
+    if (typeof answer === 'number') return answer;
+    if (id !== undefined && i < hosts.length - 1 && isElsewhere(answer.status, answer.body)) continue;
+    return printAnswer(answer, context);
+  }
+  // It says itself what it misses.
+  if (named !== undefined) return callRuntime(context, { appId: named, method, path });
+  context.output.error(`no app of this machine hosts actors of type "${harmless(type)}"`, 'proa actor list');
   return exitCodes.notFound;
 }
 
-async function hostOf(context: CommandContext, type: string, id: string | undefined): Promise<string | undefined> {
-  const answers = await askRuntimes<{ readonly types: readonly TypeView[] }>(context, '/proa/v1/actors');
-  const hosts = (answer: (typeof answers)[number]): boolean =>
-    'value' in answer && answer.value.types.some((each) => each.type === type && (id === undefined || each.ids.includes(id)));
-  return answers.find(hosts)?.appId;
+interface Wanted {
+  readonly type: string;
+  readonly id: string | undefined;
+  readonly appId: string | undefined;
+}
+
+/** Runtimes that host the type; those that tell that they have the actor come first, because not all of many ids are told. */
+async function hostsOf(context: CommandContext, { type, id, appId }: Wanted): Promise<{ appId: string; httpPort: number }[]> {
+  const answers = await askRuntimes<{ readonly types: readonly TypeView[] }>(
+    context,
+    '/proa/v1/actors',
+    appId === undefined ? undefined : [appId],
+  );
+  const hosts = answers.flatMap((answer) => {
+    const view = 'value' in answer ? answer.value.types.find((each) => each.type === type) : undefined;
+    return view === undefined ? [] : [{ appId: answer.appId, httpPort: answer.httpPort, has: id !== undefined && view.ids.includes(id) }];
+  });
+  return hosts.toSorted((a, b) => Number(b.has) - Number(a.has));
+}
+
+function isElsewhere(status: number, body: Uint8Array): boolean {
+  const told = asJson(new TextDecoder().decode(body)) as { errorCode?: unknown } | null;
+  return status === 400 && typeof told === 'object' && told?.errorCode === 'ERR_ACTOR_INSTANCE_MISSING';
 }
 
 async function anyApp({ ports }: CommandContext): Promise<string | undefined> {
