@@ -1,4 +1,4 @@
-import { checkActorStore, keepsActors } from '../blocks/actors/index.ts';
+import { checkActorStore, keepsActors } from '../contracts/actor-store.ts';
 import type { Component, ComponentSet } from '../contracts/component-set.ts';
 import { ProaError } from '../kernel/errors.ts';
 

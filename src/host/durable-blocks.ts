@@ -1,12 +1,12 @@
 import {
   createActorsBlock,
   createAppActorHost,
-  keepsActors,
   parseActorsConfig,
   type ActorsBlock,
   type HostedActors,
   type ReminderRetries,
 } from '../blocks/actors/index.ts';
+import { keepsActors } from '../contracts/actor-store.ts';
 import { createJobsBlock, type JobsBlock } from '../blocks/jobs/index.ts';
 import { createPlacement } from '../blocks/placement/index.ts';
 import { encryptedStore } from '../blocks/state/index.ts';

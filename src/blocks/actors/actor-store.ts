@@ -1,4 +1,3 @@
-import { property, type Component } from '../../contracts/component-set.ts';
 import type { Engine } from '../../contracts/engine.ts';
 import { isEtagError, type StateOperation, type StateStore, type StateValue } from '../../contracts/state.ts';
 import { ProaError } from '../../kernel/errors.ts';
@@ -16,25 +15,6 @@ export interface ActorStore {
 const fenceName = '||fence';
 const operationsMaxUsual = 1_000;
 const fenceTries = 10;
-
-/** Refuses a component that asks to keep actors' state and cannot do it safely. Fails with `config.invalid`. */
-export function checkActorStore(component: Component<'state'>): void {
-  if (!keepsActors(component)) return;
-  const missing = (['ETAG', 'TRANSACTIONAL'] as const).filter((each) => !component.driver.capabilities.includes(each));
-  if (missing.length === 0) return;
-  throw new ProaError(
-    'config.invalid',
-    `component "${component.name}" (${component.type}) asks to keep the state of actors (actorStateStore), but it has no ${missing.map((each) => (each === 'ETAG' ? 'etags' : 'transactions')).join(' and no ')}`,
-    {
-      hint: 'a turn that lost its actor could overwrite the next one; leave actorStateStore out to use the built-in store, or use state.proa',
-    },
-  );
-}
-
-/** True for the component that `actorStateStore` chooses. */
-export function keepsActors(component: Component<'state'>): boolean {
-  return property(component, 'actorStateStore')?.toLowerCase() === 'true';
-}
 
 /** Chooses how writes are fenced: by the shard's record where store and placement are of one engine, else by a record in the store that each activation rewrites. */
 export function createActorStore(driver: StateStore, engine: Engine, random: Random): ActorStore {

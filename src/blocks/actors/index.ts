@@ -9,7 +9,6 @@ import type { ActorRequest } from './router.ts';
 
 export type { ActorAnswer, ActorCallback, ActorHost, ActorInvocation, ActorTypeConfig } from '../../contracts/actor-host.ts';
 export { actorDefaults, parseActorsConfig } from './actors-config.ts';
-export { checkActorStore, keepsActors } from './actor-store.ts';
 export { createActorsBlock, type ActorsDeps } from './actors-block.ts';
 export { createAppActorHost } from './app-actor-host.ts';
 export type { ActorStateOperation } from './actor-state.ts';

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import type { Disk, DiskFile, FileStat, OpenMode } from '../../kernel/ports.ts';
 
 const created = fs.constants.O_RDWR | fs.constants.O_CREAT;
@@ -36,31 +37,46 @@ const fileSystems = new Map<number, string>([
   [0x5346414f, 'afs'],
 ]);
 
-/** The system's files. The callback API is used where it is hot: a promise per step of a handle costs more than the call. */
+// `fs.promises` would load streams and a reader of terminal lines with it: half a megabyte that a sidecar does not need.
+const call = {
+  readFile: promisify(fs.readFile),
+  readdir: promisify(fs.readdir),
+  mkdir: promisify(fs.mkdir),
+  rename: promisify(fs.rename),
+  unlink: promisify(fs.unlink),
+  statfs: promisify(fs.statfs),
+  stat: promisify(fs.stat),
+  realpath: promisify(fs.realpath.native),
+  open: promisify(fs.open),
+  fsync: promisify(fs.fsync),
+  close: promisify(fs.close),
+};
+
+/** The system's files. Where it is hot, a file's promises are made by hand: a promise per step of a handle costs more than the call. */
 export const nodeDisk: Disk = {
   open: (file, mode) => opened(file, mode),
-  readFile: (file) => fs.promises.readFile(file),
+  readFile: (file) => call.readFile(file),
   replaceFile,
   stat,
   exists: (file) => fs.statSync(file, { throwIfNoEntry: false }) !== undefined,
-  list: (directory) => fs.promises.readdir(directory),
+  list: (directory) => call.readdir(directory),
   async makeDirectory(directory, mode = 0o700) {
     try {
-      await fs.promises.mkdir(directory, { recursive: true, mode });
+      await call.mkdir(directory, { recursive: true, mode });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       // Making parents hides why one cannot be made, a read-only file system for instance: made alone it says so.
       await makeFirstMissing(directory, mode);
     }
   },
-  rename: (from, to) => fs.promises.rename(from, to),
-  remove: (file) => fs.promises.rm(file),
+  rename: (from, to) => call.rename(from, to),
+  remove: (file) => call.unlink(file),
   syncDirectory,
   async space(file) {
-    const { bavail, bsize, type } = await fs.promises.statfs(file);
+    const { bavail, bsize, type } = await call.statfs(file);
     return { freeBytes: bavail * bsize, fileSystem: fileSystems.get(type >>> 0) ?? 'unknown' };
   },
-  realPath: (file) => fs.promises.realpath(file),
+  realPath: (file) => call.realpath(file),
   watch,
 };
 
@@ -179,22 +195,18 @@ function behind(chunks: readonly Uint8Array[], written: number): Uint8Array[] {
 async function makeFirstMissing(directory: string, mode: number): Promise<void> {
   const parent = path.dirname(directory);
   if (parent !== directory && (await stat(parent)) === undefined) await makeFirstMissing(parent, mode);
-  await fs.promises.mkdir(directory, mode);
+  await call.mkdir(directory, mode);
 }
 
 let temporaries = 0;
 
 async function replaceFile(file: string, bytes: Uint8Array, mode = 0o600): Promise<void> {
   const temporary = `${file}.${process.pid}-${temporaries++}.tmp`;
-  const handle = await fs.promises.open(temporary, 'wx', mode);
   try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-    await handle.close();
-    await fs.promises.rename(temporary, file);
+    await writeNew(temporary, bytes, mode);
+    await call.rename(temporary, file);
   } catch (error) {
-    await handle.close().catch(() => {});
-    await fs.promises.rm(temporary, { force: true });
+    await call.unlink(temporary).catch(() => {});
     throw error;
   }
   await syncDirectory(path.dirname(file));
@@ -202,7 +214,7 @@ async function replaceFile(file: string, bytes: Uint8Array, mode = 0o600): Promi
 
 async function stat(file: string): Promise<FileStat | undefined> {
   try {
-    const stats = await fs.promises.stat(file);
+    const stats = await call.stat(file);
     const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other';
     return { sizeBytes: stats.size, mtimeMs: stats.mtimeMs, kind };
   } catch (error) {
@@ -212,12 +224,22 @@ async function stat(file: string): Promise<FileStat | undefined> {
   }
 }
 
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await fs.promises.open(directory, 'r');
+async function writeNew(file: string, bytes: Uint8Array, mode: number): Promise<void> {
+  const fd = await call.open(file, 'wx', mode);
   try {
-    await handle.sync();
+    await new NodeFile(fd, false).write([bytes], 0);
+    await call.fsync(fd);
   } finally {
-    await handle.close();
+    await call.close(fd);
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const fd = await call.open(directory, 'r');
+  try {
+    await call.fsync(fd);
+  } finally {
+    await call.close(fd);
   }
 }
 

@@ -1,11 +1,16 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import * as fs from 'node:fs';
 import { homedir, hostname, tmpdir } from 'node:os';
+import { promisify } from 'node:util';
 import type { Child, ProcessPort, SpawnOptions } from '../../kernel/ports.ts';
 import { createNodeNetwork, type NodeNetwork } from './network.ts';
 import { nodeProfiler } from './profiler.ts';
 import { createWorkers } from './workers.ts';
+
+// As in disk.ts: `node:fs/promises` costs half a megabyte.
+const readFile = promisify(fs.readFile);
+const readdir = promisify(fs.readdir);
+const readlink = promisify(fs.readlink);
 
 /** The system's processes. Children get a process group of their own, so that a signal reaches what they started too. */
 export function createNodeProcess(network: NodeNetwork = createNodeNetwork()): ProcessPort {
@@ -131,7 +136,7 @@ function alive(pid: number): boolean {
 /** It has ended, and only waits for a parent that does not ask (common where process 1 of a container is no init). */
 function isZombie(pid: number): boolean {
   try {
-    return statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'))[0] === 'Z';
+    return statFields(fs.readFileSync(`/proc/${pid}/stat`, 'latin1'))[0] === 'Z';
   } catch {
     return false;
   }
@@ -144,7 +149,7 @@ function statFields(text: string): string[] {
 
 function startTicks(pid: number): number | undefined {
   try {
-    const ticks = Number(statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'))[19]);
+    const ticks = Number(statFields(fs.readFileSync(`/proc/${pid}/stat`, 'latin1'))[19]);
     return Number.isSafeInteger(ticks) ? ticks : undefined;
   } catch {
     return undefined;
