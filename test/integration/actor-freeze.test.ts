@@ -124,7 +124,7 @@ describe.each([
     const flags =
       server === undefined
         ? []
-        : ['--engine', `postgres://proa@${encodeURIComponent(server.address.host)}:${server.address.port}/postgres?schema=freeze`];
+        : ['--engine', `postgres://proa@${encodeURIComponent(server.address.host)}:${server.address.port}/postgres?schema=frozen`];
     for (const name of ['one', 'two']) runtimes.push(await startRuntime(name, machine, flags));
     const [frozen, other] = [runtimes[index], runtimes[1 - index]] as [Runtime, Runtime];
     const id = await actorOn(frozen);
