@@ -41,7 +41,7 @@ for (let index = 0; index < shards; index++) {
   const key = tuple('bench-shard', index);
   const result = await engine.commit({ put: [{ key, value: Buffer.from('here') }] });
   const version = result.status === 'done' ? (result.versions[0] as number) : 0;
-  timers.open({ group: 'bench', index, epoch: 1, condition: { kind: 'version', key, version }, alive: true });
+  timers.open({ group: 'bench', index, epoch: 1, condition: { kind: 'version', key, version }, alive: true, lapses: 0 });
 }
 
 /** Each timer is an append of its own, as each belongs to something of its own; a few share a commit, so that the disk is not what is measured. */

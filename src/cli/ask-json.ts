@@ -1,5 +1,6 @@
 import { asJson, type RuntimeCall, sendToRuntime } from './call-runtime.ts';
 import { exitCodes, type CommandContext } from './context.ts';
+import type { HttpAnswer } from './http-call.ts';
 import { harmless } from './output.ts';
 
 /** A refusal of a runtime, as its error document tells it. */
@@ -23,7 +24,11 @@ export async function askJson(
   knowledge: Knowledge = {},
 ): Promise<{ readonly value: unknown } | number> {
   const answer = await sendToRuntime(context, call);
-  if (typeof answer === 'number') return answer;
+  return typeof answer === 'number' ? answer : readJson(context, answer, knowledge);
+}
+
+/** The JSON of an answer; an exit code when it is a refusal, which is told. */
+export function readJson(context: CommandContext, answer: HttpAnswer, knowledge: Knowledge = {}): { readonly value: unknown } | number {
   const text = new TextDecoder().decode(answer.body);
   if (answer.status < 400) return { value: text === '' ? {} : asJson(text) };
   const refusal = { status: answer.status, ...read(text) };

@@ -4,19 +4,19 @@ import { callHttp } from './http-call.ts';
 import { findRuns, type RegisteredApp } from './run-registry.ts';
 
 /** What one runtime answered, or why it did not. */
-export type RuntimeAnswer<T> =
-  | { readonly appId: string; readonly value: T }
-  | { readonly appId: string; readonly problem: string; readonly status?: number };
+export type RuntimeAnswer<T> = { readonly appId: string; readonly httpPort: number } & Told<T>;
+
+type Told<T> = { readonly value: T } | { readonly problem: string; readonly status?: number };
 
 /** Asks the admin API of every runtime of this machine, or of those that serve the given apps. Runtimes that do not answer say why. */
 export async function askRuntimes<T>(context: CommandContext, path: string, appIds?: readonly string[]): Promise<RuntimeAnswer<T>[]> {
   const runs = (await findRuns(context.ports)).filter(({ alive }) => alive);
   const apps = runs.flatMap(({ record }) => record.apps).filter(({ id }) => appIds === undefined || appIds.includes(id));
-  return Promise.all(apps.map((app) => ask<T>(context, app, path)));
+  return Promise.all(apps.map(async (app) => ({ appId: app.id, httpPort: app.httpPort, ...(await ask<T>(context, app, path)) })));
 }
 
-async function ask<T>({ ports }: CommandContext, { id: appId, httpPort }: RegisteredApp, path: string): Promise<RuntimeAnswer<T>> {
-  if (httpPort === 0) return { appId, problem: 'its API listens on a Unix socket only' };
+async function ask<T>({ ports }: CommandContext, { httpPort }: RegisteredApp, path: string): Promise<Told<T>> {
+  if (httpPort === 0) return { problem: 'its API listens on a Unix socket only' };
   const token = ports.process.env('DAPR_API_TOKEN')?.split(',', 1)[0]?.trim();
   try {
     const answer = await callHttp(ports, {
@@ -27,11 +27,11 @@ async function ask<T>({ ports }: CommandContext, { id: appId, httpPort }: Regist
       timeoutMs: 5_000,
     });
     const text = new TextDecoder().decode(answer.body);
-    if (answer.status === 200) return { appId, value: JSON.parse(text) as T };
-    if (answer.status === 401) return { appId, problem: 'it asks for a token: set DAPR_API_TOKEN' };
-    return { appId, problem: `it answered ${answer.status}: ${messageOf(text).slice(0, 200)}`, status: answer.status };
+    if (answer.status === 200) return { value: JSON.parse(text) as T };
+    if (answer.status === 401) return { problem: 'it asks for a token: set DAPR_API_TOKEN' };
+    return { problem: `it answered ${answer.status}: ${messageOf(text).slice(0, 200)}`, status: answer.status };
   } catch (thrown) {
-    return { appId, problem: thrown instanceof Error ? thrown.message : String(thrown) };
+    return { problem: thrown instanceof Error ? thrown.message : String(thrown) };
   }
 }
 

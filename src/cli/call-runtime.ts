@@ -7,6 +7,8 @@ import { findApp } from './run-registry.ts';
 export interface RuntimeCall {
   /** Whose runtime is asked. */
   readonly appId: string;
+  /** Of the runtime that is meant, where several serve the app; absent: the first one. */
+  readonly httpPort?: number;
   readonly method: string;
   readonly path: string;
   readonly contentType?: string;
@@ -22,7 +24,8 @@ export async function callRuntime(context: CommandContext, call: RuntimeCall): P
 /** What the runtime of a running app answers; an exit code when it cannot be asked, which is told. */
 export async function sendToRuntime(context: CommandContext, call: RuntimeCall): Promise<HttpAnswer | number> {
   const { ports, args, output } = context;
-  const [found] = await findApp(ports, call.appId);
+  const runs = await findApp(ports, call.appId);
+  const found = call.httpPort === undefined ? runs[0] : runs.find(({ app }) => app.httpPort === call.httpPort);
   if (found === undefined) {
     output.error(`no app "${call.appId}" runs on this machine`, 'proa list');
     return exitCodes.notFound;

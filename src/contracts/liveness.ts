@@ -23,6 +23,8 @@ export class Liveness {
   readonly #listeners = new Set<(alive: boolean) => void>();
   #lease: Lease | undefined;
   #renewedAtMs = -Infinity;
+  #lapses = 0;
+  #taken = false;
   #alive = false;
   #timer: Timer | undefined;
   #first: Promise<void> | undefined;
@@ -38,6 +40,11 @@ export class Liveness {
     return this.#alive && this.#fresh();
   }
 
+  /** How often the lease was lost and taken again: meanwhile others may have taken over what this holder had. */
+  get lapses(): number {
+    return this.#lapses;
+  }
+
   /** Takes the lease on first use. Fails with the engine's error. */
   ensure(): Promise<void> {
     if (this.#closed) return Promise.resolve();
@@ -49,7 +56,7 @@ export class Liveness {
     return this.#first;
   }
 
-  /** Calls back when life is lost and when it is back. */
+  /** Calls back when life is lost and when it is back, also when it was lost unnoticed. */
   onChange(listener: (alive: boolean) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -93,14 +100,19 @@ export class Liveness {
   async #renew(): Promise<void> {
     const { engine, leaseOf, holder, ttlMs, clock } = this.#options;
     const askedAtMs = clock.mono();
+    let unnoticed = false;
     const lease = this.#lease === undefined ? undefined : await engine.renewLease(this.#lease, ttlMs);
     this.#lease = lease;
     if (lease === undefined) {
       const acquired = await engine.acquireLease(leaseOf(holder), holder, ttlMs);
       if (acquired.held) this.#lease = acquired;
+      if (acquired.held && this.#taken) this.#lapses++;
+      unnoticed = acquired.held && this.#taken && this.#alive;
+      this.#taken ||= acquired.held;
     }
     if (this.#lease !== undefined) this.#renewedAtMs = askedAtMs;
     this.#judge();
+    if (unnoticed) for (const listener of this.#listeners) listener(this.#alive);
   }
 
   #fresh(): boolean {

@@ -42,6 +42,11 @@ describe('what reaches an app', () => {
     expect(invoked.seen).toMatchObject({ headers: ['a', '1', 'traceparent', child] });
     const bare = await spanOf({ block: 'invoke', name: 'b' }, { appId: 'b', path: 'm', httpMethod: 'GET', headers: ['traceparents', 'x'] });
     expect(bare.seen).toMatchObject({ headers: ['traceparents', 'x', 'traceparent', child] });
+    expect((await spanOf({ block: 'jobs', name: 'b', operation: 'run' }, { name: 'nightly' })).said).toEqual({
+      span: 'consumer job/nightly',
+      'rpc.service': 'Jobs',
+      'dapr.invoke_method': 'job/nightly',
+    });
     expect((await spanOf({ block: 'pubsub', name: 'p' }, { topic: 't' })).said).toEqual({
       span: 'consumer pubsub/t',
       'messaging.system': 'pubsub',

@@ -23,6 +23,8 @@ function filterOf(tracer: Tracer, { block, name, operation }: Target): Filter<ne
     return layerFilter(inboundSpan<ActorTarget, unknown>({ tracer, kind: 'server', describe: describeActor, retraced: retraced as never }));
   if (block === 'pubsub')
     return layerFilter(inboundSpan<{ readonly topic: string }, unknown>({ tracer, kind: 'consumer', describe: describeEvent }));
+  if (block === 'jobs')
+    return layerFilter(inboundSpan<{ readonly name: string }, unknown>({ tracer, kind: 'consumer', describe: describeJob }));
   if (block !== 'bindings') return undefined;
   const attributes = [
     [spanAttributes.rpcService, 'Dapr'],
@@ -95,6 +97,16 @@ function describeEvent({ topic }: { readonly topic: string }): InboundSpan {
 
 function retraced(input: InvokeRequest, trace: TraceContext): InvokeRequest {
   return { ...input, headers: retracedHeaders(input.headers, trace) };
+}
+
+function describeJob({ name }: { readonly name: string }): InboundSpan {
+  return {
+    name: `job/${name}`,
+    attributes: [
+      [spanAttributes.rpcService, 'Jobs'],
+      [spanAttributes.invokeMethod, `job/${name}`],
+    ],
+  };
 }
 
 // The headers were stamped with the caller's span before they came here.

@@ -41,6 +41,21 @@ describe('Resiliency, compiled', () => {
     expect(low).toContain('   250 attempt 2');
   });
 
+  it('holds the timeout of an app for each run of its jobs, and neither its retries nor its breaker', async () => {
+    const policies =
+      '{ timeouts: { t: 300ms }, retries: { r: { duration: 10ms, maxRetries: 5 } }, circuitBreakers: { b: { maxRequests: 1, timeout: 1m, trip: consecutiveFailures > 1 } } }';
+    const yaml = orders(policies, '{ timeout: t, retry: r, circuitBreaker: b }');
+    const target = await governTarget({
+      yaml,
+      target: { block: 'jobs', operation: 'run', direction: 'inbound' },
+      answer: () => ({ silent: true }),
+    });
+    expect(target.layers.map(({ role }) => role)).toEqual(['trace', 'record', 'attempt']);
+    target.call();
+    await target.pass(1_000, 50);
+    expect(target.transcript()).toMatch(/^ +0 attempt 1\n +300 attempt 1 cancelled.*\n +300 call 1: .*deadline/i);
+  });
+
   it('gives an exponential pace up after a quarter of an hour', async () => {
     const yaml = orders('{ retries: { r: { policy: exponential, maxInterval: 5m, maxRetries: -1 } } }', '{ retry: r }');
     const target = await governTarget({ yaml, answer: () => ({ status: 500 }) });

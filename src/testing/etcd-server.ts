@@ -1,13 +1,18 @@
 import { startProgram, type ServerProcess } from './server-process.ts';
 
-/** An etcd server of one test file, alone in its cluster. */
-export function startEtcd(command: string): Promise<ServerProcess> {
+/** An etcd server of one test file, alone in its cluster; `tls`: it listens on that port, too, with that certificate. */
+export function startEtcd(
+  command: string,
+  tls?: { readonly port: number; readonly certFile: string; readonly keyFile: string },
+): Promise<ServerProcess> {
+  const secure = tls === undefined ? '' : `,https://127.0.0.1:${tls.port}`;
   const url = (port: number): string => `http://127.0.0.1:${port}`;
   return startProgram({
     command,
     args: ({ directory, port, otherPort }) => [
       ...['--data-dir', `${directory}/data`],
-      ...['--listen-client-urls', url(port)],
+      ...['--listen-client-urls', url(port) + secure],
+      ...(tls === undefined ? [] : ['--cert-file', tls.certFile, '--key-file', tls.keyFile]),
       ...['--advertise-client-urls', url(port)],
       ...['--listen-peer-urls', url(otherPort)],
       ...['--initial-advertise-peer-urls', url(otherPort)],

@@ -4,7 +4,7 @@ import mysql from 'mysql2/promise';
 import { startProgram, type ServerProcess } from './server-process.ts';
 
 /** A MariaDB server of one test file; `root` has the password `canary`. */
-export async function startMysql(command: string): Promise<ServerProcess> {
+export async function startMysql(command: string, more: readonly string[] = []): Promise<ServerProcess> {
   const user = process.getuid?.() === 0 ? ['--user=root'] : [];
   const data = (directory: string): string => `--datadir=${join(directory, 'data')}`;
   const server = await startProgram({
@@ -18,6 +18,7 @@ export async function startMysql(command: string): Promise<ServerProcess> {
     args: ({ directory, port }) => [
       ...['--no-defaults', data(directory), ...user, `--port=${port}`, '--bind-address=127.0.0.1'],
       ...[`--socket=${join(directory, 'socket')}`, `--pid-file=${join(directory, 'pid')}`, '--innodb-buffer-pool-size=16M'],
+      ...more,
     ],
     ready: async (port) => {
       await askMysql(port, 'select 1').catch((error: { code?: string }) => {

@@ -20,7 +20,12 @@ export interface PostgresServer {
   destroy(): Promise<void>;
 }
 
-const port = 5432;
+const usualPort = 5432;
+
+export interface PostgresServerOptions {
+  readonly tcp?: { readonly port: number; readonly settings: readonly string[] };
+  readonly primary?: PostgresServer['address'];
+}
 
 /** The directory of the newest installed server's programs; undefined when there is none. */
 export function findPostgres(): string | undefined {
@@ -31,10 +36,11 @@ export function findPostgres(): string | undefined {
 }
 
 /**
- * Makes and starts a server; with `primary` one that follows that server until `pg_promote()`. It refuses to run as root, so as root it runs as the user `postgres`
- * of the system's package.
+ * Makes and starts a server; `tcp` opens a port of loopback, too, with more settings (`name=value`), with `primary` it follows that server until `pg_promote()`. It refuses
+ * to run as root, so as root it runs as the user `postgres` of the system's package.
  */
-export async function startPostgres(bin: string, primary?: PostgresServer['address']): Promise<PostgresServer> {
+export async function startPostgres(bin: string, { tcp, primary }: PostgresServerOptions = {}): Promise<PostgresServer> {
+  const port = tcp?.port ?? usualPort;
   const directory = mkdtempSync(join(tmpdir(), 'proa-pg-'));
   const identity = serverIdentity();
   if (identity.uid !== undefined) chownSync(directory, identity.uid, identity.gid ?? identity.uid);
@@ -48,9 +54,10 @@ export async function startPostgres(bin: string, primary?: PostgresServer['addre
   }
   let child: ChildProcess | undefined;
   const settings = [`unix_socket_directories=${directory}`, 'listen_addresses=', `port=${port}`, 'max_connections=60'];
+  if (tcp !== undefined) settings.push('listen_addresses=127.0.0.1', ...tcp.settings);
   const start = async (): Promise<void> => {
     child = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], options);
-    await untilReady(bin, directory, child);
+    await untilReady(bin, { directory, port }, child);
   };
   const stop = async (): Promise<void> => {
     const running = child;
@@ -131,7 +138,11 @@ export function serverIdentity(): { uid?: number; gid?: number } {
   return { uid: id('-u'), gid: id('-g') };
 }
 
-async function untilReady(bin: string, directory: string, child: ChildProcess): Promise<void> {
+async function untilReady(
+  bin: string,
+  { directory, port }: { readonly directory: string; readonly port: number },
+  child: ChildProcess,
+): Promise<void> {
   const ready = join(bin, 'pg_isready');
   for (;;) {
     if (child.exitCode !== null) throw new Error(`postgres ended with code ${child.exitCode}`);

@@ -13,5 +13,5 @@ export async function takeShard(engine: Engine, group: string, index: number): P
   const result = await engine.commit({ put: [{ key, value: new Uint8Array(0) }] });
   if (result.status !== 'done') throw new Error('the shard could not be taken');
   const version = result.versions[0] as number;
-  return { group, index, epoch: version, condition: { kind: 'version', key, version }, alive: true };
+  return { group, index, epoch: version, condition: { kind: 'version', key, version }, alive: true, lapses: 0 };
 }

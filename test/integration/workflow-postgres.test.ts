@@ -177,7 +177,7 @@ describe.runIf(bin !== undefined)('workflows of two runtimes on PostgreSQL', () 
 
   it('all complete when the server fails over to its standby', async () => {
     const count = 150;
-    const standby = await startPostgres(bin as string, server.address);
+    const standby = await startPostgres(bin as string, { primary: server.address });
     try {
       await sql("alter system set synchronous_standby_names = '*'");
       await sql('select pg_reload_conf()');

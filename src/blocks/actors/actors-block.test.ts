@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
-import type { StateStore } from '../../contracts/state.ts';
 import { createMemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
 import { createEngineStore } from '../../drivers/state-engine/engine-store.ts';
 import { MemoryStore } from '../../drivers/state-memory/memory-store.ts';
@@ -9,6 +8,7 @@ import { derive } from '../../kernel/call.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { callOf, createActorsRig, type ActorsRig, type ActorsRuntime } from '../../testing/actors-rig.ts';
+import { actorStateSuite } from '../../testing/actor-state-suite.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { settle } from '../../testing/test-process.ts';
 import { createPlacement } from '../placement/index.ts';
@@ -184,77 +184,11 @@ describe('a call', () => {
   });
 });
 
-describe.each([
-  ['on the engine', (): StateStore | undefined => undefined],
-  [
-    'in a store of its own',
-    (): StateStore | undefined => new MemoryStore({ name: 'memory', bytesMax: 1e6, clock: createFakeClock(), random }),
-  ],
-])('state %s', (_name, openStore) => {
-  it('is read and written while the actor is active, and refused when it is not', async () => {
-    const a = createRig().runtime('a', openStore());
-    await host(a);
-    await expect(load(a, 'x')).rejects.toMatchObject({ code: 'actor.not-active' });
-    await invoke(a, 'x');
-    expect(await load(a, 'x')).toBeUndefined();
-    await save(a, 'x', '17');
-    await save(a, 'x', '18');
-    expect(await load(a, 'x')).toBe('18');
-    const remove = { type: 'Cart', id: 'x', operations: [{ kind: 'delete' as const, key: 'total', metadata: {} }] };
-    await a.block.transact(callOf(remove));
-    expect(await load(a, 'x')).toBeUndefined();
-  });
-
-  it('keeps apart what etags are for, and refuses what is not valid', async () => {
-    const a = createRig().runtime('a', openStore());
-    await host(a);
-    await invoke(a, 'x');
-    await save(a, 'x', '1');
-    await expect(save(a, 'x', '2', '999999')).rejects.toMatchObject({ code: 'actor.state-save' });
-    await save(a, 'x', '3');
-    expect(await load(a, 'x')).toBe('3');
-    const put = (key: string, metadata = {}) =>
-      a.block.transact(
-        callOf({ type: 'Cart', id: 'x', operations: [{ kind: 'upsert' as const, key, value: Buffer.from('1'), metadata }] }),
-      );
-    for (const key of ['', 'a||b', 'k'.repeat(513)]) await expect(put(key)).rejects.toMatchObject({ spec: { http: 400 } });
-    for (const ttlInSeconds of ['soon', '-2', '1.5'])
-      await expect(put('k', { ttlInSeconds })).rejects.toMatchObject({ code: 'malformed-request' });
-    const many = Array.from({ length: 2_000 }, (_, i) => ({ kind: 'delete' as const, key: `k${i}`, metadata: {} }));
-    await expect(a.block.transact(callOf({ type: 'Cart', id: 'x', operations: many }))).rejects.toMatchObject({
-      code: 'state.too-many-operations',
-    });
-  });
-
-  it('of a turn that a freeze overtook is refused, like its answer, and counted', async () => {
-    const rig = createRig();
-    const store = openStore();
-    const [a, b] = [rig.runtime('a', store), rig.runtime('b', store)];
-    await host(a);
-    const door = gate();
-    a.host.methods.set('slow', async () => (await door.wait, 'too late'));
-    await invoke(a, 'x');
-    await save(a, 'x', '1');
-    const slow = invoke(a, 'x', 'slow');
-    await settle();
-    a.process.frozen = true;
-    const taken = host(b);
-    await rig.pass(2 * ttlMs);
-    await taken;
-    expect(await invoke(b, 'x')).toBe('b:x');
-    expect(await load(b, 'x')).toBe('1');
-    await save(b, 'x', '2');
-    // The app of the frozen runtime goes on with its turn: neither its write nor its answer counts.
-    await expect(save(a, 'x', '99')).rejects.toMatchObject({ code: 'actor.overlap' });
-    door.open();
-    await expect(slow).rejects.toMatchObject({ code: 'actor.overlap' });
-    expect(await load(b, 'x')).toBe('2');
-    expect(a.counts.get('proa_actor_overlaps_total actor_type=Cart')).toBeGreaterThan(0);
-    a.process.frozen = false;
-    await rig.pass(ttlMs);
-    expect(a.host.log.at(-1)).toBe('deactivate x');
-  });
-});
+for (const [name, openStore] of [
+  ['on the engine', undefined],
+  ['in a store of its own', () => new MemoryStore({ name: 'memory', bytesMax: 1e6, clock: createFakeClock(), random })],
+] as const)
+  actorStateSuite({ name, createRig, ttlMs, defaults: actorDefaults, ...(openStore === undefined ? {} : { openStore }) });
 
 describe('a former turn', () => {
   it('that is still under way keeps the actor from coming back to the same runtime, and can write nothing under the new ownership', async () => {

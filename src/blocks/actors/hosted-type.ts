@@ -35,6 +35,8 @@ export interface Entered {
   readonly turn: Turn;
   /** The call came back into a turn of its own chain. */
   readonly nested: boolean;
+  /** The shard's lapses when it began. */
+  readonly lapses: number;
   /** `begun`: the app works, and the turn lasts until it has answered, even if nobody waits for the answer any more. */
   state: 'entered' | 'begun' | 'left';
 }
@@ -225,7 +227,7 @@ export class HostedType {
     void actor.lock.acquire(entry.cancel);
     const turn: Turn = { reentrancyId: entry.reentrancyId, depth: 1 };
     actor.turn = turn;
-    return { actor, turn, nested: false, state: 'entered' };
+    return { actor, turn, nested: false, lapses: actor.shard.lapses, state: 'entered' };
   }
 
   #mayTurn({ shard }: Actor): boolean {
@@ -244,7 +246,7 @@ export class HostedType {
       if (!actor.gone && actor.shard.alive) {
         const turn: Turn = { reentrancyId: entry.reentrancyId, depth: 1 };
         actor.turn = turn;
-        return { actor, turn, nested: false, state: 'entered' };
+        return { actor, turn, nested: false, lapses: actor.shard.lapses, state: 'entered' };
       }
       actor.lock.release();
       // The shard was lost and is back: the old actor goes first, and it needs a moment for that.
@@ -262,7 +264,7 @@ export class HostedType {
         `calls of one chain are ${turn.depth} deep in actor ${actor.type}/${actor.id}: that is the limit`,
       );
     turn.depth++;
-    return { actor, turn, nested: true, state: 'entered' };
+    return { actor, turn, nested: true, lapses: actor.shard.lapses, state: 'entered' };
   }
 
   #create(id: string, shard: OwnedShard): Actor {

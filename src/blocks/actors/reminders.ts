@@ -7,6 +7,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import { prefixEnd } from '../../kernel/tuple.ts';
 import { checkActor, checkActorName } from './actor-names.ts';
 import type { HostedType } from './hosted-type.ts';
+import { FirstReminder } from './first-reminder.ts';
 import { DueReminders, type ReminderRetries } from './due-reminders.ts';
 import {
   decodeReminder,
@@ -63,6 +64,10 @@ export class Reminders {
   readonly #keys: ReminderKeys;
   readonly #timers: ShardTimers;
   readonly #due: DueReminders;
+  readonly #first: FirstReminder;
+  readonly #shards = new Map<number, OwnedShard>();
+  /** There are reminders: the timers of the shards are read. */
+  #awake = false;
 
   constructor(options: RemindersOptions) {
     const { context, type } = options;
@@ -70,20 +75,26 @@ export class Reminders {
     this.#keys = reminderKeys(context.namespace, type.config.type);
     this.#timers = options.timers((shard, timers) => this.#due.fire(shard, timers));
     this.#due = new DueReminders({ ...options, keys: this.#keys, timers: this.#timers });
+    const { engine } = options;
+    const { clock } = context.ports;
+    this.#first = new FirstReminder({ engine, clock, log: context.log, prefix: this.#keys.all, found: () => this.#wake() });
   }
 
   /** The shard is owned here: what is due fires, also what a former owner left undone. */
   open(shard: OwnedShard): void {
-    this.#timers.open(shard);
-    this.#due.open(shard);
+    this.#shards.set(shard.index, shard);
+    if (this.#awake) this.#openNow(shard);
+    else this.#first.begin();
   }
 
   async release(index: number): Promise<void> {
+    this.#shards.delete(index);
     this.#due.release(index);
     await this.#timers.release(index);
   }
 
   async close(): Promise<void> {
+    this.#first.close();
     this.#due.close();
     await this.#timers.close();
   }
@@ -105,6 +116,7 @@ export class Reminders {
     // What a turn registers counts only while the turn does.
     if (actor?.turn !== undefined) conditions.push(actor.shard.condition);
     const result = await engine.commit({ if: conditions, put: [{ key, value: encodeReminder(record) }], append: [append] });
+    if (result.status !== 'conflict') this.#first.seen();
     if (result.status === 'unknown') throw outcomeUnknown(`whether the reminder ${name} was registered is not known`, result.cause);
     if (result.status === 'conflict')
       throw !overwrite && result.failed === 0 ? exists(request) : actor === undefined ? exists(request) : type.overlap(actor);
@@ -161,6 +173,16 @@ export class Reminders {
     throw new ProaError('actor.busy', `actor ${type}/${id} has ${perActorMax} reminders, which is the most`, {
       hint: 'remove some, or give one reminder the next time and keep the others in the state of the actor',
     });
+  }
+
+  #wake(): void {
+    this.#awake = true;
+    for (const shard of this.#shards.values()) this.#openNow(shard);
+  }
+
+  #openNow(shard: OwnedShard): void {
+    this.#timers.open(shard);
+    this.#due.open(shard);
   }
 
   async *#each(id: string | undefined): AsyncGenerator<readonly [ReminderName, ReminderRecord]> {

@@ -134,7 +134,8 @@ class Work<Out> implements Cancellable {
     const { type, entered } = this.#options;
     const { actor } = entered;
     this.#end(this.#options.outcome(answer));
-    this.#resolve(actor.shard.alive ? answer : type.confirm(actor).then(() => answer));
+    const sure = actor.shard.alive && actor.shard.lapses === entered.lapses;
+    this.#resolve(sure ? answer : type.confirm(actor).then(() => answer));
   }
 
   #failed(error: unknown): void {

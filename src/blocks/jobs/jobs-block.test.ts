@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createPlacement } from '../placement/index.ts';
 import type { AppChannel, AppJob, JobVerdict } from '../../contracts/app-channel.ts';
 import type { Engine } from '../../contracts/engine.ts';
-import { ungoverned } from '../../contracts/governance.ts';
+import { ungoverned, type Govern, type Target } from '../../contracts/governance.ts';
 import { createMemoryContents, createMemoryEngine, type MemoryContents } from '../../drivers/engine-memory/memory-engine.ts';
+import { ProaError } from '../../kernel/errors.ts';
 import { createCall } from '../../kernel/call.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import type { Ports } from '../../kernel/ports.ts';
@@ -48,7 +49,7 @@ afterEach(async () => {
   await closing;
 });
 
-function open(name = 'a', through: Engine = engine): Runtime {
+function open(name = 'a', through: Engine = engine, govern: Govern = ungoverned): Runtime {
   const channel = {
     reachable: () => Promise.resolve(appThere),
     async job(call) {
@@ -64,7 +65,7 @@ function open(name = 'a', through: Engine = engine): Runtime {
   } as Pick<AppChannel, 'job' | 'reachable'> as AppChannel;
   const ports = { clock, random: createNodeRandom() } as unknown as Ports;
   const metrics = createMetricsRegistry({ app_id: 'shop' });
-  const context = { ports, log: silentLogger, metrics, appId: 'shop', namespace: 'default', govern: ungoverned };
+  const context = { ports, log: silentLogger, metrics, appId: 'shop', namespace: 'default', govern };
   const endpoint = { appId: 'shop', namespace: 'default', instance: name };
   const placement = createPlacement({ engine: through, clock, log: silentLogger, endpoint: () => endpoint, machine: 'here' });
   const block = createJobsBlock(context, { engine: through, placement, channel: () => channel });
@@ -156,6 +157,23 @@ describe('running', () => {
     expect(text).toContain('proa_job_lateness_ms_count{app_id="shop",namespace="default"} 2');
     // Not tried again, though it failed.
     expect([runs.length, keysLeft()]).toEqual([2, 0]);
+  });
+
+  it('hands a run over through the stack of the app’s jobs, whose refusal is a failure', async () => {
+    const targets: Target[] = [];
+    let refusing = true;
+    const { block } = open('a', engine, (target, service) => {
+      targets.push(target);
+      return (call) => (refusing ? Promise.reject(new ProaError('deadline-exceeded', 'too slow')) : service(call));
+    });
+    block.start();
+    await schedule(block, { name: 'governed', dueTime: '1s' });
+    await pass(1_500);
+    expect(runs).toEqual([]);
+    refusing = false;
+    await pass(2_000);
+    expect(runs).toHaveLength(1);
+    expect(targets).toEqual([{ block: 'jobs', name: 'shop', operation: 'run', direction: 'inbound' }]);
   });
 
   it('runs a job now when it is asked to, and goes on from there', async () => {

@@ -6,6 +6,7 @@ import type { DurableTimer, ShardTimers } from '../../contracts/timers.ts';
 import { createCall, type Operation } from '../../kernel/call.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Service } from '../../kernel/service.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { logFields } from '../../kernel/names.ts';
 import { decodeData, encodeRecord, type JobRecord } from './job.ts';
@@ -45,12 +46,18 @@ export class JobRunner {
   readonly #options: RunnerOptions;
   readonly #log: Logger;
   readonly #shards = new Map<number, Shard>();
+  readonly #deliverTo: Service<AppJob, JobVerdict>;
   #cancel = new CancelScope();
   #running = 0;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
     this.#log = options.context.log.scoped('proa.jobs');
+    const { context, channel } = options;
+    this.#deliverTo = context.govern({ block: 'jobs', name: context.appId, operation: 'run', direction: 'inbound' }, (call) => {
+      const app = channel();
+      return app === undefined ? Promise.reject(new ProaError('unavailable', 'no app is connected')) : app.job(call);
+    });
   }
 
   claimed(owned: OwnedShard): void {
@@ -180,7 +187,7 @@ export class JobRunner {
     const cancel = this.#cancel;
     const call = createCall(operation, job, { caller: { appId, namespace }, cancel });
     try {
-      const verdict = await channel.job(call);
+      const verdict = await this.#deliverTo(call);
       call.end.fire({ ok: verdict.status === 'done' });
       return verdict;
     } catch (thrown) {

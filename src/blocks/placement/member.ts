@@ -118,6 +118,7 @@ export class Member implements Membership {
 
   async #balance(): Promise<void> {
     const { liveness, runtime, join } = this.#options;
+    const { lapses } = liveness;
     const table = await this.#seen();
     const members = Array.from(table.members.keys());
     this.#others = members;
@@ -129,7 +130,7 @@ export class Member implements Membership {
       const record = table.owners.get(index);
       const mine = absent || share[index] === runtime;
       const held = this.#book.get(index);
-      if (held !== undefined) this.#keep(held, record, mine);
+      if (held !== undefined) this.#keep(held, record, { mine, lapses });
       else if (!mine && record?.owner === runtime) work.push(this.#book.disown(index, record));
       else if (mine && !absent && liveness.alive && this.#leaving === undefined && isFree(record, runtime, table))
         work.push(this.#book.claim(index, record));
@@ -138,12 +139,13 @@ export class Member implements Membership {
   }
 
   /** A shard that is held: it was taken over, or another shall have it, or all is well. */
-  #keep(held: HeldShard, record: ShardRecord | undefined, mine: boolean): void {
+  #keep(held: HeldShard, record: ShardRecord | undefined, { mine, lapses }: { readonly mine: boolean; readonly lapses: number }): void {
     if (held.state === 'releasing') return;
     if (record?.version !== held.version) {
       this.#lose(held);
       return;
     }
+    held.seenAfterLapses = lapses;
     if (mine || held.state === 'draining') return;
     held.state = 'draining';
     this.#drained(held)

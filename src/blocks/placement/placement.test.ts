@@ -60,6 +60,44 @@ describe('the TTL', () => {
   });
 });
 
+describe('a runtime that comes back from a freeze', () => {
+  it('believes in none of its shards before it has read again whose they are', async () => {
+    const rig = createRig();
+    const [a, b] = [rig.runtime('a'), rig.runtime('b')];
+    await a.join();
+    const mine = Array.from(a.owned.values());
+    a.process.frozen = true;
+    const joining = b.join();
+    await rig.pass(3 * ttlMs);
+    await joining;
+    expect(indices(b)).toEqual(all16);
+    a.process.frozen = false;
+    let alive = 0;
+    for (let passed = 0; passed < 2 * ttlMs; passed += 100) {
+      rig.clock.advance(100);
+      for (let turn = 0; turn < 200; turn++) {
+        await Promise.resolve();
+        if (mine.some((shard) => shard.alive)) alive++;
+      }
+    }
+    expect(alive).toBe(0);
+    expect(mine[0]?.lapses).toBe(1);
+  });
+
+  it('keeps what nobody took, and believes in it again', async () => {
+    const rig = createRig();
+    const a = rig.runtime('a');
+    await a.join();
+    const shard = a.owned.get(0) as OwnedShard;
+    a.process.frozen = true;
+    await rig.pass(3 * ttlMs);
+    a.process.frozen = false;
+    await rig.pass(2 * ttlMs);
+    expect([shard.alive, a.lost]).toEqual([true, []]);
+    expect(await a.commit(shard)).toMatchObject({ status: 'done' });
+  });
+});
+
 describe('a group', () => {
   it('belongs to its first member alone, whose commits are accepted', async () => {
     const rig = createRig();

@@ -10,6 +10,8 @@ export interface HeldShard {
   readonly version: number;
   /** `draining`: takes nothing new; `releasing`: its record is being given up. */
   state: 'held' | 'draining' | 'releasing';
+  /** The lapses of this runtime's lease when its record was last seen to be this one's. */
+  seenAfterLapses: number;
 }
 
 export interface ShardBookOptions {
@@ -94,7 +96,11 @@ export class ShardBook {
   #heldShard(index: number, condition: Condition & { readonly kind: 'version' }): HeldShard {
     const { liveness, group } = this.#options;
     const { version } = condition;
-    const holds = (): boolean => this.#held.get(index)?.version === version;
+    // After a lapse nothing is believed before the record was read again.
+    const holds = (): boolean => {
+      const held = this.#held.get(index);
+      return held?.version === version && held.seenAfterLapses === liveness.lapses;
+    };
     const shard: OwnedShard = {
       group,
       index,
@@ -103,8 +109,11 @@ export class ShardBook {
       get alive() {
         return liveness.alive && holds();
       },
+      get lapses() {
+        return liveness.lapses;
+      },
     };
-    return { shard, version, state: 'held' };
+    return { shard, version, state: 'held', seenAfterLapses: liveness.lapses };
   }
 }
 

@@ -1,4 +1,4 @@
-import { type type ParentInstance, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
+import { type ParentInstance, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
 import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';

@@ -1,6 +1,6 @@
-import { askJson } from '../ask-json.ts';
+import { askJson, readJson } from '../ask-json.ts';
 import { askRuntimes, tellProblems } from '../ask-runtimes.ts';
-import { callRuntime } from '../call-runtime.ts';
+import { asJson, callRuntime, sendToRuntime } from '../call-runtime.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { harmless, type Output } from '../output.ts';
 import { requestBody } from '../request-body.ts';
@@ -62,14 +62,17 @@ async function list(context: CommandContext): Promise<number> {
     return exitCodes.notFound;
   }
   const code = tellProblems(answers, context);
-  const rows = answers.flatMap((answer) => ('value' in answer ? answer.value.types.map((each) => ({ appId: answer.appId, ...each })) : []));
+  const rows = answers.flatMap((answer) =>
+    'value' in answer ? answer.value.types.map((each) => ({ appId: answer.appId, httpPort: answer.httpPort, ...each })) : [],
+  );
   if (output.json) output.value(rows);
   else if (rows.length === 0) output.say('no app of this machine hosts actors');
   else
     output.table([
-      ['APP ID', 'TYPE', 'ACTIVE', 'HOSTED', 'IDS'],
+      ['APP ID', 'PORT', 'TYPE', 'ACTIVE', 'HOSTED', 'IDS'],
       ...rows.map((row) => [
         row.appId,
+        String(row.httpPort),
         row.type,
         String(row.count),
         row.ready ? 'yes' : 'not yet',
@@ -96,18 +99,26 @@ interface Question {
   print(answer: unknown, output: Output): void;
 }
 
-/** Asks the runtime of the named app, else that of the first one that hosts the type. */
+/**
+ * Asks the runtimes that host the type, of the named app or of any, one after the other: the first one answers what is kept for all of them; whoever does not have the
+ * actor in memory leaves the answer to the next.
+ */
 async function ask(context: CommandContext, { type, id, method, path, print }: Question): Promise<number> {
-  const { output } = context;
   const named = context.args.values['app-id'];
-  const appId = named ?? (await hostOf(context, type, id));
-  if (appId === undefined) {
-    const what =
-      id === undefined ? `hosts actors of type "${harmless(type)}"` : `has the actor ${harmless(type)}/${harmless(id)} in memory`;
-    output.error(`no app of this machine ${what}`, 'proa actor list');
-    return exitCodes.notFound;
+  const hosts = await hostsOf(context, { type, id, appId: named });
+  for (const [i, { appId, httpPort }] of hosts.entries()) {
+    const answer = await sendToRuntime(context, { appId, httpPort, method, path });
+    if (typeof answer === 'number') return answer;
+    if (id !== undefined && i < hosts.length - 1 && isElsewhere(answer.status, answer.body)) continue;
+    return printed(context, readJson(context, answer), print);
   }
-  const answer = await askJson(context, { appId, method, path });
+  // It says itself what it misses.
+  if (named !== undefined) return printed(context, await askJson(context, { appId: named, method, path }), print);
+  context.output.error(`no app of this machine hosts actors of type "${harmless(type)}"`, 'proa actor list');
+  return exitCodes.notFound;
+}
+
+function printed({ output }: CommandContext, answer: { readonly value: unknown } | number, print: Question['print']): number {
   if (typeof answer === 'number') return answer;
   if (output.json) output.value(answer.value);
   else print(answer.value, output);
@@ -135,11 +146,29 @@ function printDone(_answer: unknown, output: Output): void {
   output.say('done');
 }
 
-async function hostOf(context: CommandContext, type: string, id: string | undefined): Promise<string | undefined> {
-  const answers = await askRuntimes<{ readonly types: readonly TypeView[] }>(context, '/proa/v1/actors');
-  const hosts = (answer: (typeof answers)[number]): boolean =>
-    'value' in answer && answer.value.types.some((each) => each.type === type && (id === undefined || each.ids.includes(id)));
-  return answers.find(hosts)?.appId;
+interface Wanted {
+  readonly type: string;
+  readonly id: string | undefined;
+  readonly appId: string | undefined;
+}
+
+/** Runtimes that host the type; those that tell that they have the actor come first, because not all of many ids are told. */
+async function hostsOf(context: CommandContext, { type, id, appId }: Wanted): Promise<{ appId: string; httpPort: number }[]> {
+  const answers = await askRuntimes<{ readonly types: readonly TypeView[] }>(
+    context,
+    '/proa/v1/actors',
+    appId === undefined ? undefined : [appId],
+  );
+  const hosts = answers.flatMap((answer) => {
+    const view = 'value' in answer ? answer.value.types.find((each) => each.type === type) : undefined;
+    return view === undefined ? [] : [{ appId: answer.appId, httpPort: answer.httpPort, has: id !== undefined && view.ids.includes(id) }];
+  });
+  return hosts.toSorted((a, b) => Number(b.has) - Number(a.has));
+}
+
+function isElsewhere(status: number, body: Uint8Array): boolean {
+  const told = asJson(new TextDecoder().decode(body)) as { errorCode?: unknown } | null;
+  return status === 400 && typeof told === 'object' && told?.errorCode === 'ERR_ACTOR_INSTANCE_MISSING';
 }
 
 async function anyApp({ ports }: CommandContext): Promise<string | undefined> {

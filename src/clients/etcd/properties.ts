@@ -53,6 +53,11 @@ export async function openComponentEtcd(properties: EtcdProperties, context: Dri
     await client.call('kv/range', { key: Buffer.from(`${properties.keyPrefixPath}/`).toString('base64'), limit: 1, keys_only: true });
     return client;
   } catch (error) {
-    throw wrong((error as Error).message, error);
+    throw wrong(reasonOf(error as Error), error);
   }
+}
+
+/** With what is behind it: a certificate that is not trusted is why there is no connection. */
+function reasonOf({ message, cause }: Error): string {
+  return cause instanceof Error && !message.includes(cause.message) ? `${message}: ${cause.message}` : message;
 }

@@ -55,6 +55,9 @@ export function targetKey(target: RuleTarget): string {
 function concerns(rule: PolicyRule, target: Target): boolean {
   const wanted = rule.target;
   if (wanted.kind === 'app') {
+    // Of jobs nothing is known that a match could look at.
+    if (target.block === 'jobs')
+      return wanted.at === 'caller' && rule.match === undefined && (wanted.app === '*' || wanted.app === target.name);
     if (target.block !== 'invoke' && !receivesActors(target)) return false;
     const at = target.direction === 'outbound' ? 'caller' : 'callee';
     return wanted.at === at && (wanted.app === '*' || wanted.app === target.name);
@@ -77,6 +80,8 @@ const refusing: ReadonlySet<string> = new Set(['authorise', 'admission', 'priori
 
 /** Of a rule what holds at this place of an actor's call: repetitions and the breaker before the actor's lock, the timeout after it (Dapr reference 5.3). */
 function settingsAt({ settings }: PolicyRule, target: Target): Settings {
+  // Each attempt of a job has the app's timeout; what is repeated, and when, the job says itself.
+  if (target.block === 'jobs') return settings.timeout === undefined ? {} : { timeout: settings.timeout };
   if (target.block !== 'actors') return settings;
   const holds = receivesActors(target)
     ? (name: string): boolean => refusing.has(name)
@@ -135,7 +140,7 @@ export function rulesFor(rules: readonly PolicyRule[], target: Target): TargetRu
   return {
     named,
     matchers,
-    related: relatedOf(sorted),
+    related: target.block === 'jobs' ? [] : relatedOf(sorted),
     access: (mask) =>
       accessOf(
         sorted.filter((_rule, i) => (bits[i] as number) < 0 || (mask & (1 << (bits[i] as number))) !== 0),
