@@ -31,6 +31,13 @@ interface Names {
 
 type ByMethod = Map<string, (Series | undefined)[]>;
 
+/** What the last request with a path was counted as. */
+interface Last {
+  method: string;
+  status: number;
+  series: Series | undefined;
+}
+
 interface Series {
   readonly count: Counter;
   readonly responses: Counter | undefined;
@@ -72,7 +79,7 @@ function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: H
   const byPath = new Map<string, ByMethod>();
   const labelOf = createPathLabel(options);
   const responseSizes = metrics.histogram(names.responseBytes, {});
-  const recent = new TextMemo((path): { series: ByMethod | undefined } => ({ series: byPath.get(path) }));
+  const recent = new TextMemo((): Last => ({ method: '', status: 0, series: undefined }));
   const resolve = (method: string, path: string, status: number): Series => {
     const verb = known.has(method) ? method : 'UNKNOWN';
     const labels = {
@@ -103,7 +110,13 @@ function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: H
   return {
     record({ method, path, status, tookMs, requestBytes, responseBytes }) {
       const last = recent.of(path);
-      const series = (last.series ??= byPath.get(path))?.get(method)?.[status - 100] ?? remember(method, path, status);
+      let { series } = last;
+      if (series === undefined || last.method !== method || last.status !== status) {
+        series = byPath.get(path)?.get(method)?.[status - 100] ?? remember(method, path, status);
+        last.method = method;
+        last.status = status;
+        last.series = series;
+      }
       series.count.add(1);
       series.responses?.add(1);
       series.latency.record(tookMs);
