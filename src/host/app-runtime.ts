@@ -253,6 +253,7 @@ function openRegistry(options: AppRuntimeOptions, components: ComponentManager):
   const context = driverContext(options, resource ?? { name: 'nameResolution', type: 'nameresolution', version: 'v1' });
   return openNameResolution({
     local: machine.registry,
+    ...(machine.databaseRegistry !== undefined && { database: machine.databaseRegistry }),
     ...(resource !== undefined && { resource }),
     drivers,
     resolve: resolveContext(options, components),

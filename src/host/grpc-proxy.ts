@@ -6,6 +6,7 @@ import { createCall, type Call, type Caller } from '../kernel/call.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
+import { grpcCodeOf, httpFromGrpc } from '../kernel/status.ts';
 import { traceKey } from '../kernel/trace-context.ts';
 import { incomingTrace } from '../fronts/grpc/row.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/http2/http2.ts';
@@ -94,16 +95,18 @@ function contextOf(headers: HeaderList) {
 
 const noHeaders: readonly string[] = [];
 
-/** Ends the call with its stream. */
+/** Ends the call with its stream, as the app's status says. */
 class WatchedStream implements Http2StreamHandlers {
   readonly #handlers: Http2StreamHandlers;
   call: Call<ProxyRequest> | undefined = undefined;
+  #status = 200;
 
   constructor(handlers: Http2StreamHandlers) {
     this.#handlers = handlers;
   }
 
   headers(headers: HeaderList): void {
+    this.#read(headers);
     this.#handlers.headers(headers);
   }
 
@@ -112,6 +115,7 @@ class WatchedStream implements Http2StreamHandlers {
   }
 
   end(trailers: HeaderList): void {
+    this.#read(trailers);
     this.#handlers.end(trailers);
   }
 
@@ -120,8 +124,13 @@ class WatchedStream implements Http2StreamHandlers {
   }
 
   close(code: number): void {
-    this.call?.end.fire({ ok: code === 0 });
+    this.call?.end.fire({ ok: code === 0, status: this.#status });
     this.#handlers.close(code);
+  }
+
+  #read(headers: HeaderList): void {
+    const number = headerValue(headers, 'grpc-status');
+    if (number !== undefined && number !== '0') this.#status = httpFromGrpc(grpcCodeOf(Number(number)));
   }
 }
 

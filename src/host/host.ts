@@ -1,4 +1,5 @@
 import type { Registry } from '../contracts/resolver.ts';
+import type { Engine } from '../contracts/engine.ts';
 import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
@@ -230,8 +231,8 @@ class Host implements WorkerHost {
     );
     const client: HttpClient = createHttpClient({ ports });
     this.#owner.own('connections', () => client.close());
-    const registry: Registry = createEngineRegistry({ engine: engines.local, clock: ports.clock, log: this.#log });
-    this.#owner.own('registry', () => registry.close());
+    const registry = this.#openRegistry(engines.local);
+    const databaseRegistry = engines.components === engines.local ? undefined : this.#openRegistry(engines.components);
     const { dataDirectory, identityDirectory } = shared;
     const peers = createMachinePeers({
       ports,
@@ -241,7 +242,21 @@ class Host implements WorkerHost {
       ...(identityDirectory === undefined ? {} : { identityDirectory }),
     });
     this.#owner.own('connections to other runtimes', () => peers.close());
-    return { engine: engines.components, registry, client, outbound: outboundOf(ports, client), local: new Map(), peers };
+    return {
+      engine: engines.components,
+      registry,
+      ...(databaseRegistry !== undefined && { databaseRegistry }),
+      client,
+      outbound: outboundOf(ports, client),
+      local: new Map(),
+      peers,
+    };
+  }
+
+  #openRegistry(engine: Engine): Registry {
+    const registry = createEngineRegistry({ engine, clock: this.#options.ports.clock, log: this.#log });
+    this.#owner.own('registry', () => registry.close());
+    return registry;
   }
 
   // A sidecar's log is its standard output (or a file); `run` prints the lines of many apps itself.

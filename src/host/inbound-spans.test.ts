@@ -9,7 +9,7 @@ import { inboundTrace } from './inbound-spans.ts';
 const parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const child = '00-0af7651916cd43dd8448eb211c80319c-00000000000000aa-01';
 
-async function spanOf(target: Pick<Target, 'block' | 'name'>, input: unknown) {
+async function spanOf(target: Pick<Target, 'block' | 'name'> & { readonly operation?: string }, input: unknown) {
   const said: Record<string, unknown> = {};
   const tracer: Tracer = {
     start(kind, name) {
@@ -18,7 +18,7 @@ async function spanOf(target: Pick<Target, 'block' | 'name'>, input: unknown) {
       return { trace, sampled: true, set: (attribute, value) => void (said[attribute] = value), rename() {}, end() {} };
     },
   };
-  const [layer] = inboundTrace(tracer, { ...target, operation: '', direction: 'inbound' });
+  const [layer] = inboundTrace(tracer, { operation: '', ...target, direction: 'inbound' });
   if (layer === undefined || !('filter' in layer)) throw new Error('there is no layer');
   let seen: unknown;
   const service = layer.filter((call) => Promise.resolve((seen = (call as { input: unknown }).input)));
@@ -55,10 +55,27 @@ describe('what reaches an app', () => {
     });
   });
 
+  it('is the full method where gRPC is passed on, and the app reads its parent from what goes out', async () => {
+    const input = {
+      appId: 'b',
+      path: 'shop.Orders/Place',
+      httpMethod: 'POST',
+      headers: [],
+      wire: ['te', 'trailers', 'traceparent', parent],
+    };
+    const proxied = await spanOf({ block: 'invoke', name: 'b', operation: 'proxy' }, input);
+    expect(proxied.said).toEqual({
+      span: 'server /shop.Orders/Place',
+      'rpc.system': 'grpc',
+      'rpc.service': 'shop.Orders',
+      'dapr.invoke_method': 'shop.Orders/Place',
+    });
+    expect(proxied.seen).toMatchObject({ headers: [], wire: ['te', 'trailers', 'traceparent', child] });
+  });
+
   it('is nothing else', () => {
     const none = (target: Target): unknown => inboundTrace({ start: () => undefined as never }, target);
     expect(none({ block: 'invoke', name: 'b', operation: 'call', direction: 'outbound' })).toEqual([]);
-    expect(none({ block: 'invoke', name: 'b', operation: 'proxy', direction: 'inbound' })).toEqual([]);
     expect(none({ block: 'configuration', name: 'c', operation: 'update', direction: 'inbound' })).toEqual([]);
   });
 });

@@ -7,17 +7,16 @@ import type { Filter } from '../kernel/service.ts';
 import { layerFilter, type Layer } from '../kernel/stack.ts';
 import type { TraceContext } from '../kernel/trace-context.ts';
 
-/**
- * The layer that gives what reaches an app a span of its own (Dapr reference 14.4); none for other targets. Proxied gRPC calls are passed on unseen, with
- * the caller's trace.
- */
+/** The layer that gives what reaches an app a span of its own (Dapr reference 14.4); none for other targets. */
 export function inboundTrace(tracer: Tracer, target: Target): readonly Layer[] {
-  if (target.direction !== 'inbound' || target.operation === 'proxy') return [];
+  if (target.direction !== 'inbound') return [];
   const filter = filterOf(tracer, target);
   return filter === undefined ? [] : [{ role: 'trace', why: 'the spans of the app hang below that of the delivery', filter }];
 }
 
 function filterOf(tracer: Tracer, { block, name, operation }: Target): Filter<never, unknown> | undefined {
+  if (block === 'invoke' && operation === 'proxy')
+    return layerFilter(inboundSpan<ProxyTarget, unknown>({ tracer, kind: 'server', describe: describeProxied, retraced: rewired }));
   if (block === 'invoke')
     return layerFilter(inboundSpan<InvokeRequest, unknown>({ tracer, kind: 'server', describe: describeInvocation, retraced }));
   if (block === 'actors' && operation === 'receive')
@@ -43,6 +42,26 @@ function describeInvocation({ appId, path, httpMethod }: InvokeRequest): Inbound
       [spanAttributes.httpMethod, httpMethod],
     ],
   };
+}
+
+/** A proxied gRPC call on its way in; `wire` is the request's headers as the app gets them. */
+interface ProxyTarget extends InvokeRequest {
+  readonly wire: readonly string[];
+}
+
+function describeProxied({ path }: ProxyTarget): InboundSpan {
+  return {
+    name: `/${path}`,
+    attributes: [
+      [spanAttributes.rpcSystem, 'grpc'],
+      [spanAttributes.rpcService, path.slice(0, path.lastIndexOf('/'))],
+      [spanAttributes.invokeMethod, path],
+    ],
+  };
+}
+
+function rewired(input: ProxyTarget, trace: TraceContext): ProxyTarget {
+  return { ...input, wire: retracedHeaders(input.wire, trace) };
 }
 
 /** A call of an actor on its way in. */
@@ -74,11 +93,15 @@ function describeEvent({ topic }: { readonly topic: string }): InboundSpan {
   };
 }
 
+function retraced(input: InvokeRequest, trace: TraceContext): InvokeRequest {
+  return { ...input, headers: retracedHeaders(input.headers, trace) };
+}
+
 // The headers were stamped with the caller's span before they came here.
-function retraced(input: InvokeRequest, { traceparent }: TraceContext): InvokeRequest {
-  const headers = [...input.headers];
+function retracedHeaders(before: readonly string[], { traceparent }: TraceContext): string[] {
+  const headers = [...before];
   const at = headers.findIndex((name, i) => i % 2 === 0 && name === 'traceparent');
   if (at < 0) headers.push('traceparent', traceparent);
   else headers[at + 1] = traceparent;
-  return { ...input, headers };
+  return headers;
 }

@@ -18,7 +18,7 @@ export interface MachineEngineOptions {
 }
 
 export interface MachineEngines {
-  /** The journal in `directory`, owned by this process or reached through its owner. It knows who runs on this machine. */
+  /** The journal in `directory`, owned by this process or reached through its owner. It knows who runs on this machine, and by which sockets. */
   readonly local: SharedEngine;
   /** What embedded components store. */
   readonly components: Engine;
@@ -27,8 +27,8 @@ export interface MachineEngines {
 const closeMs = 10_000;
 
 /**
- * Opens the engines of this machine and has `owner` close them. The registry stays local also where a database keeps the data: the addresses in it
- * are sockets of this machine. Fails as `openSharedEngine` and `openPostgresEngine` do.
+ * Opens the engines of this machine and has `owner` close them. Sockets of this machine are known from the journal also where a database keeps the
+ * data. Fails as `openSharedEngine` and `openPostgresEngine` do.
  */
 export async function openMachineEngines(options: MachineEngineOptions, owner: Owner): Promise<MachineEngines> {
   const { ports, log, directory, role, database } = options;

@@ -26,6 +26,8 @@ export interface Machine {
   /** Keeps what embedded components store. */
   readonly engine: Engine;
   readonly registry: Registry;
+  /** The registry of the database that keeps what the components store: whoever shares it finds the others, on whatever machine. */
+  readonly databaseRegistry?: Registry;
   readonly client: HttpClient;
   /** The same connections for servers that YAML and apps name: what their names resolve to is checked. */
   readonly outbound: OutboundClients;

@@ -9,16 +9,24 @@ import { resolveComponent, type ResolveContext } from './config/resolve-componen
 export interface NameResolutionOptions {
   /** The machine's own registry. */
   readonly local: Registry;
-  /** What the Configuration names; absent: the machine's own alone. */
+  /** That of the database which the runtimes share, if they share one. */
+  readonly database?: Registry;
+  /** What the Configuration names instead of it. */
   readonly resource?: ComponentResource;
   readonly drivers: DriverIndex;
   readonly resolve: ResolveContext;
   readonly context: DriverContext;
 }
 
-/** The registry of one app: the machine's, with the one that its Configuration names behind it. Closing it leaves the machine's open. */
-export async function openNameResolution({ local, resource, drivers, resolve, context }: NameResolutionOptions): Promise<Registry> {
-  if (resource === undefined) return { ...bound(local), close: () => Promise.resolve() };
+/** The registry of one app: the machine's, with the one that its Configuration names, or else the database's, behind it. Closing it leaves the machine's and the database's open. */
+export async function openNameResolution(options: NameResolutionOptions): Promise<Registry> {
+  const { local, database, resource, drivers, resolve, context } = options;
+  const { clock } = context.ports;
+  if (resource === undefined) {
+    if (database === undefined) return kept(local);
+    // Most runtimes with a database are alone on it: that nothing but this machine can call them is no news.
+    return createLayeredRegistry({ local, wide: kept(database), wideName: 'the database', asked: false, clock, log: context.log });
+  }
   const definition = (await drivers[resource.type]?.load()) as DriverDefinition<'nameresolution'> | undefined;
   if (definition === undefined) throw new ProaError('config.invalid', `there is no resolver ${resource.type}`);
   const { config } = await resolveComponent(resource, definition, resolve);
@@ -29,15 +37,16 @@ export async function openNameResolution({ local, resource, drivers, resolve, co
       cause: error,
     });
   });
-  return createLayeredRegistry({ local, wide, wideName, clock: context.ports.clock, log: context.log });
+  return createLayeredRegistry({ local, wide, wideName, asked: true, clock, log: context.log });
 }
 
-function bound(registry: Registry): Registry {
+/** The registry as something that may be closed while others still use it. */
+function kept(registry: Registry): Registry {
   return {
     resolve: (appId, namespace) => registry.resolve(appId, namespace),
     onChange: (changed) => registry.onChange(changed),
     announce: (endpoint) => registry.announce(endpoint),
     list: () => registry.list(),
-    close: () => registry.close(),
+    close: () => Promise.resolve(),
   };
 }

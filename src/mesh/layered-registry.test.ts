@@ -38,7 +38,14 @@ beforeEach(() => {
   clock = createFakeClock();
   lines = [];
   [near, far] = [createMemoryRegistryContents(), createMemoryRegistryContents()];
-  layered = createLayeredRegistry({ local: over(near), wide: over(far), wideName: 'wide', clock, log: recordingLogger(lines) });
+  layered = createLayeredRegistry({
+    local: over(near),
+    wide: over(far),
+    asked: true,
+    wideName: 'wide',
+    clock,
+    log: recordingLogger(lines),
+  });
 });
 
 describe('two registries as one', () => {

@@ -6,10 +6,12 @@ import type { Clock } from '../kernel/ports.ts';
 export interface LayeredRegistryOptions {
   /** The registry of this machine: asked first, and enough when the other one is slow. */
   readonly local: Registry;
-  /** What the Configuration names; closed together with the layers, the local one is not. */
+  /** The registry of more machines than this one; closed together with the layers, the local one is not. */
   readonly wide: Registry;
   /** Its name, for messages. */
   readonly wideName: string;
+  /** The Configuration names it: a runtime that cannot be reached through it is warned. */
+  readonly asked: boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -20,7 +22,8 @@ const namesMax = 10_000;
  * Two registries as one. An app that this machine knows is answered at once, with what the wide registry has said so far; others wait for the wide one.
  * An endpoint that both know counts once, with its sockets. The wide registry being away never keeps an app from starting: it is told when it is back.
  */
-export function createLayeredRegistry({ local, wide, wideName, clock, log }: LayeredRegistryOptions): Registry {
+export function createLayeredRegistry(options: LayeredRegistryOptions): Registry {
+  const { local, wide } = options;
   const listeners = new Set<(appId: string, namespace: string) => void>();
   const known = new Map<string, EndpointSet>();
   const asking = new Set<string>();
@@ -66,7 +69,7 @@ export function createLayeredRegistry({ local, wide, wideName, clock, log }: Lay
       listeners.add(changed);
       return () => listeners.delete(changed);
     },
-    announce: (endpoint) => announceBoth(endpoint, { local, wide, wideName, clock, log }),
+    announce: (endpoint) => announceBoth(endpoint, options),
     async list() {
       const [near, far] = await Promise.all([local.list(), wide.list().catch((): readonly Endpoint[] => [])]);
       return union(near, far);
@@ -82,7 +85,9 @@ export function createLayeredRegistry({ local, wide, wideName, clock, log }: Lay
 async function announceBoth(endpoint: Endpoint, { local, wide, ...rest }: LayeredRegistryOptions): Promise<() => Promise<void>> {
   const leave = await local.announce(endpoint);
   if (endpoint.mesh === undefined) {
-    rest.log.warn(`not announced to ${rest.wideName}: this runtime takes no calls from other machines`, { app: endpoint.appId });
+    rest.log[rest.asked ? 'warn' : 'debug'](`not announced to ${rest.wideName}: this runtime takes no calls from other machines`, {
+      app: endpoint.appId,
+    });
     return leave;
   }
   const leaveWide = announceUntilItWorks(wide, reachable(endpoint), rest);

@@ -16,10 +16,14 @@ import {
   type TestMachine,
   type TestSidecar,
 } from '../compat/sidecar.ts';
+import { findPostgres, startPostgres } from '../../src/testing/postgres-server.ts';
 import { refereeClient, refereeServer, refereeService, refereeUnary } from '../fixtures/grpc-echo.ts';
 
 // Runtimes in processes of their own that reach each other over TCP and TLS with certificates, or by the socket of the machine: everything but who
 // is believed must be the same.
+const postgres = findPostgres();
+if (postgres === undefined) console.log('skipped: postgres not found');
+
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
@@ -300,6 +304,29 @@ describe('runtimes over TLS', () => {
     const other = await sidecar({ appId: 'a', machine: here, flags: ['--config', config] });
     expect(await (await other.get('/v1.0/invoke/b/method/look')).text()).toContain('not issued by an authority that is trusted here');
   });
+
+  it.runIf(postgres !== undefined)(
+    'find each other from machine to machine through the database that they share, by no setting',
+    async () => {
+      const database = await startPostgres(postgres as string);
+      closers.push(() => database.destroy());
+      const { host, port } = database.address;
+      const [here, there] = [machine(), machine()];
+      const app = await httpApp('b');
+      closers.push(() => app.server.close());
+      const identities = join(here.directory, 'identities');
+      issuer(identities).write(['a', 'b']);
+      const env = { PROA_ENGINE: `postgres://proa@${encodeURIComponent(host)}:${port}/postgres` };
+      const flags = ['--enable-mtls', '--identity-dir', identities];
+      const called = await sidecar({ appId: 'b', appPort: app.port, machine: there, flags, env });
+      const caller = await sidecar({ appId: 'a', machine: here, flags, env });
+      const answer = await caller.get('/v1.0/invoke/b/method/look');
+      expect(await answer.json()).toMatchObject({ headers: { 'dapr-caller-app-id': 'a', 'dapr-callee-app-id': 'b' } });
+      await called.stop();
+      await eventually(async () => (await caller.get('/v1.0/invoke/b/method/look')).status === 500, 'the app has left');
+      expect(await (await caller.get('/v1.0/invoke/b/method/look')).text()).toContain('ERR_DIRECT_INVOKE');
+    },
+  );
 
   it('take new certificates and a new authority from files, and lose no call', async () => {
     const place = machine();

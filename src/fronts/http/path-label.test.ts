@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPathLabel, httpMetricsDefaults } from './path-label.ts';
+import { createPathLabel, httpMetricsDefaults, pathPatternError } from './path-label.ts';
 
 const patterns = ['/orders/{id}', '/orders/{id}/items/{item}', '/orders/latest', '/files/{rest...}', '/docs/', '/{$}'];
 
@@ -41,4 +41,14 @@ describe('the path label of a request', () => {
     const label = createPathLabel({ increasedCardinality: true, pathMatching: patterns, excludeVerbs: false });
     expect([label('/orders/17'), label('/other/17')]).toEqual(['/orders/{id}', '/other/17']);
   });
+
+  it.each(patterns)('takes %s as a pattern', (pattern) => expect(pathPatternError(pattern)).toBeUndefined());
+
+  it.each([
+    ['orders/{id}', 'it must begin with /'],
+    ['/orders/{order-id}', '"{order-id}" is no variable: write {name}, of letters, digits and _, as a whole segment'],
+    ['/orders/x{id}', '"x{id}" is no variable: write {name}, of letters, digits and _, as a whole segment'],
+    ['/{rest...}/x', '"{rest...}" can stand at the end only'],
+    ['/{$}/x', '"{$}" can stand at the end only'],
+  ])('refuses %s', (pattern, why) => expect(pathPatternError(pattern)).toBe(why));
 });

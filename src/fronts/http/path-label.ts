@@ -22,6 +22,19 @@ export function createPathLabel({ increasedCardinality, pathMatching }: HttpMetr
   return (path) => match(path) ?? (staticPaths.has(path) ? path : unmatched);
 }
 
+/** Why a text is no pattern; undefined when it is one. */
+export function pathPatternError(pattern: string): string | undefined {
+  if (!pattern.startsWith('/')) return 'it must begin with /';
+  const segments = pattern.slice(1).split('/');
+  for (const [i, segment] of segments.entries()) {
+    if (!/[{}]/.test(segment) || isWildcard(segment)) continue;
+    const whole = segment === '{$}' || /^\{\w+\.\.\.\}$/.test(segment);
+    if (!whole) return `"${segment}" is no variable: write {name}, of letters, digits and _, as a whole segment`;
+    if (i < segments.length - 1) return `"${segment}" can stand at the end only`;
+  }
+  return undefined;
+}
+
 interface Pattern {
   readonly text: string;
   readonly segments: readonly string[];

@@ -287,6 +287,17 @@ spec:
   });
 });
 
+describe('patterns of paths in metrics', () => {
+  it('are refused where they hold something else than variables', async () => {
+    const config =
+      'apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata: {name: c}\nspec: { metrics: { http: { pathMatching: ["/a/{b-c}"] } } }\n';
+    const { problems } = await load({ '/r/a.yaml': component('one', host), '/c.yaml': config }, { configPaths: ['/c.yaml'] });
+    expect(problems.map(({ severity, message }) => `${severity}: ${message}`)).toEqual([
+      'error: spec.metrics.http.pathMatching[0] is no pattern of paths: "{b-c}" is no variable: write {name}, of letters, digits and _, as a whole segment',
+    ]);
+  });
+});
+
 describe('resolving components', () => {
   const context = (env: Record<string, string>, warnings: string[] = []) => {
     let uuids = 0;

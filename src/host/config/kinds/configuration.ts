@@ -1,4 +1,5 @@
 import type { AccessControl } from '../../../contracts/resources.ts';
+import { pathPatternError } from '../../../fronts/http/path-label.ts';
 import type { RuntimeConfiguration } from '../model.ts';
 import {
   anything,
@@ -68,11 +69,17 @@ const tracing = object({
   ),
 });
 
+const pathPattern: Reader<string> = (node, path, reading) => {
+  const written = text(node, path, reading);
+  const why = written === undefined ? undefined : pathPatternError(written);
+  return why === undefined ? written : wrongValue(reading, node.span, `${path} is no pattern of paths: ${why}`);
+};
+
 const buckets = list(whole(0, 1_000_000_000));
 const metrics = object({
   enabled: withDefault(flag, true),
   recordErrorCodes: withDefault(flag, false),
-  http: optional(object({ increasedCardinality: optional(flag), pathMatching: optional(list(text)), excludeVerbs: optional(flag) })),
+  http: optional(object({ increasedCardinality: optional(flag), pathMatching: optional(list(pathPattern)), excludeVerbs: optional(flag) })),
   latencyDistributionBuckets: optional(buckets),
   rules: withDefault(
     list(
