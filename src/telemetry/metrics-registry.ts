@@ -40,7 +40,8 @@ class HistogramSeries implements Histogram {
     this.count++;
     const bounds = this.#bounds;
     let low = 0;
-    let high = bounds.length;
+    // Most calls and most messages are among the smallest.
+    let high = value <= (bounds[0] as number) ? 0 : bounds.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if ((bounds[middle] as number) < value) low = middle + 1;

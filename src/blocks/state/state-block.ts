@@ -2,7 +2,7 @@ import type { BlockContext } from '../../contracts/block-context.ts';
 import type { ComponentSet } from '../../contracts/component-set.ts';
 import type { OutboxPublisher, OutboxTarget } from '../../contracts/outbox.ts';
 import type { StateGet } from '../../contracts/state.ts';
-import { type Call, derive } from '../../kernel/call.ts';
+import { type Call, derive, withInput } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { StateBlock } from './index.ts';
 import { parseQuery } from './parse-query.ts';
@@ -21,30 +21,29 @@ export interface StateDeps {
 export function createStateBlock(context: BlockContext, deps: StateDeps): StateBlock {
   const handles = createHandles(context, deps.stores);
   return {
-    get(call) {
-      const { store, key, consistency } = call.input;
-      try {
+    get: (call) =>
+      atOnce(() => {
+        const { store, key, consistency } = call.input;
         const handle = handles.of(store);
         handle.storedKey(key);
         checkConsistency(consistency);
         return handle.get(call);
-      } catch (cause) {
-        return Promise.reject(ProaError.from(cause));
-      }
-    },
+      }),
     bulkGet: async (call) => bulkGet(handles.of(call.input.store), call),
-    async save(call) {
-      const { store, items } = call.input;
-      const handle = handles.of(store);
-      if (items.length === 0) return;
-      const pending = items.map((item) => toSet(handle, item));
-      await handle.save(derive(call, { input: { pending, refused: [] } }));
-    },
-    async delete(call) {
-      const { store, item } = call.input;
-      const handle = handles.of(store);
-      await handle.delete(derive(call, { input: { pending: [toDelete(handle, item)], refused: [] } }));
-    },
+    save: (call) =>
+      atOnce(() => {
+        const { store, items } = call.input;
+        const handle = handles.of(store);
+        if (items.length === 0) return Promise.resolve();
+        const pending = items.map((item) => toSet(handle, item));
+        return handle.save(withInput(call, { pending, refused: [] }));
+      }),
+    delete: (call) =>
+      atOnce(() => {
+        const { store, item } = call.input;
+        const handle = handles.of(store);
+        return handle.delete(withInput(call, { pending: [toDelete(handle, item)], refused: [] }));
+      }),
     async bulkDelete(call) {
       const { store, items } = call.input;
       const handle = handles.of(store);
@@ -56,6 +55,15 @@ export function createStateBlock(context: BlockContext, deps: StateDeps): StateB
     query: async (call) => query(handles.of(call.input.store), call),
     close: async () => handles.close(),
   };
+}
+
+/** For the hot paths: the promise of `work` itself instead of one around it, also for what it throws. */
+function atOnce<Out>(work: () => Promise<Out>): Promise<Out> {
+  try {
+    return work();
+  } catch (cause) {
+    return Promise.reject(ProaError.from(cause));
+  }
 }
 
 /** Keeps one compiled handle per component until the component changes. */

@@ -11,6 +11,8 @@ export interface RequestContext {
   readonly prefix: string;
   readonly driver: StateStore;
   readonly cipher: StateCipher | undefined;
+  /** The key as the store has it; the same text for the same key, so that what drivers keep by it is found by a comparison of addresses. Fails as `checkKey`. */
+  storedKey(key: string): string;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -28,8 +30,7 @@ export function checkKey(store: string, key: string): void {
 
 /** An upsert as the store takes it: key prefixed, options and time to live checked, value encrypted when the store asks for it. */
 export function toSet(context: RequestContext, item: SaveItem): StateSet {
-  checkKey(context.store, item.key);
-  const key = context.prefix + item.key;
+  const key = context.storedKey(item.key);
   const set: Mutable<StateSet> = { key, data: item.value, metadata: item.metadata };
   takeOptions(set, item.options);
   takeEtag(context, set, item.etag);
@@ -47,8 +48,7 @@ export function toSet(context: RequestContext, item: SaveItem): StateSet {
 
 /** A delete as the store takes it. */
 export function toDelete(context: RequestContext, item: DeleteItem): StateDelete {
-  checkKey(context.store, item.key);
-  const request: Mutable<StateDelete> = { key: context.prefix + item.key, metadata: item.metadata };
+  const request: Mutable<StateDelete> = { key: context.storedKey(item.key), metadata: item.metadata };
   takeOptions(request, item.options);
   takeEtag(context, request, item.etag);
   return request;

@@ -39,8 +39,6 @@ export interface TransactInput {
  */
 export interface StoreHandle extends RequestContext {
   readonly component: Component<'state'>;
-  /** The key as the store has it; the same text for the same key, so that what drivers keep by it is found by a comparison of addresses. Fails as `checkKey`. */
-  storedKey(key: string): string;
   readonly outbox: OutboxTarget | undefined;
   readonly get: Service<GetInput, StateValue | undefined>;
   readonly bulkGet: Service<{ readonly requests: readonly StateGet[]; readonly parallelism?: number }, readonly BulkOutcome<StateValue>[]>;
@@ -60,26 +58,27 @@ export function checkStateComponent(component: Component<'state'>, context: Bloc
 /** Compiles a store. Fails like `checkStateComponent`. */
 export function createStoreHandle(component: Component<'state'>, context: BlockContext): StoreHandle {
   const { name: store, driver } = component;
+  const prefix = keyPrefixOf(component, context);
+  const storedKeys = new TextMemo((key) => {
+    checkKey(store, key);
+    return prefix + key;
+  });
   const shared: RequestContext = {
     store,
     driver,
-    prefix: keyPrefixOf(component, context),
+    prefix,
     cipher: createStateCipher(component, context.ports.random),
+    storedKey: (key) => storedKeys.of(key),
   };
   const governed = <In, Out>(operation: string, service: Service<In, Out>): Service<In, Out> =>
     context.govern({ block: 'state', name: store, operation, direction: 'outbound', componentType: component.type }, service);
   const saveFailed = (reason: string) => `failed saving state in state store ${store}: ${reason}`;
   const bulkDeleteFailed = (reason: string) => `failed deleting state in state store ${store}: ${reason}`;
-  const storedKeys = new TextMemo((key) => {
-    checkKey(store, key);
-    return shared.prefix + key;
-  });
   return {
     ...shared,
     component,
-    storedKey: (key) => storedKeys.of(key),
     outbox: outboxOf(component),
-    get: governed('get', reader(shared, storedKeys)),
+    get: governed('get', reader(shared)),
     bulkGet: governed('bulk_get', async ({ input }) => {
       try {
         return await driver.bulkGet(input.requests, input.parallelism);
@@ -112,12 +111,12 @@ export function createStoreHandle(component: Component<'state'>, context: BlockC
 }
 
 /** Reads one value; the hot path of the block. The key was checked before. */
-function reader(shared: RequestContext, storedKeys: TextMemo<string>): Service<GetInput, StateValue | undefined> {
+function reader(shared: RequestContext): Service<GetInput, StateValue | undefined> {
   const { driver, cipher } = shared;
   if (driver.peek === undefined || cipher !== undefined) return ({ input }) => read(shared, input);
   return ({ input }) => {
     try {
-      const seen = driver.peek?.(storedKeys.of(input.key));
+      const seen = driver.peek?.(shared.storedKey(input.key));
       if (seen !== undefined) return answered(seen);
     } catch {
       // The same happens again below, where it becomes the error that it is.

@@ -68,14 +68,14 @@ describe('proa actor, of an app with two runtimes', () => {
   it.each([{ flags: [] }, { flags: ['--app-id', 'shop'] }])('deactivates where the actor is: $flags', async ({ flags }) => {
     const disk = createMemoryDisk();
     const [one, two] = [await replica(disk, { ids: ['a'] }), await replica(disk, { ids: ['b', 'c'], told: 1 })];
-    expect(await actor(disk, 'deactivate', 'Cart', 'b', ...flags)).toMatchObject({ code: 0, value: { body: { by: ['b', 'c'] } } });
+    expect(await actor(disk, 'deactivate', 'Cart', 'b', ...flags)).toMatchObject({ code: 0, value: { by: ['b', 'c'] } });
     expect(one.asked).toEqual([]);
     // It is one of those that are too many to be told.
     expect(await actor(disk, 'deactivate', 'Cart', 'c', ...flags)).toMatchObject({ code: 0 });
     expect(two.asked).toContain('POST /proa/v1/actors/Cart/c/deactivate');
     expect(await actor(disk, 'deactivate', 'Cart', 'nowhere', ...flags)).toMatchObject({
       code: 1,
-      value: { status: 400, body: { errorCode: 'ERR_ACTOR_INSTANCE_MISSING' } },
+      err: expect.stringContaining('ERR_ACTOR_INSTANCE_MISSING'),
     });
   });
 

@@ -49,10 +49,11 @@ export function createLayout(namespace: string, space: string): Layout {
     below(prefix === '' ? base : base + tuple(prefix).slice(0, -terminator.length));
   const chunkBase = (key: string): Key => chunks + tuple(key);
   // From the tag of a text to the next tag: `prefixEnd` would reach into keys that continue this one with a zero byte.
-  const allChunks = (key: string): KeyRange => {
+  const chunkRanges = new TextMemo((key): KeyRange => {
     const base = chunkBase(key);
     return { from: `${base}\x02`, to: `${base}\x03` };
-  };
+  });
+  const allChunks = (key: string): KeyRange => chunkRanges.of(key);
   const elements = (base: Key, key: Key) => untuple(key.slice(base.length));
   const encodedRecords = new TextMemo((key): Key => {
     const encoded = tuple(key);

@@ -31,6 +31,13 @@ interface Names {
 
 type ByMethod = Map<string, (Series | undefined)[]>;
 
+/** What the last request with a path was counted as. */
+interface Last {
+  method: string;
+  status: number;
+  series: Series | undefined;
+}
+
 interface Series {
   readonly count: Counter;
   readonly responses: Counter | undefined;
@@ -85,7 +92,7 @@ function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: H
     if (byPath.size < pathsMax) byPath.set(path, found);
     return found;
   };
-  const recent = new TextMemo(find);
+  const recent = new TextMemo((): Last => ({ method: '', status: 0, series: undefined }));
   const resolve = (method: string, path: string, status: number): Series => {
     const verb = known.has(method) ? method : 'UNKNOWN';
     const labels = {
@@ -110,8 +117,15 @@ function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: H
   return {
     record(measured) {
       const { method, path, status, tookMs, requestBytes, responseBytes } = measured;
-      const methods = recent.of(path);
-      const series = methods.get(method)?.[status - 100] ?? remember(methods, measured);
+      const last = recent.of(path);
+      let { series } = last;
+      if (series === undefined || last.method !== method || last.status !== status) {
+        const methods = find(path);
+        series = methods.get(method)?.[status - 100] ?? remember(methods, measured);
+        last.method = method;
+        last.status = status;
+        last.series = series;
+      }
       series.count.add(1);
       series.responses?.add(1);
       series.latency.record(tookMs);

@@ -5,7 +5,7 @@ const missesMax = 16;
 const lookEvery = 16;
 
 /** What a memo knows of some bytes: how many they are, and what they say. */
-export interface Known<T> {
+interface Known<T> {
   readonly length: number;
   readonly said: T;
 }
