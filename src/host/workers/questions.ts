@@ -76,8 +76,8 @@ export async function answerHere<Q extends keyof Questions>(
 ): Promise<Answered> {
   const answers: { readonly [Each in keyof Questions]: (asked: never) => Promise<Questions[Each]['answer']> } = {
     unsubscribe: async (asked: Questions['unsubscribe']['input']) =>
-      (await once('configuration', 'unsubscribe', view.blocks.configuration.unsubscribe, asked)).ok,
-    actor: ({ operation, input: asked }: ActorQuestion) => once('actors', operation, view.blocks.actors[operation] as Ask, asked),
+      (await once('configuration.unsubscribe', view.blocks.configuration.unsubscribe, asked)).ok,
+    actor: ({ operation, input: asked }: ActorQuestion) => once(`actors.${operation}`, view.blocks.actors[operation] as Ask, asked),
     actorTypes: () => Promise.resolve(view.admin.actors.types()),
     report: () => {
       const { workflowWorkers, actors } = view.blocks.runtime.metadata();
@@ -94,8 +94,9 @@ export async function answerHere<Q extends keyof Questions>(
 
 type Ask = (call: Call<unknown>) => Promise<unknown>;
 
-async function once<In, Out>(block: string, name: string, service: (call: Call<In>) => Promise<Out>, input: In): Promise<Out> {
-  const call = createCall({ block, name, idempotent: false }, input);
+async function once<In, Out>(name: `${string}.${string}`, service: (call: Call<In>) => Promise<Out>, input: In): Promise<Out> {
+  const [block = '', operation = ''] = name.split('.');
+  const call = createCall({ block, name: operation, idempotent: false }, input);
   try {
     const output = await service(call);
     call.end.fire({ ok: true });
