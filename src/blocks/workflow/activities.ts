@@ -70,9 +70,10 @@ export class Activities {
     live.activities.add(task.id);
     const now = (): LiveInstance | undefined => this.#parts.cache.get(instanceId);
     const over = (): boolean => {
-      const current = now()?.header;
-      // Of a shard that went elsewhere the new owner executes what had not begun here.
-      if (!this.#parts.core.holds(live.home)) return true;
+      const copy = now();
+      const current = copy?.header;
+      // Of a shard that went elsewhere the new owner executes what had not begun here; when that is this runtime again, its new copy counts on this attempt.
+      if (!this.#parts.core.holds((copy ?? live).home)) return true;
       return current !== undefined && (current.execution !== execution || current.open[task.id]?.kind !== 'task');
     };
     const propagated = task.propagation === undefined ? undefined : () => historyForTask(this.#parts.core, live, task);

@@ -110,7 +110,8 @@ export class TurnRunner {
 
   /** Forgets an instance, with what only memory knew of it. */
   drop(live: LiveInstance): void {
-    this.#parts.cache.drop(live.id);
+    // A turn that outlived its ownership ends here when there is another copy already.
+    if (this.#parts.cache.get(live.id) === live) this.#parts.cache.drop(live.id);
     live.gone = true;
     live.seat?.worker.forget(live.id);
     for (const item of live.inbox.splice(0)) item.settled?.('lost');
@@ -215,7 +216,10 @@ export class TurnRunner {
     const { core } = this.#parts;
     live.again = false;
     while (!live.gone) {
-      if (core.owned(live.shard) === undefined) return core.holds(live.home) ? this.#postpone(live.id) : undefined;
+      const home = core.owned(live.shard);
+      if (home === undefined) return core.holds(live.home) ? this.#postpone(live.id) : undefined;
+      // The shard was lost and is ours again: the look at what waits that this began with found the old copy here, and nobody else comes back to it.
+      if (home.epoch !== live.home.epoch) return this.reload(live);
       live.again = false;
       if (live.unread) await readInbox(core, live);
       if (live.header?.outbox !== undefined) await this.#pump(live);

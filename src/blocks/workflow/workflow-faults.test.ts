@@ -2,12 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { chain, openWorkflows, type RuntimeOptions, scriptedWorker, type WorkflowRuntime } from '../../../test/fixtures/workflow-rig.ts';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
 import type { Engine } from '../../contracts/engine.ts';
-import type { OwnedShard, Placement } from '../../contracts/placement.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import { silentLogger } from '../../kernel/log.ts';
-import { nodePorts } from '../../ports/node/index.ts';
-import { createPlacement } from '../placement/index.ts';
 import type { ActivityTask, Turn, TurnAnswer, WorkflowAction } from '../../contracts/workflow.ts';
 
 const open: WorkflowRuntime[] = [];
@@ -384,49 +380,6 @@ describe('workflows of several runtimes', () => {
     expect(new Set(executed)).toEqual(new Set(['second']));
     expect(executed).toHaveLength(60);
   });
-
-  it('go on after a lease that was late for an instant, whenever somebody looked just then', async () => {
-    const engine = freshEngine();
-    let looks = Infinity;
-    const late = (shard: OwnedShard): OwnedShard => ({
-      ...shard,
-      get alive() {
-        return looks-- !== 0 && shard.alive;
-      },
-    });
-    const placement = createPlacement({
-      engine,
-      clock: nodePorts().clock,
-      log: silentLogger,
-      machine: 'here',
-      endpoint: () => ({ appId: 'app', namespace: '', instance: 'app-late', local: { path: '/nowhere/late' } }),
-    });
-    const join: Placement['join'] = async (options) => {
-      const member = await placement.join(options);
-      const owned = (index: number): OwnedShard | undefined => {
-        const shard = member.owned(index);
-        return shard === undefined ? undefined : late(shard);
-      };
-      return { shards: member.shards, shardOf: (key) => member.shardOf(key), owned, leave: () => member.leave() };
-    };
-    const watched: Placement = {
-      ttlMs: placement.ttlMs,
-      join,
-      locate: (group, key) => placement.locate(group, key),
-      refused: (group, key) => placement.refused(group, key),
-      close: () => placement.close(),
-    };
-    const { block } = runtime({ engine, deps: { placement: watched } });
-    block.attach(scriptedWorker({ workflows: { chain: chain('work', 1) }, activities: { work: () => 'done' } }));
-    await block.wait(await block.start({ name: 'chain' }), 'completed', neverCancelled);
-    for (let look = 0; look < 16; look++) {
-      looks = look;
-      const id = await block.start({ name: 'chain' });
-      expect(await block.wait(id, 'completed', neverCancelled), `look ${look}`).toMatchObject({ output: 'done' });
-    }
-    await block.close(1_000);
-    await placement.close();
-  }, 30_000);
 
   it('go on while runtimes come and go, no step with two results', async () => {
     const engine = freshEngine();
