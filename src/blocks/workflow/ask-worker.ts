@@ -25,7 +25,7 @@ export async function askWorker(
   if (live.seat !== undefined && live.seat !== held.seat) live.seat.worker.forget(live.id);
   live.seat = held.seat;
   try {
-    const answer = await held.run((worker) =>
+    return await held.run((worker) =>
       worker.turn({
         instance: { instanceId: live.id, executionId: header.execution },
         pastCount: header.events,
@@ -33,8 +33,6 @@ export async function askWorker(
         news: [{ type: 'workflowStarted', id: -1, timeMs: turn.startedMs }, ...turn.news],
       }),
     );
-    live.failures = 0;
-    return answer;
   } catch (error) {
     live.seat = undefined;
     metrics.execution(header.name, 'recoverable', 0);

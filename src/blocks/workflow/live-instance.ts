@@ -40,6 +40,7 @@ export class LiveInstance {
   seat: WorkerSeat | undefined;
   /** How often it continued as new without a pause. */
   restarts = 0;
+  /** Turns since the last one that was kept which the worker failed with, or answered from an older history. */
   failures = 0;
   span: ActiveSpan | undefined;
   /** It was dropped from memory: nothing may be done with it. */

@@ -265,7 +265,9 @@ export class TurnRunner {
     if (taken.length === 0 && header.pending === undefined) {
       return dropped.length > 0 ? this.#commits.discard(live, dropped) : this.#commits.settleMark(live, false);
     }
-    const unable = early || header.stall !== undefined || !pool.accepts('workflows', header.name);
+    // The worker failed last time, or answered from an older history: it might do so for ever.
+    const refused = ending && live.failures > 0;
+    const unable = early || refused || header.stall !== undefined || !pool.accepts('workflows', header.name);
     if (unable && (ending || (header.pending === undefined && taken.every(isControl)))) return this.#turn(live, undefined);
     if (!pool.accepts('workflows', header.name)) {
       live.parked = true;
@@ -337,7 +339,8 @@ export class TurnRunner {
       live.turning = false;
       for (const item of items) item.taken = false;
       answer?.settled?.(kept);
-      if (!kept) live.seat?.worker.forget(live.id);
+      if (kept) live.failures = 0;
+      else live.seat?.worker.forget(live.id);
     }
   }
 

@@ -154,15 +154,6 @@ describe('workflows whose workers fail', () => {
     expect(await other.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
   });
 
-  it('can be terminated while they are stalled', async () => {
-    const { block } = runtime();
-    block.attach(scriptedWorker({ workflows: { stuck: () => [{ id: 0, type: 'versionNotAvailable' }] } }));
-    const id = await block.start({ name: 'stuck' });
-    await expect.poll(async () => (await block.get(id, false))?.stall?.reason).toBe('version-not-available');
-    await block.terminate(id, undefined, false);
-    expect(await block.get(id, false)).toMatchObject({ status: 'TERMINATED' });
-  });
-
   it('fail for answers that can never be right, and stall for those that are too large', async () => {
     const { block } = runtime();
     const answers: Record<string, readonly WorkflowAction[]> = {
