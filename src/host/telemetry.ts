@@ -82,9 +82,10 @@ export async function createAppTelemetry(options: AppTelemetryOptions): Promise<
 
 // Patterns are compiled only where there are any.
 async function registryOptions({ metrics }: RuntimeConfiguration): Promise<MetricsRegistryOptions> {
-  const { rules, latencyBuckets } = metrics;
+  const { rules, latencyBuckets = [], workflowLatencyBuckets = [] } = metrics;
   return {
-    ...(latencyBuckets === undefined || latencyBuckets.length === 0 ? {} : { latencyBounds: latencyBuckets }),
+    ...(latencyBuckets.length > 0 && { latencyBounds: latencyBuckets }),
+    ...(workflowLatencyBuckets.length > 0 && { workflowLatencyBounds: workflowLatencyBuckets }),
     ...(rules.length === 0 ? {} : { rewrite: (await import('../telemetry/label-rules.ts')).createLabelRules(rules) }),
   };
 }

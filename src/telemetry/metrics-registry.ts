@@ -71,24 +71,32 @@ export interface MetricsRegistry extends Metrics {
 export interface MetricsRegistryOptions {
   /** `spec.metrics.latencyDistributionBuckets`: replaces the bounds of all histograms but those of sizes and shares. */
   readonly latencyBounds?: readonly number[];
+  /** `spec.metrics.workflow`: those of the latencies of workflows, in milliseconds; default: as the others. */
+  readonly workflowLatencyBounds?: readonly number[];
   /** `spec.metrics.rules`. */
   readonly rewrite?: RewriteLabels;
 }
 
-function boundsOf(name: string, latencies: readonly number[]): readonly number[] {
-  if (/bytes/.test(name)) return sizeBounds;
-  return name.endsWith('_ratio') ? ratioBounds : latencies;
+/** Which bounds the histogram of a name has. */
+function boundsBy({ latencyBounds: all = latencyBounds, workflowLatencyBounds = all }: MetricsRegistryOptions) {
+  const rising = (bounds: readonly number[]): readonly number[] => [...bounds].toSorted((a, b) => a - b);
+  const [latencies, workflowLatencies] = [rising(all), rising(workflowLatencyBounds)];
+  return (name: string): readonly number[] => {
+    if (/bytes/.test(name)) return sizeBounds;
+    if (name.endsWith('_ratio')) return ratioBounds;
+    return /^dapr_runtime_workflow_.*_latency$/.test(name) ? workflowLatencies : latencies;
+  };
 }
 
 /** Makes a registry whose every series carries `shared` (the app id). */
 export function createMetricsRegistry(shared: Labels, options: MetricsRegistryOptions = {}): MetricsRegistry {
-  const latencies = options.latencyBounds === undefined ? latencyBounds : [...options.latencyBounds].toSorted((a, b) => a - b);
+  const boundsOf = boundsBy(options);
   const families = new Map<string, Family>();
   const refreshers: (() => void)[] = [];
   const series = <T extends CounterSeries | HistogramSeries>(name: string, kind: Kind, labels: Labels): T => {
     let family = families.get(name);
     if (family === undefined) {
-      family = { name, kind, bounds: boundsOf(name, latencies), series: new Map() };
+      family = { name, kind, bounds: boundsOf(name), series: new Map() };
       families.set(name, family);
     }
     const all = { ...shared, ...(options.rewrite === undefined ? labels : options.rewrite(name, labels)) };

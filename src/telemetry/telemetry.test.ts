@@ -37,6 +37,21 @@ describe('metrics', () => {
   });
 });
 
+describe('bounds of latencies', () => {
+  it('are those of workflows for the latencies of workflows, and the others for the rest', () => {
+    const registry = createMetricsRegistry({}, { latencyBounds: [7], workflowLatencyBounds: [5_000, 1_000] });
+    for (const name of ['runtime_workflow_activity_execution_latency', 'runtime_workflow_payload_size_ratio', 'http_server_latency']) {
+      registry.histogram(`dapr_${name}`, {}).record(2_000);
+    }
+    const text = registry.print('prometheus');
+    const bounds = (name: string): string[] =>
+      [...text.matchAll(new RegExp(`^dapr_${name}_bucket\\{le="([^"]+)"\\} (\\d)`, 'gm'))].map(([, le, count]) => `${le} ${count}`);
+    expect(bounds('runtime_workflow_activity_execution_latency')).toEqual(['1000 0', '5000 1', '+Inf 1']);
+    expect(bounds('http_server_latency')).toEqual(['7 0', '+Inf 1']);
+    expect(bounds('runtime_workflow_payload_size_ratio').length).toBeGreaterThan(3);
+  });
+});
+
 describe('logs', () => {
   const lines: string[] = [];
   const logger = (format: 'json' | 'logfmt' | 'human') =>

@@ -358,3 +358,24 @@ describe('resolving components', () => {
     });
   });
 });
+
+describe('buckets of the latencies of workflows', () => {
+  const loaded = (workflow: string): ReturnType<typeof load> => {
+    const config = `apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata: {name: c}\nspec: { metrics: { workflow: ${workflow} } }\n`;
+    return load({ '/r/a.yaml': component('one', host), '/c.yaml': config }, { configPaths: ['/c.yaml'] });
+  };
+
+  it('are milliseconds, or as many of the duration that is their unit', async () => {
+    const seconds = await loaded('{ latencyDistributionBuckets: [1, 30], latencyDistributionUnits: 1s }');
+    expect(seconds.problems).toEqual([]);
+    expect(seconds.configuration.metrics.workflowLatencyBuckets).toEqual([1_000, 30_000]);
+    const plain = await loaded('{ latencyDistributionBuckets: [5, 10] }');
+    expect(plain.configuration.metrics).toMatchObject({ workflowLatencyBuckets: [5, 10] });
+    expect(plain.configuration.metrics.latencyBuckets).toBeUndefined();
+  });
+
+  it('have no unit of nothing', async () => {
+    const { problems } = await loaded('{ latencyDistributionBuckets: [5], latencyDistributionUnits: 0s }');
+    expect(problems.map(({ message }) => message)).toEqual(['spec.metrics.workflow.latencyDistributionUnits must be longer than nothing']);
+  });
+});

@@ -96,6 +96,8 @@ export interface MetricsConfig {
   readonly recordErrorCodes: boolean;
   readonly http: { readonly increasedCardinality: boolean; readonly pathMatching: readonly string[]; readonly excludeVerbs: boolean };
   readonly latencyBuckets?: readonly number[];
+  /** Those of workflows, in milliseconds. */
+  readonly workflowLatencyBuckets?: readonly number[];
   readonly rules: readonly {
     readonly name: string;
     readonly labels: readonly { readonly name: string; readonly regex: Readonly<Record<string, string>> }[];

@@ -76,6 +76,11 @@ const pathPattern: Reader<string> = (node, path, reading) => {
 };
 
 const buckets = list(whole(0, 1_000_000_000));
+/** What one counts for. */
+const unit: Reader<number> = (node, path, reading) => {
+  const ms = duration(node, path, reading);
+  return ms === undefined || ms > 0 ? ms : wrongValue(reading, node.span, `${path} must be longer than nothing`);
+};
 const metrics = object({
   enabled: withDefault(flag, true),
   recordErrorCodes: withDefault(flag, false),
@@ -90,7 +95,7 @@ const metrics = object({
     ),
     [],
   ),
-  workflow: optional(object({ latencyDistributionBuckets: optional(buckets), latencyDistributionUnits: optional(duration) })),
+  workflow: optional(object({ latencyDistributionBuckets: optional(buckets), latencyDistributionUnits: optional(unit) })),
 });
 
 const action = word('allow', 'deny');
@@ -254,6 +259,11 @@ function metricsOf(from: Spec['metric']): RuntimeConfiguration['metrics'] {
       excludeVerbs: http?.excludeVerbs ?? false,
     },
     ...(from?.latencyDistributionBuckets && { latencyBuckets: from.latencyDistributionBuckets }),
+    ...(from?.workflow?.latencyDistributionBuckets && {
+      workflowLatencyBuckets: from.workflow.latencyDistributionBuckets.map(
+        (bound) => bound * (from.workflow?.latencyDistributionUnits ?? 1),
+      ),
+    }),
     rules: from?.rules ?? [],
   };
 }
