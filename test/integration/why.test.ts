@@ -217,7 +217,7 @@ describe('the admin API', () => {
     expect(all[0].stacks.map(({ operation }) => operation)).toEqual([undefined, 'set']);
     expect(await proa('explain', '--component', 'stare')).toMatchObject({
       code: 4,
-      err: expect.stringContaining('no component') as string,
+      err: expect.stringContaining('no app of this machine has a component "stare"') as string,
     });
     expect((await web.get('/proa/v1/explain/stare')).status).toBe(404);
   });

@@ -8,6 +8,7 @@ import { type Core, workflowShards } from './core.ts';
 import type { Exposed } from './exposed.ts';
 import { below } from './history-lines.ts';
 import type { InstanceCache } from './instance-cache.ts';
+import { OutageScans } from './outage-scans.ts';
 import type { TurnRunner } from './turn-runner.ts';
 
 export interface ShardKeeperParts {
@@ -34,6 +35,7 @@ const roomPollMs = 50;
 export class ShardKeeper {
   readonly #parts: ShardKeeperParts;
   readonly timers: ShardTimers;
+  readonly #outages: OutageScans;
   #membership: Membership | undefined;
   #joining: Promise<void> | undefined;
   #leaving: Timer | undefined;
@@ -41,6 +43,7 @@ export class ShardKeeper {
 
   constructor(parts: ShardKeeperParts) {
     this.#parts = parts;
+    this.#outages = new OutageScans({ clock: parts.core.clock, scan: () => this.#scanAll() });
     this.timers = parts.createTimers({ fire: async (_shard, timers) => void (await Promise.all(timers.map(parts.fire))) });
   }
 
@@ -65,8 +68,14 @@ export class ShardKeeper {
     this.#leaving = this.#parts.core.clock.timer(leaveAfterMs, () => void this.#leave(), true);
   }
 
+  /** The engine was away for a moment: marks may have come that nobody was woken for, and shards that are held are looked through like new ones. */
+  engineAway(): void {
+    this.#outages.noted();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    this.#outages.close();
     this.#leaving?.cancel();
     await this.#leave();
     await this.timers.close();
@@ -116,6 +125,24 @@ export class ShardKeeper {
       });
       this.#parts.core.clock.timer(1_000, () => this.#owns(shard) && this.#claimed(shard), true);
     });
+  }
+
+  // One after the other: nobody waits for it, and what is under way anyway goes first.
+  async #scanAll(): Promise<void> {
+    const { membership } = this;
+    for (let index = 0; membership !== undefined && index < membership.shards; index++) {
+      const shard = membership.owned(index);
+      if (shard === undefined || !this.#owns(shard)) continue;
+      try {
+        await this.#scan(shard);
+      } catch (error) {
+        this.#parts.core.log.warn('workflows cannot be looked at after an outage; they are looked at later', {
+          error: ProaError.from(error).message,
+        });
+        this.engineAway();
+        return;
+      }
+    }
   }
 
   #owns(shard: OwnedShard): boolean {

@@ -40,6 +40,8 @@ export interface RunnerParts {
   readonly retention: RetentionPolicy;
   /** The record of an instance changed. */
   readonly changed: (id: string, header: Header) => void;
+  /** A shard of ours had no lease for a moment: the engine was away. */
+  readonly away: () => void;
 }
 
 const newsMax = 256;
@@ -165,6 +167,7 @@ export class TurnRunner {
   }
 
   #postpone(id: string): void {
+    this.#parts.away();
     this.#postponed.add(id);
     if (this.#postponed.size > 1) return;
     this.#later(postponeMs, () => {

@@ -31,6 +31,7 @@ import { historyOf } from './tree.ts';
 import type { RetentionPolicy } from './turn-change.ts';
 import { TurnRunner } from './turn-runner.ts';
 import { Waits } from './waits.ts';
+import { watchedEngine } from './watched-engine.ts';
 import { type ConcurrencyLimits, type ShareLimit, WorkerPool } from './worker-pool.ts';
 import { createWorkflowMetrics, type OperationName } from './workflow-metrics.ts';
 
@@ -79,7 +80,9 @@ class Workflows implements WorkflowBlock {
       const other = new Workflows({ ...context, ...self }, { ...deps, cacheBytesMax: 0 });
       return guardedBlock(other, other.#core, { caller: core.self, of: (appId, namespace) => this.of(appId, namespace) });
     };
-    const core = new MutableCore(context, deps, () => this.#keeper?.membership);
+    const away = (): void => this.#keeper.engineAway();
+    const engine = watchedEngine(deps.engine, away);
+    const core = new MutableCore(context, { ...deps, engine }, () => this.#keeper?.membership);
     this.#core = core;
     this.#pool = new WorkerPool(core.clock, deps.limits ?? { workflows: unlimited, activities: unlimited }, this.#shareLimits(core));
     this.#cache = new InstanceCache(deps.cacheBytesMax ?? cacheBytesDefault);
@@ -93,6 +96,7 @@ class Workflows implements WorkflowBlock {
       timers: () => this.#keeper.timers,
       retention: deps.retention ?? {},
       changed: (id, header) => this.#waits.changed(id, header),
+      away,
     });
     this.#activities = new Activities({ ...parts, arrived: (id, item) => this.#runner.wake(id, item) });
     const foreign = (shard: OwnedShard): void => {
