@@ -134,13 +134,14 @@ describe("the SDK's actors", () => {
     const [row] = (await proa('list')) as { appId: string; type: string; ids: string[] }[];
     expect(row).toMatchObject({ appId: 'counters', type: 'CounterActor', ready: true });
     expect(row?.ids).toContain('seen');
-    expect(await proa('state', 'CounterActor', 'seen')).toMatchObject({ body: { state: { count: 1 } } });
+    expect(await proa('state', 'CounterActor', 'seen')).toEqual({ type: 'CounterActor', id: 'seen', state: { count: 1 } });
     await actor('seen').startReminder();
     expect(await proa('reminders', 'CounterActor', 'seen')).toMatchObject({
-      body: { reminders: [{ id: 'seen', name: 'wake', data: 'rent' }] },
+      type: 'CounterActor',
+      reminders: [{ id: 'seen', name: 'wake', data: 'rent' }],
     });
     await actor('seen').stopReminder();
-    expect(await proa('deactivate', 'CounterActor', 'seen')).toEqual({ status: 200, body: { type: 'CounterActor', id: 'seen' } });
+    expect(await proa('deactivate', 'CounterActor', 'seen')).toEqual({ type: 'CounterActor', id: 'seen' });
     expect(((await proa('list')) as { ids: string[] }[])[0]?.ids).not.toContain('seen');
     expect(await actor('seen').count()).toBeGreaterThanOrEqual(1);
   });
@@ -182,8 +183,8 @@ describe('actors of two runtimes', () => {
     one.crash();
     const [reminded = 0, ...others] = await Promise.all(moved.map((id) => viaTwo(id).increment()));
     expect(others).toEqual(others.map(() => 2));
-    // Its reminder may have come before the call did.
-    expect([2, 102]).toContain(reminded);
+    // Its reminder, of one second, may have come before the call did, once or for each second that nobody was there.
+    expect(reminded % 100).toBe(2);
     expect(new Set(await Promise.all(ids.map((id) => viaTwo(id).where())))).toEqual(new Set(['two']));
     await eventually(async () => (await viaTwo(moved[0] as string).count()) >= 102, 'the reminder fires elsewhere');
   });

@@ -12,7 +12,6 @@ const onlyExplained = [
   'invoke.not-ready',
   'pubsub.not-configured',
   'pubsub.events-envelope',
-  'configuration.unsubscribe',
   'actor.no-runtime',
 ];
 

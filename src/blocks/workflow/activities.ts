@@ -83,6 +83,16 @@ export class Activities {
       live.activities.delete(task.id);
       now()?.activities.delete(task.id);
       if (answer !== undefined) void this.#deliver(job, answer);
+      else this.#leftTo(now(), live);
+    });
+  }
+
+  // Given up because the shard was lost, and loaded again meanwhile: the new copy took the activity for one in hand.
+  #leftTo(current: LiveInstance | undefined, former: LiveInstance): void {
+    const { core } = this.#parts;
+    if (current === undefined || current === former || core.closed) return;
+    this.resume(current).catch((error: unknown) => {
+      core.log.warn('what is open in a workflow cannot be read', { instance: current.id, error: ProaError.from(error).message });
     });
   }
 

@@ -14,7 +14,7 @@ export interface InstanceCommitsParts {
   readonly timers: () => ShardTimers | undefined;
   /** The record of an instance changed. */
   readonly changed: (id: string, header: Header) => void;
-  readonly wake: (id: string, item: InboxItem) => void;
+  readonly wake: (id: string, item?: InboxItem) => void;
   readonly drop: (live: LiveInstance) => void;
   readonly reload: (live: LiveInstance) => void;
 }
@@ -47,12 +47,21 @@ export class InstanceCommits {
         core.log.info('a workflow was changed by somebody else', { [logFields.workflowInstance]: live.id });
         if (result.failed === 0) this.#parts.drop(live);
         else this.#parts.reload(live);
+        this.#lookAt(change.delivery);
         return false;
       }
+    } catch (error) {
+      this.#lookAt(change.delivery);
+      throw error;
     } finally {
       arrived();
     }
     return this.commit({ ...change, delivery: otherwise() });
+  }
+
+  // It may have happened all the same: what it brought to other instances of our own lies in the engine then, and nobody rings for it.
+  #lookAt({ arrivals }: Delivery): void {
+    for (const { id } of arrivals) this.#parts.wake(id);
   }
 
   #committed(change: Change, built: BuiltChange, version: number | undefined): void {
@@ -86,7 +95,11 @@ export class InstanceCommits {
     const keys = items.flatMap(({ key }) => (key === undefined ? [] : [key]));
     const none = { kind: 'version', key: core.keys.record(live.id), version: 0 } as const;
     await core.engine.commit({ if: [live.home.condition, none], delete: [...keys, core.keys.ready(live.shard, live.id)] });
-    if (live.unread) return true;
+    const gone = new Set(items);
+    live.inbox = live.inbox.filter((item) => !gone.has(item));
+    // Mail that came meanwhile may have lost its mark to this commit.
+    live.ready = false;
+    if (live.unread || live.inbox.length > 0) return true;
     this.#parts.drop(live);
     return false;
   }

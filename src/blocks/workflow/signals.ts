@@ -39,7 +39,11 @@ export async function signal({ core, postman, runner }: SignalsParts, id: string
       await commitAhead(core.engine, delivery.parts);
       const exists = { kind: 'exists', key: core.keys.record(id) } as const;
       const result = await core.engine.commit({ if: [exists, ...delivery.conditions], put: delivery.puts });
-      if (result.status === 'unknown') throw outcomeUnknown(`workflow ${id} may or may not have got an event`, result.cause);
+      if (result.status === 'unknown') {
+        // If it did, nobody rings for it when the instance is ours.
+        for (const arrival of delivery.arrivals) runner.wake(arrival.id);
+        throw outcomeUnknown(`workflow ${id} may or may not have got an event`, result.cause);
+      }
       if (result.status === 'done') {
         for (const arrival of delivery.arrivals) runner.wake(arrival.id, arrival.item);
         return;

@@ -60,7 +60,7 @@ export class TurnRunner {
     this.#parts = parts;
     this.#commits = new InstanceCommits({
       ...parts,
-      wake: (id, item) => this.wake(id, item),
+      wake: (id, item?: InboxItem) => this.wake(id, item),
       drop: (live) => this.drop(live),
       reload: (live) => this.reload(live),
     });

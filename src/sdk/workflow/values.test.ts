@@ -25,6 +25,10 @@ describe('values', () => {
     );
   });
 
+  it('are taken for no word of ours when all but one field is undefined', () => {
+    expect(back({ $undefined: true, a: undefined })).toEqual({ $undefined: true });
+  });
+
   it('keep what JSON loses', () => {
     const bytes = new Uint8Array([0, 255, 1]);
     expect(back(bytes)).toEqual(bytes);

@@ -81,10 +81,10 @@ function isPlain(value: object): boolean {
 
 function plainFields(value: object, inside: (step: string) => Place): unknown {
   const copy: Record<string, unknown> = {};
-  const fields = Object.entries(value);
-  for (const [key, field] of fields) if (field !== undefined) put(copy, key, plain(field, inside(stepOf(key))));
-  // An object that looks like one of our words is put into another one.
-  return fields.length === 1 && fields[0]?.[0].startsWith('$') === true ? { $object: copy } : copy;
+  for (const [key, field] of Object.entries(value)) if (field !== undefined) put(copy, key, plain(field, inside(stepOf(key))));
+  // An object that looks like one of our words, without what is undefined, is put into another one.
+  const [first, second] = Object.keys(copy);
+  return first?.startsWith('$') === true && second === undefined ? { $object: copy } : copy;
 }
 
 function stepOf(key: string): string {
