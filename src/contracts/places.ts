@@ -5,8 +5,11 @@ import type { News, Sums } from './news.ts';
 export interface Places {
   /** Takes a place that is here and free. */
   tryTake(): boolean;
-  /** Undefined when a place was free and is taken: the common case allocates nothing. Otherwise resolves with one; fails when cancelled or when too many wait. */
-  acquire(cancel: Cancellation): Promise<void> | undefined;
+  /**
+   * Undefined when a place was free and is taken: the common case allocates nothing. Otherwise resolves with one; fails when cancelled or when too many wait.
+   * `noneFree` is called, perhaps more than once, when it is known that no place is free: before that, one may be on its way.
+   */
+  acquire(cancel: Cancellation, noneFree?: () => void): Promise<void> | undefined;
   readonly release: () => void;
 }
 

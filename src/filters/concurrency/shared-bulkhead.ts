@@ -3,37 +3,53 @@ import { CancelScope } from '../../kernel/cancel.ts';
 import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Timer } from '../../kernel/ports.ts';
 import type { Bulkhead, BulkheadOptions } from './bulkhead.ts';
 
-/** A place that another process does not need has to come over: whoever may not wait for a call to end waits this long for that. */
+/** A place that another process does not need has to come over: whoever may not wait for a call to end waits this long for that, once it is known that none is free. */
 const lendingMs = 20;
+
+/** On a busy machine the answer whether one is free takes its time: a limit that is not reached must not refuse. Without any answer it does after this long. */
+const silenceMs = 2_000;
 
 /** A bulkhead whose places several processes lend each other. The number of calls that may wait is that of this process. */
 export function createSharedBulkhead(options: BulkheadOptions, places: Places): Bulkhead {
   const { clock, target, concurrencyMax, queueMax, waitMaxMs } = options;
   const full = (why: string): ProaError => new ProaError('overloaded', `${target} has ${concurrencyMax} calls under way; ${why}`);
   const waitingMax = Math.max(queueMax, concurrencyMax);
-  const timeMs = queueMax === 0 ? lendingMs : Math.max(lendingMs, waitMaxMs);
+  const queueMs = queueMax === 0 ? 0 : waitMaxMs;
+  const noPlace = full(
+    queueMax === 0 ? 'none may wait' : `no place became free within ${formatDuration(Math.max(lendingMs, waitMaxMs))}`,
+  ).message;
   let taken = 0;
   let waiting = 0;
   const granted = (): void => void taken++;
   const wait = async (call: Call<unknown>): Promise<void> => {
     const scope = new CancelScope();
-    let late = false;
-    const timer = clock.timer(timeMs, () => {
-      late = true;
-      scope.cancel(undefined);
-    });
+    const untilMs = clock.mono() + queueMs;
+    let late: string | undefined;
+    const giveUpAfter = (ms: number, why: string): Timer =>
+      clock.timer(ms, () => {
+        late = why;
+        scope.cancel(undefined);
+      });
+    const silence = giveUpAfter(Math.max(silenceMs, queueMs), `${target}: no other process says whether a place is free`);
+    let timer: Timer | undefined;
+    const noneFree = (): void => {
+      silence.cancel();
+      timer ??= giveUpAfter(Math.max(lendingMs, untilMs - clock.mono()), noPlace);
+    };
     const unlink = call.cancel.onCancel((reason) => scope.cancel(reason));
     waiting++;
     try {
-      await places.acquire(scope);
+      await places.acquire(scope, noneFree);
       granted();
     } catch (error) {
-      throw late ? full(queueMax === 0 ? 'none may wait' : `no place became free within ${formatDuration(timeMs)}`) : error;
+      throw late === undefined ? error : new ProaError('overloaded', late);
     } finally {
       waiting--;
-      timer.cancel();
+      silence.cancel();
+      timer?.cancel();
       unlink();
     }
   };

@@ -97,7 +97,7 @@ class SystemGuard {
     if (averageMaxMs !== Infinity && this.#average() > averageMaxMs && this.#beyondCapacity())
       return `calls take longer than ${averageMaxMs} ms on average`;
     if (utilisationMax < 1 && this.#busy(nowMs) > utilisationMax && this.#beyondCapacity())
-      return `its event loop is busy more than ${Math.round(utilisationMax * 100)} % of the time`;
+      return `its event loop is busy more than ${Math.round(utilisationMax * 1_000) / 10} % of the time`;
     return undefined;
   }
 

@@ -88,3 +88,30 @@ it('frees what a process held that has ended', async () => {
   deliverAll();
   await expect(second).resolves.toBeUndefined();
 });
+
+it('says that no place is free when the bank has said so, and not before', async () => {
+  const { all, deliverAll } = processes(2, 2);
+  const [one, two] = all as [(typeof all)[number], (typeof all)[number]];
+  const none: string[] = [];
+  const ask = (from: typeof one, name: string) => from.permits.acquire(new CancelScope(), () => void none.push(name));
+  const held = [ask(one, 'a'), ask(one, 'b')];
+  deliverAll();
+  await Promise.all(held);
+  const late = [ask(two, 'c')];
+  expect(none).toEqual([]);
+  deliverAll();
+  expect(none).toEqual(['c']);
+  late.push(ask(two, 'd'));
+  expect(none).toEqual(['c', 'd']);
+  one.permits.release();
+  one.permits.release();
+  deliverAll();
+  await Promise.all(late);
+  two.permits.release();
+  two.permits.release();
+  none.length = 0;
+  const again = ask(one, 'e');
+  expect(none).toEqual([]);
+  deliverAll();
+  await again;
+});

@@ -4,7 +4,7 @@ import type { Places } from '../../contracts/places.ts';
 
 /** One process among which a bank divides its permits. */
 export interface Holder {
-  /** Permits are its own now, until it gives them back. */
+  /** Permits are its own now, until it gives them back; 0: its wish was heard, and some of it has to wait until others give back. */
   granted(count: number): void;
   /** Others wait: this many are wanted back as soon as they are not needed. */
   recalled(count: number): void;
@@ -53,8 +53,11 @@ export function createPermitBank(max: number): PermitBank {
       return free === max && waiting.length === 0;
     },
     want(holder, count) {
+      const waits = waiting.includes(holder);
       for (let i = 0; i < count; i++) waiting.push(holder);
       serve();
+      // Who waits for more already has been told.
+      if (!waits && waiting.includes(holder)) holder.granted(0);
     },
     back(holder, count) {
       const account = accountOf(holder);
@@ -97,6 +100,12 @@ export interface BankLink {
 
 const waitersMax = 10_000;
 
+interface Waiter {
+  /** False: it has given up meanwhile. */
+  readonly begin: () => boolean;
+  readonly noneFree: (() => void) | undefined;
+}
+
 /** Permits of one process, borrowed from a bank. */
 export class BorrowedPermits implements Places, Holder {
   readonly #bank: BankLink;
@@ -104,7 +113,9 @@ export class BorrowedPermits implements Places, Holder {
   #used = 0;
   #asked = 0;
   #owed = 0;
-  readonly #waiting: (() => boolean)[] = [];
+  /** The bank has said that what was asked for is not free. */
+  #noneFree = false;
+  readonly #waiting: Waiter[] = [];
 
   constructor(bank: BankLink) {
     this.#bank = bank;
@@ -124,7 +135,7 @@ export class BorrowedPermits implements Places, Holder {
     return true;
   }
 
-  acquire(cancel: Cancellation): Promise<void> | undefined {
+  acquire(cancel: Cancellation, noneFree?: () => void): Promise<void> | undefined {
     if (this.tryTake()) return undefined;
     if (this.#waiting.length >= waitersMax) {
       return Promise.reject(new ProaError('overloaded', `more than ${waitersMax} calls wait for a place that several processes share`));
@@ -135,13 +146,15 @@ export class BorrowedPermits implements Places, Holder {
         abandoned = true;
         reject(new ProaError('cancelled', 'the caller gave up while it waited for a place', { cause: reason }));
       });
-      this.#waiting.push(() => {
+      const begin = (): boolean => {
         if (abandoned) return false;
         unlink();
         resolve();
         return true;
-      });
+      };
+      this.#waiting.push({ begin, noneFree });
     });
+    if (this.#noneFree) noneFree?.();
     this.#ask();
     return place;
   }
@@ -158,6 +171,10 @@ export class BorrowedPermits implements Places, Holder {
   granted(count: number): void {
     this.#has += count;
     this.#asked = Math.max(0, this.#asked - count);
+    // Places come in the order in which they were asked for: until all have come, later wishes wait too.
+    const known = this.#noneFree;
+    this.#noneFree = this.#asked > 0 && (known || count === 0);
+    if (this.#noneFree && !known) for (const { noneFree } of this.#waiting) noneFree?.();
     this.#serve();
     // Whoever asked for it may have given up meanwhile.
     this.#giveBack(Math.min(this.#owed, this.#has - this.#used));
@@ -179,7 +196,7 @@ export class BorrowedPermits implements Places, Holder {
     while (this.#used < this.#has) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
-      if (next()) this.#used++;
+      if (next.begin()) this.#used++;
     }
   }
 
