@@ -24,7 +24,7 @@ function asking(queueMax: number) {
     (error: Error) => (end = error.message),
   );
   const after = async (ms: number): Promise<string> => {
-    await clock.advance(ms);
+    clock.advance(ms);
     await new Promise((resolve) => setImmediate(resolve));
     return end;
   };

@@ -96,7 +96,7 @@ it('says that no place is free when the bank has said so, and not before', async
   const ask = (from: typeof one, name: string) => from.permits.acquire(new CancelScope(), () => void none.push(name));
   const held = [ask(one, 'a'), ask(one, 'b')];
   deliverAll();
-  await Promise.all(held);
+  for (const each of held) await each;
   const late = [ask(two, 'c')];
   expect(none).toEqual([]);
   deliverAll();
@@ -106,7 +106,7 @@ it('says that no place is free when the bank has said so, and not before', async
   one.permits.release();
   one.permits.release();
   deliverAll();
-  await Promise.all(late);
+  for (const each of late) await each;
   two.permits.release();
   two.permits.release();
   none.length = 0;
