@@ -104,12 +104,12 @@ class OwnedJournal implements JournalEngine {
   }
 
   get(key: Key): Promise<Entry | undefined> {
-    if (this.#readable) return this.#parts.reads.get(key);
+    if (this.#canRead()) return this.#parts.reads.get(key);
     return this.#checked(() => this.#parts.reads.get(key));
   }
 
   peek(key: Key): Entry | undefined {
-    return this.#readable ? this.#parts.reads.peek(key) : undefined;
+    return this.#canRead() ? this.#parts.reads.peek(key) : undefined;
   }
 
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
@@ -237,7 +237,7 @@ class OwnedJournal implements JournalEngine {
     await segments.close();
   }
 
-  get #readable(): boolean {
+  #canRead(): boolean {
     return !this.#closed && this.#parts.ownership.fresh;
   }
 
