@@ -36,7 +36,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
   }
 
   get weight(): number {
-    return this.size === 0 ? 0 : Math.ceil((this.#live * leafWeightMax) / leafBytesMax);
+    return this.size === 0 ? 0 : Math.ceil((this.#live() * leafWeightMax) / leafBytesMax);
   }
 
   lowerBound(key: Key): number {
@@ -92,14 +92,14 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     // What came in order leaves from behind all others: they stay as they are.
     if (kept === last && this.#endOf(place) === this.#used) {
       [this.size, this.#used] = [last, place];
-      this.#become(this.#made([this.#all], this.#prefix));
+      this.#become(this.#made([this.#all()], this.#prefix));
     } else this.#become(this.#made([{ leaf: this, from: 0, to: kept }]));
     // The shortest key that is between: it is kept for as long as the leaf.
     return { right, separator: flat(above.slice(0, sameChars(below, above) + 1)) };
   }
 
   append(right: PackedLeaf): void {
-    const parts = [this.#all, right.#all].filter(({ to }) => to > 0);
+    const parts = [this.#all(), right.#all()].filter(({ to }) => to > 0);
     if (parts.length > 0) this.#become(this.#made(parts));
     right.dropped();
   }
@@ -141,7 +141,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     return keys;
   }
 
-  get #live(): number {
+  #live(): number {
     return this.#used - this.#dead + 2 * this.size;
   }
 
@@ -226,10 +226,10 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     // Between two others a key begins as they do.
     else if ((index === 0 || index === this.size) && !key.startsWith(this.#prefix)) {
       const prefix = this.#prefix.slice(0, sameChars(this.#prefix, key));
-      this.#become(this.#made([this.#all], flat(prefix)));
+      this.#become(this.#made([this.#all()], flat(prefix)));
     }
     const bytes = suffixCost(key.length - this.#prefix.length) + packedBytes(entry);
-    if (this.#used + bytes + 2 * (this.size + 1) > this.#bytes.length) this.#become(this.#made([this.#all], this.#prefix, bytes + 2));
+    if (this.#used + bytes + 2 * (this.size + 1) > this.#bytes.length) this.#become(this.#made([this.#all()], this.#prefix, bytes + 2));
     this.#write(this.#used, key, entry);
     this.#openSlot(index, this.#used);
     this.#used += bytes;
@@ -262,10 +262,10 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     bytes.copyWithin(lowest + 2 * (end - first), lowest, bytes.length - 2 * end);
     this.size -= end - first;
     if (this.size === 0) [this.#used, this.#dead, this.#soonestMs] = [0, 0, Infinity];
-    else if (this.#dead > compactBytes && this.#dead * 2 > this.#used) this.#become(this.#made([this.#all], this.#prefix));
+    else if (this.#dead > compactBytes && this.#dead * 2 > this.#used) this.#become(this.#made([this.#all()], this.#prefix));
   }
 
-  get #all(): Part {
+  #all(): Part {
     return { leaf: this, from: 0, to: this.size };
   }
 
@@ -286,7 +286,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
   /** Bytes of some of its keys with a prefix of that length. */
   #bytesWith(prefixLength: number, { from, to }: { readonly from: number; readonly to: number }): number {
     const shorter = this.#prefix.length - prefixLength;
-    if (shorter === 0 && from === 0 && to === this.size) return this.#live;
+    if (shorter === 0 && from === 0 && to === this.size) return this.#live();
     let bytes = 2 * (to - from);
     for (let index = from; index < to; index++) {
       const place = this.#placeOf(index);

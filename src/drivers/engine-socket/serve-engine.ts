@@ -91,7 +91,7 @@ class EngineClient {
       return this.#link.send(this.#engine === undefined ? answerType.starting : answerType.ok, id, this.#head());
     const scope = this.#scope;
     if (scope === undefined) throw new ProaError('malformed-request', 'engine protocol: a request before hello');
-    if (++this.#underWay >= this.#requestsMax) this.#link.pause();
+    if (++this.#underWay >= this.#requestsMax()) this.#link.pause();
     let answer: Promise<(w: ByteWriter) => void>;
     try {
       answer = this.#admitted(this.#read(type, r, scope));
@@ -102,7 +102,7 @@ class EngineClient {
     void this.#reply(id, answer);
   }
 
-  get #requestsMax(): number {
+  #requestsMax(): number {
     return this.#options.requestsMax ?? 8_192;
   }
 
@@ -261,7 +261,7 @@ class EngineClient {
       if (isProaError(error) && error.code === 'engine.unavailable') this.#options.failed?.(error);
       this.#fail(id, error);
     }
-    if (this.#underWay-- === this.#requestsMax) this.#link.resume();
+    if (this.#underWay-- === this.#requestsMax()) this.#link.resume();
   }
 
   #fail(id: number, error: unknown): void {
