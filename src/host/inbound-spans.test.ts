@@ -9,7 +9,7 @@ import { inboundTrace } from './inbound-spans.ts';
 const parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const child = '00-0af7651916cd43dd8448eb211c80319c-00000000000000aa-01';
 
-async function spanOf(target: Pick<Target, 'block' | 'name'> & { readonly operation?: string }, input: unknown) {
+async function spanOf(target: Pick<Target, 'block' | 'name'> & { readonly operation?: string }, input: unknown, traceparent = parent) {
   const said: Record<string, unknown> = {};
   const tracer: Tracer = {
     ...noTracer,
@@ -23,7 +23,7 @@ async function spanOf(target: Pick<Target, 'block' | 'name'> & { readonly operat
   if (layer === undefined || !('filter' in layer)) throw new Error('there is no layer');
   let seen: unknown;
   const service = layer.filter((call) => Promise.resolve((seen = (call as { input: unknown }).input)));
-  const context = withValue(emptyContext, traceKey, { ...noTrace, traceparent: parent });
+  const context = withValue(emptyContext, traceKey, { ...noTrace, traceparent });
   await service(createCall({ block: target.block, name: '', idempotent: false }, input, { context }) as never);
   return { said, seen };
 }
@@ -76,6 +76,8 @@ describe('what reaches an app', () => {
       'rpc.service': 'shop.Orders',
       'dapr.invoke_method': 'shop.Orders/Place',
     });
+    const untraced = await spanOf({ block: 'invoke', name: 'b', operation: 'proxy' }, input, '');
+    expect([untraced.said, untraced.seen]).toEqual([{}, input]);
     expect(proxied.seen).toMatchObject({ headers: [], wire: ['te', 'trailers', 'traceparent', child] });
   });
 

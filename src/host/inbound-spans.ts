@@ -16,7 +16,9 @@ export function inboundTrace(tracer: Tracer, target: Target): readonly Layer[] {
 
 function filterOf(tracer: Tracer, { block, name, operation }: Target): Filter<never, unknown> | undefined {
   if (block === 'invoke' && operation === 'proxy')
-    return layerFilter(inboundSpan<ProxyTarget, unknown>({ tracer, kind: 'server', describe: describeProxied, retraced: rewired }));
+    return layerFilter(
+      inboundSpan<ProxyTarget, unknown>({ tracer, kind: 'server', describe: describeProxied, retraced: rewired, decided: true }),
+    );
   if (block === 'invoke')
     return layerFilter(inboundSpan<InvokeRequest, unknown>({ tracer, kind: 'server', describe: describeInvocation, retraced }));
   if (block === 'actors' && operation === 'receive')

@@ -14,6 +14,8 @@ export interface InboundSpanOptions<In> {
   readonly tracer: Tracer;
   readonly kind: SpanKind;
   describe(input: In): InboundSpan;
+  /** A call without a trace passes as it came, too: whoever sent it has decided that it is not recorded. */
+  readonly decided?: boolean;
   /** The input with another trace, where the input holds one. */
   retraced?(input: In, trace: TraceContext): In;
 }
@@ -25,7 +27,8 @@ export interface InboundSpanOptions<In> {
 export function inboundSpan<In, Out>(options: InboundSpanOptions<In>): (next: Service<In, Out>) => Service<In, Out> {
   return (next) => (call) => {
     const parent = valueOf(call.context, traceKey);
-    return parent.traceparent !== '' && !isRecorded(parent) ? next(call) : next(traced(options, call, parent));
+    const begins = parent.traceparent === '' && options.decided !== true;
+    return begins || isRecorded(parent) ? next(traced(options, call, parent)) : next(call);
   };
 }
 
