@@ -3,8 +3,9 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { appSpec } from '../../test/fixtures/app-spec.ts';
 import { nodePorts } from '../ports/node/index.ts';
-import type { AppSpec, HostEvent, RunningHost } from './host-api.ts';
+import type { HostEvent, RunningHost } from './host-api.ts';
 import { startHost } from './host.ts';
 
 const component = (name: string, type: string, lines: readonly string[] = [], more: readonly string[] = []): string =>
@@ -69,30 +70,12 @@ beforeEach(async () => {
   write('subscription.yaml', subscription('/first'));
   writeFileSync(join(directory, 'a.json'), '{"prefix":"none"}');
   writeFileSync(join(directory, 'b.json'), '{"prefix":"name"}');
-  const spec: AppSpec = {
-    id: 'app',
-    namespace: '',
+  const spec = appSpec('app', {
     appPort: (app.address() as { port: number }).port,
-    appProtocol: 'http',
-    appChannelAddress: '127.0.0.1',
-    disabledInitEndpoints: [],
-    bindingOptionsTimeoutMs: 3_000,
-    listenAddresses: [],
-    httpPort: 0,
-    grpcPort: 0,
-    internalGrpcPort: 0,
-    internalGrpcListenAddress: '',
-    publicListenAddress: '',
-    allowedOrigins: '*',
-    bodyBytesMax: 4e6,
-    headerBytesMax: 4e3,
     resourcePaths: [join(directory, 'resources')],
     configPaths: [join(directory, 'config.yaml')],
     defaults: 'when-empty',
-    reconcileMs: 60_000,
-    mtls: false,
-    controlPlaneTrustDomain: 'localhost',
-  };
+  });
   host = await startHost({
     ports: nodePorts(),
     apps: [spec],

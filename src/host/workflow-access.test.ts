@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { appSpec } from '../../test/fixtures/app-spec.ts';
 import { nodePorts } from '../ports/node/index.ts';
-import type { AppSpec, HostEvent, RunningHost } from './host-api.ts';
+import type { HostEvent, RunningHost } from './host-api.ts';
 import { startHost } from './host.ts';
 
 const policy = (operations: string): string =>
@@ -14,30 +15,6 @@ let directory: string;
 let host: RunningHost;
 let events: HostEvent[];
 
-const specOf = (id: string): AppSpec => ({
-  id,
-  namespace: '',
-  appProtocol: 'http',
-  appChannelAddress: '127.0.0.1',
-  disabledInitEndpoints: [],
-  bindingOptionsTimeoutMs: 3_000,
-  listenAddresses: [],
-  httpPort: 0,
-  grpcPort: 0,
-  internalGrpcPort: 0,
-  internalGrpcListenAddress: '',
-  publicListenAddress: '',
-  allowedOrigins: '*',
-  bodyBytesMax: 4e6,
-  headerBytesMax: 4e3,
-  resourcePaths: [join(directory, 'resources')],
-  configPaths: [],
-  defaults: 'never',
-  reconcileMs: 60_000,
-  mtls: false,
-  controlPlaneTrustDomain: 'localhost',
-});
-
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'proa-workflow-access-'));
   mkdirSync(join(directory, 'resources'));
@@ -45,7 +22,7 @@ beforeEach(async () => {
   events = [];
   host = await startHost({
     ports: nodePorts(),
-    apps: [specOf('target'), specOf('guest')],
+    apps: ['target', 'guest'].map((id) => appSpec(id, { resourcePaths: [join(directory, 'resources')] })),
     shared: { dataDirectory: join(directory, 'data'), logLevel: 'info', logFormat: 'json', graceMs: 5_000, mode: 'run' },
     events: (event) => void events.push(event),
   });

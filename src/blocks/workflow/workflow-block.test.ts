@@ -1,38 +1,17 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import {
-  chain,
-  openWorkflows,
-  type RuntimeOptions,
-  type Script,
-  scriptedWorker,
-  type WorkflowRuntime,
-} from '../../../test/fixtures/workflow-rig.ts';
+import { describe, expect, it } from 'vitest';
+import { complete, chain, type RuntimeOptions, type Script, scriptedWorker } from '../../../test/fixtures/workflow-rig.ts';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
+import { openedWorkflows } from '../../../test/fixtures/opened-workflows.ts';
 import { CancelScope, neverCancelled } from '../../kernel/cancel.ts';
 import { prefixEnd, tuple } from '../../kernel/tuple.ts';
-import type { HistoryEvent, WorkflowAction } from '../../contracts/workflow.ts';
+import type { HistoryEvent } from '../../contracts/workflow.ts';
 
-const open: WorkflowRuntime[] = [];
-const runtime = (options: Partial<RuntimeOptions> = {}): WorkflowRuntime => {
-  const made = openWorkflows({ ...options, engine: options.engine ?? freshEngine() });
-  open.push(made);
-  return made;
-};
 const running = (script: Script, options: Partial<RuntimeOptions> = {}) => {
-  const { block } = runtime(options);
+  const { block } = openedWorkflows(options);
   const worker = scriptedWorker(script);
   return { block, worker, detach: block.attach(worker) };
 };
-afterEach(async () => {
-  for (const made of open.splice(0)) await made.close();
-});
 
-const complete = (id: number, result?: string): WorkflowAction => ({
-  id,
-  type: 'complete',
-  status: 'COMPLETED',
-  ...(result !== undefined && { result }),
-});
 const typesOf = (events: readonly HistoryEvent[]) => events.map(({ type }) => type);
 
 describe('workflows', () => {
@@ -181,14 +160,14 @@ describe('workflows', () => {
   });
 
   it('are terminated and suspended although this app never had a worker', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     const id = await block.start({ name: 'orphan' });
     await block.terminate(id, undefined, true);
     expect(await block.get(id, true)).toMatchObject({ status: 'TERMINATED' });
   });
 
   it('are held before they began, with nobody there to begin them, and begin when they are resumed', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     const id = await block.start({ name: 'ends' });
     await block.suspend(id, undefined);
     expect(await block.get(id, true)).toMatchObject({ status: 'SUSPENDED' });
@@ -215,7 +194,7 @@ describe('workflows', () => {
   });
 
   it('that are to start later are held and let go before their time, and can be terminated while they are held', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     const startAtMs = Date.now() + 86_400_000;
     const [one, two] = [await block.start({ name: 'later', startAtMs }), await block.start({ name: 'later' })];
     await expect(block.suspend(one, 'x'.repeat(5 * 1024 * 1024))).rejects.toMatchObject({ code: 'workflow.limit' });

@@ -1,33 +1,15 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import {
-  chain,
-  openWorkflows,
-  type RuntimeOptions,
-  type Script,
-  scriptedWorker,
-  type WorkflowRuntime,
-} from '../../../test/fixtures/workflow-rig.ts';
+import { describe, expect, it } from 'vitest';
+import { complete, chain, type RuntimeOptions, type Script, scriptedWorker } from '../../../test/fixtures/workflow-rig.ts';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
+import { openedWorkflows } from '../../../test/fixtures/opened-workflows.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
-import type { ActivityTask, PropagatedHistory, WorkflowAction } from '../../contracts/workflow.ts';
+import type { ActivityTask, PropagatedHistory } from '../../contracts/workflow.ts';
 
-const open: WorkflowRuntime[] = [];
 const running = (script: Script, options: Partial<RuntimeOptions> = {}) => {
-  const made = openWorkflows({ ...options, engine: options.engine ?? freshEngine() });
-  open.push(made);
+  const made = openedWorkflows(options);
   const worker = scriptedWorker(script);
   return { block: made.block, worker, detach: made.block.attach(worker), runtime: made };
 };
-afterEach(async () => {
-  for (const made of open.splice(0)) await made.close();
-});
-
-const complete = (id: number, result?: string): WorkflowAction => ({
-  id,
-  type: 'complete',
-  status: 'COMPLETED',
-  ...(result !== undefined && { result }),
-});
 
 const parent: NonNullable<Script['workflows']>[string] = ({ all, input }) => {
   const done = all.find(({ type }) => type === 'childCompleted' || type === 'childFailed');

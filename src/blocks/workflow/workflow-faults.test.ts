@@ -1,30 +1,15 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { chain, openWorkflows, type RuntimeOptions, scriptedWorker, type WorkflowRuntime } from '../../../test/fixtures/workflow-rig.ts';
+import { describe, expect, it } from 'vitest';
+import { complete, chain, openWorkflows, scriptedWorker, type WorkflowRuntime } from '../../../test/fixtures/workflow-rig.ts';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
+import { openedWorkflows } from '../../../test/fixtures/opened-workflows.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import type { ActivityTask, Turn, TurnAnswer, WorkflowAction } from '../../contracts/workflow.ts';
 
-const open: WorkflowRuntime[] = [];
-const runtime = (options: Partial<RuntimeOptions> = {}): WorkflowRuntime => {
-  const made = openWorkflows({ ...options, engine: options.engine ?? freshEngine() });
-  open.push(made);
-  return made;
-};
-afterEach(async () => {
-  for (const made of open.splice(0)) await made.close();
-});
-
-const complete = (id: number, result?: string): WorkflowAction => ({
-  id,
-  type: 'complete',
-  status: 'COMPLETED',
-  ...(result !== undefined && { result }),
-});
 const never = <T>(): Promise<T> => new Promise(() => {});
 
 describe('workflows whose workers fail', () => {
   it('give what a worker held to the next one, activities with the same idempotency key', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     const keys: string[] = [];
     const hangs = {
       ...scriptedWorker({ workflows: { chain: chain('work', 1) } }),
@@ -42,7 +27,7 @@ describe('workflows whose workers fail', () => {
   });
 
   it('run a turn again when a worker rejects it, and ignore what it says afterwards', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     let turns = 0;
     const settled: boolean[] = [];
     const worker = scriptedWorker({
@@ -60,7 +45,7 @@ describe('workflows whose workers fail', () => {
   });
 
   it('never have two turns of one instance under way', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     let underWay = 0;
     let most = 0;
     block.attach(
@@ -83,7 +68,7 @@ describe('workflows whose workers fail', () => {
   });
 
   it('stall when code does not fit the history, refuse events, and go on with the next worker', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     const detach = block.attach(
       scriptedWorker({ workflows: { moves: () => ({ actions: [], stalled: { reason: 'diverged', description: 'another path' } }) } }),
     );
@@ -99,7 +84,7 @@ describe('workflows whose workers fail', () => {
   });
 
   it('are not stalled any more when resuming answers, and are tried once for it', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     let fits = false;
     let turns = 0;
     const stalled = { reason: 'diverged', description: 'another path' } as const;
@@ -128,8 +113,8 @@ describe('workflows whose workers fail', () => {
 
   it('are resumed from both when they were suspended and then stalled, also by a runtime that does not own them', async () => {
     const engine = freshEngine();
-    const { block } = runtime({ engine });
-    const other = runtime({ engine }).block;
+    const { block } = openedWorkflows({ engine });
+    const other = openedWorkflows({ engine }).block;
     let stalls = true;
     const stalled = { reason: 'diverged', description: 'another path' } as const;
     block.attach(
@@ -153,7 +138,7 @@ describe('workflows whose workers fail', () => {
   });
 
   it('fail for answers that can never be right, and stall for those that are too large', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     const answers: Record<string, readonly WorkflowAction[]> = {
       twice: [
         { id: 1, type: 'scheduleTask', name: 'a' },
@@ -183,7 +168,7 @@ describe('workflows whose workers fail', () => {
   });
 
   it('refuse the heartbeat of an activity that nobody waits for any more', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     let beat: (() => Promise<void>) | undefined;
     let go = (): void => {};
     const ended = new Promise<void>((resolve) => (go = resolve));
@@ -207,7 +192,7 @@ describe('workflows whose workers fail', () => {
   });
 
   it('fail attempts that take too long or stop their heartbeat, and refuse their late heartbeats', async () => {
-    const { block } = runtime();
+    const { block } = openedWorkflows();
     const late: Promise<unknown>[] = [];
     const once = (options: object) => (turn: { readonly results: readonly { readonly type: string }[] } & Turn) => {
       const failed = turn.news.find((event) => event.type === 'taskFailed');
@@ -249,7 +234,7 @@ describe('workflows whose workers fail', () => {
       workflows: { max: Infinity, shared: { max: Infinity, names: new Map<string, number>() } },
       activities: { max: 4, shared: { max: Infinity, names: new Map([['slow', 2]]) } },
     };
-    const { block } = runtime({ deps: { limits } });
+    const { block } = openedWorkflows({ deps: { limits } });
     block.attach(
       scriptedWorker({
         workflows: {
@@ -288,7 +273,7 @@ describe('workflows of several runtimes', () => {
     const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => first.block.start({ name: 'chain', input: `${i}` })));
     await Promise.all(ids.map((id) => first.block.wait(id, 'started', neverCancelled)));
     cut.add(first);
-    const second = runtime({ engine, ttlMs: 400 });
+    const second = openedWorkflows({ engine, ttlMs: 400 });
     second.block.attach(script('second', false));
     const states = await Promise.all(ids.map((id) => second.block.wait(id, 'completed', neverCancelled)));
     expect(states.map(({ output }) => output)).toEqual(ids.map((_, i) => `${i}...`));
@@ -312,7 +297,7 @@ describe('workflows of several runtimes', () => {
     const first = openWorkflows({ engine, ttlMs: 400 });
     first.block.attach(script);
     const ids = await Promise.all(Array.from({ length: 30 }, (_, i) => first.block.start({ name: 'chain', input: `${i}` })));
-    const second = runtime({ engine, ttlMs: 400 });
+    const second = openedWorkflows({ engine, ttlMs: 400 });
     second.block.attach(script);
     await expect.poll(() => attempts.size, { timeout: 15_000 }).toBeGreaterThan(100);
     // Raised where the instance may live elsewhere.

@@ -1,27 +1,10 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { chain, openWorkflows, type RuntimeOptions, scriptedWorker, type WorkflowRuntime } from '../../../test/fixtures/workflow-rig.ts';
+import { describe, expect, it } from 'vitest';
+import { complete, chain, scriptedWorker } from '../../../test/fixtures/workflow-rig.ts';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
+import { openedWorkflows } from '../../../test/fixtures/opened-workflows.ts';
 import type { Engine } from '../../contracts/engine.ts';
-import type { WorkflowAction } from '../../contracts/workflow.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
-
-const open: WorkflowRuntime[] = [];
-const runtime = (options: Partial<RuntimeOptions> = {}): WorkflowRuntime => {
-  const made = openWorkflows({ ...options, engine: options.engine ?? freshEngine() });
-  open.push(made);
-  return made;
-};
-afterEach(async () => {
-  for (const made of open.splice(0)) await made.close();
-});
-
-const complete = (id: number, result?: string): WorkflowAction => ({
-  id,
-  type: 'complete',
-  status: 'COMPLETED',
-  ...(result !== undefined && { result }),
-});
 
 describe('workflows whose engine takes no writes for a while', () => {
   it.each(['engine.read-only', 'engine.limit'] as const)('go on when it does again, after %s: timers are not forgotten', async (code) => {
@@ -41,7 +24,7 @@ describe('workflows whose engine takes no writes for a while', () => {
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
-    const { block } = runtime({ engine });
+    const { block } = openedWorkflows({ engine });
     block.attach(
       scriptedWorker({
         workflows: {
@@ -71,7 +54,7 @@ describe('workflows whose engine takes no writes for a while', () => {
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
-    const { block } = runtime({ engine });
+    const { block } = openedWorkflows({ engine });
     let executed = 0;
     let release: () => void = () => {};
     const begun = new Promise<void>((resolve) => (release = resolve));
@@ -100,7 +83,7 @@ describe('workflows whose engine takes no writes for a while', () => {
 describe('workflows whose engine was away for a moment', () => {
   it('begin although the answer to the commit that woke them was lost', async () => {
     const inner = freshEngine();
-    const other = runtime({ engine: inner }).block;
+    const other = openedWorkflows({ engine: inner }).block;
     let lost = 0;
     // A bell that is exchanged for a mark.
     const engine = faulty(inner, {
@@ -112,7 +95,7 @@ describe('workflows whose engine was away for a moment', () => {
         return { status: 'unknown', cause: new Error('the connection is lost') };
       },
     });
-    const { block } = runtime({ engine });
+    const { block } = openedWorkflows({ engine });
     block.attach(scriptedWorker({ workflows: { short: () => [complete(1, '1')] } }));
     await block.wait(await block.start({ name: 'short' }), 'completed', neverCancelled);
     const id = await other.start({ name: 'short' });
@@ -133,7 +116,7 @@ describe('workflows whose engine was away for a moment', () => {
         return inner.get(key);
       },
     });
-    const { block } = runtime({ engine });
+    const { block } = openedWorkflows({ engine });
     block.attach(scriptedWorker({ workflows: { short: () => [complete(1, '1')] } }));
     await block.wait(await block.start({ name: 'short' }), 'completed', neverCancelled);
     away = true;
@@ -171,8 +154,8 @@ describe('workflows whose engine was away for a moment', () => {
         child: () => [complete(1, '1')],
       },
     });
-    const calm = runtime({ engine: inner }).block;
-    const pair = [runtime({ engine: faulty(inner, away) }).block, runtime({ engine: faulty(inner, away) }).block];
+    const calm = openedWorkflows({ engine: inner }).block;
+    const pair = [openedWorkflows({ engine: faulty(inner, away) }).block, openedWorkflows({ engine: faulty(inner, away) }).block];
     for (const block of pair) block.attach(script);
     const ids = Array.from({ length: 60 }, (_, i) => `p${i}`);
     await Promise.all(ids.map((id) => calm.start({ name: 'parent', instanceId: id, input: id })));
