@@ -267,7 +267,7 @@ it("runs workflows of an SDK's worker, whichever process it is connected to", as
   open.push(() => client.stop());
   const started = await many(10, () => fresh(sidecar.httpPort, '/v1.0/workflows/dapr/chain/start', { method: 'POST', body: '1' }));
   const instances = started.map(({ body }) => (JSON.parse(body) as { instanceID: string }).instanceID);
-  const states = await Promise.all(instances.map((id) => client.waitForWorkflowCompletion(id, true, 30)));
+  const states = await Promise.all(instances.map((id) => client.waitForWorkflowCompletion(id, true, 90)));
   expect(states.map((state) => state?.serializedOutput)).toEqual(instances.map(() => '4'));
   const seen = await Promise.all(instances.map((id) => fresh(sidecar.httpPort, `/v1.0/workflows/dapr/${id}`)));
   for (const { body } of seen) expect(JSON.parse(body)).toMatchObject({ runtimeStatus: 'COMPLETED' });
