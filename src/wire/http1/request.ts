@@ -60,6 +60,9 @@ export class Http1Request implements Readonly<RequestHead> {
   get keepAlive(): boolean {
     return this.#head.keepAlive;
   }
+  get keptMs(): number {
+    return this.#head.keptMs;
+  }
 
   get host(): string | undefined {
     return this.#head.host;
