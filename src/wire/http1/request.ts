@@ -60,6 +60,7 @@ export class Http1Request implements Readonly<RequestHead> {
   get keepAlive(): boolean {
     return this.#head.keepAlive;
   }
+
   get keptMs(): number {
     return this.#head.keptMs;
   }
