@@ -31,6 +31,7 @@ const planOf = (settings: Partial<BalanceSettings>, breakers?: BalancePlan['brea
 interface Behaviour {
   readonly ms?: number;
   readonly status?: number;
+  readonly error?: ProaError;
 }
 
 function rig(behaviour: (instance: string) => Behaviour, plan?: BalancePlan, zone = '') {
@@ -63,8 +64,9 @@ function rig(behaviour: (instance: string) => Behaviour, plan?: BalancePlan, zon
       .catch((thrown: unknown) => ProaError.from(thrown));
     if (answer instanceof ProaError) return answer.code;
     if (more.hold !== true) {
-      clock.advance(behaviour(went).ms ?? 1);
-      call.end.fire({ ok: answer.status < 500, status: answer.status });
+      const { ms = 1, error } = behaviour(went);
+      clock.advance(ms);
+      call.end.fire(error === undefined ? { ok: answer.status < 500, status: answer.status } : { ok: false, error });
     }
     return went;
   };
@@ -178,6 +180,32 @@ describe('balancing', () => {
     for (const name of Object.keys(counts)) counts[name] = 0;
     for (let i = 0; i < 40; i++) await send();
     expect(Object.values(counts)).toEqual([10, 10, 10, 10]);
+  });
+
+  it('does not eject an instance that sheds, but sends it fewer calls', async () => {
+    const shed = new ProaError('shed', 'too much', { refusedAt: 'callee' });
+    const { group, counts, send } = rig((instance) => (instance === 'a' ? { error: shed } : {}), planOf({}));
+    group.update(['a', 'b', 'c'].map((name) => endpoint(name)));
+    for (let i = 0; i < 200; i++) await send();
+    expect(counts['a']).toBeLessThan(20);
+    expect(group.members().map(({ ejections, failures }) => [ejections, failures])).toEqual([
+      [0, 0],
+      [0, 0],
+      [0, 0],
+    ]);
+  });
+
+  it('learns nothing about instances by what this runtime refuses', async () => {
+    const refused = new ProaError('overloaded', 'full', { refusedAt: 'caller' });
+    const { clock, group, send } = rig(
+      (instance) => (instance === 'a' ? { error: refused } : { ms: 5 }),
+      planOf({ policy: 'round-robin' }),
+    );
+    group.update(['a', 'b'].map((name) => endpoint(name)));
+    for (let i = 0; i < 40; i++) await send();
+    const [a, b] = group.members();
+    expect([a?.ejections, a?.cost(clock.mono(), 0)]).toEqual([0, 1e-6]);
+    expect(b?.cost(clock.mono(), 0)).toBeGreaterThan(1);
   });
 
   it('sends a repetition elsewhere', async () => {

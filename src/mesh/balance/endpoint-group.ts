@@ -139,7 +139,9 @@ export class EndpointGroup implements EndpointBalancer {
     const what = count === 1 ? 'its only instance' : `all of its ${count} instances`;
     attemptOf(at.call).breakerBefore = preferred.breaker(key, make).state(nowMs);
     tell(at.call, 'refused', `the circuit breakers of ${what} are open`);
-    return Promise.reject(new ProaError('circuit-open', `app "${this.#options.appId}": the circuit breakers of ${what} are open`));
+    return Promise.reject(
+      new ProaError('circuit-open', `app "${this.#options.appId}": the circuit breakers of ${what} are open`, { refusedAt: 'caller' }),
+    );
   }
 
   #firstFrom(members: readonly Member[], fits: (member: Member) => boolean): Member | undefined {
@@ -222,8 +224,10 @@ export class EndpointGroup implements EndpointBalancer {
   }
 }
 
+/** What this runtime refuses says nothing about an endpoint; what an endpoint's own refuses for its load does. */
 function endOf(outcome: Outcome): AttemptEnd {
   const { status, error } = outcome;
-  if (status === 429 || (error !== undefined && ProaError.from(error).spec.grpc === 'RESOURCE_EXHAUSTED')) return 'overloaded';
-  return verdictOf(outcome, 500);
+  if (error === undefined) return status === 429 ? 'overloaded' : verdictOf(outcome, 500);
+  const { spec, refusedAt } = ProaError.from(error);
+  return spec.grpc === 'RESOURCE_EXHAUSTED' && refusedAt !== 'caller' ? 'overloaded' : verdictOf(outcome, 500);
 }

@@ -19,9 +19,11 @@ export function judge(
     member.failures = 0;
     return false;
   }
+  member.lastBadMs = nowMs;
+  // It works, and does what it should: fewer calls are what balancing gives it, and none at all would load the others as much again.
+  if (end === 'overloaded') return false;
   member.bad++;
   member.failures++;
-  member.lastBadMs = nowMs;
   if (nowMs < member.ejectedUntilMs || !tooBad(member, settings) || !mayEject(members, nowMs, settings)) return false;
   member.ejections++;
   member.failures = 0;
