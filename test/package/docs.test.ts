@@ -113,7 +113,7 @@ describe('the documents', () => {
     expect(withRuns.length).toBeGreaterThan(3);
   });
 
-  it.each(withRuns)('%s works as it is written', (page) => follow(page), 60_000);
+  it.each(withRuns)('%s works as it is written', (page) => follow(page));
 
   it('run every snippet, or say why one is only for reading', () => {
     const unmarked = pages().flatMap((page) => {
