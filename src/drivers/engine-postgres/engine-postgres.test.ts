@@ -88,11 +88,31 @@ else
       await expect(nobody).rejects.toMatchObject({ code: 'engine.unavailable' });
     });
 
+    it.each(['freeze', 'Two-Words', 'user'])(
+      'takes any name for its schema, such as %s: notices, room and the way back too',
+      async (schema) => {
+        const place = { address: server.address, schema };
+        const [one, two] = await Promise.all([openPostgresEngine({ ports, ...place }), openPostgresEngine({ ports, ...place })]);
+        const heard = new Promise<void>((resolve) => two.watch('k', resolve));
+        await done(one, { put: [{ key: 'k', value: bytes('v') }], append: [{ log: 'l', entries: [{ data: bytes('e') }] }] });
+        await heard;
+        expect(text((await two.get('k'))?.value)).toBe('v');
+        expect((await two.readLog('l', 0)).head).toBe(1);
+        await one.trim('l', 1);
+        await expect.poll(() => one.stats().diskBytes).toBeGreaterThan(0);
+        await Promise.all([one.close(), two.close()]);
+        expect(await migratePostgresBack(place, 1)).toEqual({ from: formatVersion, to: 1 });
+        const again = await openPostgresEngine({ ports, ...place });
+        expect(text((await again.get('k'))?.value)).toBe('v');
+        await again.close();
+      },
+    );
+
     it('goes from the first format to the newest under an older runtime, and back again, with everything kept', async () => {
       const { schema, open, close } = machines();
       const [first] = migrations;
       // What Proa made before formats could be taken back.
-      await sql(`begin; ${first?.up(schema)}; insert into ${schema}.format values (1); commit`);
+      await sql(`begin; ${first?.up(`"${schema}"`)}; insert into ${schema}.format values (1); commit`);
       const groups = groupParameters([encodeCommit({ append: [{ log: 'l', entries: [{ data: bytes('old') }] }] })]);
       const old = new pg.Client(server.address);
       await old.connect();
@@ -211,7 +231,7 @@ else
         const seen = { keys: 0, log: 0 };
         reader.watch('w/', () => seen.keys++);
         reader.onAppend('l', () => seen.log++);
-        if (way === 'polling') await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen proa_${schema}'`);
+        if (way === 'polling') await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen "proa_${schema}"'`);
         await until(() => seen.keys > 0);
         const before = { ...seen };
         await done(writer, { put: [{ key: 'w/1', value: bytes('1') }] });

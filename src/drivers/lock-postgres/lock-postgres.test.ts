@@ -59,6 +59,13 @@ describe.runIf(bin !== undefined)('lock.postgresql, the real server', () => {
     await store.close();
   });
 
+  it('takes a word that SQL reserves for the name of its table', async () => {
+    const store = await open({ ...address(), tableName: 'order' });
+    expect(await store.tryLock('r', 'a', 60)).toBeDefined();
+    expect(await sql('select resource from "order"')).toEqual([{ resource: 'r' }]);
+    await store.close();
+  });
+
   it('leaves no rows of locks that ended by themselves', async () => {
     const store = await open({ ...address(), tableName: 'swept' });
     for (let i = 0; i < 10; i++) await store.tryLock(`r${i}`, 'a', 1);

@@ -66,6 +66,20 @@ describe.runIf(bin !== undefined)('state.postgresql, the real server', () => {
     },
   });
 
+  it('takes words that SQL reserves for names of its tables, and capitals as SQL does', async () => {
+    for (const [tableName, metadataTableName] of [
+      ['user', 'Order'],
+      ['Orders', 'Orders_M'],
+    ] as const) {
+      const store = await open({ ...address(), tableName, metadataTableName }, 'v1');
+      await store.set({ key: 'k', data: Buffer.from('1') });
+      expect(Buffer.from((await store.get({ key: 'k' }))?.data ?? []).toString()).toBe('1');
+      await store.close();
+      expect(await sql(`select key from "${tableName.toLowerCase()}"`)).toEqual([{ key: 'k' }]);
+    }
+    expect(await sql(`select key from "order" where key = 'migrations'`)).toEqual([{ key: 'migrations' }]);
+  });
+
   it('shares tables of version v2 with Dapr', async () => {
     // As Dapr makes them, its counter of migrations included.
     await sql(`create table shared_state (key text not null primary key, value bytea not null, etag uuid not null default gen_random_uuid(),
