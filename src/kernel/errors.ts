@@ -11,11 +11,19 @@ export interface ErrorDetails {
   readonly violations?: readonly { readonly field: string; readonly description: string }[];
 }
 
+/**
+ * Which runtime refused a call before the target itself was asked: that of the caller (a full bulkhead, an open breaker, a limit of its own) or that of the
+ * callee (its limits, admission, access control). Such an error says nothing about whether the target works.
+ */
+export type RefusedAt = 'caller' | 'callee';
+
 export interface ErrorOptions {
   readonly cause?: unknown;
   readonly details?: ErrorDetails;
   /** Replaces the catalogue's hint: what to do next, in one sentence. */
   readonly hint?: string;
+  /** Set by the layers that refuse; absent: the target failed, or the way to it did. */
+  readonly refusedAt?: RefusedAt | undefined;
 }
 
 /**
@@ -26,6 +34,7 @@ export class ProaError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails | undefined;
   readonly hint: string | undefined;
+  readonly refusedAt: RefusedAt | undefined;
   readonly [brand] = true;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -34,6 +43,7 @@ export class ProaError extends Error {
     this.code = code;
     this.details = options.details;
     this.hint = options.hint ?? (catalogue[code] as ErrorSpec).hint;
+    this.refusedAt = options.refusedAt;
   }
 
   get spec(): ErrorSpec {

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -42,7 +43,7 @@ export function findProgram(name: string): string | undefined {
     .find((path) => existsSync(path));
 }
 
-/** Starts it and waits until it answers; fails when it ends before that, or after a minute. */
+/** Starts it and waits until it answers; fails when it ends before that, or after two minutes. */
 export async function startProgram({ command, args, files, prepare, ready }: ServerProgram): Promise<ServerProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'proa-server-'));
   const [port, otherPort] = (await freePorts(2)) as [number, number];
@@ -53,7 +54,7 @@ export async function startProgram({ command, args, files, prepare, ready }: Ser
   const start = async (): Promise<void> => {
     const started = spawn(command, [...args(place)], { cwd: directory, stdio: 'ignore' });
     child = started;
-    for (let tries = 0; tries < 600; tries++) {
+    for (let tries = 0; tries < 1_200; tries++) {
       if (started.exitCode !== null) throw new Error(`${command} ended with ${started.exitCode}`);
       if (await ready(port).catch(() => false)) return;
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -80,24 +81,25 @@ export async function startProgram({ command, args, files, prepare, ready }: Ser
   };
 }
 
-/** Ports of 127.0.0.1 that nobody listens on. */
+// Systems give out ports from 32768 (Linux) or 49152 on, to whoever listens on port 0 and to every connection that goes out: of those, one that was just free is
+// somebody's a moment later now and then. Below, only who asks for a port by its number gets it.
+const portMin = 15_000;
+const portMax = 32_000;
+
+/** Ports of 127.0.0.1 that nobody listens on, and that nobody is given before they are bound. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listening()));
-  return Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          const address = server.address();
-          server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-        }),
-    ),
-  );
+  const found = new Set<number>();
+  while (found.size < count) {
+    const port = randomInt(portMin, portMax);
+    if (!found.has(port) && (await isFree(port))) found.add(port);
+  }
+  return [...found];
 }
 
-function listening(): Promise<Server> {
-  return new Promise((resolve, reject) => {
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }

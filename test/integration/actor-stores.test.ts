@@ -64,7 +64,7 @@ interface Candidate {
 }
 
 const [redis, mariadb, etcd, postgres] = [findProgram('redis-server'), findProgram('mariadbd'), findProgram('etcd'), findPostgres()];
-const startMsMax = 60_000;
+const startMsMax = 120_000;
 
 const candidates: readonly Candidate[] = [
   {

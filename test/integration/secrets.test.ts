@@ -68,7 +68,7 @@ function cli(args: readonly string[], env: Readonly<Record<string, string>> = {}
   const { stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     env: all,
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 60_000,
     cwd: machine.directory,
   });
   return stdout + stderr;

@@ -111,7 +111,7 @@ async function works(driver: unknown, metadata: Record<string, string>): Promise
 const untrusted = /certificate|self.signed|unable to verify/i;
 const refused = (driver: unknown, metadata: Record<string, string>): Promise<void> =>
   expect(open(driver, metadata)).rejects.toMatchObject({ code: 'component.init-failed', message: expect.stringMatching(untrusted) });
-const startMsMax = 60_000;
+const startMsMax = 120_000;
 
 describe.runIf(openssl !== undefined && redis !== undefined)('Redis', () => {
   it('is believed when told to, and not by an authority that nobody knows', { timeout: startMsMax }, async () => {

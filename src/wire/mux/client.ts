@@ -205,7 +205,9 @@ class Peer implements MuxClient, LinkUser {
     if (failure !== undefined && this.#usable.length === 0 && clock.mono() < failure.untilMs) return call.fail(failure.error);
     if (this.#waiting.length >= limits.waitersMax)
       return call.fail(
-        new ProaError('overloaded', `${this.#waiting.length} calls wait for a connection to ${addressText(this.#options.address)}`),
+        new ProaError('overloaded', `${this.#waiting.length} calls wait for a connection to ${addressText(this.#options.address)}`, {
+          refusedAt: 'caller',
+        }),
       );
     this.#waiting.push(call);
     if (call.dueMs !== Infinity) sweep.add(call);
