@@ -25,6 +25,8 @@ const usualPort = 5432;
 export interface PostgresServerOptions {
   readonly tcp?: { readonly port: number; readonly settings: readonly string[] };
   readonly primary?: PostgresServer['address'];
+  /** Waits for the disk, as a server in production does. Without it what was committed survives any death of its processes, but not one of the machine. */
+  readonly synced?: boolean;
 }
 
 /** The directory of the newest installed server's programs; undefined when there is none. */
@@ -39,7 +41,7 @@ export function findPostgres(): string | undefined {
  * Makes and starts a server; `tcp` opens a port of loopback, too, with more settings (`name=value`), with `primary` it follows that server until `pg_promote()`. It refuses
  * to run as root, so as root it runs as the user `postgres` of the system's package.
  */
-export async function startPostgres(bin: string, { tcp, primary }: PostgresServerOptions = {}): Promise<PostgresServer> {
+export async function startPostgres(bin: string, { tcp, primary, synced = false }: PostgresServerOptions = {}): Promise<PostgresServer> {
   const port = tcp?.port ?? usualPort;
   const directory = mkdtempSync(join(tmpdir(), 'proa-pg-'));
   const identity = serverIdentity();
@@ -54,6 +56,8 @@ export async function startPostgres(bin: string, { tcp, primary }: PostgresServe
   }
   let child: ChildProcess | undefined;
   const settings = [`unix_socket_directories=${directory}`, 'listen_addresses=', `port=${port}`, 'max_connections=60'];
+  // A disk that is busy with something else takes seconds for a sync, longer than the statements of some tests may.
+  if (!synced) settings.push('fsync=off');
   if (tcp !== undefined) settings.push('listen_addresses=127.0.0.1', ...tcp.settings);
   const start = async (): Promise<void> => {
     child = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], options);
