@@ -28,7 +28,7 @@ describe.runIf(bin !== undefined)('lock.postgresql, the real server', () => {
   };
   beforeAll(async () => {
     server = await startPostgres(bin as string);
-  }, 60_000);
+  });
   afterAll(() => server.destroy());
 
   lockSuite({
