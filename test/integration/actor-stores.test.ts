@@ -82,7 +82,7 @@ const candidates: readonly Candidate[] = [
         ? undefined
         : () =>
             startPostgres(postgres).then((server) => ({
-              metadata: { connectionString: `host=${server.address.host} user=${server.address.user} dbname=postgres` },
+              metadata: { connectionString: server.connectionString },
               destroy: () => server.destroy(),
             })),
   })),
