@@ -3,11 +3,16 @@ import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync }
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 
 /** A PostgreSQL server of one test file: its own data directory, a Unix socket and no TCP port. */
 export interface PostgresServer {
   /** For `pg`: the socket's directory as the host. */
   readonly address: { readonly host: string; readonly port: number; readonly user: string; readonly database: string };
+  /** The same as components take it. */
+  readonly connectionString: string;
+  /** The rows of a statement, over a connection of its own. */
+  sql(text: string): Promise<readonly Record<string, unknown>[]>;
   /** Fast shutdown (connections are broken off), then start. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -25,7 +30,7 @@ const usualPort = 5432;
 export interface PostgresServerOptions {
   readonly tcp?: { readonly port: number; readonly settings: readonly string[] };
   readonly primary?: PostgresServer['address'];
-  /** Whether it waits for the disk as in production; by default not: no test takes the machine's power away, and a disk that is busy with others' work holds nobody up. */
+  /** Waits for the disk, as a server in production does. Without it what was committed survives any death of its processes, but not one of the machine. */
   readonly synced?: boolean;
 }
 
@@ -56,6 +61,7 @@ export async function startPostgres(bin: string, { tcp, primary, synced = false 
   }
   let child: ChildProcess | undefined;
   const settings = [`unix_socket_directories=${directory}`, 'listen_addresses=', `port=${port}`, 'max_connections=60'];
+  // A disk that is busy with something else takes seconds for a sync, longer than the statements of some tests may.
   if (!synced) settings.push('fsync=off');
   if (tcp !== undefined) settings.push('listen_addresses=127.0.0.1', ...tcp.settings);
   const start = async (): Promise<void> => {
@@ -92,11 +98,14 @@ export async function startPostgres(bin: string, { tcp, primary, synced = false 
       await pause();
     }
   };
+  const address = { host: directory, port, user: 'proa', database: 'postgres' };
   await start();
   return {
     kill,
     killBackend,
-    address: { host: directory, port, user: 'proa', database: 'postgres' },
+    address,
+    connectionString: `host=${directory} user=${address.user} dbname=${address.database}`,
+    sql: (text) => rowsOf(address, text),
     start,
     stop,
     async restart() {
@@ -108,6 +117,16 @@ export async function startPostgres(bin: string, { tcp, primary, synced = false 
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function rowsOf(address: PostgresServer['address'], text: string): Promise<readonly Record<string, unknown>[]> {
+  const client = new pg.Client(address);
+  await client.connect();
+  try {
+    return (await client.query(text)).rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
 }
 
 function childrenOf(pid: number): number[] {

@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { complete, memoryEngine, scriptedWorker } from '../../../test/fixtures/workflow-rig.ts';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
 import { openedWorkflows } from '../../../test/fixtures/opened-workflows.ts';
-import type { Commit, Engine } from '../../contracts/engine.ts';
+import type { Engine } from '../../contracts/engine.ts';
 import type { OwnedShard } from '../../contracts/placement.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { nodePorts } from '../../ports/node/index.ts';
+import { changedEngine } from '../../testing/changed-engine.ts';
 import { shardOf } from '../placement/index.ts';
 import { workflowShards, type Core } from './core.ts';
 import { InstanceCommits } from './instance-commits.ts';
@@ -17,17 +18,6 @@ import { Postman } from './postman.ts';
 const keys = workflowKeys({ namespace: '', appId: 'app' });
 const nothing = new Uint8Array(0);
 
-/** The engine, but for its commits. */
-function committing(engine: Engine, commit: (commit: Commit) => ReturnType<Engine['commit']>): Engine {
-  return new Proxy(engine, {
-    get(target, name: keyof Engine) {
-      if (name === 'commit') return commit;
-      const value = target[name];
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
-
 describe('the mark of work under way', () => {
   it('is there for mail that came while the commit that ends the work before it lingered', async () => {
     const inner = freshEngine();
@@ -37,18 +27,20 @@ describe('the mark of work under way', () => {
     const ready = keys.ready(shard, id);
     let lingered = 0;
     let unmarked = 0;
-    const engine = committing(inner, async (commit) => {
-      const ends = commit.delete?.includes(ready) === true && commit.put?.some(({ key }) => key === keys.record(id)) === true;
-      if (ends && lingered === 0) {
-        lingered++;
-        await other.raise(id, 'go', undefined);
-        // Mail of another runtime has come, and its bell has been exchanged.
-        await expect.poll(() => inner.get(keys.bell(shard, id))).toBeUndefined();
-      }
-      const result = await inner.commit(commit);
-      const { entries: mail } = await inner.range({ from: keys.inboxes(id), to: `${keys.inboxes(id)}\xff`, limit: 1 });
-      if (ends && mail.length > 0 && (await inner.get(ready)) === undefined) unmarked++;
-      return result;
+    const engine = changedEngine(inner, {
+      commit: async (commit) => {
+        const ends = commit.delete?.includes(ready) === true && commit.put?.some(({ key }) => key === keys.record(id)) === true;
+        if (ends && lingered === 0) {
+          lingered++;
+          await other.raise(id, 'go', undefined);
+          // Mail of another runtime has come, and its bell has been exchanged.
+          await expect.poll(() => inner.get(keys.bell(shard, id))).toBeUndefined();
+        }
+        const result = await inner.commit(commit);
+        const { entries: mail } = await inner.range({ from: keys.inboxes(id), to: `${keys.inboxes(id)}\xff`, limit: 1 });
+        if (ends && mail.length > 0 && (await inner.get(ready)) === undefined) unmarked++;
+        return result;
+      },
     });
     const { block } = openedWorkflows({ engine });
     block.attach(
@@ -75,12 +67,14 @@ describe('an instance of which nothing is kept', () => {
   function rig(interfere: (engine: Engine) => Promise<unknown>) {
     const inner = memoryEngine();
     let once = true;
-    const engine = committing(inner, async (commit) => {
-      if (once) {
-        once = false;
-        await interfere(inner);
-      }
-      return inner.commit(commit);
+    const engine = changedEngine(inner, {
+      commit: async (commit) => {
+        if (once) {
+          once = false;
+          await interfere(inner);
+        }
+        return inner.commit(commit);
+      },
     });
     const { clock, random } = nodePorts();
     const core = {
