@@ -52,10 +52,14 @@ export class ProaError extends Error {
 
   /** The one conversion of a boundary: a ProaError stays what it is, anything else becomes `fallback` with the thing as its cause. */
   static from(thrown: unknown, fallback: ErrorCode = 'internal'): ProaError {
-    if (isProaError(thrown)) return thrown;
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return new ProaError(fallback, message, { cause: thrown });
+    return isProaError(thrown) ? thrown : wrapped(thrown, fallback);
   }
+}
+
+// Apart: a class that names itself is renamed by the bundler, and Node prints that name for whoever does not catch the error.
+function wrapped(thrown: unknown, code: ErrorCode): ProaError {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new ProaError(code, message, { cause: thrown });
 }
 
 /** True for a ProaError of any copy of this package. */

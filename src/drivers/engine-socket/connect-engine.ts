@@ -1,5 +1,6 @@
 import type { BackupSource, BackupSummary } from '../../contracts/engine-backup.ts';
 import type { Commit, CommitResult, EngineStats, Entry, Lease, LeaseHeld, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
+import { noStats } from '../../contracts/engine.ts';
 import { checkCommit } from '../../contracts/engine-checks.ts';
 import { createRemoteClock } from '../../contracts/engine-clock.ts';
 import { HintBoard } from '../../contracts/engine-hints.ts';
@@ -52,17 +53,6 @@ interface Pending {
 
 const beatsPerSilence = 4;
 const beatsPerStats = 8;
-const noStats: EngineStats = {
-  keys: 0,
-  logs: 0,
-  indexBytes: 0,
-  indexBytesMax: 0,
-  diskBytes: 0,
-  commits: 0,
-  syncs: 0,
-  quarantined: 0,
-  readOnly: false,
-};
 
 class SocketEngine implements RemoteEngine {
   readonly kind = 'socket';
