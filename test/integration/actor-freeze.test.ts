@@ -128,14 +128,14 @@ describe.each([
   const runtimes: Runtime[] = [];
   beforeAll(async () => {
     if (runs && onPostgres) server = await startPostgres(postgres as string);
-  }, 60_000);
+  });
   afterAll(() => server?.destroy());
   afterEach(async () => {
     for (const runtime of runtimes.splice(0)) await runtime.stop();
     machine.remove();
-  }, 60_000);
+  });
 
-  it.runIf(runs)('that a freeze of its runtime overtook writes nothing and answers nothing', { timeout: 240_000 }, async () => {
+  it.runIf(runs)('that a freeze of its runtime overtook writes nothing and answers nothing', async () => {
     machine = createMachine();
     const flags =
       server === undefined

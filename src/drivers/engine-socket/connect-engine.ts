@@ -9,6 +9,7 @@ import type { Address, Clock, Network, Timer } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { ByteReader, ByteWriter } from '../../wire/engine/byte-codec.ts';
 import { FrameLink, frameWriter } from '../../wire/engine/frame-link.ts';
+import { gatherReads } from './gathered-reads.ts';
 import * as message from './messages.ts';
 
 const { answerType, requestType } = message;
@@ -63,6 +64,7 @@ class SocketEngine implements RemoteEngine {
   readonly #watches = new Map<string, number>();
   readonly #hints = new Map<number, () => void>();
   readonly #board: HintBoard;
+  readonly #read: (key: Key) => Promise<Entry | undefined>;
   #nextId = 1;
   #stats = noStats;
   #timer: Timer | undefined;
@@ -77,6 +79,7 @@ class SocketEngine implements RemoteEngine {
     this.#clock = createRemoteClock(options.clock);
     this.lost = new Promise((resolve) => void (this.#resolveLost = resolve));
     this.#board = new HintBoard((kind, key, watched) => this.#watchChanged(kind, key, watched));
+    this.#read = gatherReads(options.clock, (keys) => this.getMany(keys));
     const connection = options.network.connect(options.address);
     let opened: () => void = () => {};
     const open = new Promise<void>((resolve) => void (opened = resolve));
@@ -100,8 +103,8 @@ class SocketEngine implements RemoteEngine {
     );
   }
 
-  async get(key: Key): Promise<Entry | undefined> {
-    return (await this.getMany([key]))[0];
+  get(key: Key): Promise<Entry | undefined> {
+    return this.#read(key);
   }
 
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {

@@ -18,7 +18,7 @@ describe.runIf(bin !== undefined)('lock.postgresql, the real server', () => {
   const address = () => ({ connectionString: server.connectionString });
   beforeAll(async () => {
     server = await startPostgres(bin as string);
-  }, 60_000);
+  });
   afterAll(() => server.destroy());
 
   lockSuite({
@@ -36,6 +36,13 @@ describe.runIf(bin !== undefined)('lock.postgresql, the real server', () => {
         destroy: async () => void (await Promise.all([store.close(), second.close()])),
       };
     },
+  });
+
+  it('takes a word that SQL reserves for the name of its table', async () => {
+    const store = await open({ ...address(), tableName: 'order' });
+    expect(await store.tryLock('r', 'a', 60)).toBeDefined();
+    expect(await server.sql('select resource from "order"')).toEqual([{ resource: 'r' }]);
+    await store.close();
   });
 
   it('leaves no rows of locks that ended by themselves', async () => {

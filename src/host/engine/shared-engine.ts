@@ -109,6 +109,16 @@ class SeatedEngine implements SharedEngine {
   }
 
   get(key: Key): Promise<Entry | undefined> {
+    const seat = this.#closed ? undefined : this.#seat;
+    if (seat === undefined || !admitted(seat)) return this.#getPersistently(key);
+    return seat.engine.get(key).catch((error: unknown) => {
+      if (!isUnavailable(error)) throw error;
+      seat.doubt(error);
+      return this.#getPersistently(key);
+    });
+  }
+
+  #getPersistently(key: Key): Promise<Entry | undefined> {
     return this.#persist((seat) => seat.engine.get(key));
   }
 
