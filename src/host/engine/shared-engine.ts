@@ -1,5 +1,6 @@
 import { type BackupSource, type BackupSummary, canBackUp } from '../../contracts/engine-backup.ts';
 import type { Commit, CommitResult, EngineStats, Entry, Lease, LeaseHeld, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
+import { noStats } from '../../contracts/engine.ts';
 import { checkCommit } from '../../contracts/engine-checks.ts';
 import { HintBoard } from '../../contracts/engine-hints.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
@@ -108,6 +109,16 @@ class SeatedEngine implements SharedEngine {
   }
 
   get(key: Key): Promise<Entry | undefined> {
+    const seat = this.#closed ? undefined : this.#seat;
+    if (seat === undefined || !admitted(seat)) return this.#getPersistently(key);
+    return seat.engine.get(key).catch((error: unknown) => {
+      if (!isUnavailable(error)) throw error;
+      seat.doubt(error);
+      return this.#getPersistently(key);
+    });
+  }
+
+  #getPersistently(key: Key): Promise<Entry | undefined> {
     return this.#persist((seat) => seat.engine.get(key));
   }
 
@@ -182,7 +193,10 @@ class SeatedEngine implements SharedEngine {
     await this.#electing;
   }
 
-  /** Runs `work` at a seat, and again at the next one as long as the answer is "nobody serves", until the deadline. */
+  /**
+   * Runs `work` at a seat, and again at the next one as long as the answer is "nobody serves", or that nobody knows what became of it, until the deadline: what comes this
+   * way may be done twice (leases by their owner's name, trimming), commits bring an id.
+   */
   async #persist<T>(work: (seat: Seat) => Promise<T>): Promise<T> {
     const { clock } = this.#options.ports;
     let deadline: number | undefined;
@@ -194,7 +208,7 @@ class SeatedEngine implements SharedEngine {
         if (doubt !== undefined) await doubt;
         return await work(seat);
       } catch (error) {
-        if (!isUnavailable(error) || this.#closed) throw error;
+        if (!(isUnavailable(error) || isLostOutcome(error)) || this.#closed) throw error;
         seat?.doubt(error);
         deadline ??= clock.mono() + (this.#options.deadlineMs ?? 15_000);
         if (clock.mono() >= deadline) throw error;
@@ -281,18 +295,6 @@ class SeatedEngine implements SharedEngine {
   }
 }
 
-const noStats: EngineStats = {
-  keys: 0,
-  logs: 0,
-  indexBytes: 0,
-  indexBytesMax: 0,
-  diskBytes: 0,
-  commits: 0,
-  syncs: 0,
-  quarantined: 0,
-  readOnly: false,
-};
-
 /** Whether the seat serves without a look first. Whoever asks again with patience waits for that look and learns how it ended. */
 function admitted(seat: Seat): boolean {
   const doubt = seat.admit();
@@ -302,6 +304,11 @@ function admitted(seat: Seat): boolean {
 
 function isUnavailable(error: unknown): boolean {
   return isProaError(error) && error.code === 'engine.unavailable';
+}
+
+/** The owner lost its store while it wrote; not: its disk is full. */
+function isLostOutcome(error: unknown): boolean {
+  return isProaError(error) && error.code === 'engine.outcome-unknown' && !isReadOnly(error.cause);
 }
 
 function isReadOnly(error: unknown): boolean {

@@ -4,6 +4,7 @@ import type { Caller } from '../../kernel/call.ts';
 import { catalogue, type ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
+import { isTraceHeader, traceHeaders, type TraceContext } from '../../kernel/trace-context.ts';
 import { isFieldName } from './field-names.ts';
 
 /** What the fields of a call between runtimes say, in their order (docs/reference/mux.md); header pairs follow. */
@@ -77,19 +78,34 @@ export interface InvokeTo {
   readonly path: string;
 }
 
-/** An invocation as the fields of a call. */
-export function invokeFields(input: InvokeRequest, caller: Caller, { instance, kind, path }: InvokeTo): string[] {
-  const { appId, namespace, httpMethod: method, query } = input;
-  return callFields({ kind, appId, namespace, instance, caller, method, path, query }, input.headers);
+/** Who makes a call, and the trace that it belongs to. */
+export interface InvokeFrom {
+  readonly caller: Caller;
+  readonly trace: TraceContext;
 }
 
-/** The invocation that the fields describe. Fails with `bad-request`. */
+/** An invocation as the fields of a call, its trace as the last headers. */
+export function invokeFields(input: InvokeRequest, { caller, trace }: InvokeFrom, { instance, kind, path }: InvokeTo): string[] {
+  const { appId, namespace, httpMethod: method, query } = input;
+  const fields = callFields({ kind, appId, namespace, instance, caller, method, path, query }, input.headers);
+  if (trace.traceparent !== '') fields.push(...traceHeaders(trace));
+  return fields;
+}
+
+/** The invocation that the fields describe; its trace is not part of it. Fails with `bad-request`. */
 export function readInvoke(call: CallFields, parts: { fields: readonly string[]; body: Body; caller: Caller }): InvokeRequest {
   const path = canonicalMethod(call.path);
   if ('error' in path) throw new ProaError('bad-request', path.error);
   const { appId, namespace, method: httpMethod, query } = call;
-  const headers = readHeaders(parts.fields, { caller: parts.caller, appId });
+  const headers = withoutTrace(readHeaders(parts.fields, { caller: parts.caller, appId }));
   return { appId, namespace, httpMethod, path: path.path, query, headers, body: parts.body, replayable: parts.body.length !== undefined };
+}
+
+function withoutTrace(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2)
+    if (!isTraceHeader(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+  return kept;
 }
 
 /** An app's answer: its status, then header pairs, among them what gRPC has beside HTTP. */
@@ -105,10 +121,14 @@ export function answerFields({ status, headers, grpc, trailers }: InvokeResponse
   return fields;
 }
 
-/** A failure of the runtime in place of an app's answer: code, message, and milliseconds until the caller may come again when there is a limit. */
-export function failureFields(error: ProaError): string[] {
-  const retryAfterMs = error.details?.metadata?.['retryAfterMs'];
-  const fields = [`!${error.code}`, encodeText(error.message)];
+/**
+ * A failure of the runtime in place of an app's answer: code, message, milliseconds until the caller may come again when there is a limit, and `refused` when the
+ * app was not asked.
+ */
+export function failureFields({ code, message, details, refusedAt }: ProaError): string[] {
+  const retryAfterMs = details?.metadata?.['retryAfterMs'];
+  const fields = [`!${code}`, encodeText(message)];
+  if (refusedAt !== undefined) return [...fields, retryAfterMs ?? '', 'refused'];
   return retryAfterMs === undefined ? fields : [...fields, retryAfterMs];
 }
 
@@ -120,7 +140,10 @@ export function readAnswer(fields: readonly string[], body: Body): InvokeRespons
     const code = first.slice(1);
     const retryAfterMs = fields[2];
     const details = retryAfterMs !== undefined && /^\d{1,9}$/.test(retryAfterMs) ? { details: { metadata: { retryAfterMs } } } : {};
-    throw new ProaError(Object.hasOwn(catalogue, code) ? (code as ErrorCode) : 'invoke.failed', decodeText(fields[1] ?? ''), details);
+    throw new ProaError(Object.hasOwn(catalogue, code) ? (code as ErrorCode) : 'invoke.failed', decodeText(fields[1] ?? ''), {
+      ...details,
+      refusedAt: fields[3] === 'refused' ? 'callee' : undefined,
+    });
   }
   const status = Number(first);
   if (!(status >= 200 && status <= 599) || fields.length % 2 !== 1) {

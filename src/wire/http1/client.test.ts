@@ -4,6 +4,7 @@ import { CancelScope } from '../../kernel/cancel.ts';
 import type { Address, Connection, ConnectionHandlers } from '../../kernel/ports.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createMemoryNetwork } from '../../testing/memory-network.ts';
+import { onceBody } from '../../testing/once-body.ts';
 import type { Http1ClientRequest } from './client-call.ts';
 import type { Http1ClientLimits } from './client-limits.ts';
 import { createHttp1Client } from './client.ts';
@@ -110,6 +111,27 @@ describe('answers that a client accepts and refuses', () => {
 });
 
 describe('connections', () => {
+  it.each([
+    ['timeout=5', 4_000],
+    ['max=100, Timeout=20', 19_000],
+    ['timeout=1', 500],
+    ['timeout=600', 50_000],
+    ['timeout=soon', 50_000],
+    ['xtimeout=5', 50_000],
+  ])('are let go of before a server does it that says "keep-alive: %s"', async (kept, idleMs) => {
+    const { client, pool, clock } = await rig((peer) => void peer.connection.write(ok('a', `keep-alive: ${kept}\r\n`)));
+    // The second answer has a head that is remembered.
+    for (let i = 0; i < 2; i++) {
+      expect(await text((await client.request(address, get)).body)).toBe('a');
+      clock.advance(idleMs - 200);
+      await turn();
+      expect(pool.counts.idle).toBe(1);
+    }
+    clock.advance(400);
+    await turn();
+    expect(pool.counts).toEqual({ open: 0, idle: 0, waiting: 0 });
+  });
+
   it('keeps one, uses the hottest first, and throws away what cannot be trusted', async () => {
     let answer = ok('a');
     const { client, pool, peers, clock } = await rig((peer) => void peer.connection.write(answer));
@@ -194,7 +216,7 @@ describe('connections', () => {
     };
     expect(await run(get)).toBe('1 over 2');
     expect(await run({ ...get, method: 'PUT', body: bytesBody(Buffer.from('x')) })).toBe('1 over 2');
-    expect(await run({ ...get, method: 'PUT', body: { ...bytesBody(Buffer.alloc(70_000)) } })).toBe('http.broken over 1');
+    expect(await run({ ...get, method: 'PUT', body: onceBody(Buffer.alloc(70_000), 70_000) })).toBe('http.broken over 1');
     expect(await run({ ...get, method: 'POST' })).toBe('http.broken over 1');
     expect(await run({ ...get, method: 'POST', idempotent: true })).toBe('1 over 2');
     expect(await run({ ...get, idempotent: false })).toBe('http.broken over 1');
