@@ -175,6 +175,7 @@ describe('workflows that create others', () => {
     );
     const gone = await block.start({ name: 'ends' });
     const kept = await block.start({ name: 'fails' });
+    await block.wait(kept, 'completed', neverCancelled);
     await expect.poll(() => block.get(gone, false)).toBeUndefined();
     expect(await block.get(kept, false)).toMatchObject({ status: 'FAILED' });
   });
