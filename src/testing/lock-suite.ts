@@ -14,6 +14,8 @@ export interface LockSuiteOptions {
   readonly name: string;
   /** Whether grants carry a fencing token. */
   readonly fencing: boolean;
+  /** The server behind the store, when it keeps locks while it is stopped. */
+  readonly server?: () => { stop(): Promise<void>; start(): Promise<void> };
   open(): Promise<LockRig>;
 }
 
@@ -22,6 +24,7 @@ const heldSeconds = 100;
 
 /** What every lock store promises (contracts/lock). */
 export function lockSuite(options: LockSuiteOptions): void {
+  const { server } = options;
   describe(`lock store ${options.name}`, () => {
     let rig: LockRig;
     beforeEach(async () => {
@@ -81,6 +84,17 @@ export function lockSuite(options: LockSuiteOptions): void {
       expect(await rig.store.unlock('a', 'ö')).toBe(unlockStatus.belongsToOthers);
       expect(await rig.store.unlock('a||b', 'o')).toBe(unlockStatus.success);
       expect(await rig.store.unlock('a', 'o')).toBe(unlockStatus.success);
+    });
+
+    if (server === undefined) return;
+    it('keeps locks and rising tokens over a restart, and says when nobody is there', async () => {
+      const { fencingToken: first = Infinity } = await rig.store.tryLock('r', 'a', 60);
+      await server().stop();
+      await expect(rig.store.tryLock('r', 'b', 60)).rejects.toMatchObject({ code: 'unavailable' });
+      await server().start();
+      expect(await rig.store.tryLock('r', 'b', 60)).toEqual({ success: false });
+      expect(await rig.store.unlock('r', 'a')).toBe(unlockStatus.success);
+      if (options.fencing) expect((await rig.store.tryLock('r', 'b', 60)).fencingToken).toBeGreaterThan(first);
     });
   });
 }

@@ -3,18 +3,23 @@ import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync }
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 
 /** A PostgreSQL server of one test file: its own data directory, a Unix socket and no TCP port. */
 export interface PostgresServer {
   /** For `pg`: the socket's directory as the host. */
   readonly address: { readonly host: string; readonly port: number; readonly user: string; readonly database: string };
+  /** The same as components take it. */
+  readonly connectionString: string;
+  /** The rows of a statement, over a connection of its own. */
+  sql(text: string): Promise<readonly Record<string, unknown>[]>;
   /** Fast shutdown (connections are broken off), then start. */
   restart(): Promise<void>;
   stop(): Promise<void>;
   start(): Promise<void>;
   /** SIGKILL to the server and all its processes, as when the machine's power fails but for what the disk has taken. */
   kill(): Promise<void>;
-  /** SIGKILL to one process that serves a client: the server breaks off all connections and recovers by itself. */
+  /** SIGKILL to one process that serves a client, once there is one: the server breaks off all connections and recovers by itself. */
   killBackend(): Promise<void>;
   /** Stops it and removes its data. */
   destroy(): Promise<void>;
@@ -76,22 +81,31 @@ export async function startPostgres(bin: string, { tcp, primary, synced = false 
     child = undefined;
     if (running?.pid === undefined || running.exitCode !== null) return;
     const ended = new Promise((resolve) => running.once('exit', resolve));
+    // It stands still meanwhile: a child that it forked in between would outlive it.
+    running.kill('SIGSTOP');
+    while (stateOf(running.pid) !== 'T' && stateOf(running.pid) !== '') await pause();
     const processes = [running.pid, ...childrenOf(running.pid)];
     for (const pid of processes) endProcess(pid);
     await ended;
     // The next server finds the shared memory in use while one of them lives.
-    while (processes.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (processes.some(isAlive)) await pause();
   };
   const killBackend = async (): Promise<void> => {
-    const [backend] = childrenOf(child?.pid ?? 0).filter((pid) => /postgres: proa /.test(commandOf(pid)));
-    if (backend === undefined) throw new Error('no client is connected');
-    endProcess(backend);
+    for (;;) {
+      const backend = childrenOf(child?.pid ?? 0).find((pid) => /postgres: proa /.test(commandOf(pid)));
+      if (backend !== undefined) return endProcess(backend);
+      // Clients are on their way back after the last loss.
+      await pause();
+    }
   };
+  const address = { host: directory, port, user: 'proa', database: 'postgres' };
   await start();
   return {
     kill,
     killBackend,
-    address: { host: directory, port, user: 'proa', database: 'postgres' },
+    address,
+    connectionString: `host=${directory} user=${address.user} dbname=${address.database}`,
+    sql: (text) => rowsOf(address, text),
     start,
     stop,
     async restart() {
@@ -103,6 +117,16 @@ export async function startPostgres(bin: string, { tcp, primary, synced = false 
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function rowsOf(address: PostgresServer['address'], text: string): Promise<readonly Record<string, unknown>[]> {
+  const client = new pg.Client(address);
+  await client.connect();
+  try {
+    return (await client.query(text)).rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
 }
 
 function childrenOf(pid: number): number[] {
@@ -127,12 +151,21 @@ function endProcess(pid: number): void {
 }
 
 function isAlive(pid: number): boolean {
+  // A process that nobody has waited for yet is dead all the same.
+  return !['', 'Z'].includes(stateOf(pid));
+}
+
+/** The letter that `ps` shows; empty when there is no such process. */
+function stateOf(pid: number): string {
   try {
-    // A process that nobody has waited for yet is dead all the same.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
   } catch {
-    return false;
+    return '';
   }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** Whom servers that refuse root run as. */

@@ -42,7 +42,7 @@ export function findProgram(name: string): string | undefined {
     .find((path) => existsSync(path));
 }
 
-/** Starts it and waits until it answers; fails when it ends before that, or after a minute. */
+/** Starts it and waits until it answers; fails when it ends before that, or after two minutes. */
 export async function startProgram({ command, args, files, prepare, ready }: ServerProgram): Promise<ServerProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'proa-server-'));
   const [port, otherPort] = (await freePorts(2)) as [number, number];
@@ -53,7 +53,7 @@ export async function startProgram({ command, args, files, prepare, ready }: Ser
   const start = async (): Promise<void> => {
     const started = spawn(command, [...args(place)], { cwd: directory, stdio: 'ignore' });
     child = started;
-    for (let tries = 0; tries < 600; tries++) {
+    for (let tries = 0; tries < 1_200; tries++) {
       if (started.exitCode !== null) throw new Error(`${command} ended with ${started.exitCode}`);
       if (await ready(port).catch(() => false)) return;
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -5,6 +5,7 @@ import { openedWorkflows } from '../../../test/fixtures/opened-workflows.ts';
 import type { Engine } from '../../contracts/engine.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { changedEngine } from '../../testing/changed-engine.ts';
 
 describe('workflows whose engine takes no writes for a while', () => {
   it.each(['engine.read-only', 'engine.limit'] as const)('go on when it does again, after %s: timers are not forgotten', async (code) => {
@@ -17,13 +18,7 @@ describe('workflows whose engine takes no writes for a while', () => {
       await new Promise((resolve) => setTimeout(resolve, 40));
       throw new ProaError(code, 'not now');
     };
-    const engine = new Proxy(inner, {
-      get(target, name: keyof Engine) {
-        if (name === 'commit' && full) return refused;
-        const value = target[name];
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
+    const engine = changedEngine(inner, { commit: (commit) => (full ? refused() : inner.commit(commit)) });
     const { block } = openedWorkflows({ engine });
     let sleepMs = 200;
     block.attach(
@@ -55,13 +50,8 @@ describe('workflows whose engine takes no writes for a while', () => {
   it('execute nothing again that was done while its disk was full', async () => {
     const inner = freshEngine();
     let full = false;
-    const engine = new Proxy(inner, {
-      get(target, name: keyof Engine) {
-        if (name === 'commit' && full) return () => Promise.reject(new ProaError('engine.read-only', 'no space left on device'));
-        const value = target[name];
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
+    const noSpace = new ProaError('engine.read-only', 'no space left on device');
+    const engine = changedEngine(inner, { commit: (commit) => (full ? Promise.reject(noSpace) : inner.commit(commit)) });
     const { block } = openedWorkflows({ engine });
     let executed = 0;
     let release: () => void = () => {};
@@ -94,7 +84,7 @@ describe('workflows whose engine was away for a moment', () => {
     const other = openedWorkflows({ engine: inner }).block;
     let lost = 0;
     // A bell that is exchanged for a mark.
-    const engine = faulty(inner, {
+    const engine = changedEngine(inner, {
       commit: async (commit) => {
         const result = await inner.commit(commit);
         const exchanged = commit.delete?.length === 1 && commit.put?.length === 1 && commit.put[0]?.value.length === 0;
@@ -114,7 +104,7 @@ describe('workflows whose engine was away for a moment', () => {
   it('begin although whoever started them was not told that they exist', async () => {
     const inner = freshEngine();
     let away = false;
-    const engine = faulty(inner, {
+    const engine = changedEngine(inner, {
       commit: async (commit) => {
         const result = await inner.commit(commit);
         return away ? { status: 'unknown', cause: new Error('the connection is lost') } : result;
@@ -163,7 +153,10 @@ describe('workflows whose engine was away for a moment', () => {
       },
     });
     const calm = openedWorkflows({ engine: inner }).block;
-    const pair = [openedWorkflows({ engine: faulty(inner, away) }).block, openedWorkflows({ engine: faulty(inner, away) }).block];
+    const pair = [
+      openedWorkflows({ engine: changedEngine(inner, away) }).block,
+      openedWorkflows({ engine: changedEngine(inner, away) }).block,
+    ];
     for (const block of pair) block.attach(script);
     const ids = Array.from({ length: 60 }, (_, i) => `p${i}`);
     await Promise.all(ids.map((id) => calm.start({ name: 'parent', instanceId: id, input: id })));
@@ -172,13 +165,3 @@ describe('workflows whose engine was away for a moment', () => {
     expect(faults.left).toBe(0);
   });
 });
-
-/** An engine that does some things in another way. */
-function faulty(engine: Engine, otherwise: Partial<Engine>): Engine {
-  return new Proxy(engine, {
-    get(target, name: keyof Engine) {
-      const value = otherwise[name] ?? target[name];
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
