@@ -33,11 +33,11 @@ describe.runIf(etcd !== undefined)('etcd, the real server', () => {
   resolverSuite({
     name: 'etcd',
     can: ['announce', 'namespaces', 'facts', 'list', 'stale'],
-    leaseMs: 8_000,
+    leaseMs: 12_000,
     rig: async () => {
       const prefix = `/suite/${prefixes++}`;
       return {
-        open: () => open({ endpoints: url(), prefix, ttl: '3s' }),
+        open: () => open({ endpoints: url(), prefix, ttl: '6s' }),
         pass: wait,
         async fail() {
           await server.stop();
