@@ -30,7 +30,7 @@ const usualPort = 5432;
 export interface PostgresServerOptions {
   readonly tcp?: { readonly port: number; readonly settings: readonly string[] };
   readonly primary?: PostgresServer['address'];
-  /** Whether it waits for the disk as in production; by default not: no test takes the machine's power away, and a disk that is busy with others' work holds nobody up. */
+  /** Waits for the disk, as a server in production does. Without it what was committed survives any death of its processes, but not one of the machine. */
   readonly synced?: boolean;
 }
 
@@ -61,6 +61,7 @@ export async function startPostgres(bin: string, { tcp, primary, synced = false 
   }
   let child: ChildProcess | undefined;
   const settings = [`unix_socket_directories=${directory}`, 'listen_addresses=', `port=${port}`, 'max_connections=60'];
+  // A disk that is busy with something else takes seconds for a sync, longer than the statements of some tests may.
   if (!synced) settings.push('fsync=off');
   if (tcp !== undefined) settings.push('listen_addresses=127.0.0.1', ...tcp.settings);
   const start = async (): Promise<void> => {

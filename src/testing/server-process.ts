@@ -1,8 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { randomInt } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type ListenOptions, type Server } from 'node:net';
+import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** A server program of one test file, with a directory and a port of its own. */
@@ -81,25 +80,46 @@ export async function startProgram({ command, args, files, prepare, ready }: Ser
   };
 }
 
-// Systems give out ports from 32768 (Linux) or 49152 on, to whoever listens on port 0 and to every connection that goes out: of those, one that was just free is
-// somebody's a moment later now and then. Below, only who asks for a port by its number gets it.
-const portMin = 15_000;
-const portMax = 32_000;
+const lowestPort = 10_000;
+let lastPort = 0;
 
-/** Ports of 127.0.0.1 that nobody listens on, and that nobody is given before they are bound. */
+/**
+ * Ports of 127.0.0.1 that nobody listens on, and that nobody gets by chance before a server does, or while one is away: none is of those that the system
+ * gives to connections and to whoever asks for any port, and none is given twice by the tests that run on this machine.
+ */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const found = new Set<number>();
-  while (found.size < count) {
-    const port = randomInt(portMin, portMax);
-    if (!found.has(port) && (await isFree(port))) found.add(port);
+  const ports: number[] = [];
+  const [low, span] = [lowestPort, systemPorts() - lowestPort];
+  if (lastPort === 0) lastPort = low + ((process.pid * 101) % span);
+  for (let tries = 0; ports.length < count; tries++) {
+    if (tries > span) throw new Error(`no free port between ${low} and ${low + span}`);
+    lastPort = low + ((lastPort + 1 - low) % span);
+    if (await reserve(lastPort)) ports.push(lastPort);
   }
-  return [...found];
+  return ports;
 }
 
-function isFree(port: number): Promise<boolean> {
+/** The first port that the system may give to anybody. */
+function systemPorts(): number {
+  const file = '/proc/sys/net/ipv4/ip_local_port_range';
+  const first = existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : 49_152;
+  return first > lowestPort + 1_000 ? first : 32_768;
+}
+
+/** Whether the port is free and this process the first to want it. Linux lets go of the name when the process ends, however it does. */
+async function reserve(port: number): Promise<boolean> {
+  const name = platform() === 'linux' ? await listening({ path: `\0proa-test-port-${port}` }) : undefined;
+  if (platform() === 'linux' && name === undefined) return false;
+  name?.unref();
+  const server = await listening({ host: '127.0.0.1', port });
+  await new Promise((resolve) => (server === undefined ? resolve(undefined) : server.close(resolve)));
+  return server !== undefined;
+}
+
+function listening(where: ListenOptions): Promise<Server | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    server.once('error', () => resolve(undefined));
+    server.listen(where, () => resolve(server));
   });
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,12 +40,15 @@ export interface SidecarOptions {
 /** A directory that stands for one machine; removed at the end. */
 export interface TestMachine {
   readonly directory: string;
+  /** Where its data and the records of its running sidecars lie, for those who look for them. */
+  readonly env: { readonly PROA_DATA_DIR: string; readonly PROA_STATE_DIR: string };
   remove(): void;
 }
 
 export function createMachine(): TestMachine {
   const directory = mkdtempSync(join(tmpdir(), 'proa-compat-'));
-  return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
+  const env = { PROA_DATA_DIR: join(directory, 'data'), PROA_STATE_DIR: join(directory, 'state') };
+  return { directory, env, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
 /** A port that nobody listens on. */
@@ -54,7 +57,7 @@ export async function freePort(): Promise<string> {
   return String(port);
 }
 
-/** Starts `proa sidecar` as a user would and waits until its outgoing APIs answer. */
+/** Starts `proa sidecar` as a user would and waits until its outgoing APIs answer and other commands find it. */
 export async function startSidecar(options: SidecarOptions): Promise<TestSidecar> {
   // A port that was free when it was chosen can be somebody's by the time it is bound; that is the test's affair, not the product's.
   for (let attempt = 1; ; attempt++) {
@@ -76,7 +79,7 @@ async function startOnce(options: SidecarOptions): Promise<TestSidecar> {
     ...['--resources-path', folder, ...(options.flags ?? [])],
     ...(options.appPort === undefined ? [] : ['--app-port', options.appPort, '--app-protocol', options.appProtocol ?? 'http']),
   ];
-  const env = { ...process.env, PROA_DATA_DIR: join(options.machine.directory, 'data'), ...options.env };
+  const env = { ...process.env, ...options.machine.env, ...options.env };
   const child = spawn(process.execPath, [command, 'sidecar', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let printed = '';
   // Later than its exit: by then everything that it printed has been read.
@@ -90,19 +93,21 @@ async function startOnce(options: SidecarOptions): Promise<TestSidecar> {
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   const get = (path: string, init?: RequestInit): Promise<Response> => fetch(`http://127.0.0.1:${httpPort}${path}`, init);
-  const until = (path: string): Promise<void> => {
+  const until = (reached: () => boolean | Promise<boolean>): Promise<void> => {
     const over = async (why: string): Promise<never> => {
       child.kill('SIGKILL');
       await close;
       throw new Error(`the sidecar ${why}:\n${printed}`);
     };
-    const answers = async (): Promise<boolean> => closed || (await get(path).catch(() => undefined))?.status === 204;
-    return eventually(answers, path).then(
+    return eventually(async () => closed || reached(), 'the sidecar is ready').then(
       () => (closed ? over(`ended with ${child.exitCode}`) : undefined),
       () => over('is not ready'),
     );
   };
-  await until('/v1.0/healthz/outbound');
+  const answers = async (path: string): Promise<boolean> => (await get(path).catch(() => undefined))?.status === 204;
+  await until(() => answers('/v1.0/healthz/outbound'));
+  // Later than its APIs: the command finds it.
+  await until(() => existsSync(join(env.PROA_STATE_DIR, 'runs', `${child.pid}.json`)));
   return {
     pid: child.pid ?? 0,
     appId: options.appId,
@@ -111,7 +116,7 @@ async function startOnce(options: SidecarOptions): Promise<TestSidecar> {
     metricsPort,
     get,
     output: () => printed,
-    ready: () => until('/v1.0/healthz'),
+    ready: () => until(() => answers('/v1.0/healthz')),
     stop() {
       if (!closed) child.kill('SIGTERM');
       return close;

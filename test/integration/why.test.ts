@@ -1,6 +1,4 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { component, createMachine, eventually, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
@@ -78,8 +76,7 @@ let env: Record<string, string>;
 
 beforeAll(async () => {
   machine = createMachine();
-  env = { PROA_STATE_DIR: join(machine.directory, 'state'), NO_COLOR: '1' };
-  mkdirSync(env['PROA_STATE_DIR'] as string);
+  env = { ...machine.env, NO_COLOR: '1' };
   app = await startApp(({ path }) => {
     if (path === '/slow') return 'hang';
     if (path === '/lazy') return { afterMs: 1_050 };

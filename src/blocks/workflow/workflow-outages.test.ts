@@ -33,7 +33,7 @@ describe('workflows whose engine takes no writes for a while', () => {
     const ids = await Promise.all(Array.from({ length: 40 }, () => block.start({ name: 'sleeps' })));
     await Promise.all(ids.map((id) => expect.poll(async () => (await block.history(id)).length).toBeGreaterThan(2)));
     full = true;
-    await expect.poll(() => refusals, { timeout: 15_000 }).toBeGreaterThan(100);
+    await expect.poll(() => refusals).toBeGreaterThan(100);
     full = false;
     const states = await Promise.all(ids.map((id) => block.wait(id, 'completed', neverCancelled)));
     expect(states.map(({ output }) => output)).toEqual(ids.map(() => '1'));
@@ -155,5 +155,5 @@ describe('workflows whose engine was away for a moment', () => {
     const states = await Promise.all(ids.map((id) => calm.wait(id, 'completed', neverCancelled)));
     expect(states.map(({ output }) => output)).toEqual(ids.map(() => '1'));
     expect(faults.left).toBe(0);
-  }, 30_000);
+  });
 });

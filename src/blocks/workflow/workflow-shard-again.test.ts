@@ -235,7 +235,7 @@ describe('workflows whose lease is late', () => {
     }
     await block.close(1_000);
     await placement.close();
-  }, 30_000);
+  });
 });
 
 /** What is ready to run has run, the reads of an engine in memory included. */

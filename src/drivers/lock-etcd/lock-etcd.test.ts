@@ -22,7 +22,7 @@ describe.runIf(etcd !== undefined)('lock.etcd, the real server', () => {
   let prefixes = 0;
   beforeAll(async () => {
     server = await startEtcd(etcd as string);
-  }, 60_000);
+  });
   afterAll(() => server.destroy());
 
   lockSuite({

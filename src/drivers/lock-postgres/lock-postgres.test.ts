@@ -18,7 +18,7 @@ describe.runIf(bin !== undefined)('lock.postgresql, the real server', () => {
   const address = () => ({ connectionString: server.connectionString });
   beforeAll(async () => {
     server = await startPostgres(bin as string);
-  }, 60_000);
+  });
   afterAll(() => server.destroy());
 
   lockSuite({

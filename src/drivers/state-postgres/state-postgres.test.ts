@@ -30,7 +30,7 @@ describe.runIf(bin !== undefined)('state.postgresql, the real server', () => {
   const v2 = (tablePrefix: string, more: Record<string, string> = {}) => open({ ...address(), tablePrefix, ...more });
   beforeAll(async () => {
     server = await startPostgres(bin as string);
-  }, 60_000);
+  });
   afterAll(() => server.destroy());
 
   stateSuite({
@@ -160,7 +160,7 @@ describe.runIf(bin !== undefined)('state.postgresql, the real server', () => {
     await two.set({ key: 'kept', data: bytes('1') });
     await two.set({ key: 'k', data: bytes('1'), ttlSeconds: 60 });
     await server.sql(`update clean_state set expires_at = now() - interval '1 s' where key = 'k'`);
-    await expect.poll(() => server.sql(`select key from clean_state`), { timeout: 10_000 }).toEqual([{ key: 'kept' }]);
+    await expect.poll(() => server.sql(`select key from clean_state`)).toEqual([{ key: 'kept' }]);
     expect(await server.sql(`select count(*)::int from dapr_metadata where key = 'last-cleanup-state-v2-dapr_metadata'`)).toEqual([
       { count: 1 },
     ]);
@@ -183,9 +183,7 @@ describe.runIf(bin !== undefined)('state.postgresql, the real server', () => {
     expect(['unavailable', 'engine.outcome-unknown']).toContain((await failed(store.get({ key: 'k' }))).code);
     expect(['unavailable', 'engine.outcome-unknown']).toContain((await failed(store.set({ key: 'k', data: bytes('2') }))).code);
     await server.start();
-    await expect
-      .poll(() => store.set({ key: 'k', data: bytes('4') }).catch((error: Error) => error.message), { timeout: 10_000 })
-      .toBeUndefined();
+    await expect.poll(() => store.set({ key: 'k', data: bytes('4') }).catch((error: Error) => error.message)).toBeUndefined();
     expect(textOf((await store.get({ key: 'k' }))?.data)).toBe('4');
     await store.close();
   });
