@@ -63,7 +63,8 @@ describe('answers', () => {
   it('leaves bodies out where none may be, and keeps HTTP/1.0 clients alive only on request', async () => {
     const { dial, server } = await rig((request, response) => {
       if (request.path === '/head') response.sendBody(200, ['content-length', '7'], bytesBody(Buffer.from('')));
-      else if (request.path === '/stream') response.sendBody(200, [], { ...bytesBody(Buffer.from('abc')), length: undefined });
+      else if (request.path === '/stream')
+        response.sendBody(200, [], { length: undefined, pipe: (sink) => bytesBody(Buffer.from('abc')).pipe(sink), discard() {} });
       else response.send(Number(request.path.slice(1)), [], 'text');
     });
     const connection = dial();
