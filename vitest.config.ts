@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 // Units and contract suites: no timing, no fixed ports, two workers. What speaks HTTP/2 is tried with both codecs, workflows over the engine in memory
 // and over a real PostgreSQL.
-const shared = { testTimeout: 20_000, hookTimeout: 30_000, expect: { poll: { timeout: 10_000 } } };
+// The limits are for what never ends: on a machine with busy neighbours a start of PostgreSQL takes half a minute, and what computes for three seconds thirty.
+const shared = { testTimeout: 120_000, hookTimeout: 120_000, teardownTimeout: 60_000, expect: { poll: { timeout: 60_000 } } };
 export default defineConfig({
   test: {
     maxWorkers: 2,

@@ -68,6 +68,12 @@ function open(): Upstream {
   };
   const socket = net.connect({ host, port: Number(peerPort), noDelay: true, onread: { buffer, callback } });
   const upstream: Upstream = { socket, answered: () => {} };
+  // The app closes what was idle for too long; a request written to it would never be answered, and every later one one place too late.
+  socket.on('close', () => {
+    const at = idle.indexOf(upstream);
+    if (at >= 0) idle.splice(at, 1);
+  });
+  socket.on('error', () => {});
   return upstream;
 }
 

@@ -5,6 +5,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { accepts, cpuUs, directory, freePort, interleaved, median, ratioOf, startNginx, startProa, which } from './harness.mjs';
 
+const paths = {
+  'state get': '/v1.0/state/statestore/k',
+  'state get in batches': '/v1.0/state/statestore/k',
+  call: '/v1.0/invoke/bench/method/x',
+};
 const batch = 16;
 const seconds = 3;
 export async function run() {
@@ -20,7 +25,6 @@ export async function run() {
     const api = `http://127.0.0.1:${proa.http}`;
     const saved = await fetch(`${api}/v1.0/state/statestore`, { method: 'POST', body: '[{"key":"k","value":{"id":12345,"ok":true}}]' });
     if (saved.status !== 204) throw new Error(`state cannot be saved: ${saved.status} ${await saved.text()}`);
-    const paths = { 'state get in batches': '/v1.0/state/statestore/k', call: '/v1.0/invoke/bench/method/x' };
     for (const [what, path] of Object.entries(paths)) {
       const name = nameOf(what, workers);
       const script = what.endsWith('batches') ? batches(path) : undefined;
@@ -29,7 +33,7 @@ export async function run() {
     }
   }
   const rows = await interleaved(shots);
-  const ratios = ['state get in batches', 'call'].flatMap((what) => ratiosOf(rows, what, spent));
+  const ratios = Object.keys(paths).flatMap((what) => ratiosOf(rows, what, spent));
   return { conditions: `64 connections, nothing pinned; batches of ${batch}; the app is nginx`, rows, ratios };
 }
 

@@ -1,11 +1,12 @@
 // An open loop: requests leave at a fixed rate whether or not answers come, as users do. Prints one line of JSON.
 // Arguments: port, path, requests per second, seconds, and how late an answer may be to count (ms); then, for a spike, its requests per second, and
-// from which second to which it lasts. `slices` holds, for each tenth of a second, the share of the requests sent in it that were answered well.
+// from which second to which it lasts (0 0 0: none); then seconds of the same load before that, of which nothing counts: while this program's own code is
+// compiled it stops for up to eight milliseconds at a time. `slices` holds, for each tenth of a second, the share of the requests sent in it that were
+// answered well.
 import { connect, type Socket } from 'node:net';
 
-const [port = 0, rate = 0, seconds = 0, deadlineMs = 0, spikeRate = 0, spikeFrom = 0, spikeTo = 0] = [2, 4, 5, 6, 7, 8, 9].map((at) =>
-  Number(process.argv[at] ?? 0),
-);
+const numbers = [2, 4, 5, 6, 7, 8, 9, 10].map((at) => Number(process.argv[at] ?? 0));
+const [port = 0, rate = 0, seconds = 0, deadlineMs = 0, spikeRate = 0, spikeFrom = 0, spikeTo = 0, warmSeconds = 0] = numbers;
 const sliceMs = 100;
 const request = `GET ${process.argv[3]} HTTP/1.1\r\nhost: bench\r\n\r\n`;
 const linesMax = 4_000;
@@ -19,29 +20,48 @@ interface Line {
 
 const lines = new Set<Line>();
 const idle: Line[] = [];
-const counts = { sent: 0, good: 0, late: 0, refused: 0, failed: 0 };
-const times: number[] = [];
-const slices = Array.from({ length: Math.ceil((seconds * 1000) / sliceMs) }, () => ({ sent: 0, good: 0 }));
+const periodOfNothing = () => ({
+  counts: { sent: 0, good: 0, late: 0, refused: 0, failed: 0 },
+  times: [] as number[],
+  slices: Array.from({ length: Math.ceil((seconds * 1000) / sliceMs) }, () => ({ sent: 0, good: 0 })),
+});
+/** Both are counted by the same code: that it counts for the first time would be compiled anew. */
+const warming = periodOfNothing();
+const measured = periodOfNothing();
+/** What is sent before counts for nothing. */
+const began = performance.now() + warmSeconds * 1000;
+/** Sent so far, also what does not count. */
+let left = 0;
 
-/** How many requests should have left after that many seconds. */
+/** How many requests should have left after that many seconds of what counts. */
 function dueAfter(elapsed: number): number {
+  if (elapsed < 0) return (warmSeconds + elapsed) * rate;
   const spiked = Math.max(0, Math.min(elapsed, spikeTo) - spikeFrom);
-  return (elapsed - spiked) * rate + spiked * spikeRate;
+  return (warmSeconds + elapsed - spiked) * rate + spiked * spikeRate;
 }
 
-function sliceAt(timeMs: number): { sent: number; good: number } {
-  return slices[Math.min(slices.length - 1, Math.floor((timeMs - began) / sliceMs))] as { sent: number; good: number };
+/** What is counted of requests that were sent at that time. */
+function periodAt(timeMs: number): typeof measured {
+  return timeMs < began ? warming : measured;
+}
+
+function sliceAt({ slices }: typeof measured, timeMs: number): { sent: number; good: number } {
+  const at = Math.max(0, Math.floor((timeMs - began) / sliceMs));
+  return slices[Math.min(slices.length - 1, at)] as { sent: number; good: number };
 }
 
 function send(): void {
-  counts.sent++;
-  sliceAt(performance.now()).sent++;
+  left++;
+  const now = performance.now();
+  const period = periodAt(now);
+  period.counts.sent++;
+  sliceAt(period, now).sent++;
   const line = idle.pop() ?? (lines.size < linesMax ? dial() : undefined);
   if (line === undefined) {
-    counts.failed++;
+    period.counts.failed++;
     return;
   }
-  line.begun = performance.now();
+  line.begun = now;
   line.text = '';
   line.socket.write(request);
 }
@@ -60,8 +80,8 @@ function dial(): Line {
   socket.on('error', () => {});
   socket.on('close', () => {
     lines.delete(line);
-    if (line.begun > 0) counts.failed++;
-    else idle.splice(idle.indexOf(line), 1);
+    if (line.begun === 0) idle.splice(idle.indexOf(line), 1);
+    else periodAt(line.begun).counts.failed++;
   });
   return line;
 }
@@ -74,26 +94,28 @@ function whole(text: string): boolean {
 
 function settle({ text, begun }: Line): void {
   const tookMs = performance.now() - begun;
+  const period = periodAt(begun);
+  const { counts } = period;
   if (!text.startsWith('HTTP/1.1 200')) counts.refused++;
   else if (tookMs > deadlineMs) counts.late++;
   else {
     counts.good++;
-    sliceAt(begun).good++;
-    times.push(tookMs);
+    sliceAt(period, begun).good++;
+    period.times.push(tookMs);
   }
 }
 
-const began = performance.now();
 await new Promise<void>((resolve) => {
   const tick = setInterval(() => {
     const elapsedMs = performance.now() - began;
     const due = dueAfter(Math.min(elapsedMs / 1000, seconds));
-    while (counts.sent < due) send();
+    while (left < due) send();
     if (elapsedMs < seconds * 1000 + deadlineMs + 200) return;
     clearInterval(tick);
     resolve();
   }, 1);
 });
+const { counts, times, slices } = measured;
 const sorted = times.toSorted((a, b) => a - b);
 const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? 0;
 const shares = slices.map((slice) => (slice.sent === 0 ? 1 : slice.good / slice.sent));

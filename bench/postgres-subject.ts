@@ -92,7 +92,7 @@ async function sql(text: string): Promise<void> {
 if (mode === 'serve') {
   const bin = findPostgres();
   if (bin === undefined) throw new Error('postgres not found');
-  const server = await startPostgres(bin);
+  const server = await startPostgres(bin, { synced: true });
   console.log(JSON.stringify(server.address));
   process.stdin.on('end', () => void server.destroy()).resume();
 } else if (mode === 'prepare') {

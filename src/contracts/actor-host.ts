@@ -1,3 +1,4 @@
+import type { Body } from '../kernel/body.ts';
 import type { Call } from '../kernel/call.ts';
 
 /** A method call that enters an actor. */
@@ -12,6 +13,8 @@ export interface ActorInvocation {
   /** Flat name, value pairs, names in lower case. */
   readonly headers: readonly string[];
   readonly data: Uint8Array;
+  /** The same as `data`, for whoever sends it on. */
+  readonly body: Body;
 }
 
 /** What the actor answered. `failed`: the app reports an error of the actor in an answer that looks like success (`X-Daprerrorresponseheader`). */

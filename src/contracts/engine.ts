@@ -157,6 +157,19 @@ export interface EngineStats {
   readonly readOnly: boolean;
 }
 
+/** What is told while there is no engine to ask. */
+export const noStats: EngineStats = {
+  keys: 0,
+  logs: 0,
+  indexBytes: 0,
+  indexBytesMax: 0,
+  diskBytes: 0,
+  commits: 0,
+  syncs: 0,
+  quarantined: 0,
+  readOnly: false,
+};
+
 /** Limits of the contract; beyond them `commit` fails with `engine.limit`. */
 export const engineLimits = {
   keyBytesMax: 1024,

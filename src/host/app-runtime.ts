@@ -41,6 +41,7 @@ import { createLazyDurable, type LazyDurable } from './lazy-durable.ts';
 import { setWorkflowAccess } from './workflow-access.ts';
 import { createGovern, type GovernOptions } from './govern.ts';
 import type { AppSpec } from './host-api.ts';
+import { createSharedEjections, type SharedEjections } from '../mesh/balance/shared-ejections.ts';
 import { EndpointGroup } from '../mesh/balance/endpoint-group.ts';
 import { PolicyBook } from '../mesh/policy/book.ts';
 import { createExternalTransport, createPeerTransport, type Machine } from './machine.ts';
@@ -101,6 +102,8 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
   const govern = governOptions(options, book, (call) => invokeApp(call));
   owner.own('shared breakers', () => govern.sharedBreakers?.close());
+  const ejections = govern.shared && createSharedEjections(govern.shared.news, govern.shared.name);
+  owner.own('shared ejections', () => ejections?.close());
   const context = createContext(options, createGovern(govern));
   let current = resources;
   const components = openComponents(options, context);
@@ -115,7 +118,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const peers = createPeerTransport(options.machine);
     const durable = openDurable({ ...parts, book }, peers);
     owner.own('actors', () => durable.close(), 30_000);
-    const blocks = createBlocks({ ...parts, peers, durable, resources: () => current });
+    const blocks = createBlocks({ ...parts, peers, durable, ejections, resources: () => current });
     invokeApp = blocks.invoke.call;
     const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
     owner.own('outbox', () => outbox.close(5_000), 6_000);
@@ -325,12 +328,13 @@ function openDurable(
 interface BlockSources extends BlockParts {
   readonly peers: PeerTransport;
   readonly durable: LazyDurable;
+  readonly ejections: SharedEjections | undefined;
   /** What files say now. */
   readonly resources: () => LoadedResources;
 }
 
 function createBlocks(parts: BlockSources): Blocks {
-  const { options, context, components, registry, endpoints, state, channel, declared, peers, durable } = parts;
+  const { options, context, components, registry, endpoints, state, channel, declared, peers, durable, ejections } = parts;
   const { machine, resources, spec } = options;
   const configuration = resources.configuration;
   const pubsub = createPubSubBlock(context, {
@@ -349,12 +353,13 @@ function createBlocks(parts: BlockSources): Blocks {
   return {
     invoke: createInvokeBlock(context, {
       resolver: observedResolver(registry, options.metrics),
-      balance: (appId) =>
+      balance: (appId, namespace) =>
         new EndpointGroup({
           clock: context.ports.clock,
           random: context.ports.random,
           appId,
           zone: options.ports.process.env('PROA_ZONE') ?? '',
+          shared: ejections?.of(`${namespace}/${appId}`),
         }),
       peers,
       external: createExternalTransport(machine.outbound),

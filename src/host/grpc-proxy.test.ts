@@ -202,7 +202,8 @@ describe('a transparently proxied gRPC call', () => {
     });
     const { error } = await unary('hang', { timeoutMs: 60_000 });
     expect(error).toMatchObject({ code: grpc.status.DEADLINE_EXCEEDED });
-    expect(error?.details).toContain('the deadline of the call to app "orders" passed');
+    // The app knows the deadline too; on a busy machine it may be the first to give up.
+    expect(error?.details).toMatch(/the deadline of the call to app "orders" passed|^Deadline exceeded$/);
     expect(left[0]).toBeLessThanOrEqual(1_000);
     await expect.poll(() => cancelled).toEqual(['hang']);
   });

@@ -186,7 +186,11 @@ class Host implements WorkerHost {
   /** The socket of all processes, under which others know the apps, and that of this process alone. */
   async #openSockets(machine: Machine): Promise<{ socket: Address; own: Address }> {
     const { ports } = this.#options;
-    const socket = await openPeerSocket(ports, machine, { owner: this.#owner, announced: this.#role.announced?.socket });
+    const socket = await openPeerSocket(ports, machine, {
+      owner: this.#owner,
+      announced: this.#role.announced?.socket,
+      sharing: machine.sharing,
+    });
     const alone = this.#role === onlyProcess;
     const own = alone ? socket : await openPeerSocket(ports, machine, { owner: this.#owner, announced: undefined });
     [this.#socket, this.#own] = [socket, own];
@@ -283,6 +287,7 @@ class Host implements WorkerHost {
       local,
       peers,
       siblings: (instance) => this.#siblings(instance, (announced) => local.has(announced)),
+      sharing: this.#role.shared && { processes: this.#role.shared.processes, process: ports.random.u32() },
     };
   }
 

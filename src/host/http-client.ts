@@ -38,7 +38,9 @@ function secureClient(
   let client = clients.get(id);
   if (client === undefined) {
     if (clients.size >= secureMax)
-      return Promise.reject(new ProaError('overloaded', `more than ${secureMax} kinds of TLS connections are in use`));
+      return Promise.reject(
+        new ProaError('overloaded', `more than ${secureMax} kinds of TLS connections are in use`, { refusedAt: 'caller' }),
+      );
     client = import('../wire/tls/network.ts').then(({ createTlsNetwork }) =>
       createHttp1Client({ network: createTlsNetwork(tls), clock: ports.clock }),
     );

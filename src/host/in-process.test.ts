@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../sdk/app.ts';
 import type { TopicEvent } from '../sdk/event.ts';
+import { freePorts } from '../testing/server-process.ts';
 import { createRuntime, type Runtime } from './in-process.ts';
 
 let dataDirectory: string;
@@ -83,7 +84,7 @@ describe('a runtime in the own process', () => {
   });
 
   it('calls and is called over TLS with certificates when it has a place in the mesh, and serves metrics', async () => {
-    const port = await freePort();
+    const [port = 0] = await freePorts(1);
     const app = createApp().handle('hello/{name}', ({ params, caller }) => ({ text: `hello ${params['name']}`, for: caller }));
     const greeter = await createRuntime({ appId: 'greeter', dataDirectory, app, mesh: {}, metrics: { port } });
     const guest = await createRuntime({ appId: 'guest', dataDirectory, mesh: {} });
@@ -107,11 +108,3 @@ describe('a runtime in the own process', () => {
     server.close();
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

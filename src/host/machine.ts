@@ -13,6 +13,7 @@ import type { OutboundClients } from './outbound-client.ts';
 import type { Address } from '../kernel/ports.ts';
 import type { MachinePeers } from './machine-peers.ts';
 import type { Call } from '../kernel/call.ts';
+import type { Sharing } from '../wire/mux/hello.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
 import { reveal } from '../kernel/secret.ts';
 
@@ -39,6 +40,8 @@ export interface Machine {
   readonly peers: MachinePeers;
   /** The socket of a process that serves beside this one and has the runtime of that name; undefined: this one has it, or none. */
   readonly siblings: (instance: string) => Address | undefined;
+  /** Which of the processes that serve the same apps this one is; undefined: there is one. */
+  readonly sharing?: Sharing | undefined;
 }
 
 /** Calls within this process are handed over; others go to the runtime that hosts the target. */

@@ -24,7 +24,7 @@ export async function openMeshPort({ ports, spec, machine, app, graceMs }: MeshP
   const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
   const mesh = await machine.peers.mesh({ appId: spec.id, namespace: spec.namespace });
   const server = await listening(
-    () => mesh.listen({ host, port: spec.internalGrpcPort }, (call) => appOf(machine, call, app)),
+    () => mesh.listen({ host, port: spec.internalGrpcPort }, (call) => appOf(machine, call, app), machine.sharing),
     spec.internalGrpcPort,
   );
   owner.own('mesh', () => server.drain(), graceMs);

@@ -19,9 +19,14 @@ describe('where spans go over OTLP', () => {
     const ENDPOINT = 'http://other:1/base/';
     expect(of({}, { ENDPOINT })).toMatchObject({ protocol: 'grpc', url: 'http://other:1/base/' });
     expect(of({}, { ENDPOINT, PROTOCOL: 'http/protobuf' })?.url).toBe('http://other:1/base/v1/traces');
-    expect(of(undefined, { ENDPOINT })).toMatchObject({ protocol: 'http', url: 'http://other:1/base/v1/traces', timeoutMs: 10_000 });
+    expect(of(undefined, { ENDPOINT })).toMatchObject({
+      protocol: 'http/protobuf',
+      url: 'http://other:1/base/v1/traces',
+      timeoutMs: 10_000,
+    });
     expect(of(undefined, { ENDPOINT, TRACES_ENDPOINT: 'http://t:2/x' })?.url).toBe('http://t:2/x');
-    expect(of(undefined, { ENDPOINT, PROTOCOL: 'grpc', TRACES_PROTOCOL: 'http/json' })?.protocol).toBe('http');
+    expect(of(undefined, { ENDPOINT, PROTOCOL: 'grpc', TRACES_PROTOCOL: 'http/json' })?.protocol).toBe('http/json');
+    expect(of({ protocol: 'http' } as never, { PROTOCOL: 'http/protobuf' })?.protocol).toBe('http/protobuf');
     expect(of({ isSecure: true } as never, { ENDPOINT: 'bare:4317', INSECURE: 'true' })?.url).toBe('http://bare:4317/');
     expect(of({}, { ENDPOINT: 'bare:4317', INSECURE: 'false' })?.url).toBe('https://bare:4317/');
     expect(of({}, { HEADERS: 'X-Key=a=b, =c,d', TIMEOUT: '50' })).toMatchObject({ headers: ['team', 'a', 'x-key', 'a=b'], timeoutMs: 50 });

@@ -1,12 +1,15 @@
-import type { CollectorTarget } from '../telemetry/span-senders.ts';
+import type { CollectorTarget } from '../telemetry/span-exporter.ts';
 import type { TracingConfig } from './config/model.ts';
 
 /** OpenTelemetry's default. */
 export const otlpTimeoutMs = 10_000;
 
+type OtlpProtocol = 'http/protobuf' | 'http/json' | 'grpc';
+
 /** Where spans go over OTLP. */
 export interface OtlpTarget extends CollectorTarget {
-  readonly protocol: 'http' | 'grpc';
+  /** As OpenTelemetry names them; `http/protobuf` unless something else is asked for. */
+  readonly protocol: OtlpProtocol;
 }
 
 /**
@@ -22,7 +25,7 @@ export function otlpTarget(otel: TracingConfig['otel'], env: (name: string) => s
   const url = addressOf(given, secureOf(env('OTEL_EXPORTER_OTLP_INSECURE'), otel?.isSecure ?? false));
   if (url === undefined) return undefined;
   // The variable for traces names the whole path, the others only where the collector is.
-  if (protocol === 'http' && traces === '' && (base !== '' || url.pathname === '/'))
+  if (protocol !== 'grpc' && traces === '' && (base !== '' || url.pathname === '/'))
     url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/traces`;
   const headers = { ...otel?.headers, ...pairsOf(env('OTEL_EXPORTER_OTLP_HEADERS')) };
   return {
@@ -43,10 +46,9 @@ export function pairsOf(text: string): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
-// `grpc`, `http/protobuf`, `http/json`; over HTTP spans go as JSON, which every collector reads at the same path.
-function protocolOf(text: string, otherwise: 'http' | 'grpc'): 'http' | 'grpc' {
-  if (text === '') return otherwise;
-  return text === 'grpc' ? 'grpc' : 'http';
+function protocolOf(text: string, otherwise: 'http' | 'grpc'): OtlpProtocol {
+  const wanted = text || otherwise;
+  return wanted === 'grpc' || wanted === 'http/json' ? wanted : 'http/protobuf';
 }
 
 function secureOf(insecure: string, otherwise: boolean): boolean {

@@ -99,7 +99,7 @@ describe('deadlines', () => {
   });
 });
 
-describe('a reload of policies under load', { timeout: 60_000 }, () => {
+describe('a reload of policies under load', () => {
   it('fails no request and restarts nothing', async () => {
     const statuses = new Map<number, number>();
     const port = host.apps[0]?.httpPort;
@@ -127,5 +127,32 @@ describe('a reload of policies under load', { timeout: 60_000 }, () => {
     expect([...statuses.keys()]).toEqual([200]);
     expect(statuses.get(200)).toBeGreaterThan(50);
     expect(events.filter(({ kind }) => kind === 'ready')).toHaveLength(1);
+  });
+});
+
+describe('an app that calls itself', () => {
+  const policy = (name: string, spec: string): string =>
+    `apiVersion: proa.dev/v1alpha1\nkind: Policy\nmetadata: { name: ${name} }\nspec: ${spec}\n---\n`;
+  const call = (method: string, signal?: AbortSignal): Promise<Response> =>
+    fetch(`http://127.0.0.1:${host.apps[0]?.httpPort}/v1.0/invoke/app/method/${method}`, signal === undefined ? {} : { signal });
+
+  it('opens no breaker by what its own runtime refuses as the called one', async () => {
+    write(
+      policy('calls', '{ target: { app: app }, breaker: { consecutive: 3 }, retry: { maxRetries: 0 } }') +
+        policy('own', '{ target: { app: app, at: callee }, system: { maxConcurrent: 1 } }'),
+    );
+    await until('the policies are in effect', () => events.some(({ kind }) => kind === 'reloaded'));
+    const asked = timeouts.length;
+    const gone = new AbortController();
+    const silent = call('silent', gone.signal).catch(() => undefined);
+    await until('the app is asked', () => timeouts.length > asked);
+    const refused = await Promise.all(Array.from({ length: 12 }, async () => (await call('x')).status));
+    expect(new Set(refused)).toEqual(new Set([429]));
+    gone.abort();
+    await silent;
+    let status = 429;
+    // The place is free once the runtime has seen that its caller went away.
+    while (status === 429) status = (await call('x')).status;
+    expect(status).toBe(200);
   });
 });

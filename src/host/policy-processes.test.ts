@@ -277,3 +277,14 @@ it('calls per second of `system` are those of all processes together', async () 
   expect(perSecond).toBeLessThanOrEqual(44);
   expect(Math.abs(admitted.one - admitted.two)).toBeLessThan(10);
 });
+
+it('the floor of a retry budget is that of all processes together', async () => {
+  const retry = 'retry: { maxRetries: 1, backoff: { initial: 1ms, factor: 1 }, budget: { percent: 0, perSecond: 1 } }';
+  const both = await twoProcesses(retry, { ...per, answer: () => ({ status: 503 }) });
+  for (const process of both) {
+    for (let i = 0; i < 20; i++) process.call();
+    await pass(both, 50);
+    // Ten repetitions in ten seconds, five of them here.
+    expect(process.lines.filter((line) => line.includes('attempt'))).toHaveLength(25);
+  }
+});

@@ -96,7 +96,7 @@ const save = (key: string, value: unknown): Promise<Response> =>
 const publish = (n: number): Promise<Response> =>
   api('/publish/bus/things', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ n }) });
 
-describe('changed files', { timeout: 30_000 }, () => {
+describe('changed files', () => {
   it('exchange store, broker and subscription under load: nothing fails, nothing is lost, all is effective', async () => {
     const failures: string[] = [];
     let published = 0;

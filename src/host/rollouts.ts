@@ -4,6 +4,7 @@ import type { Resolver } from '../contracts/resolver.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Clock, Timer } from '../kernel/ports.ts';
+import { Rounds } from '../kernel/rounds.ts';
 import type { PolicyDocument } from '../mesh/policy/model.ts';
 import { applyDeclaration, declarationOf, type DeclaredRollout } from '../mesh/rollout/declared.ts';
 import { judge, type Rollout } from '../mesh/rollout/rollout.ts';
@@ -41,7 +42,7 @@ export interface RolloutsOptions {
 export interface Rollouts {
   /** The policies of files are these now. */
   setDocument(document: PolicyDocument): void;
-  /** Looks at the engine once. */
+  /** Looks at the engine once, in a look that begins now or after the one under way. */
   look(): Promise<void>;
   close(): Promise<void>;
 }
@@ -64,6 +65,7 @@ export function followRollouts(options: RolloutsOptions): Rollouts {
 
 class Following implements Rollouts {
   readonly #options: RolloutsOptions;
+  readonly #rounds = new Rounds(() => this.#lookOnce());
   readonly #counters = new Map<string, Counted>();
   #document: PolicyDocument;
   /** What files ask for and the engine has not been told of. */
@@ -73,9 +75,6 @@ class Following implements Rollouts {
   #unwatch: () => void = () => {};
   readonly #told = new Map<string, string>();
   #timer: Timer | undefined;
-  #looking: Promise<void> | undefined;
-  #again = false;
-  #closed = false;
 
   constructor(options: RolloutsOptions) {
     this.#options = options;
@@ -98,23 +97,14 @@ class Following implements Rollouts {
     void this.look();
   }
 
-  /** One look at a time; whoever asks meanwhile gets another one after it. */
   look(): Promise<void> {
-    this.#again = this.#looking !== undefined;
-    this.#looking ??= this.#lookOnce().finally(() => {
-      this.#looking = undefined;
-      if (this.#closed) return;
-      if (this.#again) void this.look();
-      else this.#arm();
-    });
-    return this.#looking;
+    return this.#rounds.round();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
     this.#unwatch();
     this.#timer?.cancel();
-    await this.#looking;
+    await this.#rounds.close();
   }
 
   #arm(): void {
@@ -129,12 +119,14 @@ class Following implements Rollouts {
     try {
       await this.#declare();
       const stored = await listRollouts(engine, namespace);
-      if (this.#closed) return;
+      if (this.#rounds.closed) return;
       this.#follow(stored.map(({ rollout }) => rollout));
       for (const each of stored) if (each.rollout.state === 'running') await this.#drive(each);
     } catch (error) {
       // The next look may find the engine again; until then calls are split as they were.
-      if (!this.#closed) log.debug('rollouts cannot be read', { error: ProaError.from(error).message });
+      if (!this.#rounds.closed) log.debug('rollouts cannot be read', { error: ProaError.from(error).message });
+    } finally {
+      if (!this.#rounds.closed) this.#arm();
     }
   }
 
@@ -201,7 +193,7 @@ class Following implements Rollouts {
     const { app, state, step, why } = next;
     log[state === 'rolled-back' ? 'warn' : 'info'](`the rollout of ${app} is ${state}`, { step: step + 1, why });
     if (state !== 'running') await engine.releaseLease(lease);
-    this.#again = true;
+    void this.look();
   }
 
   /** Without an instance of the new version its calls go to the old one, which would prove nothing. */

@@ -10,8 +10,8 @@ import {
   type MetricsRegistry,
   type MetricsRegistryOptions,
 } from '../telemetry/metrics-registry.ts';
-import { createSpanExporter, type SpanExporter, type SpanSender } from '../telemetry/span-exporter.ts';
-import { createHttpSender } from '../telemetry/span-senders.ts';
+import type { SpanEncodingName } from '../telemetry/span-encodings.ts';
+import { createSpanExporter, type CollectorTarget, type SpanExporter, type SpanSender } from '../telemetry/span-exporter.ts';
 import { createTracer, type FinishedSpan } from '../telemetry/tracing.ts';
 import type { RuntimeConfiguration } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
@@ -111,23 +111,27 @@ function registerEngineMetrics(metrics: MetricsRegistry, machine: Machine): void
   });
 }
 
+// What writes spans is loaded only where they go somewhere.
 async function createExporters(options: AppTelemetryOptions): Promise<SpanExporter[]> {
   const { ports, log, spec, machine, configuration, version } = options;
   const { tracing } = configuration;
   const env = (name: string): string => ports.process.env(name) ?? '';
   const resource = { 'service.name': env('OTEL_SERVICE_NAME') || spec.id, ...pairsOf(env('OTEL_RESOURCE_ATTRIBUTES')) };
-  const http = { client: machine.client, resource, version };
+  const overHttp = async (target: CollectorTarget, encoding: SpanEncodingName): Promise<SpanSender> => {
+    const [{ createHttpSender }, { spanEncoding }] = await Promise.all([
+      import('../telemetry/http-sender.ts'),
+      import('../telemetry/span-encodings.ts'),
+    ]);
+    return createHttpSender(target, machine.client, spanEncoding(encoding, resource, version));
+  };
   const senders: SpanSender[] = [];
-  if (tracing.zipkinEndpoint !== undefined) {
-    const target = { url: tracing.zipkinEndpoint, headers: [], timeoutMs: otlpTimeoutMs };
-    senders.push(createHttpSender(target, { ...http, format: 'zipkin' }));
-  }
+  if (tracing.zipkinEndpoint !== undefined)
+    senders.push(await overHttp({ url: tracing.zipkinEndpoint, headers: [], timeoutMs: otlpTimeoutMs }, 'zipkin'));
   const otlp = otlpTarget(tracing.otel, env);
-  if (otlp?.protocol === 'http') senders.push(createHttpSender(otlp, { ...http, format: 'otlp' }));
   if (otlp?.protocol === 'grpc') {
     const { createGrpcSender } = await import('../telemetry/grpc-sender.ts');
     senders.push(createGrpcSender(otlp, { ports, resource, version }));
-  }
+  } else if (otlp !== undefined) senders.push(await overHttp(otlp, otlp.protocol === 'http/json' ? 'otlp-json' : 'otlp-protobuf'));
   return senders.map((sender) => createSpanExporter({ sender, clock: ports.clock, log }));
 }
 

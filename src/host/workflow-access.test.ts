@@ -40,7 +40,7 @@ const api = async (app: number, path: string, init?: RequestInit): Promise<{ sta
 };
 const reloaded = (): number => events.filter(({ kind }) => kind === 'reloaded').length;
 
-describe('WorkflowAccessPolicies of a running host', { timeout: 30_000 }, () => {
+describe('WorkflowAccessPolicies of a running host', () => {
   it('are in effect from the start, change with their file, are reported, and go with it', async () => {
     const start = (app: number, id: string) =>
       api(app, `/workflows/dapr/order/start?instanceID=${id}${app === 1 ? '&appID=target' : ''}`, { method: 'POST', body: '1' });
@@ -54,12 +54,12 @@ describe('WorkflowAccessPolicies of a running host', { timeout: 30_000 }, () => 
     expect([await named(0), await named(1)]).toEqual([[{ name: 'access' }], undefined]);
     const before = reloaded();
     writeFileSync(join(directory, 'resources', 'access.yaml'), policy('terminate'));
-    await expect.poll(reloaded, { timeout: 10_000 }).toBeGreaterThan(before);
-    await expect.poll(async () => (await remove(1)).status, { timeout: 10_000 }).toBe(202);
+    await expect.poll(reloaded).toBeGreaterThan(before);
+    await expect.poll(async () => (await remove(1)).status).toBe(202);
     expect((await start(1, 'b')).status).toBe(403);
     expect((await start(0, 'b')).status).toBe(202);
     rmSync(join(directory, 'resources', 'access.yaml'));
-    await expect.poll(async () => (await start(1, 'c')).status, { timeout: 10_000 }).toBe(202);
+    await expect.poll(async () => (await start(1, 'c')).status).toBe(202);
     expect(await named(0)).toBeUndefined();
   });
 });

@@ -56,24 +56,37 @@ const endlessFlow: Flow = { credit() {}, cancel() {} };
 
 /** A body over bytes that the caller gives away; it can be piped any number of times (retry, mirror). */
 export function bytesBody(bytes: Uint8Array): Body {
-  if (bytes.length === 0) return emptyBody;
-  return {
-    length: bytes.length,
-    replayable: true,
-    pipe(sink) {
-      let cancelled = false;
-      sink.open({
-        credit() {},
-        cancel() {
-          cancelled = true;
-        },
-      });
-      if (cancelled) return;
-      sink.chunk(bytes);
-      sink.end();
-    },
-    discard() {},
-  };
+  return bytes.length === 0 ? emptyBody : new BytesBody(bytes);
+}
+
+class BytesBody implements Body {
+  readonly length: number;
+  readonly replayable = true;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.length = bytes.length;
+    this.#bytes = bytes;
+  }
+
+  pipe(sink: Sink): void {
+    const flow = new WholeFlow();
+    sink.open(flow);
+    if (flow.cancelled) return;
+    sink.chunk(this.#bytes);
+    sink.end();
+  }
+
+  discard(): void {}
+}
+
+/** Of a source that has everything at hand. */
+class WholeFlow implements Flow {
+  cancelled = false;
+  credit(): void {}
+  cancel(): void {
+    this.cancelled = true;
+  }
 }
 
 /** A small body over a string that holds one character per byte; it can be piped any number of times. */

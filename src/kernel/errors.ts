@@ -11,11 +11,19 @@ export interface ErrorDetails {
   readonly violations?: readonly { readonly field: string; readonly description: string }[];
 }
 
+/**
+ * Which runtime refused a call before the target itself was asked: that of the caller (a full bulkhead, an open breaker, a limit of its own) or that of the
+ * callee (its limits, admission, access control). Such an error says nothing about whether the target works.
+ */
+export type RefusedAt = 'caller' | 'callee';
+
 export interface ErrorOptions {
   readonly cause?: unknown;
   readonly details?: ErrorDetails;
   /** Replaces the catalogue's hint: what to do next, in one sentence. */
   readonly hint?: string;
+  /** Set by the layers that refuse; absent: the target failed, or the way to it did. */
+  readonly refusedAt?: RefusedAt | undefined;
 }
 
 /**
@@ -26,6 +34,7 @@ export class ProaError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails | undefined;
   readonly hint: string | undefined;
+  readonly refusedAt: RefusedAt | undefined;
   readonly [brand] = true;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -34,6 +43,7 @@ export class ProaError extends Error {
     this.code = code;
     this.details = options.details;
     this.hint = options.hint ?? (catalogue[code] as ErrorSpec).hint;
+    this.refusedAt = options.refusedAt;
   }
 
   get spec(): ErrorSpec {
@@ -42,10 +52,14 @@ export class ProaError extends Error {
 
   /** The one conversion of a boundary: a ProaError stays what it is, anything else becomes `fallback` with the thing as its cause. */
   static from(thrown: unknown, fallback: ErrorCode = 'internal'): ProaError {
-    if (isProaError(thrown)) return thrown;
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return new ProaError(fallback, message, { cause: thrown });
+    return isProaError(thrown) ? thrown : wrapped(thrown, fallback);
   }
+}
+
+// Apart: a class that names itself is renamed by the bundler, and Node prints that name for whoever does not catch the error.
+function wrapped(thrown: unknown, code: ErrorCode): ProaError {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new ProaError(code, message, { cause: thrown });
 }
 
 /** True for a ProaError of any copy of this package. */

@@ -97,7 +97,7 @@ describe('an ordered map', () => {
       }),
       { numRuns: 40 },
     );
-  }, 60_000);
+  });
 
   it('orders keys as bytes, the empty one first', () => {
     const map = new OrderedMap<number>();

@@ -30,4 +30,19 @@ describe('TextMemo', () => {
     failing = false;
     expect(memo.of('a')).toBe('a');
   });
+
+  it('knows some hundred texts at once that differ in one place only, and a bounded number of more', () => {
+    let made = 0;
+    const memo = new TextMemo(() => ++made);
+    const texts = Array.from({ length: 256 }, (_, i) => `/v1.0/actors/Cart/${i}/method/x`);
+    for (let round = 0; round < 12; round++) for (const text of texts) memo.of(text);
+    made = 0;
+    for (const text of texts) memo.of(text);
+    // Three of them may share two places; nearly none do.
+    expect(made).toBeLessThan(32);
+    for (let i = 0; i < 20_000; i++) memo.of(`key ${i}`);
+    made = 0;
+    for (let i = 0; i < 20_000; i++) memo.of(`key ${i}`);
+    expect(made).toBeGreaterThan(20_000 - 1_025);
+  });
 });

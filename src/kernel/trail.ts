@@ -1,6 +1,7 @@
 import type { Call, Outcome } from './call.ts';
 import { attemptKey } from './attempt.ts';
 import { valueOf } from './context.ts';
+import { isProaError } from './errors.ts';
 import type { Address } from './ports.ts';
 
 /**
@@ -49,6 +50,8 @@ export interface TrailAttempt {
   /** Calls under way at the endpoint, this one included. */
   inFlight?: number;
   waitedMs?: number;
+  /** It waits for a place that this runtime gives: the target was not asked yet. */
+  held?: boolean;
 }
 
 /** Calls from this long on are always told about. */
@@ -120,6 +123,14 @@ export function endAttempt(call: Call<unknown>, outcome: Outcome, nowMs: number)
   if (attempt.endedMs !== undefined) return;
   attempt.endedMs = nowMs;
   attempt.outcome = outcome;
+}
+
+/**
+ * True when an attempt that ended so never reached its target: a layer of the caller's runtime refused it, or it was given up while it waited for one. Breakers,
+ * ejection, hedges and retry budgets take no such end for the target's.
+ */
+export function neverAsked({ end }: Call<unknown>, error: unknown): boolean {
+  return end.attempt?.held === true || (isProaError(error) && error.refusedAt === 'caller');
 }
 
 /** Adds a decision to the call's trail. */

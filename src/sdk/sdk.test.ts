@@ -95,7 +95,7 @@ function shop(seen: Seen) {
     .onJob('report-*', (run) => void seen.ran.push(run));
 }
 
-describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30_000 }, (mode) => {
+describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', (mode) => {
   const seen: Seen = { events: [], bulks: [], ticks: [], ran: [], begun: 0, aborted: 0, failures: 0 };
   let machine: Machine;
   let running: RunningApp;
@@ -106,7 +106,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30
     machine = createMachine();
     running = await machine.serve('shop', mode, shop(seen));
     client = running.client;
-  }, 30_000);
+  });
   afterAll(() => machine.close(), 30_000);
 
   it('runs in the mode that the environment names', async () => {
@@ -154,24 +154,24 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30
     await client.publish('pubsub', 'plain', { n: 1 });
     await client.publish('pubsub', 'plain', 'a text', { contentType: 'text/plain' });
     await client.publish('pubsub', 'plain', Uint8Array.of(0, 255));
-    await expect.poll(() => by('default').length, { timeout: 10_000 }).toBe(3);
+    await expect.poll(() => by('default').length).toBe(3);
     expect(by('default').map(({ data }) => data)).toEqual(expect.arrayContaining([{ n: 1 }, 'a text', Uint8Array.of(0, 255)]));
     expect(by('default')[0]).toMatchObject({ pubsub: 'pubsub', topic: 'plain', source: 'shop' });
     await client.publish('pubsub', 'routed', { n: 11 });
     await client.publish('pubsub', 'routed', { n: 9 });
-    await expect.poll(() => [by('big').length, by('small').length], { timeout: 10_000 }).toEqual([1, 1]);
+    await expect.poll(() => [by('big').length, by('small').length]).toEqual([1, 1]);
     expect(by('big')[0]?.data).toEqual({ n: 11 });
     await client.publish('pubsub', 'again', { n: 1 });
-    await expect.poll(() => seen.failures, { timeout: 15_000 }).toBe(3);
+    await expect.poll(() => seen.failures).toBe(3);
     expect(new Set(by('again').map(({ id }) => id)).size).toBe(1);
     await client.publish('pubsub', 'bad', { n: 13 });
-    await expect.poll(() => by('dead').length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => by('dead').length).toBe(1);
   });
 
   it('publishes and takes many at once', async () => {
     const events = [1, 2, 3].map((n) => ({ id: `e${n}`, data: { n } }));
     expect(await client.publishMany('pubsub', 'many', events)).toEqual([]);
-    await expect.poll(() => seen.bulks.flat().toSorted(), { timeout: 10_000 }).toEqual(['1', '2', '3']);
+    await expect.poll(() => seen.bulks.flat().toSorted()).toEqual(['1', '2', '3']);
   });
 
   it('subscribes for as long as it wants to', async () => {
@@ -181,7 +181,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30
       return got.length === 1 ? 'retry' : undefined;
     });
     await client.publish('pubsub', 'streamed', { n: 5 });
-    await expect.poll(() => got, { timeout: 15_000 }).toEqual([5, 5]);
+    await expect.poll(() => got).toEqual([5, 5]);
     await end();
     await client.publish('pubsub', 'streamed', { n: 6 });
     await new Promise((resolve) => setImmediate(resolve));
@@ -231,11 +231,11 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30
     const controller = new AbortController();
     const call = client.invoke('shop', 'slow', 1, { signal: controller.signal });
     call.catch(() => {});
-    await expect.poll(() => seen.begun, { timeout: 10_000 }).toBeGreaterThan(late);
+    await expect.poll(() => seen.begun).toBeGreaterThan(late);
     controller.abort();
     await expect(call).rejects.toMatchObject({ code: 'cancelled' });
     await expect(client.invoke('shop', 'slow', 1, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'cancelled' });
-    await expect.poll(() => seen.aborted, { timeout: 10_000 }).toBe(seen.begun);
+    await expect.poll(() => seen.aborted).toBe(seen.begun);
     expect(seen.aborted).toBeGreaterThan(0);
   });
 
@@ -253,7 +253,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30
     await expect(call.broken(null)).rejects.toMatchObject({ code: 'malformed-response' });
     await publish.placed({ n: 4 });
     await expect(publish.placed({ n: 'x' } as never)).rejects.toMatchObject({ code: 'bad-request' });
-    await expect.poll(() => by('typed').map(({ data }) => data), { timeout: 10_000 }).toEqual([{ n: 4 }]);
+    await expect.poll(() => by('typed').map(({ data }) => data)).toEqual([{ n: 4 }]);
   });
 
   it('uses bindings both ways', async () => {
@@ -261,7 +261,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30
     expect(readFileSync(join(machine.directory, 'files', 'a.txt'), 'utf8')).toContain('hello');
     const read = await client.binding('files', 'get', undefined, { metadata: { fileName: 'a.txt' } });
     expect(String(read.data)).toContain('hello');
-    await expect.poll(() => seen.ticks.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => seen.ticks.length).toBeGreaterThan(0);
     expect(seen.ticks[0]?.name).toBe('tick');
     await expect(client.binding('nowhere', 'get')).rejects.toBeInstanceOf(ProaError);
   });
@@ -278,7 +278,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30
     const changes: (string | undefined)[] = [];
     const stop = await client.configuration.subscribe('settings', ['colour'], (items) => changes.push(items['colour']?.value));
     writeFileSync(join(machine.directory, 'settings.json'), JSON.stringify({ colour: 'blue' }));
-    await expect.poll(() => changes, { timeout: 15_000 }).toContain('blue');
+    await expect.poll(() => changes).toContain('blue');
     await stop();
     writeFileSync(join(machine.directory, 'settings.json'), JSON.stringify({ colour: 'red' }));
   });
@@ -312,7 +312,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', { timeout: 30
     await expect(client.jobs.schedule('bad', { schedule: 'now and then' })).rejects.toMatchObject({ code: 'jobs.invalid' });
     await client.jobs.schedule('report-weekly', { dueTime: '1ms', overwrite: true });
     // The first attempt fails.
-    await expect.poll(() => seen.ran.length, { timeout: 15_000 }).toBe(3);
+    await expect.poll(() => seen.ran.length).toBe(3);
     expect(seen.ran.filter(({ name }) => name === 'greet')).toEqual([
       { name: 'greet', data: { text: 'hello' } },
       { name: 'greet', data: { text: 'hello' } },

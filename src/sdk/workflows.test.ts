@@ -8,7 +8,7 @@ import { activity, workflow, workflowOf } from './workflow/definition.ts';
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe.each<Mode>(['in-process', 'http', 'grpc'])('workflows of an app, %s', { timeout: 30_000 }, (mode) => {
+describe.each<Mode>(['in-process', 'http', 'grpc'])('workflows of an app, %s', (mode) => {
   const seen = { aborted: 0, beats: 0 };
   const price = activity({ name: 'price' }, (count: number) => count * 2.5);
   const order = workflow({ name: 'order' }, async (ctx, { count }: { count: number }) => {
@@ -44,7 +44,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('workflows of an app, %s', {
     const app = createApp().workflow(order).workflow(slow).workflow(large).workflow(lost).activity(price);
     running = await machine.serve('shop', mode, app);
     client = running.client;
-  }, 30_000);
+  });
   afterAll(() => machine.close(), 30_000);
 
   it('run, with events, status and attributes', async () => {
@@ -109,7 +109,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('workflows of an app, %s', {
   });
 });
 
-describe('an app beside a sidecar', { timeout: 30_000 }, () => {
+describe('an app beside a sidecar', () => {
   it('goes on with its workflows when it comes back', async () => {
     const done: string[] = [];
     const order = workflow({ name: 'order' }, async (ctx) => {

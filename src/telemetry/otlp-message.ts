@@ -1,9 +1,11 @@
 import type { SpanKind } from '../contracts/tracer.ts';
+import { ProtoReader } from '../wire/grpc/proto-reader.ts';
 import { ProtoWriter } from '../wire/grpc/proto-writer.ts';
 import { otlpKinds, type Resource } from './span-documents.ts';
+import type { Refused } from './span-exporter.ts';
 import type { FinishedSpan } from './tracing.ts';
 
-/** `ExportTraceServiceRequest` in protobuf (opentelemetry-proto 1.x, trace.proto and common.proto), for OTLP over gRPC. */
+/** `ExportTraceServiceRequest` in protobuf (opentelemetry-proto 1.x, trace.proto and common.proto), for OTLP over gRPC and HTTP. */
 export function otlpMessage(spans: readonly FinishedSpan[], resource: Resource, version: string): Uint8Array {
   const out = new ProtoWriter();
   const resourceSpans = out.begin(1);
@@ -49,4 +51,21 @@ function attribute(out: ProtoWriter, field: number, [key, value]: readonly [stri
   else out.double(4, value);
   out.end(any);
   out.end(begun);
+}
+
+/** Reads `ExportTraceServiceResponse`: its partial_success (1) holds rejected_spans (1) and error_message (2). Fails when the bytes are no message. */
+export function refusedInMessage(bytes: Uint8Array): Refused {
+  const refused = { spans: 0, why: '' };
+  const reader = new ProtoReader(bytes);
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === ((1 << 3) | 2)) reader.nested(refused, readPartialSuccess);
+    else reader.skip(tag);
+  }
+  return refused;
+}
+
+function readPartialSuccess(reader: ProtoReader, tag: number, into: { spans: number; why: string }): void {
+  if (tag === 1 << 3) into.spans = reader.varint();
+  else if (tag === ((2 << 3) | 2)) into.why = reader.string().slice(0, 200);
+  else reader.skip(tag);
 }

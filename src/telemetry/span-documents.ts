@@ -1,4 +1,5 @@
 import type { SpanKind } from '../contracts/tracer.ts';
+import type { Refused } from './span-exporter.ts';
 import type { FinishedSpan } from './tracing.ts';
 
 /** Who the spans are about: resource attributes, `service.name` among them. */
@@ -37,6 +38,15 @@ function otlpSpan(span: FinishedSpan): Record<string, unknown> {
 function otlpAttribute(key: string, value: string | number): Record<string, unknown> {
   if (typeof value === 'string') return { key, value: { stringValue: value } };
   return { key, value: Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value } };
+}
+
+/** Reads the answer to an `otlpDocument`: `partialSuccess` with `rejectedSpans` and `errorMessage`. Fails when a body is not JSON; none refuses nothing. */
+export function refusedInDocument(body: Uint8Array): Refused {
+  if (body.length === 0) return { spans: 0, why: '' };
+  const { partialSuccess } = JSON.parse(Buffer.from(body).toString('utf8')) as {
+    partialSuccess?: { rejectedSpans?: string | number; errorMessage?: string } | null;
+  };
+  return { spans: Number(partialSuccess?.rejectedSpans ?? 0), why: String(partialSuccess?.errorMessage ?? '').slice(0, 200) };
 }
 
 const zipkinKinds: Readonly<Partial<Record<SpanKind, string>>> = {

@@ -2,6 +2,15 @@ import type { Logger } from '../kernel/log.ts';
 import type { Clock, Timer } from '../kernel/ports.ts';
 import type { FinishedSpan } from './tracing.ts';
 
+/** Where spans go. */
+export interface CollectorTarget {
+  /** `http://host:port/path`; for gRPC the path means nothing. */
+  readonly url: string;
+  /** Flat name, value pairs, names in lower case. */
+  readonly headers: readonly string[];
+  readonly timeoutMs: number;
+}
+
 /** Takes batches of spans to a collector. */
 export interface SpanSender {
   /** For log lines. */
@@ -9,6 +18,17 @@ export interface SpanSender {
   /** Fails with the reason when the collector did not take all of them. */
   send(spans: readonly FinishedSpan[]): Promise<void>;
   close(): void;
+}
+
+/** What a collector did not take, of a batch that it answered with success. */
+export interface Refused {
+  readonly spans: number;
+  readonly why: string;
+}
+
+/** Fails when a collector refused some spans of a batch. */
+export function tellRefused(refused: Refused, sent: number): void {
+  if (refused.spans > 0) throw new Error(`the collector refused ${refused.spans} of ${sent} spans: ${refused.why}`);
 }
 
 export interface SpanExporterOptions {

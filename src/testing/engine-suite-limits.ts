@@ -48,10 +48,8 @@ export function hintsSuite(rig: () => EngineRig): void {
   it('calls watchers of a prefix and of a log, until they unwatch', async () => {
     const { engine } = rig();
     const calls = { prefix: 0, log: 0, other: 0 };
-    const wait = async (what: 'prefix' | 'log', above: number): Promise<void> => {
-      for (let i = 0; calls[what] <= above && i < 400; i++) await new Promise((resolve) => setTimeout(resolve, 5));
-      expect(calls[what]).toBeGreaterThan(above);
-    };
+    const wait = (what: 'prefix' | 'log', above: number): Promise<void> =>
+      expect.poll(() => calls[what], { timeout: 30_000, interval: 5 }).toBeGreaterThan(above);
     const unwatch = engine.watch('p/', () => calls.prefix++);
     const unappend = engine.onAppend('l', () => calls.log++);
     engine.watch('q/', () => calls.other++);

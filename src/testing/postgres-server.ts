@@ -3,18 +3,23 @@ import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync }
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 
 /** A PostgreSQL server of one test file: its own data directory, a Unix socket and no TCP port. */
 export interface PostgresServer {
   /** For `pg`: the socket's directory as the host. */
   readonly address: { readonly host: string; readonly port: number; readonly user: string; readonly database: string };
+  /** The same as components take it. */
+  readonly connectionString: string;
+  /** The rows of a statement, over a connection of its own. */
+  sql(text: string): Promise<readonly Record<string, unknown>[]>;
   /** Fast shutdown (connections are broken off), then start. */
   restart(): Promise<void>;
   stop(): Promise<void>;
   start(): Promise<void>;
   /** SIGKILL to the server and all its processes, as when the machine's power fails but for what the disk has taken. */
   kill(): Promise<void>;
-  /** SIGKILL to one process that serves a client: the server breaks off all connections and recovers by itself. */
+  /** SIGKILL to one process that serves a client, once there is one: the server breaks off all connections and recovers by itself. */
   killBackend(): Promise<void>;
   /** Stops it and removes its data. */
   destroy(): Promise<void>;
@@ -25,6 +30,8 @@ const usualPort = 5432;
 export interface PostgresServerOptions {
   readonly tcp?: { readonly port: number; readonly settings: readonly string[] };
   readonly primary?: PostgresServer['address'];
+  /** Waits for the disk, as a server in production does. Without it what was committed survives any death of its processes, but not one of the machine. */
+  readonly synced?: boolean;
 }
 
 /** The directory of the newest installed server's programs; undefined when there is none. */
@@ -39,7 +46,7 @@ export function findPostgres(): string | undefined {
  * Makes and starts a server; `tcp` opens a port of loopback, too, with more settings (`name=value`), with `primary` it follows that server until `pg_promote()`. It refuses
  * to run as root, so as root it runs as the user `postgres` of the system's package.
  */
-export async function startPostgres(bin: string, { tcp, primary }: PostgresServerOptions = {}): Promise<PostgresServer> {
+export async function startPostgres(bin: string, { tcp, primary, synced = false }: PostgresServerOptions = {}): Promise<PostgresServer> {
   const port = tcp?.port ?? usualPort;
   const directory = mkdtempSync(join(tmpdir(), 'proa-pg-'));
   const identity = serverIdentity();
@@ -54,6 +61,8 @@ export async function startPostgres(bin: string, { tcp, primary }: PostgresServe
   }
   let child: ChildProcess | undefined;
   const settings = [`unix_socket_directories=${directory}`, 'listen_addresses=', `port=${port}`, 'max_connections=60'];
+  // A disk that is busy with something else takes seconds for a sync, longer than the statements of some tests may.
+  if (!synced) settings.push('fsync=off');
   if (tcp !== undefined) settings.push('listen_addresses=127.0.0.1', ...tcp.settings);
   const start = async (): Promise<void> => {
     child = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], options);
@@ -72,22 +81,31 @@ export async function startPostgres(bin: string, { tcp, primary }: PostgresServe
     child = undefined;
     if (running?.pid === undefined || running.exitCode !== null) return;
     const ended = new Promise((resolve) => running.once('exit', resolve));
+    // It stands still meanwhile: a child that it forked in between would outlive it.
+    running.kill('SIGSTOP');
+    while (stateOf(running.pid) !== 'T' && stateOf(running.pid) !== '') await pause();
     const processes = [running.pid, ...childrenOf(running.pid)];
     for (const pid of processes) endProcess(pid);
     await ended;
     // The next server finds the shared memory in use while one of them lives.
-    while (processes.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (processes.some(isAlive)) await pause();
   };
   const killBackend = async (): Promise<void> => {
-    const [backend] = childrenOf(child?.pid ?? 0).filter((pid) => /postgres: proa /.test(commandOf(pid)));
-    if (backend === undefined) throw new Error('no client is connected');
-    endProcess(backend);
+    for (;;) {
+      const backend = childrenOf(child?.pid ?? 0).find((pid) => /postgres: proa /.test(commandOf(pid)));
+      if (backend !== undefined) return endProcess(backend);
+      // Clients are on their way back after the last loss.
+      await pause();
+    }
   };
+  const address = { host: directory, port, user: 'proa', database: 'postgres' };
   await start();
   return {
     kill,
     killBackend,
-    address: { host: directory, port, user: 'proa', database: 'postgres' },
+    address,
+    connectionString: `host=${directory} user=${address.user} dbname=${address.database}`,
+    sql: (text) => rowsOf(address, text),
     start,
     stop,
     async restart() {
@@ -99,6 +117,16 @@ export async function startPostgres(bin: string, { tcp, primary }: PostgresServe
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function rowsOf(address: PostgresServer['address'], text: string): Promise<readonly Record<string, unknown>[]> {
+  const client = new pg.Client(address);
+  await client.connect();
+  try {
+    return (await client.query(text)).rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
 }
 
 function childrenOf(pid: number): number[] {
@@ -123,12 +151,21 @@ function endProcess(pid: number): void {
 }
 
 function isAlive(pid: number): boolean {
+  // A process that nobody has waited for yet is dead all the same.
+  return !['', 'Z'].includes(stateOf(pid));
+}
+
+/** The letter that `ps` shows; empty when there is no such process. */
+function stateOf(pid: number): string {
   try {
-    // A process that nobody has waited for yet is dead all the same.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
   } catch {
-    return false;
+    return '';
   }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** Whom servers that refuse root run as. */

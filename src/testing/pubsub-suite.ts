@@ -25,7 +25,7 @@ export interface Inbox {
   readonly messages: IncomingMessage[];
   readonly texts: string[];
   readonly subscription: Subscription;
-  /** Waits until `count` messages came; fails after 10 s. */
+  /** Waits until `count` messages came; fails after a minute. */
   until(count: number): Promise<void>;
 }
 
@@ -37,11 +37,11 @@ export interface InboxOptions {
   readonly answer?: (text: string, message: IncomingMessage) => Verdict | Promise<Verdict>;
 }
 
-/** Waits until `condition` holds, looking every few milliseconds; fails after 10 s. */
+/** Waits until `condition` holds, looking every few milliseconds; fails after a minute. */
 export async function eventually(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 60_000;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited 10 s in vain: ${what}`);
+    if (performance.now() > end) throw new Error(`waited a minute in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

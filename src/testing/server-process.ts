@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type ListenOptions, type Server } from 'node:net';
+import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** A server program of one test file, with a directory and a port of its own. */
@@ -42,7 +42,7 @@ export function findProgram(name: string): string | undefined {
     .find((path) => existsSync(path));
 }
 
-/** Starts it and waits until it answers; fails when it ends before that, or after a minute. */
+/** Starts it and waits until it answers; fails when it ends before that, or after two minutes. */
 export async function startProgram({ command, args, files, prepare, ready }: ServerProgram): Promise<ServerProcess> {
   const directory = mkdtempSync(join(tmpdir(), 'proa-server-'));
   const [port, otherPort] = (await freePorts(2)) as [number, number];
@@ -53,7 +53,7 @@ export async function startProgram({ command, args, files, prepare, ready }: Ser
   const start = async (): Promise<void> => {
     const started = spawn(command, [...args(place)], { cwd: directory, stdio: 'ignore' });
     child = started;
-    for (let tries = 0; tries < 600; tries++) {
+    for (let tries = 0; tries < 1_200; tries++) {
       if (started.exitCode !== null) throw new Error(`${command} ended with ${started.exitCode}`);
       if (await ready(port).catch(() => false)) return;
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -80,24 +80,46 @@ export async function startProgram({ command, args, files, prepare, ready }: Ser
   };
 }
 
-/** Ports of 127.0.0.1 that nobody listens on. */
+const lowestPort = 10_000;
+let lastPort = 0;
+
+/**
+ * Ports of 127.0.0.1 that nobody listens on, and that nobody gets by chance before a server does, or while one is away: none is of those that the system
+ * gives to connections and to whoever asks for any port, and none is given twice by the tests that run on this machine.
+ */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listening()));
-  return Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          const address = server.address();
-          server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-        }),
-    ),
-  );
+  const ports: number[] = [];
+  const [low, span] = [lowestPort, systemPorts() - lowestPort];
+  if (lastPort === 0) lastPort = low + ((process.pid * 101) % span);
+  for (let tries = 0; ports.length < count; tries++) {
+    if (tries > span) throw new Error(`no free port between ${low} and ${low + span}`);
+    lastPort = low + ((lastPort + 1 - low) % span);
+    if (await reserve(lastPort)) ports.push(lastPort);
+  }
+  return ports;
 }
 
-function listening(): Promise<Server> {
-  return new Promise((resolve, reject) => {
+/** The first port that the system may give to anybody. */
+function systemPorts(): number {
+  const file = '/proc/sys/net/ipv4/ip_local_port_range';
+  const first = existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : 49_152;
+  return first > lowestPort + 1_000 ? first : 32_768;
+}
+
+/** Whether the port is free and this process the first to want it. Linux lets go of the name when the process ends, however it does. */
+async function reserve(port: number): Promise<boolean> {
+  const name = platform() === 'linux' ? await listening({ path: `\0proa-test-port-${port}` }) : undefined;
+  if (platform() === 'linux' && name === undefined) return false;
+  name?.unref();
+  const server = await listening({ host: '127.0.0.1', port });
+  await new Promise((resolve) => (server === undefined ? resolve(undefined) : server.close(resolve)));
+  return server !== undefined;
+}
+
+function listening(where: ListenOptions): Promise<Server | undefined> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
+    server.once('error', () => resolve(undefined));
+    server.listen(where, () => resolve(server));
   });
 }

@@ -124,7 +124,7 @@ describe("the SDK's actors", () => {
 
   it('are seen, called and ended by the command', async () => {
     const proa = async (...args: string[]): Promise<unknown> => {
-      const env = { ...process.env, PROA_DATA_DIR: `${machine.directory}/data` };
+      const env = { ...process.env, ...machine.env };
       const { stdout } = await promisify(execFile)(process.execPath, [command, 'actor', ...args, '--app-id', 'counters', '--json'], {
         env,
       });

@@ -1,9 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from '../../src/testing/server-process.ts';
 
 const command = fileURLToPath(new URL('../../dist/bin/proa.cjs', import.meta.url));
 
@@ -18,7 +18,7 @@ export interface TestSidecar {
   /** Resolves when `/v1.0/healthz` answers 204: the app was asked what it wants. */
   ready(): Promise<void>;
   get(path: string, init?: RequestInit): Promise<Response>;
-  /** SIGTERM; answers the exit code. */
+  /** SIGTERM; answers the exit code once the process has ended and its last output is read. */
   stop(): Promise<number | null>;
   kill(): void;
   /** Called with the exit code when the process ends. */
@@ -40,24 +40,24 @@ export interface SidecarOptions {
 /** A directory that stands for one machine; removed at the end. */
 export interface TestMachine {
   readonly directory: string;
+  /** Where its data and the records of its running sidecars lie, for those who look for them. */
+  readonly env: { readonly PROA_DATA_DIR: string; readonly PROA_STATE_DIR: string };
   remove(): void;
 }
 
 export function createMachine(): TestMachine {
   const directory = mkdtempSync(join(tmpdir(), 'proa-compat-'));
-  return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
+  const env = { PROA_DATA_DIR: join(directory, 'data'), PROA_STATE_DIR: join(directory, 'state') };
+  return { directory, env, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
-/** A port that was free a moment ago. */
+/** A port that nobody listens on. */
 export async function freePort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
+  const [port] = await freePorts(1);
   return String(port);
 }
 
-/** Starts `proa sidecar` as a user would and waits until its outgoing APIs answer. */
+/** Starts `proa sidecar` as a user would and waits until its outgoing APIs answer and other commands find it. */
 export async function startSidecar(options: SidecarOptions): Promise<TestSidecar> {
   // A port that was free when it was chosen can be somebody's by the time it is bound; that is the test's affair, not the product's.
   for (let attempt = 1; ; attempt++) {
@@ -79,17 +79,35 @@ async function startOnce(options: SidecarOptions): Promise<TestSidecar> {
     ...['--resources-path', folder, ...(options.flags ?? [])],
     ...(options.appPort === undefined ? [] : ['--app-port', options.appPort, '--app-protocol', options.appProtocol ?? 'http']),
   ];
-  const env = { ...process.env, PROA_DATA_DIR: join(options.machine.directory, 'data'), ...options.env };
+  const env = { ...process.env, ...options.machine.env, ...options.env };
   const child = spawn(process.execPath, [command, 'sidecar', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let printed = '';
+  // Later than its exit: by then everything that it printed has been read.
+  let closed = false;
+  const close = new Promise<number | null>((resolve) => {
+    child.once('close', (code) => {
+      closed = true;
+      resolve(code);
+    });
+  });
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   const get = (path: string, init?: RequestInit): Promise<Response> => fetch(`http://127.0.0.1:${httpPort}${path}`, init);
-  await until(
-    child,
-    async () => (await get('/v1.0/healthz/outbound')).status === 204,
-    () => printed,
-  );
+  const until = (reached: () => boolean | Promise<boolean>): Promise<void> => {
+    const over = async (why: string): Promise<never> => {
+      child.kill('SIGKILL');
+      await close;
+      throw new Error(`the sidecar ${why}:\n${printed}`);
+    };
+    return eventually(async () => closed || reached(), 'the sidecar is ready').then(
+      () => (closed ? over(`ended with ${child.exitCode}`) : undefined),
+      () => over('is not ready'),
+    );
+  };
+  const answers = async (path: string): Promise<boolean> => (await get(path).catch(() => undefined))?.status === 204;
+  await until(() => answers('/v1.0/healthz/outbound'));
+  // Later than its APIs: the command finds it.
+  await until(() => existsSync(join(env.PROA_STATE_DIR, 'runs', `${child.pid}.json`)));
   return {
     pid: child.pid ?? 0,
     appId: options.appId,
@@ -98,36 +116,21 @@ async function startOnce(options: SidecarOptions): Promise<TestSidecar> {
     metricsPort,
     get,
     output: () => printed,
-    ready: () =>
-      until(
-        child,
-        async () => (await get('/v1.0/healthz')).status === 204,
-        () => printed,
-      ),
-    stop: () =>
-      new Promise((resolve) => {
-        if (child.exitCode !== null) return resolve(child.exitCode);
-        child.once('exit', (code) => resolve(code));
-        child.kill('SIGTERM');
-      }),
+    ready: () => until(() => answers('/v1.0/healthz')),
+    stop() {
+      if (!closed) child.kill('SIGTERM');
+      return close;
+    },
     kill: () => child.kill('SIGKILL'),
     onExit: (ended) => child.once('exit', ended),
   };
 }
 
-/** Polls until `done`; fails with what the process printed when it ended or 20 s have passed. */
-async function until(child: ChildProcess, done: () => Promise<boolean>, printed: () => string): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  for (;;) {
-    if (await done().catch(() => false)) return;
-    if (child.exitCode !== null) throw new Error(`the sidecar ended with ${child.exitCode}:\n${printed()}`);
-    if (Date.now() > deadline) throw new Error(`the sidecar is not ready:\n${printed()}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+// Nothing waits so long but what will never come: a machine that is busy with other things is no fault.
+const patienceMs = 60_000;
 
 /** Waits for a condition that other processes bring about. */
-export async function eventually(check: () => boolean | Promise<boolean>, what: string, timeoutMs = 15_000): Promise<void> {
+export async function eventually(check: () => boolean | Promise<boolean>, what: string, timeoutMs = patienceMs): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await check())) {
     if (Date.now() > deadline) throw new Error(`did not happen within ${timeoutMs} ms: ${what}`);

@@ -87,7 +87,7 @@ afterAll(async () => {
 
 const finish = async (name: string, input?: unknown) => {
   const id = await client.scheduleNewOrchestration(name, input);
-  const state = await client.waitForOrchestrationCompletion(id, true, 30);
+  const state = await client.waitForOrchestrationCompletion(id, true, 90);
   if (state === undefined) throw new Error('no state');
   return { id, state };
 };
@@ -114,13 +114,13 @@ describe('orchestrations of durabletask-js', () => {
   it('wait for events and timers', async () => {
     const id = await client.scheduleNewOrchestration('threeEvents');
     for (const name of ['A', 'B', 'C']) void client.raiseOrchestrationEvent(id, name, name.toLowerCase());
-    const state = await client.waitForOrchestrationCompletion(id, true, 30);
+    const state = await client.waitForOrchestrationCompletion(id, true, 90);
     expect((JSON.parse(state?.serializedOutput ?? '[]') as string[]).toSorted()).toEqual(['a', 'b', 'c']);
     const timer = (await finish('timer')).state;
     expect(timer.lastUpdatedAt.getTime() - timer.createdAt.getTime()).toBeGreaterThanOrEqual(1_000);
     const approved = await client.scheduleNewOrchestration('eventOrTimer', 60);
     await client.raiseOrchestrationEvent(approved, 'Approval');
-    expect((await client.waitForOrchestrationCompletion(approved, true, 30))?.serializedOutput).toBe('"approved"');
+    expect((await client.waitForOrchestrationCompletion(approved, true, 90))?.serializedOutput).toBe('"approved"');
     expect((await finish('eventOrTimer', 1)).state.serializedOutput).toBe('"timed out"');
   });
 
@@ -130,9 +130,9 @@ describe('orchestrations of durabletask-js', () => {
 
   it('are terminated', async () => {
     const id = await client.scheduleNewOrchestration('waits');
-    await client.waitForOrchestrationStart(id, false, 30);
+    await client.waitForOrchestrationStart(id, false, 90);
     await client.terminateOrchestration(id, 'some reason');
-    const state = await client.waitForOrchestrationCompletion(id, true, 30);
+    const state = await client.waitForOrchestrationCompletion(id, true, 90);
     expect([state?.runtimeStatus, state?.serializedOutput]).toEqual([OrchestrationStatus.TERMINATED, '"some reason"']);
   });
 

@@ -39,10 +39,10 @@ describe('workflows of the stand-alone SDK', () => {
     worker.addNamedOrchestrator('empty', async (_context: unknown, input: number) => input * 2);
     await worker.start();
     const other = await client.scheduleNewOrchestration('empty', 1);
-    expect((await client.waitForOrchestrationCompletion(other, undefined, 30))?.serializedOutput).toBe('2');
+    expect((await client.waitForOrchestrationCompletion(other, undefined, 90))?.serializedOutput).toBe('2');
     expect((await client.getOrchestrationState(id))?.runtimeStatus).toBe(OrchestrationStatus.SUSPENDED);
     await client.resumeOrchestration(id);
-    expect((await client.waitForOrchestrationCompletion(id, undefined, 30))?.serializedOutput).toBe('42');
+    expect((await client.waitForOrchestrationCompletion(id, undefined, 90))?.serializedOutput).toBe('42');
     await worker.stop();
     await client.stop();
   });

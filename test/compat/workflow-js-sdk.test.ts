@@ -89,7 +89,7 @@ afterAll(async () => {
 
 const finish = async (name: string, input?: unknown) => {
   const id = await client.scheduleNewWorkflow(name, input);
-  const state = await client.waitForWorkflowCompletion(id, true, 30);
+  const state = await client.waitForWorkflowCompletion(id, true, 90);
   if (state === undefined) throw new Error('no state');
   return { id, state };
 };
@@ -120,7 +120,7 @@ describe("the JavaScript SDK's workflows", () => {
   it('get three events that nobody waited for in between', async () => {
     const id = await client.scheduleNewWorkflow('threeEvents');
     await Promise.all(['A', 'B', 'C'].map((name) => client.raiseEvent(id, name, name.toLowerCase())));
-    const state = await client.waitForWorkflowCompletion(id, true, 30);
+    const state = await client.waitForWorkflowCompletion(id, true, 90);
     expect(state?.serializedOutput).toBe(JSON.stringify(['a', 'b', 'c']));
   });
 
@@ -133,7 +133,7 @@ describe("the JavaScript SDK's workflows", () => {
   it('race an event against a timer, whichever wins', async () => {
     const approved = await client.scheduleNewWorkflow('eventOrTimer', 60);
     await client.raiseEvent(approved, 'Approval');
-    expect((await client.waitForWorkflowCompletion(approved, true, 30))?.serializedOutput).toBe('"approved"');
+    expect((await client.waitForWorkflowCompletion(approved, true, 90))?.serializedOutput).toBe('"approved"');
     expect((await finish('eventOrTimer', 1)).state.serializedOutput).toBe('"timed out"');
   });
 
@@ -144,14 +144,14 @@ describe("the JavaScript SDK's workflows", () => {
     await client.raiseEvent(id, 'go', 42);
     expect((await client.getWorkflowState(id, false))?.runtimeStatus).toBe(WorkflowRuntimeStatus.SUSPENDED);
     await client.resumeWorkflow(id);
-    expect((await client.waitForWorkflowCompletion(id, true, 30))?.serializedOutput).toBe('42');
+    expect((await client.waitForWorkflowCompletion(id, true, 90))?.serializedOutput).toBe('42');
   });
 
   it('are terminated with an output', async () => {
     const id = await client.scheduleNewWorkflow('waitsForOne');
-    await client.waitForWorkflowStart(id, false, 30);
+    await client.waitForWorkflowStart(id, false, 90);
     await client.terminateWorkflow(id, 'some reason');
-    const state = await client.waitForWorkflowCompletion(id, true, 30);
+    const state = await client.waitForWorkflowCompletion(id, true, 90);
     expect([state?.runtimeStatus, state?.serializedOutput]).toEqual([WorkflowRuntimeStatus.TERMINATED, '"some reason"']);
   });
 
@@ -173,11 +173,12 @@ describe("the JavaScript SDK's workflows", () => {
   });
 
   it('start later, and not twice under one id', async () => {
-    const startAt = new Date(Date.now() + 1_500);
+    // Far enough to be asked about before.
+    const startAt = new Date(Date.now() + 5_000);
     const id = await client.scheduleNewWorkflow('empty', 2, 'later', startAt);
     expect((await client.getWorkflowState(id, false))?.runtimeStatus).toBe(WorkflowRuntimeStatus.PENDING);
     await expect(client.scheduleNewWorkflow('empty', 2, 'later')).rejects.toThrow('already exists');
-    expect((await client.waitForWorkflowCompletion(id, true, 30))?.serializedOutput).toBe('4');
+    expect((await client.waitForWorkflowCompletion(id, true, 90))?.serializedOutput).toBe('4');
   });
 
   it('show in the metadata, and over the HTTP API', async () => {
@@ -194,7 +195,7 @@ describe("the JavaScript SDK's workflows", () => {
     expect((await post('over-http/resume')).status).toBe(202);
     expect((await post('over-http/purge')).status).toBe(409);
     expect((await post('over-http/raiseEvent/go', '"x"')).status).toBe(202);
-    await client.waitForWorkflowCompletion('over-http', true, 30);
+    await client.waitForWorkflowCompletion('over-http', true, 90);
     const state = (await (await sidecar.get('/v1.0/workflows/dapr/over-http')).json()) as { runtimeStatus: string; properties: unknown };
     expect(state).toMatchObject({ runtimeStatus: 'COMPLETED', properties: { 'dapr.workflow.output': '"x"' } });
     expect((await post('over-http/purge')).status).toBe(202);
@@ -214,20 +215,20 @@ describe("the JavaScript SDK's workflows", () => {
     };
     const started = await ask('?name=sequence&id=managed', { method: 'POST', body: '1' });
     expect(started).toEqual({ status: 201, body: { instanceId: 'managed' } });
-    await client.waitForWorkflowCompletion('managed', true, 30);
+    await client.waitForWorkflowCompletion('managed', true, 90);
     expect((await ask('/managed')).body).toMatchObject({ name: 'sequence', status: 'COMPLETED', customStatus: 'step 10' });
     expect((await ask('?name=sequence&status=completed&size=1')).body).toMatchObject({ instances: [{ name: 'sequence' }] });
     const { events } = (await ask('/managed/history')).body as { events: { type: string; id: number }[] };
     const fifth = events.filter(({ type }) => type === 'taskScheduled')[4]?.id;
     const again = await ask(`/managed/rerun?event=${fifth}&id=again`, { method: 'POST', body: '100' });
     expect(again).toEqual({ status: 201, body: { instanceId: 'again' } });
-    const state = await client.waitForWorkflowCompletion('again', true, 30);
+    const state = await client.waitForWorkflowCompletion('again', true, 90);
     expect(JSON.parse(state?.serializedOutput ?? '')).toEqual([1, 2, 3, 4, 5, 101, 102, 103, 104, 105, 106]);
     for (const path of ['?status=odd', '?size=0', '?after=yesterday', '?attribute=x']) expect((await ask(path)).status).toBe(400);
     expect((await ask('/managed/rerun?event=x', { method: 'POST' })).status).toBe(400);
     expect((await ask('/nobody')).status).toBe(404);
     await ask('?name=waitsForOne&id=held', { method: 'POST' });
-    await client.waitForWorkflowStart('held', false, 30);
+    await client.waitForWorkflowStart('held', false, 90);
     expect((await ask('/held/suspend', { method: 'POST', body: '"why"' })).status).toBe(200);
     expect((await ask('/held')).body).toMatchObject({ status: 'SUSPENDED' });
     expect((await ask('/held/resume', { method: 'POST' })).status).toBe(200);

@@ -72,7 +72,7 @@ function callBytes(
       same,
       Buffer.from(bytes),
       sent,
-      { deadline: Date.now() + 5_000 },
+      { deadline: Date.now() + 30_000 },
       done,
     );
   });

@@ -53,7 +53,7 @@ function start(cwd: string, ...args: string[]): Running {
 const proa = (cwd: string, ...args: string[]): Promise<Done> => start(cwd, ...args).done;
 
 async function until(what: string, check: () => boolean, printed: () => string): Promise<void> {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 60_000;
   while (!check()) {
     if (Date.now() > deadline) throw new Error(`did not happen: ${what}\n${printed()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -193,7 +193,7 @@ describe('two runs side by side', () => {
   it('start a crashed app again, and say why it crashed', async () => {
     const pid = pidOf(shop.printed(), 'one');
     await proa(directory, 'invoke', '-a', 'one', '-m', 'crash');
-    await until('it listens again', () => shop.printed().split('one listens').length === 3, shop.printed);
+    await until('it listens again', () => shop.printed().split('one listens').length >= 3, shop.printed);
     expect(shop.printed()).toMatch(/one\s+│ .*7.*\n(.*\n)*?.*told to crash/);
     expect(lives(pid)).toBe(false);
     const served = (): number => shop.printed().match(/one\s+│ ready/g)?.length ?? 0;

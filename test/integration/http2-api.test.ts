@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { component, createMachine, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
+import { component, createMachine, freePort, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
 
 // HTTP/2 with prior knowledge (Dapr reference 2 and 5.1): the HTTP API of the real process over it, and an app that speaks nothing else.
 let machine: TestMachine;
@@ -54,7 +54,7 @@ async function start(options: {
 
 /** A request by curl over HTTP/2: its status and protocol, its body, and the exit code of curl. The app lives in this process, so it must not wait idly. */
 function curl(path: string, args: readonly string[] = [], port = sidecar.httpPort) {
-  const all = ['-s', '--max-time', '20', '--http2-prior-knowledge', '-w', '\n%{http_code} %{http_version}', ...args];
+  const all = ['-s', '--max-time', '60', '--http2-prior-knowledge', '-w', '\n%{http_code} %{http_version}', ...args];
   const child = spawn('curl', [...all, `http://127.0.0.1:${port}${path}`], { stdio: ['ignore', 'pipe', 'ignore'] });
   const parts: Buffer[] = [];
   child.stdout.on('data', (part: Buffer) => parts.push(part));
@@ -99,7 +99,7 @@ describe('the HTTP API over HTTP/2 with prior knowledge', () => {
   it('delivers events to the app over HTTP/2', async () => {
     await sidecar.ready();
     expect((await curl('/v1.0/publish/pubsub/orders', ['-d', '{"n":1}', '-H', 'content-type: application/json'])).told).toBe('204 2');
-    await expect.poll(() => seen.some(({ path }) => path === '/on-order'), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => seen.some(({ path }) => path === '/on-order'), { timeout: 60_000 }).toBe(true);
   });
 
   it('asks for the token, and lets what runs end when the process is told to stop', async () => {
@@ -118,10 +118,7 @@ describe('the HTTP API over HTTP/2 with prior knowledge', () => {
   it('can be switched off, and never opens what the public port does not serve', async () => {
     const off = await start({ env: { DAPR_HTTP_DISABLE_H2C: 'true' } });
     expect((await curl('/v1.0/healthz', [], off.httpPort)).code).not.toBe(0);
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const port = String((server.address() as AddressInfo).port);
-    await new Promise((resolve) => server.close(resolve));
+    const port = await freePort();
     await start({ flags: ['--dapr-public-port', port], resources: { 'state.yaml': component('store', 'state.in-memory') } });
     expect((await curl('/v1.0/state/store/a', [], port)).told).toBe('404 2');
     expect((await curl('/v1.0/metadata', [], port)).told).toBe('200 2');

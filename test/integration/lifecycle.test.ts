@@ -12,6 +12,7 @@ afterAll(() => machine.remove());
 
 describe('an app that comes and goes', () => {
   const events: number[] = [];
+  let slow = 0;
 
   async function startApp(port: string): Promise<Server> {
     const server = createServer((request, response) => {
@@ -19,7 +20,10 @@ describe('an app that comes and goes', () => {
       request.on('data', (part: Buffer) => parts.push(part));
       request.on('end', () => {
         if (request.url === '/dapr/subscribe') return response.end(JSON.stringify([{ pubsubname: 'pubsub', topic: 't', route: '/t' }]));
-        if (request.url === '/slow') return setTimeout(() => response.end('done'), 1_000);
+        if (request.url === '/slow') {
+          slow++;
+          return setTimeout(() => response.end('done'), 1_000);
+        }
         if (request.url !== '/t') return response.writeHead(404).end();
         events.push((JSON.parse(Buffer.concat(parts).toString()) as { data: number }).data);
         return response.end();
@@ -50,10 +54,10 @@ describe('an app that comes and goes', () => {
     await publish(2);
     app = await startApp(appPort);
     await eventually(() => events.includes(2), 'what was published while it was away arrives');
-    const slow = sidecar.get('/v1.0/invoke/late/method/slow');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const answer = sidecar.get('/v1.0/invoke/late/method/slow');
+    await eventually(() => slow === 1, 'the call is under way');
     const stopped = sidecar.stop();
-    expect(await (await slow).text()).toBe('done');
+    expect(await (await answer).text()).toBe('done');
     expect(await stopped).toBe(0);
     app.close();
   });

@@ -78,9 +78,9 @@ describe('mdns between processes, over the multicast of loopback', () => {
     const one = await start(port, 'one-00000001');
     const two = await start(port, 'two-00000002');
     const three = await start(port, 'three-0000003');
-    const finds = (instances: readonly string[]) => expect.poll(() => one.finds(), { timeout: 30_000 }).toEqual(instances);
+    const finds = (instances: readonly string[]) => expect.poll(() => one.finds(), { timeout: 60_000 }).toEqual(instances);
     await finds(['one-00000001', 'three-0000003', 'two-00000002']);
-    await expect.poll(() => two.finds(), { timeout: 10_000 }).toContain('one-00000001');
+    await expect.poll(() => two.finds(), { timeout: 60_000 }).toContain('one-00000001');
     await two.leave();
     await finds(['one-00000001', 'three-0000003']);
     await three.crash();

@@ -106,7 +106,7 @@ describe('two runtimes of one machine', () => {
 
   it('deliver an event to the groups of both', async () => {
     await second.get('/v1.0/publish/pubsub/news', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"n":1}' });
-    await eventually(() => a.events.length === 1 && b.events.length === 1, 'both apps get it');
+    await eventually(() => a.events.length > 0 && b.events.length > 0, 'both apps get it');
   });
 
   it('go on when the one that owns the journal is killed', async () => {

@@ -11,14 +11,14 @@ export interface RawAnswer {
 
 /**
  * Writes the bytes as they are and reads until the other side closes, or until one whole answer is there.
- * Fails when nothing complete has come within `timeoutMs`: a server that hangs is a fault. `halfClose` ends our side after writing.
+ * Fails when nothing complete has come within `timeoutMs`, by default half a minute: a server that hangs is a fault. `halfClose` ends our side after writing.
  */
 export function sendRaw(
   port: string,
   bytes: string | Buffer,
   options: { readonly halfClose?: boolean; readonly timeoutMs?: number } = {},
 ): Promise<RawAnswer> {
-  const { halfClose = false, timeoutMs = 5_000 } = options;
+  const { halfClose = false, timeoutMs = 30_000 } = options;
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), '127.0.0.1');
     let text = '';

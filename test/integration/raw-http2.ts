@@ -27,10 +27,10 @@ export function openSession(port: string): ClientHttp2Session {
   return session;
 }
 
-/** Sends headers and bytes on a stream of its own; fails when nothing has come within 5 s: a server that hangs is a fault. */
+/** Sends headers and bytes on a stream of its own; fails when nothing has come within half a minute: a server that hangs is a fault. */
 export function rawCall(session: ClientHttp2Session, headers: OutgoingHttpHeaders, bytes?: Buffer): Promise<RawCall> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within 5 s to ${JSON.stringify(headers).slice(0, 200)}`)), 5_000);
+    const timer = setTimeout(() => reject(new Error(`no answer within 30 s to ${JSON.stringify(headers).slice(0, 200)}`)), 30_000);
     const seen: Record<string, string | string[] | undefined> = {};
     const parts: Buffer[] = [];
     const stream = session.request(
@@ -90,7 +90,7 @@ export interface RawHttp2 {
   readonly socket: Socket;
   /** Every byte that came. */
   received(): Buffer;
-  /** Resolves when the server has closed the connection, or said with GOAWAY that it will. Fails after 10 s. */
+  /** Resolves when the server has closed the connection, or said with GOAWAY that it will. Fails after half a minute. */
   refused(): Promise<void>;
 }
 
@@ -108,7 +108,7 @@ export function openRaw(port: string, options: { readonly silent?: boolean } = {
     socket,
     received: () => Buffer.concat(parts),
     async refused() {
-      const deadline = Date.now() + 10_000;
+      const deadline = Date.now() + 30_000;
       while (!closed && !saidGoodbye()) {
         if (Date.now() > deadline) throw new Error(`the connection is still served; got ${frameTypes(Buffer.concat(parts)).join(' ')}`);
         await new Promise((resolve) => setTimeout(resolve, 10));

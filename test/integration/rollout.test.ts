@@ -38,7 +38,7 @@ describe('a rollout between processes', () => {
       return started;
     };
     const proa = async (...args: string[]) => {
-      const env = { ...process.env, PROA_DATA_DIR: join(machine.directory, 'data') };
+      const env = { ...process.env, ...machine.env };
       const { stdout } = await promisify(execFile)(process.execPath, [command, ...args], { env });
       return stdout;
     };

@@ -64,11 +64,11 @@ function resources(url: string): Record<string, string> {
 }
 
 function cli(args: readonly string[], env: Readonly<Record<string, string>> = {}): string {
-  const all = { ...process.env, PROA_DATA_DIR: join(machine.directory, 'data'), PROA_STATE_DIR: join(machine.directory, 'state'), ...env };
+  const all = { ...process.env, ...machine.env, ...env };
   const { stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     env: all,
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 60_000,
     cwd: machine.directory,
   });
   return stdout + stderr;
@@ -87,7 +87,6 @@ it('is in no log, error, header, metadata, metric or word of the command line', 
     DAPR_API_TOKEN: `${canary}-api`,
     APP_API_TOKEN: `${canary}-app`,
     BINDING_URL: `${url}/?password=${canary}`,
-    PROA_STATE_DIR: join(machine.directory, 'state'),
   };
   const files = resources(url);
   const sidecar = await startSidecar({

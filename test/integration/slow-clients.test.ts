@@ -74,23 +74,42 @@ const healthy = async (): Promise<boolean> => {
   return answer.status === 204;
 };
 
-it('serves the others beside ten thousand slow clients, keeps little for each, and lets them go', { timeout: 120_000 }, async () => {
+/** Sends one more byte on each connection now and then, which is all that keeps it; until it is stopped. */
+function trickle(clients: readonly Slow[]): () => void {
+  const timer = setInterval(() => {
+    for (const { socket } of clients) socket.write('x');
+  }, 5_000);
+  return () => clearInterval(timer);
+}
+
+// A head has ten seconds and a body half a minute after its last byte, so the test takes most of a minute; and a busy machine opens some hundred connections a second.
+it('serves the others beside ten thousand slow clients, keeps little for each, and lets them go', async () => {
   const before = await residentBytes();
   const unread = await open(90, 'GET /v1.0/invoke/patient/method/large HTTP/1.1\r\nHost: a\r\n\r\n', false);
-  const bodies = await open(900, 'POST /v1.0/state/statestore HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n[{"key":"');
-  const heads = await open(8_900, 'GET /v1.0/state/statestore/k HTTP/1.1\r\nHost: a\r\nX-Slow: ');
+  const heads = await open(900, 'GET /v1.0/state/statestore/k HTTP/1.1\r\nHost: a\r\nX-Slow: ');
+  const bodies: Slow[] = [];
+  const stop = trickle(bodies);
+  while (bodies.length < 9_000)
+    bodies.push(...(await open(200, 'POST /v1.0/state/statestore HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n[{"key":"')));
   expect(await healthy()).toBe(true);
   const heldBytes = (await residentBytes()) - before;
   // 90 answers of 64 MB each would be 5.7 GB; a head, a body or an answer under way is some kilobytes.
   expect(heldBytes).toBeLessThan(400 * 1024 * 1024);
-  // Beyond the limit a client is told so.
-  const more = await open(300, 'GET /v1.0/state/statestore/k HTTP/1.1\r\nHost: a\r\n\r\n');
-  await eventually(() => more.every(({ answer, socket }) => answer !== '' || socket.destroyed), 'all of them are answered');
-  expect(more.filter(({ answer }) => answer.startsWith('HTTP/1.1 503')).length).toBeGreaterThan(0);
-  await eventually(() => heads.every(({ socket }) => socket.destroyed), 'the slow heads are let go', 30_000);
-  expect(heads.filter(({ answer }) => answer.startsWith('HTTP/1.1 408')).length).toBeGreaterThan(8_000);
+  expect(bodies.filter(({ socket }) => socket.destroyed)).toEqual([]);
+  // Beyond the limit a client is told so. Heads that came first may have been let go by now; then there is room for some more.
+  const more: Slow[] = [];
+  const refused = (): number => more.filter(({ answer }) => answer.startsWith('HTTP/1.1 503')).length;
+  while (refused() === 0 && more.length < 2_000) {
+    more.push(...(await open(200, 'GET /v1.0/state/statestore/k HTTP/1.1\r\nHost: a\r\n\r\n')));
+    await eventually(() => more.every(({ answer, socket }) => answer !== '' || socket.destroyed), 'all of them are answered');
+  }
+  expect(refused()).toBeGreaterThan(0);
+  for (const { socket } of more) socket.destroy();
+  stop();
+  await eventually(() => heads.every(({ socket }) => socket.destroyed), 'the slow heads are let go');
+  expect(heads.filter(({ answer }) => answer.startsWith('HTTP/1.1 408')).length).toBeGreaterThan(800);
   expect(await healthy()).toBe(true);
-  await eventually(() => bodies.every(({ socket }) => socket.destroyed), 'the slow bodies are let go', 60_000);
+  await eventually(() => bodies.every(({ socket }) => socket.destroyed), 'the slow bodies are let go', 120_000);
   for (const { socket } of unread) socket.destroy();
   expect((await residentBytes()) - before).toBeLessThan(400 * 1024 * 1024);
 });

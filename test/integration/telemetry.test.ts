@@ -113,6 +113,37 @@ describe('telemetry', () => {
     }
   });
 
+  it('over HTTP: to Zipkin as the configuration says, to an OTLP collector as the environment says', async () => {
+    const came = new Map<string, { contentType: string | undefined; text: string }>();
+    const collecting = createServer((request, response) => {
+      const parts: Buffer[] = [];
+      request.on('data', (part: Buffer) => parts.push(part));
+      request.on('end', () => {
+        came.set(request.url ?? '', { contentType: request.headers['content-type'], text: Buffer.concat(parts).toString('latin1') });
+        response.end();
+      });
+    });
+    await new Promise<void>((resolve) => collecting.listen(0, '127.0.0.1', resolve));
+    closers.push(() => collecting.close());
+    const base = `http://127.0.0.1:${(collecting.address() as AddressInfo).port}`;
+    const zipkin = `  tracing: { samplingRate: "1", zipkin: { endpointAddress: "${base}/api/v2/spans" } }\n`;
+    const sidecar = await start({
+      appId: 'told',
+      flags: ['--config', configuration('told', zipkin)],
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: base, OTEL_SERVICE_NAME: 'named' },
+    });
+    await sidecar.ready();
+    await sidecar.get('/v1.0/metadata');
+    await eventually(() => came.size === 2, 'both are told');
+    expect(came.get('/v1/traces')).toMatchObject({
+      contentType: 'application/x-protobuf',
+      text: expect.stringContaining('named') as string,
+    });
+    const [span] = JSON.parse(came.get('/api/v2/spans')?.text ?? '[]') as { name: string; localEndpoint: unknown }[];
+    expect(span).toMatchObject({ name: expect.stringContaining('/v1.0/') as string, localEndpoint: { serviceName: 'named' } });
+    expect(sidecar.output()).not.toContain('spans cannot be exported');
+  });
+
   it('of the gRPC API: bytes of every call, refused ones too', async () => {
     const sidecar = await start({ appId: 'answers' });
     const { Client, credentials } = await import('@grpc/grpc-js');

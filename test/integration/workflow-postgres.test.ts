@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findPostgres, type PostgresServer, startPostgres } from '../../src/testing/postgres-server.ts';
 import { openFront, type PostgresFront } from '../fixtures/postgres-front.ts';
@@ -93,16 +92,6 @@ async function check(count: number): Promise<{ readonly lines: number }> {
   return { lines: lines.length };
 }
 
-async function sql(text: string, address = server.address): Promise<void> {
-  const client = new pg.Client(address);
-  await client.connect();
-  try {
-    await client.query(text);
-  } finally {
-    await client.end();
-  }
-}
-
 describe.runIf(bin !== undefined)('workflows of two runtimes on PostgreSQL', () => {
   it('all complete while runtimes are killed again and again', async () => {
     const count = 500;
@@ -179,15 +168,15 @@ describe.runIf(bin !== undefined)('workflows of two runtimes on PostgreSQL', () 
     const count = 150;
     const standby = await startPostgres(bin as string, { primary: server.address });
     try {
-      await sql("alter system set synchronous_standby_names = '*'");
-      await sql('select pg_reload_conf()');
+      await server.sql("alter system set synchronous_standby_names = '*'");
+      await server.sql('select pg_reload_conf()');
       const pair = [start(count), start(count)];
       for (let i = 0; i < 5; i++) await moved();
       await server.kill();
       // Before it is promoted it answers, and refuses to write.
       front.lead(standby.address);
       await pause(300);
-      await sql('select pg_promote()', standby.address);
+      await standby.sql('select pg_promote()');
       expect(await Promise.all(pair.map(({ ended }) => ended))).toEqual([0, 0]);
       await check(count);
     } finally {
@@ -206,12 +195,12 @@ describe.runIf(bin !== undefined)('workflows of two runtimes on PostgreSQL', () 
     const count = 100;
     const pair = [start(count), start(count)];
     for (let i = 0; i < 10; i++) await moved();
-    await sql(`
+    await server.sql(`
       create function proa.full() returns trigger language plpgsql as $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
       create trigger full_1 before insert or update on proa.keys execute function proa.full();
       create trigger full_2 before insert on proa.entries execute function proa.full()`);
     await pause(2_500);
-    await sql('drop function proa.full() cascade');
+    await server.sql('drop function proa.full() cascade');
     expect(await Promise.all(pair.map(({ ended }) => ended))).toEqual([0, 0]);
     await check(count);
   });

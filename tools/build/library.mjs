@@ -51,6 +51,8 @@ async function bundlePackages(root, dist, peers) {
     legalComments: 'none',
     minifyWhitespace: true,
     minifySyntax: true,
+    // Node prints the line on which an error was thrown that nobody caught.
+    lineLimit: 160,
     external: peers,
     // The ES module build: loaded by `import()`, a CommonJS package has no named exports.
     alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },

@@ -1,7 +1,7 @@
 import type { ActorAnswer, ActorCallback, ActorCallbackAnswer, ActorHost } from '../../contracts/actor-host.ts';
 import type { AppChannel, InvokeRequest } from '../../contracts/app-channel.ts';
 import { firstHeader } from '../../contracts/header-pairs.ts';
-import { bytesBody, collectSoon } from '../../kernel/body.ts';
+import { bytesBody, collectSoon, emptyBody } from '../../kernel/body.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import { problemType, readProblem } from '../../kernel/problem.ts';
@@ -21,8 +21,8 @@ const textMax = 512;
 export function createAppActorHost(options: AppActorHostOptions): ActorHost {
   return {
     invoke(call) {
-      const { path, query, headers, data } = call.input;
-      return exchange(options, call, { httpMethod: 'PUT', path, query, headers, data });
+      const { path, query, headers, body } = call.input;
+      return exchange(options, call, { httpMethod: 'PUT', path, query, headers, body });
     },
     remind: (call) => due(options, call, 'remind'),
     timer: (call) => due(options, call, 'timer'),
@@ -33,20 +33,20 @@ export function createAppActorHost(options: AppActorHostOptions): ActorHost {
         path: `actors/${type}/${id}`,
         query: '',
         headers: [],
-        data: new Uint8Array(0),
+        body: emptyBody,
       });
     },
   };
 }
 
-type Request = Pick<InvokeRequest, 'httpMethod' | 'path' | 'query' | 'headers'> & { readonly data: Uint8Array };
+type Request = Pick<InvokeRequest, 'httpMethod' | 'path' | 'query' | 'headers' | 'body'>;
 
 function exchange(options: AppActorHostOptions, call: Call<unknown>, request: Request): Promise<ActorAnswer> {
   const channel = options.channel();
   if (channel === undefined) return Promise.reject(new ProaError('unavailable', 'no app is connected that could run the actor'));
   const { appId, namespace, answerBytesMax } = options;
-  const { httpMethod, path, query, headers, data } = request;
-  const sent = withInput(call, { appId, namespace, httpMethod, path, query, headers, body: bytesBody(data), replayable: true });
+  const { httpMethod, path, query, headers, body: sending } = request;
+  const sent = withInput(call, { appId, namespace, httpMethod, path, query, headers, body: sending, replayable: true });
   return channel.invoke(sent).then(({ status, headers: answered, body }) => {
     const read = collectSoon(body, answerBytesMax);
     return read instanceof Promise
@@ -72,7 +72,8 @@ function checked(answer: ActorAnswer): ActorAnswer {
 
 async function due(options: AppActorHostOptions, call: Call<ActorCallback>, kind: 'remind' | 'timer'): Promise<ActorCallbackAnswer> {
   const { type, id, name } = call.input;
-  const request = { httpMethod: 'PUT', path: actorPath(type, id, `${kind}/${name}`), query: '', headers: json, data: bodyOf(call.input) };
+  const path = actorPath(type, id, `${kind}/${name}`);
+  const request = { httpMethod: 'PUT', path, query: '', headers: json, body: bytesBody(bodyOf(call.input)) };
   const answer = await exchange(options, call, request);
   return { cancel: firstHeader(answer.headers, 'x-daprremindercancel') === 'true' };
 }

@@ -1,6 +1,7 @@
 import type { Engine } from '../../contracts/engine.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
+import { Rounds } from '../../kernel/rounds.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { prefixEnd } from '../../kernel/tuple.ts';
 
@@ -23,10 +24,9 @@ const askEveryMs = 5_000;
  */
 export class FirstReminder {
   readonly #options: FirstReminderOptions;
+  readonly #rounds = new Rounds(() => this.#look());
   #timer: Timer | undefined;
   #unwatch: (() => void) | undefined;
-  #asking = false;
-  #ended = false;
 
   constructor(options: FirstReminderOptions) {
     this.#options = options;
@@ -34,38 +34,37 @@ export class FirstReminder {
 
   /** Begins to ask; said again, it changes nothing. */
   begin(): void {
-    if (this.#ended || this.#unwatch !== undefined) return;
+    if (this.#rounds.closed || this.#unwatch !== undefined) return;
     this.#unwatch = this.#options.engine.watch(this.#options.prefix, () => this.#ask());
     this.#ask();
   }
 
   /** There is one: whoever registered it says so. */
   seen(): void {
-    if (this.#ended) return;
+    if (this.#rounds.closed) return;
     this.close();
     this.#options.found();
   }
 
   close(): void {
-    this.#ended = true;
+    void this.#rounds.close();
     this.#unwatch?.();
     this.#timer?.cancel();
   }
 
   #ask(): void {
-    if (this.#asking || this.#ended) return;
-    this.#asking = true;
+    const { log } = this.#options;
+    this.#rounds.ask((error) => log.debug('whether an actor type has reminders could not be seen', { error: String(error) }));
+  }
+
+  async #look(): Promise<void> {
+    const { engine, prefix, clock } = this.#options;
     this.#timer?.cancel();
-    const { engine, prefix, log, clock } = this.#options;
-    engine
-      .range({ from: prefix, to: prefixEnd(prefix), limit: 1 })
-      .then(
-        ({ entries }) => entries.length > 0 && this.seen(),
-        (error: unknown) => log.debug('whether an actor type has reminders could not be seen', { error: String(error) }),
-      )
-      .finally(() => {
-        this.#asking = false;
-        if (!this.#ended) this.#timer = clock.timer(askEveryMs, () => this.#ask(), true);
-      });
+    try {
+      const { entries } = await engine.range({ from: prefix, to: prefixEnd(prefix), limit: 1 });
+      if (entries.length > 0) this.seen();
+    } finally {
+      if (!this.#rounds.closed) this.#timer = clock.timer(askEveryMs, () => this.#ask(), true);
+    }
   }
 }

@@ -8,6 +8,7 @@ import type { Reminder, ReminderRequest } from './reminders.ts';
 import type { ActorRequest } from './router.ts';
 
 export type { ActorAnswer, ActorCallback, ActorHost, ActorInvocation, ActorTypeConfig } from '../../contracts/actor-host.ts';
+export { actorPath } from './actor-names.ts';
 export { actorDefaults, parseActorsConfig } from './actors-config.ts';
 export { createActorsBlock, type ActorsDeps } from './actors-block.ts';
 export { createAppActorHost } from './app-actor-host.ts';

@@ -18,6 +18,8 @@ export interface ActorRequest {
   readonly id: string;
   /** Canonical (Dapr reference 6.4). */
   readonly method: string;
+  /** What `actorPath` makes of these, where a front keeps it; made anew when it is not given. */
+  readonly path?: string;
   readonly httpMethod: string;
   readonly query: string;
   readonly headers: readonly string[];
@@ -61,7 +63,7 @@ export function createRouter(options: RouterOptions): (call: Call<ActorRequest>)
   };
 
   function local(router: RouterOptions, call: Call<ActorRequest>): Promise<ActorAnswer> {
-    return receive(callFor(router, call, context)).catch((error: unknown) => {
+    return receive(callFor(router, call, context)).then(undefined, (error: unknown) => {
       if (!isAgain(error)) throw error;
       return search(router, call);
     });
@@ -104,7 +106,7 @@ function callFor(
   call: Call<ActorRequest>,
   callee: { readonly appId: string; readonly namespace: string },
 ): Call<ActorCall> {
-  const { type, id, method, httpMethod, query, data } = call.input;
+  const { type, id, method, path, httpMethod, query, data } = call.input;
   const leftMs = call.deadlineMs === Infinity ? undefined : call.deadlineMs - context.ports.clock.mono();
   const headers = stampHeaders(call.input.headers, {
     caller: call.caller,
@@ -116,7 +118,7 @@ function callFor(
     appId: callee.appId,
     namespace: callee.namespace,
     httpMethod,
-    path: actorPath(type, id, method),
+    path: path ?? actorPath(type, id, method),
     query,
     headers,
     body: bytesBody(data),

@@ -39,15 +39,15 @@ export function createTurns(context: BlockContext, type: HostedType): Turns {
     context.govern({ block: 'actors', name, operation, direction: 'inbound' }, service);
   const invocation = governed<TurnInput, ActorAnswer>('turn', (call) => {
     const { entered, invocation: input } = call.input;
-    return new Work<ActorAnswer>({ context, type, call, entered, outcome: answeredWith }).begin((own) =>
-      type.host.invoke(withInput(own, input)),
+    return new Work<ActorInvocation, ActorAnswer>({ context, type, call, entered, input, outcome: answeredWith }).begin((own) =>
+      type.host.invoke(own),
     );
   });
   const due = (operation: 'remind' | 'timer'): Service<DueInput, ActorCallbackAnswer> =>
     governed(operation, (call) => {
-      const { entered, callback } = call.input;
-      return new Work<ActorCallbackAnswer>({ context, type, call, entered, outcome: answered }).begin((own) =>
-        type.host[operation](withInput(own, callback)),
+      const { entered, callback: input } = call.input;
+      return new Work<ActorCallback, ActorCallbackAnswer>({ context, type, call, entered, input, outcome: answered }).begin((own) =>
+        type.host[operation](own),
       );
     });
   const [remind, timer] = [due('remind'), due('timer')];
@@ -77,11 +77,12 @@ export function createTurns(context: BlockContext, type: HostedType): Turns {
   };
 }
 
-interface WorkOptions<Out> {
+interface WorkOptions<In, Out> {
   readonly context: BlockContext;
   readonly type: HostedType;
   readonly call: Call<unknown>;
   readonly entered: Entered;
+  readonly input: In;
   /** How an answer ends the call into the app. */
   readonly outcome: (answer: Out) => Outcome;
 }
@@ -90,22 +91,22 @@ interface WorkOptions<Out> {
  * What the app does for a turn. A caller who gives up gets an error at once, but the turn goes on until the app has answered: what it still writes belongs to
  * this turn and must not meet the next one.
  */
-class Work<Out> implements Cancellable {
-  readonly #options: WorkOptions<Out>;
+class Work<In, Out> implements Cancellable {
+  readonly #options: WorkOptions<In, Out>;
   readonly #scope = new CancelScope();
-  readonly #own: Call<unknown>;
+  readonly #own: Call<In>;
   #resolve!: (answer: Out | Promise<Out>) => void;
   #reject!: (error: unknown) => void;
   #abandoned: Timer | undefined = undefined;
 
-  constructor(options: WorkOptions<Out>) {
+  constructor(options: WorkOptions<In, Out>) {
     const { operation, context, caller } = options.call;
     this.#options = options;
-    this.#own = createCall(operation, undefined, { context, caller, cancel: this.#scope });
+    this.#own = createCall(operation, options.input, { context, caller, cancel: this.#scope });
   }
 
   /** Lets the app begin. Fails with the app's error, with the reason of a cancellation, and with `actor.overlap` when the actor was taken over meanwhile. */
-  begin(run: (own: Call<unknown>) => Promise<Out>): Promise<Out> {
+  begin(run: (own: Call<In>) => Promise<Out>): Promise<Out> {
     const { type, call, entered } = this.#options;
     type.begun(entered);
     return new Promise((resolve, reject) => {

@@ -227,6 +227,7 @@ function failing(appId: string, answer: Promise<InvokeResponse>): Promise<Invoke
     throw new ProaError(code, `failed to invoke, id: ${appId}, err: ${error.message}`, {
       cause: error,
       ...(error.hint === undefined ? {} : { hint: error.hint }),
+      refusedAt: error.refusedAt,
     });
   });
 }

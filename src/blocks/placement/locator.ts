@@ -2,6 +2,7 @@ import type { Engine } from '../../contracts/engine.ts';
 import type { Located } from '../../contracts/placement.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
+import { Rounds } from '../../kernel/rounds.ts';
 import { placementKeys, readGroup, type GroupTable } from './group-table.ts';
 import { shardOf } from './share.ts';
 
@@ -16,10 +17,8 @@ export interface LocatorOptions {
 
 interface Known {
   table: GroupTable;
-  /** It is being read anew; whoever does not trust the table waits for it. */
-  loading: Promise<void> | undefined;
-  /** Something changed while it was being read. */
-  again: boolean;
+  /** Reads it anew; whoever does not trust the table waits for one. */
+  readonly rounds: Rounds;
   /** Shards whose owner refused: memory is not asked about them before the table was read anew. */
   readonly refused: Set<number>;
   readonly unwatch: () => void;
@@ -51,7 +50,7 @@ export class Locator {
       const located = this.#answer(known.table, index);
       if (located !== undefined) return located;
     }
-    await this.#reload(group, known);
+    await known.rounds.round();
     return this.#answer(known.table, index);
   }
 
@@ -64,7 +63,7 @@ export class Locator {
   poll(): void {
     for (const [group, known] of this.#known) {
       if (++known.idle > idlePollsMax) this.#forget(group, known);
-      else this.#hint(group, known);
+      else this.#hint(known);
     }
   }
 
@@ -82,45 +81,25 @@ export class Locator {
     if (this.#known.size >= groupsMax) this.#makeRoom();
     const known: Known = {
       table,
-      loading: undefined,
-      again: false,
+      rounds: new Rounds(() => this.#load(group, known)),
       refused: new Set(),
-      unwatch: engine.watch(placementKeys.table(group), () => this.#hint(group, known)),
+      unwatch: engine.watch(placementKeys.table(group), () => this.#hint(known)),
       idle: 0,
     };
     this.#known.set(group, known);
     return known;
   }
 
-  #hint(group: string, known: Known): void {
-    if (known.loading !== undefined) known.again = true;
-    else
-      this.#reload(group, known).catch((error: unknown) =>
-        this.#options.log.debug('a placement could not be read', { error: String(error) }),
-      );
-  }
-
-  /** Reads the table in a read that begins now: one that is under way may have seen what was before. */
-  async #reload(group: string, known: Known): Promise<void> {
-    if (known.loading !== undefined) {
-      known.again = true;
-      return known.loading;
-    }
-    known.loading = this.#load(group, known).finally(() => {
-      known.loading = undefined;
-    });
-    return known.loading;
+  #hint({ rounds }: Known): void {
+    rounds.ask((error) => this.#options.log.debug('a placement could not be read', { error: String(error) }));
   }
 
   async #load(group: string, known: Known): Promise<void> {
-    do {
-      known.again = false;
-      const refused = Array.from(known.refused);
-      const table = await readGroup(this.#options.engine, group);
-      if (table.shards === undefined) throw new ProaError('engine.corrupt', `the record of the group ${group} is gone`);
-      known.table = table;
-      for (const index of refused) known.refused.delete(index);
-    } while (known.again);
+    const refused = Array.from(known.refused);
+    const table = await readGroup(this.#options.engine, group);
+    if (table.shards === undefined) throw new ProaError('engine.corrupt', `the record of the group ${group} is gone`);
+    known.table = table;
+    for (const index of refused) known.refused.delete(index);
   }
 
   #answer({ owners, members }: GroupTable, index: number): Located | undefined {

@@ -3,6 +3,7 @@ import type { Liveness } from '../../contracts/liveness.ts';
 import type { JoinOptions, Membership, OwnedShard } from '../../contracts/placement.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Clock } from '../../kernel/ports.ts';
+import { Rounds } from '../../kernel/rounds.ts';
 import { encodeMember, placementKeys, readGroup, type GroupTable, type MemberRecord, type ShardRecord } from './group-table.ts';
 import { shardOf, shareOut } from './share.ts';
 import { ShardBook, type HeldShard } from './shard-book.ts';
@@ -31,9 +32,8 @@ export class Member implements Membership {
   readonly shards: number;
   readonly #options: MemberOptions;
   readonly #book: ShardBook;
+  readonly #rounds = new Rounds(() => this.#balance());
   #others: readonly string[] = [];
-  #round: Promise<void> | undefined;
-  #again = false;
   #strike = false;
   #leaving: Promise<void> | undefined;
 
@@ -53,24 +53,15 @@ export class Member implements Membership {
   }
 
   /** Becomes a member and takes what is free. Fails with the engine's error. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
     this.#strike = true;
-    this.#round = this.#balance();
-    try {
-      await this.#round;
-    } finally {
-      this.#round = undefined;
-    }
-    if (this.#again) this.wake();
+    return this.#rounds.round();
   }
 
   /** Members or shards may have changed. */
   wake(): void {
-    this.#again = true;
-    if (this.#round !== undefined || this.#leaving !== undefined) return;
-    this.#round = this.#run().finally(() => {
-      this.#round = undefined;
-    });
+    const { log, join } = this.#options;
+    this.#rounds.ask((error) => log.warn(`the shards of ${join.group} could not be shared out; trying again`, { error: String(error) }));
   }
 
   /** Time has passed: looks whether the next member in line still lives, and with `whole` at everything, because hints may be lost. */
@@ -95,25 +86,13 @@ export class Member implements Membership {
 
   async #leave(): Promise<void> {
     const { engine, join, runtime, left } = this.#options;
-    await this.#round?.catch(() => undefined);
+    await this.#rounds.close();
     left();
     const held = this.#book.all();
     for (const each of held) each.state = 'draining';
     await Promise.all(held.map((each) => this.#drained(each)));
     await this.#book.release(held);
     await engine.commit({ delete: [placementKeys.member(join.group, runtime)] });
-  }
-
-  async #run(): Promise<void> {
-    while (this.#again && this.#leaving === undefined) {
-      this.#again = false;
-      try {
-        await this.#balance();
-      } catch (error) {
-        this.#options.log.warn(`the shards of ${this.#options.join.group} could not be shared out; trying again`, { error: String(error) });
-        return;
-      }
-    }
   }
 
   async #balance(): Promise<void> {
@@ -132,7 +111,7 @@ export class Member implements Membership {
       const held = this.#book.get(index);
       if (held !== undefined) this.#keep(held, record, { mine, lapses });
       else if (!mine && record?.owner === runtime) work.push(this.#book.disown(index, record));
-      else if (mine && !absent && liveness.alive && this.#leaving === undefined && isFree(record, runtime, table))
+      else if (mine && !absent && liveness.alive && !this.#rounds.closed && isFree(record, runtime, table))
         work.push(this.#book.claim(index, record));
     }
     for (const held of await Promise.all(work)) if (held !== undefined) join.claimed((held as HeldShard).shard);

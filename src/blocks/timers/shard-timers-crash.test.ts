@@ -114,7 +114,7 @@ it('loses no timer and fires none early, at whichever of its calls the owner die
   }
   expect(steps).toBeGreaterThan(300);
   expect(crashes).toBeGreaterThan(150);
-}, 60_000);
+});
 
 it('loses none when every owner dies at once but the last', async () => {
   const crash: Crash = { atCall: 1, effect: false };

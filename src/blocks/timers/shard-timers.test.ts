@@ -4,6 +4,7 @@ import type { DurableTimer, ShardTimers } from '../../contracts/timers.ts';
 import { createMemoryContents, createMemoryEngine, type MemoryContents } from '../../drivers/engine-memory/memory-engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { silentLogger } from '../../kernel/log.ts';
+import { changedEngine } from '../../testing/changed-engine.ts';
 import { createFakeClock, type FakeClock } from '../../testing/fake-clock.ts';
 import { takeShard, type TestShard } from '../../testing/shard-owner.ts';
 import { createShardTimers, type TimersOptions } from './index.ts';
@@ -44,16 +45,6 @@ async function put(id: string, dueMs: number, data?: string): Promise<void> {
   const append = timers.append(0, { id, dueMs, ...(data !== undefined && { data }) });
   await engine.commit({ append: [append] });
   timers.armed(0, append);
-}
-
-/** The engine with some methods exchanged. */
-function changed(methods: Partial<Engine>): Engine {
-  return new Proxy(engine, {
-    get(target, name: keyof Engine) {
-      const value = methods[name] ?? target[name];
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
 }
 
 /** Lets what is under way come to its end. */
@@ -267,7 +258,7 @@ describe('outages and clocks', () => {
   it('holds a bounded number of timers in memory, however many are due at once', async () => {
     let reads = 0;
     let most = 0;
-    const counted = changed({
+    const counted = changedEngine(engine, {
       readLog: async (log, after, limit) => {
         const page = await engine.readLog(log, after, limit);
         reads += page.entries.length;
@@ -308,7 +299,7 @@ describe('owners', () => {
     for (let i = 0; i < 100; i++) await put(`t${i}`, due + i);
     await pass(3 * second);
     let read = 0;
-    const counting = changed({
+    const counting = changedEngine(engine, {
       async readLog(...asked) {
         const page = await engine.readLog(...asked);
         read += page.entries.length;
@@ -377,7 +368,7 @@ describe('owners', () => {
   });
 
   it('notice without a hint what others put into the shard', async () => {
-    begin({ engine: changed({ onAppend: () => () => {} }) }).open(shard);
+    begin({ engine: changedEngine(engine, { onAppend: () => () => {} }) }).open(shard);
     await pass(second);
     await engine.commit({ append: [timers.append(0, { id: 't', dueMs: engine.now() + 100 })] });
     await pass(6 * second);

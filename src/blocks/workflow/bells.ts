@@ -2,6 +2,7 @@ import type { Entry } from '../../contracts/engine.ts';
 import type { OwnedShard } from '../../contracts/placement.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Timer } from '../../kernel/ports.ts';
+import { Rounds } from '../../kernel/rounds.ts';
 import { untuple } from '../../kernel/tuple.ts';
 import type { Core } from './core.ts';
 import { foreignBell } from './foreign-task.ts';
@@ -21,11 +22,9 @@ export interface BellsParts {
 /** Hears what others put into inboxes of own shards, at a hint or at the next poll, and exchanges each bell for the mark of work under way. */
 export class Bells {
   readonly #parts: BellsParts;
+  readonly #rounds = new Rounds(() => this.#answerAll());
   readonly #unwatch: () => void;
   #timer: Timer | undefined;
-  #answering = false;
-  #again = false;
-  #closed = false;
 
   constructor(parts: BellsParts) {
     this.#parts = parts;
@@ -35,19 +34,12 @@ export class Bells {
 
   /** Looks now. */
   listen(): void {
-    if (this.#closed) return;
-    this.#again = true;
-    if (this.#answering) return;
-    this.#answering = true;
-    void this.#answerAll()
-      .catch((error: unknown) => this.#parts.core.log.warn('mail for workflows cannot be read', { error: ProaError.from(error).message }))
-      .finally(() => {
-        this.#answering = false;
-      });
+    const { log } = this.#parts.core;
+    this.#rounds.ask((error) => log.warn('mail for workflows cannot be read', { error: ProaError.from(error).message }));
   }
 
   close(): void {
-    this.#closed = true;
+    void this.#rounds.close();
     this.#unwatch();
     this.#timer?.cancel();
   }
@@ -57,7 +49,7 @@ export class Bells {
       pollMs,
       () => {
         this.listen();
-        if (!this.#closed) this.#poll();
+        this.#poll();
       },
       true,
     );
@@ -65,17 +57,14 @@ export class Bells {
 
   async #answerAll(): Promise<void> {
     const { core } = this.#parts;
-    while (this.#again && !this.#closed) {
-      this.#again = false;
-      const { from: first, to } = below(core.keys.bells);
-      let from = first;
-      for (let more = true; more;) {
-        const page = await core.engine.range({ from, to, limit: pageMax, keysOnly: true });
-        await this.#answer(page.entries);
-        const last = page.entries.at(-1);
-        more = page.more && last !== undefined;
-        if (last !== undefined) from = `${last.key}\x00`;
-      }
+    const { from: first, to } = below(core.keys.bells);
+    let from = first;
+    for (let more = true; more;) {
+      const page = await core.engine.range({ from, to, limit: pageMax, keysOnly: true });
+      await this.#answer(page.entries);
+      const last = page.entries.at(-1);
+      more = page.more && last !== undefined;
+      if (last !== undefined) from = `${last.key}\x00`;
     }
   }
 

@@ -111,7 +111,7 @@ describe('places that runtimes share', () => {
       ),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 
   it('go round when there is one and all have much to do', async () => {
     const { clock, runtime } = rig(1);

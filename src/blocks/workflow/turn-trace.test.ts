@@ -34,14 +34,12 @@ const script: Script = {
   activities: { first: () => '', second: () => '' },
 };
 
-describe('the span of a workflow', { timeout: 30_000 }, () => {
+describe('the span of a workflow', () => {
   it('is one, although another runtime goes on with it: the same ids, all that happened, from the beginning to the end', async () => {
     const engine = memoryEngine();
     const one = traced(script, engine);
     const id = await one.block.start({ name: 'order' });
-    await expect
-      .poll(async () => (await one.block.history(id)).some(({ type }) => type === 'taskCompleted'), { timeout: 10_000 })
-      .toBe(true);
+    await expect.poll(async () => (await one.block.history(id)).some(({ type }) => type === 'taskCompleted')).toBe(true);
     await one.block.raise(id, 'Early', '"1"');
     await one.block.suspend(id, 'moves');
     open.splice(open.indexOf(one.runtime), 1);

@@ -160,9 +160,7 @@ describe('what workflows of another app may do', () => {
     await target.setAccess([may('waits', 'get')]);
     await one.wait(await one.start({ name: 'sends' }), 'completed', neverCancelled);
     await target.wait(await target.start({ name: 'own' }), 'completed', neverCancelled);
-    await expect
-      .poll(async () => (await target.history('w')).filter(({ type }) => type === 'eventRaised').length, { timeout: 10_000 })
-      .toBe(1);
+    await expect.poll(async () => (await target.history('w')).filter(({ type }) => type === 'eventRaised').length).toBe(1);
     await target.setAccess([may('waits', 'raise')]);
     await one.wait(await one.start({ name: 'sends' }), 'completed', neverCancelled);
     expect(await target.wait('w', 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });

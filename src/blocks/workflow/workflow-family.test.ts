@@ -175,7 +175,7 @@ describe('workflows that create others', () => {
     );
     const gone = await block.start({ name: 'ends' });
     const kept = await block.start({ name: 'fails' });
-    await expect.poll(() => block.get(gone, false), { timeout: 10_000 }).toBeUndefined();
+    await expect.poll(() => block.get(gone, false)).toBeUndefined();
     expect(await block.get(kept, false)).toMatchObject({ status: 'FAILED' });
   });
 });
@@ -257,8 +257,6 @@ describe('histories that are handed on', () => {
       workflows: { root: () => [{ id: 1, type: 'scheduleTask', name: 'a', propagation: 1 }] },
     });
     await block.start({ name: 'root', instanceId: 'r', input: 'x'.repeat(2_500_000) });
-    await expect
-      .poll(async () => (await block.get('r', false))?.stall?.description, { timeout: 10_000 })
-      .toContain('the history that it hands on takes');
+    await expect.poll(async () => (await block.get('r', false))?.stall?.description).toContain('the history that it hands on takes');
   });
 });

@@ -50,7 +50,7 @@ function rig(runtimes: number, limits: { readonly workflows: ConcurrencyLimits; 
   return { blocks, first: blocks[0] as WorkflowRuntime['block'], most };
 }
 
-describe('limits of what is under way', { timeout: 60_000 }, () => {
+describe('limits of what is under way', () => {
   it('hold for all runtimes of an app together, in all and per name', async () => {
     const { blocks, first, most } = rig(2, { workflows: limit(Infinity, 3), activities: limit(Infinity, 4, { a: 1 }) });
     const starts = Array.from({ length: 20 }, (_, i) => (blocks[i % 2] ?? first).start({ name: 'fan' }));

@@ -8,6 +8,7 @@ import { silentLogger } from '../../kernel/log.ts';
 import { tuple } from '../../kernel/tuple.ts';
 import { nodePorts } from '../../ports/node/index.ts';
 import { createPlacement, shardOf } from '../placement/index.ts';
+import { changedEngine } from '../../testing/changed-engine.ts';
 
 const open: WorkflowRuntime[] = [];
 afterEach(async () => {
@@ -69,18 +70,13 @@ type Hook = (commit: Commit) => { readonly before?: () => Promise<unknown>; read
 function hookedEngine(engine: Engine): { readonly engine: Engine; hook: Hook } {
   const made = {
     hook: (() => undefined) as Hook,
-    engine: new Proxy(engine, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name);
-        if (typeof value !== 'function') return value;
-        if (name !== 'commit') return value.bind(target) as unknown;
-        return async (commit: Commit) => {
-          const around = made.hook(commit);
-          await around?.before?.();
-          const result = await target.commit(commit);
-          await around?.after?.();
-          return result;
-        };
+    engine: changedEngine(engine, {
+      async commit(commit: Commit) {
+        const around = made.hook(commit);
+        await around?.before?.();
+        const result = await engine.commit(commit);
+        await around?.after?.();
+        return result;
       },
     }),
   };
@@ -239,7 +235,7 @@ describe('workflows whose lease is late', () => {
     }
     await block.close(1_000);
     await placement.close();
-  }, 30_000);
+  });
 });
 
 /** What is ready to run has run, the reads of an engine in memory included. */

@@ -33,6 +33,8 @@ function recordingHost(told: string[]) {
     const running = apps.map((spec): RunningApp => {
       let ready: () => void = () => {};
       const isReady = new Promise<void>((resolve) => (ready = resolve));
+      const { id: appId, httpPort, grpcPort } = spec;
+      options.events({ kind: 'listening', appId, httpPort, grpcPort });
       return {
         id: spec.id,
         httpPort: spec.httpPort,
@@ -155,6 +157,15 @@ describe('proa run', () => {
     // Announcing takes a sync of the disk.
     while (found?.record.apps[0]?.appPort === undefined) [found] = await findRuns(run.ports);
     expect(found).toMatchObject({ alive: true, record: { mode: 'run', apps: [{ appPort: port, command: [node, '-e', script] }] } });
+    run.signal('SIGTERM');
+    expect(await run.code).toBe(0);
+  });
+
+  it('says where its APIs are once other commands find it', async () => {
+    const run = new Run(directory, ['--app-id', 'alone']);
+    const seen: Promise<number>[] = [];
+    await run.next((event) => event.type === 'listening' && seen.push(findRuns(run.ports).then(({ length }) => length)) > 0);
+    expect(await seen[0]).toBe(1);
     run.signal('SIGTERM');
     expect(await run.code).toBe(0);
   });

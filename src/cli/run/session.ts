@@ -44,6 +44,8 @@ export class RunSession {
   readonly #startedAtMs: number;
   #served: readonly Served[] = [];
   #host: RunningHost | undefined;
+  /** What the host told before other commands could find this run; told once they can. */
+  #held: HostEvent[] | undefined = [];
   #stopping: Promise<void> | undefined;
   #stopCode: number | undefined;
   #over = false;
@@ -125,6 +127,9 @@ export class RunSession {
     }
     this.#served = served;
     await this.#announce();
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const event of held) this.#hostEvent(event);
   }
 
   async #openLog({ app, name }: PlannedApp): Promise<LogFile | undefined> {
@@ -135,6 +140,11 @@ export class RunSession {
 
   #hostEvent(event: HostEvent): void {
     const { console } = this.#options;
+    // Whoever waits for one of these goes on with a command, which looks for the run's record.
+    if (this.#held !== undefined && (event.kind === 'listening' || event.kind === 'ready')) {
+      this.#held.push(event);
+      return;
+    }
     if (event.kind === 'problems') {
       for (const problem of event.problems) console.emit({ type: 'problem', app: event.appId, message: renderProblem(problem) });
     } else if (event.kind === 'listening') {
@@ -152,11 +162,7 @@ export class RunSession {
   /** The runtime of an app whose process is still to be started says "ready" too early: nothing listens yet. */
   #becameReady(appId: string): void {
     const served = this.#served.filter(({ planned }) => planned.app.id === appId);
-    const early =
-      this.#served.length === 0
-        ? this.#options.plan.apps.some(({ app }) => app.id === appId && app.command !== undefined)
-        : !served.some(({ connected, planned }) => connected || planned.app.command === undefined);
-    if (early) return;
+    if (!served.some(({ connected, planned }) => connected || planned.app.command === undefined)) return;
     this.#ready.add(appId);
     this.#options.console.emit({ type: 'ready', app: appId });
     for (const waiter of [...this.#readyWaiters]) waiter();

@@ -20,7 +20,7 @@ export interface EtcdClient {
    * `engine.outcome-unknown` when nobody knows, and with an Error for what etcd refuses.
    */
   write(path: string, message: object): Promise<Readonly<Record<string, unknown>>>;
-  /** A server stream: one JSON document per line. Ends when the server ends it; fails when it breaks or is cancelled. */
+  /** A server stream: one JSON document per line. Ends when the server ends it; fails when it breaks, is cancelled, or `document` throws. */
   stream(path: string, message: object, heard: { document(document: unknown): void; readonly cancel: Cancellation }): Promise<void>;
 }
 
@@ -145,16 +145,22 @@ function eachLine(body: Body, line: (bytes: Uint8Array) => void): Promise<void> 
         flow.credit(Number.MAX_SAFE_INTEGER);
       },
       chunk(chunk) {
+        const failed = (error: unknown): void => {
+          flow.cancel(error);
+          reject(error as Error);
+        };
         let all = Buffer.concat([rest, chunk]);
-        for (let at = all.indexOf(10); at >= 0; at = all.indexOf(10)) {
-          if (at > 0) line(all.subarray(0, at));
-          all = all.subarray(at + 1);
+        try {
+          for (let at = all.indexOf(10); at >= 0; at = all.indexOf(10)) {
+            if (at > 0) line(all.subarray(0, at));
+            all = all.subarray(at + 1);
+          }
+        } catch (error) {
+          // What the reader of the stream objects to is the stream's end, and none of the connection's business.
+          return failed(error);
         }
         rest = all;
-        if (rest.length <= lineBytesMax) return;
-        const error = new Error(`etcd sent a line of more than ${lineBytesMax} bytes`);
-        flow.cancel(error);
-        reject(error);
+        if (rest.length > lineBytesMax) failed(new Error(`etcd sent a line of more than ${lineBytesMax} bytes`));
       },
       end: () => resolve(),
       fail: reject,

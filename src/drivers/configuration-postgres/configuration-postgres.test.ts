@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ConfigurationItems } from '../../contracts/configuration.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
-import { configurationSuite } from '../../testing/configuration-suite.ts';
+import { configurationSuite, settleOnServer } from '../../testing/configuration-suite.ts';
 import { recordingLogger, testDriverContext } from '../../testing/driver-context.ts';
 import { findPostgres, type PostgresServer, startPostgres } from '../../testing/postgres-server.ts';
 import driver from './index.ts';
@@ -47,7 +47,7 @@ describe.runIf(bin !== undefined)('configuration.postgresql, the real server', (
   beforeAll(async () => {
     server = await startPostgres(bin as string);
     await connect();
-  }, 60_000);
+  });
   afterAll(async () => {
     await client.end();
     await server.destroy();
@@ -58,8 +58,7 @@ describe.runIf(bin !== undefined)('configuration.postgresql, the real server', (
     async open() {
       const table = await make();
       const store = await open({ ...address(), table, notifyChannel: `${table}_changed` });
-      const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 150));
-      return { store, write: write(table), settle, destroy: () => store.close() };
+      return { store, write: write(table), settle: settleOnServer, destroy: () => store.close() };
     },
   });
 
@@ -74,7 +73,7 @@ describe.runIf(bin !== undefined)('configuration.postgresql, the real server', (
     await server.restart();
     await connect();
     await write(table)({ k: 'c' });
-    await expect.poll(() => heard.at(-1)?.['k']?.value, { timeout: 15_000 }).toBe('c');
+    await expect.poll(() => heard.at(-1)?.['k']?.value).toBe('c');
     await expect(store.subscribe([], { pgNotifyChannel: 'a; drop table b' }, () => {})).rejects.toMatchObject({ code: 'bad-request' });
     await store.close();
   });

@@ -1,5 +1,6 @@
 import type { Database } from '../../clients/postgres/database.ts';
 import { componentError } from '../../clients/postgres/open-component.ts';
+import { quotedTable } from '../../clients/postgres/table-name.ts';
 import type { ConfigurationItem, ConfigurationItems, ConfigurationStore } from '../../contracts/configuration.ts';
 import { watchConfiguration } from '../../contracts/configuration-watch.ts';
 import { follow } from '../../contracts/follow.ts';
@@ -61,8 +62,8 @@ async function readItems({ database, table, what }: PostgresConfigurationOptions
   const columns = `key::text, value::text, version::text, to_json(metadata)::text`;
   const result =
     keys.length === 0
-      ? await database.run(`select ${columns} from ${table} order by key limit ${itemsMax + 1}`)
-      : await database.run(`select ${columns} from ${table} where key::text = any($1)`, [keys]);
+      ? await database.run(`select ${columns} from ${quotedTable(table)} order by key limit ${itemsMax + 1}`)
+      : await database.run(`select ${columns} from ${quotedTable(table)} where key::text = any($1)`, [keys]);
   if (result.status !== 'done') throw componentError(result, what, 'read');
   if (result.rows.length > itemsMax) throw new ProaError('overloaded', `there are more than ${itemsMax} items: ask for keys`);
   const items = Object.create(null) as Record<string, ConfigurationItem>;

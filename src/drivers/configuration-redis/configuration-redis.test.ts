@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ConfigurationItems } from '../../contracts/configuration.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
-import { configurationSuite } from '../../testing/configuration-suite.ts';
+import { configurationSuite, settleOnServer } from '../../testing/configuration-suite.ts';
 import { recordingLogger, testDriverContext } from '../../testing/driver-context.ts';
 import { askRedis, startRedis } from '../../testing/redis-server.ts';
 import { findProgram, type ServerProcess } from '../../testing/server-process.ts';
@@ -14,7 +14,6 @@ if (redis === undefined) console.log('skipped: redis-server not found');
 const lines: string[] = [];
 const context = testDriverContext({ clock: nodeClock, log: recordingLogger(lines) });
 const open = (metadata: Record<string, string>) => driver.open(v.parse(driver.config, metadata), context);
-const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 150));
 
 describe.runIf(redis !== undefined)('configuration.redis, the real server', () => {
   let server: ServerProcess;
@@ -36,7 +35,7 @@ describe.runIf(redis !== undefined)('configuration.redis, the real server', () =
     async open() {
       await askRedis(server.port, 'flushall');
       const store = await open(address());
-      return { store, write, settle, destroy: () => store.close() };
+      return { store, write, settle: settleOnServer, destroy: () => store.close() };
     },
   });
 
@@ -63,7 +62,7 @@ describe.runIf(redis !== undefined)('configuration.redis, the real server', () =
     await server.stop();
     await server.start();
     // The new server has neither the key nor notifications: the subscription finds out when it stands again.
-    await expect.poll(() => heard.at(-1)?.['k'], { timeout: 10_000 }).toEqual({ value: '', version: '', metadata: {} });
+    await expect.poll(() => heard.at(-1)?.['k']).toEqual({ value: '', version: '', metadata: {} });
     await store.close();
   });
 

@@ -97,7 +97,7 @@ for (const [name, overlapBytes] of [
           expect(await reopened(disk, true)).toEqual(upTo(acknowledged).filter((other) => other !== n));
         }
       }
-    }, 30_000);
+    });
 
     it('is not seen in a journal that ends anywhere: what was not written any more is nobody’s', async () => {
       const { files, acknowledged, places } = await killed(overlapBytes);
@@ -108,6 +108,6 @@ for (const [name, overlapBytes] of [
           expect(await reopened(await diskOf(torn)), `up to ${at} in commit ${n}`).toEqual(upTo(n - 1));
         }
       }
-    }, 30_000);
+    });
   });
 }

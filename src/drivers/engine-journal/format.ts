@@ -17,6 +17,11 @@ export type FileKind = 'SEGM' | 'SNAP' | 'MARK' | 'LIDX' | 'BKUP';
 
 const numbersMax = 14;
 
+type Four = readonly [number, number, number, number];
+
+/** The numbers of a head in the file kind's own order; zero behind those that it has. */
+export type HeadNumbers = readonly [...Four, ...Four, ...Four, number, number];
+
 /** A file's head; `numbers` follow the file kind's own order. */
 export function encodeHead(kind: FileKind, numbers: readonly number[]): Buffer {
   if (numbers.length > numbersMax) throw new ProaError('internal', 'a head holds 14 numbers');
@@ -29,7 +34,7 @@ export function encodeHead(kind: FileKind, numbers: readonly number[]): Buffer {
 }
 
 /** The numbers of a head; undefined when it is damaged. Throws `engine.format` for a newer format. */
-export function decodeHead(bytes: Uint8Array, kind: FileKind, path: string): number[] | undefined {
+export function decodeHead(bytes: Uint8Array, kind: FileKind, path: string): HeadNumbers | undefined {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, headBytes));
   if (head.length < headBytes || head.toString('latin1', 0, 8) !== `PROA${kind}`) return undefined;
   const intact = head.readInt32LE(12) === headCrc(head);
@@ -40,7 +45,7 @@ export function decodeHead(bytes: Uint8Array, kind: FileKind, path: string): num
     });
   }
   if (!intact) return undefined;
-  return Array.from({ length: numbersMax }, (_, i) => head.readDoubleLE(16 + 8 * i));
+  return Array.from({ length: numbersMax }, (_, i) => head.readDoubleLE(16 + 8 * i)) as unknown as HeadNumbers;
 }
 
 function headCrc(head: Buffer): number {

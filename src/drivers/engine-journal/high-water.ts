@@ -88,7 +88,7 @@ export async function readMark(disk: Disk, directory: string, epoch: number): Pr
   const bytes = await disk.readFile(path);
   const slots = [0, 4096].flatMap((at) => {
     const numbers = decodeHead(bytes.subarray(at, at + headBytes), 'MARK', path);
-    return numbers === undefined ? [] : [numbers as [number, number, number, number]];
+    return numbers === undefined ? [] : [numbers];
   });
   const [best] = slots.sort((a, b) => b[3] - a[3] || b[1] - a[1]);
   return best === undefined ? undefined : { epoch: best[0], segment: best[1], offset: best[2], sequence: best[3] };

@@ -138,11 +138,11 @@ async function crashScenario(seed: number, more: Partial<SimulatedDiskOptions> =
 describe('journal: crashes', () => {
   it('loses nothing acknowledged and leaves no gap, over 480 seeds', async () => {
     for (let seed = 1; seed <= 480; seed++) expect(await crashScenario(seed), `seed ${seed}`).toEqual([]);
-  }, 60_000);
+  });
 
   it('loses nothing either when of groups that are written at once the later one stays and the earlier one is lost, over 240 seeds', async () => {
     for (let seed = 1; seed <= 240; seed++) expect(await crashScenario(2 * seed + 1, { unsynced: 'any' }), `seed ${seed}`).toEqual([]);
-  }, 60_000);
+  });
 
   it('is caught by this test when syncing is off', async () => {
     let caught = 0;
@@ -189,7 +189,7 @@ describe('journal: damage', () => {
     }
     // All three happen, or the test looks at too little.
     expect(Math.min(outcomes.right, outcomes.refused, outcomes.failedRead)).toBeGreaterThan(0);
-  }, 60_000);
+  });
 
   it('notices a missing file and a shortened one', async () => {
     for (const harm of ['remove', 'truncate'] as const) {
@@ -223,7 +223,7 @@ describe('journal: damage', () => {
         await next.close();
       }
     }
-  }, 60_000);
+  });
 });
 
 describe('journal: limits of the machine', () => {

@@ -131,7 +131,7 @@ describe('an index of packed leaves', () => {
       }),
       { numRuns: 60 },
     );
-  }, 120_000);
+  });
 
   it('counts what its leaves take, also while clones share them, and nothing once they are empty', () => {
     fc.assert(
@@ -151,7 +151,7 @@ describe('an index of packed leaves', () => {
       }),
       { numRuns: 60 },
     );
-  }, 120_000);
+  });
 
   it('says when something may have expired, and what has', () => {
     fc.assert(

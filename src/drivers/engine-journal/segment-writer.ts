@@ -1,5 +1,5 @@
 import type { Disk, DiskFile } from '../../kernel/ports.ts';
-import { encodeHead, segmentStart } from './format.ts';
+import { encodeHead, type HeadNumbers, segmentStart } from './format.ts';
 import { Segment, type Segments } from './segment.ts';
 
 /** Zeros are written this far ahead: a durable write inside them needs no metadata of the file system, which halves its time. */
@@ -157,16 +157,7 @@ export interface SegmentHead extends Continuation {
 }
 
 /** The numbers of a segment's head by name. */
-export function segmentHead(numbers: readonly number[]): SegmentHead {
-  const [number, epoch, beforeNumber, beforeEpoch, beforeBytes, sequence, group, timeMs] = numbers as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+export function segmentHead(numbers: HeadNumbers): SegmentHead {
+  const [number, epoch, beforeNumber, beforeEpoch, beforeBytes, sequence, group, timeMs] = numbers;
   return { number, epoch, before: { number: beforeNumber, epoch: beforeEpoch, bytes: beforeBytes }, sequence, group, timeMs };
 }

@@ -31,16 +31,7 @@ export async function loadSnapshot(options: LoadOptions): Promise<{ readonly seg
       options.report(`${path} is damaged`);
       continue;
     }
-    const [sequence, , group, timeMs, lastVersion, segment, offset, leaseEpochsGone] = numbers as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [sequence, , group, timeMs, lastVersion, segment, offset, leaseEpochsGone] = numbers;
     const link = chain.find((candidate) => candidate.number === segment);
     // Written by an owner that had lost the journal.
     if (link === undefined || (link.bytes !== undefined && offset > link.bytes)) continue;

@@ -1,3 +1,5 @@
+import { unquoted } from './schema-name.ts';
+
 /**
  * The function that judges a group, one commit after the other, for schema `s`; format 2. Locks come first, in order of their numbers, and live until the
  * transaction is durable and visible; every later statement has a fresh snapshot (read committed), so it sees all that earlier holders wrote.
@@ -130,10 +132,10 @@ begin
   perform set_config('lock_timeout', '10000', true);
   if current_setting('synchronous_commit') = 'off' then perform set_config('synchronous_commit', 'on', true); end if;
   if stripes is null then
-    perform pg_advisory_xact_lock(hashtext('${s}'), -1);
+    perform pg_advisory_xact_lock(hashtext('${unquoted(s)}'), -1);
   else
-    perform pg_advisory_xact_lock_shared(hashtext('${s}'), -1);
-    perform pg_advisory_xact_lock(hashtext('${s}'), stripe) from unnest(stripes) as stripe;
+    perform pg_advisory_xact_lock_shared(hashtext('${unquoted(s)}'), -1);
+    perform pg_advisory_xact_lock(hashtext('${unquoted(s)}'), stripe) from unnest(stripes) as stripe;
   end if;
 end $$;`;
 }

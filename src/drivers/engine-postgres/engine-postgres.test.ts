@@ -42,22 +42,9 @@ function machines(more: Partial<PostgresEngineOptions> = {}) {
   return { schema, open, close };
 }
 
+/** Waits for it, for as long as the test may take. */
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error('did not happen within 5 s');
-}
-
-async function sql(text_: string): Promise<unknown[]> {
-  const client = new pg.Client(server.address);
-  await client.connect();
-  try {
-    return (await client.query(text_)).rows as unknown[];
-  } finally {
-    await client.end();
-  }
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 if (bin === undefined) console.log('skipped: postgres not found');
@@ -79,7 +66,7 @@ else
     it('refuses a schema of a newer format, and a name that is none', async () => {
       const { schema, open, close } = machines();
       await open();
-      await sql(`insert into ${schema}.format (version) values (1000)`);
+      await server.sql(`insert into ${schema}.format (version) values (1000)`);
       await expect(open()).rejects.toMatchObject({ code: 'engine.format' });
       await close();
       const refused = openPostgresEngine({ ports, address: server.address, schema: 'a; drop table b' });
@@ -88,11 +75,31 @@ else
       await expect(nobody).rejects.toMatchObject({ code: 'engine.unavailable' });
     });
 
+    it.each(['freeze', 'Two-Words', 'user'])(
+      'takes any name for its schema, such as %s: notices, room and the way back too',
+      async (schema) => {
+        const place = { address: server.address, schema };
+        const [one, two] = await Promise.all([openPostgresEngine({ ports, ...place }), openPostgresEngine({ ports, ...place })]);
+        const heard = new Promise<void>((resolve) => two.watch('k', resolve));
+        await done(one, { put: [{ key: 'k', value: bytes('v') }], append: [{ log: 'l', entries: [{ data: bytes('e') }] }] });
+        await heard;
+        expect(text((await two.get('k'))?.value)).toBe('v');
+        expect((await two.readLog('l', 0)).head).toBe(1);
+        await one.trim('l', 1);
+        await expect.poll(() => one.stats().diskBytes).toBeGreaterThan(0);
+        await Promise.all([one.close(), two.close()]);
+        expect(await migratePostgresBack(place, 1)).toEqual({ from: formatVersion, to: 1 });
+        const again = await openPostgresEngine({ ports, ...place });
+        expect(text((await again.get('k'))?.value)).toBe('v');
+        await again.close();
+      },
+    );
+
     it('goes from the first format to the newest under an older runtime, and back again, with everything kept', async () => {
       const { schema, open, close } = machines();
       const [first] = migrations;
       // What Proa made before formats could be taken back.
-      await sql(`begin; ${first?.up(schema)}; insert into ${schema}.format values (1); commit`);
+      await server.sql(`begin; ${first?.up(`"${schema}"`)}; insert into ${schema}.format values (1); commit`);
       const groups = groupParameters([encodeCommit({ append: [{ log: 'l', entries: [{ data: bytes('old') }] }] })]);
       const old = new pg.Client(server.address);
       await old.connect();
@@ -102,7 +109,7 @@ else
       await done(engine, { put: [{ key: 'k', value: bytes('new') }], append: [{ log: 'l', entries: [{ data: bytes('new') }] }] });
       await oldCommit();
       const kept = async (): Promise<string[]> => {
-        const rows = await sql(`select convert_from(data, 'UTF8') as data from ${schema}.entries order by sequence`);
+        const rows = await server.sql(`select convert_from(data, 'UTF8') as data from ${schema}.entries order by sequence`);
         return rows.map((row) => (row as { data: string }).data);
       };
       expect(await kept()).toEqual(['old', 'new', 'old']);
@@ -111,7 +118,9 @@ else
       expect(await migratePostgresBack(place, 1)).toEqual({ from: formatVersion, to: 1 });
       await oldCommit();
       expect(await kept()).toEqual(['old', 'new', 'old', 'old']);
-      expect(await sql(`select proname from pg_proc where pronamespace = '${schema}'::regnamespace and proname like '%\\_2'`)).toEqual([]);
+      expect(
+        await server.sql(`select proname from pg_proc where pronamespace = '${schema}'::regnamespace and proname like '%\\_2'`),
+      ).toEqual([]);
       await expect(migratePostgresBack(place, 3)).rejects.toMatchObject({ code: 'config.invalid' });
       const reopened = await open();
       expect(text((await reopened.get('k'))?.value)).toBe('new');
@@ -125,7 +134,7 @@ else
       const { schema, open, close } = machines();
       await open();
       await close();
-      await sql(`create table ${schema}.future (a int); insert into ${schema}.format (version, back) values
+      await server.sql(`create table ${schema}.future (a int); insert into ${schema}.format (version, back) values
         (${formatVersion + 1}, 'drop table ${schema}.future'), (${formatVersion + 2}, null)`);
       await expect(open()).rejects.toMatchObject({
         code: 'engine.format',
@@ -133,9 +142,9 @@ else
       });
       const place = { address: server.address, schema };
       await expect(migratePostgresBack(place, formatVersion)).rejects.toMatchObject({ message: expect.stringContaining('no way back') });
-      await sql(`delete from ${schema}.format where version = ${formatVersion + 2}`);
+      await server.sql(`delete from ${schema}.format where version = ${formatVersion + 2}`);
       expect(await migratePostgresBack(place, formatVersion)).toEqual({ from: formatVersion + 1, to: formatVersion });
-      expect(await sql(`select to_regclass('${schema}.future') is null as gone`)).toEqual([{ gone: true }]);
+      expect(await server.sql(`select to_regclass('${schema}.future') is null as gone`)).toEqual([{ gone: true }]);
       await open();
       await close();
     });
@@ -211,7 +220,8 @@ else
         const seen = { keys: 0, log: 0 };
         reader.watch('w/', () => seen.keys++);
         reader.onAppend('l', () => seen.log++);
-        if (way === 'polling') await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen proa_${schema}'`);
+        if (way === 'polling')
+          await server.sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen "proa_${schema}"'`);
         await until(() => seen.keys > 0);
         const before = { ...seen };
         await done(writer, { put: [{ key: 'w/1', value: bytes('1') }] });
@@ -230,7 +240,7 @@ else
       for (let i = 0; i < 5; i++) await done(engine, { append: [{ log: 'l', entries }] });
       await engine.trim('l', 2_400);
       await until(async () => {
-        const rows = await sql(
+        const rows = await server.sql(
           `select (select count(*)::int from ${schema}.keys) as keys, (select count(*)::int from ${schema}.entries) as entries`,
         );
         return JSON.stringify(rows[0]) === '{"keys":0,"entries":100}';
@@ -241,7 +251,7 @@ else
     it('does not let time run backwards when the clock of the database does', async () => {
       const { open, close, schema } = machines();
       const engine = await open();
-      await sql(`update ${schema}.clock set reserved_ms = ${engine.now() + 3_600_000}`);
+      await server.sql(`update ${schema}.clock set reserved_ms = ${engine.now() + 3_600_000}`);
       await done(engine, {});
       const ahead = engine.now();
       expect(ahead).toBeGreaterThan(Date.now() + 3_500_000);
@@ -260,7 +270,7 @@ else
       await blocker.query(`begin; select pg_advisory_xact_lock(hashtext('${schema}'), -1)`);
       const blocked = engine.commit(commit);
       const waiting = `pid in (select pid from pg_locks where locktype = 'advisory' and not granted)`;
-      await until(async () => (await sql(`select pg_terminate_backend(pid) from pg_stat_activity where ${waiting}`)).length > 0);
+      await until(async () => (await server.sql(`select pg_terminate_backend(pid) from pg_stat_activity where ${waiting}`)).length > 0);
       expect((await blocked).status).toBe('unknown');
       await blocker.end();
       const first = await done(engine, commit);

@@ -14,13 +14,13 @@ import { PostgresHints } from './hints.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { createReads } from './reads.ts';
 import { migrateBack, migrateForward } from './migrate.ts';
-import { plainIdentifier } from './schema.ts';
+import { quotedSchema } from './schema-name.ts';
 import { GroupWriter } from './writer.ts';
 
 export interface PostgresEngineOptions {
   readonly ports: Pick<Ports, 'clock' | 'random'>;
   readonly address: PostgresAddress;
-  /** The schema that holds everything, made when missing: a plain lower-case identifier. Default `proa`. */
+  /** The schema that holds everything, made when missing: letters, digits, `_` and `-`, at most 40. Default `proa`. */
   readonly schema?: string;
   /** Connections of the pool, at most; LISTEN takes one more. Default 4. */
   readonly connectionsMax?: number;
@@ -65,10 +65,10 @@ export async function migratePostgresBack(
 }
 
 function schemaOf({ schema: name = 'proa' }: Pick<PostgresEngineOptions, 'schema'>): string {
-  const schema = plainIdentifier(name);
+  const schema = quotedSchema(name);
   if (schema !== undefined) return schema;
   throw new ProaError('config.invalid', `"${name}" cannot be the name of a PostgreSQL schema`, {
-    hint: 'use lower-case letters, digits and underscores, at most 40, beginning with a letter',
+    hint: 'use letters, digits, underscores and hyphens, at most 40, beginning with a letter or an underscore',
   });
 }
 

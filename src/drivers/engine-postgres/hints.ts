@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { Database } from '../../clients/postgres/database.ts';
 import { keyBytes } from './group.ts';
+import { unquoted } from './schema-name.ts';
 
 export interface HintOptions {
   readonly database: Database;
@@ -55,7 +56,7 @@ export class PostgresHints {
 
   constructor(options: HintOptions) {
     this.#options = options;
-    this.#channel = `proa_${options.schema}`;
+    this.#channel = `proa_${unquoted(options.schema)}`;
   }
 
   /** Committed here: tell local watchers now and others soon. */
@@ -128,7 +129,7 @@ export class PostgresHints {
     session.on('notification', (message) => this.#received(message.payload ?? ''));
     try {
       await session.connect();
-      await session.query(`listen ${this.#channel}`);
+      await session.query(`listen "${this.#channel}"`);
     } catch {
       return end();
     }

@@ -1,6 +1,7 @@
 import type { Database, RunInTransaction } from '../../clients/postgres/database.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { formatVersion, migrations } from './schema.ts';
+import { unquoted } from './schema-name.ts';
 import { statementError } from './statement-error.ts';
 
 /** The format that the schema has; 0: there is none yet. Fails with `engine.unavailable`. */
@@ -20,12 +21,12 @@ export async function storedFormat(database: Database, schema: string): Promise<
 export async function migrateForward(database: Database, schema: string): Promise<void> {
   const stored = await storedFormat(database, schema);
   if (stored > formatVersion) {
-    throw new ProaError('engine.format', `schema "${schema}" has format ${stored}, this version of Proa knows up to ${formatVersion}`, {
+    throw new ProaError('engine.format', `schema ${schema} has format ${stored}, this version of Proa knows up to ${formatVersion}`, {
       hint: `use the version of Proa that wrote it or a newer one, or go back with it: proa engine downgrade --format ${formatVersion}`,
     });
   }
   if (stored === formatVersion) return;
-  await inTransaction(database, { schema, doing: `bringing schema "${schema}" to format ${formatVersion}` }, async (run) => {
+  await inTransaction(database, { schema, doing: `bringing schema ${schema} to format ${formatVersion}` }, async (run) => {
     const level = await levelOf(run, schema);
     for (const { version, up, back } of migrations) {
       if (version <= level) continue;
@@ -44,17 +45,17 @@ export async function migrateForward(database: Database, schema: string): Promis
 export async function migrateBack(database: Database, schema: string, to: number): Promise<{ readonly from: number; readonly to: number }> {
   const from = await storedFormat(database, schema);
   if (to < 1 || to > from)
-    throw new ProaError('config.invalid', `schema "${schema}" has format ${from}; it cannot be taken back to ${to}`, {
+    throw new ProaError('config.invalid', `schema ${schema} has format ${from}; it cannot be taken back to ${to}`, {
       hint: 'a newer format comes by itself when a newer Proa opens it',
     });
   if (to === from) return { from, to };
-  await inTransaction(database, { schema, doing: `taking schema "${schema}" back to format ${to}` }, async (run) => {
+  await inTransaction(database, { schema, doing: `taking schema ${schema} back to format ${to}` }, async (run) => {
     const level = await levelOf(run, schema);
     for (let version = level; version > to; version--) {
       const [row] = await run(`select back from ${schema}.format where version = $1`, [version]);
       const script = row?.[0];
       if (typeof script !== 'string')
-        throw new ProaError('config.invalid', `there is no way back from format ${version} of schema "${schema}"`);
+        throw new ProaError('config.invalid', `there is no way back from format ${version} of schema ${schema}`);
       await run(`delete from ${schema}.format where version = $1`, [version]);
       for (const statement of statementsOf(script)) await run(statement);
     }
@@ -68,7 +69,7 @@ async function inTransaction(
   work: (run: RunInTransaction) => Promise<void>,
 ): Promise<void> {
   const result = await database.transaction(async (run) => {
-    await run(`select pg_advisory_xact_lock(hashtext('${schema}'), -2)`);
+    await run(`select pg_advisory_xact_lock(hashtext('${unquoted(schema)}'), -2)`);
     await work(run);
   });
   if (result.status !== 'done') throw statementError(result, doing);
@@ -79,7 +80,7 @@ async function levelOf(run: RunInTransaction, schema: string): Promise<number> {
   // Not to_regclass: what it knows from before the wait for the lock may be old.
   const tables = await run(
     `select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = 'format'`,
-    [schema],
+    [unquoted(schema)],
   );
   if (tables.length === 0) return 0;
   const [row] = await run(`select coalesce(max(version), 0)::int from ${schema}.format`);

@@ -1,4 +1,5 @@
 import { commitFunction2 } from './commit-function.ts';
+import { unquoted } from './schema-name.ts';
 
 /**
  * The schema and its functions. `formatVersion` rises when anything in here changes; functions carry a number of their own in their
@@ -52,11 +53,6 @@ export const opKind = {
   entry: 10,
   end: 11,
 } as const;
-
-/** `name` as a plain identifier that needs no quotes; undefined when it is none. */
-export function plainIdentifier(name: string): string | undefined {
-  return /^[a-z_][a-z0-9_]{0,39}$/.test(name) ? name : undefined;
-}
 
 /** Every statement makes what is missing. */
 function firstFormat(s: string): string {
@@ -122,10 +118,10 @@ begin
   perform set_config('lock_timeout', '10000', true);
   if current_setting('synchronous_commit') = 'off' then perform set_config('synchronous_commit', 'on', true); end if;
   if stripes is null then
-    perform pg_advisory_xact_lock(hashtext('${s}'), -1);
+    perform pg_advisory_xact_lock(hashtext('${unquoted(s)}'), -1);
   else
-    perform pg_advisory_xact_lock_shared(hashtext('${s}'), -1);
-    foreach stripe in array stripes loop perform pg_advisory_xact_lock(hashtext('${s}'), stripe); end loop;
+    perform pg_advisory_xact_lock_shared(hashtext('${unquoted(s)}'), -1);
+    foreach stripe in array stripes loop perform pg_advisory_xact_lock(hashtext('${unquoted(s)}'), stripe); end loop;
   end if;
 end $$;
 create or replace function ${s}.commit_1(

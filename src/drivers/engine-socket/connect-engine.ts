@@ -1,5 +1,6 @@
 import type { BackupSource, BackupSummary } from '../../contracts/engine-backup.ts';
 import type { Commit, CommitResult, EngineStats, Entry, Lease, LeaseHeld, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
+import { noStats } from '../../contracts/engine.ts';
 import { checkCommit } from '../../contracts/engine-checks.ts';
 import { createRemoteClock } from '../../contracts/engine-clock.ts';
 import { HintBoard } from '../../contracts/engine-hints.ts';
@@ -8,6 +9,7 @@ import type { Address, Clock, Network, Timer } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { ByteReader, ByteWriter } from '../../wire/engine/byte-codec.ts';
 import { FrameLink, frameWriter } from '../../wire/engine/frame-link.ts';
+import { gatherReads } from './gathered-reads.ts';
 import * as message from './messages.ts';
 
 const { answerType, requestType } = message;
@@ -50,17 +52,6 @@ interface Pending {
 
 const beatsPerSilence = 4;
 const beatsPerStats = 8;
-const noStats: EngineStats = {
-  keys: 0,
-  logs: 0,
-  indexBytes: 0,
-  indexBytesMax: 0,
-  diskBytes: 0,
-  commits: 0,
-  syncs: 0,
-  quarantined: 0,
-  readOnly: false,
-};
 
 class SocketEngine implements RemoteEngine {
   readonly kind = 'socket';
@@ -73,6 +64,7 @@ class SocketEngine implements RemoteEngine {
   readonly #watches = new Map<string, number>();
   readonly #hints = new Map<number, () => void>();
   readonly #board: HintBoard;
+  readonly #read: (key: Key) => Promise<Entry | undefined>;
   #nextId = 1;
   #stats = noStats;
   #timer: Timer | undefined;
@@ -87,6 +79,7 @@ class SocketEngine implements RemoteEngine {
     this.#clock = createRemoteClock(options.clock);
     this.lost = new Promise((resolve) => void (this.#resolveLost = resolve));
     this.#board = new HintBoard((kind, key, watched) => this.#watchChanged(kind, key, watched));
+    this.#read = gatherReads(options.clock, (keys) => this.getMany(keys));
     const connection = options.network.connect(options.address);
     let opened: () => void = () => {};
     const open = new Promise<void>((resolve) => void (opened = resolve));
@@ -110,8 +103,8 @@ class SocketEngine implements RemoteEngine {
     );
   }
 
-  async get(key: Key): Promise<Entry | undefined> {
-    return (await this.getMany([key]))[0];
+  get(key: Key): Promise<Entry | undefined> {
+    return this.#read(key);
   }
 
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {

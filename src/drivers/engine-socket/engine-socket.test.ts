@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../contracts/engine.ts';
+import { ProaError } from '../../kernel/errors.ts';
 import { tuple } from '../../kernel/tuple.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
@@ -98,6 +99,43 @@ describe('engine over a socket', () => {
     await expect(client.commit({ put, if: [peeking] })).rejects.toMatchObject(denied);
     expect(await memory.get(tuple('app', 'a', 'x'))).toBeUndefined();
     expect(text((await client.get(tuple('app', 'a', 'k')))?.value)).toBe('1');
+    await close();
+  });
+
+  it('answers reads of one turn each with its own key, whatever became of the others', async () => {
+    const { connect, memory, close } = await rig();
+    const mine = tuple('app', 'a');
+    const key = (name: string) => tuple('app', 'a', name);
+    await done(memory, { put: ['1', '2', '3'].map((name) => ({ key: key(name), value: bytes(name) })) });
+    const client = await connect({ scope: [mine] });
+    const reads = ['1', '2', 'none', '3', '2'].map(async (name) => text((await client.get(key(name)))?.value));
+    await expect(client.get(tuple('app', 'b'))).rejects.toMatchObject({ code: 'engine.denied' });
+    expect(await Promise.all(reads)).toEqual(['1', '2', undefined, '3', '2']);
+    await close();
+  });
+
+  it('reads what was committed before the read began, however many read at once', async () => {
+    const { connect, close } = await rig();
+    const [writer, reader] = [await connect(), await connect()];
+    for (let i = 1; i <= 50; i++) {
+      const before = Array.from({ length: 5 }, () => reader.get('k'));
+      await done(writer, { put: [{ key: 'k', value: bytes(String(i)) }] });
+      const after = await Promise.all(Array.from({ length: 5 }, async () => text((await reader.get('k'))?.value)));
+      expect(new Set(after)).toEqual(new Set([String(i)]));
+      await Promise.all(before);
+    }
+    await close();
+  });
+
+  it('looks at the epochs before it answers a read from memory', async () => {
+    let doubt: Promise<void> | undefined;
+    const { connect, memory, close } = await rig({ admit: () => doubt });
+    await done(memory, { put: [{ key: 'k', value: bytes('1') }] });
+    const client = await connect();
+    expect(text((await client.get('k'))?.value)).toBe('1');
+    doubt = Promise.reject(new ProaError('engine.unavailable', 'replaced'));
+    doubt.catch(() => {});
+    await expect(client.get('k')).rejects.toMatchObject({ code: 'engine.unavailable' });
     await close();
   });
 

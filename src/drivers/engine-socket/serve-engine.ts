@@ -1,5 +1,5 @@
 import { canBackUp } from '../../contracts/engine-backup.ts';
-import type { Engine } from '../../contracts/engine.ts';
+import type { Engine, Entry } from '../../contracts/engine.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Connection, Listener, Network } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
@@ -56,6 +56,9 @@ export async function serveEngine(options: ServeEngineOptions): Promise<EngineSe
   };
 }
 
+/** What to do with a request, and how its answer is written. */
+type Work = (engine: Engine) => Promise<(w: ByteWriter) => void>;
+
 class EngineClient {
   readonly #options: ServeEngineOptions;
   readonly #link: FrameLink;
@@ -91,10 +94,52 @@ class EngineClient {
       return this.#link.send(this.#engine === undefined ? answerType.starting : answerType.ok, id, this.#head());
     const scope = this.#scope;
     if (scope === undefined) throw new ProaError('malformed-request', 'engine protocol: a request before hello');
+    if (type === requestType.getMany) return this.#getMany(id, r, scope);
+    this.#work(id, () => this.#read(type, r, scope));
+  }
+
+  /** What is in memory is answered at once: most reads of a busy client are of keys that everybody reads. */
+  #getMany(id: number, r: ByteReader, scope: Scope): void {
+    const keys = r.list(100_000, () => r.key());
+    r.done();
+    try {
+      for (const key of keys) scope.key(key);
+    } catch (error) {
+      return this.#fail(id, error);
+    }
+    const found = this.#peekAll(keys);
+    if (found !== undefined) return this.#answer(id, (w) => writeEntries(w, found));
+    return this.#work(id, () => async (engine) => {
+      const entries = await engine.getMany(keys);
+      return (w) => writeEntries(w, entries);
+    });
+  }
+
+  /** Undefined: somebody has to wait, for the disk or for a look at the epochs. */
+  #peekAll(keys: readonly Key[]): Entry[] | undefined {
+    const engine = this.#engine;
+    if (engine?.peek === undefined || !this.#admittedNow()) return undefined;
+    const found: Entry[] = [];
+    for (const key of keys) {
+      const entry = engine.peek(key);
+      if (entry === undefined) return undefined;
+      found.push(entry);
+    }
+    return found;
+  }
+
+  #admittedNow(): boolean {
+    const doubt = this.#options.admit?.();
+    // Whoever waits for it hears how it ended.
+    doubt?.catch(() => {});
+    return doubt === undefined;
+  }
+
+  #work(id: number, read: () => Work): void {
     if (++this.#underWay >= this.#requestsMax()) this.#link.pause();
     let answer: Promise<(w: ByteWriter) => void>;
     try {
-      answer = this.#admitted(this.#read(type, r, scope));
+      answer = this.#admitted(read());
     } catch (error) {
       if (!(error instanceof Error) || ProaError.from(error).code === 'malformed-request') throw error;
       answer = Promise.reject(error);
@@ -126,13 +171,13 @@ class EngineClient {
   }
 
   /** Decodes a request now, while its bytes are here, and returns what to do with it. */
-  #read(type: number, r: ByteReader, scope: Scope): (engine: Engine) => Promise<(w: ByteWriter) => void> {
+  #read(type: number, r: ByteReader, scope: Scope): Work {
     const work = this.#decode(type, r, scope);
     r.done();
     return work;
   }
 
-  #decode(type: number, r: ByteReader, scope: Scope): (engine: Engine) => Promise<(w: ByteWriter) => void> {
+  #decode(type: number, r: ByteReader, scope: Scope): Work {
     switch (type) {
       case requestType.commit: {
         const commit = message.readCommit(r);
@@ -141,14 +186,6 @@ class EngineClient {
           const result = await engine.commit(commit);
           if (result.status === 'unknown') this.#options.failed?.(result.cause);
           return (w) => message.writeCommitResult(w, result);
-        };
-      }
-      case requestType.getMany: {
-        const keys = r.list(100_000, () => r.key());
-        for (const key of keys) scope.key(key);
-        return async (engine) => {
-          const entries = await engine.getMany(keys);
-          return (w) => void w.list(entries, (found) => w.optional(found, (entry) => message.writeEntry(w, entry)));
         };
       }
       case requestType.range: {
@@ -180,7 +217,7 @@ class EngineClient {
     }
   }
 
-  #decodeRest(type: number, r: ByteReader, scope: Scope): (engine: Engine) => Promise<(w: ByteWriter) => void> {
+  #decodeRest(type: number, r: ByteReader, scope: Scope): Work {
     switch (type) {
       case requestType.acquireLease: {
         const [name, owner, ttlMs] = [r.key(), r.text(), r.number()];
@@ -226,7 +263,7 @@ class EngineClient {
     }
   }
 
-  #watch(r: ByteReader, scope: Scope): (engine: Engine) => Promise<(w: ByteWriter) => void> {
+  #watch(r: ByteReader, scope: Scope): Work {
     const [watch, isLog, key] = [r.u32(), r.u8() === 1, r.key()];
     if (isLog) scope.key(key);
     else scope.range(key, key + '\xff');
@@ -244,7 +281,7 @@ class EngineClient {
     this.#link.send(answerType.hint, watch, frameWriter(0));
   }
 
-  async #admitted(work: (engine: Engine) => Promise<(w: ByteWriter) => void>): Promise<(w: ByteWriter) => void> {
+  async #admitted(work: Work): Promise<(w: ByteWriter) => void> {
     const doubt = this.#options.admit?.();
     if (doubt !== undefined) await doubt;
     // No await when it is open: commits must reach the engine in the order in which they came.
@@ -253,15 +290,18 @@ class EngineClient {
 
   async #reply(id: number, answer: Promise<(w: ByteWriter) => void>): Promise<void> {
     try {
-      const write = await answer;
-      const w = this.#head();
-      write(w);
-      this.#link.send(answerType.ok, id, w);
+      this.#answer(id, await answer);
     } catch (error) {
       if (isProaError(error) && error.code === 'engine.unavailable') this.#options.failed?.(error);
       this.#fail(id, error);
     }
     if (this.#underWay-- === this.#requestsMax()) this.#link.resume();
+  }
+
+  #answer(id: number, write: (w: ByteWriter) => void): void {
+    const w = this.#head();
+    write(w);
+    this.#link.send(answerType.ok, id, w);
   }
 
   #fail(id: number, error: unknown): void {
@@ -274,4 +314,8 @@ class EngineClient {
   #head(): ByteWriter {
     return frameWriter().number(this.#engine?.now() ?? 0);
   }
+}
+
+function writeEntries(w: ByteWriter, entries: readonly (Entry | undefined)[]): void {
+  w.list(entries, (found) => w.optional(found, (entry) => message.writeEntry(w, entry)));
 }

@@ -1,5 +1,6 @@
 import type { Database, RunInTransaction } from '../../clients/postgres/database.ts';
 import { componentError } from '../../clients/postgres/open-component.ts';
+import { quotedTable } from '../../clients/postgres/table-name.ts';
 import { type LockStore, type UnlockStatus, unlockStatus } from '../../contracts/lock.ts';
 import { ProaError } from '../../kernel/errors.ts';
 
@@ -17,9 +18,9 @@ const sweptAtOnce = 20;
 export async function createLockTable({ database, table, what }: PostgresLocksOptions): Promise<void> {
   const result = await database.transaction(async (run) => {
     await run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`proa ${table}`]);
-    await run(`create sequence if not exists ${table}_token`);
+    await run(`create sequence if not exists ${quotedTable(`${table}_token`)}`);
     await run(
-      `create table if not exists ${table} (resource text not null primary key, owner text not null, token bigint not null, expires timestamptz not null)`,
+      `create table if not exists ${quotedTable(table)} (resource text not null primary key, owner text not null, token bigint not null, expires timestamptz not null)`,
     );
   });
   if (result.status !== 'done')
@@ -33,6 +34,7 @@ export async function createLockTable({ database, table, what }: PostgresLocksOp
  * from one sequence, rise with its grants; nothing is kept in sessions, so that a transaction pooler may stand between.
  */
 export function createPostgresLocks({ database, table, what }: PostgresLocksOptions): LockStore {
+  const quoted = quotedTable(table);
   const alone = async (resource: string, work: (run: RunInTransaction) => Promise<void>): Promise<void> => {
     const result = await database.transaction(async (run) => {
       await run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`${table} ${resource}`]);
@@ -45,8 +47,8 @@ export function createPostgresLocks({ database, table, what }: PostgresLocksOpti
       let token: unknown;
       await alone(resource, async (run) => {
         const [row] = await run(
-          `insert into ${table} as held (resource, owner, token, expires)
-           values ($1, $2, nextval('${table}_token'), clock_timestamp() + $3::float8 * interval '1 second')
+          `insert into ${quoted} as held (resource, owner, token, expires)
+           values ($1, $2, nextval('${quotedTable(`${table}_token`)}'), clock_timestamp() + $3::float8 * interval '1 second')
            on conflict (resource) do update set owner = excluded.owner, token = excluded.token, expires = excluded.expires
            where held.expires <= clock_timestamp() returning token`,
           [resource, owner, expirySeconds],
@@ -54,7 +56,7 @@ export function createPostgresLocks({ database, table, what }: PostgresLocksOpti
         token = row?.[0];
         if (token === undefined) return;
         await run(
-          `delete from ${table} where resource in (select resource from ${table} where expires < clock_timestamp() - interval '1 minute' limit ${sweptAtOnce} for update skip locked)`,
+          `delete from ${quoted} where resource in (select resource from ${quoted} where expires < clock_timestamp() - interval '1 minute' limit ${sweptAtOnce} for update skip locked)`,
         );
       });
       return token === undefined ? { success: false } : { success: true, fencingToken: Number(token) };
@@ -62,12 +64,12 @@ export function createPostgresLocks({ database, table, what }: PostgresLocksOpti
     async unlock(resource, owner) {
       let status: UnlockStatus = unlockStatus.success;
       await alone(resource, async (run) => {
-        const [gone] = await run(`delete from ${table} where resource = $1 and owner = $2 and expires > clock_timestamp() returning 1`, [
+        const [gone] = await run(`delete from ${quoted} where resource = $1 and owner = $2 and expires > clock_timestamp() returning 1`, [
           resource,
           owner,
         ]);
         if (gone !== undefined) return;
-        const [held] = await run(`select 1 from ${table} where resource = $1 and expires > clock_timestamp()`, [resource]);
+        const [held] = await run(`select 1 from ${quoted} where resource = $1 and expires > clock_timestamp()`, [resource]);
         status = held === undefined ? unlockStatus.doesNotExist : unlockStatus.belongsToOthers;
       });
       return status;

@@ -34,9 +34,9 @@ describe.runIf(redis !== undefined)('lock.redis, the real server', () => {
 
   it('keeps a lock as Dapr does', async () => {
     const store = await open(address());
-    await store.tryLock('lock||r', 'me', 10);
+    await store.tryLock('lock||r', 'me', 100);
     expect(await askRedis(server.port, 'get', 'lock||r')).toBe('me');
-    expect(Number(await askRedis(server.port, 'pttl', 'lock||r'))).toBeGreaterThan(9_000);
+    expect(Number(await askRedis(server.port, 'pttl', 'lock||r'))).toBeGreaterThan(10_000);
     await askRedis(server.port, 'set', 'lock||other', 'dapr');
     expect(await store.tryLock('lock||other', 'me', 10)).toEqual({ success: false });
     expect(await store.unlock('lock||other', 'dapr')).toBe(0);
@@ -50,7 +50,7 @@ describe.runIf(redis !== undefined)('lock.redis, the real server', () => {
     await server.start();
     const again = () => store.tryLock('lost', 'a', 10).catch(() => ({ success: false, fencingToken: 0 }));
     let token = 0;
-    await expect.poll(async () => (token = (await again()).fencingToken ?? 0), { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(async () => (token = (await again()).fencingToken ?? 0)).toBeGreaterThan(0);
     expect(token).toBeGreaterThan(first);
     await store.close();
   });

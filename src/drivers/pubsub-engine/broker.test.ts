@@ -14,7 +14,9 @@ import definition from './index.ts';
 import { busKeys } from './keys.ts';
 
 const nodeRandom = createNodeRandom();
-const quick = { redeliverInterval: '20ms', leaseTtl: '2s' };
+// A machine that stands still for longer than a lease loses its lanes rightly, and events come again: only where one dies a lease is short.
+const quick = { redeliverInterval: '20ms', leaseTtl: '60s' };
+const mortal = { leaseTtl: '10s' };
 const keys = busKeys('', 'bus');
 
 function openBroker(engine: Engine, config: Record<string, string> = {}): EngineBroker {
@@ -89,7 +91,7 @@ describe('the engine broker', () => {
   it('goes on after a crash of the engine: the unacknowledged comes again, the acknowledged does not', async () => {
     const contents = createMemoryContents();
     const engine = createMemoryEngine({ clock: nodeClock, contents });
-    const broker = openBroker(engine);
+    const broker = openBroker(engine, mortal);
     const inbox = await openInbox(broker, { answer: (text) => (text === 'stuck' ? forever : 'ack') });
     await send(broker, 'stuck', { partitionKey: 'k' });
     for (let i = 0; i < 200; i++) await send(broker, `m${i}`);
@@ -97,7 +99,7 @@ describe('the engine broker', () => {
     await inbox.until(201);
     await eventually(() => storedPending(contents) === 2, 'acknowledgements are stored');
     engine.crash();
-    const next = openBroker(createMemoryEngine({ clock: nodeClock, contents }));
+    const next = openBroker(createMemoryEngine({ clock: nodeClock, contents }), mortal);
     const after = await openInbox(next);
     await after.until(2);
     await send(next, 'new');
@@ -110,7 +112,7 @@ describe('the engine broker', () => {
   it('shares lanes between processes, drains before handing over, and takes over from the dead', async () => {
     const contents = createMemoryContents();
     const engines = [0, 1].map(() => createMemoryEngine({ clock: nodeClock, contents }));
-    const brokers = engines.map((engine) => openBroker(engine));
+    const brokers = engines.map((engine) => openBroker(engine, mortal));
     const [first, second] = brokers as [EngineBroker, EngineBroker];
     const underWay = new Map<string, number>();
     let overlaps = 0;

@@ -1,4 +1,5 @@
 import type { Engine, LogEntry, LogPage } from '../../contracts/engine.ts';
+import { Rounds } from '../../kernel/rounds.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { HeldLane, LaneBook } from './lanes.ts';
 
@@ -25,12 +26,10 @@ export interface LogReaderOptions {
  */
 export class LogReader {
   readonly #options: LogReaderOptions;
+  readonly #rounds = new Rounds(() => this.#read());
   #head = 0;
   #stale = true;
-  #reading = false;
-  #again = false;
   #turn = 0;
-  #stopped = false;
 
   constructor(options: LogReaderOptions) {
     this.#options = options;
@@ -44,27 +43,15 @@ export class LogReader {
 
   /** A lane came, or has room again. */
   wake(): void {
-    if (this.#stopped) return;
-    if (this.#reading) this.#again = true;
-    else void this.#run();
+    this.#rounds.ask(this.#options.failed);
   }
 
   stop(): void {
-    this.#stopped = true;
+    void this.#rounds.close();
   }
 
-  async #run(): Promise<void> {
-    this.#reading = true;
-    try {
-      do {
-        this.#again = false;
-        for (let lane = this.#pick(); lane !== undefined && !this.#stopped; lane = this.#pick()) await this.#readFor(lane);
-      } while (this.#again && !this.#stopped);
-    } catch (error) {
-      this.#options.failed(error);
-    } finally {
-      this.#reading = false;
-    }
+  async #read(): Promise<void> {
+    for (let lane = this.#pick(); lane !== undefined && !this.#rounds.closed; lane = this.#pick()) await this.#readFor(lane);
   }
 
   /** Lanes take turns, so that one far behind the others does not hold them up. */
@@ -85,7 +72,7 @@ export class LogReader {
     this.#stale = false;
     const page = await this.#options.engine.readLog(this.#options.log, after, 256);
     this.#head = page.head;
-    if (this.#stopped) return;
+    if (this.#rounds.closed) return;
     this.#distribute(page, after);
   }
 

@@ -22,7 +22,7 @@ describe('consumers that come and go', () => {
   it.each([1, 2, 3])('acknowledge every event once, key by key in order, whatever fails (seed %i)', async (seed) => {
     const dice = createDice(seed);
     const contents = createMemoryContents();
-    const config = v.parse(engineBrokerConfig, { redeliverInterval: '2ms', redeliverIntervalMax: '5ms', leaseTtl: '3s', lanes: '5' });
+    const config = v.parse(engineBrokerConfig, { redeliverInterval: '2ms', redeliverIntervalMax: '5ms', leaseTtl: '60s', lanes: '5' });
     const openBroker = (): EngineBroker => {
       const engine = createMemoryEngine({ clock: nodeClock, contents });
       return new EngineBroker(config, {

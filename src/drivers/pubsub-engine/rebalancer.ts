@@ -1,6 +1,7 @@
 import type { Engine, Entry } from '../../contracts/engine.ts';
 import type { Liveness } from '../../contracts/liveness.ts';
 import type { Logger } from '../../kernel/log.ts';
+import { Rounds } from '../../kernel/rounds.ts';
 import { readMembers, type Member } from './group.ts';
 import type { BusKeys } from './keys.ts';
 import type { HeldLane, LaneBook } from './lanes.ts';
@@ -29,36 +30,26 @@ export interface RebalancerOptions {
  */
 export class Rebalancer {
   readonly #options: RebalancerOptions;
+  readonly #rounds = new Rounds(() => this.#balance());
   #lanes = 0;
-  #round: Promise<void> | undefined;
-  #again = false;
   #strike = false;
-  #stopped = false;
 
   constructor(options: RebalancerOptions) {
     this.#options = options;
   }
 
   /** Becomes a member and takes what is free. Fails with the engine's error. */
-  async join(lanes: number): Promise<void> {
+  join(lanes: number): Promise<void> {
     this.#lanes = lanes;
     this.#strike = true;
-    this.#round = this.#balance();
-    try {
-      await this.#round;
-    } finally {
-      this.#round = undefined;
-    }
-    if (this.#again) this.wake();
+    return this.#rounds.round();
   }
 
   /** Members or lanes may have changed. */
   wake(): void {
-    this.#again = true;
-    if (this.#round !== undefined || this.#stopped || this.#lanes === 0) return;
-    this.#round = this.#run().finally(() => {
-      this.#round = undefined;
-    });
+    if (this.#lanes === 0) return;
+    const { log } = this.#options;
+    this.#rounds.ask((error) => log.warn('the lanes of a group could not be shared out; trying again', { error: String(error) }));
   }
 
   /** Looks at everything, and for members that no longer live. */
@@ -68,27 +59,14 @@ export class Rebalancer {
   }
 
   /** Takes no further lanes. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#round?.catch(() => undefined);
+  stop(): Promise<void> {
+    return this.#rounds.close();
   }
 
   /** Is no member any more; the lanes must have been released before. */
   async leave(): Promise<void> {
     const { engine, keys, topic, group, member } = this.#options;
     await engine.commit({ delete: [keys.member(topic, group, member)] });
-  }
-
-  async #run(): Promise<void> {
-    while (this.#again && !this.#stopped) {
-      this.#again = false;
-      try {
-        await this.#balance();
-      } catch (error) {
-        this.#options.log.warn('the lanes of a group could not be shared out; trying again', { error: String(error) });
-        return;
-      }
-    }
   }
 
   async #balance(): Promise<void> {
@@ -118,7 +96,7 @@ export class Rebalancer {
       if (!mine && held.state === 'held') this.#giveUp(held);
       return;
     }
-    if (!mine || this.#stopped) return;
+    if (!mine || this.#rounds.closed) return;
     if (owner === '' || owner === member || !ids.includes(owner)) claims.push(book.claim(index, record.version, record.value));
   }
 

@@ -167,7 +167,7 @@ describe('consul', () => {
     const registry = await open({ client: JSON.stringify({ address: agent.address }), selfRegister: 'true', ttl: '2s' });
     await registry.announce(endpoint);
     agent.services.clear();
-    await expect.poll(() => agent.services.size, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => agent.services.size).toBe(1);
     await registry.close();
     agent.close();
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Engine } from '../../contracts/engine.ts';
 import type { Endpoint } from '../../contracts/resolver.ts';
 import { silentLogger } from '../../kernel/log.ts';
+import { changedEngine } from '../../testing/changed-engine.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { resolverSuite } from '../../testing/resolver-suite.ts';
 import { createMemoryContents, createMemoryEngine } from '../engine-memory/memory-engine.ts';
@@ -16,13 +16,7 @@ function machine() {
   const failing = <T>(call: () => Promise<T>): Promise<T> => (state.failing ? Promise.reject(new Error('the owner is gone')) : call());
   const registry = () => {
     const memory = createMemoryEngine({ clock, contents });
-    const engine: Engine = new Proxy(memory, {
-      get(target, member) {
-        if (member === 'range') return (request: Parameters<Engine['range']>[0]) => failing(() => target.range(request));
-        const value = Reflect.get(target, member) as unknown;
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
-    });
+    const engine = changedEngine(memory, { range: (query) => failing(() => memory.range(query)) });
     return createEngineRegistry({ engine, clock, log: silentLogger, ttlMs: 9_000 });
   };
   return { clock, registry, state };

@@ -108,7 +108,7 @@ describe('nacos', () => {
     expect(server.requests[0]).toBe('POST ns/instance enabled,ephemeral,groupName,healthy,ip,metadata,namespaceId,port,serviceName,weight');
     expect((await registry.resolve('a', 'n')).endpoints).toMatchObject([{ instance: 'one', weight: 3, mesh: endpoint.mesh }]);
     server.instances.clear();
-    await expect.poll(() => server.instances.size, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => server.instances.size).toBe(1);
     await registry.close();
     server.close();
   });

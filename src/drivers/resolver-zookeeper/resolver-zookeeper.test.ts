@@ -59,7 +59,7 @@ const open = (metadata: Record<string, string>, network: Network = ports.network
 const wait = (ms: number) => new Promise<void>((resolve) => void ports.clock.timer(ms, resolve));
 const endpoint: Endpoint = { appId: 'a', namespace: 'n', instance: 'one', mesh: { host: '10.0.0.1', port: 1 } };
 
-describe.runIf(installed)('ZooKeeper, the real server', { timeout: 60_000 }, () => {
+describe.runIf(installed)('ZooKeeper, the real server', () => {
   let server: ServerProcess;
   let roots = 0;
   const servers = () => `127.0.0.1:${server.port}`;
@@ -78,11 +78,11 @@ describe.runIf(installed)('ZooKeeper, the real server', { timeout: 60_000 }, () 
             'admin.enableServer=false',
           ].join('\n'),
         );
-        return ['-Xmx128m', '-cp', classPath(), 'org.apache.zookeeper.server.quorum.QuorumPeerMain', file];
+        return ['-Xmx128m', '-Dzookeeper.forceSync=no', '-cp', classPath(), 'org.apache.zookeeper.server.quorum.QuorumPeerMain', file];
       },
       ready: serves,
     });
-  }, 60_000);
+  });
   afterAll(() => server.destroy());
 
   resolverSuite({
@@ -138,7 +138,7 @@ describe.runIf(installed)('ZooKeeper, the real server', { timeout: 60_000 }, () 
     ];
     await here.announce(endpoint);
     made[0]?.destroy();
-    await expect.poll(() => made.length, { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => made.length).toBe(2);
     for (let i = 0; i < 10; i++) {
       expect(await there.list()).toHaveLength(1);
       await wait(500);
@@ -155,7 +155,7 @@ describe.runIf(installed)('ZooKeeper, the real server', { timeout: 60_000 }, () 
     await here.announce({ ...endpoint, appId: '..', namespace: 'n/m' });
     expect((await there.resolve('..', 'n/m')).endpoints).toHaveLength(1);
     await here.close();
-    await expect.poll(() => there.list(), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => there.list()).toEqual([]);
     await there.close();
   });
 
@@ -188,7 +188,7 @@ describe('ZooKeeper, its configuration and its bytes', () => {
     });
     const address = listener.address as { port: number };
     const registry = await open({ servers: `127.0.0.1:${address.port}` });
-    await expect.poll(() => lines.some((line) => line.includes('a frame of')), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => lines.some((line) => line.includes('a frame of'))).toBe(true);
     await registry.close();
     await listener.close();
   });

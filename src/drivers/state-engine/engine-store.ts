@@ -50,7 +50,8 @@ const inlineBytesMax = engineLimits.valueBytesMax - recordOverheadBytes;
 const transactionOperationsMax = Math.floor(engineLimits.operationsMax / 3);
 const readTries = 8;
 const stageTries = 5;
-const keysPerRead = 64;
+/** That many of the largest values fit into one frame of the engine's socket. */
+const keysPerRead = 32;
 const writesPerTurn = 256;
 
 /**

@@ -25,7 +25,7 @@ describe.runIf(etcd !== undefined)('state.etcd, the real server', () => {
   const address = () => ({ endpoints: `127.0.0.1:${server.port}` });
   beforeAll(async () => {
     server = await startEtcd(etcd as string);
-  }, 60_000);
+  });
   afterAll(() => server.destroy());
 
   let prefixes = 0;

@@ -1,3 +1,4 @@
+import { quotedTable } from '../../clients/postgres/table-name.ts';
 import type { Database } from '../../clients/postgres/database.ts';
 import { scheduleSweep, type ScheduledSweepOptions } from '../../contracts/scheduled-sweep.ts';
 import type { Layout } from './layout.ts';
@@ -24,7 +25,7 @@ async function cleanUp({ database, layout, metadataTable, intervalMs }: CleanupO
   };
   // A little less than the interval, so that whoever waits for a whole one is not told that it is too early.
   const mine = await run(
-    `insert into ${metadataTable} as m (key, value) values ($1, now()::text) on conflict (key) do update set value = now()::text
+    `insert into ${quotedTable(metadataTable)} as m (key, value) values ($1, now()::text) on conflict (key) do update set value = now()::text
      where (extract('epoch' from now() - m.value::timestamp with time zone) * 1000)::bigint > $2 returning 1`,
     [layout.cleanupKey(metadataTable), Math.max(0, intervalMs - 100)],
   );

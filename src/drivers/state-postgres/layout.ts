@@ -1,3 +1,5 @@
+import { quotedTable } from '../../clients/postgres/table-name.ts';
+
 /** A format of Dapr's in PostgreSQL: where things stand and how a value is written down. Texts are parts of SQL statements. */
 export interface Layout {
   readonly table: string;
@@ -22,7 +24,7 @@ export interface Layout {
 
 /** Version v2: bytes as they are, and a UUID as etag. */
 export function layoutV2(prefix: string): Layout {
-  const table = `${prefix}state`;
+  const table = quotedTable(`${prefix}state`);
   return {
     table,
     migrationsKey: `migrations-state-v2-${prefix}`,
@@ -52,7 +54,8 @@ export function layoutV2(prefix: string): Layout {
  * Version v1: JSON, in which bytes are base64, and the number of the row's transaction as etag. Values are written as bytes so that they come back as they were;
  * JSON that Dapr wrote is read too.
  */
-export function layoutV1(table: string): Layout {
+export function layoutV1(name: string): Layout {
+  const table = quotedTable(name);
   return {
     table,
     migrationsKey: 'migrations',

@@ -1,5 +1,6 @@
 import type { Database } from '../../clients/postgres/database.ts';
 import { componentError } from '../../clients/postgres/open-component.ts';
+import { quotedTable } from '../../clients/postgres/table-name.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Layout } from './layout.ts';
 
@@ -13,17 +14,18 @@ export interface MigrateOptions {
 /** Brings the tables to the layout, as Dapr does and with its counter. Concurrent openers wait for each other. Fails with `component.init-failed`, also for tables of a newer Dapr. */
 export async function migrate({ database, layout, metadataTable, what }: MigrateOptions): Promise<void> {
   const { migrations, migrationsKey, table } = layout;
+  const metadata = quotedTable(metadataTable);
   const refuse = (why: string, cause?: unknown): ProaError => new ProaError('component.init-failed', `${what}: ${why}`, { cause });
   const result = await database.transaction(async (run) => {
     await run(`select pg_advisory_xact_lock(hashtext($1))`, [`proa ${metadataTable} ${table}`]);
-    await run(`create table if not exists ${metadataTable} (key text not null primary key, value text not null)`);
-    const [row] = await run(`select value from ${metadataTable} where key = $1`, [migrationsKey]);
+    await run(`create table if not exists ${metadata} (key text not null primary key, value text not null)`);
+    const [row] = await run(`select value from ${metadata} where key = $1`, [migrationsKey]);
     const level = row === undefined ? 0 : Number(row[0]);
     if (!Number.isInteger(level) || level > migrations.length)
       throw refuse(`table ${table} has format ${String(row?.[0])}, which is newer than the ${migrations.length} that this version knows`);
     if (level === migrations.length) return;
     for (const script of migrations.slice(level)) for (const statement of script.split(';')) await run(statement);
-    await run(`insert into ${metadataTable} (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value`, [
+    await run(`insert into ${metadata} (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value`, [
       migrationsKey,
       String(migrations.length),
     ]);

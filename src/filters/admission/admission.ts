@@ -159,6 +159,7 @@ class Door implements Admission {
     this.#options.refused?.();
     return new ProaError('shed', `more calls arrive than can be answered: ${this.inFlight} are under way, ${this.waiting} wait`, {
       details: { metadata: { retryAfterMs: '1000' } },
+      refusedAt: 'callee',
     });
   }
 }

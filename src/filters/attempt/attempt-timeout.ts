@@ -5,6 +5,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import { expiring } from '../../kernel/expiring.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Filter } from '../../kernel/service.ts';
+import { neverAsked } from '../../kernel/trail.ts';
 
 export interface AttemptTimeoutOptions<Out> {
   readonly clock: Clock;
@@ -24,7 +25,7 @@ export function attemptTimeout<In, Out>(options: AttemptTimeoutOptions<Out>): Fi
   const error = (call: Call<unknown>): ProaError => {
     expired?.();
     tell(call, 'gave-up', text);
-    return new ProaError('deadline-exceeded', text);
+    return new ProaError('deadline-exceeded', text, { refusedAt: neverAsked(call, undefined) ? 'caller' : undefined });
   };
   const rest = drop === undefined ? {} : { drop };
   return (next) => (call) =>

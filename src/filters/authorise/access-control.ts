@@ -49,6 +49,7 @@ export function accessControl(list: AccessControl, callerTrustDomain: string, { 
       throw new ProaError(
         'invoke.denied',
         `access control policy has denied access to id: spiffe://${callerTrustDomain}/ns/${call.caller.namespace}/${call.caller.appId} operation: ${request.input.path} verb: ${request.input.httpMethod}`,
+        { refusedAt: 'callee' },
       );
     },
   };

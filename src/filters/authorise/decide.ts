@@ -50,6 +50,7 @@ export function decide<Out>(options: DecideOptions): Filter<InvokeRequest, Out> 
           new ProaError(
             'invoke.denied',
             `${target}: ${why.why} (caller "${call.caller.appId}", ${call.input.httpMethod} /${call.input.path})`,
+            { refusedAt: 'callee' },
           ),
         );
       }

@@ -3,7 +3,7 @@ import type { Call, Outcome } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Pair } from '../../kernel/stack.ts';
-import { attemptOf } from '../../kernel/trail.ts';
+import { attemptOf, neverAsked } from '../../kernel/trail.ts';
 import type { Breaker, BreakerState, Verdict } from './breaker.ts';
 
 export interface BreakerPairOptions {
@@ -30,7 +30,7 @@ export function breakerPair({ clock, breakerOf, target, badFrom, timed = false, 
         const state = breakerOf(call).state(nowMs);
         attemptOf(call).breakerBefore = state;
         tell(call, 'refused', `the circuit breaker of ${target} is ${state}${state === 'open' ? '' : ' and has let enough calls through'}`);
-        throw new ProaError('circuit-open', `the circuit breaker of ${target} is open`);
+        throw new ProaError('circuit-open', `the circuit breaker of ${target} is open`, { refusedAt: 'caller' });
       }
       return timed ? { token, nowMs } : token;
     },
@@ -38,10 +38,10 @@ export function breakerPair({ clock, breakerOf, target, badFrom, timed = false, 
       const nowMs = clock.mono();
       const entered = admitted as number | { readonly token: number; readonly nowMs: number };
       const breaker = breakerOf(call);
-      const verdict = verdictOf(outcome, badFrom);
+      const verdict = attemptVerdict(call, outcome, badFrom);
       const before = verdict === 'bad' || call.end.trail !== undefined ? breaker.state(nowMs) : undefined;
       if (typeof entered === 'number') breaker.leave(entered, verdict, nowMs);
-      else breaker.leave(entered.token, paced(verdict, nowMs - entered.nowMs, breaker), nowMs);
+      else breaker.leave(entered.token, paced(verdict, nowMs - entered.nowMs - (call.end.attempt?.waitedMs ?? 0), breaker), nowMs);
       if (before !== undefined) tellBreaker(call, { before, after: breaker.state(nowMs), target, tell });
     },
   };
@@ -63,10 +63,18 @@ export function paced(verdict: Verdict, tookMs: number, { slowMs }: Breaker): Ve
   return verdict === 'good' && tookMs > slowMs ? 'slow' : verdict;
 }
 
-/** What an outcome says about the target: an abandoned call says nothing. */
+/** As `verdictOf`; an attempt that was given up while it waited for a place of this runtime says nothing either. */
+function attemptVerdict(call: Call<unknown>, outcome: Outcome, badFrom: number): Exclude<Verdict, 'slow'> {
+  const verdict = verdictOf(outcome, badFrom);
+  return verdict === 'bad' && neverAsked(call, outcome.error) ? 'ignored' : verdict;
+}
+
+/** What an outcome says about the target: a call that was abandoned, or that a runtime refused before the target was asked, says nothing. */
 export function verdictOf(outcome: Outcome, badFrom: number): Exclude<Verdict, 'slow'> {
   const { ok, status, error } = outcome;
   if (status !== undefined && error === undefined) return status >= badFrom || status < 200 ? 'bad' : 'good';
   if (ok) return 'good';
-  return error !== undefined && ProaError.from(error).code === 'cancelled' ? 'ignored' : 'bad';
+  if (error === undefined) return 'bad';
+  const { code, refusedAt } = ProaError.from(error);
+  return code === 'cancelled' || refusedAt !== undefined ? 'ignored' : 'bad';
 }

@@ -10,7 +10,7 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 
 function rig(concurrencyMax: number, queueMax: number) {
   const clock = createFakeClock();
-  const places = createBulkhead({ clock, target: 'it', concurrencyMax, queueMax, waitMaxMs: 1_000 });
+  const places = createBulkhead({ clock, target: 'it', concurrencyMax, queueMax, waitMaxMs: 1_000, side: 'callee' });
   const running: Call<string>[] = [];
   const service = bulkhead<string, string>(
     places,

@@ -1,5 +1,5 @@
 import { untold, type Tell } from '../../contracts/decisions.ts';
-import { ProaError } from '../../kernel/errors.ts';
+import { ProaError, type RefusedAt } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
@@ -16,6 +16,8 @@ export interface BulkheadOptions {
   readonly queueMax: number;
   /** The longest wait. */
   readonly waitMaxMs: number;
+  /** Whose runtime keeps the places. */
+  readonly side: RefusedAt;
 }
 
 /** Places at a target: given at once, after a wait, or refused. */
@@ -35,11 +37,12 @@ interface Waiter {
 
 /** Makes the places; they outlive reloads as long as their number stays the same. */
 export function createBulkhead(options: BulkheadOptions): Bulkhead {
-  const { clock, target, concurrencyMax, queueMax, waitMaxMs } = options;
+  const { clock, target, concurrencyMax, queueMax, waitMaxMs, side } = options;
   // A Set keeps the order and lets a waiter leave from the middle.
   const queue = new Set<Waiter>();
   let taken = 0;
-  const full = (why: string): ProaError => new ProaError('overloaded', `${target} has ${concurrencyMax} calls under way; ${why}`);
+  const full = (why: string): ProaError =>
+    new ProaError('overloaded', `${target} has ${concurrencyMax} calls under way; ${why}`, { refusedAt: side });
   return {
     get taken() {
       return taken;
@@ -97,10 +100,13 @@ export function bulkhead<In, Out>(places: Bulkhead, clock: Pick<Clock, 'mono'>, 
     }
     const { taken, waiting } = places;
     const sinceMs = clock.mono();
+    const attempt = attemptOf(call);
+    attempt.held = true;
     return places.wait(call).then(
       () => {
         call.end.listen(places.release);
-        attemptOf(call).waitedMs = clock.mono() - sinceMs;
+        attempt.held = false;
+        attempt.waitedMs = clock.mono() - sinceMs;
         tell(call, 'waited', `${taken} calls were under way and ${waiting} waited: it had to wait for a place`);
         return next(call);
       },

@@ -17,7 +17,7 @@ function asking(queueMax: number) {
       }),
     release() {},
   };
-  const shared = createSharedBulkhead({ clock, target: 'it', concurrencyMax: 3, queueMax, waitMaxMs: 100 }, places);
+  const shared = createSharedBulkhead({ clock, target: 'it', concurrencyMax: 3, queueMax, waitMaxMs: 100, side: 'caller' }, places);
   let end = 'waits';
   shared.wait(createCall({ block: 'x', name: 'x', idempotent: true }, undefined)).then(
     () => (end = 'ran'),

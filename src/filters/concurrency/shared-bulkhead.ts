@@ -14,8 +14,9 @@ const silenceMs = 2_000;
 
 /** A bulkhead whose places several processes lend each other. The number of calls that may wait is that of this process. */
 export function createSharedBulkhead(options: BulkheadOptions, places: Places): Bulkhead {
-  const { clock, target, concurrencyMax, queueMax, waitMaxMs } = options;
-  const full = (why: string): ProaError => new ProaError('overloaded', `${target} has ${concurrencyMax} calls under way; ${why}`);
+  const { clock, target, concurrencyMax, queueMax, waitMaxMs, side } = options;
+  const refusal = (message: string): ProaError => new ProaError('overloaded', message, { refusedAt: side });
+  const full = (why: string): ProaError => refusal(`${target} has ${concurrencyMax} calls under way; ${why}`);
   const waitingMax = Math.max(queueMax, concurrencyMax);
   const queueMs = queueMax === 0 ? 0 : waitMaxMs;
   const noPlace = full(
@@ -45,7 +46,7 @@ export function createSharedBulkhead(options: BulkheadOptions, places: Places): 
       await places.acquire(scope, noneFree);
       granted();
     } catch (error) {
-      throw late === undefined ? error : new ProaError('overloaded', late);
+      throw late === undefined ? error : refusal(late);
     } finally {
       waiting--;
       silence.cancel();

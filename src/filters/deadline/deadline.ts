@@ -4,6 +4,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import { expiring } from '../../kernel/expiring.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Filter } from '../../kernel/service.ts';
+import { neverAsked } from '../../kernel/trail.ts';
 
 export interface DeadlineOptions<Out> {
   readonly clock: Clock;
@@ -24,7 +25,7 @@ export function deadline<In, Out>(options: DeadlineOptions<Out>): Filter<In, Out
   const { clock, target, withinMs = Infinity, drop, tell = untold } = options;
   const refusal = (call: Call<unknown>, text: string): ProaError => {
     tell(call, 'refused', text);
-    return new ProaError('deadline-exceeded', text);
+    return new ProaError('deadline-exceeded', text, { refusedAt: neverAsked(call, undefined) ? 'caller' : undefined });
   };
   const error = (call: Call<unknown>): ProaError => refusal(call, `the deadline of the call to ${target} passed`);
   return (next) => (call) => {

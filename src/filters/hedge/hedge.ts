@@ -6,7 +6,7 @@ import { withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 import type { Filter, Service } from '../../kernel/service.ts';
-import { attemptOf, beginAttempt, endAttempt } from '../../kernel/trail.ts';
+import { attemptOf, beginAttempt, endAttempt, neverAsked } from '../../kernel/trail.ts';
 
 export interface HedgeOptions<In, Out> {
   readonly clock: Clock;
@@ -20,7 +20,7 @@ export interface HedgeOptions<In, Out> {
   /** True for an answer that another attempt might better. */
   readonly isBad: (output: Out) => boolean;
   readonly drop: (output: Out) => void;
-  readonly budget: { deposit(nowMs: number): void; withdraw(nowMs: number): boolean };
+  readonly budget: { deposit(nowMs: number): void; takeBack(nowMs: number): void; withdraw(nowMs: number): boolean };
   readonly hedged?: () => void;
   /** Told what was done to which call. */
   readonly tell?: Tell;
@@ -92,7 +92,13 @@ class Race<In, Out> implements Cancellable {
   #arm(): void {
     const { clock, afterMs, attemptsMax } = this.#options;
     this.#timer?.cancel();
-    this.#timer = this.#started < attemptsMax && !this.#exhausted ? clock.timer(afterMs, () => this.#another()) : undefined;
+    this.#timer = this.#started < attemptsMax && !this.#exhausted ? clock.timer(afterMs, () => this.#silent()) : undefined;
+  }
+
+  /** An attempt that waits for a place of this runtime is not slow: another one would wait behind it. */
+  #silent(): void {
+    for (const { call } of this.#running) if (neverAsked(call, undefined)) return this.#arm();
+    this.#another();
   }
 
   /** Starts one more attempt when number, body and budget allow it. */
@@ -127,7 +133,10 @@ class Race<In, Out> implements Cancellable {
   #failed(attempt: Attempt, error: ProaError): void {
     this.#lose(attempt, { ok: false, error });
     if (this.#over || this.#running.size > 0) return;
-    if (error.spec.retry !== 'never' && this.#another()) return;
+    // What this runtime refused once it would refuse again.
+    const refused = neverAsked(attempt.call, error);
+    if (refused && this.#started === 1) this.#options.budget.takeBack(this.#options.clock.mono());
+    if (!refused && error.spec.retry !== 'never' && this.#another()) return;
     this.#finish();
     this.#parts.reject(error);
   }

@@ -1,7 +1,7 @@
 import { untold, type Tell } from '../../contracts/decisions.ts';
 import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
-import { ProaError } from '../../kernel/errors.ts';
+import { ProaError, type RefusedAt } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Filter } from '../../kernel/service.ts';
 
@@ -20,6 +20,8 @@ export interface LimitOptions {
   readonly checks: readonly Check[];
   /** What is guarded, for the message. */
   readonly target: string;
+  /** Whose runtime keeps the limits. */
+  readonly side: RefusedAt;
   readonly refused?: () => void;
   /** Told what was done to which call. */
   readonly tell?: Tell;
@@ -27,12 +29,12 @@ export interface LimitOptions {
 
 /** Passes calls that all limits let through, now or after a wait; refuses others with `overloaded` and says when to come again. */
 export function limit<In, Out>(options: LimitOptions): Filter<In, Out> {
-  const { clock, checks, target, refused, tell = untold } = options;
+  const { clock, checks, target, side, refused, tell = untold } = options;
   const refuse = (call: Call<In>, check: Check, answer: number): Promise<never> => {
     // What other limits gave before goes back at the end of the call, which is near; rates are used up.
     refused?.();
     tell(call, 'refused', `${check.text} is reached`);
-    return Promise.reject(tooMuch(`${target}: ${check.text}`, answer));
+    return Promise.reject(tooMuch(`${target}: ${check.text}`, answer, side));
   };
   return (next) => {
     const from = (call: Call<In>, start: number, waited: number): Promise<Out> => {
@@ -65,9 +67,9 @@ function hold(call: Call<unknown>, { release }: Check): void {
   if (release !== undefined) call.end.listen(() => release(call));
 }
 
-function tooMuch(text: string, answer: number): ProaError {
+function tooMuch(text: string, answer: number, refusedAt: RefusedAt): ProaError {
   const retryAfterMs = Math.max(1, Math.ceil(Math.abs(answer)));
-  return new ProaError('overloaded', `${text} is reached`, { details: { metadata: { retryAfterMs: String(retryAfterMs) } } });
+  return new ProaError('overloaded', `${text} is reached`, { details: { metadata: { retryAfterMs: String(retryAfterMs) } }, refusedAt });
 }
 
 function later(clock: Clock, waitMs: number, call: Call<unknown>): Promise<void> {

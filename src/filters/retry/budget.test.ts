@@ -19,6 +19,15 @@ describe('a retry budget', () => {
     expect(budget.withdraw(10_000)).toBe(false);
   });
 
+  it('takes back what a call earned that never came to the target', () => {
+    const budget = createRetryBudget({ ratio: 0.5, perSecond: 0 });
+    for (let i = 0; i < 4; i++) budget.deposit(0);
+    budget.takeBack(900);
+    budget.takeBack(1_100);
+    expect(budget.left(2_000)).toBeCloseTo(1);
+    expect([budget.withdraw(2_000), budget.withdraw(2_000)]).toEqual([true, false]);
+  });
+
   it('never allows more than the calls of any ten seconds earned plus the floor', () => {
     const step = fc.record({ waitMs: fc.integer({ min: 0, max: 3_000 }), call: fc.boolean() });
     fc.assert(

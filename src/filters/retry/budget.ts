@@ -9,6 +9,8 @@ export interface BudgetOptions {
 export interface RetryBudget {
   /** A first attempt. */
   deposit(nowMs: number): void;
+  /** That first attempt never reached the target: it earned nothing. */
+  takeBack(nowMs: number): void;
   /** Takes one repetition; false: none is left. */
   withdraw(nowMs: number): boolean;
   /** Repetitions left now. */
@@ -41,11 +43,13 @@ export function createRetryBudget({ ratio, perSecond }: BudgetOptions): RetryBud
     for (let i = 0; i < slots; i++) sum += (earned[i] as number) - (spent[i] as number);
     return sum;
   };
+  const earn = (amount: number, nowMs: number): void => {
+    const at = turn(nowMs);
+    earned[at] = (earned[at] as number) + amount;
+  };
   return {
-    deposit(nowMs) {
-      const at = turn(nowMs);
-      earned[at] = (earned[at] as number) + ratio;
-    },
+    deposit: (nowMs) => earn(ratio, nowMs),
+    takeBack: (nowMs) => earn(-ratio, nowMs),
     withdraw(nowMs) {
       const at = turn(nowMs);
       // Sums of 0.2 are not exact: what lacks a billionth is enough.

@@ -6,7 +6,7 @@ import { formatDuration } from '../../kernel/duration.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Filter, Service } from '../../kernel/service.ts';
-import { beginAttempt, endAttempt } from '../../kernel/trail.ts';
+import { beginAttempt, endAttempt, neverAsked } from '../../kernel/trail.ts';
 import type { Backoff } from './backoff.ts';
 import type { RetryBudget } from './budget.ts';
 import { failureOfError, isPermanent, type Failure } from './failure.ts';
@@ -64,6 +64,8 @@ class Attempts<In, Out> {
   readonly #options: RetryOptions<In, Out>;
   readonly #next: Service<In, Out>;
   readonly #logical: Logical<In>;
+  /** Some attempt has reached the target: what follows are repetitions for it. */
+  #asked = false;
 
   constructor(options: RetryOptions<In, Out>, next: Service<In, Out>, logical: Logical<In>) {
     this.#options = options;
@@ -77,12 +79,15 @@ class Attempts<In, Out> {
       (output) => {
         const failure = this.#options.failureOf?.(output);
         if (failure === undefined) return output;
+        this.#asked = true;
         const delayMs = this.#waitOrTell(failure, repetition);
         if (delayMs < 0) return output;
         return this.#again({ failure, delayMs, repetition, output });
       },
       (thrown: unknown) => {
         const failure = failureOfError(thrown, this.#options.coded);
+        this.#asked ||= !neverAsked(this.#logical.call, failure.error);
+        if (!this.#asked) this.#options.budget?.takeBack(this.#options.clock.mono());
         const delayMs = this.#waitOrTell(failure, repetition);
         if (delayMs < 0) throw failure.error;
         return this.#again({ failure, delayMs, repetition, output: undefined });
@@ -126,7 +131,8 @@ class Attempts<In, Out> {
     const now = clock.mono();
     if (now + wait >= call.deadlineMs) return 'the deadline comes first';
     if (startedMs >= 0 && now + wait - startedMs > elapsedMaxMs) return 'the time for repetitions is over';
-    if (budget !== undefined && !budget.withdraw(now)) return 'the retry budget is spent';
+    // What never reached the target does not come to it a second time.
+    if (budget !== undefined && this.#asked && !budget.withdraw(now)) return 'the retry budget is spent';
     return wait;
   }
 
@@ -143,6 +149,7 @@ class Attempts<In, Out> {
     if (delayMs > 0) await pause(this.#options.clock, delayMs, call);
     if (call.cancel.cancelled) throw failure.error ?? new ProaError('cancelled', 'the caller gave up between two attempts');
     this.#options.repeated?.();
+    if (!this.#asked) this.#options.budget?.deposit(this.#options.clock.mono());
     const next = derive(numbered(call, repetition), { input });
     beginAttempt(next, this.#options.clock.mono());
     return this.follow(this.#next(next), repetition + 1);

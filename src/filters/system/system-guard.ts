@@ -70,7 +70,10 @@ class SystemGuard {
     const why = this.#why(nowMs, at);
     if (why !== undefined) {
       refused?.(call, why);
-      throw new ProaError('overloaded', `the runtime protects itself: ${why}`, { details: { metadata: { retryAfterMs: '1000' } } });
+      throw new ProaError('overloaded', `the runtime protects itself: ${why}`, {
+        details: { metadata: { retryAfterMs: '1000' } },
+        refusedAt: 'callee',
+      });
     }
     this.#admitted[at] = (this.#admitted[at] as number) + 1;
     this.#underWay++;

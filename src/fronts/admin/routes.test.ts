@@ -42,6 +42,7 @@ async function ask(
     query: new Query(query),
     headers: [],
     header,
+    subject: undefined,
     body: emptyBody,
     bytes: () => new Uint8Array(),
     text: () => '',

@@ -28,7 +28,9 @@ export function createPermits(max: number): Permits {
       }
       if (waiting.length >= waitersMax) {
         return Promise.reject(
-          new ProaError('overloaded', `more than ${waitersMax} calls wait for a place in the app (--app-max-concurrency ${max})`),
+          new ProaError('overloaded', `more than ${waitersMax} calls wait for a place in the app (--app-max-concurrency ${max})`, {
+            refusedAt: 'callee',
+          }),
         );
       }
       return new Promise((resolve, reject) => {

@@ -128,6 +128,7 @@ function failed(row: Row, request: Dispatchable, thrown: unknown, call: Call<unk
 class RoutedRequest implements RouteRequest {
   readonly method: string;
   readonly params: Readonly<Record<string, string>>;
+  readonly subject: unknown;
   readonly query: Query;
   readonly body: Body;
   readonly #request: Dispatchable;
@@ -136,6 +137,7 @@ class RoutedRequest implements RouteRequest {
   constructor(request: Dispatchable, match: Match, bodyBytesMax: number) {
     this.method = request.method;
     this.params = match.params;
+    this.subject = match.subject;
     this.query = new Query(request.query);
     this.body = request.body;
     this.#request = request;

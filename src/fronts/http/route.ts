@@ -10,6 +10,8 @@ import type { Reply } from './reply.ts';
 export interface RouteRequest {
   readonly method: string;
   readonly params: Readonly<Record<string, string>>;
+  /** What the row's `subject` made of them. */
+  readonly subject: unknown;
   readonly query: Query;
   /** All headers as flat pairs, names in lower case. */
   readonly headers: readonly string[];
@@ -37,6 +39,8 @@ export interface Route<In = never, Out = unknown> {
    * like the last one is not decoded again, and the same output not encoded again.
    */
   readonly repeats?: true;
+  /** What `decode` needs of the parameters, made once and kept with the path; it must not fail. */
+  subject?(params: Readonly<Record<string, string>>): unknown;
   decode(request: RouteRequest): In | Promise<In>;
   service(blocks: Blocks): Service<In, Out>;
   encode(output: Out, input: In): Reply;

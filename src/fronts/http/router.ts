@@ -22,6 +22,8 @@ export interface Match {
   readonly params: Readonly<Record<string, string>>;
   /** Of a row that says that it can be remembered: what it made of the last request with this path. */
   readonly remembered: Remembered | undefined;
+  /** What the row makes of the parameters alone, when it says how. */
+  readonly subject: unknown;
 }
 
 /** What the path matches: a row, a bad escape in a parameter, or nothing (then it is an invocation, Dapr reference 2). */
@@ -46,8 +48,6 @@ export function createRouter(routes: readonly Route[]): Router {
   const recent = new TextMemo<{ method: string; found: Routed }>(() => ({ method: '', found: undefined }));
   return {
     match(method, path) {
-      // Ids of actors are without number: what is remembered of one of them is of no use to the next.
-      if (path.startsWith(actors)) return search(method, path);
       const last = recent.of(path);
       if (last.method !== method) {
         last.method = method;
@@ -132,5 +132,6 @@ function bind(leaf: Leaf, values: readonly string[]): Match | 'bad-escape' {
     if (value.includes('%') && /%(?![0-9A-Fa-f]{2})/.test(value)) return 'bad-escape';
     params[leaf.names[i] as string] = unescapeQuery(value);
   }
-  return { route: leaf.route, params, remembered: leaf.route.repeats === true ? new Remembered() : undefined };
+  const { route } = leaf;
+  return { route, params, remembered: route.repeats === true ? new Remembered() : undefined, subject: route.subject?.(params) };
 }

@@ -62,11 +62,7 @@ const processStub = { pid: 1, alive: () => true, temporaryDirectory: () => '/tmp
 >[0]['process'];
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 1_000; i++) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error('did not happen within 5 s');
+  await expect.poll(condition, { timeout: 15_000, interval: 5 }).toBe(true);
 }
 
 /** Appends numbered entries one after another until stopped; each acknowledged exactly once. */

@@ -1,5 +1,6 @@
 import { type BackupSource, type BackupSummary, canBackUp } from '../../contracts/engine-backup.ts';
 import type { Commit, CommitResult, EngineStats, Entry, Lease, LeaseHeld, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
+import { noStats } from '../../contracts/engine.ts';
 import { checkCommit } from '../../contracts/engine-checks.ts';
 import { HintBoard } from '../../contracts/engine-hints.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
@@ -108,6 +109,16 @@ class SeatedEngine implements SharedEngine {
   }
 
   get(key: Key): Promise<Entry | undefined> {
+    const seat = this.#closed ? undefined : this.#seat;
+    if (seat === undefined || !admitted(seat)) return this.#getPersistently(key);
+    return seat.engine.get(key).catch((error: unknown) => {
+      if (!isUnavailable(error)) throw error;
+      seat.doubt(error);
+      return this.#getPersistently(key);
+    });
+  }
+
+  #getPersistently(key: Key): Promise<Entry | undefined> {
     return this.#persist((seat) => seat.engine.get(key));
   }
 
@@ -280,18 +291,6 @@ class SeatedEngine implements SharedEngine {
     this.#subscriptions.set(`${kind}:${key}`, end);
   }
 }
-
-const noStats: EngineStats = {
-  keys: 0,
-  logs: 0,
-  indexBytes: 0,
-  indexBytesMax: 0,
-  diskBytes: 0,
-  commits: 0,
-  syncs: 0,
-  quarantined: 0,
-  readOnly: false,
-};
 
 /** Whether the seat serves without a look first. Whoever asks again with patience waits for that look and learns how it ended. */
 function admitted(seat: Seat): boolean {

@@ -132,6 +132,14 @@ describe('a failure between runtimes', () => {
     expect(read(failureFields(new ProaError('invoke.denied', 'no'))).details).toBeUndefined();
   });
 
+  it('says whether the app was asked: whoever called, it was the runtime of the called app that refused', () => {
+    expect(read(failureFields(new ProaError('invoke.failed', 'broken'))).refusedAt).toBeUndefined();
+    for (const refusedAt of ['caller', 'callee'] as const)
+      expect(read(failureFields(new ProaError('invoke.denied', 'no', { refusedAt })))).toMatchObject({ refusedAt: 'callee' });
+    const shed = new ProaError('shed', 'no', { details: { metadata: { retryAfterMs: '7' } }, refusedAt: 'callee' });
+    expect(read(failureFields(shed))).toMatchObject({ code: 'shed', refusedAt: 'callee', details: { metadata: { retryAfterMs: '7' } } });
+  });
+
   it('is not trusted to be in order', () => {
     expect(read(['!no-such-code', 'x', 'soon'])).toMatchObject({ code: 'invoke.failed', message: 'x', details: undefined });
   });

@@ -121,10 +121,14 @@ export function answerFields({ status, headers, grpc, trailers }: InvokeResponse
   return fields;
 }
 
-/** A failure of the runtime in place of an app's answer: code, message, and milliseconds until the caller may come again when there is a limit. */
-export function failureFields(error: ProaError): string[] {
-  const retryAfterMs = error.details?.metadata?.['retryAfterMs'];
-  const fields = [`!${error.code}`, encodeText(error.message)];
+/**
+ * A failure of the runtime in place of an app's answer: code, message, milliseconds until the caller may come again when there is a limit, and `refused` when the
+ * app was not asked.
+ */
+export function failureFields({ code, message, details, refusedAt }: ProaError): string[] {
+  const retryAfterMs = details?.metadata?.['retryAfterMs'];
+  const fields = [`!${code}`, encodeText(message)];
+  if (refusedAt !== undefined) return [...fields, retryAfterMs ?? '', 'refused'];
   return retryAfterMs === undefined ? fields : [...fields, retryAfterMs];
 }
 
@@ -136,7 +140,10 @@ export function readAnswer(fields: readonly string[], body: Body): InvokeRespons
     const code = first.slice(1);
     const retryAfterMs = fields[2];
     const details = retryAfterMs !== undefined && /^\d{1,9}$/.test(retryAfterMs) ? { details: { metadata: { retryAfterMs } } } : {};
-    throw new ProaError(Object.hasOwn(catalogue, code) ? (code as ErrorCode) : 'invoke.failed', decodeText(fields[1] ?? ''), details);
+    throw new ProaError(Object.hasOwn(catalogue, code) ? (code as ErrorCode) : 'invoke.failed', decodeText(fields[1] ?? ''), {
+      ...details,
+      refusedAt: fields[3] === 'refused' ? 'callee' : undefined,
+    });
   }
   const status = Number(first);
   if (!(status >= 200 && status <= 599) || fields.length % 2 !== 1) {

@@ -9,7 +9,7 @@ import { openIssuedIdentity } from '../../mesh/identity/issued-identity.ts';
 import type { AppIdentity } from '../../mesh/identity/spiffe-id.ts';
 import { verifyPeer } from '../../mesh/identity/verify-peer.ts';
 import { goawayBytes } from '../../wire/mux/frame.ts';
-import { protocolName } from '../../wire/mux/hello.ts';
+import { protocolName, type Sharing } from '../../wire/mux/hello.ts';
 import { serveMux, type MuxServer } from '../../wire/mux/server.ts';
 import { createMutualTlsNetwork, type MutualTlsNetwork } from '../../wire/tls/mutual-network.ts';
 import type { CalledApp } from '../machine.ts';
@@ -31,7 +31,7 @@ export interface Mesh {
   /** Connections to the given app and nobody else. */
   networkTo(app: Pick<AppIdentity, 'namespace' | 'appId'>): MutualTlsNetwork<AppIdentity>;
   /** Serves calls of other machines for the app, which `appOf` answers for each. */
-  listen(address: Address, appOf: (call: CallFields) => CalledApp): Promise<MuxServer>;
+  listen(address: Address, appOf: (call: CallFields) => CalledApp, sharing?: Sharing): Promise<MuxServer>;
   close(): void;
 }
 
@@ -70,7 +70,7 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
   return {
     source,
     networkTo,
-    async listen(address, appOf) {
+    async listen(address, appOf, sharing) {
       const network = networkTo();
       listening.add(network);
       return serveMux({
@@ -84,6 +84,7 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
           return { app: appOf(call), caller };
         }),
         lifetimeMs,
+        sharing,
         onBroken: (remote, error) => log.warn('a runtime broke the protocol', { remote, error: error.message }),
       });
     },

@@ -1,16 +1,17 @@
 import type { Owner } from '../../kernel/lifecycle.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
+import type { Sharing } from '../../wire/mux/hello.ts';
 import { listenLazily } from '../lazy-listener.ts';
 import type { Machine } from '../machine.ts';
 
 /**
  * The socket under which other runtimes of this machine reach the apps of this process: whoever can open it is of the same user, and believed.
- * `announced`: the one of the first process, for those that serve beside it.
+ * `announced`: the one of the first process, for those that serve beside it. `sharing`: which of them this is, where all accept on it.
  */
 export async function openPeerSocket(
   ports: Ports,
   machine: Machine,
-  { owner, announced }: { readonly owner: Owner; readonly announced: Address | undefined },
+  { owner, announced, sharing }: { readonly owner: Owner; readonly announced: Address | undefined; readonly sharing?: Sharing | undefined },
 ): Promise<Address> {
   const { clock } = ports;
   const address = announced ?? (await ownAddress(ports));
@@ -18,7 +19,7 @@ export async function openPeerSocket(
     const [{ createMuxAcceptor }, { machineLimits }] = [await import('../../wire/mux/server.ts'), await import('../../wire/mux/limits.ts')];
     const calls = await import('./serve-calls.ts');
     const handler = calls.serveCalls(clock, calls.arrivalsOfMachine(machine));
-    return createMuxAcceptor({ clock, limits: machineLimits, identify: () => undefined, handler });
+    return createMuxAcceptor({ clock, limits: machineLimits, sharing, identify: () => undefined, handler });
   });
   owner.own('peers', () => server.drain());
   return address;

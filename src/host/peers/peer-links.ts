@@ -131,7 +131,7 @@ function makeRoom(clients: Map<string, MuxClient | Promise<MuxClient>>, drop: (c
     clients.delete(id);
     return;
   }
-  throw new ProaError('overloaded', `connections to ${clients.size} runtimes are in use`);
+  throw new ProaError('overloaded', `connections to ${clients.size} runtimes are in use`, { refusedAt: 'caller' });
 }
 
 function invokeOver(

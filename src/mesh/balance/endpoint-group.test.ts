@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import { balancePlanKey } from '../../contracts/balancing.ts';
+import type { News } from '../../contracts/news.ts';
 import type { Endpoint } from '../../contracts/resolver.ts';
 import { createWindowBreaker } from '../../filters/breaker/window-breaker.ts';
 import { attemptKey } from '../../kernel/attempt.ts';
@@ -11,6 +12,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Random } from '../../kernel/ports.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { EndpointGroup } from './endpoint-group.ts';
+import { createSharedEjections, type Ejection, type EjectionsOf } from './shared-ejections.ts';
 import { defaultBalance, type BalancePlan, type BalanceSettings } from './plan.ts';
 
 // A small generator with a fixed seed: the tests are the same every time.
@@ -31,12 +33,13 @@ const planOf = (settings: Partial<BalanceSettings>, breakers?: BalancePlan['brea
 interface Behaviour {
   readonly ms?: number;
   readonly status?: number;
+  readonly error?: ProaError;
 }
 
-function rig(behaviour: (instance: string) => Behaviour, plan?: BalancePlan, zone = '') {
+function rig(behaviour: (instance: string) => Behaviour, plan?: BalancePlan, zone = '', shared?: EjectionsOf) {
   const clock = createFakeClock();
   const random = seeded();
-  const group = new EndpointGroup({ clock, random, appId: 'a', zone });
+  const group = new EndpointGroup({ clock, random, appId: 'a', zone, shared });
   const counts: Record<string, number> = {};
   const send = async (more: { headers?: string[]; attempt?: number; hold?: boolean } = {}): Promise<string> => {
     let context = plan === undefined ? emptyContext : withValue(emptyContext, balancePlanKey, plan);
@@ -63,8 +66,9 @@ function rig(behaviour: (instance: string) => Behaviour, plan?: BalancePlan, zon
       .catch((thrown: unknown) => ProaError.from(thrown));
     if (answer instanceof ProaError) return answer.code;
     if (more.hold !== true) {
-      clock.advance(behaviour(went).ms ?? 1);
-      call.end.fire({ ok: answer.status < 500, status: answer.status });
+      const { ms = 1, error } = behaviour(went);
+      clock.advance(ms);
+      call.end.fire(error === undefined ? { ok: answer.status < 500, status: answer.status } : { ok: false, error });
     }
     return went;
   };
@@ -178,6 +182,78 @@ describe('balancing', () => {
     for (const name of Object.keys(counts)) counts[name] = 0;
     for (let i = 0; i < 40; i++) await send();
     expect(Object.values(counts)).toEqual([10, 10, 10, 10]);
+  });
+
+  it('ejects what another process ejected, while its own share allows it', () => {
+    let hear: ((message: unknown) => void) | undefined;
+    const hearing: News = {
+      tell() {},
+      listen(_topic, heard) {
+        hear = heard;
+        return () => (hear = undefined);
+      },
+    };
+    const here = createSharedEjections(hearing, 'web-1');
+    const elsewhere = createSharedEjections(
+      { tell: (_topic, message) => hear?.(structuredClone(message)), listen: () => () => {} },
+      'web-1',
+    );
+    const clock = createFakeClock();
+    const group = new EndpointGroup({ clock, random: seeded(), appId: 'a', zone: '', shared: here.of('/a') });
+    group.update(['a', 'b', 'c'].map((name) => endpoint(name)));
+    const ejected = (): string[] =>
+      group.members().flatMap(({ ejectedUntilMs, endpoint: { instance } }) => (ejectedUntilMs > clock.mono() ? [instance] : []));
+    elsewhere.of('/other').tell({ instance: 'a', forMs: 10_000, count: 1 });
+    elsewhere.of('/a').tell({ instance: 'gone', forMs: 10_000, count: 1 });
+    expect(ejected()).toEqual([]);
+    elsewhere.of('/a').tell({ instance: 'b', forMs: 1e9, count: 3 });
+    // Two of three would be more than half.
+    elsewhere.of('/a').tell({ instance: 'c', forMs: 10_000, count: 1 });
+    expect(ejected()).toEqual(['b']);
+    expect(group.members()[1]?.ejections).toBe(3);
+    // No longer than its own settings say.
+    clock.advance(5 * 60_000);
+    expect(ejected()).toEqual([]);
+    here.close();
+    elsewhere.of('/a').tell({ instance: 'b', forMs: 10_000, count: 4 });
+    expect(ejected()).toEqual([]);
+  });
+
+  it('tells other processes what it ejects', async () => {
+    const told: Ejection[] = [];
+    const { group, send } = rig((instance) => ({ status: instance === 'a' ? 500 : 200 }), planOf({ policy: 'round-robin' }), '', {
+      join() {},
+      tell: (ejection) => void told.push(ejection),
+    });
+    group.update(['a', 'b', 'c'].map((name) => endpoint(name)));
+    for (let i = 0; i < 40; i++) await send();
+    expect(told).toEqual([{ instance: 'a', forMs: 10_000, count: 1 }]);
+  });
+
+  it('does not eject an instance that sheds, but sends it fewer calls', async () => {
+    const shed = new ProaError('shed', 'too much', { refusedAt: 'callee' });
+    const { group, counts, send } = rig((instance) => (instance === 'a' ? { error: shed } : {}), planOf({}));
+    group.update(['a', 'b', 'c'].map((name) => endpoint(name)));
+    for (let i = 0; i < 200; i++) await send();
+    expect(counts['a']).toBeLessThan(20);
+    expect(group.members().map(({ ejections, failures }) => [ejections, failures])).toEqual([
+      [0, 0],
+      [0, 0],
+      [0, 0],
+    ]);
+  });
+
+  it('learns nothing about instances by what this runtime refuses', async () => {
+    const refused = new ProaError('overloaded', 'full', { refusedAt: 'caller' });
+    const { clock, group, send } = rig(
+      (instance) => (instance === 'a' ? { error: refused } : { ms: 5 }),
+      planOf({ policy: 'round-robin' }),
+    );
+    group.update(['a', 'b'].map((name) => endpoint(name)));
+    for (let i = 0; i < 40; i++) await send();
+    const [a, b] = group.members();
+    expect([a?.ejections, a?.cost(clock.mono(), 0)]).toEqual([0, 1e-6]);
+    expect(b?.cost(clock.mono(), 0)).toBeGreaterThan(1);
   });
 
   it('sends a repetition elsewhere', async () => {

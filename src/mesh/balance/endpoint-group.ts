@@ -11,8 +11,9 @@ import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Random } from '../../kernel/ports.ts';
 import { attemptOf, placeText } from '../../kernel/trail.ts';
 import { Member, type AttemptEnd } from './member.ts';
-import { judge } from './outliers.ts';
+import { ejectedElsewhere, judge } from './outliers.ts';
 import { defaultPlan, type BalancePlan } from './plan.ts';
+import type { Ejection, EjectionsOf } from './shared-ejections.ts';
 import { createStrategy, type Strategy } from './strategies.ts';
 
 export interface EndpointGroupOptions {
@@ -21,6 +22,8 @@ export interface EndpointGroupOptions {
   readonly appId: string;
   /** The zone of this runtime; empty: unknown. */
   readonly zone: string;
+  /** What other processes of the runtime eject, and are told; absent: there is one. */
+  readonly shared?: EjectionsOf | undefined;
 }
 
 type To = Parameters<EndpointBalancer['send']>[1];
@@ -58,10 +61,12 @@ export class EndpointGroup implements EndpointBalancer {
   readonly #gone = new Map<string, { readonly member: Member; readonly atMs: number }>();
   #members: readonly Member[] = [];
   #version = 0;
+  #judgedBy = defaultPlan.settings.outlier;
 
   constructor(options: EndpointGroupOptions) {
     this.#options = options;
     this.#tell = tellTrail('balance', stackName({ block: 'invoke', name: options.appId, operation: 'call', direction: 'outbound' }));
+    options.shared?.join((ejection) => this.#heard(ejection));
   }
 
   update(endpoints: readonly Endpoint[]): void {
@@ -139,7 +144,9 @@ export class EndpointGroup implements EndpointBalancer {
     const what = count === 1 ? 'its only instance' : `all of its ${count} instances`;
     attemptOf(at.call).breakerBefore = preferred.breaker(key, make).state(nowMs);
     tell(at.call, 'refused', `the circuit breakers of ${what} are open`);
-    return Promise.reject(new ProaError('circuit-open', `app "${this.#options.appId}": the circuit breakers of ${what} are open`));
+    return Promise.reject(
+      new ProaError('circuit-open', `app "${this.#options.appId}": the circuit breakers of ${what} are open`, { refusedAt: 'caller' }),
+    );
   }
 
   #firstFrom(members: readonly Member[], fits: (member: Member) => boolean): Member | undefined {
@@ -168,9 +175,10 @@ export class EndpointGroup implements EndpointBalancer {
     const end = endOf(outcome);
     member.measured(nowMs, tookMs, end);
     if (outcome.retryAfterMs !== undefined && end === 'overloaded') member.pushedBack(nowMs, outcome.retryAfterMs);
+    this.#judgedBy = plan.settings.outlier;
     if (judge(member, end, { members: this.#members, nowMs, settings: plan.settings.outlier })) {
       this.#version++;
-      if (member.ejectedUntilMs > nowMs) this.#tellEjected(call, plan, member.ejectedUntilMs - nowMs);
+      if (member.ejectedUntilMs > nowMs) this.#tellEjected({ call, plan, member }, member.ejectedUntilMs - nowMs);
     }
     if (plan.breakers === undefined) return;
     const { key, make, badFrom } = plan.breakers;
@@ -183,9 +191,17 @@ export class EndpointGroup implements EndpointBalancer {
     tellBreaker(call, { before, after: breaker.state(nowMs), target, tell: plan.tellBreaker ?? this.#tell });
   }
 
-  #tellEjected(call: Call<unknown>, plan: BalancePlan, forMs: number): void {
+  #tellEjected({ call, plan, member }: Pick<Attempted, 'call' | 'plan' | 'member'>, forMs: number): void {
     const tell = plan.tell ?? this.#tell;
     tell(call, 'changed', `the instance is ejected: for ${formatDuration(Math.round(forMs))} it gets no more calls`);
+    this.#options.shared?.tell({ instance: member.endpoint.instance, forMs, count: member.ejections });
+  }
+
+  /** By the settings of the plan that this process used last: another one may have met a policy that is about to arrive here. */
+  #heard({ instance, ...ejection }: Ejection): void {
+    const member = this.#members.find(({ endpoint }) => endpoint.instance === instance);
+    const at = { members: this.#members, nowMs: this.#options.clock.mono(), settings: this.#judgedBy };
+    if (member !== undefined && ejectedElsewhere(member, ejection, at)) this.#version++;
   }
 
   #remembered(plan: BalancePlan, version: string, nowMs: number): Remembered {
@@ -222,8 +238,10 @@ export class EndpointGroup implements EndpointBalancer {
   }
 }
 
+/** What this runtime refuses says nothing about an endpoint; what an endpoint's own refuses for its load does. */
 function endOf(outcome: Outcome): AttemptEnd {
   const { status, error } = outcome;
-  if (status === 429 || (error !== undefined && ProaError.from(error).spec.grpc === 'RESOURCE_EXHAUSTED')) return 'overloaded';
-  return verdictOf(outcome, 500);
+  if (error === undefined) return status === 429 ? 'overloaded' : verdictOf(outcome, 500);
+  const { spec, refusedAt } = ProaError.from(error);
+  return spec.grpc === 'RESOURCE_EXHAUSTED' && refusedAt !== 'caller' ? 'overloaded' : verdictOf(outcome, 500);
 }

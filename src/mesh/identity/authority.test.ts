@@ -3,13 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { createMemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { nodePorts } from '../../ports/node/index.ts';
+import { changedEngine } from '../../testing/changed-engine.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { recordingLogger } from '../../testing/driver-context.ts';
 import { createMemoryDisk } from '../../testing/memory-disk.ts';
 import { createAuthority } from './authority.ts';
 import { openIssuedIdentity } from './issued-identity.ts';
-import { readRoots } from './roots.ts';
-import { askKey, asksPrefix, createSigningDesk } from './signing-desk.ts';
+import { readRoots, rootsKey } from './roots.ts';
+import { answerKey, askKey, asksPrefix, createSigningDesk } from './signing-desk.ts';
 import { createSigningRequest } from './signing-request.ts';
 import { spiffeId } from './spiffe-id.ts';
 import { identityTimings } from './timings.ts';
@@ -186,6 +187,52 @@ describe('an identity by the engine', () => {
     }
     expect(source.current()).not.toBe(first);
     source.close();
+  });
+
+  it('keeps a certificate that was renewed while new roots were read', async () => {
+    const { engine, ports, clock, desk } = served();
+    let hold: Promise<void> | undefined;
+    const slow = changedEngine(engine, {
+      async get(key) {
+        const entry = await engine.get(key);
+        if (key === rootsKey('public')) await hold;
+        return entry;
+      },
+    });
+    const opening = openIssuedIdentity({ ports, log: silentLogger, engine: slow, identity });
+    await turn();
+    clock.advance(60);
+    const source = await opening;
+    const first = source.current();
+    let release: () => void = () => {};
+    hold = new Promise((resolve) => (release = resolve));
+    await desk.authority('public').rotate();
+    await turn();
+    hold = undefined;
+    for (let passedMs = 0; passedMs < leafMs * 0.68; passedMs += 3_000) {
+      clock.advance(3_000);
+      await turn();
+    }
+    const renewed = source.current();
+    expect(renewed.certificate).not.toBe(first.certificate);
+    release();
+    await turn();
+    expect(source.current()).toMatchObject({ certificate: renewed.certificate, privateKey: renewed.privateKey });
+    source.close();
+  });
+
+  it('is issued although another request cannot be answered', async () => {
+    const { engine, options, lines } = rig();
+    const desk = createSigningDesk(options);
+    desk.authority('public');
+    for (let i = 1; i < 100; i++) desk.authority(`domain-${i}`);
+    const one = askKey({ ...identity, trustDomain: 'one too many' }, 'x');
+    const request = createSigningRequest(createKeyPair(), spiffeId(identity));
+    await engine.commit({ put: [one, askKey(identity, 'x')].map((key) => ({ key, value: request })) });
+    await desk.serve();
+    expect(await engine.get(answerKey(identity, 'x'))).toBeDefined();
+    expect(await engine.get(one)).toBeDefined();
+    expect(lines.join('\n')).toContain('more than 100 trust domains');
   });
 
   it('is refused when the request asks for another name than its place says', async () => {

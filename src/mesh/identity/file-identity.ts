@@ -2,7 +2,9 @@ import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Clock, Disk, Timer } from '../../kernel/ports.ts';
+import { Rounds } from '../../kernel/rounds.ts';
 import { DerError } from './der-reader.ts';
+import { IdentityListeners } from './identity-listeners.ts';
 import type { IdentityDocument, IdentitySource } from './identity-source.ts';
 import { spiffeId, type AppIdentity } from './spiffe-id.ts';
 import { pemCertificates, readCertificate } from './x509.ts';
@@ -39,14 +41,14 @@ export async function openFileIdentity(options: FileIdentityOptions): Promise<Id
 class FileIdentity implements IdentitySource {
   readonly identity: AppIdentity;
   readonly #options: FileIdentityOptions;
-  readonly #listeners = new Set<() => void>();
-  readonly #failures = new Set<(error: unknown) => void>();
+  readonly #listeners = new IdentityListeners();
+  /** A slow read must not put what it found in the place of what a later one found. */
+  readonly #rounds = new Rounds(() => this.#reload());
   readonly #watches: { close(): void }[] = [];
   #document: IdentityDocument;
   #timer: Timer | undefined;
   #soon: Timer | undefined;
   #problem = '';
-  #closed = false;
 
   constructor(options: FileIdentityOptions, document: IdentityDocument) {
     this.#options = options;
@@ -61,7 +63,7 @@ class FileIdentity implements IdentitySource {
       // A renewal touches several files: they are read when they have come to rest.
       const changed = (): void => {
         this.#soon?.cancel();
-        this.#soon = clock.timer(settleMs, () => void this.#reload(), true);
+        this.#soon = clock.timer(settleMs, () => void this.#rounds.round(), true);
       };
       this.#watches.push(disk.watch(directory, changed));
     }
@@ -73,17 +75,15 @@ class FileIdentity implements IdentitySource {
   }
 
   onChange(changed: () => void): () => void {
-    this.#listeners.add(changed);
-    return () => this.#listeners.delete(changed);
+    return this.#listeners.onChange(changed);
   }
 
   onFailure(failed: (error: unknown) => void): () => void {
-    this.#failures.add(failed);
-    return () => this.#failures.delete(failed);
+    return this.#listeners.onFailure(failed);
   }
 
   close(): void {
-    this.#closed = true;
+    void this.#rounds.close();
     this.#timer?.cancel();
     this.#soon?.cancel();
     for (const watch of this.#watches) watch.close();
@@ -92,14 +92,18 @@ class FileIdentity implements IdentitySource {
 
   // Watches are hints.
   #poll(): void {
-    this.#timer = this.#options.ports.clock.timer(pollMs, () => void this.#reload().finally(() => this.#closed || this.#poll()), true);
+    this.#timer = this.#options.ports.clock.timer(
+      pollMs,
+      () => void this.#rounds.round().then(() => this.#rounds.closed || this.#poll()),
+      true,
+    );
   }
 
   async #reload(): Promise<void> {
     const { log, ports } = this.#options;
     try {
       const next = await readFiles(this.#options);
-      if (this.#closed || same(next, this.#document)) {
+      if (this.#rounds.closed || same(next, this.#document)) {
         this.#warnBeforeExpiry(ports.clock.now());
         return;
       }
@@ -109,12 +113,12 @@ class FileIdentity implements IdentitySource {
         identity: spiffeId(this.identity),
         expires: new Date(next.notAfterMs).toISOString(),
       });
-      for (const listener of [...this.#listeners]) listener();
+      this.#listeners.changed();
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
-      if (problem !== this.#problem && !this.#closed) {
+      if (problem !== this.#problem && !this.#rounds.closed) {
         log.warn('the new certificate files cannot be used; the former stay', { error: problem });
-        for (const failed of this.#failures) failed(error);
+        this.#listeners.failed(error);
       }
       this.#problem = problem;
     }

@@ -2,6 +2,7 @@ import type { Engine } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Clock, Random, Timer } from '../../kernel/ports.ts';
+import { IdentityListeners } from './identity-listeners.ts';
 import type { IdentityDocument, IdentitySource } from './identity-source.ts';
 import { bundleOf, readRoots, rootsKey } from './roots.ts';
 import { answerKey, askKey, askTtlMs, type SigningAnswer } from './signing-desk.ts';
@@ -36,8 +37,7 @@ export async function openIssuedIdentity(options: IssuedIdentityOptions): Promis
 class IssuedIdentity implements IdentitySource {
   readonly identity: AppIdentity;
   readonly #options: IssuedIdentityOptions;
-  readonly #listeners = new Set<() => void>();
-  readonly #failures = new Set<(error: unknown) => void>();
+  readonly #listeners = new IdentityListeners();
   readonly #unwatch: () => void;
   #document: IdentityDocument | undefined;
   #timer: Timer | undefined;
@@ -63,13 +63,11 @@ class IssuedIdentity implements IdentitySource {
   }
 
   onChange(changed: () => void): () => void {
-    this.#listeners.add(changed);
-    return () => this.#listeners.delete(changed);
+    return this.#listeners.onChange(changed);
   }
 
   onFailure(failed: (error: unknown) => void): () => void {
-    this.#failures.add(failed);
-    return () => this.#failures.delete(failed);
+    return this.#listeners.onFailure(failed);
   }
 
   close(): void {
@@ -101,7 +99,7 @@ class IssuedIdentity implements IdentitySource {
     const { log, ports } = this.#options;
     this.#renew().catch((error: unknown) => {
       if (this.#closed) return;
-      for (const failed of this.#failures) failed(error);
+      this.#listeners.failed(error);
       const leftMs = this.current().notAfterMs - ports.clock.now();
       const reason = error instanceof Error ? error.message : String(error);
       const fields = { identity: spiffeId(this.identity), expires_in_s: Math.round(leftMs / 1000), error: reason };
@@ -156,16 +154,16 @@ class IssuedIdentity implements IdentitySource {
   }
 
   async #refreshRoots(): Promise<void> {
-    const document = this.#document;
-    if (document === undefined || this.#closed) return;
+    if (this.#document === undefined || this.#closed) return;
     const roots = bundleOf((await readRoots(this.#options.engine, this.identity.trustDomain)).roots);
-    if (roots !== document.roots && roots !== '') this.#replace({ ...document, roots });
+    // Not the document from before the read: the certificate may have been renewed meanwhile.
+    if (roots !== this.#document.roots && roots !== '') this.#replace({ ...this.#document, roots });
   }
 
   #replace(document: IdentityDocument): void {
     if (this.#closed) return;
     this.#document = document;
-    for (const listener of [...this.#listeners]) listener();
+    this.#listeners.changed();
   }
 
   #quietly(work: Promise<void>): void {

@@ -1,7 +1,9 @@
 import type { Engine } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
+import { logFields } from '../../kernel/names.ts';
 import type { Clock, Disk, Random } from '../../kernel/ports.ts';
+import { Rounds } from '../../kernel/rounds.ts';
 import { prefixEnd, tuple, untuple, type Key } from '../../kernel/tuple.ts';
 import { createAuthority, type Authority } from './authority.ts';
 import { spiffeId, type AppIdentity } from './spiffe-id.ts';
@@ -41,7 +43,7 @@ export interface SigningDeskOptions {
 
 /** Answers the signing requests that stand in the engine. */
 export interface SigningDesk {
-  /** Answers all that wait now; a second call while one runs makes it look once more. */
+  /** Answers all that wait now. One that cannot be answered stays for the next call, and holds up no other. */
   serve(): Promise<void>;
   authority(trustDomain: string): Authority;
 }
@@ -53,8 +55,6 @@ export interface SigningDesk {
 export function createSigningDesk(options: SigningDeskOptions): SigningDesk {
   const { engine, log } = options;
   const authorities = new Map<string, Authority>();
-  let running: Promise<void> | undefined;
-  let again = false;
 
   const authority = (trustDomain: string): Authority => {
     let known = authorities.get(trustDomain);
@@ -78,22 +78,18 @@ export function createSigningDesk(options: SigningDeskOptions): SigningDesk {
     const put = { key: answerKey(asker, id), value: Buffer.from(JSON.stringify(value)), expiresAtMs: engine.now() + askTtlMs };
     await engine.commit({ if: [{ kind: 'exists', key }], put: [put], delete: [key] });
   };
-  const serveAll = async (): Promise<void> => {
-    do {
-      again = false;
-      const page = await engine.range({ from: asksPrefix, to: prefixEnd(asksPrefix), limit: batchMax });
-      for (const { key, value } of page.entries) await answer(key, value);
-      again ||= page.more;
-    } while (again);
-  };
-  return {
-    authority,
-    serve() {
-      again = true;
-      running ??= serveAll().finally(() => {
-        running = undefined;
-      });
-      return running;
-    },
-  };
+  const rounds = new Rounds(async () => {
+    let from = asksPrefix;
+    for (let more = true; more;) {
+      const page = await engine.range({ from, to: prefixEnd(asksPrefix), limit: batchMax });
+      for (const { key, value } of page.entries) {
+        await answer(key, value).catch((error: unknown) =>
+          log.warn('a signing request cannot be answered', { [logFields.error]: ProaError.from(error).message }),
+        );
+        from = `${key}\x00`;
+      }
+      more = page.more;
+    }
+  });
+  return { authority, serve: () => rounds.round() };
 }

@@ -5,7 +5,7 @@ import { formatDuration } from '../../kernel/duration.ts';
 import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { defaultBalance, type BalancePlan, type BalanceSettings } from '../balance/plan.ts';
 import { badFromOf, breakerParameters, makeBreaker } from './breaker-layers.ts';
-import { describeTarget, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
+import { describeTarget, fromOf, sideOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 
 /** How the endpoints of an app are chosen, and the breaker that each of them has. */
 export function balanceLayer(parts: LayerParts, balance: Entry<'balance'> | undefined, breaker: Entry<'breaker'> | undefined): Layer {
@@ -66,7 +66,11 @@ export function bulkheadLayer(parts: LayerParts, entry: Entry<'bulkhead'>): Laye
   const { concurrencyMax, queueMax, waitMaxMs } = entry.value;
   const key = stateKey(parts, entry, 'bulkhead');
   const places = parts.states.of(key, entry.value, () =>
-    bulkheadOf(parts, { clock: parts.clock, target: describeTarget(parts.target), concurrencyMax, queueMax, waitMaxMs }, key),
+    bulkheadOf(
+      parts,
+      { clock: parts.clock, target: describeTarget(parts.target), concurrencyMax, queueMax, waitMaxMs, side: sideOf(parts) },
+      key,
+    ),
   );
   return {
     role: 'concurrency',

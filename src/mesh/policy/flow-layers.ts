@@ -16,7 +16,7 @@ import { formatDuration } from '../../kernel/duration.ts';
 import { layerFilter, type Layer } from '../../kernel/stack.ts';
 import { activations } from './activations.ts';
 import type { LimitKey, LimitSettings } from './flow-model.ts';
-import { describeTarget, fromOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
+import { describeTarget, fromOf, sideOf, stateKey, tellerOf, type Entry, type LayerParts } from './layer-parts.ts';
 import { cookieOf, headerOf } from './match.ts';
 import { compileTemplate } from './path-template.ts';
 import type { Related } from './rule-set.ts';
@@ -61,6 +61,7 @@ export function limitLayer(parts: LayerParts, entry: Entry<'limits'>): Layer {
         clock,
         checks,
         target: describeTarget(target),
+        side: sideOf(parts),
         refused: activations(parts, 'limit', entry.rule),
         tell: tellerOf(parts, 'limit', { entry, name: 'limits' }),
       }),
@@ -189,10 +190,11 @@ function concurrencyCheck(settings: LimitSettings, applies: (call: Call<unknown>
 
 /** Calls under way in all processes that serve this app. */
 function sharedConcurrency(
-  { clock, shared, target }: LayerParts,
+  parts: LayerParts,
   settings: LimitSettings,
   { applies, text, key }: Named & { readonly applies: Concerns },
 ): Check {
+  const { clock, shared, target } = parts;
   const { by, concurrent = 0, items } = settings;
   const { name, places } = shared as SharedCounts;
   const own = new Map(items.map(({ value, limit: allowed }) => [value, allowed]));
@@ -204,7 +206,7 @@ function sharedConcurrency(
     let found = underWay.get(value);
     if (found !== undefined) return found;
     const concurrencyMax = own.get(value) ?? concurrent;
-    const options = { clock, target: describeTarget(target), concurrencyMax, queueMax: 0, waitMaxMs: 0 };
+    const options = { clock, target: describeTarget(target), concurrencyMax, queueMax: 0, waitMaxMs: 0, side: sideOf(parts) };
     underWay.set(value, (found = createSharedBulkhead(options, places(`${name} ${key} ${value}`, concurrencyMax))));
     return found;
   };

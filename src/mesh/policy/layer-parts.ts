@@ -7,6 +7,7 @@ import type { Target } from '../../contracts/governance.ts';
 import type { Metrics } from '../../contracts/metrics.ts';
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import type { SharedBreakers } from '../../filters/breaker/shared-breakers.ts';
+import type { RefusedAt } from '../../kernel/errors.ts';
 import type { Clock, ProcessPort, Random } from '../../kernel/ports.ts';
 import type { Service } from '../../kernel/service.ts';
 import { dropAnswer } from './answers.ts';
@@ -38,6 +39,11 @@ export interface LayerParts {
 
 /** What is in effect of one class. */
 export type Entry<C extends keyof Effective> = NonNullable<Effective[C]>;
+
+/** Whose runtime keeps the limits of a target: what comes in is limited by the callee's. */
+export function sideOf({ target }: LayerParts): RefusedAt {
+  return target.direction === 'inbound' ? 'callee' : 'caller';
+}
 
 /** How messages and states name a target. */
 export function describeTarget({ block, name, operation }: Target): string {

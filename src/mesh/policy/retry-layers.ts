@@ -1,7 +1,7 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import { hedge } from '../../filters/hedge/hedge.ts';
 import { constantBackoff, exponentialBackoff } from '../../filters/retry/backoff.ts';
-import { createRetryBudget } from '../../filters/retry/budget.ts';
+import { createRetryBudget, type BudgetOptions, type RetryBudget } from '../../filters/retry/budget.ts';
 import { retry, type RetryOptions } from '../../filters/retry/retry.ts';
 import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
@@ -16,7 +16,7 @@ import { retryRule } from './retry-rules.ts';
 
 /** Repetitions of a target; without an entry those that are built in. */
 export function retryLayer(parts: LayerParts, settings: RetrySettings, entry: Entry<'retry'> | undefined): Layer {
-  const { clock, random, states } = parts;
+  const { clock, random } = parts;
   const { backoff, budget, pushbackMaxMs } = settings;
   const isInvoke = callsApp(parts);
   const options: RetryOptions<unknown, unknown> = {
@@ -28,7 +28,7 @@ export function retryLayer(parts: LayerParts, settings: RetrySettings, entry: En
     coded: isInvoke || callsActor(parts),
     repeatable: isInvoke ? (repeatableInvoke as RetryOptions<unknown, unknown>['repeatable']) : repeatableValue,
     ...(pushbackMaxMs !== undefined && { pushbackMaxMs }),
-    ...(budget !== undefined && { budget: states.of(stateKey(parts, entry, 'retry'), budget, () => createRetryBudget(budget)) }),
+    ...(budget !== undefined && { budget: budgetOf(parts, budget, stateKey(parts, entry, 'retry')) }),
     ...(entry !== undefined && { repeated: activations(parts, 'retry', entry.rule) }),
     tell: tellerOf(parts, 'retry', { entry, name: 'retry' }),
     // The built-in retries repeat only what never arrived: whatever an app answers passes.
@@ -47,6 +47,16 @@ export function retryLayer(parts: LayerParts, settings: RetrySettings, entry: En
     parameters: { ...retryParameters(settings), ...fromOf(entry, 'retry') },
     filter: layerFilter(retry(options)),
   };
+}
+
+/**
+ * A share of the calls of each process adds up to that share of all calls; the floor does not, so each process has its part of it: no less than one repetition in the ten
+ * seconds over which budgets count, or a process with few calls would have none.
+ */
+function budgetOf({ states, shared }: LayerParts, budget: BudgetOptions, key: string): RetryBudget {
+  const { ratio, perSecond } = budget;
+  const part = perSecond / (shared?.processes ?? 1);
+  return states.of(key, budget, () => createRetryBudget({ ratio, perSecond: Math.min(perSecond, Math.max(0.1, part)) }));
 }
 
 function retryParameters(settings: RetrySettings): Record<string, unknown> {
@@ -71,7 +81,7 @@ function retryParameters(settings: RetrySettings): Record<string, unknown> {
 
 /** Second attempts beside slow ones. */
 export function hedgeLayer(parts: LayerParts, entry: Entry<'hedge'>): Layer {
-  const { clock, states } = parts;
+  const { clock } = parts;
   const { afterMs, attemptsMax, budget } = entry.value;
   const isBad = failureOfAnswer(clock);
   return {
@@ -92,7 +102,7 @@ export function hedgeLayer(parts: LayerParts, entry: Entry<'hedge'>): Layer {
         repeatable: repeatableInvoke,
         isBad: (answer) => answer.status >= 500 && isBad(answer) !== undefined,
         drop: dropAnswer,
-        budget: states.of(stateKey(parts, entry, 'hedge'), budget, () => createRetryBudget(budget)),
+        budget: budgetOf(parts, budget, stateKey(parts, entry, 'hedge')),
         hedged: activations(parts, 'hedge', entry.rule),
         tell: tellerOf(parts, 'hedge', { entry, name: 'hedge' }),
       }),

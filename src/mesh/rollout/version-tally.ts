@@ -1,5 +1,5 @@
 import type { Outcome } from '../../kernel/call.ts';
-import { verdictOf } from '../../filters/breaker/breaker-pair.ts';
+import { ProaError } from '../../kernel/errors.ts';
 
 /** Calls of one version: how many ended well and badly, and how long they took. */
 export interface Tally {
@@ -16,7 +16,10 @@ export interface VersionTally extends Tally {
 
 const binsMax = 96;
 
-/** Begins to count. A status from 500, an error and an expired time are bad; a caller that gave up counts as nothing. `counted` is told of each call that counts. */
+/**
+ * Begins to count. A status from 500, an error and an expired time are bad, and so is what a version's runtime refuses; a caller that gave up, and a call that its
+ * own runtime refused for its own limits, count as nothing. `counted` is told of each call that counts.
+ */
 export function createVersionTally(counted: (good: boolean) => void = () => {}): VersionTally {
   const bins = Array.from({ length: binsMax }, () => 0);
   const tally = {
@@ -24,16 +27,23 @@ export function createVersionTally(counted: (good: boolean) => void = () => {}):
     bad: 0,
     bins,
     count(outcome: Outcome, tookMs: number) {
-      const verdict = verdictOf(outcome, 500);
-      if (verdict === 'ignored') return;
-      if (verdict === 'good') tally.good++;
+      const good = isGood(outcome);
+      if (good === undefined) return;
+      if (good) tally.good++;
       else tally.bad++;
-      counted(verdict === 'good');
+      counted(good);
       const bin = Math.min(binsMax - 1, Math.max(0, Math.floor(4 * Math.log2(tookMs * 10 + 1))));
       bins[bin] = (bins[bin] as number) + 1;
     },
   };
   return tally;
+}
+
+/** Undefined: it says nothing about the version. A breaker that is open speaks for the calls that opened it: were they not counted, nobody would judge a dead version. */
+function isGood({ ok, status, error }: Outcome): boolean | undefined {
+  if (error === undefined) return status === undefined ? ok : status >= 200 && status < 500;
+  const { code, refusedAt } = ProaError.from(error);
+  return code === 'cancelled' || (refusedAt === 'caller' && code !== 'circuit-open') ? undefined : false;
 }
 
 /** What several runtimes counted, together. */

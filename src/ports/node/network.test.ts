@@ -249,3 +249,66 @@ describe('what arrives in one turn', () => {
     await listener.close();
   });
 });
+
+describe('quiet turns', () => {
+  /** The connecting end sends the numbers to `until`, each after the answer to the one before; answers what it received until both ends were closed. */
+  async function pingPong(until: number, answer: (asked: number, connection: Connection) => void): Promise<string[]> {
+    const network = createNodeNetwork();
+    const answers: string[] = [];
+    let listener: Awaited<ReturnType<typeof network.listen>> | undefined;
+    await new Promise<void>((resolve) => {
+      let closed = 0;
+      const close = (): void => void (++closed === 2 && resolve());
+      const accept = (connection: Connection): void => {
+        const data = (chunk: Uint8Array): void => answer(Number(Buffer.from(chunk).toString()), connection);
+        connection.handlers = handlers({ data, end: () => connection.end(), close });
+      };
+      void network.listen(loopback, accept).then((listening) => {
+        listener = listening;
+        const client = network.connect(listening.address);
+        client.handlers = handlers({
+          open: () => client.write('0'),
+          data(chunk) {
+            answers.push(Buffer.from(chunk).toString());
+            if (answers.length <= until) client.write(String(answers.length));
+          },
+          end: () => client.end(),
+          close,
+        });
+      });
+    });
+    await listener?.close();
+    return answers;
+  }
+
+  const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i} `);
+
+  it('let text leave at once, in its order', async () => {
+    const said = (until: number): Promise<string[]> =>
+      pingPong(until, (asked, connection) => {
+        if (asked < until) return void connection.write(`${asked} `);
+        connection.write('good');
+        connection.write('bye');
+        // What waits for the end of the turn is lost.
+        connection.destroy();
+      });
+    const quiet = await said(100);
+    expect(quiet.slice(0, 100)).toEqual(numbers(100));
+    expect(quiet.slice(100).join('')).toBe('goodbye');
+    expect(await said(3)).toEqual(numbers(3));
+  });
+
+  it('deliver nothing to a connection that is paused', async () => {
+    const seen: string[] = [];
+    const answers = await pingPong(101, (asked, connection) => {
+      if (asked < 100) return void connection.write(`${asked} `);
+      seen.push(String(asked));
+      if (asked > 100) return connection.end();
+      connection.pause();
+      connection.write('paused');
+      setImmediate(() => setImmediate(() => setImmediate(() => (seen.push('resumed'), connection.resume()))));
+    });
+    expect(answers).toEqual([...numbers(100), 'paused']);
+    expect(seen).toEqual(['100', 'resumed', '101']);
+  });
+});

@@ -160,7 +160,7 @@ class NodeConnection implements Connection, TurnReader, TurnWriter {
   /** `chunk` lies in the shared buffer. */
   arrived(chunk: Buffer): void {
     if (this.#held !== undefined) this.#deliverAll();
-    const held = this.#turn.hold(chunk);
+    const held = !this.#paused && this.#turn.handlesAtOnce() ? undefined : this.#turn.hold(chunk);
     if (held === undefined) {
       this.handlers.data(chunk);
       return;
@@ -187,6 +187,7 @@ class NodeConnection implements Connection, TurnReader, TurnWriter {
       return this.socket.write(data);
     }
     if (this.#queued === '') {
+      if (this.#turn.quiet) return this.socket.destroyed || this.socket.write(data, 'latin1');
       this.#queued = data;
       this.#turn.wrote(this);
     } else this.#queued += data;

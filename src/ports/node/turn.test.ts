@@ -83,4 +83,40 @@ describe('Turn', () => {
     await turnOver();
     expect(delivered).toEqual([1, 3]);
   });
+
+  describe('when it is quiet', () => {
+    const quietTurns = 16;
+
+    /** One turn in which so many readers had something. */
+    async function turnOf(turn: Turn, readers: number): Promise<void> {
+      for (let i = 0; i < readers; i++) turn.arrived({ deliverHeld() {} });
+      await turnOver();
+    }
+
+    it('handles at once what comes after turns with one message each, and counts one of sixteen', async () => {
+      const turn = new Turn();
+      for (let i = 0; i < quietTurns; i++) {
+        expect([turn.quiet, turn.handlesAtOnce()]).toEqual([false, false]);
+        await turnOf(turn, 1);
+      }
+      for (let round = 0; round < 3; round++) {
+        expect(turn.quiet).toBe(true);
+        const answers = Array.from({ length: quietTurns }, () => turn.handlesAtOnce());
+        expect(answers).toEqual([...Array.from({ length: quietTurns - 1 }, () => true), false]);
+        await turnOf(turn, 1);
+      }
+    });
+
+    it('orders turns again when one of them brought two messages', async () => {
+      const turn = new Turn();
+      for (let i = 0; i < quietTurns; i++) await turnOf(turn, 1);
+      expect(turn.quiet).toBe(true);
+      await turnOf(turn, 2);
+      expect([turn.quiet, turn.handlesAtOnce()]).toEqual([false, false]);
+      for (let i = 1; i < quietTurns; i++) await turnOf(turn, 1);
+      expect(turn.quiet).toBe(false);
+      await turnOf(turn, 1);
+      expect(turn.quiet).toBe(true);
+    });
+  });
 });

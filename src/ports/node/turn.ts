@@ -12,12 +12,18 @@ export interface TurnWriter {
 /** Larger reads are delivered at once: copying them would cost more than it saves. */
 const heldBytesMax = 2048;
 const keptBuffersMax = 512;
+/** After so many turns with one reader each, turns are taken to be quiet. */
+const quietTurnsMin = 16;
+/** Of the reads of quiet turns, one in so many is put aside all the same, which tells how many come in a turn. */
+const countedEvery = 16;
 
 /**
  * Orders the work of one turn of the event loop: every socket is read, then what arrived is handled, then what was written leaves.
  *
  * Handling each message between two reads means that the code of the kernel and ours push each other out of the processor's caches at every step. And
  * answering each request before the next one is read wakes the peer once per message when it is faster than we are; waking it costs more than the message.
+ *
+ * While turns bring one message each there is nothing to put in order, and the two callbacks at the end of a turn are only late: such turns are quiet.
  */
 export class Turn {
   #readers: TurnReader[] = [];
@@ -26,6 +32,23 @@ export class Turn {
   /** Buffers by their length, because a new view of one costs more than copying a small message. */
   readonly #free: (Buffer[] | undefined)[] = Array.from({ length: heldBytesMax + 1 }, () => undefined);
   #kept = 0;
+  /** Turns in a row that had one reader. */
+  #single = 0;
+  #uncounted = 0;
+
+  /** Turns have brought one message each for a while: what is written may leave at once. */
+  get quiet(): boolean {
+    return this.#single >= quietTurnsMin;
+  }
+
+  /** True when what is read now may be handled at once. */
+  handlesAtOnce(): boolean {
+    if (this.#single < quietTurnsMin || ++this.#uncounted === countedEvery) {
+      this.#uncounted = 0;
+      return false;
+    }
+    return true;
+  }
 
   /** A copy of a small chunk, to be given back by `release`; undefined for one that has to be delivered at once. */
   hold(chunk: Buffer): Buffer | undefined {
@@ -67,6 +90,7 @@ export class Turn {
   readonly #deliver = (): void => {
     const readers = this.#readers;
     this.#readers = [];
+    this.#single = readers.length === 1 ? this.#single + 1 : 0;
     let next = 0;
     try {
       while (next < readers.length) (readers[next++] as TurnReader).deliverHeld();

@@ -53,7 +53,7 @@ function rig(engine: Engine = freshEngine(), appId = 'app'): Rig {
   };
 }
 
-describe('workflows on the engine', { timeout: 30_000 }, () => {
+describe('workflows on the engine', () => {
   it('run without reading what they remember', async () => {
     const order = workflow({ name: 'order' }, async (ctx, count: number) => {
       let sum = 0;

@@ -127,7 +127,7 @@ async function live(program: Program, mode: TestMode, seed: number): Promise<Liv
   }
 }
 
-describe('random workflows', { timeout: 120_000 }, () => {
+describe('random workflows', () => {
   // One guard for all: without it every run would change the globals and back.
   const guard = createGuard();
   afterAll(() => guard.close());

@@ -98,7 +98,9 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
 
   const open = (path: string, callOptions: ClientCallOptions, sink: CallSink): GrpcClientCall => {
     if (calls >= callsMax)
-      throw new ProaError('overloaded', `${calls} calls to ${addressText(address)} are under way, the limit is ${callsMax}`);
+      throw new ProaError('overloaded', `${calls} calls to ${addressText(address)} are under way, the limit is ${callsMax}`, {
+        refusedAt: 'caller',
+      });
     calls++;
     return new GrpcClientCall({
       clock,

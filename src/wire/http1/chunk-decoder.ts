@@ -134,6 +134,7 @@ export class ChunkDecoder {
       chunked: false,
       close: false,
       keepAlive: false,
+      keptMs: Infinity,
       host: undefined,
       expect: undefined,
     };

@@ -30,6 +30,8 @@ export interface PoolShared {
 
 /** Answers up to this size are copied when all of them has arrived with the head. */
 const copiedBytesMax = 16 * 1024;
+/** So long before the server said that it closes an idle connection, or half of that time before, no call is sent on it any more. */
+const farewellMs = 1_000;
 
 type State = 'idle' | 'head' | 'body' | 'closed';
 
@@ -55,6 +57,8 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
   #error: ProaError | undefined = undefined;
   #readDueMs = Infinity;
   #writeDueMs = Infinity;
+  /** How long it may be idle. */
+  #idleMs: number;
   slot = -1;
 
   constructor(connection: Connection, shared: PoolShared) {
@@ -62,7 +66,8 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     this.#shared = shared;
     connection.handlers = this;
     this.#writeDueMs = shared.sweep.nowMs + shared.limits.connectTimeoutMs;
-    this.#readDueMs = shared.sweep.nowMs + shared.limits.idleTimeoutMs;
+    this.#idleMs = shared.limits.idleTimeoutMs;
+    this.#readDueMs = shared.sweep.nowMs + this.#idleMs;
   }
 
   get dueMs(): number {
@@ -260,6 +265,8 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     const { sweep, limits } = this.#shared;
     const framing = framingOf(head, call.request.method);
     this.#persistent = framing !== 'until-close' && !head.close && (head.version === 11 || head.keepAlive);
+    // Let go of before the server does it: a call that crosses its farewell on the way is lost, and not every call may be sent again.
+    this.#idleMs = Math.min(limits.idleTimeoutMs, Math.max(head.keptMs - farewellMs, head.keptMs / 2));
     this.#state = 'body';
     this.#readDueMs = Infinity;
     if (framing === undefined) {
@@ -348,7 +355,7 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     if (this.#state === 'closed') return;
     this.#state = 'idle';
     this.#used = true;
-    this.#readDueMs = this.#shared.sweep.nowMs + this.#shared.limits.idleTimeoutMs;
+    this.#readDueMs = this.#shared.sweep.nowMs + this.#idleMs;
     if (!this.#persistent || this.#peerEnded || this.#inflow.waiting > 0) {
       this.#inflow.clear();
       this.destroy();

@@ -68,7 +68,9 @@ export class Http1Pool implements PoolShared, CallCarrier {
     else if (this.#waiting < this.limits.waitersMax) this.#queue(call);
     else
       call.fail(
-        new ProaError('overloaded', `${this.limits.connectionsMax} connections to ${this.authority} are busy and the queue is full`),
+        new ProaError('overloaded', `${this.limits.connectionsMax} connections to ${this.authority} are busy and the queue is full`, {
+          refusedAt: 'caller',
+        }),
       );
   }
 

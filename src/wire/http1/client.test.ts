@@ -110,6 +110,27 @@ describe('answers that a client accepts and refuses', () => {
 });
 
 describe('connections', () => {
+  it.each([
+    ['timeout=5', 4_000],
+    ['max=100, Timeout=20', 19_000],
+    ['timeout=1', 500],
+    ['timeout=600', 50_000],
+    ['timeout=soon', 50_000],
+    ['xtimeout=5', 50_000],
+  ])('are let go of before a server does it that says "keep-alive: %s"', async (kept, idleMs) => {
+    const { client, pool, clock } = await rig((peer) => void peer.connection.write(ok('a', `keep-alive: ${kept}\r\n`)));
+    // The second answer has a head that is remembered.
+    for (let i = 0; i < 2; i++) {
+      expect(await text((await client.request(address, get)).body)).toBe('a');
+      clock.advance(idleMs - 200);
+      await turn();
+      expect(pool.counts.idle).toBe(1);
+    }
+    clock.advance(400);
+    await turn();
+    expect(pool.counts).toEqual({ open: 0, idle: 0, waiting: 0 });
+  });
+
   it('keeps one, uses the hottest first, and throws away what cannot be trusted', async () => {
     let answer = ok('a');
     const { client, pool, peers, clock } = await rig((peer) => void peer.connection.write(answer));

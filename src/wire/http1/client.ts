@@ -34,7 +34,8 @@ export function createHttp1Client(options: Http1ClientOptions): Http1Client {
   const makeRoom = (): void => {
     for (const [name, pool] of byName)
       if (pool.counts.open === 0 && pool.counts.waiting === 0 && byName.delete(name)) pool.forgotten = true;
-    if (byName.size >= limits.addressesMax) throw new ProaError('overloaded', `connections to ${byName.size} addresses are open`);
+    if (byName.size >= limits.addressesMax)
+      throw new ProaError('overloaded', `connections to ${byName.size} addresses are open`, { refusedAt: 'caller' });
   };
   const pool = (address: Address): Http1Pool => {
     const kept = byAddress.get(address);

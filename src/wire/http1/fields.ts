@@ -12,6 +12,8 @@ export interface Fields {
   /** What the Connection header says. */
   close: boolean;
   keepAlive: boolean;
+  /** For how long the Keep-Alive header says that the connection stays without a message; `Infinity` when it does not say. */
+  keptMs: number;
   /** The Host header; undefined when absent. */
   host: string | undefined;
   /** The Expect header in lower case; undefined when absent. */
@@ -27,6 +29,7 @@ export class BlankFields implements Fields {
   chunked = false;
   close = false;
   keepAlive = false;
+  keptMs = Infinity;
   host: string | undefined = undefined;
   expect: string | undefined = undefined;
 }
@@ -38,6 +41,7 @@ export function takeFields(from: Fields, into: Fields): void {
   into.chunked = from.chunked;
   into.close = from.close;
   into.keepAlive = from.keepAlive;
+  into.keptMs = from.keptMs;
   into.host = from.host;
   into.expect = from.expect;
 }
@@ -117,6 +121,7 @@ function note(into: Fields, name: string, value: string): Fault | undefined {
       return undefined;
     case 10:
       if (name === 'connection') noteConnection(into, value);
+      else if (name === 'keep-alive') noteKept(into, value);
       return undefined;
     case 14:
       return name === 'content-length' ? noteLength(into, value) : undefined;
@@ -140,6 +145,12 @@ function noteConnection(into: Fields, value: string): void {
       else if (token === 'keep-alive') into.keepAlive = true;
     }
   }
+}
+
+/** `timeout=5, max=100`; what cannot be read says nothing, as of any hint. */
+function noteKept(into: Fields, value: string): void {
+  const seconds = /(?:^|[,\s])timeout=(\d{1,9})(?![^,\s])/i.exec(value)?.[1];
+  if (seconds !== undefined) into.keptMs = Number(seconds) * 1_000;
 }
 
 function noteLength(into: Fields, value: string): Fault | undefined {

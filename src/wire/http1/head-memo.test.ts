@@ -72,6 +72,7 @@ describe('a header section that is taken over', () => {
       chunked: true,
       close: true,
       keepAlive: true,
+      keptMs: 5_000,
       host: 'a',
       expect: '100-continue',
     };

@@ -61,6 +61,10 @@ export class Http1Request implements Readonly<RequestHead> {
     return this.#head.keepAlive;
   }
 
+  get keptMs(): number {
+    return this.#head.keptMs;
+  }
+
   get host(): string | undefined {
     return this.#head.host;
   }

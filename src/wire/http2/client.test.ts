@@ -318,16 +318,16 @@ describe('a client', () => {
       const peer = new RawPeer(connection);
       queueMicrotask(() => peer.send(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')));
     });
-    const connect = (host: string): Promise<Http2Session> =>
+    const connect = (host: string, timeoutMs = 20_000): Promise<Http2Session> =>
       createOwnHttp2({ clock: nodeClock, network }).connect({
         address: { host, port: 1 },
         limits: defaultHttp2Limits,
         keepAlive: { intervalMs: 60_000, timeoutMs: 20_000 },
-        timeoutMs: 30,
+        timeoutMs,
         closed() {},
       });
-    await expect(connect('silent')).rejects.toThrow(/within 30 ms/);
-    await expect(connect('garbage')).rejects.toThrow(/16384|within 30 ms/);
+    await expect(connect('silent', 30)).rejects.toThrow(/within 30 ms/);
+    await expect(connect('garbage')).rejects.toThrow(/16384/);
     await expect(connect('nobody')).rejects.toThrow(/ECONNREFUSED/);
   });
 });

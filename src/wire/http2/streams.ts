@@ -120,7 +120,8 @@ export class Streams implements StreamOwner {
     stream.ending = end;
     if (this.open.size < this.peerStreamsMax) this.#start(stream);
     else {
-      if (this.#waiting.length >= waitingMax) throw new ProaError('overloaded', `${waitingMax} calls wait for a stream to ${this.remote}`);
+      if (this.#waiting.length >= waitingMax)
+        throw new ProaError('overloaded', `${waitingMax} calls wait for a stream to ${this.remote}`, { refusedAt: 'caller' });
       encodeHeaders(headers);
       this.#waiting.push(stream);
     }

@@ -5,6 +5,7 @@ import type { Address, Clock, Network, Random } from '../../kernel/ports.ts';
 import type { Timed } from '../http1/sweep.ts';
 import { muxLimitDefaults, type MuxLimits } from './limits.ts';
 import { Link, linkShared, type LinkShared, type LinkUser } from './link.ts';
+import { Spread } from './spread.ts';
 import type { Incoming, MuxStream, StreamHandlers } from './stream.ts';
 
 export interface MuxClientOptions {
@@ -103,6 +104,7 @@ class Peer implements MuxClient, LinkUser {
   readonly #options: MuxClientOptions;
   readonly #shared: LinkShared;
   readonly #links = new Set<Link>();
+  readonly #spread = new Spread();
   #usable: Link[] = [];
   #connecting: Link | undefined = undefined;
   #waiting: Call[] = [];
@@ -164,7 +166,9 @@ class Peer implements MuxClient, LinkUser {
     if (this.#connecting === link) this.#connecting = undefined;
     this.#failure = undefined;
     this.#backoffMs = 0;
+    if (this.#spread.isRepeated(link, this.#usable, this.#shared.clock.mono()) && this.#waiting.length === 0) return link.leave();
     this.#usable.push(link);
+    this.#spread.changed(this.#usable);
     this.room(link);
     this.#connectForWaiting();
   }
@@ -179,6 +183,7 @@ class Peer implements MuxClient, LinkUser {
 
   leaving(link: Link): void {
     this.#usable = this.#usable.filter((usable) => usable !== link);
+    this.#spread.changed(this.#usable);
     this.#connectForWaiting();
   }
 
@@ -191,12 +196,22 @@ class Peer implements MuxClient, LinkUser {
 
   #place(call: Call): void {
     const usable = this.#usable;
-    // The first that has room: the others go idle and close.
+    let chosen: Link | undefined;
     for (let i = 0; i < usable.length; i++) {
       const link = usable[i] as Link;
-      if (link.hasRoom) return this.#start(link, call);
+      if (!link.hasRoom) continue;
+      chosen = chosen === undefined || link.streams.size < chosen.streams.size ? link : chosen;
+      // One process behind all of them: the first that has room, and the others go idle and close.
+      if (link.peer.processes === undefined) break;
     }
-    this.#wait(call);
+    if (chosen === undefined) return this.#wait(call);
+    this.#start(chosen, call);
+    if (this.#spread.missing > 0 && chosen.streams.size > 1) this.#look();
+  }
+
+  /** Calls are under way beside each other, and a process of the peer does nothing for them yet. */
+  #look(): void {
+    if (this.#connecting === undefined && !this.#closed && this.#spread.looks(this.#shared.clock.mono())) this.#connect();
   }
 
   #wait(call: Call): void {
@@ -205,7 +220,9 @@ class Peer implements MuxClient, LinkUser {
     if (failure !== undefined && this.#usable.length === 0 && clock.mono() < failure.untilMs) return call.fail(failure.error);
     if (this.#waiting.length >= limits.waitersMax)
       return call.fail(
-        new ProaError('overloaded', `${this.#waiting.length} calls wait for a connection to ${addressText(this.#options.address)}`),
+        new ProaError('overloaded', `${this.#waiting.length} calls wait for a connection to ${addressText(this.#options.address)}`, {
+          refusedAt: 'caller',
+        }),
       );
     this.#waiting.push(call);
     if (call.dueMs !== Infinity) sweep.add(call);
@@ -249,6 +266,7 @@ class Peer implements MuxClient, LinkUser {
     this.#backoffMs = Math.min(backoffMaxMs, Math.max(backoffMinMs, this.#backoffMs * 2));
     const jitter = (this.#options.random.u32() / 0xffff_ffff) * 0.5 + 0.75;
     this.#failure = { error, untilMs: clock.mono() + this.#backoffMs * jitter };
+    this.#spread.failed(clock.mono());
     // Other connections may still serve those that wait for more room.
     if (this.#usable.length === 0) this.#failWaiting(error);
   }

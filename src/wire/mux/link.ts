@@ -7,7 +7,7 @@ import { FieldsWriter } from './fields-writer.ts';
 import { FrameReader, type FrameHeader, type FrameSink } from './frame-reader.ts';
 import { FrameWriter, type WriterLink } from './frame-writer.ts';
 import { readHead } from './head.ts';
-import { decodeHello, encodeHello, type Hello } from './hello.ts';
+import { decodeHello, encodeHello, type Hello, type Sharing } from './hello.ts';
 import type { MuxLimits } from './limits.ts';
 import { Outbox } from './outbox.ts';
 import { errorOfGoaway, errorOfReset } from './reasons.ts';
@@ -20,6 +20,7 @@ import { Vitals } from './vitals.ts';
 export interface LinkShared {
   readonly clock: Clock;
   readonly limits: MuxLimits;
+  readonly sharing: Sharing | undefined;
   readonly sweep: Sweep;
   readonly slabs: Slabs;
   readonly fieldsIn: FieldsReader;
@@ -27,8 +28,9 @@ export interface LinkShared {
 }
 
 /** What the connections of one more client or server share. */
-export function linkShared(clock: Clock, limits: MuxLimits): LinkShared {
-  return { clock, limits, sweep: new Sweep(clock), slabs: new Slabs(), fieldsIn: new FieldsReader(limits), fieldsOut: new FieldsWriter() };
+export function linkShared(clock: Clock, limits: MuxLimits, sharing?: Sharing): LinkShared {
+  const [fieldsIn, fieldsOut] = [new FieldsReader(limits), new FieldsWriter()];
+  return { clock, limits, sharing, sweep: new Sweep(clock), slabs: new Slabs(), fieldsIn, fieldsOut };
 }
 
 /** Who uses a connection: the client that opened it, or the server that took it. */
@@ -384,8 +386,10 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
   }
 
   #greet(): void {
-    const { streamsMax, frameBytesMax, headBytesMax, fieldsMax, windowBytes } = this.#shared.limits;
-    this.out.small(frameType.hello, { payload: encodeHello({ streamsMax, frameBytesMax, headBytesMax, fieldsMax, windowBytes }) });
+    const { limits, sharing } = this.#shared;
+    const { streamsMax, frameBytesMax, headBytesMax, fieldsMax, windowBytes } = limits;
+    const hello: Hello = { streamsMax, frameBytesMax, headBytesMax, fieldsMax, windowBytes, ...sharing };
+    this.out.small(frameType.hello, { payload: encodeHello(hello) });
     this.out.flush();
   }
 

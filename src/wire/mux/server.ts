@@ -2,6 +2,7 @@ import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Connection, Network, Timer } from '../../kernel/ports.ts';
 import { closeCodes } from './frame.ts';
+import type { Sharing } from './hello.ts';
 import { muxServerLimitDefaults, type MuxLimits } from './limits.ts';
 import { Link, linkShared, type LinkUser } from './link.ts';
 import type { Incoming, MuxStream } from './stream.ts';
@@ -17,6 +18,8 @@ export interface MuxCall<Peer> extends Incoming {
 export interface MuxServerOptions<Peer, C extends Connection> {
   readonly clock: Clock;
   readonly limits?: Partial<MuxLimits>;
+  /** Which of several processes that accept at the address this one is; absent: there is one. */
+  readonly sharing?: Sharing | undefined;
   /** After this time a connection takes no more calls and its peer opens another: proofs of identity do not hold for ever. Absent: no limit. */
   readonly lifetimeMs?: number;
   /** Who is at the other end of a connection; asked once. */
@@ -76,7 +79,7 @@ export async function serveMux<Peer, C extends Connection>(options: MuxListenOpt
 export function createMuxAcceptor<Peer, C extends Connection>(options: MuxServerOptions<Peer, C>): MuxAcceptor<C> {
   const { clock, handler, onBroken } = options;
   const limits = { ...muxServerLimitDefaults, ...options.limits };
-  const shared = linkShared(clock, limits);
+  const shared = linkShared(clock, limits, options.sharing);
   const links = new Map<Link, Peer>();
   const ages = new Map<Link, Timer>();
   const waiters: (() => void)[] = [];

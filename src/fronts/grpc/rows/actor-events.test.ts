@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import type { ActorHost, ActorTypeConfig } from '../../../blocks/actors/index.ts';
 import { SubscribeActorEventsRequestAlpha1Schema as Request } from '../../../gen/dapr/proto/runtime/v1/actors_pb.ts';
+import { bytesBody } from '../../../kernel/body.ts';
 import { createCall } from '../../../kernel/call.ts';
 import { CancelScope } from '../../../kernel/cancel.ts';
 import type { ServerCall } from '../../../wire/grpc/method.ts';
@@ -76,6 +77,7 @@ const invocation = {
   query: '',
   headers: ['x-mine', '1'],
   data: Buffer.from('7'),
+  body: bytesBody(Buffer.from('7')),
 };
 const due = { type: 'Cart', id: 'x', name: 'wake', dueTime: '1s', period: '2s', data: '{"a":1}' };
 

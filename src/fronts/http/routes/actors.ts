@@ -1,16 +1,17 @@
-import type {
-  ActorAnswer,
-  ActorRequest,
-  ActorStateOperation,
-  FailurePolicy,
-  Reminder,
-  ReminderRequest,
-  TimerRequest,
+import {
+  actorPath,
+  type ActorAnswer,
+  type ActorRequest,
+  type ActorStateOperation,
+  type FailurePolicy,
+  type Reminder,
+  type ReminderRequest,
+  type TimerRequest,
 } from '../../../blocks/actors/index.ts';
 import { parseDuration } from '../../../kernel/duration.ts';
 import { ProaError } from '../../../kernel/errors.ts';
 import { canonicalMethod, encodeMethodPath } from '../../../kernel/method-path.ts';
-import { TextMemo } from '../../../kernel/text-memo.ts';
+import { ListMemo } from '../../../kernel/list-memo.ts';
 import { forwardHeaders } from '../../../wire/http1/forward-headers.ts';
 import { JsonFields } from '../json-fields.ts';
 import { arrayElements, malformed } from '../json-members.ts';
@@ -29,9 +30,10 @@ export const actorRoutes: readonly Route[] = [
     name: 'InvokeActor',
     group,
     operation: { block: group, name: 'invoke', idempotent: false },
+    subject: calledOf,
     decode: (request) => whenRead(request.bytes(), (data) => actorRequest(request, data)),
     service: (blocks) => blocks.actors.invoke,
-    encode: ({ status, headers, data }: ActorAnswer): Reply => ({ status, headers: forwardHeaders(headers), body: data }),
+    encode: ({ status, headers, data }: ActorAnswer): Reply => ({ status, headers: passedBack.of(headers), body: data }),
   }),
   route({
     methods: ['GET'],
@@ -130,21 +132,33 @@ function named(request: RouteRequest): { readonly type: string; readonly id: str
   return { ...actorOf(request), name: param(request, 'name') };
 }
 
-// The methods of actors are few, however many actors there are. The router has unescaped them once; cleaning works on the escaped form.
-const methods = new TextMemo((given) => canonicalMethod(encodeMethodPath(given)));
+// Lists that the parser shared are looked through once.
+const [passedOn, passedBack] = [new ListMemo(forwardHeaders), new ListMemo(forwardHeaders)];
+
+/** Whom a path calls, and the path that the app sees; or why not. */
+type Called = { readonly type: string; readonly id: string; readonly method: string; readonly path: string } | { readonly refusal: string };
+
+// The router has unescaped the method once; cleaning works on the escaped form.
+function calledOf(params: Readonly<Record<string, string>>): Called {
+  const [type, id] = [params['type'] ?? '', params['id'] ?? ''];
+  const method = canonicalMethod(encodeMethodPath(params['method'] ?? ''));
+  if ('error' in method) return { refusal: `the method of the actor is not valid: ${method.error}` };
+  if (method.path === '') return { refusal: 'the method of the actor is missing' };
+  return { type, id, method: method.path, path: actorPath(type, id, method.path) };
+}
 
 function actorRequest(request: RouteRequest, data: Uint8Array): ActorRequest {
-  const { params } = request;
-  const method = methods.of(params['method'] ?? '');
-  if ('error' in method) throw new ProaError('bad-request', `the method of the actor is not valid: ${method.error}`);
-  if (method.path === '') throw new ProaError('bad-request', 'the method of the actor is missing');
+  const called = request.subject as Called;
+  if ('refusal' in called) throw new ProaError('bad-request', called.refusal);
+  const { type, id, method, path } = called;
   return {
-    type: params['type'] ?? '',
-    id: params['id'] ?? '',
-    method: method.path,
+    type,
+    id,
+    method,
+    path,
     httpMethod: request.method,
     query: request.query.raw,
-    headers: forwardHeaders(request.headers),
+    headers: passedOn.of(request.headers),
     data,
   };
 }
