@@ -1,6 +1,6 @@
 import type { Body } from '../../kernel/body.ts';
 import type { Connection } from '../../kernel/ports.ts';
-import type { AnswerFraming, AnswerHeads } from './answer-heads.ts';
+import { framingEnd, type AnswerFraming, type AnswerHeads } from './answer-heads.ts';
 import { latin1 } from './latin1.ts';
 import { OutgoingBody, type OutgoingFraming } from './outgoing-body.ts';
 import { utf8AsLatin1 } from './write-head.ts';
@@ -181,9 +181,9 @@ export class Http1Response implements HttpAnswer {
   }
 
   #head(status: number, headers: readonly string[], framing: AnswerFraming): string {
-    const lines = this.#owner.answers.write(status, headers, framing) + this.#also;
-    if (!this.#owner.keepsAlive(framing === 'until-close')) return lines + 'connection: close\r\n\r\n';
-    return lines + (this.#version === 10 ? 'connection: keep-alive\r\n\r\n' : '\r\n');
+    const lines = this.#owner.answers.write(status, headers) + this.#also;
+    if (!this.#owner.keepsAlive(framing === 'until-close')) return lines + 'connection: close\r\n' + framingEnd(framing);
+    return lines + (this.#version === 10 ? 'connection: keep-alive\r\n' : '') + framingEnd(framing);
   }
 
   #finish(): void {

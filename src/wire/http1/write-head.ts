@@ -178,13 +178,16 @@ export function statusLine(status: number): string {
 }
 
 const lengthsMax = 4096;
-const lengthLines: (string | undefined)[] = Array.from({ length: lengthsMax + 1 }, () => undefined);
+const lengthEnds: (string | undefined)[] = Array.from({ length: lengthsMax + 1 }, () => undefined);
 
-/** The Content-Length header of a body, with its line end. */
-export function lengthLine(length: number): string {
-  if (length > lengthsMax) return `content-length: ${length}\r\n`;
-  return (lengthLines[length] ??= flat(`content-length: ${length}\r\n`));
+/** The end of a head whose body has a length: the header that says so, and the empty line. One piece for most messages, because every piece is walked at each write. */
+export function lengthEnd(length: number): string {
+  if (length > lengthsMax) return `content-length: ${length}\r\n\r\n`;
+  return (lengthEnds[length] ??= flat(`content-length: ${length}\r\n\r\n`));
 }
+
+/** The end of a head whose body comes in chunks. */
+export const chunkedEnd = 'transfer-encoding: chunked\r\n\r\n';
 
 /** A string as the latin1 string of its UTF-8 bytes: itself when it is ASCII, as most are. */
 export function utf8AsLatin1(text: string): string {
