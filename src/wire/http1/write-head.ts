@@ -1,4 +1,5 @@
 import { ProaError } from '../../kernel/errors.ts';
+import type { TraceContext } from '../../kernel/trace-context.ts';
 import { latin1 } from './latin1.ts';
 
 /** Headers that the codec alone writes, because they frame the message or belong to one connection. */
@@ -188,6 +189,11 @@ export function lengthEnd(length: number): string {
 
 /** The end of a head whose body comes in chunks. */
 export const chunkedEnd = 'transfer-encoding: chunked\r\n\r\n';
+
+/** The header line of a traceparent, which was checked, or made, where the trace began. */
+export function traceLine({ traceparent, line }: TraceContext): string {
+  return line ?? 'traceparent: ' + traceparent + '\r\n';
+}
 
 /** A string as the latin1 string of its UTF-8 bytes: itself when it is ASCII, as most are. */
 export function utf8AsLatin1(text: string): string {
