@@ -93,6 +93,30 @@ it('shares ports, state, metadata, places in the app and one page of metrics; ev
   expect(Number(sent?.[1])).toBe(60);
 });
 
+it('reads what was written last in every process, however often it is read and whoever stands still', async () => {
+  const runtime = await start(3);
+  await eventually(() => runtime.output().split('a worker serves').length === 3, 'the workers serve');
+  const write = async (value: number): Promise<void> => {
+    const { status } = await fresh(runtime, '/v1.0/state/statestore', { method: 'POST', body: JSON.stringify([{ key: 'hot', value }]) });
+    expect(status).toBe(204);
+  };
+  const reads = async (): Promise<string[]> => (await many(24, () => fresh(runtime, '/v1.0/state/statestore/hot'))).map(({ body }) => body);
+  for (let value = 1; value <= 15; value++) {
+    await write(value);
+    // Several times, so that each process has a reason to keep it.
+    for (let round = 0; round < 4; round++) expect(new Set(await reads())).toEqual(new Set([String(value)]));
+  }
+  const [worker] = workersOf(runtime);
+  process.kill(worker as number, 'SIGSTOP');
+  try {
+    // It may keep the key; nobody waits for it longer than its lease lasts.
+    await write(100);
+  } finally {
+    process.kill(worker as number, 'SIGCONT');
+  }
+  for (let round = 0; round < 4; round++) expect(new Set(await reads())).toEqual(new Set(['100']));
+});
+
 it('counts the limits of policies over all processes', async () => {
   const limits = policy(
     'limits: [{ requests: 20, per: 1h }, { concurrent: 2 }], bulkhead: { maxConcurrent: 2, maxQueue: 100, maxWait: 10s }',

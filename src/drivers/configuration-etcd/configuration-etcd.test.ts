@@ -89,7 +89,7 @@ describe.runIf(etcd !== undefined)('configuration.etcd, the real server', () => 
     const { header } = (await askEtcd(server.port, 'kv/range', { key: base64('k') })) as { header: { revision: string } };
     await askEtcd(server.port, 'kv/compaction', { revision: header.revision });
     await expect
-      .poll(() => Object.assign({}, ...heard) as ConfigurationItems, { timeout: 15_000 })
+      .poll(() => Object.assign({}, ...heard) as ConfigurationItems)
       .toMatchObject({
         k: { value: 'c' },
         gone: { value: '', version: '' },
