@@ -153,8 +153,8 @@ export class ReadGrants {
   /** Nothing is granted any more; resolves when no client keeps anything. */
   async end(): Promise<void> {
     this.#ended = true;
-    const holdings = [...this.#holdings.values(), ...this.#lingering];
-    await Promise.all(holdings.map((holding) => (holding.keys.size === 0 ? undefined : this.#ask(holding, [...holding.keys]))));
+    const holdings = [...this.#holdings.values(), ...this.#lingering].filter(({ keys }) => keys.size > 0);
+    await Promise.all(holdings.map((holding) => this.#ask(holding, [...holding.keys])));
   }
 
   // Commits from before the first lease were not watched: this one ends after all of them.
@@ -225,9 +225,9 @@ export class ReadGrants {
   }
 
   /** Resolves when the client has forgotten the keys, or its lease as it is now is over: a longer one reaches it after this. */
-  #ask(holding: Holding, keys: readonly Key[]): Promise<void> | undefined {
+  #ask(holding: Holding, keys: readonly Key[]): Promise<void> {
     const leftMs = holding.untilMs - this.#options.clock.mono();
-    if (leftMs <= 0) return undefined;
+    if (leftMs <= 0) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = this.#options.clock.timer(leftMs + marginMs, resolve, true);
       if (holding.gone) return;
