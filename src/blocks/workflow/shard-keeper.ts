@@ -38,6 +38,8 @@ export class ShardKeeper {
   readonly #outages: OutageScans;
   #membership: Membership | undefined;
   #joining: Promise<void> | undefined;
+  /** The group is left: who joins again does so behind it. */
+  #left: Promise<void> = Promise.resolve();
   #leaving: Timer | undefined;
   #closed = false;
 
@@ -59,7 +61,7 @@ export class ShardKeeper {
   join(): void {
     this.#leaving?.cancel();
     this.#leaving = undefined;
-    this.#joining ??= this.#join();
+    this.#joining ??= this.#left.then(() => this.#join());
   }
 
   /** There is none any more. */
@@ -102,12 +104,22 @@ export class ShardKeeper {
     }
   }
 
-  async #leave(): Promise<void> {
+  #leave(): Promise<void> {
     this.#leaving = undefined;
-    await this.#joining;
+    const joined = this.#joining;
     this.#joining = undefined;
-    const membership = this.#membership;
-    await membership?.leave();
+    this.#left = this.#leaveAfter(joined);
+    return this.#left;
+  }
+
+  async #leaveAfter(joined: Promise<void> | undefined): Promise<void> {
+    await joined;
+    try {
+      await this.#membership?.leave();
+    } catch (error) {
+      // Whoever notices that this runtime is no member any more takes its shards.
+      this.#parts.core.log.warn('the group of the workflows could not be left', { error: ProaError.from(error).message });
+    }
     this.#membership = undefined;
   }
 

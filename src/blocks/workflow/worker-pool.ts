@@ -84,6 +84,11 @@ class Lines {
     return new Line(name, this.#names.get(name));
   }
 
+  /** Forgets the line when nothing is in it: names come from workflows, and there is no end of them. */
+  done(line: Line): void {
+    if (line.busy === 0 && line.waiting.size === 0 && this.lines.get(line.name) === line) this.lines.delete(line.name);
+  }
+
   open(line: Line): boolean {
     return this.busy < this.#max && line.room > 0 && (this.#shared === undefined || this.busy < this.#shared.granted);
   }
@@ -222,6 +227,7 @@ export class WorkerPool {
     const withdraw = (): void => {
       if (waiting === undefined || !line.waiting.delete(waiting)) return;
       lines.waiting--;
+      lines.done(line);
       this.#tell(kind, line);
     };
     return { held, withdraw };
@@ -257,7 +263,7 @@ export class WorkerPool {
         lines.busy--;
         line.busy--;
         seat.busy[kind]--;
-        if (line.busy === 0 && line.waiting.size === 0) lines.lines.delete(line.name);
+        lines.done(line);
         this.#tell(kind, line);
         if (lines.waiting > 0) this.#pump(kind);
       },

@@ -98,6 +98,8 @@ export class WorkerPool implements ProcessRole {
   readonly #sums: SharedCounts['sums'];
   #workers: Worker[] = [];
   #stopped = true;
+  /** Rises with each stop: the next start is of all workers, and what was to be replaced before is one of them. */
+  #life = 0;
   #delayMs: number = backOffMs.least;
 
   constructor(options: WorkerPoolOptions) {
@@ -138,6 +140,7 @@ export class WorkerPool implements ProcessRole {
   /** Resolves when no worker lives any more: they drain, and are killed after the grace time. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#life++;
     await Promise.all(this.#workers.map((worker) => this.#stopOne(worker)));
   }
 
@@ -252,26 +255,27 @@ export class WorkerPool implements ProcessRole {
   }
 
   #ended(worker: Worker, how: string | number | undefined): void {
-    const { clock, log } = this.#options;
     worker.link.close();
     this.#workers = this.#workers.filter((each) => each !== worker);
     this.#banks.gone(worker.borrower);
     // One that has never served is the matter of whoever starts it.
     if (worker.state !== 'serving' || this.#stopped) return;
-    log.error('a worker has ended; another one is started', { pid: worker.child.pid, how: how ?? 'unknown' });
-    const delayMs = this.#delayMs;
-    this.#delayMs = Math.min(backOffMs.most, delayMs * 2);
-    clock.timer(delayMs, () => this.#replace(), true);
+    this.#options.log.error('a worker has ended; another one is started', { pid: worker.child.pid, how: how ?? 'unknown' });
+    this.#replaceLater(this.#life);
   }
 
-  #replace(): void {
-    if (this.#stopped) return;
+  #replaceLater(life: number): void {
+    const delayMs = this.#delayMs;
+    this.#delayMs = Math.min(backOffMs.most, delayMs * 2);
+    this.#options.clock.timer(delayMs, () => this.#replace(life), true);
+  }
+
+  #replace(life: number): void {
+    if (life !== this.#life) return;
     this.#startOne().catch((error: unknown) => {
-      const { log, clock } = this.#options;
-      log.error('a worker cannot be started; trying again', { error: ProaError.from(error).message });
-      const delayMs = this.#delayMs;
-      this.#delayMs = Math.min(backOffMs.most, delayMs * 2);
-      clock.timer(delayMs, () => this.#replace(), true);
+      if (life !== this.#life) return;
+      this.#options.log.error('a worker cannot be started; trying again', { error: ProaError.from(error).message });
+      this.#replaceLater(life);
     });
   }
 }
