@@ -109,7 +109,10 @@ export interface RunningHost {
   readonly apps: readonly RunningApp[];
   /** Drains and closes, at most `graceMs`. Calling twice is calling once. */
   stop(reason: string): Promise<void>;
-  /** SIGHUP: closes and starts every app's runtime again inside the process. */
+  /**
+   * SIGHUP: closes and starts every app's runtime again inside the process. One whose files have errors goes on as it is, and one that cannot be opened with them begins again
+   * with what it had; both are told in the log.
+   */
   restart(): Promise<void>;
   /** Ends with the exit code: after `stop`, after `POST /v1.0/shutdown` (0), or when the runtime cannot go on (1). */
   readonly done: Promise<number>;

@@ -12,6 +12,7 @@ import { outboundOf } from './outbound-client.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { LoadedResources } from './config/model.ts';
+import { logFields } from '../kernel/names.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
 import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.ts';
 import { HostedApp, loadOptions } from './hosted-app.ts';
@@ -134,7 +135,9 @@ class Host implements WorkerHost {
     for (const app of this.#apps) {
       const resources = await this.#load(app.spec);
       this.#tellProblems(app.spec.id, resources);
-      await app.reopen(resources);
+      // What is left of files with errors might lack the policies.
+      if (hasErrors(resources.problems)) this.#log.error('not restarted: the files have errors', { [logFields.appId]: app.spec.id });
+      else await app.restart(resources);
     }
   }
 

@@ -123,7 +123,12 @@ export class HostedApp implements RunningApp {
     this.#sidecar?.runtime.blocks.runtime.putMetadata(key, value);
   }
 
-  reopen(resources: LoadedResources): Promise<void> {
+  /** Closes and opens again, with what was there when that cannot be done with these; then it is said. */
+  async restart(resources: LoadedResources): Promise<void> {
+    await this.#orAsBefore(() => this.#reopenAlone(resources));
+  }
+
+  #reopenAlone(resources: LoadedResources): Promise<void> {
     return this.#inTurn(() => this.#options.role.alone(() => this.#reopen(resources)));
   }
 
@@ -197,19 +202,33 @@ export class HostedApp implements RunningApp {
   }
 
   async #reload(diff: ResourcesDiff): Promise<void> {
-    const { events, log } = this.#options;
-    const before = this.#current;
     // The first process restarts its workers when it restarts.
     if (diff.restart && !this.#options.role.first) return;
+    const done = await this.#orAsBefore(() =>
+      diff.restart ? this.#reopenAlone(diff.current) : this.#inTurn(() => this.#applyChanges(diff)),
+    );
+    if (done) this.#options.events({ kind: 'reloaded', appId: this.spec.id, summary: summaryOf(diff) });
+  }
+
+  /** Answers whether it worked; otherwise it is said, and what was there goes on. */
+  async #orAsBefore(step: () => Promise<void>): Promise<boolean> {
+    const { log } = this.#options;
+    const before = this.#current;
     try {
-      if (diff.restart) await this.reopen(diff.current);
-      else await this.#inTurn(() => this.#applyChanges(diff));
-      events({ kind: 'reloaded', appId: this.spec.id, summary: summaryOf(diff) });
+      await step();
+      return true;
     } catch (error) {
-      log.error('the changed files could not be put into effect; going on with what was there', { error: ProaError.from(error).message });
-      if (this.#sidecar !== undefined) return;
-      await this.reopen(before).catch((again: unknown) => log.error('nor could the former', { error: ProaError.from(again).message }));
+      log.error('the files could not be put into effect; going on with what was there', { error: ProaError.from(error).message });
+      if (this.#sidecar === undefined) await this.#reopenAlone(before).catch((again: unknown) => this.#gone(again));
+      return false;
     }
+  }
+
+  /** A sidecar that serves nothing ends, so that whoever supervises it begins it anew; beside other apps it waits for better files. */
+  #gone(error: unknown): void {
+    const { log, shared, shutdown } = this.#options;
+    log.error('nor could the former', { error: ProaError.from(error).message });
+    if (shared.mode === 'sidecar') shutdown(true);
   }
 
   /** Restarts and reloads follow each other, whoever asked. */

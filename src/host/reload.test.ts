@@ -32,7 +32,7 @@ const write = (name: string, text: string): void => writeFileSync(join(directory
 const api = (path: string, init?: RequestInit): Promise<Response> => fetch(`http://127.0.0.1:${host.apps[0]?.httpPort}/v1.0${path}`, init);
 
 async function until(what: string, check: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while (!check()) {
     if (Date.now() > deadline) throw new Error(`did not happen: ${what}\n${JSON.stringify(events.slice(-5))}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -159,4 +159,23 @@ describe('changed files', () => {
     await publish(7);
     await until('the subscription is there again', () => got.some(({ n }) => n === 7));
   });
+
+  it('are no reason to restart with less when somebody asks for a restart and they have errors', async () => {
+    await save('x', 1);
+    write('store.yaml', 'apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: { name: store }\nspec: {}\n');
+    await host.restart();
+    expect(await (await api('/state/store/x')).text()).toBe('1');
+    expect(logged()).toContain('not restarted: the files have errors');
+  });
+
+  it('that cannot be opened again are told, and the restart that was asked for ends no process', async () => {
+    await change({
+      'secrets.yaml': component('secrets', 'secretstores.local.file', [`{ name: secretsFile, value: ${join(directory, 'a.json')} }`]),
+    });
+    rmSync(join(directory, 'a.json'));
+    await host.restart();
+    expect(logged()).toContain('nor could the former');
+  });
 });
+
+const logged = (): string => events.flatMap((event) => (event.kind === 'log' ? [event.line] : [])).join('\n');

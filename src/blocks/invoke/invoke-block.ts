@@ -4,6 +4,7 @@ import type { BalanceTarget, EndpointBalancer } from '../../contracts/balancing.
 import type { Endpoint, Resolver } from '../../contracts/resolver.ts';
 import type { HttpEndpoint } from '../../contracts/resources.ts';
 import type { ExternalTransport, PeerTransport } from '../../contracts/transport.ts';
+import { splitAppName } from '../../kernel/app-name.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
@@ -126,7 +127,7 @@ class Places {
 // What a call does not change (where the target is, which text names it) is found once per target and change, not once per call.
 function send(context: BlockContext, dependencies: InvokeDependencies, target: { appId: string; places: Places }): InvokeService {
   const { appId, places } = target;
-  const [name, namespace] = splitAppId(appId, context.namespace);
+  const { appId: name, namespace = context.namespace } = splitAppName(appId);
   const stamps = new Stamps();
   const to = (endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> =>
     sendTo({ context, dependencies, stamps }, call, endpoint);
@@ -234,12 +235,6 @@ function failing(appId: string, answer: Promise<InvokeResponse>): Promise<Invoke
 
 function asItIs(_appId: string, answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
   return answer;
-}
-
-/** `app.namespace` names an app of another namespace. */
-function splitAppId(appId: string, ownNamespace: string): readonly [string, string] {
-  const dot = appId.lastIndexOf('.');
-  return dot > 0 && dot < appId.length - 1 ? [appId.slice(0, dot), appId.slice(dot + 1)] : [appId, ownNamespace];
 }
 
 function externalTarget(appId: string, endpoints: ReadonlyMap<string, HttpEndpoint>): HttpEndpoint | undefined {

@@ -125,7 +125,12 @@ export class Activities {
         const name = orderOf(prefix, key);
         if (this.#running.has(name)) continue;
         this.#running.add(name);
-        void this.#foreign(shard, { key, name, foreign: await readForeignTask(core, value) }).finally(() => this.#running.delete(name));
+        const foreign = await readForeignTask(core, value).catch((error: unknown) => {
+          // The next look must not take it for one in hand.
+          this.#running.delete(name);
+          throw error;
+        });
+        void this.#foreign(shard, { key, name, foreign }).finally(() => this.#running.delete(name));
       }
       const last = page.entries.at(-1);
       if (!page.more || last === undefined) return;

@@ -3,7 +3,10 @@ import { complete, chain, type RuntimeOptions, type Script, scriptedWorker } fro
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
 import { openedWorkflows } from '../../../test/fixtures/opened-workflows.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
+import type { Engine } from '../../contracts/engine.ts';
 import type { ActivityTask, PropagatedHistory } from '../../contracts/workflow.ts';
+import { ProaError } from '../../kernel/errors.ts';
+import { changedEngine } from '../../testing/changed-engine.ts';
 
 const running = (script: Script, options: Partial<RuntimeOptions> = {}) => {
   const made = openedWorkflows(options);
@@ -133,6 +136,34 @@ describe('workflows that create others', () => {
     expect(await block.purge('a', { recursive: true, force: false })).toEqual({ count: 2, complete: true });
   });
 
+  it('reach an activity of another app also when what was asked of it could not be read at first', async () => {
+    const engine = freshEngine();
+    let failures = 0;
+    // Only what is large is read by itself.
+    const getMany: Engine['getMany'] = (keys) =>
+      failures++ === 0 ? Promise.reject(new ProaError('engine.unavailable', 'the owner is gone')) : engine.getMany(keys);
+    running(
+      { activities: { remote: ({ input }) => `remote ${input?.length}` } },
+      { engine: changedEngine(engine, { getMany }), appId: 'other' },
+    );
+    const { block } = running(
+      {
+        workflows: {
+          across: ({ all }) => {
+            const task = all.find((event) => event.type === 'taskCompleted');
+            if (task?.type === 'taskCompleted') return [complete(2, task.result)];
+            if (all.some(({ type }) => type === 'taskScheduled')) return [];
+            return [{ id: 1, type: 'scheduleTask', name: 'remote', input: 'x'.repeat(20_000), router: { targetAppId: 'other' } }];
+          },
+        },
+      },
+      { engine, appId: 'one' },
+    );
+    await block.start({ name: 'across', instanceId: 'a' });
+    expect(await block.wait('a', 'completed', neverCancelled)).toMatchObject({ output: 'remote 20000' });
+    expect(failures).toBeGreaterThan(1);
+  });
+
   it('run again from a step with another input, and without what came after it', async () => {
     const seen: string[] = [];
     const { block } = running({
@@ -170,12 +201,34 @@ describe('workflows that create others', () => {
 
   it('are purged when their retention is over', async () => {
     const { block } = running(
-      { workflows: { ends: () => [complete(1)], fails: () => [{ id: 1, type: 'complete', status: 'FAILED' }] } },
-      { deps: { retention: { anyTerminalMs: 50, failedMs: 3_600_000 } } },
+      {
+        workflows: {
+          ends: () => [complete(1)],
+          audited: () => [complete(1)],
+          fails: () => [{ id: 1, type: 'complete', status: 'FAILED' }],
+        },
+      },
+      {
+        deps: {
+          retention: {
+            anyTerminalMs: 50,
+            failedMs: 3_600_000,
+            names: new Map([
+              ['audited', { anyTerminalMs: 3_600_000 }],
+              // It says nothing of instances that failed: those are kept as others are.
+              ['fails', { completedMs: 50 }],
+            ]),
+          },
+        },
+      },
     );
-    const gone = await block.start({ name: 'ends' });
+    const audited = await block.start({ name: 'audited' });
+    await block.wait(audited, 'completed', neverCancelled);
     const kept = await block.start({ name: 'fails' });
+    await block.wait(kept, 'completed', neverCancelled);
+    const gone = await block.start({ name: 'ends' });
     await expect.poll(() => block.get(gone, false)).toBeUndefined();
+    expect(await block.get(audited, false)).toMatchObject({ status: 'COMPLETED' });
     expect(await block.get(kept, false)).toMatchObject({ status: 'FAILED' });
   });
 });

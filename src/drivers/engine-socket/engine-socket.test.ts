@@ -1,10 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Commit, Engine } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
 import { tuple } from '../../kernel/tuple.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
 import { engineSuite } from '../../testing/engine-suite.ts';
+import { createFakeClock, type FakeClock } from '../../testing/fake-clock.ts';
 import { createSimulatedNetwork, type SimulatedNetwork } from '../../testing/simulator/network.ts';
 import { createMemoryContents, createMemoryEngine } from '../engine-memory/memory-engine.ts';
 import { connectEngine, type ConnectEngineOptions, type RemoteEngine } from './connect-engine.ts';
@@ -21,17 +23,17 @@ interface Rig {
   readonly close: () => Promise<void>;
 }
 
-async function rig(more: Partial<ServeEngineOptions> = {}): Promise<Rig> {
-  const network = createSimulatedNetwork({ clock: nodeClock, seed: 1 });
-  const memory = createMemoryEngine({ clock: nodeClock });
-  const server = await serveEngine({ network: network.node('owner'), clock: nodeClock, address, engine: Promise.resolve(memory), ...more });
+async function rig(more: Partial<ServeEngineOptions> = {}, clock: Clock = nodeClock): Promise<Rig> {
+  const network = createSimulatedNetwork({ clock, seed: 1 });
+  const memory = createMemoryEngine({ clock });
+  const server = await serveEngine({ network: network.node('owner'), clock, address, engine: Promise.resolve(memory), ...more });
   const opened: RemoteEngine[] = [];
   return {
     network,
     memory,
     server,
     async connect(options = {}) {
-      const client = await connectEngine({ network: network.node('client'), clock: nodeClock, address, name: 'app', ...options });
+      const client = await connectEngine({ network: network.node('client'), clock, address, name: 'app', ...options });
       opened.push(client);
       return client;
     },
@@ -41,6 +43,22 @@ async function rig(more: Partial<ServeEngineOptions> = {}): Promise<Rig> {
       await memory.close();
     },
   };
+}
+
+/** Lets time pass, a millisecond and what it brings at a time, until that ended. */
+async function passing<T>(clock: FakeClock, what: Promise<T>): Promise<T> {
+  let ended = false;
+  const end = (): void => void (ended = true);
+  what.then(end, end);
+  while (!ended) await pass(clock, 1);
+  return what;
+}
+
+async function pass(clock: FakeClock, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed++) {
+    clock.advance(1);
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+  }
 }
 
 engineSuite({
@@ -155,26 +173,29 @@ describe('engine over a socket', () => {
 
   it('notices an owner that has fallen silent, half-open connections included', async () => {
     for (const silent of ['freeze', 'half-open'] as const) {
-      const { connect, network, close } = await rig();
-      const client = await connect({ silenceMs: 80 });
+      const clock = createFakeClock();
+      const { connect, network, close } = await rig({}, clock);
+      const client = await passing(clock, connect({ silenceMs: 80 }));
+      await pass(clock, 500);
       if (silent === 'freeze') network.freeze('owner');
       else network.kill('owner', true);
-      expect((await client.lost).message).toContain('silent');
-      await expect(connect({ connectTimeoutMs: 50 })).rejects.toMatchObject({ code: 'engine.unavailable' });
-      await close();
+      expect((await passing(clock, client.lost)).message).toContain('silent');
+      await expect(passing(clock, connect({ connectTimeoutMs: 50 }))).rejects.toMatchObject({ code: 'engine.unavailable' });
+      await passing(clock, close());
     }
   });
 
   it('waits for an owner that is starting, and hears why it did not', async () => {
     let start: (engine: Engine) => void = () => {};
     const starting = new Promise<Engine>((resolve) => void (start = resolve));
-    const { connect, memory, close } = await rig({ engine: starting });
+    const clock = createFakeClock();
+    const { connect, memory, close } = await rig({ engine: starting }, clock);
     const connecting = connect({ connectTimeoutMs: 50, silenceMs: 60 });
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await pass(clock, 500);
     start(memory);
-    const client = await connecting;
-    await done(client, { put: [{ key: 'a', value: bytes('1') }] });
-    await close();
+    const client = await passing(clock, connecting);
+    await passing(clock, done(client, { put: [{ key: 'a', value: bytes('1') }] }));
+    await passing(clock, close());
     const failed = await rig({ engine: Promise.reject(new Error('disk on fire')) });
     await expect(failed.connect()).rejects.toThrow('disk on fire');
     await failed.close();

@@ -394,4 +394,12 @@ describe('buckets of the latencies of workflows', () => {
     const { problems } = await loaded('{ latencyDistributionBuckets: [5], latencyDistributionUnits: 0s }');
     expect(problems.map(({ message }) => message)).toEqual(['spec.metrics.workflow.latencyDistributionUnits must be longer than nothing']);
   });
+
+  it('reports a file that the system cannot even look at, such as a link to itself, and reads the others', async () => {
+    const disk = createMemoryDisk({ '/r/a.yaml': 'x', '/r/b.yaml': 'apiVersion: dapr.io/v1alpha1\nkind: Nothing\n' });
+    const loop = Object.assign(new Error('too many symbolic links'), { code: 'ELOOP' });
+    const stat = (path: string) => (path === '/r/a.yaml' ? Promise.reject(loop) : disk.stat(path));
+    const { problems } = await loadResources({ disk: { ...disk, stat }, paths: ['/r'], appId: 'orders', drivers });
+    expect(problems.map(({ message }) => message).toSorted()).toEqual(['/r/a.yaml too many symbolic links', 'unknown kind Nothing']);
+  });
 });

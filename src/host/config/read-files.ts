@@ -56,8 +56,12 @@ export async function readFolder(disk: Disk, folder: string, problems: Problem[]
   const documents: YamlNode[] = [];
   for (const name of names.slice(0, filesMax)) {
     const file = `${folder.replace(/\/+$/, '')}/${name}`;
-    const entry = await disk.stat(file);
-    if (entry?.kind === 'file') documents.push(...(await readDocuments(disk, file, problems)));
+    try {
+      const entry = await disk.stat(file);
+      if (entry?.kind === 'file') documents.push(...(await readDocuments(disk, file, problems)));
+    } catch (thrown) {
+      unreadable(problems, `${file} ${describe(thrown)}`);
+    }
   }
   return documents;
 }
