@@ -1,5 +1,6 @@
 // Two hops with TLS in between: client - Proa - mTLS - Proa - app against client - nginx - mTLS - nginx - app; both sidecars of a chain on one core. Beside them
-// the ceiling: two processes on node:net and node:tls that exchange frames of fixed bytes and look at nothing.
+// the ceilings: two processes on node:net and node:tls that exchange frames of fixed bytes and look at nothing, and two that read and write messages with the
+// product's codecs and do nothing else.
 import { execFile, execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,19 +38,22 @@ export async function run() {
   const app = await startApp();
   const nginx = await startNginxChain(app);
   const proa = await startProaChain(app);
-  const bare = await startBareChain(app);
+  const bare = await startEnds('bench/bare-subject.ts', app);
+  const codec = await startEnds('bench/chain-codec-subject.ts', app);
   const direct = { url: `http://127.0.0.1:${app}/`, pids: [] };
   // Until what is hot is compiled; nginx was compiled beforehand.
-  for (const chain of [proa, bare]) wrkLatency(chain.url, { pids: chain.pids, connections: 32, seconds: 3 });
-  const many = await manyCalls({ nginx, proa, bare });
-  const one = await rounded({ direct, nginx, proa, bare }, ({ url, pids }, seconds) => wrkLatency(url, { pids, connections: 1, seconds }));
+  for (const chain of [proa, bare, codec]) wrkLatency(chain.url, { pids: chain.pids, connections: 32, seconds: 3 });
+  const many = await manyCalls({ nginx, proa, bare, codec });
+  const one = await rounded({ direct, nginx, proa, bare, codec }, ({ url, pids }, seconds) =>
+    wrkLatency(url, { pids, connections: 1, seconds }),
+  );
   const load = await bundle('bench/open-loop.ts');
   const paced = await rounded({ direct, nginx, proa, bare }, ({ url }, seconds, round) =>
     openLoop(load, url, { seconds, warmSeconds: round === 0 ? warmSeconds.first : warmSeconds.each }),
   );
   return {
     conditions:
-      'GET, 64-byte answers; both sidecars of a chain on one core, load and the app on the other; mTLS with P-256 certificates, TLS 1.3; the bare chain parses nothing and is the ceiling',
+      'GET, 64-byte answers; both sidecars of a chain on one core, load and the app on the other; mTLS with P-256 certificates, TLS 1.3; the bare chain parses nothing, the codecs alone read and write messages and do nothing else: the ceilings; 1,000 requests/s are counted after some seconds of them, in which what they need is compiled',
     rows: [...many, ...rowsOf(one)],
     ratios: [
       ratioOf(
@@ -62,17 +66,22 @@ export async function run() {
         'bare node:tls chain, 32 connections',
         'nginx - mTLS - nginx, 32 connections',
       ]),
+      ratioOf(many, 'codecs alone / nginx chain, 32 connections: the ceiling of what reads messages', [
+        'codecs alone over mTLS, 32 connections',
+        'nginx - mTLS - nginx, 32 connections',
+      ]),
     ],
     figures: [...figuresOfOne(one), ...figuresOfPace(paced)],
   };
 }
 
-function manyCalls({ nginx, proa, bare }) {
+function manyCalls({ nginx, proa, bare, codec }) {
   const shot = (chain) => () => wrkLatency(chain.url, { pids: chain.pids, connections: 32 });
   return interleaved({
     'nginx - mTLS - nginx, 32 connections': shot(nginx),
     'proa - mTLS - proa, 32 connections': shot(proa),
     'bare node:tls chain, 32 connections': shot(bare),
+    'codecs alone over mTLS, 32 connections': shot(codec),
   });
 }
 
@@ -90,7 +99,7 @@ async function rounded(chains, shoot) {
 }
 
 function rowsOf({ of, errors }) {
-  const names = { nginx: 'nginx - mTLS - nginx', proa: 'proa - mTLS - proa', bare: 'bare node:tls chain' };
+  const names = { nginx: 'nginx - mTLS - nginx', proa: 'proa - mTLS - proa', bare: 'bare node:tls chain', codec: 'codecs alone over mTLS' };
   return Object.entries(names).map(([name, title]) => ({
     name: `${title}, 1 connection`,
     rate: of(name, 'rate'),
@@ -104,6 +113,7 @@ function figuresOfOne({ of }) {
   return [
     { name: 'p50 / nginx chain, 1 connection', value: ratio('proa', 'p50Us'), atMost: 1.25 },
     { name: 'p50 of the bare chain / nginx chain, 1 connection: the ceiling', value: ratio('bare', 'p50Us') },
+    { name: 'p50 of the codecs alone / nginx chain, 1 connection', value: ratio('codec', 'p50Us') },
     { name: 'p99 / nginx chain, 1 connection', value: ratio('proa', 'p99Us'), atMost: 2 },
   ];
 }
@@ -186,8 +196,9 @@ async function startNginxChain(app) {
   return { url: `http://127.0.0.1:${front}/`, pids: [a.pid, b.pid] };
 }
 
-async function startBareChain(app) {
-  const subject = await bundle('bench/bare-subject.ts');
+/** The two ends of a chain that a program of the bench plays: `front` and `back`. */
+async function startEnds(entry, app) {
+  const subject = await bundle(entry);
   const [front, back] = [await freePort(), await freePort()];
   const run = async (mode, port, peer) => {
     const child = start(process.execPath, [subject, mode, String(port), String(peer), directory], { core: 0 });

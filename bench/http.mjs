@@ -1,5 +1,5 @@
 // One proxied hop against nginx as a reverse proxy, and a state read against nginx answering a constant; beside them the ceiling: processes on node:net that
-// do nothing but read and write fixed bytes.
+// do nothing but read and write fixed bytes, and one that does with our codec what no proxy of ours can leave out.
 import { accepts, bundle, freePort, interleaved, ratioOf, start, startNginx, startProa, which, wrk } from './harness.mjs';
 
 export async function run() {
@@ -24,6 +24,7 @@ export async function run() {
   const rows = await interleaved({
     'nginx proxy': shot(nginx.pid, `http://127.0.0.1:${proxy}/`),
     'proa invoke': shot(proa.child.pid, `http://127.0.0.1:${proa.http}/v1.0/invoke/bench/method/x`),
+    'codec that routes and traces': shot(bare.floor.pid, `${bare.floor.url}v1.0/invoke/bench/method/x`),
     'bare node:net proxy': shot(bare.proxy.pid, bare.proxy.url),
     'nginx constant': shot(nginx.pid, `http://127.0.0.1:${constant}/`),
     'proa state get': shot(proa.child.pid, `${state}/k`),
@@ -35,6 +36,7 @@ export async function run() {
     rows,
     ratios: [
       ratioOf(rows, 'proxied call / nginx', ['proa invoke', 'nginx proxy'], 0.8),
+      ratioOf(rows, 'codec that routes and traces / nginx', ['codec that routes and traces', 'nginx proxy']),
       ratioOf(rows, 'bare proxy / nginx: the ceiling', ['bare node:net proxy', 'nginx proxy']),
       ratioOf(rows, 'state get / nginx constant', ['proa state get', 'nginx constant'], 0.6),
       ratioOf(rows, 'bare constant / nginx: the ceiling', ['bare node:net constant', 'nginx constant']),
@@ -43,12 +45,16 @@ export async function run() {
 }
 
 async function startBare(app) {
-  const subject = await bundle('bench/bare-subject.ts');
-  const run = async (mode, ...more) => {
+  const run = async (entry, mode, ...more) => {
+    const subject = await bundle(entry);
     const port = await freePort();
     const { pid } = start(process.execPath, [subject, mode, String(port), ...more.map(String)], { core: 0 });
     await accepts(port);
     return { pid, url: `http://127.0.0.1:${port}/` };
   };
-  return { proxy: await run('proxy', app), constant: await run('constant') };
+  return {
+    proxy: await run('bench/bare-subject.ts', 'proxy', app),
+    constant: await run('bench/bare-subject.ts', 'constant'),
+    floor: await run('bench/http1-subject.ts', 'floor', app),
+  };
 }

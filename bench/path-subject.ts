@@ -137,7 +137,6 @@ const tracer = createTracer({
   clock: ports.clock,
   random: ports.random,
   samplingRate: 0.01,
-  export() {},
 });
 const govern = createGovern({
   clock: ports.clock,

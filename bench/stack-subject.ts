@@ -31,7 +31,6 @@ const tracer = createTracer({
   clock: ports.clock,
   random: ports.random,
   samplingRate: 0.01,
-  export() {},
 });
 const shared = {
   clock: wheelClock(ports.clock),

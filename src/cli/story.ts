@@ -20,13 +20,29 @@ function printCall(call: CallRecord, output: Output): void {
     field('deadline', deadlineLeftMs > 0 ? `${milliseconds(deadlineLeftMs)} were left` : 'had passed', output);
   if (attempts.length > 0 || decisions.length > 0) field('policies', `version ${call.epoch}`, output);
   for (const decision of decisions.filter((each) => isBefore(each))) printDecision(decision, output);
-  for (const attempt of attempts) {
+  const shown = shownAttempts(attempts);
+  for (const [i, attempt] of shown.entries()) {
     printAttempt(attempt, output);
+    // Attempts beside each other share a number: what was decided about them is told once, behind the last.
+    if (shown.slice(i + 1).some(({ number }) => number === attempt.number)) continue;
     for (const decision of decisions) if (!isBefore(decision) && decision.attempt === attempt.number) printDecision(decision, output);
   }
   const known = new Set(attempts.map(({ number }) => number));
   for (const decision of decisions) if (!isBefore(decision) && !known.has(decision.attempt)) printDecision(decision, output);
   if (lost > 0) field('lost', `${lost} more were not kept`, output);
+}
+
+/**
+ * The attempts as they began. Where several ran beside each other for one repetition, that one has an entry too, which went nowhere by itself; of entries that all went
+ * nowhere the one that began last says why.
+ */
+function shownAttempts(attempts: readonly RecordedAttempt[]): RecordedAttempt[] {
+  const sorted = attempts.toSorted((a, b) => a.atMs - b.atMs);
+  return sorted.filter((attempt, i) => {
+    if (attempt.endpoint !== undefined) return true;
+    const same = sorted.filter(({ number }) => number === attempt.number);
+    return !same.some(({ endpoint }) => endpoint !== undefined) && same.at(-1) === sorted[i];
+  });
 }
 
 /** Roles that act on the logical call, before any attempt. */

@@ -17,7 +17,10 @@ export interface InvokeRequest {
   readonly path: string;
   /** Without the question mark; empty when there is none. */
   readonly query: string;
-  /** Flat name, value pairs, names in lower case, hop-by-hop headers removed. */
+  /**
+   * Flat name, value pairs, names in lower case, hop-by-hop headers removed. On the way to an app they hold no trace: it is in the call's context, and whoever
+   * writes the call adds it.
+   */
   readonly headers: readonly string[];
   readonly body: Body;
   /** False when the body has no known length: such a call is never repeated. */

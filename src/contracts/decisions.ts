@@ -73,7 +73,8 @@ export interface CallRecord {
 
 /** The calls worth telling about, newest kept. */
 export interface CallRecords {
-  add(record: CallRecord): void;
+  /** `make` is asked for the record later, together with others, or when somebody looks: a call that is recorded is not to wait for its story. */
+  add(make: () => CallRecord): void;
   /** Oldest first; empty when nothing is known (any more). */
   find(traceId: string): readonly CallRecord[];
 }

@@ -1,6 +1,7 @@
 import type { Body } from '../kernel/body.ts';
 import type { Cancellation } from '../kernel/cancel.ts';
 import type { Address } from '../kernel/ports.ts';
+import type { TraceContext } from '../kernel/trace-context.ts';
 
 /** One HTTP request to a server whose address is known. */
 export interface HttpClientRequest {
@@ -18,6 +19,8 @@ export interface HttpClientRequest {
   readonly target: string;
   /** Flat pairs, names in lower case; `host` is the caller's duty. */
   readonly headers: readonly string[];
+  /** The trace that the request belongs to, told behind `headers`, which hold none then. */
+  readonly trace?: TraceContext | undefined;
   readonly body: Body;
   readonly cancel: Cancellation;
   /** Until the head of the answer; absent: no limit. */

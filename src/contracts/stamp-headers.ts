@@ -1,7 +1,5 @@
 import type { Caller } from '../kernel/call.ts';
 import { formatTimeout, timeoutHeader } from '../kernel/timeout-header.ts';
-import { traceKey } from '../kernel/trace-context.ts';
-import { valueOf, type Context } from '../kernel/context.ts';
 
 /** What stands in the headers of every call that leaves: who calls whom. Whatever the caller wrote under these names is removed first (Dapr reference 6.1). */
 export interface Stamp {
@@ -37,8 +35,11 @@ function isStamped(name: string): boolean {
   }
 }
 
-/** The caller's headers without what only the runtime may say, followed by what it says. */
-export function stampHeaders(headers: readonly string[], context: Context, stamp: Stamp): string[] {
+/**
+ * The caller's headers without what only the runtime may say, followed by what it says. The trace is not among them: it is in the call's context, and whoever
+ * writes the call adds it, so that calls which differ in nothing else have the same headers.
+ */
+export function stampHeaders(headers: readonly string[], stamp: Stamp): string[] {
   const stamped: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
@@ -52,9 +53,6 @@ export function stampHeaders(headers: readonly string[], context: Context, stamp
     'dapr-callee-app-id',
     stamp.calleeAppId,
   );
-  const trace = valueOf(context, traceKey);
-  if (trace.traceparent !== '') stamped.push('traceparent', trace.traceparent);
-  if (trace.tracestate !== '') stamped.push('tracestate', trace.tracestate);
   if (stamp.leftMs !== undefined) stamped.push(timeoutHeader, formatTimeout(stamp.leftMs));
   if (stamp.forwarded !== undefined) {
     const { address, host } = stamp.forwarded;

@@ -6,6 +6,7 @@ export type SpanKind = 'server' | 'client' | 'producer' | 'consumer' | 'internal
 export interface ActiveSpan {
   /** What callees see: this span as their parent. */
   readonly trace: TraceContext;
+  /** Whether it is shown to somebody; `trace` says whether the trace is recorded. */
   readonly sampled: boolean;
   /** `attribute` comes from `kernel/names`; whoever has to work for a value asks `sampled` first. */
   set(attribute: string, value: string | number): void;
@@ -16,6 +17,8 @@ export interface ActiveSpan {
 }
 
 export interface Tracer {
+  /** False: nobody is shown any span, so one that would only stand between two others need not be. */
+  readonly exports: boolean;
   /** Starts a span below `parent` (a root when it is empty). Sampling follows the parent, else the configured rate. */
   start(kind: SpanKind, name: string, parent: TraceContext): ActiveSpan;
   /** A span of something that outlives processes: whoever names the same ids goes on with the same span, and decides the same about sampling. Only one of them ends it. */
@@ -38,6 +41,7 @@ const untraced: ActiveSpan = { trace: { traceparent: '', tracestate: '', baggage
 
 /** Records nothing and starts no traces: incoming ones pass through unchanged. */
 export const noTracer: Tracer = {
+  exports: false,
   start: (_kind, _name, parent) => passed(parent),
   resume: ({ parent }) => passed(parent),
 };

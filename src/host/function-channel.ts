@@ -3,7 +3,7 @@ import { bytesBody, collectSoon } from '../kernel/body.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
 import { valueOf } from '../kernel/context.ts';
-import { traceKey } from '../kernel/trace-context.ts';
+import { traceHeaders, traceKey } from '../kernel/trace-context.ts';
 import type { App } from '../sdk/app.ts';
 import { plainBytes } from '../wire/grpc/any-json.ts';
 
@@ -14,8 +14,7 @@ export function createFunctionChannel(app: App): AppChannel {
     address: 'in-process',
     async invoke({ input, cancel, context }) {
       const { path, httpMethod, query, headers } = input;
-      const { traceparent } = valueOf(context, traceKey);
-      const traced = traceparent === '' || headers.includes('traceparent') ? headers : [...headers, 'traceparent', traceparent];
+      const traced = [...headers, ...traceHeaders(valueOf(context, traceKey))];
       const body = await collectSoon(input.body, limits.bodyBytes);
       const answer = await app.receive({ path, httpMethod, query, headers: traced, body, cancel });
       return { status: answer.status, headers: answer.headers, body: bytesBody(answer.body) };

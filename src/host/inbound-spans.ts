@@ -19,10 +19,9 @@ function filterOf(tracer: Tracer, { block, name, operation }: Target): Filter<ne
     return layerFilter(
       inboundSpan<ProxyTarget, unknown>({ tracer, kind: 'server', describe: describeProxied, retraced: rewired, decided: true }),
     );
-  if (block === 'invoke')
-    return layerFilter(inboundSpan<InvokeRequest, unknown>({ tracer, kind: 'server', describe: describeInvocation, retraced }));
+  if (block === 'invoke') return layerFilter(inboundSpan<InvokeRequest, unknown>({ tracer, kind: 'server', describe: describeInvocation }));
   if (block === 'actors' && operation === 'receive')
-    return layerFilter(inboundSpan<ActorTarget, unknown>({ tracer, kind: 'server', describe: describeActor, retraced: retraced as never }));
+    return layerFilter(inboundSpan<ActorTarget, unknown>({ tracer, kind: 'server', describe: describeActor }));
   if (block === 'pubsub')
     return layerFilter(inboundSpan<{ readonly topic: string }, unknown>({ tracer, kind: 'consumer', describe: describeEvent }));
   if (block === 'jobs')
@@ -95,10 +94,6 @@ function describeEvent({ topic }: { readonly topic: string }): InboundSpan {
       [spanAttributes.messagingDestination, topic],
     ],
   };
-}
-
-function retraced(input: InvokeRequest, trace: TraceContext): InvokeRequest {
-  return { ...input, headers: retracedHeaders(input.headers, trace) };
 }
 
 function describeJob({ name }: { readonly name: string }): InboundSpan {

@@ -20,14 +20,14 @@ const policies = (pace: number, breaker: boolean): string =>
     'kind: Resiliency',
     'metadata: { name: shop }',
     'spec:',
-    `  policies: { timeouts: { t: ${5 + pace}s }, retries: { r: { duration: ${pace}ms, maxRetries: 3 } }, circuitBreakers: { b: { trip: consecutiveFailures > 100 } } }`,
+    `  policies: { timeouts: { t: ${50 + pace}s }, retries: { r: { duration: ${pace}ms, maxRetries: 3 } }, circuitBreakers: { b: { trip: consecutiveFailures > 100 } } }`,
     `  targets: { apps: { app: { timeout: t, retry: r${breaker ? ', circuitBreaker: b' : ''} } } }`,
     '',
   ].join('\n');
 const write = (text: string): void => writeFileSync(join(directory, 'resources/shop.yaml'), text);
 
 async function until(what: string, check: () => boolean): Promise<void> {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 60_000;
   while (!check()) {
     if (Date.now() > deadline) throw new Error(`did not happen: ${what}\n${JSON.stringify(events.slice(-5))}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -78,10 +78,10 @@ describe('deadlines', () => {
 
   it('travel on as the time that is left, and end a call that is too slow', async () => {
     timeouts = [];
-    expect((await call('x', '4S')).status).toBe(200);
+    expect((await call('x', '40S')).status).toBe(200);
     expect(timeouts).toHaveLength(1);
     const left = Number(/^(\d+)u$/.exec(timeouts[0] as string)?.[1]);
-    expect(left).toBeLessThan(4_000_000);
+    expect(left).toBeLessThan(40_000_000);
     expect(left).toBeGreaterThan(0);
     const late = await call('silent', '60m');
     expect(late.status).toBe(504);
@@ -121,11 +121,12 @@ describe('a reload of policies under load', () => {
     for (let i = 0; i < 4; i++) {
       write(policies(2 + i, i % 2 === 0));
       await until('the policies are in effect', () => reloads() === i + 1);
+      const before = statuses.get(200) ?? 0;
+      await until('calls pass under them', () => (statuses.get(200) ?? 0) > before + 20);
     }
     going = false;
     await Promise.all(callers);
     expect([...statuses.keys()]).toEqual([200]);
-    expect(statuses.get(200)).toBeGreaterThan(50);
     expect(events.filter(({ kind }) => kind === 'ready')).toHaveLength(1);
   });
 });

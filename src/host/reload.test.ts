@@ -32,7 +32,7 @@ const write = (name: string, text: string): void => writeFileSync(join(directory
 const api = (path: string, init?: RequestInit): Promise<Response> => fetch(`http://127.0.0.1:${host.apps[0]?.httpPort}/v1.0${path}`, init);
 
 async function until(what: string, check: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while (!check()) {
     if (Date.now() > deadline) throw new Error(`did not happen: ${what}\n${JSON.stringify(events.slice(-5))}`);
     await new Promise((resolve) => setTimeout(resolve, 10));

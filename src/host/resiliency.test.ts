@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { bytesBody, collect, type Body } from '../kernel/body.ts';
+import { collect } from '../kernel/body.ts';
 import { ProaError } from '../kernel/errors.ts';
+import { onceBody } from '../testing/once-body.ts';
 import { governTarget, loadYaml, type GovernedOptions } from '../testing/simulator/governed-target.ts';
 
 const resiliency = (policies: string, targets: string, name = 'r'): string =>
@@ -211,16 +212,12 @@ describe('Resiliency, compiled', () => {
         return { status: 503 };
       },
     });
-    const once = (text: string, length: number | undefined): Body => {
-      const { pipe, discard } = bytesBody(Buffer.from(text));
-      return { length, pipe, discard };
-    };
     for (const [text, length] of [
       ['small', 5],
       ['x'.repeat(65_537), 65_537],
       ['later', undefined],
     ] as const) {
-      target.call({ method: 'POST', body: once(text, length) });
+      target.call({ method: 'POST', body: onceBody(Buffer.from(text), length) });
       await target.pass(100);
     }
     expect(seen).toEqual(['small', 'small', 'small', 'xxxxx', 'later']);

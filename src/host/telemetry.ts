@@ -50,10 +50,12 @@ export async function createAppTelemetry(options: AppTelemetryOptions): Promise<
     clock: ports.clock,
     random: ports.random,
     samplingRate: configuration.tracing.samplingRate,
-    export(span) {
-      for (const exporter of exporters) exporter.add(span);
-      if (printSpans) log.info('span', printable(span));
-    },
+    ...((exporters.length > 0 || printSpans) && {
+      export(span: FinishedSpan) {
+        for (const exporter of exporters) exporter.add(span);
+        if (printSpans) log.info('span', printable(span));
+      },
+    }),
   });
   const { enabled, obfuscateUrls, omitHealthChecks } = configuration.apiLogging;
   const logging = spec.apiLogging ?? enabled ?? false;

@@ -244,7 +244,7 @@ describe('what a runtime remembers', () => {
 
   it('has a fixed size: the oldest gives way', () => {
     const records = createCallRecords(10_000);
-    for (let i = 1; i <= 5_000; i++) records.add(record(i));
+    for (let i = 1; i <= 5_000; i++) records.add(() => record(i));
     expect(records.bytes).toBeLessThanOrEqual(10_000);
     expect(records.bytes).toBeGreaterThan(9_000);
     expect(records.find(record(1).traceId)).toEqual([]);
@@ -254,10 +254,10 @@ describe('what a runtime remembers', () => {
 
   it('does not let one trace grow without end, nor one record push out all', () => {
     const records = createCallRecords(10_000);
-    for (let i = 1; i <= 100; i++) records.add({ ...record(7), startedAtMs: i });
+    for (let i = 1; i <= 100; i++) records.add(() => ({ ...record(7), startedAtMs: i }));
     expect(records.find(record(7).traceId).length).toBeLessThan(15);
     expect(records.find(record(7).traceId).at(-1)?.startedAtMs).toBe(100);
-    records.add({ ...record(8), error: { code: 'x', message: 'y'.repeat(20_000) } });
+    records.add(() => ({ ...record(8), error: { code: 'x', message: 'y'.repeat(20_000) } }));
     expect(records.find(record(8).traceId)).toEqual([]);
     expect(records.find(record(7).traceId)).not.toEqual([]);
   });

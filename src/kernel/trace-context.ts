@@ -17,6 +17,17 @@ export const noTrace: TraceContext = { traceparent: '', tracestate: '', baggage:
 /** The trace that a call belongs to: the span of the nearest caller. */
 export const traceKey = contextKey<TraceContext>('trace', noTrace);
 
+/** What a call's trace says in the headers of HTTP, as flat pairs: nothing without a trace. Its baggage stays where the caller wrote it. */
+export function traceHeaders({ traceparent, tracestate }: TraceContext): string[] {
+  if (traceparent === '') return [];
+  return tracestate === '' ? ['traceparent', traceparent] : ['traceparent', traceparent, 'tracestate', tracestate];
+}
+
+/** True for the names of those headers, in lower case. */
+export function isTraceHeader(name: string): boolean {
+  return (name.length === 11 && name === 'traceparent') || (name.length === 10 && name === 'tracestate');
+}
+
 function isLowerHex(text: string, from: number, to: number): boolean {
   for (let i = from; i < to; i++) {
     const c = text.charCodeAt(i);

@@ -107,7 +107,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', (mode) => {
     running = await machine.serve('shop', mode, shop(seen));
     client = running.client;
   });
-  afterAll(() => machine.close(), 30_000);
+  afterAll(() => machine.close());
 
   it('runs in the mode that the environment names', async () => {
     expect(running.mode).toBe(mode);
@@ -181,11 +181,12 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', (mode) => {
       return got.length === 1 ? 'retry' : undefined;
     });
     await client.publish('pubsub', 'streamed', { n: 5 });
-    await expect.poll(() => got).toEqual([5, 5]);
+    // At least twice: what a busy machine answers too late comes once more.
+    await expect.poll(() => got.slice(0, 2)).toEqual([5, 5]);
     await end();
     await client.publish('pubsub', 'streamed', { n: 6 });
     await new Promise((resolve) => setImmediate(resolve));
-    expect(got).toEqual([5, 5]);
+    expect(got).not.toContain(6);
     await expect(client.subscribe('nowhere', 't', () => {})).rejects.toBeInstanceOf(ProaError);
   });
 
@@ -294,22 +295,20 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', (mode) => {
   });
 
   it('schedules jobs and runs them', async () => {
-    await client.jobs.schedule('greet', { dueTime: '200ms', data: { text: 'hello' }, failurePolicy: { intervalMs: 100, maxRetries: 2 } });
+    const greet = { dueTime: '1h', data: { text: 'hello' }, failurePolicy: { intervalMs: 100, maxRetries: 2 } } as const;
+    await client.jobs.schedule('greet', greet);
     await client.jobs.schedule('report-weekly', {
       schedule: '@weekly',
       dueTime: new Date(Date.now() + 3_600_000),
       repeats: 3,
       missedRuns: 'once',
     });
-    expect(await client.jobs.get('greet')).toEqual({
-      name: 'greet',
-      dueTime: '200ms',
-      data: { text: 'hello' },
-      failurePolicy: { intervalMs: 100, maxRetries: 2 },
-    });
+    expect(await client.jobs.get('greet')).toEqual({ name: 'greet', ...greet });
     expect((await client.jobs.list()).map(({ name }) => name)).toEqual(['greet', 'report-weekly']);
     await expect(client.jobs.schedule('greet', { dueTime: '1h' })).rejects.toMatchObject({ code: 'jobs.exists' });
     await expect(client.jobs.schedule('bad', { schedule: 'now and then' })).rejects.toMatchObject({ code: 'jobs.invalid' });
+    // Looked at: now they may run, and be gone.
+    await client.jobs.schedule('greet', { ...greet, dueTime: '1ms', overwrite: true });
     await client.jobs.schedule('report-weekly', { dueTime: '1ms', overwrite: true });
     // The first attempt fails.
     await expect.poll(() => seen.ran.length).toBe(3);

@@ -45,7 +45,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('workflows of an app, %s', (
     running = await machine.serve('shop', mode, app);
     client = running.client;
   });
-  afterAll(() => machine.close(), 30_000);
+  afterAll(() => machine.close());
 
   it('run, with events, status and attributes', async () => {
     const run = await client.workflows.start(order, { count: 2 }, { id: 'one', tags: { who: 'Ada' } });

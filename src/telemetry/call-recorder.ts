@@ -22,6 +22,8 @@ export interface CallRecorderOptions {
 
 /** Records the calls of one stack: those that are sampled, those that have something to tell, and those that failed or took long. Others cost two comparisons. */
 export function createCallRecorder(options: CallRecorderOptions): CallRecorder {
+  const { appId, target, epoch } = options;
+  const teller: Teller = { appId, target, epoch, stack: stackName(target), shownName: clipped(target.name) };
   return {
     begin(call) {
       if (isRecorded(valueOf(call.context, traceKey))) trailOf(call);
@@ -29,59 +31,83 @@ export function createCallRecorder(options: CallRecorderOptions): CallRecorder {
     end(call, outcome, tookMs = 0) {
       const { trail } = call.end;
       if (trail === undefined && outcome.ok && tookMs < slowMs && (outcome.status === undefined || outcome.status < 500)) return;
-      record(options, { call, outcome, tookMs, trail: trail ?? trailOf(call) });
+      record(options, teller, { call, outcome, tookMs, trail: trail ?? trailOf(call) });
     },
   };
 }
 
-interface Ended {
+/** What all records of a stack say. */
+interface Teller extends Pick<CallRecorderOptions, 'appId' | 'target' | 'epoch'> {
+  readonly stack: string;
+  readonly shownName: string;
+}
+
+interface Ending {
   readonly call: Call<unknown>;
   readonly outcome: Outcome;
   readonly tookMs: number;
   readonly trail: Trail;
 }
 
-function record(options: CallRecorderOptions, { call, outcome, tookMs, trail }: Ended): void {
+/** What a record is made of: nothing of it changes any more, and it holds neither body nor headers of the call. */
+interface Ended extends Omit<Ending, 'call'>, Pick<Call<unknown>, 'operation' | 'caller' | 'deadlineMs'> {
+  readonly traceparent: string;
+  /** Number of the attempt. */
+  readonly number: number;
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly nowMs: number;
+  readonly startedAtMs: number;
+}
+
+function record({ clock, records }: CallRecorderOptions, teller: Teller, { call, outcome, tookMs, trail }: Ending): void {
   const { traceparent } = valueOf(call.context, traceKey);
   // Without an id nobody could ask for it.
   if (traceparent === '') return;
-  const { clock, records, appId, target, epoch } = options;
-  const nowMs = clock.mono();
-  const startedMs = nowMs - tookMs;
-  const name = stackName(target);
-  const outbound = target.direction === 'outbound';
+  const { operation, caller, deadlineMs } = call;
+  const { httpMethod: method, path } = teller.target.block === 'invoke' ? (call.input as InvokeRequest) : noRequest;
   const number = valueOf(call.context, attemptKey);
+  const times = { nowMs: clock.mono(), startedAtMs: clock.now() - tookMs };
+  const ended: Ended = { operation, caller, deadlineMs, outcome, tookMs, trail, traceparent, number, method, path, ...times };
+  // What an attempt that nobody waits for still does to the trail is no longer part of the story.
+  if (outcome.ok && trail.decisions.length === 0) records.add(() => recordOf(teller, ended));
+  else {
+    const told = recordOf(teller, ended);
+    records.add(() => told);
+  }
+}
+
+const noRequest: { readonly httpMethod?: undefined; readonly path?: undefined } = {};
+
+function recordOf({ appId, target, epoch, stack, shownName }: Teller, ended: Ended): CallRecord {
+  const { operation, caller, deadlineMs, outcome, tookMs, trail, traceparent, number, method, path, nowMs, startedAtMs } = ended;
+  const startedMs = nowMs - tookMs;
+  const outbound = target.direction === 'outbound';
   // Within one process both halves share a trail: each tells what its own layers did.
-  const decisions = trail.decisions.filter((decision) => decision.target === name && (outbound || decision.attempt === number));
+  const decisions = trail.decisions.filter((decision) => decision.target === stack && (outbound || decision.attempt === number));
   const attempts = outbound ? trail.attempts.map((attempt) => attemptIn({ startedMs, nowMs, outcome }, attempt)) : [];
   const ok = outcome.ok && (outcome.status ?? 0) < 500;
-  records.add({
+  return {
     traceId: traceparent.slice(3, 35),
     app: appId,
     side: target.direction,
     block: target.block,
-    target: clipped(target.name),
+    target: shownName,
     operation: target.operation,
-    caller: call.caller.appId,
-    ...requestOf(call, target),
+    caller: caller.appId,
+    ...(path !== undefined && method !== undefined && { method, path: pathShape(path) }),
     epoch,
-    startedAtMs: clock.now() - tookMs,
+    startedAtMs,
     tookMs,
     ok,
     ...(outcome.status !== undefined && { status: outcome.status }),
-    ...(outcome.error !== undefined && { error: errorOf(outcome.error, call) }),
-    ...(call.deadlineMs !== Infinity && { deadlineLeftMs: call.deadlineMs - nowMs }),
+    ...(outcome.error !== undefined && { error: errorOf(outcome.error, operation.block === 'invoke' ? path : undefined) }),
+    ...(deadlineMs !== Infinity && { deadlineLeftMs: deadlineMs - nowMs }),
     flags: flagsOf({ traceparent, tookMs, ok, attempts, decisions }),
     attempts,
     decisions,
     lost: trail.lost,
-  });
-}
-
-function requestOf({ input }: Call<unknown>, { block }: Target): Pick<CallRecord, 'method' | 'path'> {
-  if (block !== 'invoke') return {};
-  const { httpMethod, path } = input as InvokeRequest;
-  return { method: httpMethod, path: pathShape(path) };
+  };
 }
 
 function attemptIn(call: { startedMs: number; nowMs: number; outcome: Outcome }, attempt: TrailAttempt): RecordedAttempt {
@@ -103,9 +129,8 @@ function attemptIn(call: { startedMs: number; nowMs: number; outcome: Outcome },
   };
 }
 
-function errorOf(thrown: unknown, { operation, input }: Call<unknown>): { code: string; message: string } {
+function errorOf(thrown: unknown, path = ''): { code: string; message: string } {
   const { code, message } = ProaError.from(thrown);
-  const path = operation.block === 'invoke' ? (input as InvokeRequest).path : '';
   // Some messages name the path as it was called.
   return { code, message: clipped(path.length < 2 ? message : message.replaceAll(path, pathShape(path).slice(1))) };
 }

@@ -8,6 +8,9 @@ interface Kept {
   readonly bytes: number;
 }
 
+/** So many calls are told together: what is seldom done costs several times as much each time as what is done in a row. */
+const pendingMax = 64;
+
 /** A ring of records with a fixed size in bytes: the oldest gives way. A record larger than the ring is not kept. */
 export function createCallRecords(bytesMax: number = recordBytesMax): CallRecords & { readonly bytes: number } {
   // The order stands in a list of its own: a Map that is emptied from its beginning has to step over what it held there.
@@ -15,6 +18,7 @@ export function createCallRecords(bytesMax: number = recordBytesMax): CallRecord
   let order: (Kept | undefined)[] = [];
   let first = 0;
   let bytes = 0;
+  let pending: (() => CallRecord)[] = [];
   const dropOldest = (): void => {
     const { record, bytes: size } = order[first] as Kept;
     order[first++] = undefined;
@@ -26,21 +30,33 @@ export function createCallRecords(bytesMax: number = recordBytesMax): CallRecord
     order = order.slice(first);
     first = 0;
   };
+  const keep = (record: CallRecord): void => {
+    const size = sizeOf(record);
+    if (size > bytesMax) return;
+    while (bytes + size > bytesMax) dropOldest();
+    const kept = traces.get(record.traceId);
+    if (kept === undefined) traces.set(record.traceId, [record]);
+    else kept.push(record);
+    order.push({ record, bytes: size });
+    bytes += size;
+  };
+  const settle = (): void => {
+    const making = pending;
+    pending = [];
+    for (const make of making) keep(make());
+  };
   return {
     get bytes() {
+      settle();
       return bytes;
     },
-    add(record) {
-      const size = sizeOf(record);
-      if (size > bytesMax) return;
-      while (bytes + size > bytesMax) dropOldest();
-      const kept = traces.get(record.traceId);
-      if (kept === undefined) traces.set(record.traceId, [record]);
-      else kept.push(record);
-      order.push({ record, bytes: size });
-      bytes += size;
+    add(make) {
+      if (pending.push(make) === pendingMax) settle();
     },
-    find: (traceId) => [...(traces.get(traceId) ?? [])],
+    find(traceId) {
+      settle();
+      return [...(traces.get(traceId) ?? [])];
+    },
   };
 }
 

@@ -116,6 +116,18 @@ describe('tracing', () => {
     expect(spans[0]).toMatchObject({ parentSpanId: 'b7ad6b7169203331', ok: true, traceState: 'a=b' });
   });
 
+  it('goes on without spans where nobody is shown any, and says in its traces whether they are recorded', () => {
+    for (const samplingRate of [0, 1]) {
+      const tracer = createTracer({ clock: nodeClock, random: createNodeRandom(), samplingRate });
+      const root = tracer.start('server', 'x', noTrace);
+      const child = tracer.start('client', 'y', root.trace);
+      expect([tracer.exports, root.sampled, child.sampled]).toEqual([false, false, false]);
+      expect([root.trace.sampled, child.trace.sampled]).toEqual([samplingRate === 1, samplingRate === 1]);
+      expect(isTraceparent(child.trace.traceparent) && child.trace.traceparent.endsWith(`-0${samplingRate}`)).toBe(true);
+      expect(child.trace.traceparent.slice(0, 36)).toBe(root.trace.traceparent.slice(0, 36));
+    }
+  });
+
   it('goes on with a span that others began, sampled by them as here', () => {
     const spans: FinishedSpan[] = [];
     let wall = 1_000_000;

@@ -23,23 +23,29 @@ export interface TracingOptions {
   readonly random: Random;
   /** 0 to 1: the share of root spans that is recorded. A parent's decision wins. */
   readonly samplingRate: number;
-  readonly export: (span: FinishedSpan) => void;
+  /** Absent: nobody is shown spans. Traces go on, with the decision that they are recorded, but none of their spans is. */
+  readonly export?: (span: FinishedSpan) => void;
 }
 
-/** A tracer whose unsampled spans cost an id and one small object. */
+/** A tracer whose spans cost an id and one small object, but for those that somebody is shown. */
 export function createTracer(options: TracingOptions): Tracer {
   const ids = createTraceIds(options.random);
   const threshold = Math.min(1, Math.max(0, options.samplingRate)) * 2 ** 32;
+  const shown = options.export;
   return {
+    exports: shown !== undefined,
     start(kind, name, parent) {
       const root = parent.traceparent === '';
       const sampled = root ? options.random.u32() < threshold : isSampled(parent.traceparent);
       const made = root ? ids.root() : `${parent.traceparent.slice(0, 36)}${ids.spanId()}-00`;
       const traceparent = sampled ? `${made.slice(0, 53)}01` : made;
       const trace: TraceContext = { traceparent, tracestate: parent.tracestate, baggage: parent.baggage, sampled };
-      if (!sampled) return new UnsampledSpan(trace);
+      if (!sampled || shown === undefined) return new UnseenSpan(trace);
       const [traceId, spanId] = [made.slice(3, 35), made.slice(36, 52)];
-      return recordedSpan(options, { kind, name, trace, traceId, spanId, parentSpanId: root ? '' : parent.traceparent.slice(36, 52) });
+      return recordedSpan(
+        { clock: options.clock, export: shown },
+        { kind, name, trace, traceId, spanId, parentSpanId: root ? '' : parent.traceparent.slice(36, 52) },
+      );
     },
     resume({ kind, name, parent, spanId, startMs, ...own }) {
       const root = parent.traceparent === '';
@@ -48,21 +54,24 @@ export function createTracer(options: TracingOptions): Tracer {
       const traceId = root ? own.traceId : parent.traceparent.slice(3, 35);
       const traceparent = `00-${traceId}-${spanId}-0${sampled ? 1 : 0}`;
       const trace: TraceContext = { traceparent, tracestate: parent.tracestate, baggage: parent.baggage, sampled };
-      if (!sampled) return new UnsampledSpan(trace);
-      return recordedSpan(options, {
-        kind,
-        name,
-        trace,
-        traceId,
-        spanId,
-        parentSpanId: root ? '' : parent.traceparent.slice(36, 52),
-        startMs,
-      });
+      if (!sampled || shown === undefined) return new UnseenSpan(trace);
+      return recordedSpan(
+        { clock: options.clock, export: shown },
+        {
+          kind,
+          name,
+          trace,
+          traceId,
+          spanId,
+          parentSpanId: root ? '' : parent.traceparent.slice(36, 52),
+          startMs,
+        },
+      );
     },
   };
 }
 
-class UnsampledSpan implements ActiveSpan {
+class UnseenSpan implements ActiveSpan {
   readonly sampled = false;
   readonly trace: TraceContext;
   constructor(trace: TraceContext) {
@@ -84,7 +93,7 @@ interface Started {
   readonly startMs?: number;
 }
 
-function recordedSpan(options: TracingOptions, started: Started): ActiveSpan {
+function recordedSpan(options: Required<Pick<TracingOptions, 'clock' | 'export'>>, started: Started): ActiveSpan {
   const startMs = started.startMs ?? options.clock.now();
   const beforeMs = Math.max(0, options.clock.now() - startMs);
   const startMono = options.clock.mono();

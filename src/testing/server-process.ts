@@ -93,8 +93,9 @@ export async function freePorts(count: number): Promise<readonly number[]> {
   if (lastPort === 0) lastPort = low + ((process.pid * 101) % span);
   for (let tries = 0; ports.length < count; tries++) {
     if (tries > span) throw new Error(`no free port between ${low} and ${low + span}`);
-    lastPort = low + ((lastPort + 1 - low) % span);
-    if (await reserve(lastPort)) ports.push(lastPort);
+    const port = low + ((lastPort + 1 - low) % span);
+    lastPort = port;
+    if (await reserve(port)) ports.push(port);
   }
   return ports;
 }

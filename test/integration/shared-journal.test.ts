@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { FromWorker, StopPlace, ToWorker } from './shared-journal-worker.ts';
+import type { FromWorker, HotOperation, StopPlace, ToWorker } from './shared-journal-worker.ts';
 
 // Real processes share one journal. Whatever happens to its owner: nothing acknowledged is lost, nothing is applied twice, and the
 // others go on.
@@ -18,6 +18,9 @@ class Worker {
   readonly child: ChildProcess;
   readonly ready: Promise<void>;
   readonly acknowledged: string[] = [];
+  readonly hot: HotOperation[] = [];
+  /** Reads of the hot key that it answered by itself. */
+  kept = 0;
   owner = false;
   epoch = 0;
   #answers: ((message: FromWorker) => void)[] = [];
@@ -73,6 +76,10 @@ class Worker {
   #received(message: FromWorker): void {
     if (message.is === 'acknowledged') this.acknowledged.push(message.entry);
     if (message.is === 'seat') Object.assign(this, { owner: message.owner, epoch: message.epoch });
+    if (message.is === 'hot') {
+      this.hot.push(...message.operations);
+      this.kept = message.kept;
+    }
     for (const answer of this.#answers) answer(message);
   }
 }
@@ -103,6 +110,19 @@ function check(found: readonly string[], everybody: readonly Worker[]): void {
   for (const worker of everybody) expect(worker.acknowledged.filter((entry) => !once.has(entry))).toEqual([]);
 }
 
+/** No read saw less than what a read or an acknowledged write knew that had ended before it began. */
+function checkHot(everybody: readonly Worker[]): void {
+  const all = everybody.flatMap(({ hot }) => hot);
+  const began = all.toSorted((a, b) => (a.beganNs < b.beganNs ? -1 : 1));
+  const ended = all.toSorted((a, b) => (a.endedNs < b.endedNs ? -1 : 1));
+  let [known, at] = [0, 0];
+  for (const operation of began) {
+    for (; (ended[at] as HotOperation).endedNs < operation.beganNs; at++) known = Math.max(known, (ended[at] as HotOperation).version);
+    expect(operation.version).toBeGreaterThanOrEqual(known);
+  }
+  expect(all.length).toBeGreaterThan(0);
+}
+
 describe.skipIf(process.platform !== 'linux')('a journal shared by processes', () => {
   beforeAll(async () => {
     scratch = mkdtempSync(join(tmpdir(), 'proa-shared-'));
@@ -125,6 +145,7 @@ describe.skipIf(process.platform !== 'linux')('a journal shared by processes', (
       await until('owner', () => owner.owner);
       const [one, two] = [await start(directory, 'one', 'sidecar'), await start(directory, 'two', 'sidecar')];
       await until('writing', progress(one));
+      await until('reads that stay in a process', () => one.kept > 0 && two.kept > 0);
       owner.send({ do: 'arm', place });
       await until('stop', () => owner.stopped);
       const [oneGoesOn, twoGoesOn] = [progress(one), progress(two)];
@@ -139,6 +160,7 @@ describe.skipIf(process.platform !== 'linux')('a journal shared by processes', (
       await until('the end of its epoch', () => owner.epoch > epoch);
       await Promise.all([owner, one, two].map((worker) => worker.finish()));
       check(await owner.readLog(), [owner, one, two]);
+      checkHot([owner, one, two]);
       await Promise.all([owner, one, two].map((worker) => worker.kill()));
     },
   );
@@ -153,6 +175,7 @@ describe.skipIf(process.platform !== 'linux')('a journal shared by processes', (
     for (let round = 0; round < 8; round++) {
       await Promise.all(Array.from(alive, (worker) => until('progress', progress(worker, 5))));
       await until('an owner', () => owners().length > 0);
+      await until('reads that stay in a process', () => Array.from(alive).some(({ kept }) => kept > 0));
       const [owner] = owners() as [Worker];
       await owner.kill();
       alive.delete(owner);
@@ -163,6 +186,7 @@ describe.skipIf(process.platform !== 'linux')('a journal shared by processes', (
     await Promise.all(Array.from(alive, (worker) => until('progress', progress(worker, 5))));
     await Promise.all(Array.from(alive, (worker) => worker.finish()));
     check(await (Array.from(alive)[0] as Worker).readLog(), everybody);
+    checkHot(everybody);
     expect(everybody.reduce((sum, worker) => sum + worker.acknowledged.length, 0)).toBeGreaterThan(100);
     await Promise.all(Array.from(alive, (worker) => worker.kill()));
   });

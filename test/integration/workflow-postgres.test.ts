@@ -63,7 +63,7 @@ interface Runtime {
 
 function start(count: number, env: Readonly<Record<string, string>> = {}): Runtime {
   const args = [worker, 'run', place(), attempts, String(count)];
-  const child = spawn(process.execPath, args, { env: { ...process.env, PROA_TTL_MS: '1000', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, { env: { ...process.env, PROA_TTL_MS: '2000', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   running.push(child);
   let printed = '';
   child.stderr.on('data', (part: Buffer) => (printed += part.toString()));
@@ -152,11 +152,13 @@ describe.runIf(bin !== undefined)('workflows of two runtimes on PostgreSQL', () 
 
   it('all complete over a slow network, and after a silence that is longer than every lease', async () => {
     const count = 60;
+    // Long enough that a busy machine renews its leases over that network: nobody moves while they lapse.
+    const ttl = { PROA_TTL_MS: '3000' };
     front.delay(25);
-    const pair = [start(count), start(count)];
+    const pair = [start(count, ttl), start(count, ttl)];
     await moved();
-    front.delay(2_500);
-    await pause(2_500);
+    front.delay(4_000);
+    await pause(4_000);
     front.delay(25);
     await moved();
     front.delay(0);

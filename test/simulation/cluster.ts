@@ -18,6 +18,8 @@ import { History } from './history.ts';
 
 export const groups = ['billing', 'mail'] as const;
 const stateKeys = ['alpha', 'beta', 'gamma'] as const;
+/** Read so often that whoever does not own the journal keeps it. */
+const hotKey = 'hot';
 const log = tuple('sim', 'log');
 const topic = 'orders';
 
@@ -39,6 +41,8 @@ export class Cluster {
   readonly history = new History();
   readonly members = new Map<string, Member>();
   readonly failures: string[] = [];
+  /** Reads that a client of the owner answered by itself. */
+  keptReads = 0;
   #incarnation = 0;
   #quiet = false;
   #values = 0;
@@ -80,7 +84,7 @@ export class Cluster {
 
   /** Reads every state key through every member, as part of the history. */
   async readStates(): Promise<void> {
-    for (const member of this.members.values()) for (const key of stateKeys) await this.#read(member, key);
+    for (const member of this.members.values()) for (const key of [...stateKeys, hotKey]) await this.#read(member, key);
   }
 
   async #open(member: Member): Promise<void> {
@@ -106,6 +110,7 @@ export class Cluster {
     });
     member.broker = new EngineBroker(config, { ...shared, clock: ports.clock, name: 'bus' });
     for (let i = 0; i < 2; i++) this.#client(member, () => this.#stateStep(member), 160);
+    this.#client(member, () => this.#hotStep(member), 200);
     this.#client(member, () => this.#append(member), 250);
     this.#client(member, () => this.#readLog(member), 400);
     // One publisher per key: only then is there an order to keep.
@@ -157,10 +162,24 @@ export class Cluster {
     await this.history.operation(key, { kind: 'change', from, to: value }, () => this.#write(member, key, { value, etag: seen.etag }));
   }
 
+  /** Many reads of one key and now and then a write. */
+  async #hotStep(member: Member): Promise<void> {
+    const { clock } = member.process.ports;
+    for (let reads = 4 + this.below(8); reads > 0; reads--) {
+      await this.#read(member, hotKey);
+      await new Promise<void>((resolve) => void clock.timer(1 + this.below(4), resolve));
+    }
+    if (this.below(4) > 0) return;
+    const value = `v${++this.#values}`;
+    await this.history.operation(hotKey, { kind: 'write', value }, () => this.#write(member, hotKey, { value }));
+  }
+
   async #read(member: Member, key: string): Promise<{ value: string | undefined; etag: string } | undefined> {
     const found = await this.history.operation(key, { kind: 'read' }, async () => {
       try {
-        const entry = await member.state?.get({ key });
+        const known = member.state?.peek?.(key);
+        if (known !== undefined && member.engine?.owner === false) this.keptReads++;
+        const entry = known ?? (await member.state?.get({ key }));
         return { value: entry === undefined ? undefined : Buffer.from(entry.data).toString(), etag: entry?.etag ?? '' };
       } catch {
         return undefined;

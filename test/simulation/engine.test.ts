@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { KeptReads } from '../../src/drivers/engine-socket/kept-reads.ts';
 import { simulate, type Run, type RunOptions } from './run.ts';
 
 // A soak: SIMULATION_FROM=1000 SIMULATION_SEEDS=500 npm run test:simulation
@@ -25,7 +26,8 @@ describe('a cluster over one journal, with crashes, freezes, partitions, resets 
     const run = await simulate({ seed });
     expect(report(run)).toBe('');
     // A run in which nothing happened proves nothing.
-    expect(Math.min(run.counts['acknowledged'] ?? 0, run.counts['delivered'] ?? 0, run.counts['appended'] ?? 0)).toBeGreaterThan(50);
+    const { acknowledged = 0, delivered = 0, appended = 0, kept = 0 } = run.counts;
+    expect(Math.min(acknowledged, delivered, appended, kept)).toBeGreaterThan(50);
   });
 
   it('is a function of its seed', async () => {
@@ -44,6 +46,16 @@ describe('the simulation finds planted bugs', () => {
   it('an answer before the sync', async () => {
     const run = await findBug({ answerBeforeSync: true, unsynced: 'nothing', deeds: ['power'], stormMs: 4_000, calmMs: 2_000 }, 30);
     expect(run?.problems.join('\n')).toMatch(/violated|was given to|is not in the log|never got/);
+  });
+
+  it('a client of the owner that goes on reading what it was told to forget', async () => {
+    const forget = vi.spyOn(KeptReads.prototype, 'forget').mockImplementation(() => {});
+    try {
+      const run = await findBug({ deeds: ['reset'], stormMs: 4_000, calmMs: 2_000 }, 10);
+      expect(run?.problems.join('\n')).toMatch(/violated/);
+    } finally {
+      forget.mockRestore();
+    }
   });
 
   it('a new owner that does not wait until the old one has noticed', async () => {

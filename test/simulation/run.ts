@@ -57,7 +57,13 @@ export async function simulate(options: RunOptions): Promise<Run> {
   ];
   const trace = time.trace;
   for (const { process } of cluster.members.values()) process.kill();
-  return { seed: options.seed, trace, problems, deeds, counts: { ...cluster.history.counts, events: time.events } };
+  return {
+    seed: options.seed,
+    trace,
+    problems,
+    deeds,
+    counts: { ...cluster.history.counts, kept: cluster.keptReads, events: time.events },
+  };
 }
 
 /** Time goes on until `work` is done, at most 20 s of it. */

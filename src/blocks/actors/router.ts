@@ -108,7 +108,7 @@ function callFor(
 ): Call<ActorCall> {
   const { type, id, method, path, httpMethod, query, data } = call.input;
   const leftMs = call.deadlineMs === Infinity ? undefined : call.deadlineMs - context.ports.clock.mono();
-  const headers = stampHeaders(call.input.headers, call.context, {
+  const headers = stampHeaders(call.input.headers, {
     caller: call.caller,
     calleeAppId: callee.appId,
     leftMs,

@@ -6,8 +6,10 @@ import type { Endpoint } from '../../contracts/resolver.ts';
 import { retry } from '../../filters/retry/retry.ts';
 import { emptyBody } from '../../kernel/body.ts';
 import { createCall, type Call } from '../../kernel/call.ts';
+import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { silentLogger } from '../../kernel/log.ts';
+import { noTrace, traceKey } from '../../kernel/trace-context.ts';
 import { EndpointGroup } from '../../mesh/balance/endpoint-group.ts';
 import { nodePorts } from '../../ports/node/index.ts';
 import { createInvokeBlock } from './invoke-block.ts';
@@ -41,18 +43,20 @@ function rig(govern: Govern, send: (instance: string, call: Call<InvokeRequest>)
       hostAddress: '127.0.0.1',
     },
   );
-  const call = async (deadlineMs = Infinity): Promise<number | string> => {
+  const none: readonly string[] = [];
+  const call = async (deadlineMs = Infinity, caller = { appId: 'web', namespace: '' }, headers = none): Promise<number | string> => {
     const input: InvokeRequest = {
       appId: 'orders',
       namespace: '',
       httpMethod: 'GET',
       path: 'x',
       query: '',
-      headers: [],
+      headers,
       body: emptyBody,
       replayable: true,
     };
-    const made = createCall({ block: 'invoke', name: 'call', idempotent: true }, input, { deadlineMs });
+    const context = withValue(emptyContext, traceKey, { ...noTrace, traceparent: '00-trace' });
+    const made = createCall({ block: 'invoke', name: 'call', idempotent: true }, input, { deadlineMs, caller, context });
     try {
       const { status } = await block.call(made);
       made.end.fire({ ok: status < 500, status });
@@ -114,6 +118,24 @@ describe('the invocation block', () => {
     for (let i = 0; i < 300; i++) expect(await call()).toBe(200);
     // Retry amplification with one endpoint dead stays far below a fifth.
     expect(dead).toBeLessThan(30);
+  });
+
+  it('gives calls with the same headers the same list, of their own caller, without the trace of any', async () => {
+    const { clock } = nodePorts();
+    const seen: (readonly string[])[] = [];
+    const { call } = rig(ungoverned, (_instance, { input }) => {
+      seen.push(input.headers);
+      return Promise.resolve(ok);
+    });
+    const headers = ['x', '1', 'traceparent', 'theirs', 'tracestate', 'theirs', 'dapr-caller-app-id', 'forged'];
+    const stamped = (appId: string) => ['x', '1', 'dapr-caller-app-id', appId, 'dapr-caller-namespace', '', 'dapr-callee-app-id', 'orders'];
+    for (const appId of ['web', 'web', 'other', 'web']) await call(Infinity, { appId, namespace: '' }, headers);
+    await call(clock.mono() + 2_000, { appId: 'web', namespace: '' }, headers);
+    await call(Infinity, { appId: 'web', namespace: '' }, headers.slice(0, 2));
+    expect(seen.map((list) => list.slice(0, 8))).toEqual([...['web', 'web', 'other', 'web', 'web', 'web'].map(stamped)]);
+    expect(seen[1]).toBe(seen[0]);
+    expect(seen.map((list) => list.includes('grpc-timeout'))).toEqual([false, false, false, false, true, false]);
+    expect(seen.some((list) => list.includes('traceparent') || list.includes('00-trace'))).toBe(false);
   });
 
   it('tells the callee how much time is left, and lets limits and refusals of the callee through as they are', async () => {

@@ -4,12 +4,14 @@ import type { BalanceTarget, EndpointBalancer } from '../../contracts/balancing.
 import type { Endpoint, Resolver } from '../../contracts/resolver.ts';
 import type { HttpEndpoint } from '../../contracts/resources.ts';
 import type { ExternalTransport, PeerTransport } from '../../contracts/transport.ts';
+import { splitAppName } from '../../kernel/app-name.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
 import { sendAttempt } from '../../kernel/trail.ts';
 import type { InvokeBlock } from './index.ts';
-import { stampHeaders } from '../../contracts/stamp-headers.ts';
+import { stampHeaders, type Stamp } from '../../contracts/stamp-headers.ts';
+import { ListMemo } from '../../kernel/list-memo.ts';
 
 export interface InvokeDependencies {
   readonly resolver: Resolver;
@@ -125,8 +127,10 @@ class Places {
 // What a call does not change (where the target is, which text names it) is found once per target and change, not once per call.
 function send(context: BlockContext, dependencies: InvokeDependencies, target: { appId: string; places: Places }): InvokeService {
   const { appId, places } = target;
-  const [name, namespace] = splitAppId(appId, context.namespace);
-  const to = (endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> => sendTo(context, dependencies, call, endpoint);
+  const { appId: name, namespace = context.namespace } = splitAppName(appId);
+  const stamps = new Stamps();
+  const to = (endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> =>
+    sendTo({ context, dependencies, stamps }, call, endpoint);
   let balancer: EndpointBalancer | undefined;
   let seenChanges = -1;
   return (call) => {
@@ -157,12 +161,39 @@ function send(context: BlockContext, dependencies: InvokeDependencies, target: {
   };
 }
 
-function sendTo(
-  context: BlockContext,
-  dependencies: InvokeDependencies,
-  call: Call<InvokeRequest>,
-  endpoint: Endpoint,
-): Promise<InvokeResponse> {
+/** The stamped headers of one target's calls: those of one caller with the same headers, and no deadline, are the same list. */
+class Stamps {
+  #of: Omit<Stamp, 'leftMs'> | undefined = undefined;
+  #lists = new ListMemo((headers) => headers);
+
+  headers(headers: readonly string[], stamp: Stamp): readonly string[] {
+    if (stamp.leftMs !== undefined) return stampHeaders(headers, stamp);
+    const of = this.#of;
+    if (of === undefined || !alike(of, stamp)) {
+      this.#of = stamp;
+      this.#lists = new ListMemo((list) => stampHeaders(list, stamp));
+    }
+    return this.#lists.of(headers);
+  }
+}
+
+function alike(one: Omit<Stamp, 'leftMs'>, other: Omit<Stamp, 'leftMs'>): boolean {
+  return (
+    one.caller.appId === other.caller.appId &&
+    one.caller.namespace === other.caller.namespace &&
+    one.calleeAppId === other.calleeAppId &&
+    one.forwarded?.address === other.forwarded?.address &&
+    one.forwarded?.host === other.forwarded?.host
+  );
+}
+
+interface Sender {
+  readonly context: BlockContext;
+  readonly dependencies: InvokeDependencies;
+  readonly stamps: Stamps;
+}
+
+function sendTo({ context, dependencies, stamps }: Sender, call: Call<InvokeRequest>, endpoint: Endpoint): Promise<InvokeResponse> {
   const { input } = call;
   call.end.place = endpoint;
   if (call.end.trail !== undefined) sendAttempt(call, endpoint, context.ports.clock.mono());
@@ -170,7 +201,7 @@ function sendTo(
   const self = endpoint.appId === context.appId && endpoint.namespace === context.namespace;
   const forwarded = self ? undefined : { address: dependencies.hostAddress, host: context.ports.process.hostName() };
   const leftMs = call.deadlineMs === Infinity ? undefined : call.deadlineMs - context.ports.clock.mono();
-  const headers = stampHeaders(input.headers, call.context, { caller: call.caller, calleeAppId: endpoint.appId, leftMs, forwarded });
+  const headers = stamps.headers(input.headers, { caller: call.caller, calleeAppId: endpoint.appId, leftMs, forwarded });
   const stamped: InvokeRequest = {
     appId: endpoint.appId,
     namespace: endpoint.namespace,
@@ -204,12 +235,6 @@ function failing(appId: string, answer: Promise<InvokeResponse>): Promise<Invoke
 
 function asItIs(_appId: string, answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
   return answer;
-}
-
-/** `app.namespace` names an app of another namespace. */
-function splitAppId(appId: string, ownNamespace: string): readonly [string, string] {
-  const dot = appId.lastIndexOf('.');
-  return dot > 0 && dot < appId.length - 1 ? [appId.slice(0, dot), appId.slice(dot + 1)] : [appId, ownNamespace];
 }
 
 function externalTarget(appId: string, endpoints: ReadonlyMap<string, HttpEndpoint>): HttpEndpoint | undefined {

@@ -78,7 +78,7 @@ export class Exposed {
       const ready: Put = { key: keys.ready(live.shard, live.id), value: new Uint8Array(0) };
       const result = await engine.commit({ if: [live.home.condition], put: [...puts, ready] });
       if (result.status !== 'done') return;
-      live.ready = true;
+      live.marked();
       items.forEach((item, i) => {
         item.key = (puts[i] as Put).key;
         if (blobs[i] !== undefined) Object.assign(item, { blob: blobs[i] });

@@ -56,7 +56,7 @@ export interface RerunOptions {
 }
 
 export { createWorkflowBlock, type WorkflowDeps } from './workflow-block.ts';
-export type { RetentionPolicy } from './turn-change.ts';
+export type { Retention, RetentionPolicy } from './turn-change.ts';
 export type { ConcurrencyLimits } from './worker-pool.ts';
 export { groupOf as workflowGroup } from './shard-keeper.ts';
 export { createRemoteWorker, portions } from './remote-worker.ts';

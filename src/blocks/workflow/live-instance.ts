@@ -27,6 +27,8 @@ export class LiveInstance {
   inbox: InboxItem[] = [];
   /** The mark of work under way exists. */
   ready = false;
+  /** Its version where that is known; whoever rewrites the mark forgets it. The mark is only ever deleted under its version: a commit that lingers must not take the one of mail that came meanwhile. */
+  mark: number | undefined;
   /** The inbox on the engine may hold more than is known here. */
   unread = true;
   driving = false;
@@ -69,6 +71,12 @@ export class LiveInstance {
   get bytes(): number {
     const history = (this.past === undefined ? 0 : 3) * (this.header?.historyChars ?? 0);
     return 2_000 + history + this.tail.reduce((sum, line) => sum + line.length, 0);
+  }
+
+  /** The mark was written by a commit other than the instance's own. */
+  marked(): void {
+    this.ready = true;
+    this.mark = undefined;
   }
 
   add(item: InboxItem): void {

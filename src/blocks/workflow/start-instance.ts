@@ -110,7 +110,8 @@ async function tryStart(parts: StartParts, { id, request, found }: Attempt): Pro
   };
   const result = await engine.commit(commit);
   if (result.status === 'conflict') return false;
-  let version = result.status === 'done' ? result.versions[0] : undefined;
+  const [written, marked] = result.status === 'done' ? result.versions : [];
+  let version = written;
   if (result.status === 'unknown') {
     const entry = await engine.get(record);
     // The execution's id is in the record: nobody else's looks like it.
@@ -123,7 +124,7 @@ async function tryStart(parts: StartParts, { id, request, found }: Attempt): Pro
   parts.forget(id);
   if (own === undefined || delayed || version === undefined) return true;
   const live = new LiveInstance(id, own);
-  Object.assign(live, { header, version, ready: true, unread: false });
+  Object.assign(live, { header, version, ready: true, mark: marked, unread: false });
   parts.adopt(live);
   return true;
 }

@@ -1,7 +1,7 @@
 import type { DurableTimer } from '../../contracts/timers.ts';
 import type { Put } from '../../contracts/engine.ts';
 import { givenTo } from '../../contracts/propagated-history.ts';
-import type { HistoryEvent, PropagatedHistory, StartedEvent } from '../../contracts/workflow.ts';
+import type { FinalStatus, HistoryEvent, PropagatedHistory, StartedEvent } from '../../contracts/workflow.ts';
 import { startedEvent } from './action-events.ts';
 import type { TaskScheduled, TurnInput, TurnOutcome } from './apply-turn.ts';
 import type { Core } from './core.ts';
@@ -14,7 +14,13 @@ import { withHistories } from './propagate.ts';
 import { neverMs, timerFor } from './timer-data.ts';
 
 /** How long finished instances are kept; absent is for ever. */
-export interface RetentionPolicy {
+export interface RetentionPolicy extends Retention {
+  /** Of single workflows, by name; what one of them leaves open the general rules say. */
+  readonly names?: ReadonlyMap<string, Retention>;
+}
+
+/** For how long; `anyTerminalMs` where nothing is said for the status. */
+export interface Retention {
   readonly anyTerminalMs?: number;
   readonly completedMs?: number;
   readonly failedMs?: number;
@@ -128,6 +134,10 @@ function given(past: readonly HistoryEvent[], news: readonly HistoryEvent[]): Pi
   return propagated === undefined ? {} : { propagated };
 }
 
+function keptFor({ completedMs, failedMs, terminatedMs, anyTerminalMs }: Retention, status: FinalStatus): number | undefined {
+  return { COMPLETED: completedMs, FAILED: failedMs, TERMINATED: terminatedMs, CANCELED: undefined }[status] ?? anyTerminalMs;
+}
+
 /** The timer that purges a finished instance when its retention is over. */
 export function retentionTimer(
   core: Core,
@@ -135,10 +145,8 @@ export function retentionTimer(
   { header, policy }: { readonly header: Header; readonly policy: RetentionPolicy },
 ): DurableTimer | undefined {
   if (!isFinal(header.status)) return undefined;
-  const own = { COMPLETED: policy.completedMs, FAILED: policy.failedMs, TERMINATED: policy.terminatedMs, CANCELED: undefined }[
-    header.status
-  ];
-  const keepMs = own ?? policy.anyTerminalMs;
+  const named = policy.names?.get(header.name);
+  const keepMs = (named === undefined ? undefined : keptFor(named, header.status)) ?? keptFor(policy, header.status);
   if (keepMs === undefined) return undefined;
   return timerFor(core.engine.now() + keepMs, { kind: 'purge', instanceId, execution: header.execution });
 }

@@ -13,8 +13,7 @@ import type { Delivery } from './postman.ts';
 /** What a commit makes of an instance. */
 export interface Change {
   readonly live: LiveInstance;
-  /** Undefined for a change without ownership, which rests on the record's version alone. */
-  readonly shard: OwnedShard | undefined;
+  readonly shard: OwnedShard;
   readonly header: Header;
   /** Events that join the history. */
   readonly events: readonly HistoryEvent[];
@@ -38,11 +37,16 @@ export interface BuiltChange {
   readonly header: Header;
   readonly tail: readonly string[];
   readonly record: Key;
+  /** Where the mark stands among what is put; undefined: it is not. */
+  readonly marked: number | undefined;
+  /** The mark is deleted, under its version. */
+  readonly takesMark: boolean;
 }
 
-/** Conditions before those of the delivery: shard (when there is one) and record. */
-export function ownConditions(change: Change): number {
-  return change.shard === undefined ? 1 : 2;
+/** Which condition of a change's commit failed. `delivery`: letters were to go to shards that are not ours any more. */
+export function whatFailed({ takesMark }: BuiltChange, failed: number): 'shard' | 'record' | 'mark' | 'delivery' {
+  const own = takesMark ? (['shard', 'record', 'mark'] as const) : (['shard', 'record'] as const);
+  return own[failed] ?? 'delivery';
 }
 
 const inlineBytesMax = 2 * 1024 * 1024;
@@ -59,13 +63,15 @@ export function buildChange(core: Core, change: Change): BuiltChange {
   const inline = bytesOf(beside) + bytesOf(puts) <= inlineBytesMax && beside.length <= 64;
   if (inline) puts.push(...beside);
   const ready = keys.ready(live.shard, live.id);
-  if (change.busy && !live.ready && shard !== undefined) puts.push({ key: ready, value: nothing });
+  const marked = change.busy && !live.ready ? puts.push({ key: ready, value: nothing }) - 1 : undefined;
   const deletes = consumed.flatMap(({ key }) => (key === undefined ? [] : [key]));
-  if (!change.busy && live.ready) deletes.push(ready);
+  const takesMark = !change.busy && live.ready && live.mark !== undefined && live.mark > 0;
+  if (takesMark) deletes.push(ready);
   const commit: Commit = {
     if: [
-      ...(shard === undefined ? [] : [shard.condition]),
+      shard.condition,
       { kind: 'version', key: record, version: live.version },
+      ...(takesMark ? [{ kind: 'version', key: ready, version: live.mark ?? 0 } as const] : []),
       ...delivery.conditions,
     ],
     put: puts,
@@ -78,7 +84,7 @@ export function buildChange(core: Core, change: Change): BuiltChange {
     append: change.appends,
     bytesGiven: true,
   };
-  return { commit, ahead: inline ? [] : beside, header: grown.header, tail: grown.tail, record };
+  return { commit, ahead: inline ? [] : beside, header: grown.header, tail: grown.tail, record, marked, takesMark };
 }
 
 /** What waited for the first turn is written anew as part of the history. */

@@ -78,7 +78,7 @@ export class TurnRunner {
     }
     if (item === undefined) live.unread = true;
     else live.add(item);
-    if (item?.key !== undefined) live.ready = true;
+    if (item === undefined || item.key !== undefined) live.marked();
     if (item !== undefined && item.key === undefined) this.#parts.exposed.watch(live);
     this.#start(live);
   }

@@ -315,8 +315,6 @@ class Workflows implements WorkflowBlock {
     const put = [{ key: keys.ready(shard.index, id), value: new Uint8Array(0) }];
     const result = await engine.commit({ if: [shard.condition, { kind: 'exists', key: keys.record(id) }], put });
     if (result.status === 'unknown') throw new ProaError('engine.outcome-unknown', 'a workflow may or may not have been woken');
-    const live = this.#cache.get(id);
-    if (live !== undefined) live.ready = true;
     this.#runner.wake(id);
   }
 

@@ -201,12 +201,34 @@ describe('workflows that create others', () => {
 
   it('are purged when their retention is over', async () => {
     const { block } = running(
-      { workflows: { ends: () => [complete(1)], fails: () => [{ id: 1, type: 'complete', status: 'FAILED' }] } },
-      { deps: { retention: { anyTerminalMs: 50, failedMs: 3_600_000 } } },
+      {
+        workflows: {
+          ends: () => [complete(1)],
+          audited: () => [complete(1)],
+          fails: () => [{ id: 1, type: 'complete', status: 'FAILED' }],
+        },
+      },
+      {
+        deps: {
+          retention: {
+            anyTerminalMs: 50,
+            failedMs: 3_600_000,
+            names: new Map([
+              ['audited', { anyTerminalMs: 3_600_000 }],
+              // It says nothing of instances that failed: those are kept as others are.
+              ['fails', { completedMs: 50 }],
+            ]),
+          },
+        },
+      },
     );
-    const gone = await block.start({ name: 'ends' });
+    const audited = await block.start({ name: 'audited' });
+    await block.wait(audited, 'completed', neverCancelled);
     const kept = await block.start({ name: 'fails' });
+    await block.wait(kept, 'completed', neverCancelled);
+    const gone = await block.start({ name: 'ends' });
     await expect.poll(() => block.get(gone, false)).toBeUndefined();
+    expect(await block.get(audited, false)).toMatchObject({ status: 'COMPLETED' });
     expect(await block.get(kept, false)).toMatchObject({ status: 'FAILED' });
   });
 });

@@ -246,13 +246,16 @@ describe('proa run', () => {
   });
 
   it('runs several apps of a file: order by waits, replicas with ports of their own, one exit code', async () => {
-    const server = `require('node:http').createServer().listen(process.env.PORT, () => console.log('listening')); setTimeout(() => process.exit(0), 1500);`;
+    // It ends once the app that waits for it has run, however late that is.
+    const served = JSON.stringify(join(directory, 'served'));
+    const server = `require('node:http').createServer().listen(process.env.PORT); setInterval(() => require('node:fs').existsSync(${served}) && process.exit(0), 50);`;
+    const front = `console.log('front', process.env.FROM_FILE, process.env.BOTH); fs.writeFileSync(${served}, '')`;
     await writeFile(join(directory, 'server.cjs'), server);
     await writeFile(join(directory, '.env'), 'export FROM_FILE="a # b" # comment\nBOTH=file\n');
     await writeFile(
       join(directory, 'proa.yaml'),
       `apps:
-  front: { run: [${JSON.stringify(node)}, -e, "console.log('front', process.env.FROM_FILE, process.env.BOTH)"], env_file: .env, env: { BOTH: own }, waits: [back], restart: never }
+  front: { run: [${JSON.stringify(node)}, -e, ${JSON.stringify(front)}], env_file: .env, env: { BOTH: own }, waits: [back], restart: never }
   back: { run: [${JSON.stringify(node)}, server.cjs], port: auto, replicas: 2, restart: never }
 `,
     );

@@ -5,7 +5,7 @@ import type { EtcdClient } from '../../clients/etcd/etcd-client.ts';
 import type { ConfigurationItems } from '../../contracts/configuration.ts';
 import { createHttpClient } from '../../host/http-client.ts';
 import { nodePorts } from '../../ports/node/index.ts';
-import { configurationSuite } from '../../testing/configuration-suite.ts';
+import { configurationSuite, settleOnServer } from '../../testing/configuration-suite.ts';
 import { recordingLogger, testDriverContext } from '../../testing/driver-context.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
 import { askEtcd, startEtcd } from '../../testing/etcd-server.ts';
@@ -22,7 +22,6 @@ afterAll(() => http.close());
 const lines: string[] = [];
 const context = testDriverContext({ clock: ports.clock, network: ports.network, http, log: recordingLogger(lines) });
 const open = (metadata: Record<string, string>) => driver.open(v.parse(driver.config, metadata), context);
-const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 500));
 
 describe.runIf(etcd !== undefined)('configuration.etcd, the real server', () => {
   let server: ServerProcess;
@@ -37,7 +36,7 @@ describe.runIf(etcd !== undefined)('configuration.etcd, the real server', () => 
   };
   beforeAll(async () => {
     server = await startEtcd(etcd as string);
-  }, 60_000);
+  });
   afterAll(() => server.destroy());
 
   configurationSuite({
@@ -45,7 +44,7 @@ describe.runIf(etcd !== undefined)('configuration.etcd, the real server', () => 
     async open() {
       const where = place();
       const store = await open(where);
-      return { store, write: writer(where.keyPrefixPath), settle, destroy: () => store.close() };
+      return { store, write: writer(where.keyPrefixPath), settle: settleOnServer, destroy: () => store.close() };
     },
   });
 
@@ -89,7 +88,7 @@ describe.runIf(etcd !== undefined)('configuration.etcd, the real server', () => 
     const { header } = (await askEtcd(server.port, 'kv/range', { key: base64('k') })) as { header: { revision: string } };
     await askEtcd(server.port, 'kv/compaction', { revision: header.revision });
     await expect
-      .poll(() => Object.assign({}, ...heard) as ConfigurationItems, { timeout: 15_000 })
+      .poll(() => Object.assign({}, ...heard) as ConfigurationItems)
       .toMatchObject({
         k: { value: 'c' },
         gone: { value: '', version: '' },

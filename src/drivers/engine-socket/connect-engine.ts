@@ -10,6 +10,7 @@ import type { Key } from '../../kernel/tuple.ts';
 import type { ByteReader, ByteWriter } from '../../wire/engine/byte-codec.ts';
 import { FrameLink, frameWriter } from '../../wire/engine/frame-link.ts';
 import { gatherReads } from './gathered-reads.ts';
+import { KeptReads } from './kept-reads.ts';
 import * as message from './messages.ts';
 
 const { answerType, requestType } = message;
@@ -64,6 +65,7 @@ class SocketEngine implements RemoteEngine {
   readonly #watches = new Map<string, number>();
   readonly #hints = new Map<number, () => void>();
   readonly #board: HintBoard;
+  readonly #kept: KeptReads;
   readonly #read: (key: Key) => Promise<Entry | undefined>;
   #nextId = 1;
   #stats = noStats;
@@ -79,7 +81,14 @@ class SocketEngine implements RemoteEngine {
     this.#clock = createRemoteClock(options.clock);
     this.lost = new Promise((resolve) => void (this.#resolveLost = resolve));
     this.#board = new HintBoard((kind, key, watched) => this.#watchChanged(kind, key, watched));
-    this.#read = gatherReads(options.clock, (keys) => this.getMany(keys));
+    this.#kept = new KeptReads(options.clock, (heard) =>
+      this.#request(
+        requestType.renewReads,
+        () => {},
+        (r) => heard({ ms: r.number(), fresh: r.u8() === 1 }),
+      ),
+    );
+    this.#read = gatherReads(options.clock, (keys) => this.#readMany(keys));
     const connection = options.network.connect(options.address);
     let opened: () => void = () => {};
     const open = new Promise<void>((resolve) => void (opened = resolve));
@@ -107,11 +116,40 @@ class SocketEngine implements RemoteEngine {
     return this.#read(key);
   }
 
+  peek(key: Key): Entry | undefined {
+    return this.#kept.peek(key);
+  }
+
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
     return this.#request(
       requestType.getMany,
       (w) => void w.list(keys, (key) => w.key(key)),
       (r) => r.list(keys.length, () => r.optional(() => message.readEntry(r))),
+    );
+  }
+
+  /** As `getMany`; what is read again and again is asked for so that it may be kept. */
+  async #readMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
+    const wanted = keys.filter((key) => this.#kept.wants(key));
+    if (wanted.length === 0) return this.getMany(keys);
+    if (wanted.length === keys.length) return this.#keepMany(keys);
+    const others = keys.filter((key) => !wanted.includes(key));
+    const [kept, read] = await Promise.all([this.#keepMany(wanted), this.getMany(others)]);
+    const found = new Map([...wanted, ...others].map((key, i) => [key, i < kept.length ? kept[i] : read[i - kept.length]]));
+    return keys.map((key) => found.get(key));
+  }
+
+  #keepMany(keys: readonly Key[]): Promise<(Entry | undefined)[]> {
+    return this.#request(
+      requestType.keep,
+      (w) => void w.list(keys, (key) => w.key(key)),
+      (r) => {
+        const entries = r.list(keys.length, () => r.optional(() => message.readEntry(r)));
+        const mayKeep = r.list(keys.length, () => r.u8() === 1);
+        // At once: what the owner says next may be to forget it.
+        for (const [i, entry] of entries.entries()) if (entry !== undefined && mayKeep[i] === true) this.#kept.keep(entry);
+        return entries;
+      },
     );
   }
 
@@ -197,7 +235,13 @@ class SocketEngine implements RemoteEngine {
       await Promise.race([open, this.lost]);
       const { name, scope } = this.#options;
       const hello = { version: message.protocolVersion, name, scope };
-      const welcomed = this.#request(requestType.hello, (w) => message.writeHello(w, hello), nothing);
+      const welcomed = this.#request(
+        requestType.hello,
+        (w) => message.writeHello(w, hello),
+        (r) => {
+          if (r.left > 0 && r.u8() >= message.letsKeep) this.#kept.open();
+        },
+      );
       this.#timer = this.#options.clock.timer(beatMs, () => this.#beat(beatMs), true);
       await welcomed;
     } catch (error) {
@@ -252,6 +296,7 @@ class SocketEngine implements RemoteEngine {
   #frame(type: number, id: number, r: ByteReader): void {
     this.#heard = true;
     if (type === answerType.hint) return this.#hints.get(id)?.();
+    if (type === answerType.forget) return this.#forget(id, r);
     if (type === answerType.bye) return this.#link.close(new Error('the owner stops'));
     const nowMs = r.number();
     if (type === answerType.starting) return void (this.#starting = true);
@@ -266,6 +311,11 @@ class SocketEngine implements RemoteEngine {
       pending.lost(ProaError.from(error));
       throw error;
     }
+  }
+
+  #forget(id: number, r: ByteReader): void {
+    for (const key of r.list(message.keysMax, () => r.key())) this.#kept.forget(key);
+    this.#link.send(requestType.forgotten, id, frameWriter(0));
   }
 
   #watchChanged(kind: 'prefix' | 'log', key: Key, watched: boolean): void {
@@ -291,6 +341,7 @@ class SocketEngine implements RemoteEngine {
 
   #closed(error: Error): void {
     this.#timer?.cancel();
+    this.#kept.close();
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     this.#resolveLost(error);

@@ -1,13 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import type { Engine } from '../../contracts/engine.ts';
+import type { Commit, Engine } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/ports.ts';
 import { tuple } from '../../kernel/tuple.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
 import { engineSuite } from '../../testing/engine-suite.ts';
+import { createFakeClock, type FakeClock } from '../../testing/fake-clock.ts';
 import { createSimulatedNetwork, type SimulatedNetwork } from '../../testing/simulator/network.ts';
 import { createMemoryContents, createMemoryEngine } from '../engine-memory/memory-engine.ts';
 import { connectEngine, type ConnectEngineOptions, type RemoteEngine } from './connect-engine.ts';
+import { ReadGrants } from './read-grants.ts';
 import { type EngineServer, serveEngine, type ServeEngineOptions } from './serve-engine.ts';
 
 const address = { path: '/run/proa.sock' };
@@ -20,17 +23,17 @@ interface Rig {
   readonly close: () => Promise<void>;
 }
 
-async function rig(more: Partial<ServeEngineOptions> = {}): Promise<Rig> {
-  const network = createSimulatedNetwork({ clock: nodeClock, seed: 1 });
-  const memory = createMemoryEngine({ clock: nodeClock });
-  const server = await serveEngine({ network: network.node('owner'), clock: nodeClock, address, engine: Promise.resolve(memory), ...more });
+async function rig(more: Partial<ServeEngineOptions> = {}, clock: Clock = nodeClock): Promise<Rig> {
+  const network = createSimulatedNetwork({ clock, seed: 1 });
+  const memory = createMemoryEngine({ clock });
+  const server = await serveEngine({ network: network.node('owner'), clock, address, engine: Promise.resolve(memory), ...more });
   const opened: RemoteEngine[] = [];
   return {
     network,
     memory,
     server,
     async connect(options = {}) {
-      const client = await connectEngine({ network: network.node('client'), clock: nodeClock, address, name: 'app', ...options });
+      const client = await connectEngine({ network: network.node('client'), clock, address, name: 'app', ...options });
       opened.push(client);
       return client;
     },
@@ -40,6 +43,22 @@ async function rig(more: Partial<ServeEngineOptions> = {}): Promise<Rig> {
       await memory.close();
     },
   };
+}
+
+/** Lets time pass, a millisecond and what it brings at a time, until that ended. */
+async function passing<T>(clock: FakeClock, what: Promise<T>): Promise<T> {
+  let ended = false;
+  const end = (): void => void (ended = true);
+  what.then(end, end);
+  while (!ended) await pass(clock, 1);
+  return what;
+}
+
+async function pass(clock: FakeClock, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed++) {
+    clock.advance(1);
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+  }
 }
 
 engineSuite({
@@ -128,13 +147,13 @@ describe('engine over a socket', () => {
   });
 
   it('looks at the epochs before it answers a read from memory', async () => {
-    let doubt: Promise<void> | undefined;
-    const { connect, memory, close } = await rig({ admit: () => doubt });
+    const guard: { doubt: Promise<void> | undefined } = { doubt: undefined };
+    const { connect, memory, close } = await rig({ admit: () => guard.doubt });
     await done(memory, { put: [{ key: 'k', value: bytes('1') }] });
     const client = await connect();
     expect(text((await client.get('k'))?.value)).toBe('1');
-    doubt = Promise.reject(new ProaError('engine.unavailable', 'replaced'));
-    doubt.catch(() => {});
+    guard.doubt = Promise.reject(new ProaError('engine.unavailable', 'replaced'));
+    guard.doubt.catch(() => {});
     await expect(client.get('k')).rejects.toMatchObject({ code: 'engine.unavailable' });
     await close();
   });
@@ -154,26 +173,29 @@ describe('engine over a socket', () => {
 
   it('notices an owner that has fallen silent, half-open connections included', async () => {
     for (const silent of ['freeze', 'half-open'] as const) {
-      const { connect, network, close } = await rig();
-      const client = await connect({ silenceMs: 80 });
+      const clock = createFakeClock();
+      const { connect, network, close } = await rig({}, clock);
+      const client = await passing(clock, connect({ silenceMs: 80 }));
+      await pass(clock, 500);
       if (silent === 'freeze') network.freeze('owner');
       else network.kill('owner', true);
-      expect((await client.lost).message).toContain('silent');
-      await expect(connect({ connectTimeoutMs: 50 })).rejects.toMatchObject({ code: 'engine.unavailable' });
-      await close();
+      expect((await passing(clock, client.lost)).message).toContain('silent');
+      await expect(passing(clock, connect({ connectTimeoutMs: 50 }))).rejects.toMatchObject({ code: 'engine.unavailable' });
+      await passing(clock, close());
     }
   });
 
   it('waits for an owner that is starting, and hears why it did not', async () => {
     let start: (engine: Engine) => void = () => {};
     const starting = new Promise<Engine>((resolve) => void (start = resolve));
-    const { connect, memory, close } = await rig({ engine: starting });
+    const clock = createFakeClock();
+    const { connect, memory, close } = await rig({ engine: starting }, clock);
     const connecting = connect({ connectTimeoutMs: 50, silenceMs: 60 });
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await pass(clock, 500);
     start(memory);
-    const client = await connecting;
-    await done(client, { put: [{ key: 'a', value: bytes('1') }] });
-    await close();
+    const client = await passing(clock, connecting);
+    await passing(clock, done(client, { put: [{ key: 'a', value: bytes('1') }] }));
+    await passing(clock, close());
     const failed = await rig({ engine: Promise.reject(new Error('disk on fire')) });
     await expect(failed.connect()).rejects.toThrow('disk on fire');
     await failed.close();
@@ -220,6 +242,87 @@ describe('engine over a socket', () => {
     const found = await client.getMany(['a', 'b', 'c', 'd', 'e']);
     expect(found.map((entry) => entry?.value.length)).toEqual([900_000, 900_000, 900_000, 900_000, undefined]);
     expect(Buffer.compare(found[3]?.value as Uint8Array, value)).toBe(0);
+    await close();
+  });
+});
+
+describe('what a client keeps', () => {
+  /** An owner that lets clients keep what they read, and a read as the blocks above do it. */
+  async function keeping() {
+    const owner: { grants: ReadGrants | undefined } = { grants: undefined };
+    const made = await rig({ grants: () => owner.grants });
+    const { memory } = made;
+    const commit = memory.commit.bind(memory);
+    const grants = new ReadGrants({ clock: nodeClock, engine: { commit }, servesForMs: () => 1_000, first: () => Promise.resolve() });
+    Object.assign(memory, { commit: (given: Commit) => grants.commit(given) });
+    owner.grants = grants;
+    let kept = 0;
+    const read = async (client: RemoteEngine, key: string): Promise<string | undefined> => {
+      const known = client.peek?.(key);
+      if (known !== undefined) kept++;
+      return text((known ?? (await client.get(key)))?.value);
+    };
+    const hot = async (client: RemoteEngine, key: string): Promise<void> => {
+      const before = kept;
+      while (kept === before) await read(client, key);
+    };
+    return { ...made, read, hot };
+  }
+
+  it('is never older than what was acknowledged when the read began, whoever writes', async () => {
+    const { connect, memory, read, hot, close } = await keeping();
+    const [reader, writer] = [await connect(), await connect()];
+    let acknowledged = 0;
+    await done(memory, { put: [{ key: 'k', value: bytes('0') }] });
+    await hot(reader, 'k');
+    let over = false;
+    const reading = (async () => {
+      let last = 0;
+      while (!over) {
+        const before = acknowledged;
+        const value = Number(await read(reader, 'k'));
+        expect(value).toBeGreaterThanOrEqual(Math.max(before, last));
+        last = value;
+      }
+    })();
+    for (let i = 1; i <= 100; i++) {
+      await done(i % 3 === 0 ? memory : i % 3 === 1 ? writer : reader, { put: [{ key: 'k', value: bytes(String(i)) }] });
+      acknowledged = i;
+    }
+    over = true;
+    await reading;
+    await close();
+  });
+
+  it('is not read any more once a write of it was acknowledged that could not be told', async () => {
+    const { connect, memory, network, read, hot, close } = await keeping();
+    const reader = await connect({ silenceMs: 60_000 });
+    await done(memory, { put: [{ key: 'k', value: bytes('old') }] });
+    await hot(reader, 'k');
+    network.freeze('client');
+    await done(memory, { put: [{ key: 'k', value: bytes('new') }] });
+    expect(reader.peek?.('k')).toBeUndefined();
+    network.thaw('client');
+    expect(await read(reader, 'k')).toBe('new');
+    await close();
+  });
+
+  it('is gone with the connection, and never what expires or is large', async () => {
+    const { connect, memory, network, hot, read, close } = await keeping();
+    const reader = await connect();
+    await done(memory, {
+      put: ['k', 'large', 'brief'].map((key) => ({
+        key,
+        value: new Uint8Array(key === 'large' ? 70_000 : 3),
+        ...(key === 'brief' && { expiresAtMs: memory.now() + 60_000 }),
+      })),
+    });
+    await hot(reader, 'k');
+    for (let i = 0; i < 20; i++) for (const key of ['large', 'brief']) await read(reader, key);
+    expect(['large', 'brief'].map((key) => reader.peek?.(key))).toEqual([undefined, undefined]);
+    network.reset('client');
+    await reader.lost;
+    expect(reader.peek?.('k')).toBeUndefined();
     await close();
   });
 });

@@ -23,6 +23,9 @@ import type { ByteReader, ByteWriter } from '../../wire/engine/byte-codec.ts';
 /** Rises when a message changes its meaning; both sides must have the same. */
 export const protocolVersion = 1;
 
+/** What an owner adds to its welcome, after the time: clients may keep what they read (`keep`). Older ones add nothing. */
+export const letsKeep = 1;
+
 /** Types of frames from the client. */
 export const requestType = {
   hello: 1,
@@ -39,10 +42,19 @@ export const requestType = {
   unwatch: 12,
   stats: 13,
   backup: 14,
+  /** As `getMany`, of keys that the client would like to keep; the answer says which it may. */
+  keep: 15,
+  /** Asks for a lease on what is kept, or for a longer one. */
+  renewReads: 16,
+  /** Answers `forget`, with its id; has no answer. */
+  forgotten: 17,
 } as const;
 
-/** Types of frames from the owner. Each but `hint` and `bye` begins with the engine's time and carries the request's id. */
-export const answerType = { ok: 64, error: 65, starting: 66, hint: 67, bye: 68 } as const;
+/** Types of frames from the owner. Each but `hint`, `bye` and `forget` begins with the engine's time and carries the request's id. */
+export const answerType = { ok: 64, error: 65, starting: 66, hint: 67, bye: 68, forget: 69 } as const;
+
+/** Keys of one reading request, and of what is to be forgotten at once. */
+export const keysMax = 100_000;
 
 /** Items of one list, at most; a page of a log is the longest. */
 const itemsMax = 100_000;

@@ -6,6 +6,7 @@ import type { Key } from '../../kernel/tuple.ts';
 import type { ByteReader, ByteWriter } from '../../wire/engine/byte-codec.ts';
 import { FrameLink, frameWriter } from '../../wire/engine/frame-link.ts';
 import * as message from './messages.ts';
+import type { Reader, ReadGrants } from './read-grants.ts';
 import { createScope, type Scope } from './scope.ts';
 
 const { answerType, requestType } = message;
@@ -18,6 +19,8 @@ export interface ServeEngineOptions {
   readonly engine: Promise<Engine>;
   /** Called before every request is given to the engine; a rejection is its answer (the owner found out that it is none any more). */
   readonly admit?: () => Promise<void> | undefined;
+  /** What clients may keep of what they read; absent, or undefined while the engine is not open: nothing. */
+  readonly grants?: () => ReadGrants | undefined;
   /** Told when the engine answered `unknown` or `engine.unavailable`: it may not be worth serving any more. */
   readonly failed?: (error: unknown) => void;
   /** Clients at once. Default 256. */
@@ -56,10 +59,13 @@ export async function serveEngine(options: ServeEngineOptions): Promise<EngineSe
   };
 }
 
+/** Larger values are not kept by clients. */
+const keptBytesMax = 64 * 1024;
+
 /** What to do with a request, and how its answer is written. */
 type Work = (engine: Engine) => Promise<(w: ByteWriter) => void>;
 
-class EngineClient {
+class EngineClient implements Reader {
   readonly #options: ServeEngineOptions;
   readonly #link: FrameLink;
   readonly #watches = new Map<number, () => void>();
@@ -78,9 +84,20 @@ class EngineClient {
       closed: () => {
         for (const unwatch of this.#watches.values()) unwatch();
         this.#watches.clear();
+        this.#grants()?.left(this);
         gone();
       },
     });
+  }
+
+  get closed(): boolean {
+    return this.#link.closed;
+  }
+
+  forget(id: number, keys: readonly Key[]): void {
+    const w = frameWriter();
+    w.list(keys, (key) => w.key(key));
+    this.#link.send(answerType.forget, id, w);
   }
 
   sayBye(): void {
@@ -94,25 +111,42 @@ class EngineClient {
       return this.#link.send(this.#engine === undefined ? answerType.starting : answerType.ok, id, this.#head());
     const scope = this.#scope;
     if (scope === undefined) throw new ProaError('malformed-request', 'engine protocol: a request before hello');
-    if (type === requestType.getMany) return this.#getMany(id, r, scope);
+    if (type === requestType.forgotten) return this.#grants()?.forgotten(this, id);
+    if (type === requestType.getMany || type === requestType.keep) return this.#getMany(type, id, { r, scope });
     this.#work(id, () => this.#read(type, r, scope));
   }
 
-  /** What is in memory is answered at once: most reads of a busy client are of keys that everybody reads. */
-  #getMany(id: number, r: ByteReader, scope: Scope): void {
-    const keys = r.list(100_000, () => r.key());
+  /** What is in memory is answered at once: most reads of a busy client are of keys that everybody reads. Only that may be kept. */
+  #getMany(type: number, id: number, { r, scope }: { readonly r: ByteReader; readonly scope: Scope }): void {
+    const keys = r.list(message.keysMax, () => r.key());
     r.done();
     try {
       for (const key of keys) scope.key(key);
     } catch (error) {
       return this.#fail(id, error);
     }
+    const asksToKeep = type === requestType.keep;
     const found = this.#peekAll(keys);
-    if (found !== undefined) return this.#answer(id, (w) => writeEntries(w, found));
+    if (found !== undefined)
+      return this.#answer(id, (w) => {
+        writeEntries(w, found);
+        if (asksToKeep) w.list(found, (entry) => w.u8(this.#mayKeep(entry) ? 1 : 0));
+      });
     return this.#work(id, () => async (engine) => {
       const entries = await engine.getMany(keys);
-      return (w) => writeEntries(w, entries);
+      return (w) => {
+        writeEntries(w, entries);
+        if (asksToKeep) w.list(entries, () => w.u8(0));
+      };
     });
+  }
+
+  #mayKeep({ key, value, expiresAtMs }: Entry): boolean {
+    return expiresAtMs === undefined && value.length <= keptBytesMax && this.#grants()?.grant(this, key) === true;
+  }
+
+  #grants(): ReadGrants | undefined {
+    return this.#options.grants?.();
   }
 
   /** Undefined: somebody has to wait, for the disk or for a look at the epochs. */
@@ -164,7 +198,7 @@ class EngineClient {
   async #welcome(id: number): Promise<void> {
     try {
       this.#engine = await this.#options.engine;
-      this.#link.send(answerType.ok, id, this.#head());
+      this.#answer(id, (w) => void (this.#grants() !== undefined && w.u8(message.letsKeep)));
     } catch (error) {
       this.#fail(id, error);
     }
@@ -256,6 +290,11 @@ class EngineClient {
           return (w) => message.writeBackup(w, summary);
         };
       }
+      case requestType.renewReads:
+        return async () => {
+          const { ms, fresh } = (await this.#grants()?.renew(this)) ?? { ms: 0, fresh: true };
+          return (w) => void w.number(ms).u8(fresh ? 1 : 0);
+        };
       case requestType.stats:
         return (engine) => Promise.resolve((w) => message.writeStats(w, engine.stats()));
       default:

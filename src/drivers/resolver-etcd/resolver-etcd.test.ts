@@ -4,7 +4,7 @@ import type { Endpoint } from '../../contracts/resolver.ts';
 import { createHttpClient } from '../../host/http-client.ts';
 import { nodePorts } from '../../ports/node/index.ts';
 import { recordingLogger, testDriverContext } from '../../testing/driver-context.ts';
-import { startEtcd } from '../../testing/etcd-server.ts';
+import { askEtcd, startEtcd } from '../../testing/etcd-server.ts';
 import { resolverSuite } from '../../testing/resolver-suite.ts';
 import { findProgram, type ServerProcess } from '../../testing/server-process.ts';
 import driver from './index.ts';
@@ -33,11 +33,11 @@ describe.runIf(etcd !== undefined)('etcd, the real server', () => {
   resolverSuite({
     name: 'etcd',
     can: ['announce', 'namespaces', 'facts', 'list', 'stale'],
-    leaseMs: 8_000,
+    leaseMs: 12_000,
     rig: async () => {
       const prefix = `/suite/${prefixes++}`;
       return {
-        open: () => open({ endpoints: url(), prefix, ttl: '3s' }),
+        open: () => open({ endpoints: url(), prefix, ttl: '6s' }),
         pass: wait,
         async fail() {
           await server.stop();
@@ -72,12 +72,17 @@ describe.runIf(etcd !== undefined)('etcd, the real server', () => {
   it('writes its keys again when the server has forgotten the lease', async () => {
     const registry = await open({ endpoints: url(), prefix: '/forgotten', ttl: '2s' });
     await registry.announce(endpoint);
-    const { leases } = (await (await fetch(`${url()}/v3/lease/leases`, { method: 'POST', body: '{}' })).json()) as {
-      leases: { ID: string }[];
+    // When its key was made, in revisions of the server; 0 while there is none.
+    const made = async (): Promise<number> => {
+      const { kvs } = await askEtcd(server.port, 'kv/range', { key: btoa('/forgotten/'), range_end: btoa('/forgotten0') });
+      return Number((kvs as { create_revision: string }[] | undefined)?.[0]?.create_revision ?? 0);
     };
-    for (const { ID } of leases) await fetch(`${url()}/v3/lease/revoke`, { method: 'POST', body: JSON.stringify({ ID }) });
-    expect(await registry.list()).toEqual([]);
-    await expect.poll(() => registry.list()).toHaveLength(1);
+    const before = await made();
+    expect(before).toBeGreaterThan(0);
+    const { leases } = (await askEtcd(server.port, 'lease/leases', {})) as { leases: { ID: string }[] };
+    for (const { ID } of leases) await askEtcd(server.port, 'lease/revoke', { ID });
+    await expect.poll(made).toBeGreaterThan(before);
+    expect(await registry.list()).toHaveLength(1);
     await registry.close();
   });
 

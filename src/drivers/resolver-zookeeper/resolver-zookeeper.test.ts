@@ -88,7 +88,7 @@ describe.runIf(installed)('ZooKeeper, the real server', () => {
   resolverSuite({
     name: 'zookeeper',
     can: ['announce', 'namespaces', 'facts', 'list', 'stale'],
-    leaseMs: 9_000,
+    leaseMs: 14_000,
     rig: async () => {
       const path = `/suite-${roots++}`;
       const connections = new Map<object, Connection[]>();
@@ -104,7 +104,7 @@ describe.runIf(installed)('ZooKeeper, the real server', () => {
               return connection;
             },
           };
-          const registry = await open({ servers: servers(), path, ttl: '3s' }, network);
+          const registry = await open({ servers: servers(), path, ttl: '8s' }, network);
           connections.set(registry, own);
           return registry;
         },

@@ -99,7 +99,7 @@ describe.runIf(redis !== undefined)('state.redis, the real server', () => {
 
   it('says when nobody is there, goes on when the server is back, and never guesses what became of a write', async () => {
     const own = await startRedis(redis as string);
-    const store = await open({ redisHost: `127.0.0.1:${own.port}`, dialTimeout: '300ms' });
+    const store = await open({ redisHost: `127.0.0.1:${own.port}`, dialTimeout: '3s' });
     await store.set({ key: 'k', data: bytes('1') });
     await own.stop();
     for (const work of [store.get({ key: 'k' }), store.set({ key: 'k', data: bytes('2') })]) {
@@ -118,7 +118,7 @@ describe.runIf(redis !== undefined)('state.redis, the real server', () => {
 
   it('tells a write that may have happened from one that did not', async () => {
     const between = await startMute(server.port);
-    const store = await open({ redisHost: `127.0.0.1:${between.port}`, readTimeout: '200ms', redisMaxRetries: '1' });
+    const store = await open({ redisHost: `127.0.0.1:${between.port}`, readTimeout: '2s', redisMaxRetries: '1' });
     await store.set({ key: 'slow', data: bytes('1') });
     between.mute = true;
     expect(await failed(store.set({ key: 'slow', data: bytes('2') }))).toMatchObject({ code: 'engine.outcome-unknown' });

@@ -18,6 +18,7 @@ function rig(more: { readonly tracer?: Tracer } = {}) {
   const events: unknown[] = [];
   const tracer: Tracer = {
     ...noTracer,
+    exports: true,
     start(kind, name, parent) {
       events.push([kind, name, parent.traceparent]);
       return {
@@ -50,7 +51,7 @@ function rig(more: { readonly tracer?: Tracer } = {}) {
     expect(await service(call)).toBe('done');
     return { call, got: got as Call<Input>, seen: valueOf((got as Call<Input>).context, traceKey).traceparent };
   };
-  return { events, send };
+  return { events, send, tracer };
 }
 
 describe('the span of what reaches the app', () => {
@@ -79,5 +80,7 @@ describe('the span of what reaches the app', () => {
     expect([got === call, events]).toEqual([true, []]);
     const silent = await rig({ tracer: noTracer }).send({ ...noTrace, traceparent: sampled });
     expect(silent.got).toBe(silent.call);
+    const unseen = await rig({ tracer: { ...rig().tracer, exports: false } }).send({ ...noTrace, traceparent: sampled });
+    expect([unseen.got === unseen.call, unseen.seen]).toEqual([true, sampled]);
   });
 });

@@ -21,14 +21,14 @@ export interface InboundSpanOptions<In> {
 }
 
 /**
- * A span around what reaches the app (an invocation, an event), so that the app's own spans hang below it. A call of a trace that is not recorded passes as it
- * came: nobody would see the span between.
+ * A span around what reaches the app (an invocation, an event), so that the app's own spans hang below it. A call of a trace that is not recorded, or shown to nobody, passes
+ * as it came: nobody would see the span between.
  */
 export function inboundSpan<In, Out>(options: InboundSpanOptions<In>): (next: Service<In, Out>) => Service<In, Out> {
   return (next) => (call) => {
     const parent = valueOf(call.context, traceKey);
     const begins = parent.traceparent === '' && options.decided !== true;
-    return begins || isRecorded(parent) ? next(traced(options, call, parent)) : next(call);
+    return begins || (options.tracer.exports && isRecorded(parent)) ? next(traced(options, call, parent)) : next(call);
   };
 }
 

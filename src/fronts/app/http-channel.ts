@@ -19,7 +19,8 @@ import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Clock, Network } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
-import { traceKey } from '../../kernel/trace-context.ts';
+import { ListMemo } from '../../kernel/list-memo.ts';
+import { traceHeaders, traceKey, type TraceContext } from '../../kernel/trace-context.ts';
 import { noteDecision, slowMs } from '../../kernel/trail.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { plainBytes } from '../../wire/grpc/any-json.ts';
@@ -58,6 +59,8 @@ interface Exchange {
   readonly method: string;
   readonly target: string;
   readonly headers: readonly string[];
+  /** Told behind `headers`, which hold none then. */
+  readonly trace?: TraceContext;
   readonly body: Body;
   readonly cancel: Cancellation;
   readonly timeoutMs?: number;
@@ -95,7 +98,8 @@ class HttpAppChannel implements AppChannel {
   readonly address: string;
   readonly #options: HttpChannelOptions;
   readonly #permits: Permits;
-  readonly #fixed: readonly string[];
+  /** Behind the headers that every request has; equal lists stay equal. */
+  readonly #all: ListMemo<readonly string[]>;
   readonly #through: AppService | undefined;
   readonly #questions = new CancelScope();
   readonly #paths = new TextMemo((path) => pathIn(path));
@@ -104,8 +108,9 @@ class HttpAppChannel implements AppChannel {
     this.#options = options;
     this.#permits = options.permits;
     this.address = 'path' in options.address ? 'localhost' : `${options.address.host}:${options.address.port}`;
-    this.#fixed =
-      options.appToken === undefined ? ['host', this.address] : ['host', this.address, 'dapr-api-token', options.appToken.reveal()];
+    const fixed = ['host', this.address];
+    if (options.appToken !== undefined) fixed.push('dapr-api-token', options.appToken.reveal());
+    this.#all = new ListMemo((headers) => joined(fixed, headers));
     const { clock } = options.ports;
     this.#through = options.pipeline?.(({ input, cancel, deadlineMs }) =>
       this.#transmit({ ...input, cancel, ...(deadlineMs === Infinity ? {} : { timeoutMs: Math.max(1, deadlineMs - clock.mono()) }) }),
@@ -181,7 +186,7 @@ class HttpAppChannel implements AppChannel {
 
   async event(call: Call<AppEvent>): Promise<EventVerdict> {
     const { path, metadata, cloudEvent } = call.input;
-    const headers = ['content-type', 'application/cloudevents+json', ...traceHeaders(call), ...metadataAsHeaders(metadata)];
+    const headers = ['content-type', 'application/cloudevents+json', ...tracing(call), ...metadataAsHeaders(metadata)];
     const answer = await this.#ask({ method: 'POST', target: targetOf(path), headers, body: bytesBody(cloudEvent), cancel: call.cancel });
     return eventVerdict(answer.status, answer.text);
   }
@@ -192,7 +197,7 @@ class HttpAppChannel implements AppChannel {
 
   async binding(call: Call<BindingDelivery>): Promise<AppBindingAnswer> {
     const { name, route, data, contentType, metadata } = call.input;
-    const headers = ['content-type', contentType ?? 'application/json', ...traceHeaders(call), ...metadataAsHeaders(metadata)];
+    const headers = ['content-type', contentType ?? 'application/json', ...tracing(call), ...metadataAsHeaders(metadata)];
     const answer = await this.#ask({ method: 'POST', target: targetOf(route), headers, body: bytesBody(data), cancel: call.cancel });
     if (answer.status < 200 || answer.status > 299)
       throw new ProaError('internal', `the app answered ${answer.status} to the input binding "${name}"`, {
@@ -205,7 +210,7 @@ class HttpAppChannel implements AppChannel {
   async job(call: Call<AppJob>): Promise<JobVerdict> {
     const { name, data } = call.input;
     const body = bytesBody(await plainBytes(data));
-    const headers = ['content-type', 'application/json', ...traceHeaders(call)];
+    const headers = ['content-type', 'application/json', ...tracing(call)];
     const answer = await this.#ask({ method: 'POST', target: `/job/${encodeURIComponent(name)}`, headers, body, cancel: call.cancel });
     if (answer.status >= 200 && answer.status < 300) return { status: 'done' };
     return { status: answer.status === 404 ? 'missing' : 'failed', error: `the app answered ${answer.status}` };
@@ -215,7 +220,7 @@ class HttpAppChannel implements AppChannel {
     const { store, id, items } = call.input;
     for (const [key, item] of Object.entries(items)) {
       const body = bytesBody(Buffer.from(JSON.stringify({ id, items: { [key]: item } })));
-      const headers = ['content-type', 'application/json', ...traceHeaders(call)];
+      const headers = ['content-type', 'application/json', ...tracing(call)];
       const answer = await this.#ask({
         method: 'POST',
         target: targetOf(`configuration/${store}/${key}`),
@@ -239,12 +244,13 @@ class HttpAppChannel implements AppChannel {
     const { httpMethod, query, headers, body } = call.input;
     call.end.listen(this.#permits.release);
     const target = query === '' ? encoded : `${encoded}?${query}`;
-    return this.#send({ method: httpMethod, target, headers, body, cancel: call.cancel, watcher });
+    return this.#send({ method: httpMethod, target, headers, trace: valueOf(call.context, traceKey), body, cancel: call.cancel, watcher });
   }
 
   #send(exchange: Exchange): Promise<HttpClientResponse> {
     if (this.#through === undefined) return this.#transmit(exchange);
-    const { method, target, headers, body, cancel, timeoutMs, watcher } = exchange;
+    const { method, target, trace, body, cancel, timeoutMs, watcher } = exchange;
+    const headers = trace === undefined ? exchange.headers : joined(exchange.headers, traceHeaders(trace));
     const deadlineMs = timeoutMs === undefined ? Infinity : this.#options.ports.clock.mono() + timeoutMs;
     const answer = this.#through(createCall(pipelineOperation, { method, target, headers, body, remote: '' }, { cancel, deadlineMs }));
     if (watcher === undefined) return answer;
@@ -254,9 +260,9 @@ class HttpAppChannel implements AppChannel {
     });
   }
 
-  #transmit({ method, target, headers, body, cancel, timeoutMs, watcher }: Exchange): Promise<HttpClientResponse> {
+  #transmit({ method, target, headers, trace, body, cancel, timeoutMs, watcher }: Exchange): Promise<HttpClientResponse> {
     const { client, address, tls } = this.#options;
-    const request = { address, method, target, headers: joined(this.#fixed, headers), body, cancel, watcher };
+    const request = { address, method, target, headers: this.#all.of(headers), trace, body, cancel, watcher };
     if (tls === undefined && timeoutMs === undefined) return client.request(request);
     return client.request({ ...request, ...(tls === undefined ? {} : { tls }), ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }
@@ -364,7 +370,7 @@ async function deliverBulk(ask: Ask, call: Call<AppBulkEvent>): Promise<Readonly
   const answer = await ask({
     method: 'POST',
     target: targetOf(input.path),
-    headers: ['content-type', 'application/json', ...traceHeaders(call)],
+    headers: ['content-type', 'application/json', ...tracing(call)],
     body: bytesBody(bulkEnvelope(input)),
     cancel: call.cancel,
   });
@@ -401,13 +407,10 @@ function targetOf(path: string): string {
   return path.startsWith('/') ? path : `/${path}`;
 }
 
-function traceHeaders(call: Call<unknown>): string[] {
-  const { traceparent, tracestate, baggage } = valueOf(call.context, traceKey);
-  const headers: string[] = [];
-  if (traceparent !== '') headers.push('traceparent', traceparent);
-  if (tracestate !== '') headers.push('tracestate', tracestate);
-  if (baggage !== '') headers.push('baggage', baggage);
-  return headers;
+/** Trace and baggage of what is delivered. */
+function tracing(call: Call<unknown>): string[] {
+  const trace = valueOf(call.context, traceKey);
+  return trace.baggage === '' ? traceHeaders(trace) : [...traceHeaders(trace), 'baggage', trace.baggage];
 }
 
 // Names of metadata can be anything; only what fits a header is sent as one.

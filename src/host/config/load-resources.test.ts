@@ -119,6 +119,22 @@ describe('loading resources', () => {
     expect(problemsToError(problems)?.code).toBe('config.invalid');
   });
 
+  it('names the first token that does not fit and not those behind it, and says what braces in braces need', async () => {
+    const policy = (match: string): string =>
+      `apiVersion: proa.dev/v1alpha1\nkind: Policy\nmetadata: { name: p }\nspec:\n  target: { app: orders }\n  match: ${match}\n  deadline: 3s\n  retry: { maxRetries: 2 }\n`;
+    const { problems } = await load({ '/r/p.yaml': policy('{ methods: [GET], path: /items/{id} }') });
+    expect(problems.map(problemToJson)).toEqual([
+      expect.objectContaining({ code: 'config.yaml', line: 6, column: 41, help: expect.stringContaining("'/items/{id}'") as unknown }),
+    ]);
+    expect(
+      (await load({ '/r/p.yaml': policy("{ methods: [GET], path: '/items/{id}' }") })).problems.filter(
+        ({ severity }) => severity === 'error',
+      ),
+    ).toEqual([]);
+    // Keys that stand twice have nothing to do with each other.
+    expect((await load({ '/r/p.yaml': 'a: 1\na: 2\nb: 1\nb: 2\n' })).problems).toHaveLength(2);
+  });
+
   it('never prints the value of a sensitive property', async () => {
     const { problems } = await load({ '/r/a.yaml': component('one', `${host}  - { name: redisToken, value: hunter2 }\n`) });
     expect(problems).toHaveLength(1);

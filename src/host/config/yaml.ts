@@ -115,12 +115,7 @@ export async function parseYaml(source: Source, problems: Problem[]): Promise<Ya
   const nodes: YamlNode[] = [];
   const spent = { aliases: 0, nodes: 0 };
   for (const document of Array.isArray(parsed) ? parsed : []) {
-    const found: Problem[] = document.errors.map((error) => ({
-      severity: 'error',
-      code: 'config.yaml',
-      message: error.message.replace(/\.$/, ''),
-      at: { source, start: error.pos[0], end: error.pos[1] },
-    }));
+    const found = syntaxProblems(source, document.errors);
     const { contents } = document;
     // A document of comments only parses as an empty scalar.
     const empty = contents === null || (library.isScalar(contents) && contents.value === null);
@@ -131,6 +126,25 @@ export async function parseYaml(source: Source, problems: Problem[]): Promise<Ya
     problems.push(...found);
   }
   return nodes;
+}
+
+/** What the parser stumbles over: of tokens that it does not expect the first one only, because it does not expect those behind it either. */
+function syntaxProblems(source: Source, errors: readonly YamlLibrary.YAMLParseError[]): Problem[] {
+  const first = errors.find(({ code }) => code === 'UNEXPECTED_TOKEN');
+  const told = errors.filter((error) => error.code !== 'UNEXPECTED_TOKEN' || error === first);
+  return told.map((error): Problem => {
+    const [start, end] = error.pos;
+    const problem: Problem = {
+      severity: 'error',
+      code: 'config.yaml',
+      message: error.message.replace(/\.$/, ''),
+      at: { source, start, end },
+    };
+    const brace = error === first && (source.text[start] === '{' || source.text[start] === '[');
+    return brace
+      ? { ...problem, help: `quote a text that holds { } [ ] or a comma where a map or list is written in braces: '/items/{id}'` }
+      : problem;
+  });
 }
 
 function tryConvert(contents: Node, context: Conversion): YamlNode | undefined {

@@ -11,6 +11,10 @@ export interface MeetingPlace {
   find(epoch: number): Promise<Address | 'left' | undefined>;
   /** True when an owner of an older epoch has not gone in order and its process still exists: it may not know yet that it was replaced. */
   olderLives(epoch: number): Promise<boolean>;
+  /** Says in the own notice that clients keep what they read: whoever takes over after a crash has to wait until they ask again. */
+  granting(epoch: number): Promise<void>;
+  /** True when an owner of an older epoch said so and has not gone in order. */
+  olderGranted(epoch: number): Promise<boolean>;
   /** Removes the notices of older epochs: whoever comes next need not think of those owners. */
   forgetOlder(epoch: number): Promise<void>;
   /** Says in the own notice that the owner has left; the socket's file goes with its listener. */
@@ -26,6 +30,7 @@ interface Notice {
   readonly path?: unknown;
   readonly pid?: unknown;
   readonly left?: unknown;
+  readonly granting?: unknown;
 }
 
 type MeetingPorts = Pick<Ports, 'disk' | 'process' | 'random'>;
@@ -80,6 +85,14 @@ export async function openMeetingPlace(ports: MeetingPorts, directory: string): 
         const pid = (await noticeIn(noticeOf(older)))?.pid;
         if (typeof pid === 'number' && process.alive(pid)) return true;
       }
+      return false;
+    },
+    async granting(epoch) {
+      const notice = JSON.stringify({ ...(await noticeIn(noticeOf(epoch))), granting: true });
+      await disk.replaceFile(noticeOf(epoch), Buffer.from(notice), 0o600);
+    },
+    async olderGranted(epoch) {
+      for (const older of await olderThan(disk, notices, epoch)) if ((await noticeIn(noticeOf(older)))?.granting === true) return true;
       return false;
     },
     async forgetOlder(epoch) {

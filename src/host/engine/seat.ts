@@ -1,4 +1,5 @@
-import type { Engine } from '../../contracts/engine.ts';
+import type { Commit, Engine } from '../../contracts/engine.ts';
+import { ReadGrants, readLeaseMs } from '../../drivers/engine-socket/read-grants.ts';
 import { connectEngine, type RemoteEngine } from '../../drivers/engine-socket/connect-engine.ts';
 import { type EngineServer, serveEngine } from '../../drivers/engine-socket/serve-engine.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
@@ -111,6 +112,7 @@ async function tryOwn(options: SeatOptions, seen: number): Promise<Seat | undefi
   const opening = deferred<Engine>();
   let server: EngineServer | undefined;
   let guard: OwnerGuard | undefined;
+  let grants: ReadGrants | undefined;
   const abandon = async (error: unknown): Promise<void> => {
     opening.reject(error);
     guard?.stop();
@@ -118,10 +120,11 @@ async function tryOwn(options: SeatOptions, seen: number): Promise<Seat | undefi
   };
   try {
     let claimedMono = 0;
-    let replacesLiving = false;
+    let [replacesLiving, othersKeptReads] = [false, false];
     const engine = await store.open(seen, async (epoch) => {
       claimedMono = ports.clock.mono();
       replacesLiving = await meeting.olderLives(epoch);
+      othersKeptReads = await meeting.olderGranted(epoch);
       const watch = new OwnerGuard({ clock: ports.clock, store, epoch, silenceMs: options.silenceMs ?? silenceDefaultMs });
       guard = watch;
       const address = await meeting.place(epoch);
@@ -131,6 +134,7 @@ async function tryOwn(options: SeatOptions, seen: number): Promise<Seat | undefi
         address,
         engine: opening.promise,
         admit: () => watch.admit(),
+        grants: () => grants,
       });
       await meeting.publish(epoch, address);
     });
@@ -141,17 +145,39 @@ async function tryOwn(options: SeatOptions, seen: number): Promise<Seat | undefi
     }
     // Until its next look at the epochs, an owner that still runs answers reads; nothing may be acknowledged behind its back.
     if (replacesLiving) await pause(ports.clock, Math.max(0, claimedMono + guard.stallMs * replacedMargin - ports.clock.mono()));
+    // Clients of an owner that died may not have heard of it yet, and answer from what they keep.
+    if (othersKeptReads) await pause(ports.clock, Math.max(0, claimedMono + readLeaseMs * replacedMargin - ports.clock.mono()));
     await meeting.forgetOlder(guard.epoch);
+    const { epoch } = guard;
+    grants = grantsOver(engine, { clock: ports.clock, guard, first: () => meeting.granting(epoch) });
     opening.resolve(engine);
-    return ownerSeat({ engine, guard, server, meeting });
+    return ownerSeat({ engine, guard, server, meeting, grants });
   } catch (error) {
     await abandon(error);
     throw error;
   }
 }
 
-function ownerSeat(parts: { engine: Engine; guard: OwnerGuard; server: EngineServer; meeting: MeetingPlace }): Seat {
-  const { engine, guard, server, meeting } = parts;
+/** From now on the engine's commits, of this process and of its clients, wait for whoever keeps what they change. */
+function grantsOver(
+  engine: Engine,
+  { clock, guard, first }: { readonly clock: Clock; readonly guard: OwnerGuard; readonly first: () => Promise<void> },
+): ReadGrants {
+  const commit = engine.commit.bind(engine);
+  const grants = new ReadGrants({ clock, engine: { commit }, servesForMs: () => guard.servesForMs(), first });
+  Object.assign(engine, { commit: (given: Commit) => grants.commit(given) });
+  return grants;
+}
+
+interface OwnerParts {
+  readonly engine: Engine;
+  readonly guard: OwnerGuard;
+  readonly server: EngineServer;
+  readonly meeting: MeetingPlace;
+  readonly grants: ReadGrants;
+}
+
+function ownerSeat({ engine, guard, server, meeting, grants }: OwnerParts): Seat {
   guard.watch();
   return {
     owner: true,
@@ -162,6 +188,8 @@ function ownerSeat(parts: { engine: Engine; guard: OwnerGuard; server: EngineSer
     lost: guard.lost,
     async close() {
       guard.stop();
+      // Nobody may answer from what it keeps when the next owner begins to write.
+      await grants.end();
       await meeting.retract(guard.epoch);
       // What is queued becomes durable first; then the clients are sent to look for the next owner.
       try {
@@ -216,6 +244,11 @@ class OwnerGuard {
     if (this.#ended) return Promise.reject(notOwner(this.epoch));
     if (this.#clock.mono() - this.#lastMono <= this.stallMs) return undefined;
     return this.#check();
+  }
+
+  /** For how long it may serve reads without another look. */
+  servesForMs(): number {
+    return this.#ended ? 0 : this.stallMs - (this.#clock.mono() - this.#lastMono);
   }
 
   fail(error: Error): void {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../contracts/engine.ts';
 import { createMemoryContents, createMemoryEngine, type MemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
+import { ProaError } from '../../kernel/errors.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
@@ -32,10 +33,24 @@ function createMemoryStore() {
       return engine;
     },
   };
-  return { store, crash: () => current?.crash(), epoch: () => epoch };
+  /** The next lease that is asked for fails so. */
+  const failLease = (error: ProaError): void => {
+    const engine = current as MemoryEngine;
+    const acquireLease = engine.acquireLease.bind(engine);
+    engine.acquireLease = () => {
+      engine.acquireLease = acquireLease;
+      return Promise.reject(error);
+    };
+  };
+  return { store, crash: () => current?.crash(), epoch: () => epoch, failLease };
 }
 
-function machine(seed = 3) {
+/** A read as the blocks above do it: from what is kept, else from the owner. */
+async function readHot(engine: SharedEngine, key: string): Promise<string | undefined> {
+  return text((engine.peek?.(key) ?? (await engine.get(key)))?.value);
+}
+
+function machine(seed = 3, { silenceMs = 200, process = processStub }: { silenceMs?: number; process?: typeof processStub } = {}) {
   const network = createSimulatedNetwork({ clock: nodeClock, seed });
   const memory = createMemoryStore();
   const disk = createMemoryDisk();
@@ -45,9 +60,9 @@ function machine(seed = 3) {
     network,
     memory,
     open: async (name: string, role: EngineRole = 'sidecar'): Promise<SharedEngine> => {
-      meeting ??= await openMeetingPlace({ disk, random, process: processStub }, '/data');
+      meeting ??= await openMeetingPlace({ disk, random, process }, '/data');
       const ports = { clock: nodeClock, random, network: network.node(name) };
-      const engine = await shareEngine({ ports, store: memory.store, meeting, role, name, silenceMs: 200, deadlineMs: 4_000 });
+      const engine = await shareEngine({ ports, store: memory.store, meeting, role, name, silenceMs, deadlineMs: 4_000 });
       opened.push(engine);
       return engine;
     },
@@ -209,6 +224,52 @@ describe('shared engine', () => {
     await close();
   });
 
+  it('acknowledges nothing after a crash while a client that has not noticed may answer from what it keeps', async () => {
+    const { open, network, close } = machine(3, { silenceMs: 2_000, process: { ...processStub, alive: () => false } });
+    await open('owner', 'host');
+    const [reader, next] = [await open('reader'), await open('next', 'host')];
+    await done(next, { put: [{ key: 'k', value: bytes('old') }] });
+    while (reader.peek?.('k') === undefined) expect(await readHot(reader, 'k')).toBe('old');
+    // Its connection is gone, but only the other client hears of it.
+    network.kill('owner', true);
+    network.reset('next');
+    await done(next, { put: [{ key: 'k', value: bytes('new') }] });
+    expect(next.owner).toBe(true);
+    expect(reader.peek?.('k')).toBeUndefined();
+    expect(await readHot(reader, 'k')).toBe('new');
+    await close();
+  });
+
+  it('closes only when no client answers from what it keeps any more', async () => {
+    const { open, network, close } = machine(3, { silenceMs: 2_000 });
+    const [owner, reader, next] = [await open('owner', 'host'), await open('reader'), await open('next', 'host')];
+    await done(next, { put: [{ key: 'k', value: bytes('old') }] });
+    while (reader.peek?.('k') === undefined) expect(await readHot(reader, 'k')).toBe('old');
+    network.freeze('reader');
+    const closed = owner.close();
+    await done(next, { put: [{ key: 'k', value: bytes('new') }] });
+    expect(reader.peek?.('k')).toBeUndefined();
+    await closed;
+    network.thaw('reader');
+    expect(await readHot(reader, 'k')).toBe('new');
+    await close();
+  });
+
+  it('takes a lease at the next seat when the store was lost while it was taken', async () => {
+    const { open, memory, close } = machine();
+    const lost = new ProaError('engine.outcome-unknown', 'lost', { cause: new ProaError('engine.unavailable', 'replaced') });
+    const full = new ProaError('engine.outcome-unknown', 'lost', { cause: new ProaError('engine.read-only', 'no space') });
+    const engine = await open('one', 'host');
+    memory.failLease(lost);
+    expect(await engine.acquireLease('l', 'me', 1_000)).toMatchObject({ held: true });
+    expect(memory.epoch()).toBe(2);
+    // A full disk is no reason to leave.
+    memory.failLease(full);
+    await expect(engine.acquireLease('l', 'me', 1_000)).rejects.toMatchObject({ code: 'engine.outcome-unknown' });
+    expect(memory.epoch()).toBe(2);
+    await close();
+  });
+
   it('keeps watches across owners', async () => {
     const { open, network, memory, close } = machine();
     const owner = await open('owner', 'host');
@@ -319,7 +380,11 @@ describe('meeting place', () => {
     expect(await meeting.find(7)).toEqual(address);
     await meeting.publish(8, { path: '/tmp/8.sock' });
     expect([await meeting.olderLives(7), await meeting.olderLives(8)]).toEqual([false, true]);
+    expect(await meeting.olderGranted(8)).toBe(false);
+    await meeting.granting(7);
+    expect([await meeting.find(7), await meeting.olderGranted(7), await meeting.olderGranted(8)]).toEqual([address, false, true]);
     await meeting.forgetOlder(8);
+    expect(await meeting.olderGranted(8)).toBe(false);
     expect([await meeting.find(7), await meeting.find(8)]).toEqual([undefined, { path: '/tmp/8.sock' }]);
     await meeting.retract(8);
     expect(await meeting.find(8)).toBe('left');

@@ -193,7 +193,10 @@ class SeatedEngine implements SharedEngine {
     await this.#electing;
   }
 
-  /** Runs `work` at a seat, and again at the next one as long as the answer is "nobody serves", until the deadline. */
+  /**
+   * Runs `work` at a seat, and again at the next one as long as the answer is "nobody serves", or that nobody knows what became of it, until the deadline: what comes this
+   * way may be done twice (leases by their owner's name, trimming), commits bring an id.
+   */
   async #persist<T>(work: (seat: Seat) => Promise<T>): Promise<T> {
     const { clock } = this.#options.ports;
     let deadline: number | undefined;
@@ -205,7 +208,7 @@ class SeatedEngine implements SharedEngine {
         if (doubt !== undefined) await doubt;
         return await work(seat);
       } catch (error) {
-        if (!isUnavailable(error) || this.#closed) throw error;
+        if (!(isUnavailable(error) || isLostOutcome(error)) || this.#closed) throw error;
         seat?.doubt(error);
         deadline ??= clock.mono() + (this.#options.deadlineMs ?? 15_000);
         if (clock.mono() >= deadline) throw error;
@@ -301,6 +304,11 @@ function admitted(seat: Seat): boolean {
 
 function isUnavailable(error: unknown): boolean {
   return isProaError(error) && error.code === 'engine.unavailable';
+}
+
+/** The owner lost its store while it wrote; not: its disk is full. */
+function isLostOutcome(error: unknown): boolean {
+  return isProaError(error) && error.code === 'engine.outcome-unknown' && !isReadOnly(error.cause);
 }
 
 function isReadOnly(error: unknown): boolean {

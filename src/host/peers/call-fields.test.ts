@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { bytesBody, emptyBody } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
+import { noTrace } from '../../kernel/trace-context.ts';
 import {
   answerFields,
   callFields,
@@ -26,13 +27,17 @@ const input = {
   replayable: true,
 };
 
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+const from = { caller, trace: noTrace };
+
 describe('the fields of a call', () => {
   it('say what an invocation says, and the receiver says who calls', () => {
     const fields = invokeFields(
       { ...input, headers: ['x-mine', '1', 'dapr-caller-app-id', 'forged', 'dapr-callee-app-id', 'forged'] },
-      caller,
+      { caller, trace: { ...noTrace, traceparent, tracestate: 'a=1' } },
       { instance: 'i-1', kind: 'invoke', path: encodeMethodPath(input.path) },
     );
+    expect(fields.slice(-4)).toEqual(['traceparent', traceparent, 'tracestate', 'a=1']);
     const call = readCallFields(fields);
     expect(call).toMatchObject({
       kind: 'invoke',
@@ -52,7 +57,7 @@ describe('the fields of a call', () => {
   });
 
   it('that no runtime of ours sends are refused', () => {
-    const good = invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) });
+    const good = invokeFields(input, from, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) });
     for (const bad of [[], ['soap', ...good.slice(1)], good.slice(0, 8), [...good, 'odd']])
       expect(() => readCallFields(bad)).toThrow(/kind that this runtime does not know/);
     for (const name of ['', 'Dapr-Caller-App-Id', 'x y', 'x:y', 'ä', '::path', 'a\r\nb'])
@@ -65,13 +70,13 @@ describe('the fields of a call', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[./%2eEfF5cC\\a]{0,24}$/), (path) => {
         const call = {
-          ...readCallFields(invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) })),
+          ...readCallFields(invokeFields(input, from, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) })),
           path,
         };
         try {
           expect(
             readInvoke(call, {
-              fields: invokeFields(input, caller, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) }),
+              fields: invokeFields(input, from, { instance: '', kind: 'invoke', path: encodeMethodPath(input.path) }),
               body: emptyBody,
               caller,
             }).path.split('/'),

@@ -4,6 +4,7 @@ import type { Caller } from '../../kernel/call.ts';
 import { catalogue, type ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
+import { isTraceHeader, traceHeaders, type TraceContext } from '../../kernel/trace-context.ts';
 import { isFieldName } from './field-names.ts';
 
 /** What the fields of a call between runtimes say, in their order (docs/reference/mux.md); header pairs follow. */
@@ -77,19 +78,34 @@ export interface InvokeTo {
   readonly path: string;
 }
 
-/** An invocation as the fields of a call. */
-export function invokeFields(input: InvokeRequest, caller: Caller, { instance, kind, path }: InvokeTo): string[] {
-  const { appId, namespace, httpMethod: method, query } = input;
-  return callFields({ kind, appId, namespace, instance, caller, method, path, query }, input.headers);
+/** Who makes a call, and the trace that it belongs to. */
+export interface InvokeFrom {
+  readonly caller: Caller;
+  readonly trace: TraceContext;
 }
 
-/** The invocation that the fields describe. Fails with `bad-request`. */
+/** An invocation as the fields of a call, its trace as the last headers. */
+export function invokeFields(input: InvokeRequest, { caller, trace }: InvokeFrom, { instance, kind, path }: InvokeTo): string[] {
+  const { appId, namespace, httpMethod: method, query } = input;
+  const fields = callFields({ kind, appId, namespace, instance, caller, method, path, query }, input.headers);
+  if (trace.traceparent !== '') fields.push(...traceHeaders(trace));
+  return fields;
+}
+
+/** The invocation that the fields describe; its trace is not part of it. Fails with `bad-request`. */
 export function readInvoke(call: CallFields, parts: { fields: readonly string[]; body: Body; caller: Caller }): InvokeRequest {
   const path = canonicalMethod(call.path);
   if ('error' in path) throw new ProaError('bad-request', path.error);
   const { appId, namespace, method: httpMethod, query } = call;
-  const headers = readHeaders(parts.fields, { caller: parts.caller, appId });
+  const headers = withoutTrace(readHeaders(parts.fields, { caller: parts.caller, appId }));
   return { appId, namespace, httpMethod, path: path.path, query, headers, body: parts.body, replayable: parts.body.length !== undefined };
+}
+
+function withoutTrace(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2)
+    if (!isTraceHeader(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+  return kept;
 }
 
 /** An app's answer: its status, then header pairs, among them what gRPC has beside HTTP. */

@@ -66,6 +66,21 @@ describe('calls of a form that is known', () => {
     }
   });
 
+  it('have the same list of headers where nothing but their trace varies', () => {
+    const arrive = connection();
+    const lists = [1, 2, 3, 4].map((id) => {
+      const fields = callFields({ ...shared, path: 'x', query: '' }, ['x-a', '1', 'traceparent', trace(id), 'tracestate', `a=${id}`]);
+      const incoming = arrive(fields);
+      const { input, context } = invocationOf(incoming, callOf(incoming), caller);
+      expect(valueOf(context, traceKey)).toMatchObject({ traceparent: trace(id), tracestate: `a=${id}` });
+      return input.headers;
+    });
+    expect(lists[0]).toEqual([
+      ...['x-a', '1', 'dapr-caller-app-id', 'orders', 'dapr-caller-namespace', 'prod', 'dapr-callee-app-id', 'billing'],
+    ]);
+    expect(lists[3]).toBe(lists[2]);
+  });
+
   it('are refused like the first where a name that varies is none', () => {
     const arrive = connection();
     for (const name of ['x-a', 'x-b', 'x b', 'x-c', 'X-D']) {

@@ -1,10 +1,12 @@
 import type { InvokeRequest, InvokeResponse } from '../../contracts/app-channel.ts';
 import type { Endpoint } from '../../contracts/resolver.ts';
 import type { Call, Caller } from '../../kernel/call.ts';
+import { valueOf } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
 import type { Address, Ports } from '../../kernel/ports.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
+import { traceKey } from '../../kernel/trace-context.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../../wire/http2/http2.ts';
 import { createMuxClient, type MuxClient, type MuxHandlers } from '../../wire/mux/client.ts';
 import { machineLimits } from '../../wire/mux/limits.ts';
@@ -137,8 +139,8 @@ function invokeOver(
   { endpoint, to }: { readonly endpoint: Endpoint; readonly to: InvokeTo },
   call: Call<InvokeRequest>,
 ): Promise<InvokeResponse> {
-  const { input, cancel, deadlineMs, caller } = call;
-  const request = { fields: invokeFields(input, caller, to), body: input.body, cancel, deadlineMs };
+  const { input, cancel, deadlineMs, caller, context } = call;
+  const request = { fields: invokeFields(input, { caller, trace: valueOf(context, traceKey) }, to), body: input.body, cancel, deadlineMs };
   return new Promise((resolve, reject) => client.call(request, new Awaited(endpoint, resolve, reject)));
 }
 

@@ -1,3 +1,4 @@
+import { splitAppName } from '../../kernel/app-name.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { propagationScopes, type Router } from '../../contracts/workflow.ts';
 import { checked } from '../contract.ts';
@@ -174,5 +175,7 @@ function versioned(version: string | number | undefined): { readonly version?: s
 }
 
 function routed(app: string | undefined): { readonly router?: Router } {
-  return app === undefined ? {} : { router: { targetAppId: app } };
+  if (app === undefined) return {};
+  const { appId, namespace } = splitAppName(app);
+  return { router: { targetAppId: appId, ...(namespace !== undefined && { targetAppNamespace: namespace }) } };
 }

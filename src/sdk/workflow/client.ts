@@ -1,3 +1,4 @@
+import { splitAppName } from '../../kernel/app-name.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
@@ -127,7 +128,9 @@ export function createWorkflows(clock: Clock, operations: WorkflowOperations): W
 }
 
 function ofApp(operations: WorkflowOperations, app: string | undefined): WorkflowOperations {
-  return app === undefined ? operations : operations.of(app, undefined);
+  if (app === undefined) return operations;
+  const { appId, namespace } = splitAppName(app);
+  return operations.of(appId, namespace);
 }
 
 interface HandleParts {

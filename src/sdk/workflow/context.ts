@@ -36,7 +36,7 @@ export interface StepOptions<T = unknown> {
 }
 
 export interface CallOptions {
-  /** Another app that has it; absent: what the target says, else this one. */
+  /** Another app that has it, `app.namespace` for one of another namespace; absent: what the target says, else this one. */
   readonly app?: string;
   /** Default: that of the workflow for activities, one attempt for workflows. */
   readonly retry?: Retry;

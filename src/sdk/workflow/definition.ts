@@ -29,7 +29,7 @@ export interface Callable<In, Out> {
   readonly kind: 'workflow' | 'activity';
   readonly name: string;
   readonly version?: string | number;
-  /** Another app; absent: this one. */
+  /** Another app, `app.namespace` for one of another namespace; absent: this one. */
   readonly app?: string;
   readonly input?: Schema;
   /** Only for the types. */

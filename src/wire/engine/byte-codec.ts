@@ -141,6 +141,11 @@ export class ByteReader {
     return items;
   }
 
+  /** Bytes that were not read yet. */
+  get left(): number {
+    return this.#end - this.#at;
+  }
+
   /** Fails when bytes are left over. */
   done(): void {
     if (this.#at !== this.#end) throw malformed(`${this.#end - this.#at} bytes too many in a frame`);

@@ -1,31 +1,18 @@
+import { KnownHeads } from './known-heads.ts';
 import type { OutgoingFraming } from './outgoing-body.ts';
-import { flat, HeaderWriter, statusLine } from './write-head.ts';
-
-const places = 4;
+import { HeaderWriter, lengthLine, statusLine } from './write-head.ts';
 
 /** How the end of an answer's body is told; undefined: nothing is said, because the answer can have none. */
 export type AnswerFraming = OutgoingFraming | undefined;
 
-/** A head that was written, and what made it. */
-interface Written {
-  readonly headers: readonly string[];
-  readonly status: number;
-  readonly framing: AnswerFraming;
-  readonly date: string;
-  text: string;
-  /** It came again, so its text was put into one piece. */
-  again: boolean;
-}
-
-/**
- * Writes the heads of a server's answers, as far as answers share them: status line, headers, date and framing. Lists of headers do not change once they are
- * made, so a list that comes again in the same second, with the same status and length, is the same text. What one answer has alone goes behind it.
- */
+/** Writes the heads of a server's answers: status line, headers, date and framing. */
 export class AnswerHeads {
   readonly #dates: { readonly date: string };
   readonly #writer = new HeaderWriter();
-  readonly #recent: (Written | undefined)[] = Array.from({ length: places }, () => undefined);
-  #next = 0;
+  readonly #known = new KnownHeads((headers, status: number, date) => {
+    const lines = statusLine(status) + this.#writer.lines(headers);
+    return this.#writer.hasDate ? lines : `${lines}date: ${date}\r\n`;
+  });
 
   /** `dates` has the current value of the Date header. */
   constructor(dates: { readonly date: string }) {
@@ -34,23 +21,7 @@ export class AnswerHeads {
 
   /** The lines of a head but its last ones. A header or status that is not valid is an error, as for `HeaderWriter` and `statusLine`. */
   write(status: number, headers: readonly string[], framing: AnswerFraming): string {
-    const { date } = this.#dates;
-    const recent = this.#recent;
-    for (let i = 0; i < places; i++) {
-      const written = recent[i];
-      if (written?.headers !== headers || written.framing !== framing || written.status !== status || written.date !== date) continue;
-      if (!written.again) {
-        written.again = true;
-        written.text = flat(written.text);
-      }
-      return written.text;
-    }
-    const writer = this.#writer;
-    const lines = statusLine(status) + writer.lines(headers);
-    const text = lines + (writer.hasDate ? '' : `date: ${date}\r\n`) + framingLine(framing);
-    recent[this.#next] = { headers, status, framing, date, text, again: false };
-    this.#next = (this.#next + 1) % places;
-    return text;
+    return this.#known.of(headers, status, this.#dates.date) + framingLine(framing);
   }
 
   /** A header of one answer alone, checked. */
@@ -61,5 +32,5 @@ export class AnswerHeads {
 
 function framingLine(framing: AnswerFraming): string {
   if (framing === undefined || framing === 'until-close') return '';
-  return framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : `content-length: ${framing}\r\n`;
+  return framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : lengthLine(framing);
 }

@@ -1,10 +1,9 @@
 import type { Body } from '../../kernel/body.ts';
 import type { Cancellable, Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import { nameClass, targetClass } from './char-class.ts';
+import type { TraceContext } from '../../kernel/trace-context.ts';
 import type { ResponseHead } from './response-head.ts';
 import type { Timed } from './sweep.ts';
-import type { HeaderWriter } from './write-head.ts';
 
 /** A request to send. `content-length`, `transfer-encoding` and `connection` are written by the codec, `host` when it is missing. */
 export interface Http1ClientRequest {
@@ -13,6 +12,8 @@ export interface Http1ClientRequest {
   readonly target: string;
   /** Flat: name, value, name, value ... */
   readonly headers: readonly string[];
+  /** The trace that the request belongs to, written behind `headers`, which hold none. */
+  readonly trace?: TraceContext | undefined;
   readonly body?: Body;
   /** Cancelling closes the connection that carries the call. */
   readonly cancel?: Cancellation;
@@ -115,27 +116,7 @@ export class ClientCall implements Timed, Cancellable {
   }
 }
 
-/** Request line and headers up to the framing. Throws `bad-request` for what must not be sent. */
-export function requestHead(request: Http1ClientRequest, authority: string, writer: HeaderWriter): string {
-  const { method, target, headers } = request;
-  if (!validMethod(method)) throw new ProaError('bad-request', `the method ${JSON.stringify(method.slice(0, 32))} is not valid`);
-  if (!validTarget(target)) throw new ProaError('bad-request', 'the request target is not valid');
-  const lines = writer.lines(headers);
-  return `${method} ${target} HTTP/1.1\r\n${writer.hasHost ? '' : `host: ${authority}\r\n`}${lines}`;
-}
-
 /** The header that frames a request without body: only methods that usually have one need it. */
 export function emptyFraming(method: string): string {
   return withoutBody.has(method) ? '\r\n' : 'content-length: 0\r\n\r\n';
-}
-
-function validMethod(method: string): boolean {
-  if (method === 'GET' || method === 'POST') return true;
-  for (let i = 0; i < method.length; i++) if (method.charCodeAt(i) > 0x7f || nameClass[method.charCodeAt(i)] === 0) return false;
-  return method.length > 0 && method !== 'CONNECT';
-}
-
-function validTarget(target: string): boolean {
-  for (let i = 0; i < target.length; i++) if (target.charCodeAt(i) > 0x7e || targetClass[target.charCodeAt(i)] === 0) return false;
-  return target.charCodeAt(0) === 47 || target === '*';
 }

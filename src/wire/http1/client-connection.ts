@@ -1,7 +1,7 @@
 import { emptyBody, latin1Body, type Body } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
-import { emptyFraming, Http1ClientResponse, requestHead, type CallCarrier, type ClientCall } from './client-call.ts';
+import { emptyFraming, Http1ClientResponse, type CallCarrier, type ClientCall } from './client-call.ts';
 import type { Http1ClientLimits } from './client-limits.ts';
 import { faults } from './fault.ts';
 import { hasBareLineFeed, headEnd } from './head-end.ts';
@@ -9,17 +9,18 @@ import type { HeadMemo } from './head-memo.ts';
 import { IncomingBody, type BodyOwner, type Framing } from './incoming-body.ts';
 import { Inflow } from './inflow.ts';
 import { OutgoingBody, type OutgoingOwner } from './outgoing-body.ts';
+import type { RequestHeads } from './request-heads.ts';
 import { blankResponseHead, parseResponseFields, parseStatusLine, type ResponseHead } from './response-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
-import type { HeaderWriter } from './write-head.ts';
+import { lengthLine } from './write-head.ts';
 
 /** What the connections of one pool share. */
 export interface PoolShared {
   readonly limits: Http1ClientLimits & { readonly guardedNames: ReadonlySet<string>; readonly bodyBytesMax: number };
   readonly sweep: Sweep;
-  /** The value of the Host header when the request has none. */
+  /** The server as errors name it. */
   readonly authority: string;
-  readonly writer: HeaderWriter;
+  readonly heads: RequestHeads;
   readonly memo: HeadMemo<ResponseHead>;
   /** The connection can carry the next call. */
   free(connection: ClientConnection): void;
@@ -79,7 +80,7 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     const body = request.body ?? emptyBody;
     let head: string;
     try {
-      head = requestHead(request, this.#shared.authority, this.#shared.writer);
+      head = this.#shared.heads.write(request);
     } catch (error) {
       call.fail(ProaError.from(error, 'bad-request'));
       this.#shared.free(this);
@@ -96,15 +97,15 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
       if (!this.#connection.write(head + emptyFraming(request.method))) this.bodyBlocked();
     } else if (body.latin1 !== undefined) {
       this.#sent = true;
-      if (!this.#connection.write(`${head}content-length: ${body.latin1.length}\r\n\r\n${body.latin1}`)) this.bodyBlocked();
+      if (!this.#connection.write(head + lengthLine(body.latin1.length) + '\r\n' + body.latin1)) this.bodyBlocked();
     } else this.#sendBody(head, body);
   }
 
   #sendBody(head: string, body: Body): void {
     const framing = body.length ?? 'chunked';
     this.#sent = false;
-    const line = framing === 'chunked' ? 'transfer-encoding: chunked\r\n\r\n' : `content-length: ${framing}\r\n\r\n`;
-    const outgoing = new OutgoingBody(this.#connection, this, head + line, framing);
+    const line = framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : lengthLine(framing);
+    const outgoing = new OutgoingBody(this.#connection, this, head + line + '\r\n', framing);
     this.#outgoing = outgoing;
     outgoing.start(body);
   }

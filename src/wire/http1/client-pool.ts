@@ -4,9 +4,9 @@ import { ClientCall, type CallCarrier, type Http1ClientRequest, type Http1Respon
 import { ClientConnection, type PoolShared } from './client-connection.ts';
 import type { Http1ClientLimits } from './client-limits.ts';
 import { HeadMemo } from './head-memo.ts';
+import { RequestHeads } from './request-heads.ts';
 import type { ResponseHead } from './response-head.ts';
 import type { Sweep } from './sweep.ts';
-import { HeaderWriter } from './write-head.ts';
 
 export interface PoolOptions {
   readonly network: Network;
@@ -23,7 +23,7 @@ export class Http1Pool implements PoolShared, CallCarrier {
   readonly authority: string;
   readonly limits: PoolShared['limits'];
   readonly sweep: Sweep;
-  readonly writer = new HeaderWriter();
+  readonly heads: RequestHeads;
   readonly memo = new HeadMemo<ResponseHead>();
   /** The client made room and would make a new one for this address. */
   forgotten = false;
@@ -38,6 +38,7 @@ export class Http1Pool implements PoolShared, CallCarrier {
   constructor(address: Address, options: PoolOptions) {
     this.address = address;
     this.authority = authorityOf(address);
+    this.heads = new RequestHeads(this.authority);
     this.limits = { ...options.limits, guardedNames: new Set(), bodyBytesMax: Infinity };
     this.sweep = options.sweep;
     this.#network = options.network;

@@ -3,6 +3,7 @@ import { bytesBody, collect } from '../../kernel/body.ts';
 import type { Connection } from '../../kernel/ports.ts';
 import { createFakeClock, type FakeClock } from '../../testing/fake-clock.ts';
 import { createMemoryNetwork, type MemoryConnection } from '../../testing/memory-network.ts';
+import { onceBody } from '../../testing/once-body.ts';
 import type { Http1Request } from './request.ts';
 import type { Http1Response } from './response.ts';
 import type { Http1ServerLimits } from './server-limits.ts';
@@ -63,7 +64,7 @@ describe('answers', () => {
   it('leaves bodies out where none may be, and keeps HTTP/1.0 clients alive only on request', async () => {
     const { dial, server } = await rig((request, response) => {
       if (request.path === '/head') response.sendBody(200, ['content-length', '7'], bytesBody(Buffer.from('')));
-      else if (request.path === '/stream') response.sendBody(200, [], { ...bytesBody(Buffer.from('abc')), length: undefined });
+      else if (request.path === '/stream') response.sendBody(200, [], onceBody(Buffer.from('abc'), undefined));
       else response.send(Number(request.path.slice(1)), [], 'text');
     });
     const connection = dial();

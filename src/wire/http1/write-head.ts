@@ -65,8 +65,8 @@ interface Place {
 }
 
 /**
- * Writes the heads of one server or pool. Most of what follows each other there is the same: a list that comes again is written as it was, the first lines
- * that a list shares with the one before are one text, and any other line of a name and value that stood in the same place is neither checked nor joined again.
+ * Writes the headers of one server or pool. Most of what follows each other there is the same: a list that comes again is written as it was, and a line whose
+ * name and value stood in the same place of the last one is neither checked nor joined again.
  */
 export class HeaderWriter {
   readonly #places: readonly Place[] = Array.from({ length: placesMax + 1 }, () => ({
@@ -78,9 +78,6 @@ export class HeaderWriter {
   /** The list that was written last, and its lines. Lists of headers do not change once they are made. */
   #list: readonly string[] | undefined = undefined;
   #lines = '';
-  /** The lines of the first places in one piece, and how many those are. */
-  #shared = '';
-  #sharedPlaces = 0;
   /** Whether the list that was written last held these headers. */
   hasHost = false;
   hasDate = false;
@@ -92,11 +89,8 @@ export class HeaderWriter {
     this.hasHost = false;
     this.hasDate = false;
     const count = headers.length >> 1;
-    const same = this.#same(headers, count);
-    if (same > this.#sharedPlaces) this.#share(same);
-    const from = same < this.#sharedPlaces ? 0 : this.#sharedPlaces;
-    let lines = from === 0 ? '' : this.#shared;
-    for (let i = from; i < count; i++) {
+    let lines = '';
+    for (let i = 0; i < count; i++) {
       const name = headers[i * 2] as string;
       if (name.length === 4) this.#note(name);
       lines += this.#line(i, name, headers[i * 2 + 1] as string);
@@ -104,31 +98,6 @@ export class HeaderWriter {
     this.#list = headers;
     this.#lines = lines;
     return lines;
-  }
-
-  /** How many of the first places hold what they held, and are worth a text. */
-  #same(headers: readonly string[], count: number): number {
-    const places = this.#places;
-    const most = Math.min(count, placesMax);
-    let i = 0;
-    for (; i < most; i++) {
-      const place = places[i] as Place;
-      const name = headers[i * 2] as string;
-      if (place.name !== name || place.misses > 0 || place.value !== headers[i * 2 + 1]) break;
-      if (name.length === 4) this.#note(name);
-    }
-    return i;
-  }
-
-  /** Makes one text of the first places. */
-  #share(count: number): void {
-    let lines = '';
-    for (let i = 0; i < count; i++) {
-      const place = this.#places[i] as Place;
-      lines += place.line ??= headerLine(place.name as string, place.value);
-    }
-    this.#shared = flat(lines);
-    this.#sharedPlaces = count;
   }
 
   #note(name: string): void {
@@ -172,7 +141,6 @@ export class HeaderWriter {
     place.value = kept ? value : '';
     place.line = undefined;
     place.misses = 0;
-    if (at < this.#sharedPlaces) this.#sharedPlaces = 0;
   }
 }
 
@@ -207,6 +175,15 @@ export function statusLine(status: number): string {
   if (!Number.isInteger(status) || status < 200 || status > 599)
     throw new ProaError('malformed-response', `${status} is not the status of an answer`);
   return (statusLines[status] = `HTTP/1.1 ${status} ${phrases[status] ?? ''}\r\n`);
+}
+
+const lengthsMax = 4096;
+const lengthLines: (string | undefined)[] = Array.from({ length: lengthsMax + 1 }, () => undefined);
+
+/** The Content-Length header of a body, with its line end. */
+export function lengthLine(length: number): string {
+  if (length > lengthsMax) return `content-length: ${length}\r\n`;
+  return (lengthLines[length] ??= flat(`content-length: ${length}\r\n`));
 }
 
 /** A string as the latin1 string of its UTF-8 bytes: itself when it is ASCII, as most are. */

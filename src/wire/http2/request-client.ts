@@ -2,6 +2,7 @@ import { emptyBody, type Body } from '../../kernel/body.ts';
 import type { Cancellable, Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Network, Random, Timer } from '../../kernel/ports.ts';
+import { traceHeaders, type TraceContext } from '../../kernel/trace-context.ts';
 import { Channel } from '../grpc/channel.ts';
 import { defaultHttp2Limits, http2Codes, type HeaderList, type Http2Session, type Http2Stream, type Http2StreamHandlers } from './http2.ts';
 import { createOwnHttp2 } from './own-http2.ts';
@@ -22,6 +23,8 @@ export interface Http2ClientRequest {
   readonly target: string;
   /** Flat pairs, names in lower case; `host` becomes the authority. */
   readonly headers: readonly string[];
+  /** The trace that the request belongs to, told behind `headers`, which hold none then. */
+  readonly trace?: TraceContext | undefined;
   readonly body: Body;
   readonly cancel: Cancellation;
   /** Until the head of the answer; absent: no limit. */
@@ -179,13 +182,14 @@ class ClientRequest implements Http2StreamHandlers, StreamBodyOwner, Cancellable
 // What frames a message of HTTP/1.1 has no place here (RFC 9113, section 8.2.2); the length is ours to say.
 const leftOut = new Set(['host', 'connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'content-length']);
 
-function requestHead({ method, target, headers, body }: Http2ClientRequest): string[] {
+function requestHead({ method, target, headers, trace, body }: Http2ClientRequest): string[] {
   const list = [':method', method, ':scheme', 'http', ':path', target];
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] as string;
     if (name === 'host') list.splice(4, 0, ':authority', headers[i + 1] as string);
     else if (!leftOut.has(name)) list.push(name, headers[i + 1] as string);
   }
+  if (trace !== undefined) list.push(...traceHeaders(trace));
   if (body.length !== undefined && body.length > 0) list.push('content-length', String(body.length));
   return list;
 }

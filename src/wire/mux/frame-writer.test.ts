@@ -26,7 +26,7 @@ const frameBytes = 9 + 4;
 
 describe('frames leave', () => {
   it('at once while few calls are in flight', () => {
-    const { writer, writes, idle } = writerWith(2);
+    const { writer, writes, idle } = writerWith(4);
     writer.credit(1, 1);
     writer.credit(2, 1);
     expect(writes).toEqual([frameBytes, frameBytes]);
@@ -34,7 +34,7 @@ describe('frames leave', () => {
   });
 
   it('together at the end of the turn while some are', () => {
-    const { writer, writes, turn, idle } = writerWith(3);
+    const { writer, writes, turn, idle } = writerWith(5);
     writer.credit(1, 1);
     writer.credit(2, 1);
     expect(writes).toEqual([]);
@@ -102,7 +102,7 @@ describe('a peer that answers inside our write', () => {
         return true;
       },
     } as unknown as Connection;
-    const link = { inFlight: 3, gatheredMax: 1_000, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
+    const link = { inFlight: 5, gatheredMax: 1_000, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
     const writer = new FrameWriter(link, { out: new Outbox(connection, new Slabs()), clock, fields: new FieldsWriter() });
     const body = Buffer.alloc(200 * 1024, 'b');
     writer.data(1, body);

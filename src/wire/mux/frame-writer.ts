@@ -7,7 +7,7 @@ import type { Hello } from './hello.ts';
 import { copy, type Outbox } from './outbox.ts';
 
 /** Frames leave at once while no more calls than this are in flight; above, those of a turn leave together. */
-const promptStreamsMax = 2;
+const promptStreamsMax = 4;
 /**
  * With many calls in flight a turn brings only some of their frames, and a write costs far more than a frame: frames wait for so many more turns as
  * long as each brings another. A turn in which nothing waits takes microseconds.

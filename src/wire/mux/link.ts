@@ -386,10 +386,7 @@ export class Link implements FrameSink, StreamLink, WriterLink, Timed {
   }
 
   #greet(): void {
-    const { limits, sharing } = this.#shared;
-    const { streamsMax, frameBytesMax, headBytesMax, fieldsMax, windowBytes } = limits;
-    const hello: Hello = { streamsMax, frameBytesMax, headBytesMax, fieldsMax, windowBytes, ...sharing };
-    this.out.small(frameType.hello, { payload: encodeHello(hello) });
+    this.out.small(frameType.hello, { payload: encodeHello({ ...this.#shared.limits, ...this.#shared.sharing }) });
     this.out.flush();
   }
 

@@ -1,0 +1,5 @@
+/** An app as others name it: `app`, or `app.namespace` for one of another namespace. The part behind the last dot is the namespace; a dot at an end is part of the name. */
+export function splitAppName(name: string): { readonly appId: string; readonly namespace?: string } {
+  const dot = name.lastIndexOf('.');
+  return dot > 0 && dot < name.length - 1 ? { appId: name.slice(0, dot), namespace: name.slice(dot + 1) } : { appId: name };
+}
