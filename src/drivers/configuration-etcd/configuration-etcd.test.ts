@@ -129,13 +129,13 @@ describe('the watch of configuration.etcd', () => {
     [value, revision] = ['b', 12];
     await expect
       .poll(async () => {
-        await clock.advance(100);
+        clock.advance(100);
         return heard.at(-1)?.['k']?.value;
       })
       .toBe('b');
     await expect
       .poll(async () => {
-        await clock.advance(100);
+        clock.advance(100);
         return asked.length;
       })
       .toBe(2);
