@@ -102,8 +102,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
   const govern = governOptions(options, book, (call) => invokeApp(call));
   owner.own('shared breakers', () => govern.sharedBreakers?.close());
-  const ejections = govern.shared && createSharedEjections(govern.shared.news, govern.shared.name);
-  owner.own('shared ejections', () => ejections?.close());
+  const ejections = openEjections(owner, govern);
   const context = createContext(options, createGovern(govern));
   let current = resources;
   const components = openComponents(options, context);
@@ -163,6 +162,12 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     await owner.close();
     throw error;
   }
+}
+
+function openEjections(owner: Owner, { shared }: ReturnType<typeof governOptions>): SharedEjections | undefined {
+  const ejections = shared && createSharedEjections(shared.news, shared.name);
+  owner.own('shared ejections', () => ejections?.close());
+  return ejections;
 }
 
 // What cannot be stored is logged, and what was in effect stays.

@@ -80,15 +80,7 @@ export async function startPostgres(bin: string, { tcp, primary, synced = false 
     const running = child;
     child = undefined;
     if (running?.pid === undefined || running.exitCode !== null) return;
-    const ended = new Promise((resolve) => running.once('exit', resolve));
-    // It stands still meanwhile: a child that it forked in between would outlive it.
-    running.kill('SIGSTOP');
-    while (stateOf(running.pid) !== 'T' && stateOf(running.pid) !== '') await pause();
-    const processes = [running.pid, ...childrenOf(running.pid)];
-    for (const pid of processes) endProcess(pid);
-    await ended;
-    // The next server finds the shared memory in use while one of them lives.
-    while (processes.some(isAlive)) await pause();
+    await killAll(running, running.pid);
   };
   const killBackend = async (): Promise<void> => {
     for (;;) {
@@ -127,6 +119,19 @@ async function rowsOf(address: PostgresServer['address'], text: string): Promise
   } finally {
     await client.end();
   }
+}
+
+/** SIGKILL to the server and its processes; resolves when none lives. */
+async function killAll(running: ChildProcess, pid: number): Promise<void> {
+  const ended = new Promise((resolve) => running.once('exit', resolve));
+  // It stands still meanwhile: a child that it forked in between would outlive it.
+  running.kill('SIGSTOP');
+  while (stateOf(pid) !== 'T' && stateOf(pid) !== '') await pause();
+  const processes = [pid, ...childrenOf(pid)];
+  for (const each of processes) endProcess(each);
+  await ended;
+  // The next server finds the shared memory in use while one of them lives.
+  while (processes.some(isAlive)) await pause();
 }
 
 function childrenOf(pid: number): number[] {

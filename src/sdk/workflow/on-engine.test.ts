@@ -75,7 +75,7 @@ describe('workflows on the engine', () => {
     const engine = freshEngine();
     const [here, there] = [rig(engine), rig(engine, 'stock', 'far')];
     const pick = activity({ name: 'pick' }, (sku: string) => `picked ${sku}`);
-    const pack = workflow({ name: 'pack' }, async (ctx, sku: string) => `${String(await ctx.waitFor('box'))} with ${sku}`);
+    const pack = workflow({ name: 'pack' }, async (ctx, sku: string) => `${(await ctx.waitFor('box')) as string} with ${sku}`);
     there.deploy([pack], [pick]);
     const order = workflow({ name: 'order' }, async (ctx, sku: string) => {
       const picked = await ctx.call(activityOf<string, string>('stock.far', 'pick'), sku);
