@@ -104,7 +104,7 @@ it('reads what was written last in every process, however often it is read and w
     expect(status).toBe(204);
   };
   const reads = async (): Promise<string[]> => (await many(24, () => fresh(runtime, '/v1.0/state/statestore/hot'))).map(({ body }) => body);
-  for (let value = 1; value <= 15; value++) {
+  for (let value = 1; value <= 8; value++) {
     await write(value);
     // Several times, so that each process has a reason to keep it.
     for (let round = 0; round < 4; round++) expect(new Set(await reads())).toEqual(new Set([String(value)]));

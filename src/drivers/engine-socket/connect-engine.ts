@@ -219,6 +219,8 @@ class SocketEngine implements RemoteEngine {
 
   close(): Promise<void> {
     this.#board.clear();
+    // Else the owner would wait until the lease is over before it lets anybody write what was kept here.
+    if (this.#kept.close()) this.#link.send(requestType.forgotten, 0, frameWriter(0));
     this.#link.end();
     return Promise.resolve();
   }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Commit, Engine } from '../../contracts/engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
@@ -266,7 +266,7 @@ describe('what a client keeps', () => {
       const before = kept;
       while (kept === before) await read(client, key);
     };
-    return { ...made, read, hot };
+    return { ...made, grants, read, hot };
   }
 
   it('is never older than what was acknowledged when the read began, whoever writes', async () => {
@@ -304,6 +304,17 @@ describe('what a client keeps', () => {
     expect(reader.peek?.('k')).toBeUndefined();
     network.thaw('client');
     expect(await read(reader, 'k')).toBe('new');
+    await close();
+  });
+
+  it('is told to the owner when the client closes: nobody waits for its lease', async () => {
+    const { connect, memory, hot, grants, close } = await keeping();
+    const reader = await connect();
+    await done(memory, { put: [{ key: 'k', value: bytes('old') }] });
+    await hot(reader, 'k');
+    const forgotten = vi.spyOn(grants, 'forgotten');
+    await reader.close();
+    await expect.poll(() => forgotten.mock.calls.map(([, id]) => id)).toContain(0);
     await close();
   });
 

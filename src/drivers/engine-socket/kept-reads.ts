@@ -81,11 +81,13 @@ export class KeptReads {
     this.#bytes -= sizeOf(entry);
   }
 
-  /** The connection is over. */
-  close(): void {
+  /** Nothing is kept any more. True when the owner would like to know. */
+  close(): boolean {
+    const leased = this.#open && this.#untilMs > -Infinity;
     this.#open = false;
     this.#untilMs = -Infinity;
     this.#clear();
+    return leased;
   }
 
   #renew(): void {

@@ -46,7 +46,7 @@ export const requestType = {
   keep: 15,
   /** Asks for a lease on what is kept, or for a longer one. */
   renewReads: 16,
-  /** Answers `forget`, with its id; has no answer. */
+  /** Answers `forget`, with its id; with 0: nothing is kept any more. Has no answer. */
   forgotten: 17,
 } as const;
 

@@ -183,6 +183,7 @@ describe('what clients may keep', () => {
     grants.left(two);
     let ended = false;
     const ending = grants.end().then(() => void (ended = true));
+    await settled();
     expect([one.told[0]?.keys, idle.told, grants.grant(idle, 'z')]).toEqual([['a', 'b'], [], false]);
     grants.forgotten(one, one.told[0]?.id as number);
     await settled();
@@ -190,6 +191,21 @@ describe('what clients may keep', () => {
     clock.advance(readLeaseMs + 10);
     await ending;
     expect(await grants.renew(one)).toMatchObject({ ms: 0 });
+  });
+
+  it('is not waited for when a client that goes away says that it keeps nothing', async () => {
+    const { grants, reader, reached } = await rig();
+    const one = await reader('a', 'b');
+    const waiting = grants.commit(put('b'));
+    await settled();
+    expect(reached()).toEqual([]);
+    grants.forgotten(one, 0);
+    one.closed = true;
+    grants.left(one);
+    await waiting;
+    await grants.commit(put('a'));
+    expect(reached()).toEqual(['b', 'a']);
+    await grants.end();
   });
 
   it('has a limit', async () => {

@@ -108,9 +108,15 @@ export class ReadGrants {
     return true;
   }
 
-  /** The client has forgotten what it was told to. */
+  /** The client has forgotten what it was told to; with 0, all that it kept, and it will keep no more. */
   forgotten(reader: Reader, id: number): void {
     const holding = this.#holdings.get(reader);
+    if (holding !== undefined && id === 0) {
+      for (const answered of holding.asked.values()) answered();
+      this.#drop(holding);
+      this.#holdings.delete(reader);
+      return;
+    }
     holding?.asked.get(id)?.();
     holding?.asked.delete(id);
   }
@@ -153,6 +159,7 @@ export class ReadGrants {
   /** Nothing is granted any more; resolves when no client keeps anything. */
   async end(): Promise<void> {
     this.#ended = true;
+    await this.#opening?.catch(() => {});
     const holdings = [...this.#holdings.values(), ...this.#lingering].filter(({ keys }) => keys.size > 0);
     await Promise.all(holdings.map((holding) => this.#ask(holding, [...holding.keys])));
   }
