@@ -68,7 +68,7 @@ function floor(request: Http1Request, response: Http1Response): void {
     return;
   }
   const { trace } = tracer.start('server', request.path, noTrace);
-  response.alsoKnown('traceparent', trace.traceparent);
+  response.traced(trace);
   const { method, headers, body, cancel } = request;
   pool.dispatch({ method, target, headers: passed.in.of(headers), trace, body, cancel }, new Forward(response));
 }

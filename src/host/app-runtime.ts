@@ -118,9 +118,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     owner.own('actors', () => durable.close(), 30_000);
     const blocks = createBlocks({ ...parts, peers, durable, ejections, resources: () => current });
     invokeApp = blocks.invoke.call;
-    const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub: blocks.pubsub });
-    owner.own('outbox', () => outbox.close(5_000), 6_000);
-    await outbox.start();
+    await startOutbox(owner, parts, blocks.pubsub);
     // Before anybody can reach the app, and its workflows.
     if (resources.workflowAccess.length > 0) await setWorkflowAccess(blocks.workflow, resources.workflowAccess, log);
     const rollouts = openRollouts(options, registry, book);
@@ -169,6 +167,12 @@ function ownShared(owner: Owner, { shared, sharedBreakers }: ReturnType<typeof g
   const ejections = shared && createSharedEjections(shared.news, shared.name);
   owner.own('shared ejections', () => ejections?.close());
   return ejections;
+}
+
+async function startOutbox(owner: Owner, { context, components }: BlockParts, pubsub: Blocks['pubsub']): Promise<void> {
+  const outbox = createOutbox(context, { stores: components.set('state'), brokers: components.set('pubsub'), pubsub });
+  owner.own('outbox', () => outbox.close(5_000), 6_000);
+  await outbox.start();
 }
 
 // What cannot be stored is logged, and what was in effect stays.

@@ -7,6 +7,8 @@ export interface TraceContext {
   /** At most 512 bytes; longer ones are dropped. */
   readonly tracestate: string;
   readonly baggage: string;
+  /** The traceparent as a line of a head of HTTP/1.1, its end included, where whoever made it has that in one piece. */
+  readonly line?: string | undefined;
   /** Whether the trace is recorded, where that is known without looking at the text (which may be in pieces). */
   readonly sampled?: boolean;
 }

@@ -171,6 +171,9 @@ describe('tracing', () => {
       const made = Array.from({ length: 300 }, () => tracer.start('server', 'x', noTrace));
       const parents = made.map((span) => span.trace.traceparent);
       expect(parents.every((text) => isTraceparent(text) && text.endsWith(`-0${samplingRate}`))).toBe(true);
+      // The line of a head says what the trace says, where there is one.
+      const lines = made.map(({ trace: { line } }) => line);
+      expect(lines).toEqual(parents.map((text) => (samplingRate === 0 ? `traceparent: ${text}\r\n` : undefined)));
       expect(new Set(parents.map((text) => text.slice(3, 35))).size).toBe(300);
       expect(new Set(parents.map((text) => text.slice(36, 52))).size).toBe(300);
       for (const span of made) span.end(true);

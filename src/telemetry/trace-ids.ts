@@ -2,8 +2,8 @@ import type { Random } from '../kernel/ports.ts';
 
 /** Makes W3C trace and span ids from the random port; all-zero ids do not occur. */
 export interface TraceIds {
-  /** A whole traceparent of a new trace, not sampled. */
-  root(): string;
+  /** The traceparent of a new trace, not sampled, as a line of a head of HTTP/1.1: what is written is then there already. */
+  rootLine(): string;
   /** 16 lower-case hex digits. */
   spanId(): string;
 }
@@ -12,7 +12,8 @@ const traceIdBytes = 16;
 const spanIdBytes = 8;
 const idBytes = traceIdBytes + spanIdBytes;
 const rootsMade = 64;
-const emptyRoot = `00-${'0'.repeat(traceIdBytes * 2)}-${'0'.repeat(spanIdBytes * 2)}-00`;
+const lineStart = 'traceparent: ';
+const emptyRoot = `${lineStart}00-${'0'.repeat(traceIdBytes * 2)}-${'0'.repeat(spanIdBytes * 2)}-00\r\n`;
 const noSpanId = '0'.repeat(spanIdBytes * 2);
 const zeroDigit = 48;
 // Both digits of a byte as one number.
@@ -22,12 +23,17 @@ const digits = Uint16Array.from({ length: 256 }, (_, byte) => Buffer.from(byte.t
 export function createTraceIds(random: Random): TraceIds {
   const roots = new Roots(random);
   return {
-    root: () => roots.next(),
+    rootLine: () => roots.next(),
     spanId() {
       const id = random.hex(spanIdBytes * 2);
       return id.charCodeAt(0) === zeroDigit && id === noSpanId ? `${id.slice(1)}1` : id;
     },
   };
+}
+
+/** The traceparent of such a line. */
+export function parentOf(line: string): string {
+  return line.slice(lineStart.length, -2);
 }
 
 /** Written in batches and cut from one flat text: joining each from its parts, and reading what was joined, costs four times as much. */
@@ -54,7 +60,7 @@ class Roots {
   #refill(): void {
     this.#bytes = this.#random.bytes(rootsMade * idBytes);
     for (let i = 0; i < rootsMade; i++) {
-      const at = i * emptyRoot.length + 3;
+      const at = i * emptyRoot.length + lineStart.length + 3;
       this.#write(at, i * idBytes, traceIdBytes);
       this.#write(at + traceIdBytes * 2 + 1, i * idBytes + traceIdBytes, spanIdBytes);
     }

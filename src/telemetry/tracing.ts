@@ -2,7 +2,7 @@ import type { ActiveSpan, SpanKind, Tracer } from '../contracts/tracer.ts';
 import { spanAttributes } from '../kernel/names.ts';
 import type { Clock, Random } from '../kernel/ports.ts';
 import { isSampled, type TraceContext } from '../kernel/trace-context.ts';
-import { createTraceIds } from './trace-ids.ts';
+import { createTraceIds, parentOf } from './trace-ids.ts';
 
 /** A finished, sampled span, ready for an exporter. Times are wall nanoseconds. */
 export interface FinishedSpan {
@@ -37,9 +37,11 @@ export function createTracer(options: TracingOptions): Tracer {
     start(kind, name, parent) {
       const root = parent.traceparent === '';
       const sampled = root ? options.random.u32() < threshold : isSampled(parent.traceparent);
-      const made = root ? ids.root() : `${parent.traceparent.slice(0, 36)}${ids.spanId()}-00`;
+      const line = root ? ids.rootLine() : undefined;
+      const made = line === undefined ? `${parent.traceparent.slice(0, 36)}${ids.spanId()}-00` : parentOf(line);
       const traceparent = sampled ? `${made.slice(0, 53)}01` : made;
-      const trace: TraceContext = { traceparent, tracestate: parent.tracestate, baggage: parent.baggage, sampled };
+      const { tracestate, baggage } = parent;
+      const trace: TraceContext = { traceparent, tracestate, baggage, line: sampled ? undefined : line, sampled };
       if (!sampled || shown === undefined) return new UnseenSpan(trace);
       const [traceId, spanId] = [made.slice(3, 35), made.slice(36, 52)];
       return recordedSpan(

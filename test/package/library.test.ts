@@ -121,6 +121,11 @@ describe('the package', () => {
     );
     const used = spawnSync(process.execPath, ['use.mjs'], { cwd: place, encoding: 'utf8' });
     expect(used).toMatchObject({ status: 0, stderr: '', stdout: '0.1.0 1\n' });
+    writeFileSync(join(place, 'wrong.mjs'), `import { connect } from 'proa/sdk'; await connect({ mode: 'http' });`);
+    const { stderr } = spawnSync(process.execPath, ['wrong.mjs'], { cwd: place, encoding: 'utf8', env: {} });
+    expect(stderr).toMatch(/^ProaError: the mode is http, but DAPR_HTTP_PORT is not set$/m);
+    // Node prints the line of the code as well.
+    expect(Math.max(...stderr.split('\n').map((line) => line.length))).toBeLessThan(400);
     const env = { PATH: process.env['PATH'] ?? '', HOME: place, PROA_STATE_DIR: join(place, 'state') };
     const demo = spawnSync(process.execPath, ['node_modules/proa/dist/bin/proa.cjs', 'demo', '--once', '--json'], {
       cwd: place,

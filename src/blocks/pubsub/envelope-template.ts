@@ -5,6 +5,8 @@ export interface EnvelopeTemplate {
   readonly idAt: number;
   readonly timeAt: number;
   readonly parentsAt: readonly number[];
+  /** What stands there: it is the same for a second. */
+  time: string;
 }
 
 /** What differs. The lengths are those of a UUID, of RFC 3339 in whole seconds, and of a `traceparent` or of none. */
@@ -39,7 +41,7 @@ export function templateOf(traced: boolean, render: (parts: EnvelopeParts) => st
   const text = render({ id, time, traceparent });
   const first = traced ? text.indexOf(traceparent) : -1;
   const parentsAt = traced ? [first, text.indexOf(traceparent, first + traceparentChars)] : [];
-  return { bytes: Buffer.from(text, 'latin1'), idAt: text.indexOf(id), timeAt: text.indexOf(time), parentsAt };
+  return { bytes: Buffer.from(text, 'latin1'), idAt: text.indexOf(id), timeAt: text.indexOf(time), parentsAt, time };
 }
 
 /** True when the parts are of the lengths that templates have room for. */
@@ -49,8 +51,14 @@ export function fitsTemplate({ id, time, traceparent }: EnvelopeParts): boolean 
 }
 
 /** Puts the parts in their places; false when one of them would have to be escaped: then the template is of no use for this event. */
-export function fillTemplate({ bytes, idAt, timeAt, parentsAt }: EnvelopeTemplate, { id, time, traceparent }: EnvelopeParts): boolean {
-  let plain = writePlain(bytes, idAt, id) && writePlain(bytes, timeAt, time);
+export function fillTemplate(template: EnvelopeTemplate, { id, time, traceparent }: EnvelopeParts): boolean {
+  const { bytes, idAt, timeAt, parentsAt } = template;
+  let plain = writePlain(bytes, idAt, id);
+  if (template.time !== time) {
+    plain = plain && writePlain(bytes, timeAt, time);
+    // Half a text is none.
+    template.time = plain ? time : '';
+  }
   for (const at of parentsAt) plain = plain && writePlain(bytes, at, traceparent);
   return plain;
 }

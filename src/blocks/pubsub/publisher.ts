@@ -58,7 +58,7 @@ export class Publisher {
     } catch (error) {
       return Promise.reject(error);
     }
-    const begunMs = this.#context.ports.clock.mono();
+    const begunMs = this.#context.ports.clock.turn();
     const failed = (error: unknown): never => {
       this.#count(input, begunMs, false);
       throw publishError(input.pubsub, input.topic, error);

@@ -67,7 +67,7 @@ export class LiveInstance {
     return !this.driving && this.inbox.length === 0 && this.activities.size === 0 && !this.unread && this.header?.stall === undefined;
   }
 
-  /** Memory that it takes, roughly. */
+  /** Memory that it takes; what was measured is 0.4 to 0.95 of it (docs/decisions/durable-execution.md). */
   get bytes(): number {
     const history = (this.past === undefined ? 0 : 3) * (this.header?.historyChars ?? 0);
     return 2_000 + history + this.tail.reduce((sum, line) => sum + line.length, 0);

@@ -91,10 +91,7 @@ export class SharedPlaces {
     this.#again = true;
     if (this.#syncing) return;
     this.#syncing = true;
-    void this.#syncAll().finally(() => {
-      this.#syncing = false;
-      if (!this.#closed) this.#schedule();
-    });
+    void this.#syncAll();
   }
 
   async #syncAll(): Promise<void> {
@@ -113,6 +110,9 @@ export class SharedPlaces {
       this.#failing = true;
     }
     this.#yielding = false;
+    // Before anybody is told: who asks for a place then must not be taken for one who asked while it was written.
+    this.#syncing = false;
+    if (!this.#closed) this.#schedule();
     if (this.granted > before) more();
   }
 

@@ -52,7 +52,8 @@ export interface WorkflowDeps {
 const unlimited: ConcurrencyLimits = { max: Infinity, shared: { max: Infinity, names: new Map() } };
 /** Other apps whose workflows clients of this one asked for. */
 const othersMax = 256;
-const cacheBytesDefault = 64 * 1024 * 1024;
+// The runs that a worker of the same process keeps (5,000) take as much again.
+const cacheBytesDefault = 32 * 1024 * 1024;
 
 /** The workflows of one app, over the engine. Nothing runs before a worker is attached. */
 export function createWorkflowBlock(context: BlockContext, deps: WorkflowDeps): WorkflowBlock {

@@ -128,13 +128,13 @@ describe('the watch of configuration.etcd', () => {
     await store.subscribe([], {}, (items) => heard.push(items));
     [value, revision] = ['b', 12];
     await expect
-      .poll(async () => {
+      .poll(() => {
         clock.advance(100);
         return heard.at(-1)?.['k']?.value;
       })
       .toBe('b');
     await expect
-      .poll(async () => {
+      .poll(() => {
         clock.advance(100);
         return asked.length;
       })

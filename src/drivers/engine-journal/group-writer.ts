@@ -77,7 +77,7 @@ export class GroupWriter {
   constructor(options: GroupWriterOptions) {
     this.#options = options;
     this.sequence = options.state.sequence;
-    this.#open = new Group(1, new GroupBuffer());
+    this.#open = new Group(1, new GroupBuffer(options.state.recent));
   }
 
   get readOnly(): boolean {
@@ -180,8 +180,9 @@ export class GroupWriter {
   /** Nobody joins the group any more. */
   #write({ number, buffer }: Group): Promise<void> {
     const { writer, state } = this.#options;
-    this.#open = this.#following(number);
     buffer.seal(state.sequence);
+    state.recent.close(buffer.bytes);
+    this.#open = this.#following(number);
     return writer.write(buffer.bytes);
   }
 
@@ -263,7 +264,7 @@ export class GroupWriter {
 
   /** The group that takes what comes when nobody joins number `number` any more. */
   #following(number: number): Group {
-    const buffer = this.#spares.pop() ?? new GroupBuffer();
+    const buffer = this.#spares.pop() ?? new GroupBuffer(this.#options.state.recent);
     buffer.reset();
     return new Group(number + 1, buffer);
   }

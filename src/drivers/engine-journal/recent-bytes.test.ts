@@ -5,11 +5,20 @@ import { Segment } from './segment.ts';
 const segment = (number: number): Segment => new Segment('/d', { number, epoch: 1, bytes: 4096, sealed: false });
 const bytesOf = (from: number, count: number): Buffer => Buffer.from(Array.from({ length: count }, (_, i) => (from + i) & 255));
 
+/** Fills a group where it has its place, and says that it was written. */
+function group(recent: RecentBytes, into: Segment, at: number, size: number): void {
+  const place = recent.room(size) ?? Buffer.alloc(size);
+  const bytes = place.subarray(0, size);
+  bytesOf(at, size).copy(bytes);
+  recent.close(bytes);
+  recent.add(into, at, bytes);
+}
+
 /** What a segment holds at an offset is its offset: a wrong place shows. */
 function filled(recent: RecentBytes, into: Segment, sizes: readonly number[], from = 0): number {
   let at = from;
   for (const size of sizes) {
-    recent.add(into, at, bytesOf(at, size));
+    group(recent, into, at, size);
     at += size;
   }
   return at;
@@ -56,10 +65,32 @@ describe('recent bytes', () => {
   it('keeps nothing when it may not, and nothing that is larger than its pieces', () => {
     const none = new RecentBytes(0);
     const one = segment(1);
-    none.add(one, 0, bytesOf(0, 10));
+    expect(none.room(1)).toBeUndefined();
+    group(none, one, 0, 10);
     expect(none.view(one, 0, 10)).toBeUndefined();
     const recent = new RecentBytes(4_000);
-    recent.add(one, 0, bytesOf(0, 1_001));
+    expect(recent.room(1_001)).toBeUndefined();
+    group(recent, one, 0, 1_001);
     expect(recent.view(one, 0, 10)).toBeUndefined();
+  });
+
+  it('leaves three groups alone that are filled before one of them is written', () => {
+    const recent = new RecentBytes(4_000);
+    const one = segment(1);
+    // Each needs a piece of its own.
+    const places = [0, 900, 1_800].map((at) => {
+      const bytes = (recent.room(900) as Buffer).subarray(0, 900);
+      bytesOf(at, 900).copy(bytes);
+      recent.close(bytes);
+      return { at, bytes };
+    });
+    for (const { at, bytes } of places) recent.add(one, at, bytes);
+    places.forEach(({ at }) => expect(Buffer.compare(recent.view(one, at, 900) as Uint8Array, bytesOf(at, 900))).toBe(0));
+  });
+
+  it('gives a group that was not closed its place again: nothing was written of it', () => {
+    const recent = new RecentBytes(4_000);
+    const [first, again] = [recent.room(10) as Buffer, recent.room(10) as Buffer];
+    expect([again.buffer === first.buffer, again.byteOffset]).toEqual([true, first.byteOffset]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { crc32 } from './crc32.ts';
+import { RecentBytes } from './recent-bytes.ts';
 import { decodeOperations, decodeRecordHead, GroupBuffer } from './record.ts';
 
 interface Appended {
@@ -21,7 +22,8 @@ function appendTo(buffer: GroupBuffer, { log, data, inPlace }: Appended, first: 
 
 describe('data that are written where they will lie', () => {
   it('are the same bytes as copied ones, whatever the size of the group', () => {
-    const [copied, placed] = [new GroupBuffer(), new GroupBuffer()];
+    // One in memory of its own, one that begins in a place of 100,000 bytes and has to leave it.
+    const [copied, placed] = [new GroupBuffer({ room: () => undefined }), new GroupBuffer(new RecentBytes(400_000))];
     // The largest is beyond what a buffer begins with, so it moves while the record is made.
     for (const [i, size] of [1, 10, 3_000, 60_000, 200_000, 5].entries()) {
       const data = Buffer.alloc(size, i + 1);

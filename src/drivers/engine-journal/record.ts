@@ -42,12 +42,22 @@ export interface RecordHead {
 const appendHeadBytes = 1 + 4 + 8 + 8 + 4 + 4;
 
 const startBytes = 64 * 1024;
+const ownBytesMax = 1024 * 1024;
+const nothing = Buffer.alloc(0);
 
-/** Records of one group, back to back in one growing buffer. */
+/** Where groups are filled; without a place for a group of at least so many bytes it has memory of its own. */
+export interface GroupPlaces {
+  room(least: number): Buffer | undefined;
+}
+
+/** Records of one group, back to back in one piece of memory that grows. */
 export class GroupBuffer {
-  #bytes: Buffer = Buffer.allocUnsafeSlow(startBytes);
-  #view = viewOf(this.#bytes);
-  readonly #staging = Buffer.allocUnsafeSlow(startBytes);
+  readonly #places: GroupPlaces;
+  #bytes: Buffer = nothing;
+  #view = viewOf(nothing);
+  /** The last memory of its own, for the next group that has no place. */
+  #own: Buffer = nothing;
+  #staging: Buffer = nothing;
   #staged = 0;
   #recordAt = 0;
   /** What comes behind the head of the record: places in use stay allocated from record to record. */
@@ -58,18 +68,24 @@ export class GroupBuffer {
   #dataBytes = 0;
   length = 0;
 
+  constructor(places: GroupPlaces) {
+    this.#places = places;
+  }
+
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.length);
   }
 
-  /** Makes the buffer empty; its memory is kept unless it has grown large. */
+  /** Makes the buffer empty; memory of its own is kept unless it has grown large. */
   reset(): void {
     this.length = 0;
-    if (this.#bytes.length > 1024 * 1024) this.#use(Buffer.allocUnsafeSlow(startBytes));
+    if (this.#own.length > ownBytesMax) this.#own = nothing;
+    this.#use(nothing);
   }
 
   /** Memory for data of the open record, valid until the next `begin`. */
   room(count: number): Buffer {
+    if (this.#staging.length === 0) this.#staging = Buffer.allocUnsafeSlow(startBytes);
     if (this.#staged + count > this.#staging.length) return Buffer.allocUnsafe(count);
     this.#staged += count;
     return this.#staging.subarray(this.#staged - count, this.#staged);
@@ -221,9 +237,14 @@ export class GroupBuffer {
   #reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    const larger = this.#places.room(Math.max(needed, startBytes)) ?? this.#places.room(needed) ?? this.#ownOf(needed);
     this.#bytes.copy(larger, 0, 0, this.length);
     this.#use(larger);
+  }
+
+  #ownOf(needed: number): Buffer {
+    if (needed > this.#own.length) this.#own = Buffer.allocUnsafeSlow(Math.max(needed, startBytes, this.#bytes.length * 2));
+    return this.#own;
   }
 
   #use(bytes: Buffer): void {

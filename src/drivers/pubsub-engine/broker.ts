@@ -119,7 +119,7 @@ export class EngineBroker implements PubSub {
   #batches(messages: readonly OutgoingMessage[], errors: (Error | undefined)[]): Batch[] {
     const batches: Batch[] = [];
     const open = new Map<string, Batch>();
-    const now = this.#context.engine.now();
+    const { engine } = this.#context;
     messages.forEach((message, index) => {
       if (!fitsBatch(message)) return;
       const bytes = message.data.length + 1024;
@@ -130,7 +130,7 @@ export class EngineBroker implements PubSub {
         batches.push(batch);
       }
       try {
-        batch.entries.push(toEntry(message, now));
+        batch.entries.push(toEntry(message, engine));
         batch.indices.push(index);
         batch.bytes += bytes;
       } catch (error) {
@@ -235,7 +235,7 @@ export class EngineBroker implements PubSub {
   }
 
   #entryOf(message: OutgoingMessage): NewLogEntry | Promise<NewLogEntry> {
-    return message.data.length <= partBytes ? toEntry(message, this.#context.engine.now()) : this.#upload(message);
+    return message.data.length <= partBytes ? toEntry(message, this.#context.engine) : this.#upload(message);
   }
 
   #upload(message: OutgoingMessage): Promise<NewLogEntry> {

@@ -25,16 +25,18 @@ export function metadataOf(metadata: Readonly<Record<string, string>>, name: str
 }
 
 /** The entry for a message whose data fits into it. Fails with `bad-request` for a TTL that is no whole number of seconds above 0. */
-export function toEntry(message: OutgoingMessage, nowMs: number): NewLogEntry {
+export function toEntry(message: OutgoingMessage, engine: Pick<Engine, 'now'>): NewLogEntry {
   const { metadata, contentType, dedupe } = message;
-  const attributes: Record<string, string> = {};
-  for (const name in metadata) if (!reservedNames.has(name)) attributes[name] = metadata[name] as string;
-  if (contentType !== undefined) attributes[reserved.contentType] = contentType;
+  // Most messages have none, and an object without any would be looked through four times.
+  let attributes: Record<string, string> | undefined;
+  for (const name in metadata) if (!reservedNames.has(name)) (attributes ??= {})[name] = metadata[name] as string;
+  if (contentType !== undefined) (attributes ??= {})[reserved.contentType] = contentType;
   const ttl = metadataOf(metadata, 'ttlInSeconds');
-  if (ttl !== undefined && ttl !== '') attributes[reserved.expires] = String(nowMs + ttlSeconds(ttl) * 1000);
+  if (ttl !== undefined && ttl !== '') (attributes ??= {})[reserved.expires] = String(engine.now() + ttlSeconds(ttl) * 1000);
   const key = metadataOf(metadata, 'partitionKey');
   // Assigned, not spread: this runs for every event.
-  const entry: Mutable<NewLogEntry> = { data: message.data, attributes };
+  const entry: Mutable<NewLogEntry> = { data: message.data };
+  if (attributes !== undefined) entry.attributes = attributes;
   if (key !== undefined && key !== '') entry.key = key;
   if (dedupe !== undefined) entry.dedupe = dedupe;
   return entry;
@@ -75,7 +77,7 @@ export async function uploadParts(
     // Writing the same parts once more is harmless, so an unknown outcome is simply repeated.
     if (result.status !== 'done') await engine.commit({ put });
   }
-  const entry = toEntry({ ...message, data: new Uint8Array(0) }, engine.now());
+  const entry = toEntry({ ...message, data: new Uint8Array(0) }, engine);
   return { ...entry, attributes: { ...entry.attributes, [reserved.upload]: upload, [reserved.size]: String(data.length) } };
 }
 

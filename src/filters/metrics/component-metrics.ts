@@ -26,7 +26,7 @@ export function componentMetrics(options: ComponentMetricsOptions): Pair {
   return {
     admit(call) {
       recorder?.begin(call);
-      return clock.mono();
+      return clock.turn();
     },
     settle(call: Call<unknown>, outcome: Outcome, admitted: unknown) {
       // A failure's series is made when the first one happens: most targets never need it.

@@ -194,11 +194,11 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
 
   // A valid baggage goes back to whoever sent it.
   #traced({ headers }: Reply): void {
-    const { traceparent, baggage } = this.trace;
-    if (traceparent === '' || has(headers, 'traceparent')) return;
+    const { trace } = this;
+    if (trace.traceparent === '' || has(headers, 'traceparent')) return;
     const { response } = this.#parts;
-    response.alsoKnown('traceparent', traceparent);
-    if (baggage !== '') response.also('baggage', baggage);
+    response.traced(trace);
+    if (trace.baggage !== '') response.also('baggage', trace.baggage);
   }
 
   answered(broken: unknown): void {

@@ -1,11 +1,11 @@
 import { KnownHeads } from './known-heads.ts';
 import type { OutgoingFraming } from './outgoing-body.ts';
-import { HeaderWriter, lengthLine, statusLine } from './write-head.ts';
+import { chunkedEnd, HeaderWriter, lengthEnd, statusLine } from './write-head.ts';
 
 /** How the end of an answer's body is told; undefined: nothing is said, because the answer can have none. */
 export type AnswerFraming = OutgoingFraming | undefined;
 
-/** Writes the heads of a server's answers: status line, headers, date and framing. */
+/** Writes the heads of a server's answers: status line, headers and date. What one answer has alone goes behind them, and then `framingEnd`. */
 export class AnswerHeads {
   readonly #dates: { readonly date: string };
   readonly #writer = new HeaderWriter();
@@ -19,9 +19,9 @@ export class AnswerHeads {
     this.#dates = dates;
   }
 
-  /** The lines of a head but its last ones. A header or status that is not valid is an error, as for `HeaderWriter` and `statusLine`. */
-  write(status: number, headers: readonly string[], framing: AnswerFraming): string {
-    return this.#known.of(headers, status, this.#dates.date) + framingLine(framing);
+  /** The first lines of a head. A header or status that is not valid is an error, as for `HeaderWriter` and `statusLine`. */
+  write(status: number, headers: readonly string[]): string {
+    return this.#known.of(headers, status, this.#dates.date);
   }
 
   /** A header of one answer alone, checked. */
@@ -30,7 +30,8 @@ export class AnswerHeads {
   }
 }
 
-function framingLine(framing: AnswerFraming): string {
-  if (framing === undefined || framing === 'until-close') return '';
-  return framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : lengthLine(framing);
+/** The last lines of a head: how its body is framed, and the empty line. */
+export function framingEnd(framing: AnswerFraming): string {
+  if (typeof framing === 'number') return lengthEnd(framing);
+  return framing === 'chunked' ? chunkedEnd : '\r\n';
 }

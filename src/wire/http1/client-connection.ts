@@ -12,7 +12,7 @@ import { OutgoingBody, type OutgoingOwner } from './outgoing-body.ts';
 import type { RequestHeads } from './request-heads.ts';
 import { blankResponseHead, parseResponseFields, parseStatusLine, type ResponseHead } from './response-head.ts';
 import type { Sweep, Timed } from './sweep.ts';
-import { lengthLine } from './write-head.ts';
+import { chunkedEnd, lengthEnd } from './write-head.ts';
 
 /** What the connections of one pool share. */
 export interface PoolShared {
@@ -97,15 +97,15 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
       if (!this.#connection.write(head + emptyFraming(request.method))) this.bodyBlocked();
     } else if (body.latin1 !== undefined) {
       this.#sent = true;
-      if (!this.#connection.write(head + lengthLine(body.latin1.length) + '\r\n' + body.latin1)) this.bodyBlocked();
+      if (!this.#connection.write(head + lengthEnd(body.latin1.length) + body.latin1)) this.bodyBlocked();
     } else this.#sendBody(head, body);
   }
 
   #sendBody(head: string, body: Body): void {
     const framing = body.length ?? 'chunked';
     this.#sent = false;
-    const line = framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : lengthLine(framing);
-    const outgoing = new OutgoingBody(this.#connection, this, head + line + '\r\n', framing);
+    const end = framing === 'chunked' ? chunkedEnd : lengthEnd(framing);
+    const outgoing = new OutgoingBody(this.#connection, this, head + end, framing);
     this.#outgoing = outgoing;
     outgoing.start(body);
   }

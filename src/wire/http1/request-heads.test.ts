@@ -31,7 +31,8 @@ describe('RequestHeads', () => {
       fc.property(fc.array(request, { minLength: 1, maxLength: 30 }), (requests) => {
         const heads = new RequestHeads('server:1');
         for (const { tracestate, traced, ...plain } of [...requests, ...requests]) {
-          const trace = traced ? { ...noTrace, traceparent, tracestate } : noTrace;
+          const line = tracestate.length % 2 === 0 ? `traceparent: ${traceparent}\r\n` : undefined;
+          const trace = traced ? { ...noTrace, traceparent, tracestate, line } : noTrace;
           const bad =
             !/^(?:GET|PUT)$/.test(plain.method) ||
             !/^\/[^\s]*$/.test(plain.target) ||

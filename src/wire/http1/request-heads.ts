@@ -1,9 +1,8 @@
 import { ProaError } from '../../kernel/errors.ts';
-import type { TraceContext } from '../../kernel/trace-context.ts';
 import { nameClass, targetClass } from './char-class.ts';
 import type { Http1ClientRequest } from './client-call.ts';
 import { KnownHeads } from './known-heads.ts';
-import { HeaderWriter } from './write-head.ts';
+import { HeaderWriter, traceLine } from './write-head.ts';
 
 /** Writes the heads of the requests to one server: request line, headers and trace, up to the framing. */
 export class RequestHeads {
@@ -24,13 +23,9 @@ export class RequestHeads {
   /** The lines of a head but its last ones. Throws `bad-request` for what must not be sent. */
   write({ headers, method, target, trace }: Http1ClientRequest): string {
     const known = this.#known.of(headers, method, target);
-    return trace === undefined || trace.traceparent === '' ? known : known + this.#traceLines(trace);
-  }
-
-  // A traceparent was checked, or made, where the trace began.
-  #traceLines({ traceparent, tracestate }: TraceContext): string {
-    const line = 'traceparent: ' + traceparent + '\r\n';
-    return tracestate === '' ? line : line + this.#writer.line('tracestate', tracestate);
+    if (trace === undefined || trace.traceparent === '') return known;
+    const traced = known + traceLine(trace);
+    return trace.tracestate === '' ? traced : traced + this.#writer.line('tracestate', trace.tracestate);
   }
 }
 

@@ -1,9 +1,10 @@
 import type { Body } from '../../kernel/body.ts';
 import type { Connection } from '../../kernel/ports.ts';
-import type { AnswerFraming, AnswerHeads } from './answer-heads.ts';
+import type { TraceContext } from '../../kernel/trace-context.ts';
+import { framingEnd, type AnswerFraming, type AnswerHeads } from './answer-heads.ts';
 import { latin1 } from './latin1.ts';
 import { OutgoingBody, type OutgoingFraming } from './outgoing-body.ts';
-import { utf8AsLatin1 } from './write-head.ts';
+import { traceLine, utf8AsLatin1 } from './write-head.ts';
 
 /** What a response needs to know of its connection. */
 export interface ResponseOwner {
@@ -33,8 +34,8 @@ export interface HttpAnswer {
   onEnd(listener: AnswerEnd): void;
   /** A header of whatever is sent, behind those that are given with it. */
   also(name: string, value: string): void;
-  /** The same for a value that was made or checked by this process and holds nothing but letters, digits and hyphens: nobody looks at it again. */
-  alsoKnown(name: string, value: string): void;
+  /** The same for the traceparent of a trace, which was checked, or made, where the trace began: nobody looks at it again. */
+  traced(trace: TraceContext): void;
 }
 
 const joinBytesMax = 16 * 1024;
@@ -141,8 +142,8 @@ export class Http1Response implements HttpAnswer {
     this.#also += this.#owner.answers.line(name, value);
   }
 
-  alsoKnown(name: string, value: string): void {
-    this.#also += name + ': ' + value + '\r\n';
+  traced(trace: TraceContext): void {
+    this.#also += traceLine(trace);
   }
 
   /** For the connection only: the client reads again. */
@@ -181,9 +182,9 @@ export class Http1Response implements HttpAnswer {
   }
 
   #head(status: number, headers: readonly string[], framing: AnswerFraming): string {
-    const lines = this.#owner.answers.write(status, headers, framing) + this.#also;
-    if (!this.#owner.keepsAlive(framing === 'until-close')) return lines + 'connection: close\r\n\r\n';
-    return lines + (this.#version === 10 ? 'connection: keep-alive\r\n\r\n' : '\r\n');
+    const lines = this.#owner.answers.write(status, headers) + this.#also;
+    if (!this.#owner.keepsAlive(framing === 'until-close')) return lines + 'connection: close\r\n' + framingEnd(framing);
+    return lines + (this.#version === 10 ? 'connection: keep-alive\r\n' : '') + framingEnd(framing);
   }
 
   #finish(): void {

@@ -1,4 +1,5 @@
 import { ProaError } from '../../kernel/errors.ts';
+import type { TraceContext } from '../../kernel/trace-context.ts';
 import { latin1 } from './latin1.ts';
 
 /** Headers that the codec alone writes, because they frame the message or belong to one connection. */
@@ -178,12 +179,20 @@ export function statusLine(status: number): string {
 }
 
 const lengthsMax = 4096;
-const lengthLines: (string | undefined)[] = Array.from({ length: lengthsMax + 1 }, () => undefined);
+const lengthEnds: (string | undefined)[] = Array.from({ length: lengthsMax + 1 }, () => undefined);
 
-/** The Content-Length header of a body, with its line end. */
-export function lengthLine(length: number): string {
-  if (length > lengthsMax) return `content-length: ${length}\r\n`;
-  return (lengthLines[length] ??= flat(`content-length: ${length}\r\n`));
+/** The end of a head whose body has a length: the header that says so, and the empty line. One piece for most messages, because every piece is walked at each write. */
+export function lengthEnd(length: number): string {
+  if (length > lengthsMax) return `content-length: ${length}\r\n\r\n`;
+  return (lengthEnds[length] ??= flat(`content-length: ${length}\r\n\r\n`));
+}
+
+/** The end of a head whose body comes in chunks. */
+export const chunkedEnd = 'transfer-encoding: chunked\r\n\r\n';
+
+/** The header line of a traceparent, which was checked, or made, where the trace began. */
+export function traceLine({ traceparent, line }: TraceContext): string {
+  return line ?? 'traceparent: ' + traceparent + '\r\n';
 }
 
 /** A string as the latin1 string of its UTF-8 bytes: itself when it is ASCII, as most are. */

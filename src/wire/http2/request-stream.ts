@@ -1,5 +1,6 @@
 import { emptyBody, type Body } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { TraceContext } from '../../kernel/trace-context.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import { faults, type Fault } from '../http1/fault.ts';
 import type { Http1Request } from '../http1/request.ts';
@@ -155,8 +156,8 @@ export class RequestStream implements Http2StreamHandlers, HttpAnswer, StreamBod
     this.#also.push(name, value);
   }
 
-  alsoKnown(name: string, value: string): void {
-    this.#also.push(name, value);
+  traced({ traceparent }: TraceContext): void {
+    this.#also.push('traceparent', traceparent);
   }
 
   /** The answer of the codec itself. */
