@@ -101,8 +101,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   let invokeApp: Blocks['invoke']['call'];
   let declared: readonly SubscriptionSpec[] = resources.subscriptions.map((subscription) => subscription.spec);
   const govern = governOptions(options, book, (call) => invokeApp(call));
-  owner.own('shared breakers', () => govern.sharedBreakers?.close());
-  const ejections = openEjections(owner, govern);
+  const ejections = ownShared(owner, govern);
   const context = createContext(options, createGovern(govern));
   let current = resources;
   const components = openComponents(options, context);
@@ -162,7 +161,9 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
   }
 }
 
-function openEjections(owner: Owner, { shared }: ReturnType<typeof governOptions>): SharedEjections | undefined {
+/** What the processes of this runtime learn of targets together: breakers, and the ejections that it answers. */
+function ownShared(owner: Owner, { shared, sharedBreakers }: ReturnType<typeof governOptions>): SharedEjections | undefined {
+  owner.own('shared breakers', () => sharedBreakers?.close());
   const ejections = shared && createSharedEjections(shared.news, shared.name);
   owner.own('shared ejections', () => ejections?.close());
   return ejections;
