@@ -153,6 +153,12 @@ describe('an index of packed leaves', () => {
     );
   });
 
+  it('knows when its single key expires, whatever stood there before', () => {
+    const { map } = emptyMap();
+    for (const expiresAtMs of [0, 1]) map.set('k', entryOf({ version: 1, expiresAtMs, length: 1, crc: 0, offset: 0, segment: 1 }));
+    expect(Array.from(map.leaves(), ({ soonestMs }) => soonestMs)).toEqual([1]);
+  });
+
   it('says when something may have expired, and what has', () => {
     fc.assert(
       fc.property(fc.array(fc.record({ n: fc.nat(500), at: fc.nat(100) }), { maxLength: 300 }), fc.nat(100), (puts, now) => {

@@ -62,10 +62,12 @@ export class PackedLeaf implements Leaf<KeyEntry> {
 
   set(key: Key, entry: KeyEntry): KeyEntry | undefined {
     const at = this.#isNext(key) ? ~this.size : this.#search(key);
+    let before: KeyEntry | undefined;
+    if (at >= 0) before = this.#replace(at, key, entry);
+    else this.#insert(~at, key, entry);
+    // Only now: a leaf whose single key is replaced was empty in between.
     if (entry.expiresAtMs > 0 && entry.expiresAtMs < this.#soonestMs) this.#soonestMs = entry.expiresAtMs;
-    if (at >= 0) return this.#replace(at, key, entry);
-    this.#insert(~at, key, entry);
-    return undefined;
+    return before;
   }
 
   delete(key: Key): KeyEntry {
