@@ -40,6 +40,8 @@ export class Delivery<Lane> {
   /** Jobs of one key in order; the first is ready, flying or parked. */
   readonly #keys = new Map<string, Job<Lane>[]>();
   readonly #jobs = new Map<Lane, Set<Job<Lane>>>();
+  /** Lanes that were withdrawn and whose last verdicts are still out. */
+  readonly #leaving = new Map<Lane, Promise<void>>();
   #flying = 0;
   #running = true;
 
@@ -73,8 +75,10 @@ export class Delivery<Lane> {
     this.#next();
   }
 
-  /** Drops the lane's events that are not under way; resolves when those under way have their verdict (an `ack` is honoured). */
+  /** Drops the lane's events that are not under way; resolves when those under way have their verdict (an `ack` is honoured), whoever asked first. */
   withdraw(lane: Lane): Promise<void> {
+    const leaving = this.#leaving.get(lane);
+    if (leaving !== undefined) return leaving;
     const jobs = this.#jobs.get(lane);
     this.#jobs.delete(lane);
     const flying: Job<Lane>[] = [];
@@ -88,7 +92,9 @@ export class Delivery<Lane> {
       this.#leaveKey(job);
     }
     const ends = flying.map((job) => new Promise<void>((resolve) => (job.leaving = resolve)));
-    return Promise.all(ends).then(() => undefined);
+    const left = Promise.all(ends).then(() => void this.#leaving.delete(lane));
+    this.#leaving.set(lane, left);
+    return left;
   }
 
   /** Takes the job out of its key's queue; if it stood first, the next of that key is due. */
