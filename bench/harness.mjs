@@ -14,9 +14,20 @@ const children = [];
 process.on('exit', () => {
   // SIGTERM, because a killed nginx master leaves its workers behind.
   for (const child of children) child.kill('SIGTERM');
-  // They may still be writing their last.
-  rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  removeDirectory();
 });
+
+/** They may still be writing their last, for as long as they drain. */
+function removeDirectory() {
+  for (let tries = 1; ; tries++) {
+    try {
+      return rmSync(directory, { recursive: true, force: true });
+    } catch (error) {
+      if (tries === 100) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
+}
 
 /** Path of a program, or undefined when it is not installed. */
 export function which(name) {
