@@ -246,10 +246,10 @@ describe('proa run', () => {
   });
 
   it('runs several apps of a file: order by waits, replicas with ports of their own, one exit code', async () => {
-    // It ends once the app that waits for it has run, however late that is.
+    // They end once the app that waits for them has run and both are connected, however late that is.
     const served = JSON.stringify(join(directory, 'served'));
     const server = `require('node:http').createServer().listen(process.env.PORT); setInterval(() => require('node:fs').existsSync(${served}) && process.exit(0), 50);`;
-    const front = `console.log('front', process.env.FROM_FILE, process.env.BOTH); fs.writeFileSync(${served}, '')`;
+    const front = `console.log('front', process.env.FROM_FILE, process.env.BOTH)`;
     await writeFile(join(directory, 'server.cjs'), server);
     await writeFile(join(directory, '.env'), 'export FROM_FILE="a # b" # comment\nBOTH=file\n');
     await writeFile(
@@ -260,12 +260,12 @@ describe('proa run', () => {
 `,
     );
     const run = new Run(directory, ['-f', '.']);
+    const ports = () => new Set(run.told.filter((line) => line.startsWith('back connect')).map((line) => line.split(' ')[2]));
+    await expect.poll(() => [ports().size, run.output().includes('front a # b own')]).toEqual([2, true]);
+    await writeFile(join(directory, 'served'), '');
     expect(await run.code).toBe(0);
     const order = run.events.filter(({ type }) => ['started', 'ready'].includes(type)).map(({ type, app }) => `${type} ${app}`);
     expect(order.indexOf('started front')).toBeGreaterThan(order.indexOf('ready back'));
-    expect(run.output()).toContain('front a # b own');
-    const ports = run.told.filter((line) => line.startsWith('back connect')).map((line) => line.split(' ')[2]);
-    expect(new Set(ports).size).toBe(2);
   });
 
   it('takes free ports when the usual ones are taken', async () => {
