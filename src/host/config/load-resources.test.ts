@@ -394,12 +394,39 @@ describe('buckets of the latencies of workflows', () => {
     const { problems } = await loaded('{ latencyDistributionBuckets: [5], latencyDistributionUnits: 0s }');
     expect(problems.map(({ message }) => message)).toEqual(['spec.metrics.workflow.latencyDistributionUnits must be longer than nothing']);
   });
+});
 
+describe('files', () => {
   it('reports a file that the system cannot even look at, such as a link to itself, and reads the others', async () => {
     const disk = createMemoryDisk({ '/r/a.yaml': 'x', '/r/b.yaml': 'apiVersion: dapr.io/v1alpha1\nkind: Nothing\n' });
     const loop = Object.assign(new Error('too many symbolic links'), { code: 'ELOOP' });
     const stat = (path: string) => (path === '/r/a.yaml' ? Promise.reject(loop) : disk.stat(path));
     const { problems } = await loadResources({ disk: { ...disk, stat }, paths: ['/r'], appId: 'orders', drivers });
     expect(problems.map(({ message }) => message).toSorted()).toEqual(['/r/a.yaml too many symbolic links', 'unknown kind Nothing']);
+  });
+});
+
+describe('how long finished workflows are kept', () => {
+  const loaded = (workflow: string): ReturnType<typeof load> => {
+    const config = `apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata: {name: c}\nspec: { workflow: ${workflow} }\n`;
+    return load({ '/r/a.yaml': component('one', host), '/c.yaml': config }, { configPaths: ['/c.yaml'] });
+  };
+
+  it('is said in general and by the name of the workflow', async () => {
+    const { problems, configuration } = await loaded(
+      '{ stateRetentionPolicy: { completed: 168h, failed: 720h }, workflowRetentionPolicies: [{ name: audit, anyTerminal: 1h }, { name: pay, terminated: 2s }] }',
+    );
+    expect(problems).toEqual([]);
+    const names = new Map([
+      ['audit', { anyTerminalMs: 3_600_000 }],
+      ['pay', { terminatedMs: 2_000 }],
+    ]);
+    expect(configuration.workflow.retention).toEqual({ completedMs: 604_800_000, failedMs: 2_592_000_000, names });
+  });
+
+  it('is for ever where nothing is said, and a policy without a name is none', async () => {
+    expect((await loaded('{}')).configuration.workflow.retention).toEqual({ names: new Map() });
+    const { problems } = await loaded('{ workflowRetentionPolicies: [{ completed: 1h }] }');
+    expect(problems.map(({ message }) => message)).toEqual(['spec.workflow.workflowRetentionPolicies[0]: `name` is missing']);
   });
 });
