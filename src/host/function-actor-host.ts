@@ -1,7 +1,6 @@
 import type { ActorHost } from '../contracts/actor-host.ts';
 import type { ActorTable } from '../sdk/actor-table.ts';
-import { valueOf } from '../kernel/context.ts';
-import { traceHeaders, traceKey } from '../kernel/trace-context.ts';
+import { tracedHeaders } from '../kernel/trace-context.ts';
 import { fromJson, toJson } from '../sdk/json.ts';
 
 const json = ['content-type', 'application/json'] as const;
@@ -10,8 +9,7 @@ const json = ['content-type', 'application/json'] as const;
 export function createFunctionActorHost(table: ActorTable): ActorHost {
   return {
     async invoke({ input: { type, id, method, headers, data }, context }) {
-      const traced = [...headers, ...traceHeaders(valueOf(context, traceKey))];
-      const answer = await table.invoke({ type, id, method, headers: traced, data: fromJson(data) });
+      const answer = await table.invoke({ type, id, method, headers: tracedHeaders(headers, context), data: fromJson(data) });
       if (answer === undefined) return { status: 200, headers: [], data: new Uint8Array(0) };
       return { status: 200, headers: json, data: toJson(answer, 'the answer of an actor', 'malformed-response') };
     },

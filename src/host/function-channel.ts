@@ -2,8 +2,7 @@ import type { AppChannel } from '../contracts/app-channel.ts';
 import { bytesBody, collectSoon } from '../kernel/body.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
-import { valueOf } from '../kernel/context.ts';
-import { traceHeaders, traceKey } from '../kernel/trace-context.ts';
+import { tracedHeaders } from '../kernel/trace-context.ts';
 import type { App } from '../sdk/app.ts';
 import { plainBytes } from '../wire/grpc/any-json.ts';
 
@@ -14,9 +13,8 @@ export function createFunctionChannel(app: App): AppChannel {
     address: 'in-process',
     async invoke({ input, cancel, context }) {
       const { path, httpMethod, query, headers } = input;
-      const traced = [...headers, ...traceHeaders(valueOf(context, traceKey))];
       const body = await collectSoon(input.body, limits.bodyBytes);
-      const answer = await app.receive({ path, httpMethod, query, headers: traced, body, cancel });
+      const answer = await app.receive({ path, httpMethod, query, headers: tracedHeaders(headers, context), body, cancel });
       return { status: answer.status, headers: answer.headers, body: bytesBody(answer.body) };
     },
     reachable: () => Promise.resolve(true),

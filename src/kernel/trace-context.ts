@@ -1,4 +1,4 @@
-import { contextKey } from './context.ts';
+import { contextKey, valueOf, type Context } from './context.ts';
 
 /** W3C trace context as it travels with a call. Empty strings mean "absent". */
 export interface TraceContext {
@@ -23,6 +23,11 @@ export const traceKey = contextKey<TraceContext>('trace', noTrace);
 export function traceHeaders({ traceparent, tracestate }: TraceContext): string[] {
   if (traceparent === '') return [];
   return tracestate === '' ? ['traceparent', traceparent] : ['traceparent', traceparent, 'tracestate', tracestate];
+}
+
+/** Headers as flat pairs, and behind them what the trace of a context says. */
+export function tracedHeaders(headers: readonly string[], context: Context): string[] {
+  return [...headers, ...traceHeaders(valueOf(context, traceKey))];
 }
 
 /** True for the names of those headers, in lower case. */

@@ -31,9 +31,9 @@ export interface TracingOptions {
 export function createTracer(options: TracingOptions): Tracer {
   const ids = createTraceIds(options.random);
   const threshold = Math.min(1, Math.max(0, options.samplingRate)) * 2 ** 32;
-  const shown = options.export;
+  const recorder = options.export && { clock: options.clock, export: options.export };
   return {
-    exports: shown !== undefined,
+    exports: recorder !== undefined,
     start(kind, name, parent) {
       const root = parent.traceparent === '';
       const sampled = root ? options.random.u32() < threshold : isSampled(parent.traceparent);
@@ -42,12 +42,9 @@ export function createTracer(options: TracingOptions): Tracer {
       const traceparent = sampled ? `${made.slice(0, 53)}01` : made;
       const { tracestate, baggage } = parent;
       const trace: TraceContext = { traceparent, tracestate, baggage, line: sampled ? undefined : line, sampled };
-      if (!sampled || shown === undefined) return new UnseenSpan(trace);
+      if (!sampled || recorder === undefined) return new UnseenSpan(trace);
       const [traceId, spanId] = [made.slice(3, 35), made.slice(36, 52)];
-      return recordedSpan(
-        { clock: options.clock, export: shown },
-        { kind, name, trace, traceId, spanId, parentSpanId: root ? '' : parent.traceparent.slice(36, 52) },
-      );
+      return recordedSpan(recorder, { kind, name, trace, traceId, spanId, parentSpanId: root ? '' : parent.traceparent.slice(36, 52) });
     },
     resume({ kind, name, parent, spanId, startMs, ...own }) {
       const root = parent.traceparent === '';
@@ -56,19 +53,16 @@ export function createTracer(options: TracingOptions): Tracer {
       const traceId = root ? own.traceId : parent.traceparent.slice(3, 35);
       const traceparent = `00-${traceId}-${spanId}-0${sampled ? 1 : 0}`;
       const trace: TraceContext = { traceparent, tracestate: parent.tracestate, baggage: parent.baggage, sampled };
-      if (!sampled || shown === undefined) return new UnseenSpan(trace);
-      return recordedSpan(
-        { clock: options.clock, export: shown },
-        {
-          kind,
-          name,
-          trace,
-          traceId,
-          spanId,
-          parentSpanId: root ? '' : parent.traceparent.slice(36, 52),
-          startMs,
-        },
-      );
+      if (!sampled || recorder === undefined) return new UnseenSpan(trace);
+      return recordedSpan(recorder, {
+        kind,
+        name,
+        trace,
+        traceId,
+        spanId,
+        parentSpanId: root ? '' : parent.traceparent.slice(36, 52),
+        startMs,
+      });
     },
   };
 }

@@ -47,15 +47,17 @@ export class InstanceCommits {
         return true;
       }
       const failed = whatFailed(built, result.failed);
-      if (failed === 'mark') live.marked();
-      else if (failed !== 'delivery' || otherwise === undefined) {
+      if (failed === 'mark') {
+        live.marked();
+        return await this.commit({ ...change, busy: true }, otherwise);
+      }
+      if (failed !== 'delivery' || otherwise === undefined) {
         core.log.info('a workflow was changed by somebody else', { [logFields.workflowInstance]: live.id });
         if (failed === 'shard') this.#parts.drop(live);
         else this.#parts.reload(live);
         this.#lookAt(change.delivery);
         return false;
       }
-      if (failed === 'mark' || otherwise === undefined) return await this.commit({ ...change, busy: true }, otherwise);
     } catch (error) {
       this.#lookAt(change.delivery);
       throw error;

@@ -16,7 +16,7 @@ import type { Address, Ports } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { problemText, problemType } from '../../kernel/problem.ts';
 import { grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
-import { traceHeaders, traceKey } from '../../kernel/trace-context.ts';
+import { tracedHeaders, traceKey } from '../../kernel/trace-context.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { codecOf, createGrpcClient, type GrpcClient, type GrpcClientOptions, type MethodCodec } from '../../wire/grpc/client.ts';
 import type { ClientCallOptions } from '../../wire/grpc/client-call.ts';
@@ -249,7 +249,7 @@ async function invoke(client: GrpcClient, call: Call<InvokeRequest>, token: read
     const answer = await client.unary(codecs.onInvoke, request, {
       cancel: call.cancel,
       deadlineMs: call.deadlineMs,
-      metadata: [...token, ...metadataOfHttp([...input.headers, ...traceHeaders(valueOf(call.context, traceKey))])],
+      metadata: [...token, ...metadataOfHttp(tracedHeaders(input.headers, call.context))],
       onHeaders: (metadata) => headers.push(...httpOfMetadata(metadata)),
     });
     const type = answer.contentType === '' ? 'application/json' : answer.contentType;

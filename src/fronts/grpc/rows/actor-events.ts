@@ -13,9 +13,8 @@ import type {
 } from '../../../gen/dapr/proto/runtime/v1/actors_pb.ts';
 import type { Dapr } from '../../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import type { Call } from '../../../kernel/call.ts';
-import { valueOf } from '../../../kernel/context.ts';
 import { ProaError } from '../../../kernel/errors.ts';
-import { traceHeaders, traceKey } from '../../../kernel/trace-context.ts';
+import { tracedHeaders } from '../../../kernel/trace-context.ts';
 import type { Handlers, ServerCall } from '../../../wire/grpc/method.ts';
 import { httpOfMetadata, metadataOfHttp } from '../http-metadata.ts';
 import type { GrpcFrontContext } from '../row.ts';
@@ -101,8 +100,7 @@ class ActorStream implements ActorHost {
 
   async invoke(call: Call<ActorInvocation>): Promise<ActorAnswer> {
     const { type: actorType, id: actorId, method, headers, data } = call.input;
-    const traced = [...headers, ...traceHeaders(valueOf(call.context, traceKey))];
-    const metadata = Object.fromEntries(pairsOf(metadataOfHttp(traced)));
+    const metadata = Object.fromEntries(pairsOf(metadataOfHttp(tracedHeaders(headers, call.context))));
     const answer = await this.#ask(call, (id) => ({ case: 'invokeRequest', value: { id, actorType, actorId, method, data, metadata } }));
     if (answer.case !== 'invokeResponse') throw unexpected(answer);
     const { value } = answer;
