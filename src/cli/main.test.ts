@@ -110,6 +110,7 @@ describe('the command line', () => {
       code: 4,
       err: 'error: there is no code ERR_NOPE\n  help: `proa explain` lists all codes\n',
     });
+    expect((await cli(['explain', 'cart'])).err).toContain('`proa explain cart <method>` what a call to that app passes');
     const all = await cli(['explain']);
     expect(all.out).toMatch(/^CODE +ERROR CODE +MEANING\n/);
     for (const code of ['config.unknown-key', 'state.save-etag-mismatch', 'ERR_STATE_SAVE']) expect(all.out).toContain(code);

@@ -30,12 +30,18 @@ export async function run(context: CommandContext): Promise<number> {
   if (found.length === 0) {
     const names = [...Object.keys(problemCodes), ...errors.flatMap(([code, { errorCode }]) => [code, errorCode])];
     const guess = closest(written, names);
-    output.error(`there is no code ${written}`, guess === undefined ? '`proa explain` lists all codes' : `did you mean ${guess}?`);
+    output.error(`there is no code ${written}`, guess === undefined ? whereToLook(written) : `did you mean ${guess}?`);
     return exitCodes.notFound;
   }
   if (output.json) output.value(found.map(([code, spec]) => ({ code, ...spec })));
   else for (const [code, spec] of found) output.line(describe(code, spec));
   return exitCodes.ok;
+}
+
+// Codes of more than one word have a dot or an underscore: without, an app may be meant.
+function whereToLook(written: string): string {
+  const call = /[._]/.test(written) ? '' : `, \`proa explain ${written} <method>\` what a call to that app passes`;
+  return `\`proa explain\` lists all codes${call}`;
 }
 
 /** All codes: of configuration, and of the APIs with what they are called there. */
