@@ -93,9 +93,11 @@ async function counters(): Promise<Counters> {
       busy.delete(id);
     }
   };
+  let timers = 0;
   const timer = async (id: string): Promise<string> => {
     const body = JSON.stringify({ dueTime: '0h0m0s50ms', callback: 'tick' });
-    const answer = await fresh(app.daprPort, `/v1.0/actors/Counter/${id}/timers/t`, { method: 'POST', body });
+    // Each has a name of its own: one that takes the place of another puts off what that waits for.
+    const answer = await fresh(app.daprPort, `/v1.0/actors/Counter/${id}/timers/t${timers++}`, { method: 'POST', body });
     if (answer.status !== 204) throw new Error(`${answer.status} ${answer.body}`);
     return '"started"';
   };
@@ -104,7 +106,7 @@ async function counters(): Promise<Counters> {
     const [, id = '', method = '', name = ''] = /^\/actors\/Counter\/([^/]+)\/method\/([^/]+)(?:\/(\w+))?$/.exec(path) ?? [];
     if (method === 'increment') return increment(id);
     if (method === 'start') return timer(id);
-    if (method === 'timer' && name === 't') app.ticks.add(id);
+    if (method === 'timer' && name.startsWith('t')) app.ticks.add(id);
     return '{}';
   };
   const server: Server = createServer((received, response) => {
