@@ -16,6 +16,7 @@ import { logFields } from '../kernel/names.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
 import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.ts';
 import { HostedApp, loadOptions } from './hosted-app.ts';
+import { IdleMemory } from './idle-memory.ts';
 import { portOf } from './bound-port.ts';
 import { apiAddresses } from './sidecar.ts';
 import { appendTo } from './log-file.ts';
@@ -89,6 +90,8 @@ class Host implements WorkerHost {
     const loaded = await this.#loadAll();
     if (this.#kept !== undefined) await this.#preparePool(loaded);
     await this.#openProfiles();
+    const idleMemory = new IdleMemory(this.#options.ports);
+    this.#owner.own('idle memory', async () => idleMemory.close());
     const machine = await this.#openMachine();
     const { socket, own } = await this.#openSockets(machine);
     for (const [i, spec] of this.#options.apps.entries()) {

@@ -276,7 +276,10 @@ export interface ProcessPort {
   homeDirectory(): string;
   temporaryDirectory(): string;
   hostName(): string;
-  memoryBytes(): { rss: number; heapUsed: number };
+  /** `heapHeld` is what the language's heap has from the system, `heapUsed` what of it lives or was not collected yet. */
+  memoryBytes(): { rss: number; heapUsed: number; heapHeld: number };
+  /** True: memory that nothing needs goes back to the system, in steps beside other work, where otherwise it is kept for speed. It counts for the whole process. */
+  saveMemory(on: boolean): void;
   /** CPU time used so far, user and system, in microseconds. */
   cpuUs(): number;
   /** Absent where there is nothing to profile. */

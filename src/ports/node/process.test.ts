@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import v8 from 'node:v8';
+import { describe, expect, it, vi } from 'vitest';
 import type { Child } from '../../kernel/ports.ts';
 import { createNodeProcess } from './process.ts';
 
@@ -22,6 +23,23 @@ function run(script: string): { child: Child; line: Promise<string>; output: () 
   });
   return { child, line, output: () => text };
 }
+
+describe('the memory of this process', () => {
+  it('is held for what is used, and saved when that is asked for', () => {
+    const { rss, heapUsed, heapHeld } = port.memoryBytes();
+    expect(heapUsed).toBeGreaterThan(0);
+    expect(heapHeld).toBeGreaterThanOrEqual(heapUsed);
+    expect(rss).toBeGreaterThan(0);
+    const flags = vi.spyOn(v8, 'setFlagsFromString').mockImplementation(() => {});
+    try {
+      port.saveMemory(true);
+      port.saveMemory(false);
+      expect(flags.mock.calls).toEqual([['--optimize-for-size'], ['--no-optimize-for-size']]);
+    } finally {
+      flags.mockRestore();
+    }
+  });
+});
 
 describe.skipIf(process.platform !== 'linux')('node processes', () => {
   it('reports output, exit code and only the environment that was given', async () => {

@@ -172,7 +172,8 @@ function processStub(name: string, pid: number, alive: (pid: number) => boolean)
     homeDirectory: () => '/home',
     temporaryDirectory: () => '/tmp',
     hostName: () => 'machine',
-    memoryBytes: () => ({ rss: 0, heapUsed: 0 }),
+    memoryBytes: () => ({ rss: 0, heapUsed: 0, heapHeld: 0 }),
+    saveMemory() {},
     loopTimes: () => ({ idleMs: 1, activeMs: 0 }),
     cpuUs: () => 0,
   };
