@@ -1,10 +1,11 @@
-import type { Commit, Engine } from '../../contracts/engine.ts';
+import type { Engine } from '../../contracts/engine.ts';
 import { ReadGrants, readLeaseMs } from '../../drivers/engine-socket/read-grants.ts';
 import { connectEngine, type RemoteEngine } from '../../drivers/engine-socket/connect-engine.ts';
 import { type EngineServer, serveEngine } from '../../drivers/engine-socket/serve-engine.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Network, Random, Timer } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
+import { grantedEngine } from './granted-engine.ts';
 import type { MeetingPlace } from './meeting-place.ts';
 import type { OwnedStore } from './owned-store.ts';
 
@@ -148,25 +149,20 @@ async function tryOwn(options: SeatOptions, seen: number): Promise<Seat | undefi
     // Clients of an owner that died may not have heard of it yet, and answer from what they keep.
     if (othersKeptReads) await pause(ports.clock, Math.max(0, claimedMono + readLeaseMs * replacedMargin - ports.clock.mono()));
     await meeting.forgetOlder(guard.epoch);
-    const { epoch } = guard;
-    grants = grantsOver(engine, { clock: ports.clock, guard, first: () => meeting.granting(epoch) });
-    opening.resolve(engine);
-    return ownerSeat({ engine, guard, server, meeting, grants });
+    const own = guard;
+    grants = new ReadGrants({
+      clock: ports.clock,
+      engine,
+      servesForMs: () => own.servesForMs(),
+      first: () => meeting.granting(own.epoch),
+    });
+    const granted = grantedEngine(engine, grants);
+    opening.resolve(granted);
+    return ownerSeat({ engine: granted, guard: own, server, meeting, grants });
   } catch (error) {
     await abandon(error);
     throw error;
   }
-}
-
-/** From now on the engine's commits, of this process and of its clients, wait for whoever keeps what they change. */
-function grantsOver(
-  engine: Engine,
-  { clock, guard, first }: { readonly clock: Clock; readonly guard: OwnerGuard; readonly first: () => Promise<void> },
-): ReadGrants {
-  const commit = engine.commit.bind(engine);
-  const grants = new ReadGrants({ clock, engine: { commit }, servesForMs: () => guard.servesForMs(), first });
-  Object.assign(engine, { commit: (given: Commit) => grants.commit(given) });
-  return grants;
 }
 
 interface OwnerParts {
