@@ -42,24 +42,32 @@ const publishMs = 1_000;
 const silenceDefaultMs = 2_000;
 /** An owner that we have just lost gets one short chance: perhaps only the connection broke. */
 const secondChanceMs = 300;
+/** A connection that breaks says that somebody was there: its owner gets so many further looks, the first after so long and each after twice as long. */
+const broken = { looksMax: 5, pauseMs: 20 } as const;
 /** Of the time that an owner serves without looking at the epochs; its successor waits a little longer. */
 const replacedMargin = 1.25;
 const takeOverDelaysMs = { host: 0, sidecar: 150, client: 500 } as const;
 
 /**
  * Finds a seat: connects to the owner of the highest epoch, and takes over when nobody answers. `before` is the epoch of the owner
- * that this process has just lost, if any: then better candidates get the first try. Fails with the store's errors, and never because
- * another candidate was faster.
+ * that this process has just lost, if any: then better candidates get the first try. An owner whose connection broke is looked for again before anybody takes over from it.
+ * Fails with the store's errors, and never because another candidate was faster.
  */
 export async function findSeat(options: SeatOptions, before: number | undefined): Promise<Seat> {
   const { store, meeting, ports } = options;
   let unpublished = { epoch: -1, sinceMono: 0 };
+  let breaks = { epoch: -1, looks: 0 };
   for (;;) {
     const epoch = await store.epoch();
     const address = epoch === 0 ? undefined : await meeting.find(epoch);
     if (address !== undefined && address !== 'left') {
-      const engine = await tryConnect(options, address, epoch === before ? secondChanceMs : undefined);
-      if (engine !== undefined) return clientSeat(engine, epoch);
+      const found = await tryConnect(options, address, epoch === before ? secondChanceMs : undefined);
+      if (typeof found === 'object') return clientSeat(found, epoch);
+      if (breaks.epoch !== epoch) breaks = { epoch, looks: 0 };
+      if (found === 'broken' && breaks.looks < broken.looksMax) {
+        await pause(ports.clock, broken.pauseMs * 2 ** breaks.looks++);
+        continue;
+      }
     } else if (address === undefined && epoch > 0 && epoch !== before) {
       if (unpublished.epoch !== epoch) unpublished = { epoch, sinceMono: ports.clock.mono() };
       if (ports.clock.mono() - unpublished.sinceMono < publishMs) {
@@ -77,8 +85,12 @@ export async function findSeat(options: SeatOptions, before: number | undefined)
   }
 }
 
-/** Undefined when nobody answers there; an owner that refuses us is an error. */
-async function tryConnect(options: SeatOptions, address: Address, shortMs: number | undefined): Promise<RemoteEngine | undefined> {
+/** `broken` when somebody was there and the connection broke; an owner that refuses us is an error. */
+async function tryConnect(
+  options: SeatOptions,
+  address: Address,
+  shortMs: number | undefined,
+): Promise<RemoteEngine | 'nobody' | 'broken'> {
   const { ports, name, scope, silenceMs = silenceDefaultMs } = options;
   try {
     return await connectEngine({
@@ -91,9 +103,16 @@ async function tryConnect(options: SeatOptions, address: Address, shortMs: numbe
       connectTimeoutMs: Math.min(silenceMs, shortMs ?? silenceMs),
     });
   } catch (error) {
-    if (isProaError(error) && error.code === 'engine.unavailable') return undefined;
-    throw error;
+    if (!isProaError(error) || error.code !== 'engine.unavailable') throw error;
+    return isAbsence(error.cause) ? 'nobody' : 'broken';
   }
+}
+
+/** Nobody listens there, or whoever does is silent: dead or frozen. */
+function isAbsence(cause: unknown): boolean {
+  if (isProaError(cause)) return cause.code === 'deadline-exceeded';
+  const code = (cause as { readonly code?: unknown } | undefined)?.code;
+  return code === 'ECONNREFUSED' || code === 'ENOENT';
 }
 
 function clientSeat(engine: RemoteEngine, epoch: number): Seat {
