@@ -26,6 +26,8 @@ export class Liveness {
   #lapses = 0;
   #taken = false;
   #alive = false;
+  /** When the lease was last taken again after it had been lost. */
+  #backAtMs = -Infinity;
   #timer: Timer | undefined;
   #first: Promise<void> | undefined;
   #round: Promise<void> | undefined;
@@ -62,13 +64,20 @@ export class Liveness {
     return () => this.#listeners.delete(listener);
   }
 
-  /** True when another holder's lease has run out. It is then fenced: that holder has to begin anew. */
+  /**
+   * True when another holder's lease has run out. It is then fenced: that holder has to begin anew. Whoever's own lease has run out, too, judges nobody for a TTL: the engine was away, or its
+   * clock has jumped, and the others have to come back as well.
+   */
   async expired(holder: string): Promise<boolean> {
     const { engine, leaseOf, ttlMs } = this.#options;
+    if (this.#cameBack()) return false;
     const lease = await engine.acquireLease(leaseOf(holder), this.#options.holder, ttlMs);
     if (!lease.held) return false;
     await engine.releaseLease(lease);
-    return true;
+    // A renewal that is under way may have been answered before the jump.
+    await this.#round;
+    await this.#renew();
+    return !this.#cameBack();
   }
 
   async close(): Promise<void> {
@@ -106,13 +115,20 @@ export class Liveness {
     if (lease === undefined) {
       const acquired = await engine.acquireLease(leaseOf(holder), holder, ttlMs);
       if (acquired.held) this.#lease = acquired;
-      if (acquired.held && this.#taken) this.#lapses++;
+      if (acquired.held && this.#taken) {
+        this.#lapses++;
+        this.#backAtMs = this.#options.clock.mono();
+      }
       unnoticed = acquired.held && this.#taken && this.#alive;
       this.#taken ||= acquired.held;
     }
     if (this.#lease !== undefined) this.#renewedAtMs = askedAtMs;
     this.#judge();
     if (unnoticed) for (const listener of this.#listeners) listener(this.#alive);
+  }
+
+  #cameBack(): boolean {
+    return this.#options.clock.mono() - this.#backAtMs < this.#options.ttlMs;
   }
 
   #fresh(): boolean {
