@@ -19,6 +19,8 @@ interface RuntimeOptions {
   readonly shards?: number;
   /** No hint arrives. */
   readonly deaf?: boolean;
+  /** What of the engine the runtime sees: for answers that are late or lost. */
+  readonly through?: (engine: Engine) => Engine;
 }
 
 /** One runtime of the rig, and what placement told it. */
@@ -62,7 +64,7 @@ function openRuntime(rig: PlacementRigOptions, name: string, options: RuntimeOpt
     mesh: { host: name, port: 1 },
   };
   const placement = rig.open({
-    engine: process.engine,
+    engine: options.through?.(process.engine) ?? process.engine,
     clock: process.clock,
     log: silentLogger,
     endpoint: () => endpoint,

@@ -12,6 +12,11 @@ export interface TestProcess {
   down: boolean;
 }
 
+/** Follows the promises that the last step left behind. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** A process over an engine that others share. `deaf`: no hint arrives. */
 export function createTestProcess({ engine, clock }: { readonly engine: Engine; readonly clock: FakeClock }, deaf = false): TestProcess {
   const waiting: (() => void)[] = [];

@@ -1,10 +1,11 @@
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { Commit, Condition, Engine } from '../../contracts/engine.ts';
+import type { Condition, Engine } from '../../contracts/engine.ts';
 import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import type { OwnedShard } from '../../contracts/placement.ts';
 import type { ShardTimers, ShardTimersOptions } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { prefixEnd } from '../../kernel/tuple.ts';
+import type { Actor } from './actor.ts';
 import { checkActor, checkActorName } from './actor-names.ts';
 import type { HostedType } from './hosted-type.ts';
 import { FirstReminder } from './first-reminder.ts';
@@ -112,9 +113,8 @@ export class Reminders {
     if (before === undefined) await this.#checkRoom(request);
     const append = this.#timers.append(shard, { id: name, dueMs: record.nextMs, data: JSON.stringify([id, name]) });
     const conditions: Condition[] = overwrite ? [] : [{ kind: 'version', key, version: 0 }];
-    const actor = type.find(id);
-    // What a turn registers counts only while the turn does.
-    if (actor?.turn !== undefined) conditions.push(actor.shard.condition);
+    const actor = this.#turning(id);
+    if (actor !== undefined) conditions.push(actor.shard.condition);
     const result = await engine.commit({ if: conditions, put: [{ key, value: encodeReminder(record) }], append: [append] });
     if (result.status !== 'conflict') this.#first.seen();
     if (result.status === 'unknown') throw outcomeUnknown(`whether the reminder ${name} was registered is not known`, result.cause);
@@ -135,7 +135,7 @@ export class Reminders {
     const key = this.#keys.record(name);
     const { engine, type } = this.#options;
     if ((await engine.get(key)) === undefined) return;
-    await this.#commit({ delete: [key] });
+    await this.#delete([key], name.id);
     type.metrics.reminders.add(-1);
   }
 
@@ -154,7 +154,7 @@ export class Reminders {
     const { type } = this.#options;
     let keys: string[] = [];
     const flush = async (): Promise<void> => {
-      await this.#commit({ delete: keys });
+      await this.#delete(keys, id);
       type.metrics.reminders.add(-keys.length);
       keys = [];
     };
@@ -197,9 +197,18 @@ export class Reminders {
     }
   }
 
-  async #commit(commit: Commit): Promise<void> {
-    const result = await this.#options.engine.commit(commit);
+  /** The actor when it has a turn here: what a turn registers or removes counts only while the turn does. */
+  #turning(id: string): Actor | undefined {
+    const actor = this.#options.type.find(id);
+    return actor?.turn === undefined ? undefined : actor;
+  }
+
+  async #delete(keys: readonly string[], id: string | undefined): Promise<void> {
+    const { engine, type } = this.#options;
+    const actor = id === undefined ? undefined : this.#turning(id);
+    const result = await engine.commit({ if: actor === undefined ? [] : [actor.shard.condition], delete: keys });
     if (result.status === 'unknown') throw outcomeUnknown('whether reminders were removed is not known', result.cause);
+    if (result.status === 'conflict' && actor !== undefined) throw type.overlap(actor);
   }
 
   #shardOf(id: string): number {
