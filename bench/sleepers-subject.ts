@@ -1,4 +1,4 @@
-// Sleeping workflows on the journal, in a process of its own: `<mode> <directory> [count]`; prints one line of JSON.
+// Sleeping workflows on the journal, in a process of its own (with --expose-gc): `<mode> <directory> [count]`; prints one line of JSON.
 //   create   makes so many instances that sleep for a month or wait for an event, and says what they cost the process that made them
 //   open     what a runtime that starts over these instances costs; when there are any, some are woken and all are listed
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -43,7 +43,7 @@ interface Samples {
   readonly due: string[];
 }
 
-/** Gives back what a burst left, as in the processes of `proa`: nobody else asks the collector for anything. */
+/** Gives back what a burst left, as in the processes of `proa`. */
 const idleMemory = new IdleMemory(ports);
 
 function memory(): { readonly heap: number; readonly rss: number } {
@@ -58,6 +58,19 @@ async function rested(): Promise<ReturnType<typeof memory>> {
     await new Promise((resolve) => setTimeout(resolve, 5_000));
     const now = memory();
     same = before.rss - now.rss < 1 ? same + 1 : 0;
+    before = now;
+  }
+  return before;
+}
+
+/** The same after collections by hand, until they find nothing more: what lives, and what the collector cannot do without. */
+async function collected(): Promise<ReturnType<typeof memory>> {
+  let before = memory();
+  for (let rounds = 0; rounds < 15; rounds++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const now = memory();
+    if (rounds > 1 && before.rss - now.rss < 1) return now;
     before = now;
   }
   return before;
@@ -84,23 +97,24 @@ async function put(instances: number): Promise<{ readonly slept: string[]; reado
 async function create() {
   await put(warm);
   await engine.snapshot();
-  const before = await rested();
+  const before = { rested: await rested(), collected: await collected() };
   const [cpu, begun] = [process.cpuUsage(), performance.now()];
   const { waited } = await put(count);
   const used = process.cpuUsage(cpu);
   const seconds = (performance.now() - begun) / 1_000;
   const busy = process.memoryUsage.rss() / 1e6;
   await engine.snapshot();
-  const after = await rested();
+  const after = { rested: await rested(), collected: await collected() };
   // These are due when the next process looks.
   const due = await Promise.all(Array.from({ length: woken }, () => client.start(sleeper, 10_000)));
   writeFileSync(samples, JSON.stringify({ waiting: waited.slice(-woken), due: due.map(({ id }) => id) } satisfies Samples));
   return {
     perSecond: count / seconds,
     cpuUs: (used.user + used.system) / count,
-    heapMb: after.heap - before.heap,
-    rssMb: after.rss - before.rss,
-    busyRssMb: busy - before.rss,
+    heapMb: after.collected.heap - before.collected.heap,
+    rssMb: after.rested.rss - before.rested.rss,
+    busyRssMb: busy - before.rested.rss,
+    collectedRssMb: after.collected.rss - before.collected.rss,
     ...index(),
   };
 }

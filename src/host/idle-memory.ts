@@ -7,8 +7,8 @@ export interface IdleMemoryOptions {
 }
 
 const lookEveryMs = 10_000;
-/** A loop that is active for a smaller part of the time is idle, and one above the second is busy again. */
-const idleShareMax = 0.1;
+/** A loop that is active for a smaller part of the time is idle (what waits takes some, more on a machine that others use), and one above the second is busy again. */
+const idleShareMax = 0.25;
 const busyShareMin = 0.5;
 /** How many looks saving takes: V8 begins within 8 s and collects three times at most. */
 const savingLooks = 3;
