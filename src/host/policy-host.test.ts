@@ -120,7 +120,7 @@ describe('a reload of policies under load', () => {
     const reloads = (): number => events.filter((event) => event.kind === 'reloaded' && event.summary === 'new policies').length;
     for (let i = 0; i < 4; i++) {
       write(policies(2 + i, i % 2 === 0));
-      await until('the policies are in effect', () => reloads() === i + 1);
+      await until('the policies are in effect', () => reloads() > i);
       const before = statuses.get(200) ?? 0;
       await until('calls pass under them', () => (statuses.get(200) ?? 0) > before + 20);
     }

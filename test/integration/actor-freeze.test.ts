@@ -74,7 +74,7 @@ async function startRuntime(name: string, machine: TestMachine, flags: readonly 
     'resiliency.yaml':
       'apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: { name: r }\nspec: { policies: { timeouts: { long: 60s } }, targets: { actors: { Counter: { timeout: long } } } }\n',
   };
-  const sidecar = await startSidecar({ appId: 'counters', appPort, machine, resources, flags: ['--placement-ttl', '1500ms', ...flags] });
+  const sidecar = await startSidecar({ appId: 'counters', appPort, machine, resources, flags: ['--placement-ttl', '4s', ...flags] });
   app.sidecar = sidecar;
   await eventually(() => sidecar.output().includes('hosting actors of Counter'), 'actors are hosted');
   return {
@@ -94,7 +94,7 @@ const invoke = ({ sidecar }: Runtime, id: string, method: string): Promise<Respo
   sidecar.get(`/v1.0/actors/Counter/${id}/method/${method}`, { method: 'POST' });
 
 const answersAlone = ({ sidecar }: Runtime, id: string): Promise<boolean> =>
-  sidecar.get(`/v1.0/actors/Counter/${id}/method/get`, { method: 'POST', signal: AbortSignal.timeout(12_000) }).then(
+  sidecar.get(`/v1.0/actors/Counter/${id}/method/get`, { method: 'POST', signal: AbortSignal.timeout(20_000) }).then(
     ({ status }) => status === 200,
     () => false,
   );
@@ -158,12 +158,14 @@ describe.each([
     frozen.app.openGate();
     // Neither what the turn writes nor what it answers counts.
     expect((await slow).ok).toBe(false);
+    // The call may be given up before the app has heard what became of its write.
+    await eventually(() => frozen.app.writes.length > 0, 'the app knows what became of its write');
     expect(frozen.app.writes).toHaveLength(1);
     expect(frozen.app.writes[0]?.status).toBeGreaterThanOrEqual(400);
     for (const runtime of runtimes) expect(await (await invoke(runtime, id, 'get')).text()).toBe(String(before + 1));
     expect(await (await invoke(frozen, id, 'increment')).text()).toBe(String(before + 2));
     expect(await (await invoke(other, id, 'increment')).text()).toBe(String(before + 3));
-    const metrics = await (await fetch(`http://127.0.0.1:${frozen.sidecar.metricsPort}/metrics`)).text();
-    expect(metrics).toMatch(/proa_actor_overlaps_total\{[^}]*actor_type="Counter"[^}]*\} [1-9]/);
+    const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${frozen.sidecar.metricsPort}/metrics`)).text();
+    await expect.poll(metrics, { timeout: 60_000 }).toMatch(/proa_actor_overlaps_total\{[^}]*actor_type="Counter"[^}]*\} [1-9]/);
   });
 });

@@ -81,8 +81,8 @@ describe('the HTTP API over HTTP/2 with prior knowledge', () => {
       '400 2',
       expect.objectContaining({ errorCode: 'ERR_STATE_STORE_NOT_FOUND' }),
     ]);
-    const metrics = await (await fetch(`http://127.0.0.1:${sidecar.metricsPort}/`)).text();
-    expect(metrics).toMatch(/dapr_http_server_request_count\{[^}]*state\/nope[^}]*status="400"[^}]*\} 1/);
+    const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${sidecar.metricsPort}/`)).text();
+    await expect.poll(metrics, { timeout: 60_000 }).toMatch(/dapr_http_server_request_count\{[^}]*state\/nope[^}]*status="400"[^}]*\} 1/);
   });
 
   it('streams an invocation there and back, into an app over HTTP/2', async () => {

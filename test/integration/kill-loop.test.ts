@@ -20,14 +20,17 @@ describe('journal under kill -9', () => {
     writeFileSync(acknowledgements, '');
     const until = performance.now() + 12_000;
     let kills = 0;
+    let awaited = 0;
     let seed = 1;
-    for (; kills < 40 && performance.now() < until; kills++) {
+    // On a slow machine a round takes seconds: then there are fewer, but some.
+    for (; kills < 8 || (kills < 40 && performance.now() < until); kills++) {
       const writer = startWriter(worker, journal, acknowledgements);
       const before = statSync(acknowledgements).size;
       // From the first acknowledgement on, or in the middle of recovery.
       const early = kills % 8 === 7;
-      for (let i = 0; !early && i < 500 && statSync(acknowledgements).size === before; i++)
+      while (!early && statSync(acknowledgements).size === before && writer.exitCode === null)
         await new Promise((resolve) => setTimeout(resolve, 2));
+      if (!early) awaited++;
       seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
       await new Promise((resolve) => setTimeout(resolve, early ? 40 + (seed % 40) : (seed >>> 8) % 30));
       expect(writer.exitCode, 'the writer must not end by itself').toBeNull();
@@ -38,6 +41,7 @@ describe('journal under kill -9', () => {
     console.log(`kill loop: ${kills} kills, ${JSON.stringify(report)}`);
     expect(existsSync(journal)).toBe(true);
     expect(report).toMatchObject({ lost: 0, wrong: 0, gaps: 0, error: '' });
-    expect(report.acknowledged).toBeGreaterThan(kills);
+    expect(report.acknowledged).toBeGreaterThanOrEqual(awaited);
+    expect(awaited).toBeGreaterThan(6);
   });
 });

@@ -35,7 +35,12 @@ describe('an app that comes and goes', () => {
 
   it('is served when it starts late, crashes and returns; a call under way is finished at the end', async () => {
     const appPort = await freePort();
-    const sidecar = await startSidecar({ appId: 'late', appPort, machine, resources: { 'p.yaml': component('pubsub', 'pubsub.proa') } });
+    // The app lives in this process: a stall of the machine takes its time from the grace of the stop.
+    const flags = ['--dapr-graceful-shutdown-seconds', '60'];
+    const sidecar = await startSidecar({
+      ...{ appId: 'late', appPort, machine, flags },
+      resources: { 'p.yaml': component('pubsub', 'pubsub.proa') },
+    });
     const publish = async (n: number): Promise<void> => {
       const answer = await sidecar.get('/v1.0/publish/pubsub/t', {
         method: 'POST',

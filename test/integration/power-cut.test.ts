@@ -53,9 +53,10 @@ async function stopEveryThread(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
   const stopped = (): boolean =>
     readdirSync(`/proc/${pid}/task`).every((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(') ')[1]?.startsWith('T'),
+      /^[TZ]/.test(readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').split(') ')[1] ?? ''),
     );
-  for (let i = 0; i < 500 && !stopped(); i++) await new Promise((resolve) => setTimeout(resolve, 2));
+  // A thread that waits for the disk stands still only when the disk has answered.
+  while (!stopped()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 const acknowledgedPerCycle = 100;

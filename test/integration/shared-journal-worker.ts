@@ -34,7 +34,8 @@ function stopAt(place: StopPlace): () => Promise<void> {
 
 const ports = nodePorts();
 const hooks = { beforeWrite: stopAt('beforeWrite'), afterSync: stopAt('afterSync'), beforeAcknowledge: stopAt('beforeAcknowledge') };
-const engine = await openSharedEngine({ ports, directory, role, name, silenceMs: 800, deadlineMs: 10_000, journal: { hooks } });
+// A machine that stalls for a moment makes no owner silent, and commits wait for a new one as long as that takes on a slow disk.
+const engine = await openSharedEngine({ ports, directory, role, name, silenceMs: 4_000, deadlineMs: 120_000, journal: { hooks } });
 
 let writing = true;
 async function write(writer: number): Promise<void> {

@@ -61,6 +61,8 @@ function configuration(name: string, spec: string): string {
 
 const metricsOf = async (sidecar: TestSidecar): Promise<string> => (await fetch(`http://127.0.0.1:${sidecar.metricsPort}/metrics`)).text();
 
+const patience = { timeout: 60_000 };
+
 /** The value of the series of a metric whose labels hold all of `labels`. */
 function valueOf(metrics: string, name: string, ...labels: string[]): number | undefined {
   const line = metrics.split('\n').find((each) => each.startsWith(`${name}{`) && labels.every((label) => each.includes(label)));
@@ -101,12 +103,13 @@ describe('telemetry', () => {
     const seen = app.received.find(({ method }) => method === 'OnInvoke')?.metadata['traceparent'] as string;
     expect([seen.slice(0, 36), seen === caller, seen.endsWith('-01')]).toEqual([caller.slice(0, 36), false, true]);
 
-    const metrics = await metricsOf(sidecar);
     const onInvoke = 'grpc_client_method="/dapr.proto.runtime.v1.AppCallback/OnInvoke"';
     const onEvent = 'grpc_client_method="/dapr.proto.runtime.v1.AppCallback/OnTopicEvent"';
-    expect(valueOf(metrics, 'dapr_grpc_io_client_completed_rpcs', onInvoke, 'grpc_client_status="OK"')).toBe(1);
+    const completed = 'dapr_grpc_io_client_completed_rpcs';
+    await expect.poll(async () => valueOf(await metricsOf(sidecar), completed, onEvent, 'grpc_client_status="OK"'), patience).toBe(1);
+    const metrics = await metricsOf(sidecar);
+    expect(valueOf(metrics, completed, onInvoke, 'grpc_client_status="OK"')).toBe(1);
     expect(valueOf(metrics, 'dapr_grpc_io_client_roundtrip_latency_count', onInvoke)).toBe(1);
-    expect(valueOf(metrics, 'dapr_grpc_io_client_completed_rpcs', onEvent, 'grpc_client_status="OK"')).toBe(1);
     for (const name of ['sent', 'received']) {
       expect(valueOf(metrics, `dapr_grpc_io_client_${name}_bytes_per_rpc_count`, onInvoke)).toBe(1);
       expect(valueOf(metrics, `dapr_grpc_io_client_${name}_bytes_per_rpc_sum`, onInvoke)).toBeGreaterThan(1_000);
@@ -156,13 +159,14 @@ describe('telemetry', () => {
       });
     expect(await ask('GetMetadata', Buffer.alloc(0))).toBe(0);
     expect(await ask('GetState', Buffer.from([0x0a, 1, 0x78, 0x12, 1, 0x6b]))).not.toBe(0);
-    const metrics = await metricsOf(sidecar);
     const method = (name: string): string => `grpc_server_method="/dapr.proto.runtime.v1.Dapr/${name}"`;
+    const refused = /grpc_io_server_completed_rpcs\{[^}]*GetState"[^}]*status="(INVALID_ARGUMENT|FAILED_PRECONDITION)"\} 1/;
+    await expect.poll(() => metricsOf(sidecar), patience).toMatch(refused);
+    const metrics = await metricsOf(sidecar);
     expect(valueOf(metrics, 'dapr_grpc_io_server_completed_rpcs', method('GetMetadata'), 'status="OK"')).toBe(1);
     expect(valueOf(metrics, 'dapr_grpc_io_server_sent_bytes_per_rpc_sum', method('GetMetadata'))).toBeGreaterThan(10);
     expect(valueOf(metrics, 'dapr_grpc_io_server_received_bytes_per_rpc_sum', method('GetState'))).toBe(6);
     expect(valueOf(metrics, 'dapr_grpc_io_server_sent_bytes_per_rpc_sum', method('GetState'))).toBe(0);
-    expect(metrics).toMatch(/grpc_io_server_completed_rpcs\{[^}]*GetState"[^}]*status="(INVALID_ARGUMENT|FAILED_PRECONDITION)"\} 1/);
   });
 
   it('of invocations whose answers say no length', async () => {
@@ -179,6 +183,6 @@ describe('telemetry', () => {
     expect([answer.headers.get('content-length'), (await answer.arrayBuffer()).byteLength]).toEqual([null, 5_000]);
     const grown = async (name: string): Promise<number> => (valueOf(await metricsOf(sidecar), name) ?? 0) - (valueOf(before, name) ?? 0);
     await eventually(async () => (await grown('dapr_http_client_received_bytes_sum')) === 5_000, 'the bytes of the app are counted');
-    expect(await grown('dapr_http_server_response_bytes_sum')).toBe(5_000);
+    await eventually(async () => (await grown('dapr_http_server_response_bytes_sum')) === 5_000, 'and so are those to the caller');
   });
 });

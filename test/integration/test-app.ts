@@ -15,7 +15,7 @@ export type Answer = { readonly status?: number; readonly body?: string; readonl
 export interface TestApp {
   readonly port: string;
   readonly received: Received[];
-  /** Requests under way now, and the most there were at once. */
+  /** Requests under way now, and the most there were at once; of those that take their time (`afterMs`, `hang`): what a runtime asks when the app comes is no call. */
   readonly busy: { now: number; most: number };
   close(): Promise<void>;
 }
@@ -35,9 +35,11 @@ export async function startApp(answer: (request: Received) => Answer | undefined
         body: Buffer.concat(parts).toString(),
       };
       received.push(seen);
-      busy.most = Math.max(busy.most, ++busy.now);
-      response.on('close', () => busy.now--);
       const told = answer(seen) ?? { status: 404 };
+      if (told === 'hang' || (told !== 'break' && told.afterMs !== undefined)) {
+        busy.most = Math.max(busy.most, ++busy.now);
+        response.on('close', () => busy.now--);
+      }
       if (told === 'break') request.socket.destroy();
       else if (told !== 'hang') setTimeout(() => response.writeHead(told.status ?? 200).end(told.body ?? ''), told.afterMs ?? 0);
     });

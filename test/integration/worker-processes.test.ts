@@ -28,11 +28,17 @@ async function runtime(options: Omit<SidecarOptions, 'machine'>): Promise<TestSi
   return sidecar;
 }
 
+/** How often it said so: once per process, and once more where a process had to begin again. */
+const said = (sidecar: TestSidecar, what: string): number => sidecar.output().split(what).length - 1;
+
+// No share of actors, jobs or workflows lapses while the machine stalls for a moment: then turns are rightly refused, and jobs run once more.
+const steady = ['--placement-ttl', '15s'];
+
 /** With the flags given, and with two workers beside the first process. */
 async function threeProcesses(options: Omit<SidecarOptions, 'machine'>): Promise<TestSidecar> {
   const sidecar = await runtime({ ...options, flags: ['--workers', '3', ...(options.flags ?? [])] });
   await sidecar.ready();
-  await eventually(() => sidecar.output().split('a worker serves').length === 3, 'the workers serve');
+  await eventually(() => said(sidecar, 'a worker serves') >= 2, 'the workers serve');
   return sidecar;
 }
 
@@ -135,9 +141,9 @@ describe('actors of an app that several processes serve', () => {
   it('live in all of them and are one to whoever calls, to their app, and to those who look', async () => {
     place();
     const app = await counters();
-    const sidecar = await threeProcesses({ appId: 'counters', appPort: app.port });
+    const sidecar = await threeProcesses({ appId: 'counters', appPort: app.port, flags: steady });
     app.daprPort = sidecar.httpPort;
-    await eventually(() => sidecar.output().split('hosting actors of Counter').length === 4, 'every process hosts');
+    await eventually(() => said(sidecar, 'hosting actors of Counter') >= 3, 'every process hosts');
     for (let round = 1; round <= 4; round++) {
       const answers = await Promise.all(ids.map((id) => increment(sidecar.httpPort, id)));
       expect(answers).toEqual(ids.map(() => ({ status: 200, body: String(round) })));
@@ -174,7 +180,7 @@ describe('actors of an app that several processes serve', () => {
     const app = await counters();
     const sidecar = await threeProcesses({ appId: 'counters', appPort: app.port });
     app.daprPort = sidecar.httpPort;
-    await eventually(() => sidecar.output().split('hosting actors of Counter').length === 4, 'every process hosts');
+    await eventually(() => said(sidecar, 'hosting actors of Counter') >= 3, 'every process hosts');
     for (const id of ids) expect(await increment(sidecar.httpPort, id)).toEqual({ status: 200, body: '1' });
     process.kill(workersOf(sidecar)[0] as number, 'SIGKILL');
     await eventually(async () => {
@@ -200,7 +206,7 @@ describe.each([
     const caller = await runtime({ appId: 'caller', flags });
     await caller.ready();
     const called = await threeProcesses({ appId: 'called', appPort: app.port, flags });
-    await eventually(() => called.output().split('the app is ready').length === 4, 'every process is ready');
+    await eventually(() => said(called, 'the app is ready') >= 3, 'every process is ready');
     process.kill(called.pid, 'SIGSTOP');
     try {
       const answers = await many(5, () => fresh(caller.httpPort, '/v1.0/invoke/called/method/who'));
@@ -215,9 +221,9 @@ describe.each([
     const caller = await runtime({ appId: 'caller', flags });
     await caller.ready();
     const app = await counters();
-    const called = await threeProcesses({ appId: 'counters', appPort: app.port, flags });
+    const called = await threeProcesses({ appId: 'counters', appPort: app.port, flags: [...steady, ...flags] });
     app.daprPort = called.httpPort;
-    await eventually(() => called.output().split('hosting actors of Counter').length === 4, 'every process hosts');
+    await eventually(() => said(called, 'hosting actors of Counter') >= 3, 'every process hosts');
     // One connection, and so one process that they arrive at.
     expect(await Promise.all(ids.map((id) => increment(caller.httpPort, id)))).toEqual(ids.map(() => ({ status: 200, body: '1' })));
     expect(await Promise.all(ids.map((id) => increment(called.httpPort, id)))).toEqual(ids.map(() => ({ status: 200, body: '2' })));
@@ -236,22 +242,23 @@ it('tells of a call, whichever process made it and whichever is asked', async ()
       fresh(sidecar.httpPort, '/v1.0/invoke/told/method/x', { headers: { traceparent: `00-${trace}-b7ad6b7169203331-01` } }),
     ),
   );
-  for (const trace of traces) {
+  const both = ['inbound 500', 'outbound 500'];
+  const told = async (trace: string): Promise<string[][]> => {
     const answers = await many(4, () => fresh(sidecar.httpPort, `/proa/v1/why/${trace}`));
-    for (const { body } of answers) {
-      const sides = (JSON.parse(body) as { calls: { side: string; status: number }[] }).calls.map(
-        ({ side, status }) => `${side} ${status}`,
-      );
-      expect(sides.toSorted()).toEqual(['inbound 500', 'outbound 500']);
-    }
-  }
+    return answers.map(({ body }) => {
+      const { calls } = JSON.parse(body) as { calls: { side: string; status: number }[] };
+      return calls.map(({ side, status }) => `${side} ${status}`).toSorted();
+    });
+  };
+  // A process that does not answer the others within a second is left out.
+  for (const trace of traces) await expect.poll(() => told(trace), { timeout: 60_000 }).toEqual([both, both, both, both]);
 });
 
 it('runs each job once, in whichever process', async () => {
   place();
   const app = await startApp(({ path }) => (path.startsWith('/job/') ? {} : undefined));
   open.push(() => app.close());
-  const sidecar = await threeProcesses({ appId: 'jobs', appPort: app.port });
+  const sidecar = await threeProcesses({ appId: 'jobs', appPort: app.port, flags: steady });
   const names = Array.from({ length: 12 }, (_, i) => `j${i}`);
   const scheduled = await Promise.all(
     names.map((name) => fresh(sidecar.httpPort, `/v1.0/jobs/${name}`, { method: 'POST', body: '{"dueTime":"100ms","data":1}' })),
@@ -284,6 +291,10 @@ it("runs workflows of an SDK's worker, whichever process it is connected to", as
   expect(states.map((state) => state?.serializedOutput)).toEqual(instances.map(() => '4'));
   const seen = await Promise.all(instances.map((id) => fresh(sidecar.httpPort, `/v1.0/workflows/dapr/${id}`)));
   for (const { body } of seen) expect(JSON.parse(body)).toMatchObject({ runtimeStatus: 'COMPLETED' });
-  const reports = await many(6, () => fresh(sidecar.httpPort, '/v1.0/metadata'));
-  for (const { body } of reports) expect(JSON.parse(body)).toMatchObject({ workflows: { connectedWorkers: 1 } });
+  await eventually(async () => {
+    const reports = await many(6, () => fresh(sidecar.httpPort, '/v1.0/metadata'));
+    return reports.every(
+      ({ body }) => (JSON.parse(body) as { workflows?: { connectedWorkers: number } }).workflows?.connectedWorkers === 1,
+    );
+  }, 'every process knows of the one worker');
 });

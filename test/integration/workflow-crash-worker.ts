@@ -41,6 +41,8 @@ const flows: Readonly<Record<string, Flow>> = { order, invoice };
 const skewMs = Number(process.env['PROA_SKEW_MS'] ?? 0);
 const clock: Clock = { ...nodeClock, now: () => nodeClock.now() + skewMs };
 const ttlMs = Number(process.env['PROA_TTL_MS'] ?? 300);
+/** Steps after which the process kills itself, and how many milliseconds later: by progress, so that no machine is too fast to be killed. */
+const [dieAfterSteps, dieAfterMs] = (process.env['PROA_DIE_AFTER'] ?? 'Infinity,0').split(',').map(Number) as [number, number];
 
 /** A directory, or the address of a PostgreSQL, which may be on its way up. */
 async function openEngine(): Promise<Engine> {
@@ -69,6 +71,7 @@ async function again<T>(work: () => Promise<T>): Promise<T> {
 async function run(attempts: string, count: number): Promise<void> {
   const { engine, runtime } = await open();
   const { block } = runtime;
+  let steps = 0;
   block.attach(
     scriptedWorker({
       workflows: flows,
@@ -76,6 +79,7 @@ async function run(attempts: string, count: number): Promise<void> {
         step({ idempotencyKey, input }) {
           if (process.env['PROA_HANG'] !== undefined) return new Promise<never>(() => {});
           appendFileSync(attempts, `${idempotencyKey}\n`);
+          if (++steps === dieAfterSteps) setTimeout(() => process.kill(process.pid, 'SIGKILL'), dieAfterMs);
           return input;
         },
       },

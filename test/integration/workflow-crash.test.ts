@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,26 +25,26 @@ describe('workflows under kill -9', () => {
   it('all complete, no step has two results, and the histories replay', async () => {
     const journal = join(root, 'journal');
     const attempts = join(root, 'attempts');
-    const size = (): number => (existsSync(attempts) ? statSync(attempts).size : 0);
     let seed = Number(process.env['PROA_SEED'] ?? 7);
+    const random = (most: number): number => ((seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0) >>> 8) % most;
     let kills = 0;
     for (let finished = false; !finished;) {
-      const child = spawn(process.execPath, [worker, 'run', journal, attempts, String(count)], { stdio: ['ignore', 'ignore', 'pipe'] });
+      // Amidst its steps, by their number and not by time; now and then while it recovers. All kills together leave some steps to do.
+      const early = kills % 5 === 4;
+      const dieAfter = `${20 + random(150)},${random(6)}`;
+      const child = spawn(process.execPath, [worker, 'run', journal, attempts, String(count)], {
+        env: { ...process.env, ...(kills < killsMax && !early && { PROA_DIE_AFTER: dieAfter }) },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
       let printed = '';
       child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
       const ended = once(child, 'exit') as Promise<[number | null]>;
-      if (kills < killsMax) {
-        // Some time after it began to execute steps; now and then while it recovers.
-        const before = size();
-        for (let i = 0; kills % 5 !== 4 && i < 2_000 && size() === before && child.exitCode === null; i++) await pause(2);
-        seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
-        await pause(20 + ((seed >>> 8) % 250));
-        if (child.exitCode === null) {
-          kills++;
-          child.kill('SIGKILL');
-        }
+      if (kills < killsMax && early) {
+        await pause(20 + random(250));
+        child.kill('SIGKILL');
       }
       const [code] = await ended;
+      if (code === null) kills++;
       if (code !== 0 && code !== null) throw new Error(`the runtime ended with ${code}: ${printed}`);
       finished = code === 0;
     }

@@ -51,7 +51,7 @@ function collect(child: ChildProcess, told: () => void = () => {}): Output {
 }
 
 async function finish(child: ChildProcess): Promise<number | null> {
-  if (child.exitCode !== null) return child.exitCode;
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
   return new Promise((resolve) => child.once('close', resolve));
 }
 
@@ -100,8 +100,9 @@ async function follow(page: string): Promise<void> {
     }
   } finally {
     for (const child of background) {
-      if (child.exitCode === null) child.kill('SIGTERM');
-      await finish(child);
+      const ended = finish(child);
+      child.kill('SIGTERM');
+      await ended;
     }
   }
 }

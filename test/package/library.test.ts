@@ -127,7 +127,7 @@ describe('the package', () => {
     // Node prints the line of the code as well.
     expect(Math.max(...stderr.split('\n').map((line) => line.length))).toBeLessThan(400);
     const env = { PATH: process.env['PATH'] ?? '', HOME: place, PROA_STATE_DIR: join(place, 'state') };
-    const demo = spawnSync(process.execPath, ['node_modules/proa/dist/bin/proa.cjs', 'demo', '--once', '--json'], {
+    const demo = spawnSync(process.execPath, ['node_modules/proa/dist/bin/proa.cjs', 'demo', '--once', '--json', '--timeout', '4m'], {
       cwd: place,
       encoding: 'utf8',
       env,

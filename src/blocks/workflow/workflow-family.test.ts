@@ -166,10 +166,13 @@ describe('workflows that create others', () => {
 
   it('run again from a step with another input, and without what came after it', async () => {
     const seen: string[] = [];
+    let finish = (): void => {};
+    const unfinished = new Promise<void>((resolve) => (finish = resolve));
     const { block } = running({
       workflows: { chain: chain('note', 3), parent, child: () => [complete(1, '"c"')] },
       activities: {
-        note: ({ input }) => {
+        note: async ({ input }) => {
+          await unfinished;
           seen.push(input ?? '');
           return `${input}+`;
         },
@@ -177,6 +180,7 @@ describe('workflows that create others', () => {
     });
     await block.start({ name: 'chain', instanceId: 'source', input: 'a' });
     await expect(block.rerun('source', 2, {})).rejects.toMatchObject({ code: 'workflow.unfinished' });
+    finish();
     await block.wait('source', 'completed', neverCancelled);
     const again = await block.rerun('source', 2, { instanceId: 'again', input: { value: 'edited' } });
     expect(await block.wait(again, 'completed', neverCancelled)).toMatchObject({ output: 'edited++', input: 'a' });

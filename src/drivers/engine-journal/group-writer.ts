@@ -201,6 +201,8 @@ export class GroupWriter {
 
   #roll(group: Group): Promise<void> {
     const { writer, state } = this.#options;
+    // A sealed segment may be removed when no key lies in it.
+    state.enterLate();
     return writer.roll({ sequence: group.sequence, timeMs: Math.max(state.timeMs, group.nowMs) });
   }
 
@@ -210,7 +212,7 @@ export class GroupWriter {
     const base = segment.bytes;
     state.recent.add(segment, base, group.buffer.bytes);
     writer.advance(length);
-    for (const operation of group.operations) state.apply(operation, segment, base, group.nowMs);
+    if (state.applyGroup(group, segment, base)) this.#enterSoon();
     state.sequence = group.sequence + group.records - 1;
     state.timeMs = Math.max(state.timeMs, group.nowMs);
     pending.settle(group);
@@ -218,6 +220,12 @@ export class GroupWriter {
     this.syncs++;
     highWater.raise({ epoch: ownership.epoch, segment: segment.number, offset: segment.bytes, sequence: state.sequence });
     this.#options.applied(group);
+  }
+
+  /** Behind the next write's begin, so that this thread is busy while the disk is. */
+  #enterSoon(): void {
+    const { clock, state } = this.#options;
+    clock.soon(() => clock.soon(() => state.enterLate()));
   }
 
   async #mayAcknowledge(group: Group, hook: () => Promise<void>): Promise<boolean> {

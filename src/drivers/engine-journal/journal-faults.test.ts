@@ -292,7 +292,7 @@ describe('journal: limits of the machine', () => {
       clock.advance(20);
     }
     clock.advance(60_000);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect.poll(() => engine.stats().keys).toBe(5);
     await engine.snapshot();
     await engine.snapshot();
     const { keys, diskBytes } = engine.stats();

@@ -117,9 +117,7 @@ export class Pending {
 
   /** False when no key can lie in the range, so that removing it changes nothing. */
   mayHold(from: Key, to: Key): boolean {
-    if (this.#groups.some(({ overlay }) => overlay.mayHold(from, to))) return true;
-    const next = this.#state.keys.nextKey(from);
-    return next !== undefined && next < to;
+    return this.#groups.some(({ overlay }) => overlay.mayHold(from, to)) || this.#state.mayHold(from, to);
   }
 
   /** Lays an operation over what is there. */

@@ -5,6 +5,7 @@ import { LeafMemory, packedKeyMax } from './leaf-memory.ts';
 import { LogState } from './log-state.ts';
 import type { KeptResult, KeyEntry, LeaseRow, Operation } from './operations.ts';
 import { PackedLeaf } from './packed-leaf.ts';
+import type { Group } from './pending.ts';
 import { RecentBytes } from './recent-bytes.ts';
 import type { Segment, Segments } from './segment.ts';
 import { ValueCache } from './value-cache.ts';
@@ -12,10 +13,20 @@ import { ValueCache } from './value-cache.ts';
 /** Memory of index entries other than keys, measured once with a heap of a million each and rounded up. */
 const cost = { log: 400, run: 140, block: 48, id: 220, lease: 200 } as const;
 
+/** So many keys at least wait: fewer are entered before anybody could notice. */
+const lateMin = 16;
+
+/** A durable group whose keys are not in the index yet. */
+interface Late {
+  readonly group: Group;
+  readonly segment: Segment;
+  readonly base: number;
+}
+
 /** Everything durable, in memory but for values and log entries. Changed only by `apply`, in the order of the journal. */
 export class JournalState {
-  /** Packed: an entry is made for whoever asks for it. */
-  readonly keys: OrderedMap<KeyEntry, PackedLeaf>;
+  readonly #keys: OrderedMap<KeyEntry, PackedLeaf>;
+  #late: Late | undefined;
   readonly #leaves: LeafMemory;
   readonly logs = new Map<Key, LogState>();
   readonly leases = new Map<Key, LeaseRow>();
@@ -40,14 +51,50 @@ export class JournalState {
   /** `segments` knows every segment that a key may lie in. */
   constructor(cacheBytesMax: number, segments: Segments) {
     this.#leaves = new LeafMemory((number) => segments.get(number));
-    this.keys = new OrderedMap((owner) => new PackedLeaf(owner, this.#leaves));
+    this.#keys = new OrderedMap(() => new PackedLeaf(this.#leaves));
     this.cache = new ValueCache(cacheBytesMax);
     this.recent = new RecentBytes(cacheBytesMax);
+  }
+
+  /** Packed: an entry is made for whoever asks for it. */
+  get keys(): OrderedMap<KeyEntry, PackedLeaf> {
+    if (this.#late !== undefined) this.enterLate();
+    return this.#keys;
+  }
+
+  /** False when no key lies in the range. */
+  mayHold(from: Key, to: Key): boolean {
+    if (this.#late?.group.overlay.mayHold(from, to) === true) return true;
+    const next = this.#keys.nextKey(from);
+    return next !== undefined && next < to;
   }
 
   /** Memory of the index. */
   get indexBytes(): number {
     return this.#leaves.bytes + this.#otherBytes;
+  }
+
+  /**
+   * Applies what became durable together, `base` bytes into the segment. A group that only puts keys may wait until somebody asks for a key or `enterLate`
+   * is called, whatever comes first: true when it does.
+   */
+  applyGroup(group: Group, segment: Segment, base: number): boolean {
+    this.enterLate();
+    const { operations, nowMs } = group;
+    if (operations.length >= lateMin && operations.every(isPut)) {
+      this.#late = { group, segment, base };
+      return true;
+    }
+    for (const operation of operations) this.apply(operation, segment, base, nowMs);
+    return false;
+  }
+
+  /** Enters the keys that still wait. */
+  enterLate(): void {
+    const late = this.#late;
+    if (late === undefined) return;
+    this.#late = undefined;
+    for (const operation of late.group.operations) this.apply(operation, late.segment, late.base, late.group.nowMs);
   }
 
   /** `base` is added to the operation's offset. */
@@ -99,8 +146,10 @@ export class JournalState {
   /** Adds a key whose entry has its final place (from a snapshot). */
   load(key: Key, entry: KeyEntry, segment: Segment): void {
     entry.segment = segment;
-    this.keys.set(key, entry);
+    this.#keys.set(key, entry);
     count(key, entry, 1);
+    // Newer than the snapshot's own numbers when it was put while that was written.
+    if (entry.version > this.lastVersion) this.lastVersion = entry.version;
   }
 
   keepId(id: string, result: KeptResult, timeMs: number): void {
@@ -151,10 +200,10 @@ export class JournalState {
   }
 
   #put(key: Key, entry: KeyEntry, place: { segment: Segment; base: number; moved: boolean }): void {
-    if (place.moved && this.keys.get(key)?.version !== entry.version) return;
+    if (place.moved && this.#keys.get(key)?.version !== entry.version) return;
     entry.segment = place.segment;
     entry.offset += place.base;
-    const before = this.keys.set(key, entry);
+    const before = this.#keys.set(key, entry);
     if (before !== undefined) {
       count(key, before, -1);
       if (!place.moved) this.cache.drop(before.version);
@@ -164,18 +213,22 @@ export class JournalState {
   }
 
   #delete(key: Key): void {
-    const entry = this.keys.delete(key);
+    const entry = this.#keys.delete(key);
     if (entry !== undefined) this.#gone(key, entry);
   }
 
   #deleteRange(from: Key, to: Key): void {
-    this.keys.deleteRange(from, to, (key, entry) => this.#gone(key, entry));
+    this.#keys.deleteRange(from, to, (key, entry) => this.#gone(key, entry));
   }
 
   #gone(key: Key, entry: KeyEntry): void {
     count(key, entry, -1);
     this.cache.drop(entry.version);
   }
+}
+
+function isPut(operation: Operation): boolean {
+  return operation.kind === 'put' && !operation.moved;
 }
 
 function count(key: Key, entry: KeyEntry, sign: 1 | -1): void {

@@ -79,7 +79,7 @@ function network(current: () => TlsIdentity, log: string[], app?: { namespace: s
     protocol: protocolName,
     refusal: (reason) => goawayBytes('identity', reason),
     onRefused: (_remote, reason) => void log.push(reason),
-    handshakeTimeoutMs: 5_000,
+    handshakeTimeoutMs: 60_000,
     readBuffer: Buffer.alloc(64 * 1024),
   });
 }

@@ -60,7 +60,7 @@ async function rig(own: readonly (readonly [number, number])[] = [], limits: Par
     address: { host: 'peer', port: 1 },
     limits: { ...defaultHttp2Limits, ...limits },
     keepAlive: { intervalMs: 60_000, timeoutMs: 20_000 },
-    timeoutMs: 1_000,
+    timeoutMs: 60_000,
     closed: () => {
       ended.closed++;
     },
