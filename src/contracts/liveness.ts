@@ -33,6 +33,8 @@ export class Liveness {
   #lapses = 0;
   #taken = false;
   #alive = false;
+  /** When the lease was last taken again after it had been lost. */
+  #backAtMs = -Infinity;
   #timer: Timer | undefined;
   #first: Promise<void> | undefined;
   #round: Promise<void> | undefined;
@@ -76,10 +78,12 @@ export class Liveness {
 
   /**
    * When another holder's lease has run out, does what follows from that (true); does nothing while it lives (false). A commit under the condition counts only while that holder has
-   * not come back: it cannot take its lease before the work has ended, so that it never believes in what the commit takes from it.
+   * not come back: it cannot take its lease before the work has ended, so that it never believes in what the commit takes from it. Whoever's own lease has run out, too, judges nobody for a TTL:
+   * the engine was away, or its clock has jumped, and the others have to come back as well.
    */
   async fencing(holder: string, work: (condition: Condition) => Promise<void>): Promise<boolean> {
     const { engine, leaseOf, ttlMs } = this.#options;
+    if (this.#cameBack()) return false;
     let fence = this.#fences.get(holder);
     // One lease for all who ask at the same time: the first who gives it back would take it from the others.
     if (fence === undefined)
@@ -87,8 +91,9 @@ export class Liveness {
     fence.users++;
     try {
       const lease = await fence.lease;
-      if (lease.held) await work({ kind: 'lease', name: lease.name, epoch: lease.epoch });
-      return lease.held;
+      if (!lease.held || !(await this.#holdsStill())) return false;
+      await work({ kind: 'lease', name: lease.name, epoch: lease.epoch });
+      return true;
     } finally {
       await this.#leave(holder, fence);
     }
@@ -139,13 +144,28 @@ export class Liveness {
       this.#renewedAtMs = -Infinity;
       const acquired = await engine.acquireLease(leaseOf(holder), holder, ttlMs);
       if (acquired.held) this.#lease = acquired;
-      if (acquired.held && this.#taken) this.#lapses++;
+      if (acquired.held && this.#taken) {
+        this.#lapses++;
+        this.#backAtMs = this.#options.clock.mono();
+      }
       unnoticed = acquired.held && this.#taken && this.#alive;
       this.#taken ||= acquired.held;
     }
     if (this.#lease !== undefined) this.#renewedAtMs = askedAtMs;
     this.#judge();
     if (unnoticed) for (const listener of this.#listeners) listener(this.#alive);
+  }
+
+  /** Asks the engine: since the last renewal its clock may have jumped. */
+  async #holdsStill(): Promise<boolean> {
+    // A renewal that is under way may have been answered before the jump.
+    await this.#round;
+    if (this.#taken) await this.#renew();
+    return !this.#cameBack();
+  }
+
+  #cameBack(): boolean {
+    return this.#options.clock.mono() - this.#backAtMs < this.#options.ttlMs;
   }
 
   #fresh(): boolean {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { memoryStage } from '../../../test/fixtures/durable-stages.ts';
 import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
-import { createMemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
 import { createEngineStore } from '../../drivers/state-engine/engine-store.ts';
 import { derive } from '../../kernel/call.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
@@ -8,7 +8,6 @@ import { ProaError } from '../../kernel/errors.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { callOf, createActorsRig, type ActorsRig, type ActorsRuntime } from '../../testing/actors-rig.ts';
-import { createFakeClock } from '../../testing/fake-clock.ts';
 import { settle } from '../../testing/test-process.ts';
 import { createPlacement } from '../placement/index.ts';
 import { actorDefaults, createActorsBlock, type ActorsBlock } from './index.ts';
@@ -19,11 +18,9 @@ type Runtime = ActorsRuntime<ActorsBlock>;
 type Rig = ActorsRig<ActorsBlock>;
 
 function createRig(): Rig {
-  const clock = createFakeClock();
   return createActorsRig<ActorsBlock>({
-    clock,
+    stage: memoryStage(),
     random,
-    memory: createMemoryEngine({ clock }),
     openPlacement: (options) => createPlacement({ ...options, ttlMs }),
     openStore: (engine) => createEngineStore({ engine, random, log: silentLogger, namespace: 'default', space: 'actors' }),
     openBlock: createActorsBlock,

@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { memoryStage } from '../../../test/fixtures/durable-stages.ts';
 import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
-import { createMemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
 import { createEngineStore } from '../../drivers/state-engine/engine-store.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { untuple } from '../../kernel/tuple.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { callOf, createActorsRig, type ActorsRig, type ActorsRigOptions, type ActorsRuntime } from '../../testing/actors-rig.ts';
-import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createPlacement } from '../placement/index.ts';
 import { actorDefaults, createActorsBlock, type ActorsBlock, type ReminderRequest, type TimerRequest } from './index.ts';
 
@@ -16,11 +15,9 @@ const random = createNodeRandom();
 type Runtime = ActorsRuntime<ActorsBlock>;
 
 function createRig(more: Pick<ActorsRigOptions<ActorsBlock>, 'reminderRetries'> = {}): ActorsRig<ActorsBlock> {
-  const clock = createFakeClock();
   return createActorsRig<ActorsBlock>({
-    clock,
+    stage: memoryStage(),
     random,
-    memory: createMemoryEngine({ clock }),
     openPlacement: (options) => createPlacement({ ...options, ttlMs }),
     openStore: (engine) => createEngineStore({ engine, random, log: silentLogger, namespace: 'default', space: 'actors' }),
     openBlock: createActorsBlock,

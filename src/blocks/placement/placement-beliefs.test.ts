@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { memoryStage } from '../../../test/fixtures/durable-stages.ts';
 import type { Commit, Engine } from '../../contracts/engine.ts';
 import type { OwnedShard } from '../../contracts/placement.ts';
-import { createMemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
 import { changedEngine } from '../../testing/changed-engine.ts';
-import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createPlacementRig, indices, type PlacementRig, type PlacementRuntime } from '../../testing/placement-rig.ts';
 import { settle } from '../../testing/test-process.ts';
 import { placementKeys } from './group-table.ts';
@@ -13,13 +12,7 @@ const ttlMs = 3_000;
 const group = 'actors/default/cart';
 
 function createRig(): PlacementRig {
-  const clock = createFakeClock();
-  return createPlacementRig({
-    clock,
-    memory: createMemoryEngine({ clock }),
-    open: (options) => createPlacement({ ...options, ttlMs }),
-    group,
-  });
+  return createPlacementRig({ stage: memoryStage(), open: (options) => createPlacement({ ...options, ttlMs }), group });
 }
 
 /** Operations that wait, while it is shut, before they reach the engine or with their answer. */
@@ -60,10 +53,10 @@ function gated(which: (commit: Commit) => boolean, { there = new Gate(), back = 
 }
 
 /** Shards in which a runtime believes although their records name another epoch. */
-async function wronglyBelieved({ memory }: PlacementRig, shards: Iterable<OwnedShard>): Promise<number[]> {
+async function wronglyBelieved({ engine }: PlacementRig, shards: Iterable<OwnedShard>): Promise<number[]> {
   const wrong: number[] = [];
   for (const shard of shards) {
-    const record = await memory.get(placementKeys.shard(group, shard.index));
+    const record = await engine.get(placementKeys.shard(group, shard.index));
     if (shard.alive && record?.version !== shard.epoch) wrong.push(shard.index);
   }
   return wrong;
@@ -116,7 +109,7 @@ describe('a runtime whose lease has run out', () => {
     await until(rig, () => former.some(({ alive }) => alive));
     gate.open();
     await settle();
-    expect(await rig.memory.get(placementKeys.member(group, 'a'))).toBeDefined();
+    expect(await rig.engine.get(placementKeys.member(group, 'a'))).toBeDefined();
     expect(await wronglyBelieved(rig, former)).toEqual([]);
     b.process.frozen = false;
     await rig.pass(2 * ttlMs);
@@ -128,7 +121,7 @@ describe('a runtime whose lease has run out', () => {
     const rig = createRig();
     const gate = new Gate();
     const { a, b, former } = await overtaken(rig, gate, claims);
-    expect(await rig.memory.get(placementKeys.member(group, 'a'))).toBeUndefined();
+    expect(await rig.engine.get(placementKeys.member(group, 'a'))).toBeUndefined();
     a.process.frozen = false;
     await until(rig, () => former.some(({ alive }) => alive));
     const believed = former.filter(({ alive }) => alive);
@@ -168,7 +161,7 @@ describe('a runtime whose lease has run out', () => {
     await until(rig, () => former[0]?.lapses === 1);
     renewals.shut = true;
     await rig.pass((2 * ttlMs) / 3);
-    await rig.memory.commit({ put: [{ key: placementKeys.group(group), value: Buffer.from('16') }] });
+    await rig.engine.commit({ put: [{ key: placementKeys.group(group), value: Buffer.from('16') }] });
     await settle();
     renewals.open();
     await settle();
@@ -246,7 +239,7 @@ describe('a join that fails', () => {
     });
     const joining = a.join().catch((error: Error) => error.message);
     await until(rig, () => first.waiting > 0);
-    await rig.memory.commit({ put: [{ key: placementKeys.group(group), value: Buffer.from('16') }] });
+    await rig.engine.commit({ put: [{ key: placementKeys.group(group), value: Buffer.from('16') }] });
     first.open();
     expect(await joining).toBe('cut');
     await rig.pass(ttlMs);
