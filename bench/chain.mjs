@@ -37,15 +37,15 @@ export async function run() {
   if (which('nginx') === undefined || which('wrk') === undefined || which('openssl') === undefined)
     return { skipped: 'nginx, wrk or openssl is not installed' };
   const app = await startApp();
-  const nginx = await startNginxChain(app);
+  const [nginx, logged] = await startNginxChain(app);
   const proa = await startProaChain(app);
   const bare = await startEnds('bench/bare-subject.ts', app);
   const codec = await startEnds('bench/chain-codec-subject.ts', app);
   const direct = { url: `http://127.0.0.1:${app}/`, pids: [] };
   // Until what is hot is compiled; nginx was compiled beforehand.
   for (const chain of [proa, bare, codec]) wrkLatency(chain.url, { pids: chain.pids, connections: 32, seconds: 3 });
-  const many = await manyCalls({ nginx, proa, bare, codec });
-  const one = await rounded({ direct, nginx, proa, bare, codec }, ({ url, pids }, seconds, round) =>
+  const many = await manyCalls({ nginx, logged, proa, bare, codec });
+  const one = await rounded({ direct, nginx, logged, proa, bare, codec }, ({ url, pids }, seconds, round) =>
     wrkLatency(url, { pids, connections: 1, seconds: round === 0 ? warmSeconds.oneConnection : seconds }),
   );
   const load = await bundle('bench/open-loop.ts');
@@ -63,6 +63,10 @@ export async function run() {
         ['proa - mTLS - proa, 32 connections', 'nginx - mTLS - nginx, 32 connections'],
         1.5,
       ),
+      ratioOf(many, 'the same, nginx with access logs as Debian ships it', [
+        'proa - mTLS - proa, 32 connections',
+        'nginx - mTLS - nginx with access logs, 32 connections',
+      ]),
       ratioOf(many, 'bare chain / nginx chain, 32 connections: the ceiling', [
         'bare node:tls chain, 32 connections',
         'nginx - mTLS - nginx, 32 connections',
@@ -76,10 +80,11 @@ export async function run() {
   };
 }
 
-function manyCalls({ nginx, proa, bare, codec }) {
+function manyCalls({ nginx, logged, proa, bare, codec }) {
   const shot = (chain) => () => wrkLatency(chain.url, { pids: chain.pids, connections: 32 });
   return interleaved({
     'nginx - mTLS - nginx, 32 connections': shot(nginx),
+    'nginx - mTLS - nginx with access logs, 32 connections': shot(logged),
     'proa - mTLS - proa, 32 connections': shot(proa),
     'bare node:tls chain, 32 connections': shot(bare),
     'codecs alone over mTLS, 32 connections': shot(codec),
@@ -100,7 +105,13 @@ async function rounded(chains, shoot) {
 }
 
 function rowsOf({ of, errors }) {
-  const names = { nginx: 'nginx - mTLS - nginx', proa: 'proa - mTLS - proa', bare: 'bare node:tls chain', codec: 'codecs alone over mTLS' };
+  const names = {
+    nginx: 'nginx - mTLS - nginx',
+    logged: 'nginx - mTLS - nginx with access logs',
+    proa: 'proa - mTLS - proa',
+    bare: 'bare node:tls chain',
+    codec: 'codecs alone over mTLS',
+  };
   return Object.entries(names).map(([name, title]) => ({
     name: `${title}, 1 connection`,
     rate: of(name, 'rate'),
@@ -110,9 +121,10 @@ function rowsOf({ of, errors }) {
 }
 
 function figuresOfOne({ of }) {
-  const ratio = (name, field) => of(name, field) / of('nginx', field);
+  const ratio = (name, field, to = 'nginx') => of(name, field) / of(to, field);
   return [
     { name: 'p50 / nginx chain, 1 connection', value: ratio('proa', 'p50Us'), atMost: 1.25 },
+    { name: 'the same, nginx with access logs as Debian ships it', value: ratio('proa', 'p50Us', 'logged') },
     { name: 'p50 of the bare chain / nginx chain, 1 connection: the ceiling', value: ratio('bare', 'p50Us') },
     { name: 'p50 of the codecs alone / nginx chain, 1 connection', value: ratio('codec', 'p50Us') },
     { name: 'p99 / nginx chain, 1 connection', value: ratio('proa', 'p99Us'), atMost: 2 },
@@ -140,7 +152,7 @@ async function startApp() {
 }
 
 async function startNginxChain(app) {
-  const [front, back] = [await freePort(), await freePort()];
+  const [front, back, loggedFront, loggedBack] = [await freePort(), await freePort(), await freePort(), await freePort()];
   const ssl = (...args) => execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' });
   ssl(
     'req',
@@ -182,19 +194,23 @@ async function startNginxChain(app) {
   const b = await startNginx(
     'back',
     `upstream app { server 127.0.0.1:${app}; keepalive 128; }
-     server { listen 127.0.0.1:${back} ssl; ${shared('ssl')} ssl_client_certificate ${directory}/ca.crt; ssl_verify_client on;
-       location / { proxy_pass http://app; ${keep} } }`,
+     ${shared('ssl')} ssl_client_certificate ${directory}/ca.crt; ssl_verify_client on;
+     server { listen 127.0.0.1:${back} ssl; location / { proxy_pass http://app; ${keep} } }
+     server { listen 127.0.0.1:${loggedBack} ssl; access_log ${directory}/back-access.log; location / { proxy_pass http://app; ${keep} } }`,
     0,
   );
   const a = await startNginx(
     'front',
     `upstream back { server 127.0.0.1:${back}; keepalive 128; }
-     server { listen 127.0.0.1:${front}; location / { proxy_pass https://back; ${shared('proxy_ssl')} proxy_ssl_trusted_certificate ${directory}/ca.crt;
-       proxy_ssl_verify on; proxy_ssl_name b; proxy_ssl_session_reuse on; ${keep} } }`,
+     upstream loggedback { server 127.0.0.1:${loggedBack}; keepalive 128; }
+     ${shared('proxy_ssl')} proxy_ssl_trusted_certificate ${directory}/ca.crt; proxy_ssl_verify on; proxy_ssl_name b; proxy_ssl_session_reuse on;
+     server { listen 127.0.0.1:${front}; location / { proxy_pass https://back; ${keep} } }
+     server { listen 127.0.0.1:${loggedFront}; access_log ${directory}/front-access.log; location / { proxy_pass https://loggedback; ${keep} } }`,
     0,
   );
-  for (const port of [back, front]) await accepts(port);
-  return { url: `http://127.0.0.1:${front}/`, pids: [a.pid, b.pid] };
+  for (const port of [back, front, loggedBack, loggedFront]) await accepts(port);
+  const pids = [a.pid, b.pid];
+  return [front, loggedFront].map((port) => ({ url: `http://127.0.0.1:${port}/`, pids }));
 }
 
 /** The two ends of a chain that a program of the bench plays: `front` and `back`. */

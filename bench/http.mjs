@@ -1,20 +1,22 @@
 // One proxied hop against nginx as a reverse proxy, and a state read against nginx answering a constant; beside them the ceiling: processes on node:net that
 // do nothing but read and write fixed bytes, and one that does with our codec what no proxy of ours can leave out.
-import { accepts, bundle, freePort, interleaved, ratioOf, start, startNginx, startProa, which, wrk } from './harness.mjs';
+import { accepts, bundle, directory, freePort, interleaved, ratioOf, start, startNginx, startProa, which, wrk } from './harness.mjs';
 
 export async function run() {
   if (which('nginx') === undefined || which('wrk') === undefined) return { skipped: 'nginx or wrk is not installed' };
-  const [app, proxy, constant] = [await freePort(), await freePort(), await freePort()];
+  const [app, proxy, logged, constant] = [await freePort(), await freePort(), await freePort(), await freePort()];
   const body = '{"id":12345,"name":"a small answer","items":[1,2,3],"ok":true}..';
   await startNginx('app', `server { listen 127.0.0.1:${app}; location / { default_type application/json; return 200 '${body}'; } }`, 1);
   const nginx = await startNginx(
     'proxy',
     `upstream app { server 127.0.0.1:${app}; keepalive 128; }
-     server { listen 127.0.0.1:${proxy}; location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; } }
+     proxy_http_version 1.1; proxy_set_header Connection "";
+     server { listen 127.0.0.1:${proxy}; location / { proxy_pass http://app; } }
+     server { listen 127.0.0.1:${logged}; access_log ${directory}/access.log; location / { proxy_pass http://app; } }
      server { listen 127.0.0.1:${constant}; location / { default_type application/json; return 200 '${body}'; } }`,
     0,
   );
-  for (const port of [app, proxy, constant]) await accepts(port);
+  for (const port of [app, proxy, logged, constant]) await accepts(port);
   const proa = await startProa(['--app-id', 'bench', '--app-port', String(app)], { core: 0 });
   const bare = await startBare(app);
   const state = `http://127.0.0.1:${proa.http}/v1.0/state/statestore`;
@@ -23,6 +25,7 @@ export async function run() {
   const shot = (pid, url) => () => wrk(url, { pid });
   const rows = await interleaved({
     'nginx proxy': shot(nginx.pid, `http://127.0.0.1:${proxy}/`),
+    'nginx proxy with its access log': shot(nginx.pid, `http://127.0.0.1:${logged}/`),
     'proa invoke': shot(proa.child.pid, `http://127.0.0.1:${proa.http}/v1.0/invoke/bench/method/x`),
     'codec that routes and traces': shot(bare.floor.pid, `${bare.floor.url}v1.0/invoke/bench/method/x`),
     'bare node:net proxy': shot(bare.proxy.pid, bare.proxy.url),
@@ -36,6 +39,7 @@ export async function run() {
     rows,
     ratios: [
       ratioOf(rows, 'proxied call / nginx', ['proa invoke', 'nginx proxy'], 0.8),
+      ratioOf(rows, 'proxied call / nginx with its access log, as Debian ships it', ['proa invoke', 'nginx proxy with its access log']),
       ratioOf(rows, 'codec that routes and traces / nginx', ['codec that routes and traces', 'nginx proxy']),
       ratioOf(rows, 'bare proxy / nginx: the ceiling', ['bare node:net proxy', 'nginx proxy']),
       ratioOf(rows, 'state get / nginx constant', ['proa state get', 'nginx constant'], 0.6),

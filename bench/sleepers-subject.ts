@@ -48,6 +48,18 @@ function memory(): { readonly heap: number; readonly rss: number } {
   return { heap: (heapUsed + external) / 1e6, rss: rss / 1e6 };
 }
 
+/** At rest: nothing is under way, the index is on the disk, and looks some seconds apart find neither less heap nor less resident memory. */
+async function rested(): Promise<ReturnType<typeof memory>> {
+  let least = memory();
+  for (let [looks, same] = [0, 0]; looks < 20 && same < 2; looks++) {
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    const now = memory();
+    same = least.heap - now.heap < 1 && least.rss - now.rss < 1 ? same + 1 : 0;
+    least = now;
+  }
+  return least;
+}
+
 /** Half of them sleep, half wait for an event; each is counted when its first turn is durable. Answers the ids by what they do. */
 async function put(instances: number): Promise<{ readonly slept: string[]; readonly waited: string[] }> {
   let next = 0;
@@ -69,13 +81,14 @@ async function put(instances: number): Promise<{ readonly slept: string[]; reado
 async function create() {
   await put(warm);
   await engine.snapshot();
-  const before = memory();
+  const before = await rested();
   const [cpu, begun] = [process.cpuUsage(), performance.now()];
   const { waited } = await put(count);
   const used = process.cpuUsage(cpu);
   const seconds = (performance.now() - begun) / 1_000;
+  const busy = process.memoryUsage.rss() / 1e6;
   await engine.snapshot();
-  const after = memory();
+  const after = await rested();
   // These are due when the next process looks.
   const due = await Promise.all(Array.from({ length: woken }, () => client.start(sleeper, 10_000)));
   writeFileSync(samples, JSON.stringify({ waiting: waited.slice(-woken), due: due.map(({ id }) => id) } satisfies Samples));
@@ -84,6 +97,7 @@ async function create() {
     cpuUs: (used.user + used.system) / count,
     heapMb: after.heap - before.heap,
     rssMb: after.rss - before.rss,
+    busyRssMb: busy - before.rss,
     ...index(),
   };
 }
@@ -93,22 +107,10 @@ function index() {
   return { keys, indexMb: indexBytes / 1e6, indexBytesPerKey: indexBytes / keys, diskMb: diskBytes / 1e6 };
 }
 
-/** What was under way at the start is over: two looks say the same. */
-async function settled() {
-  let before = memory();
-  for (let looks = 0; looks < 15; looks++) {
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
-    const now = memory();
-    if (Math.abs(now.heap - before.heap) < 1) return now;
-    before = now;
-  }
-  return before;
-}
-
 async function open(openMs: number) {
   const { waiting, due } = count > 0 ? (JSON.parse(readFileSync(samples, 'utf8')) as Samples) : { waiting: [], due: [] };
   const slept = await Promise.all(due.map((id) => client.get(sleeper, id).result()));
-  const idle = await settled();
+  const idle = await rested();
   const figures = { openMs, heapMb: idle.heap, rssMb: idle.rss, ...index() };
   if (!(count > 0)) return figures;
   const begun = performance.now();

@@ -1,7 +1,7 @@
 import type { Logger } from '../kernel/log.ts';
 import type { Clock, Timer } from '../kernel/ports.ts';
 import type { Key } from '../kernel/tuple.ts';
-import type { Engine, Lease } from './engine.ts';
+import type { Condition, Engine, Lease, LeaseHeld } from './engine.ts';
 
 export interface LivenessOptions {
   readonly engine: Engine;
@@ -14,6 +14,12 @@ export interface LivenessOptions {
   readonly ttlMs: number;
 }
 
+/** The lease of another holder, kept here while somebody needs that holder not to come back. */
+interface Fence {
+  readonly lease: Promise<Lease | LeaseHeld>;
+  users: number;
+}
+
 /**
  * The sign of life of one holder: one lease for all that it does, renewed three times per TTL. A holder that could not renew for two thirds of the TTL
  * stops taking on work until it can.
@@ -21,11 +27,14 @@ export interface LivenessOptions {
 export class Liveness {
   readonly #options: LivenessOptions;
   readonly #listeners = new Set<(alive: boolean) => void>();
+  readonly #fences = new Map<string, Fence>();
   #lease: Lease | undefined;
   #renewedAtMs = -Infinity;
   #lapses = 0;
   #taken = false;
   #alive = false;
+  /** When the lease was last taken again after it had been lost. */
+  #backAtMs = -Infinity;
   #timer: Timer | undefined;
   #first: Promise<void> | undefined;
   #round: Promise<void> | undefined;
@@ -63,20 +72,47 @@ export class Liveness {
   }
 
   /** True when another holder's lease has run out. It is then fenced: that holder has to begin anew. */
-  async expired(holder: string): Promise<boolean> {
+  expired(holder: string): Promise<boolean> {
+    return this.fencing(holder, async () => {});
+  }
+
+  /**
+   * When another holder's lease has run out, does what follows from that (true); does nothing while it lives (false). A commit under the condition counts only while that holder has
+   * not come back: it cannot take its lease before the work has ended, so that it never believes in what the commit takes from it. Whoever's own lease has run out, too, judges nobody for a TTL:
+   * the engine was away, or its clock has jumped, and the others have to come back as well.
+   */
+  async fencing(holder: string, work: (condition: Condition) => Promise<void>): Promise<boolean> {
     const { engine, leaseOf, ttlMs } = this.#options;
-    const lease = await engine.acquireLease(leaseOf(holder), this.#options.holder, ttlMs);
-    if (!lease.held) return false;
-    await engine.releaseLease(lease);
-    return true;
+    if (this.#cameBack()) return false;
+    let fence = this.#fences.get(holder);
+    // One lease for all who ask at the same time: the first who gives it back would take it from the others.
+    if (fence === undefined)
+      this.#fences.set(holder, (fence = { lease: engine.acquireLease(leaseOf(holder), this.#options.holder, ttlMs), users: 0 }));
+    fence.users++;
+    try {
+      const lease = await fence.lease;
+      if (!lease.held || !(await this.#holdsStill())) return false;
+      await work({ kind: 'lease', name: lease.name, epoch: lease.epoch });
+      return true;
+    } finally {
+      await this.#leave(holder, fence);
+    }
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
     await this.#round;
+    this.#renewedAtMs = -Infinity;
     if (this.#lease !== undefined) await this.#options.engine.releaseLease(this.#lease);
     this.#lease = undefined;
+  }
+
+  async #leave(holder: string, fence: Fence): Promise<void> {
+    if (--fence.users > 0) return;
+    this.#fences.delete(holder);
+    const lease = await fence.lease;
+    if (lease.held) await this.#options.engine.releaseLease(lease);
   }
 
   #arm(): void {
@@ -104,15 +140,32 @@ export class Liveness {
     const lease = this.#lease === undefined ? undefined : await engine.renewLease(this.#lease, ttlMs);
     this.#lease = lease;
     if (lease === undefined) {
+      // Lost, whatever the own clock says: that of the engine may have been set forward.
+      this.#renewedAtMs = -Infinity;
       const acquired = await engine.acquireLease(leaseOf(holder), holder, ttlMs);
       if (acquired.held) this.#lease = acquired;
-      if (acquired.held && this.#taken) this.#lapses++;
+      if (acquired.held && this.#taken) {
+        this.#lapses++;
+        this.#backAtMs = this.#options.clock.mono();
+      }
       unnoticed = acquired.held && this.#taken && this.#alive;
       this.#taken ||= acquired.held;
     }
     if (this.#lease !== undefined) this.#renewedAtMs = askedAtMs;
     this.#judge();
     if (unnoticed) for (const listener of this.#listeners) listener(this.#alive);
+  }
+
+  /** Asks the engine: since the last renewal its clock may have jumped. */
+  async #holdsStill(): Promise<boolean> {
+    // A renewal that is under way may have been answered before the jump.
+    await this.#round;
+    if (this.#taken) await this.#renew();
+    return !this.#cameBack();
+  }
+
+  #cameBack(): boolean {
+    return this.#options.clock.mono() - this.#backAtMs < this.#options.ttlMs;
   }
 
   #fresh(): boolean {

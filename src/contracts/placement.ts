@@ -40,7 +40,7 @@ export interface OwnedShard {
   readonly epoch: number;
   /** Belongs into every commit that relies on owning the shard. */
   readonly condition: Condition;
-  /** False while this runtime could not renew its lease for two thirds of the TTL, after it had lost it until the shard's record was read again, and for good once the shard is given up or lost: nothing new may begin. */
+  /** False while this runtime could not renew its lease for two thirds of the TTL, after it had lost it until the shard's record was read again, and for good from when its record is being given up or was lost: nothing new may begin. While it is true no other runtime owns the shard. */
   readonly alive: boolean;
   /** Rises when this runtime had lost its lease: what began before may have been overtaken, which only a commit under the condition tells. */
   readonly lapses: number;

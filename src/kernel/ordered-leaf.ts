@@ -5,8 +5,6 @@ export const leafWeightMax = 64;
 
 /** Some neighbouring keys of an ordered map with their values, in order. */
 export interface Leaf<Value> {
-  /** The map that may change it; others copy it first. */
-  owner: object;
   /** Tells it from the nodes above. */
   readonly children: undefined;
   /** How many keys it holds. */
@@ -29,8 +27,6 @@ export interface Leaf<Value> {
   split(): { readonly right: Leaf<Value>; readonly separator: Key };
   /** Takes over what `right` holds, which is let go. */
   append(right: Leaf<Value>): void;
-  /** The same for another owner. */
-  copy(owner: object): Leaf<Value>;
   /** It is empty and let go. */
   dropped(): void;
 }
@@ -44,15 +40,13 @@ export interface KeyRange<Value> {
 
 /** A leaf of two arrays: the quickest, at some 100 bytes for a key, beside key and value. */
 export class ArrayLeaf<Value> implements Leaf<Value> {
-  owner: object;
   readonly children = undefined;
-  #keys: Key[];
-  #values: Value[];
+  readonly #keys: Key[];
+  readonly #values: Value[];
   /** Where the newest key was put. */
   #insertedAt = 0;
 
-  constructor(owner: object, keys: Key[] = [], values: Value[] = []) {
-    this.owner = owner;
+  constructor(keys: Key[] = [], values: Value[] = []) {
     this.#keys = keys;
     this.#values = values;
   }
@@ -113,17 +107,13 @@ export class ArrayLeaf<Value> implements Leaf<Value> {
     // Keys that come in order fill their leaves.
     const last = this.#keys.length - 1;
     const kept = this.#insertedAt === last ? last : (last + 1) >> 1;
-    const right = new ArrayLeaf(this.owner, this.#keys.splice(kept), this.#values.splice(kept));
+    const right = new ArrayLeaf(this.#keys.splice(kept), this.#values.splice(kept));
     return { right, separator: right.keyAt(0) };
   }
 
   append(right: ArrayLeaf<Value>): void {
     this.#keys.push(...right.#keys);
     this.#values.push(...right.#values);
-  }
-
-  copy(owner: object): ArrayLeaf<Value> {
-    return new ArrayLeaf(owner, this.#keys.slice(), this.#values.slice());
   }
 
   dropped(): void {

@@ -8,40 +8,25 @@ const mergedMax = 48;
 
 /** Between each two children lies a key: not above the keys of the right one, above those of the left one. */
 interface Inner<Value> {
-  /** The map that may change this node; others copy it first. */
-  owner: object;
-  keys: Key[];
-  children: Node<Value>[];
+  readonly keys: Key[];
+  readonly children: Node<Value>[];
 }
 
 type Node<Value> = Inner<Value> | Leaf<Value>;
 
-/**
- * Keys in byte order, a B+ tree. `clone` costs nothing: both maps share nodes until one of them changes. Nothing may change while it is iterated: iterate
- * over a clone where that may happen.
- */
+/** Keys in byte order, a B+ tree. Nothing may change while it is iterated, but for `steadyEntries`. */
 export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
-  readonly #newLeaf: (owner: object) => Leaf<Value>;
-  #owner: object = {};
+  readonly #newLeaf: () => Leaf<Value>;
   #root: Node<Value>;
   size = 0;
   /** Of the change under way: what it displaced, and the key between a node that was split and its new neighbour. */
   #displaced: Value | undefined = undefined;
   #separator: Key = '';
 
-  /** `newLeaf` makes an empty leaf; absent: of arrays. `shared` is for clones. */
-  constructor(newLeaf: (owner: object) => Leaf<Value> = (owner) => new ArrayLeaf(owner), shared?: Node<Value>) {
+  /** `newLeaf` makes an empty leaf; absent: of arrays. */
+  constructor(newLeaf: () => Leaf<Value> = () => new ArrayLeaf()) {
     this.#newLeaf = newLeaf;
-    this.#root = shared ?? newLeaf(this.#owner);
-  }
-
-  /** A map of the same content. */
-  clone(): OrderedMap<Value, L> {
-    const copy = new OrderedMap<Value, L>(this.#newLeaf, this.#root);
-    copy.size = this.size;
-    // Neither owns the nodes any more.
-    this.#owner = {};
-    return copy;
+    this.#root = newLeaf();
   }
 
   /** Undefined: it is not there; undefined is no value. */
@@ -62,16 +47,15 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
 
   /** Returns the value that was there. */
   set(key: Key, value: Value): Value | undefined {
-    const root = (this.#root = this.#owned(this.#root));
-    const right = this.#insert(root, key, value);
-    if (right !== undefined) this.#root = { owner: this.#owner, keys: [this.#separator], children: [root, right] };
+    const right = this.#insert(this.#root, key, value);
+    if (right !== undefined) this.#root = { keys: [this.#separator], children: [this.#root, right] };
     return this.#taken();
   }
 
   /** Returns the value that was there. */
   delete(key: Key): Value | undefined {
     if (!this.has(key)) return undefined;
-    this.#remove((this.#root = this.#owned(this.#root)), key);
+    this.#remove(this.#root, key);
     this.#lower();
     return this.#taken();
   }
@@ -79,7 +63,7 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
   /** Deletes the keys from `from` up to, but without, `to`, and tells of each; whoever is told leaves the map alone. */
   deleteRange(from: Key, to: Key, gone: (key: Key, value: Value) => void = () => {}): void {
     if (from >= to) return;
-    this.#removeRange((this.#root = this.#owned(this.#root)), { from, to, gone });
+    this.#removeRange(this.#root, { from, to, gone });
     this.#lower();
   }
 
@@ -88,6 +72,22 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
     for (const leaf of leavesFrom(this.#root, from)) {
       let at = from === undefined ? 0 : leaf.lowerBound(from);
       for (; at < leaf.size; at++) yield [leaf.keyAt(at), leaf.valueAt(at)];
+    }
+  }
+
+  /**
+   * All, ascending, for whoever lets the map change between two of them: a key that is there all the time comes once, with a value that it has at some moment
+   * of that time; one that comes or goes meanwhile may come or not.
+   */
+  *steadyEntries(): Generator<[Key, Value]> {
+    let from: Key | undefined = '';
+    while ((from = this.nextKey(from)) !== undefined) {
+      // Taken leaf by leaf: its place may be another's when the next is asked for.
+      const leaf = this.leaves(from).next().value as L;
+      const some: [Key, Value][] = [];
+      for (let at = leaf.lowerBound(from); at < leaf.size; at++) some.push([leaf.keyAt(at), leaf.valueAt(at)]);
+      yield* some;
+      from = `${(some.at(-1) as [Key, Value])[0]}\0`;
     }
   }
 
@@ -126,13 +126,7 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
     return displaced;
   }
 
-  #owned(node: Node<Value>): Node<Value> {
-    if (node.owner === this.#owner) return node;
-    if (node.children === undefined) return node.copy(this.#owner);
-    return { owner: this.#owner, keys: node.keys.slice(), children: node.children.slice() };
-  }
-
-  /** Puts a value into an owned node; the new node to its right when it had to be split. */
+  /** Puts a value below a node; the new node to its right when it had to be split. */
   #insert(node: Node<Value>, key: Key, value: Value): Node<Value> | undefined {
     if (node.children === undefined) {
       const displaced = node.set(key, value);
@@ -142,16 +136,11 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
     }
     const { keys, children } = node;
     const at = childAt(keys, key);
-    const right = this.#insert(this.#ownedChild(children, at), key, value);
+    const right = this.#insert(children[at] as Node<Value>, key, value);
     if (right === undefined) return undefined;
     insertAt(keys, at, this.#separator);
     insertAt(children, at + 1, right);
     return children.length > childrenMax ? this.#splitInner(keys, children) : undefined;
-  }
-
-  #ownedChild(children: Node<Value>[], at: number): Node<Value> {
-    const child = children[at] as Node<Value>;
-    return child.owner === this.#owner ? child : (children[at] = this.#owned(child));
   }
 
   #splitLeaf(leaf: Leaf<Value>): Leaf<Value> {
@@ -162,12 +151,12 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
 
   #splitInner(keys: Key[], children: Node<Value>[]): Inner<Value> {
     const kept = children.length >> 1;
-    const right = { owner: this.#owner, keys: keys.splice(kept), children: children.splice(kept) };
+    const right = { keys: keys.splice(kept), children: children.splice(kept) };
     this.#separator = keys.pop() as Key;
     return right;
   }
 
-  /** Removes a key that is there from an owned node. */
+  /** Removes a key that is there below a node. */
   #remove(node: Node<Value>, key: Key): void {
     if (node.children === undefined) {
       this.#displaced = node.delete(key);
@@ -175,7 +164,7 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
       return;
     }
     const at = childAt(node.keys, key);
-    this.#remove(this.#ownedChild(node.children, at), key);
+    this.#remove(node.children[at] as Node<Value>, key);
     this.#mend(node, at);
   }
 
@@ -187,7 +176,7 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
     // From the right, so that what is mended moves nothing that is still to come.
     const first = childAt(node.keys, range.from);
     for (let at = childAt(node.keys, range.to); at >= first; at--) {
-      this.#removeRange(this.#ownedChild(node.children, at), range);
+      this.#removeRange(node.children[at] as Node<Value>, range);
       this.#mend(node, at);
     }
   }
@@ -204,7 +193,7 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
       for (const left of [at - 1, at]) {
         const [one, other] = [children[left], children[left + 1]];
         if (one === undefined || other === undefined || weightOf(one) + weightOf(other) > mergedMax) continue;
-        append(this.#ownedChild(children, left), keys[left] as Key, other);
+        append(one, keys[left] as Key, other);
         keys.splice(left, 1);
         children.splice(left + 1, 1);
         return;
@@ -215,7 +204,7 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
   /** A root with one child is not needed, one without any is an empty leaf. */
   #lower(): void {
     for (let { children } = this.#root; children !== undefined && children.length < 2; { children } = this.#root) {
-      this.#root = children[0] ?? this.#newLeaf(this.#owner);
+      this.#root = children[0] ?? this.#newLeaf();
     }
   }
 }

@@ -4,7 +4,6 @@ import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts'
 import type { StateStore, StateValue } from '../contracts/state.ts';
 import type { Call } from '../kernel/call.ts';
 import { callOf, type ActorsRig, type ActorsRuntime } from './actors-rig.ts';
-import { settle } from './test-process.ts';
 
 type Operation = { readonly key: string; readonly metadata: Readonly<Record<string, string>>; readonly etag?: string } & (
   | { readonly kind: 'upsert'; readonly value: Uint8Array }
@@ -25,7 +24,8 @@ export interface ActorsWithState {
 
 export interface ActorStateSuiteOptions {
   readonly name: string;
-  readonly createRig: () => ActorsRig<ActorsWithState>;
+  /** The test closes what it opened. */
+  readonly createRig: () => ActorsRig<ActorsWithState> | Promise<ActorsRig<ActorsWithState>>;
   readonly ttlMs: number;
   readonly defaults: Omit<ActorTypeConfig, 'type'>;
   /** A store of others, empty or with keys that nobody else uses; absent: the engine. The test closes what it opened. */
@@ -58,7 +58,7 @@ export function actorStateSuite({ name, createRig, ttlMs, defaults, openStore = 
 
   describe(`state ${name}`, () => {
     it('is read and written while the actor is active, and refused when it is not', async () => {
-      const a = createRig().runtime('a', openStore());
+      const a = (await createRig()).runtime('a', openStore());
       await host(a);
       await expect(load(a, 'x')).rejects.toMatchObject({ code: 'actor.not-active' });
       await invoke(a, 'x');
@@ -71,7 +71,7 @@ export function actorStateSuite({ name, createRig, ttlMs, defaults, openStore = 
     });
 
     it('keeps apart what etags are for, and refuses what is not valid', async () => {
-      const a = createRig().runtime('a', openStore());
+      const a = (await createRig()).runtime('a', openStore());
       await host(a);
       await invoke(a, 'etags');
       await save(a, 'etags', '1');
@@ -89,7 +89,7 @@ export function actorStateSuite({ name, createRig, ttlMs, defaults, openStore = 
     });
 
     it('is written by a transaction as a whole or not at all', async () => {
-      const a = createRig().runtime('a', openStore());
+      const a = (await createRig()).runtime('a', openStore());
       await host(a);
       await invoke(a, 'whole');
       await save(a, 'whole', '1');
@@ -102,7 +102,7 @@ export function actorStateSuite({ name, createRig, ttlMs, defaults, openStore = 
     });
 
     it('of a turn that a freeze overtook is refused, like its answer, and counted', async () => {
-      const rig = createRig();
+      const rig = await createRig();
       const store = openStore();
       const [a, b] = [rig.runtime('a', store), rig.runtime('b', store)];
       await host(a);
@@ -112,7 +112,7 @@ export function actorStateSuite({ name, createRig, ttlMs, defaults, openStore = 
       await invoke(a, 'frozen');
       await save(a, 'frozen', '1');
       const slow = invoke(a, 'frozen', 'slow');
-      await settle();
+      await rig.settle();
       a.process.frozen = true;
       const taken = host(b);
       await rig.pass(2 * ttlMs);

@@ -11,8 +11,8 @@ import { createCall, type Call } from '../kernel/call.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { silentLogger, type Logger } from '../kernel/log.ts';
 import type { Clock, Ports } from '../kernel/ports.ts';
-import type { FakeClock } from './fake-clock.ts';
-import { createTestProcess, settle, type TestProcess } from './test-process.ts';
+import type { DurableStage } from './durable-stage.ts';
+import { createTestProcess, type TestProcess } from './test-process.ts';
 
 /** What a block of actors is made of. */
 export interface ActorsRigDeps {
@@ -34,8 +34,7 @@ interface Receiving {
 }
 
 export interface ActorsRigOptions<Block extends Receiving> {
-  readonly clock: FakeClock;
-  readonly memory: Engine;
+  readonly stage: DurableStage;
   readonly random: Ports['random'];
   openPlacement(options: {
     readonly engine: Engine;
@@ -60,17 +59,19 @@ export interface ActorsRuntime<Block> {
 }
 
 /** Runtimes with actors over one engine, that find and call each other. */
-export interface ActorsRig<Block> {
+export interface ActorsRig<Block> extends Pick<DurableStage, 'pass' | 'until' | 'settle'> {
   runtime(name: string, store?: StateStore): ActorsRuntime<Block>;
-  pass(ms: number): Promise<void>;
 }
 
 export function createActorsRig<Block extends Receiving>(options: ActorsRigOptions<Block>): ActorsRig<Block> {
-  const { clock, memory } = options;
+  const { clock, engineOf, pass, until, settle } = options.stage;
   const runtimes = new Map<string, ActorsRuntime<Block>>();
   return {
+    pass,
+    until,
+    settle,
     runtime(name, store) {
-      const process = createTestProcess({ memory, clock });
+      const process = createTestProcess({ engine: engineOf(name), clock });
       const counts = new Map<string, number>();
       const ports = { clock: process.clock, random: options.random } as Ports;
       const context = { ports, log: silentLogger, metrics: counting(counts), appId: 'shop', namespace: 'default', govern: ungoverned };
@@ -99,12 +100,6 @@ export function createActorsRig<Block extends Receiving>(options: ActorsRigOptio
       const runtime = { name, process, block, host: new TestActorHost(name), counts };
       runtimes.set(name, runtime);
       return runtime;
-    },
-    async pass(ms) {
-      for (let left = ms; left > 0; left -= 100) {
-        clock.advance(Math.min(left, 100));
-        await settle();
-      }
     },
   };
 }

@@ -4,15 +4,12 @@ import type { Endpoint } from '../contracts/resolver.ts';
 import { silentLogger, type Logger } from '../kernel/log.ts';
 import type { Clock } from '../kernel/ports.ts';
 import { tuple } from '../kernel/tuple.ts';
-import type { FakeClock } from './fake-clock.ts';
-import { createTestProcess, settle, type TestProcess } from './test-process.ts';
+import type { DurableStage } from './durable-stage.ts';
+import { createTestProcess, type TestProcess } from './test-process.ts';
 
-/** A group's runtimes over one engine, on a fake clock; each can stand still or lose the engine. */
-export interface PlacementRig {
-  readonly clock: FakeClock;
-  readonly memory: Engine;
+/** A group's runtimes on one stage; each can stand still or lose the engine. */
+export interface PlacementRig extends Pick<DurableStage, 'clock' | 'engine' | 'pass' | 'jump' | 'until' | 'settle'> {
   runtime(name: string, options?: RuntimeOptions): PlacementRuntime;
-  pass(ms: number): Promise<void>;
 }
 
 interface RuntimeOptions {
@@ -22,6 +19,8 @@ interface RuntimeOptions {
   readonly shards?: number;
   /** No hint arrives. */
   readonly deaf?: boolean;
+  /** What of the engine the runtime sees: for answers that are late or lost. */
+  readonly through?: (engine: Engine) => Engine;
 }
 
 /** One runtime of the rig, and what placement told it. */
@@ -36,8 +35,7 @@ export interface PlacementRuntime {
 }
 
 export interface PlacementRigOptions {
-  readonly clock: FakeClock;
-  readonly memory: Engine;
+  readonly stage: DurableStage;
   /** The group that runtimes join. */
   readonly group: string;
   open(options: {
@@ -51,23 +49,13 @@ export interface PlacementRigOptions {
 
 /** Runtimes over one engine that find each other by a placement. */
 export function createPlacementRig(rig: PlacementRigOptions): PlacementRig {
-  const { clock, memory } = rig;
-  return {
-    clock,
-    memory,
-    runtime: (name, options) => openRuntime(rig, name, options),
-    async pass(ms) {
-      for (let left = ms; left > 0; left -= 100) {
-        clock.advance(Math.min(left, 100));
-        await settle();
-      }
-    },
-  };
+  const { clock, engine, pass, jump, until, settle } = rig.stage;
+  return { clock, engine, pass, jump, until, settle, runtime: (name, options) => openRuntime(rig, name, options) };
 }
 
 function openRuntime(rig: PlacementRigOptions, name: string, options: RuntimeOptions = {}): PlacementRuntime {
-  const { memory, group } = rig;
-  const process = createTestProcess(rig, options.deaf === true);
+  const { stage, group } = rig;
+  const process = createTestProcess({ engine: stage.engineOf(name), clock: stage.clock }, options.deaf === true);
   const endpoint: Endpoint = {
     appId: 'shop',
     namespace: 'default',
@@ -76,7 +64,7 @@ function openRuntime(rig: PlacementRigOptions, name: string, options: RuntimeOpt
     mesh: { host: name, port: 1 },
   };
   const placement = rig.open({
-    engine: process.engine,
+    engine: options.through?.(process.engine) ?? process.engine,
     clock: process.clock,
     log: silentLogger,
     endpoint: () => endpoint,
@@ -103,7 +91,7 @@ function openRuntime(rig: PlacementRigOptions, name: string, options: RuntimeOpt
           if (runtime.owned.get(shard.index) === shard) runtime.owned.delete(shard.index);
         },
       }),
-    commit: (shard, key = 'x') => memory.commit(fenced(shard, key)),
+    commit: (shard, key = 'x') => stage.engine.commit(fenced(shard, key)),
   };
   return runtime;
 }

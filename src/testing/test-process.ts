@@ -18,11 +18,11 @@ export async function settle(): Promise<void> {
 }
 
 /** A process over an engine that others share. `deaf`: no hint arrives. */
-export function createTestProcess({ memory, clock }: { readonly memory: Engine; readonly clock: FakeClock }, deaf = false): TestProcess {
+export function createTestProcess({ engine, clock }: { readonly engine: Engine; readonly clock: FakeClock }, deaf = false): TestProcess {
   const waiting: (() => void)[] = [];
   let frozen = false;
   const process: TestProcess = {
-    engine: reached(memory, () => ({ deaf: deaf || frozen, down: process.down })),
+    engine: reached(engine, () => ({ deaf: deaf || frozen, down: process.down })),
     clock: {
       now: () => clock.now(),
       mono: () => clock.mono(),
@@ -43,8 +43,8 @@ export function createTestProcess({ memory, clock }: { readonly memory: Engine; 
 }
 
 /** The engine as one runtime reaches it. */
-function reached(memory: Engine, state: () => { readonly deaf: boolean; readonly down: boolean }): Engine {
-  return new Proxy(memory, {
+function reached(engine: Engine, state: () => { readonly deaf: boolean; readonly down: boolean }): Engine {
+  return new Proxy(engine, {
     get(target, member) {
       const value = Reflect.get(target, member) as unknown;
       if (typeof value !== 'function') return value;

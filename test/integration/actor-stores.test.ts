@@ -9,7 +9,6 @@ import { encryptedStore } from '../../src/blocks/state/index.ts';
 import { checkActorStore } from '../../src/contracts/actor-store.ts';
 import type { Component } from '../../src/contracts/component-set.ts';
 import type { StateStore } from '../../src/contracts/state.ts';
-import { createMemoryEngine } from '../../src/drivers/engine-memory/memory-engine.ts';
 import { createEngineStore } from '../../src/drivers/state-engine/engine-store.ts';
 import etcdDriver from '../../src/drivers/state-etcd/index.ts';
 import mysqlDriver from '../../src/drivers/state-mysql/index.ts';
@@ -24,11 +23,11 @@ import { actorStateSuite, type ActorsWithState } from '../../src/testing/actor-s
 import { createActorsRig, type ActorsRig } from '../../src/testing/actors-rig.ts';
 import { testDriverContext } from '../../src/testing/driver-context.ts';
 import { startEtcd } from '../../src/testing/etcd-server.ts';
-import { createFakeClock } from '../../src/testing/fake-clock.ts';
 import { startMysql } from '../../src/testing/mysql-server.ts';
 import { findPostgres, startPostgres } from '../../src/testing/postgres-server.ts';
 import { startRedis } from '../../src/testing/redis-server.ts';
 import { findProgram } from '../../src/testing/server-process.ts';
+import { memoryStage } from '../fixtures/durable-stages.ts';
 
 // The state of actors in stores of others, against the real servers: the fence that each activation raises has to hold there.
 const ttlMs = 3_000;
@@ -38,11 +37,9 @@ const http = createHttpClient({ ports });
 afterAll(() => http.close());
 
 function createRig(): ActorsRig<ActorsWithState> {
-  const clock = createFakeClock();
   return createActorsRig<ActorsWithState>({
-    clock,
+    stage: memoryStage(),
     random,
-    memory: createMemoryEngine({ clock }),
     openPlacement: (options) => createPlacement({ ...options, ttlMs }),
     openStore: (engine) => createEngineStore({ engine, random, log: silentLogger, namespace: 'default', space: 'actors' }),
     openBlock: createActorsBlock,

@@ -107,14 +107,16 @@ class Ticking {
   }
 
   async #fire(atMs: number): Promise<void> {
-    const { timer, schedule, type, context, request } = this.#parts;
+    const { timer, schedule, type, context, request, actor } = this.#parts;
     const { dueTime = '', period = '', id, name, callback = '', data } = request;
     const due: ActorCallback = { type: request.type, id, name, dueTime, period, callback, ...(data === undefined ? {} : { data }) };
     let cancel = false;
     try {
-      ({ cancel } = await this.#parts.turns.timer(due));
+      ({ cancel } = await this.#parts.turns.timer(due, actor));
       type.metrics.timerFired(true);
     } catch (error) {
+      // It waited for its turn when the actor went, and goes with it.
+      if (actor.gone) return;
       type.metrics.timerFired(false);
       context.log.warn('a timer of an actor failed', { type: request.type, actor: id, timer: name, error: ProaError.from(error).message });
     }
@@ -122,7 +124,7 @@ class Ticking {
     const next = cancel || --this.#left <= 0 ? undefined : nextDue(schedule, atMs, this.#clock.now());
     if (next !== undefined) return this.arm(next);
     timer.over = true;
-    const { timers } = this.#parts.actor;
+    const { timers } = actor;
     if (timers.get(name) !== timer) return;
     timers.delete(name);
     type.metrics.timers.add(-1);

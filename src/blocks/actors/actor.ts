@@ -27,6 +27,8 @@ export class Actor {
   activated = false;
   /** It was deactivated: whoever waited for it begins with a new one. */
   gone = false;
+  /** It is being deactivated, or waits for that. */
+  retiring: Promise<void> | undefined;
   lastUsedMs: number;
 
   constructor(identity: { readonly type: string; readonly id: string }, shard: OwnedShard, nowMs: number) {

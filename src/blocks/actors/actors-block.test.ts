@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { memoryStage } from '../../../test/fixtures/durable-stages.ts';
 import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
-import { createMemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
 import { createEngineStore } from '../../drivers/state-engine/engine-store.ts';
 import { MemoryStore } from '../../drivers/state-memory/memory-store.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
@@ -10,7 +10,6 @@ import { createNodeRandom } from '../../ports/node/random.ts';
 import { callOf, createActorsRig, type ActorsRig, type ActorsRuntime } from '../../testing/actors-rig.ts';
 import { actorStateSuite } from '../../testing/actor-state-suite.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
-import { settle } from '../../testing/test-process.ts';
 import { createPlacement } from '../placement/index.ts';
 import { actorDefaults, createActorsBlock, type ActorsBlock } from './index.ts';
 
@@ -19,11 +18,9 @@ const random = createNodeRandom();
 type Runtime = ActorsRuntime<ActorsBlock>;
 
 function createRig(): ActorsRig<ActorsBlock> {
-  const clock = createFakeClock();
   return createActorsRig<ActorsBlock>({
-    clock,
+    stage: memoryStage(),
     random,
-    memory: createMemoryEngine({ clock }),
     openPlacement: (options) => createPlacement({ ...options, ttlMs }),
     openStore: (engine) => createEngineStore({ engine, random, log: silentLogger, namespace: 'default', space: 'actors' }),
     openBlock: createActorsBlock,
@@ -75,18 +72,19 @@ describe('a turn', () => {
   });
 
   it('that nobody waits for any more still keeps the next one out until the app has answered', async () => {
-    const a = createRig().runtime('a');
+    const rig = createRig();
+    const a = rig.runtime('a');
     await host(a);
     const door = gate();
     a.host.methods.set('slow', async () => (await door.wait, 'done'));
     const cancel = new CancelScope();
     const input = { type: 'Cart', id: 'x', method: 'slow', httpMethod: 'POST', query: '', headers: [], data: new Uint8Array(0) };
     const given = a.block.invoke(derive(callOf(input), { cancel }));
-    await settle();
+    await rig.settle();
     cancel.cancel(new Error('gone'));
     await expect(given).rejects.toThrow('gone');
     const next = invoke(a, 'x', 'next');
-    await settle();
+    await rig.settle();
     expect(a.host.log).toEqual(['slow x']);
     door.open();
     await next;
@@ -94,7 +92,8 @@ describe('a turn', () => {
   });
 
   it('lets a call that waits give up', async () => {
-    const a = createRig().runtime('a');
+    const rig = createRig();
+    const a = rig.runtime('a');
     await host(a);
     const door = gate();
     a.host.methods.set('slow', async () => (await door.wait, 'done'));
@@ -102,7 +101,7 @@ describe('a turn', () => {
     const cancel = new CancelScope();
     const input = { type: 'Cart', id: 'x', method: 'never', httpMethod: 'POST', query: '', headers: [], data: new Uint8Array(0) };
     const given = a.block.invoke(derive(callOf(input), { cancel }));
-    await settle();
+    await rig.settle();
     cancel.cancel(new Error('gone'));
     await expect(given).rejects.toThrow('gone');
     door.open();
@@ -199,7 +198,7 @@ describe('a former turn', () => {
     a.host.methods.set('slow', async () => (await door.wait, 'too late'));
     await invoke(a, 'x');
     const slow = invoke(a, 'x', 'slow').catch((error: { code: string }) => error.code);
-    await settle();
+    await rig.settle();
     a.process.frozen = true;
     const hosted = host(b);
     await rig.pass(2 * ttlMs);
@@ -212,7 +211,7 @@ describe('a former turn', () => {
     await leaving;
     // The actor is the first runtime's again, under a new epoch, while its old turn still runs.
     const next = invoke(a, 'x', 'next');
-    await settle();
+    await rig.settle();
     expect(a.host.log).not.toContain('next x');
     await expect(save(a, 'x', '99')).rejects.toMatchObject({ code: 'actor.overlap' });
     door.open();
@@ -247,7 +246,7 @@ describe('an actor', () => {
     const door = gate();
     a.host.methods.set('slow', async () => (await door.wait, 'finished'));
     const slow = ids.map((id) => invoke(a, id, 'slow'));
-    await settle();
+    await rig.settle();
     const waiting = ids.map((id) => invoke(a, id));
     const joining = host(b);
     await rig.pass(500);
@@ -270,7 +269,7 @@ describe('an actor', () => {
     const door = gate();
     a.host.methods.set('slow', async () => (await door.wait, 'finished'));
     const slow = Promise.allSettled(ids.map((id) => invoke(a, id, 'slow')));
-    await settle();
+    await rig.settle();
     const joining = host(b);
     await rig.pass(4_000);
     await joining;

@@ -167,6 +167,8 @@ export class DueReminders {
         if (this.#gone(shard)) return;
         if (isMoved(error)) {
           await this.#pause(movingMs);
+          // The shard may be here again meanwhile, and the note be done with: whoever takes it looks for what is left.
+          if (this.#gone(shard)) return;
           continue;
         }
         const waitMs = notReached(error)
@@ -183,6 +185,7 @@ export class DueReminders {
           break;
         }
         await this.#pause(waitMs);
+        if (this.#gone(shard)) return;
       }
     }
     await this.#done(due, cancel);

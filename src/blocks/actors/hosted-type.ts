@@ -3,7 +3,7 @@ import type { BlockContext } from '../../contracts/block-context.ts';
 import type { Engine } from '../../contracts/engine.ts';
 import type { Membership, OwnedShard, Placement } from '../../contracts/placement.ts';
 import { createCall } from '../../kernel/call.ts';
-import { CancelScope, neverCancelled, type Cancellation } from '../../kernel/cancel.ts';
+import { CancelScope, type Cancellation } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Timer } from '../../kernel/ports.ts';
 import { Actor, type Turn } from './actor.ts';
@@ -27,6 +27,8 @@ export interface Entry {
   readonly cancel: Cancellation;
   /** Of the chain of calls that this one belongs to. */
   readonly reentrancyId?: string;
+  /** The turn is for this activation and for no later one of the same id. */
+  readonly only?: Actor;
 }
 
 /** A turn under way. */
@@ -155,16 +157,9 @@ export class HostedType {
     actor.lock.release();
   }
 
-  /** Deactivates an actor: after its turn, so that the app knows first. */
-  async retire(actor: Actor): Promise<void> {
-    const waiting = actor.lock.acquire(neverCancelled);
-    if (waiting !== undefined) await waiting;
-    if (!actor.gone) {
-      this.metrics.timers.add(-actor.stopTimers());
-      if (actor.activated) await this.#tellGone(actor);
-      this.#remove(actor);
-    }
-    actor.lock.release();
+  /** Deactivates an actor: after its turn, so that the app knows first, and before the calls that wait for it. Never fails. */
+  retire(actor: Actor): Promise<void> {
+    return (actor.retiring ??= this.#retire(actor));
   }
 
   /** Hosts the type no more: its shards go to others when the turns under way have ended, within the time that draining may take. */
@@ -236,11 +231,12 @@ export class HostedType {
 
   async #enter(id: string, entry: Entry): Promise<Entered> {
     for (;;) {
-      const shard = this.usable(id);
-      if (shard === undefined) throw this.#moved(id);
-      const actor = this.#actors.get(id) ?? this.#create(id, shard);
-      const nested = this.#nested(actor, entry);
+      // The turn that a call comes back to waits for it, also while the shard is being given up.
+      const nested = this.#nested(this.#actors.get(id), entry);
       if (nested !== undefined) return nested;
+      const shard = this.usable(id);
+      if (shard === undefined || entry.only?.gone === true) throw this.#moved(id);
+      const actor = this.#actors.get(id) ?? this.#create(id, shard);
       const waiting = actor.lock.acquire(entry.cancel);
       if (waiting !== undefined) await waiting;
       if (!actor.gone && actor.shard.alive) {
@@ -249,15 +245,16 @@ export class HostedType {
         return { actor, turn, nested: false, lapses: actor.shard.lapses, state: 'entered' };
       }
       actor.lock.release();
-      // The shard was lost and is back: the old actor goes first, and it needs a moment for that.
+      // The shard was lost and is back: the old actor goes first.
       if (!actor.gone && this.usable(id) !== undefined) await this.retire(actor);
     }
   }
 
-  #nested(actor: Actor, { reentrancyId }: Entry): Entered | undefined {
-    const { turn } = actor;
+  #nested(actor: Actor | undefined, { reentrancyId }: Entry): Entered | undefined {
+    const turn = actor?.turn;
     const { enabled, stackDepthMax } = this.config.reentrancy;
-    if (!enabled || turn === undefined || reentrancyId === undefined || turn.reentrancyId !== reentrancyId) return undefined;
+    if (actor === undefined || turn === undefined || !enabled) return undefined;
+    if (reentrancyId === undefined || turn.reentrancyId !== reentrancyId || !actor.shard.alive) return undefined;
     if (turn.depth >= stackDepthMax)
       throw new ProaError(
         'actor.stack-depth',
@@ -265,6 +262,15 @@ export class HostedType {
       );
     turn.depth++;
     return { actor, turn, nested: true, lapses: actor.shard.lapses, state: 'entered' };
+  }
+
+  async #retire(actor: Actor): Promise<void> {
+    const waiting = actor.lock.acquireLast();
+    if (waiting !== undefined) await waiting;
+    this.metrics.timers.add(-actor.stopTimers());
+    if (actor.activated) await this.#tellGone(actor);
+    this.#remove(actor);
+    actor.lock.release();
   }
 
   #create(id: string, shard: OwnedShard): Actor {

@@ -1,13 +1,13 @@
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { Commit, Condition, Engine } from '../../contracts/engine.ts';
+import type { Condition, Engine } from '../../contracts/engine.ts';
 import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import type { OwnedShard } from '../../contracts/placement.ts';
 import type { ShardTimers, ShardTimersOptions } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { prefixEnd } from '../../kernel/tuple.ts';
+import type { Actor } from './actor.ts';
 import { checkActor, checkActorName } from './actor-names.ts';
 import type { HostedType } from './hosted-type.ts';
-import { FirstReminder } from './first-reminder.ts';
 import { DueReminders, type ReminderRetries } from './due-reminders.ts';
 import {
   decodeReminder,
@@ -20,6 +20,7 @@ import {
   type ReminderName,
   type ReminderRecord,
 } from './reminder-record.ts';
+import { ReminderShards } from './reminder-shards.ts';
 import { readSchedule, type ScheduleText } from './schedule.ts';
 import type { Turns } from './turns.ts';
 
@@ -64,10 +65,10 @@ export class Reminders {
   readonly #keys: ReminderKeys;
   readonly #timers: ShardTimers;
   readonly #due: DueReminders;
-  readonly #first: FirstReminder;
+  readonly #inUse: ReminderShards;
   readonly #shards = new Map<number, OwnedShard>();
-  /** There are reminders: the timers of the shards are read. */
-  #awake = false;
+  /** Those whose timers are read. */
+  readonly #read = new Set<number>();
 
   constructor(options: RemindersOptions) {
     const { context, type } = options;
@@ -75,26 +76,30 @@ export class Reminders {
     this.#keys = reminderKeys(context.namespace, type.config.type);
     this.#timers = options.timers((shard, timers) => this.#due.fire(shard, timers));
     this.#due = new DueReminders({ ...options, keys: this.#keys, timers: this.#timers });
-    const { engine } = options;
-    const { clock } = context.ports;
-    this.#first = new FirstReminder({ engine, clock, log: context.log, prefix: this.#keys.all, found: () => this.#wake() });
+    this.#inUse = new ReminderShards({
+      engine: options.engine,
+      clock: context.ports.clock,
+      log: context.log,
+      prefix: this.#keys.all,
+      shardOf: (id) => type.shardOf(id),
+      changed: () => this.#readInUse(),
+    });
   }
 
   /** The shard is owned here: what is due fires, also what a former owner left undone. */
   open(shard: OwnedShard): void {
     this.#shards.set(shard.index, shard);
-    if (this.#awake) this.#openNow(shard);
-    else this.#first.begin();
+    if (this.#inUse.has(shard.index)) this.#begin(shard);
+    else this.#inUse.begin();
   }
 
   async release(index: number): Promise<void> {
     this.#shards.delete(index);
-    this.#due.release(index);
-    await this.#timers.release(index);
+    await this.#end(index);
   }
 
   async close(): Promise<void> {
-    this.#first.close();
+    this.#inUse.close();
     this.#due.close();
     await this.#timers.close();
   }
@@ -112,11 +117,10 @@ export class Reminders {
     if (before === undefined) await this.#checkRoom(request);
     const append = this.#timers.append(shard, { id: name, dueMs: record.nextMs, data: JSON.stringify([id, name]) });
     const conditions: Condition[] = overwrite ? [] : [{ kind: 'version', key, version: 0 }];
-    const actor = type.find(id);
-    // What a turn registers counts only while the turn does.
-    if (actor?.turn !== undefined) conditions.push(actor.shard.condition);
+    const actor = this.#turning(id);
+    if (actor !== undefined) conditions.push(actor.shard.condition);
     const result = await engine.commit({ if: conditions, put: [{ key, value: encodeReminder(record) }], append: [append] });
-    if (result.status !== 'conflict') this.#first.seen();
+    if (result.status !== 'conflict') this.#inUse.seen(shard);
     if (result.status === 'unknown') throw outcomeUnknown(`whether the reminder ${name} was registered is not known`, result.cause);
     if (result.status === 'conflict')
       throw !overwrite && result.failed === 0 ? exists(request) : actor === undefined ? exists(request) : type.overlap(actor);
@@ -135,7 +139,7 @@ export class Reminders {
     const key = this.#keys.record(name);
     const { engine, type } = this.#options;
     if ((await engine.get(key)) === undefined) return;
-    await this.#commit({ delete: [key] });
+    await this.#delete([key], name.id);
     type.metrics.reminders.add(-1);
   }
 
@@ -154,7 +158,7 @@ export class Reminders {
     const { type } = this.#options;
     let keys: string[] = [];
     const flush = async (): Promise<void> => {
-      await this.#commit({ delete: keys });
+      await this.#delete(keys, id);
       type.metrics.reminders.add(-keys.length);
       keys = [];
     };
@@ -175,14 +179,26 @@ export class Reminders {
     });
   }
 
-  #wake(): void {
-    this.#awake = true;
-    for (const shard of this.#shards.values()) this.#openNow(shard);
+  /** Reads the timers of shards that have reminders by now, and no more of those that have had none for long: what lies there wakes nobody. */
+  #readInUse(): void {
+    for (const shard of this.#shards.values()) {
+      const wanted = this.#inUse.has(shard.index);
+      if (wanted && !this.#read.has(shard.index)) this.#begin(shard);
+      else if (!wanted && this.#read.has(shard.index)) void this.#end(shard.index);
+    }
   }
 
-  #openNow(shard: OwnedShard): void {
+  #begin(shard: OwnedShard): void {
+    this.#read.add(shard.index);
     this.#timers.open(shard);
     this.#due.open(shard);
+  }
+
+  /** Never fails. */
+  async #end(index: number): Promise<void> {
+    this.#read.delete(index);
+    this.#due.release(index);
+    await this.#timers.release(index);
   }
 
   async *#each(id: string | undefined): AsyncGenerator<readonly [ReminderName, ReminderRecord]> {
@@ -197,9 +213,18 @@ export class Reminders {
     }
   }
 
-  async #commit(commit: Commit): Promise<void> {
-    const result = await this.#options.engine.commit(commit);
+  /** The actor when it has a turn here: what a turn registers or removes counts only while the turn does. */
+  #turning(id: string): Actor | undefined {
+    const actor = this.#options.type.find(id);
+    return actor?.turn === undefined ? undefined : actor;
+  }
+
+  async #delete(keys: readonly string[], id: string | undefined): Promise<void> {
+    const { engine, type } = this.#options;
+    const actor = id === undefined ? undefined : this.#turning(id);
+    const result = await engine.commit({ if: actor === undefined ? [] : [actor.shard.condition], delete: keys });
     if (result.status === 'unknown') throw outcomeUnknown('whether reminders were removed is not known', result.cause);
+    if (result.status === 'conflict' && actor !== undefined) throw type.overlap(actor);
   }
 
   #shardOf(id: string): number {

@@ -64,7 +64,7 @@ export function createRouter(options: RouterOptions): (call: Call<ActorRequest>)
 
   function local(router: RouterOptions, call: Call<ActorRequest>): Promise<ActorAnswer> {
     return receive(callFor(router, call, context)).then(undefined, (error: unknown) => {
-      if (!isAgain(error)) throw error;
+      if (!didNotHappen(error)) throw error;
       return search(router, call);
     });
   }
@@ -83,7 +83,7 @@ async function search(options: RouterOptions, call: Call<ActorRequest>): Promise
       try {
         return await sendTo(options, call, located);
       } catch (error) {
-        if (!isAgain(error)) throw error;
+        if (!didNotHappen(error)) throw error;
         last = error;
         placement.refused(group, id);
       }
@@ -130,8 +130,8 @@ function callFor(
   });
 }
 
-/** The call did not happen: the actor is elsewhere, or the runtime is not there. */
-function isAgain(error: unknown): boolean {
+/** True for an error which says that a call did not happen, so that it may be made elsewhere: the actor is not there, or the runtime is not. */
+export function didNotHappen(error: unknown): boolean {
   return isProaError(error) && (error.code === 'actor.moved' || error.code === 'invoke.unreachable');
 }
 

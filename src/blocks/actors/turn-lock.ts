@@ -11,6 +11,7 @@ interface Waiter extends Cancellable {
 /** One turn at a time, in the order in which they came. */
 export class TurnLock {
   readonly #waiting = new Set<Waiter>();
+  #last: (() => void) | undefined;
   #taken = false;
 
   /** Turns that run or wait. */
@@ -42,8 +43,24 @@ export class TurnLock {
     });
   }
 
+  /**
+   * Takes the lock for the end of the actor: at once (undefined) when it is free, else as soon as the turn has ended, before every call that waits. However many wait, it is not refused: what
+   * has to go goes. Asked for once at a time.
+   */
+  acquireLast(): Promise<void> | undefined {
+    if (this.#taken) return new Promise((resolve) => (this.#last = resolve));
+    this.#taken = true;
+    return undefined;
+  }
+
   /** Hands the lock to the next that waits. */
   release(): void {
+    const last = this.#last;
+    if (last !== undefined) {
+      this.#last = undefined;
+      last();
+      return;
+    }
     const next = this.#waiting.values().next();
     if (next.done === true) {
       this.#taken = false;
@@ -53,7 +70,7 @@ export class TurnLock {
     next.value.enter();
   }
 
-  /** Everyone who waits fails with the reason. */
+  /** Every call that waits fails with the reason. */
   refuseWaiting(reason: ProaError): void {
     for (const waiter of Array.from(this.#waiting)) waiter.cancel(reason);
   }

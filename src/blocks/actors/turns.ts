@@ -6,7 +6,9 @@ import { CancelScope, neverCancelled, type Cancellable } from '../../kernel/canc
 import { ProaError } from '../../kernel/errors.ts';
 import type { Timer } from '../../kernel/ports.ts';
 import type { Service } from '../../kernel/service.ts';
-import type { Entered, HostedType } from './hosted-type.ts';
+import type { Actor } from './actor.ts';
+import type { Entered, Entry, HostedType } from './hosted-type.ts';
+import { didNotHappen } from './router.ts';
 
 export const reentrancyHeader = 'dapr-reentrancy-id';
 
@@ -27,7 +29,8 @@ interface DueInput {
 export interface Turns {
   invoke(call: Call<ActorInvocation>): Promise<ActorAnswer>;
   remind(callback: ActorCallback): Promise<ActorCallbackAnswer>;
-  timer(callback: ActorCallback): Promise<ActorCallbackAnswer>;
+  /** Fails with `actor.moved` when the activation that the timer belongs to has ended. */
+  timer(callback: ActorCallback, actor: Actor): Promise<ActorCallbackAnswer>;
 }
 
 const turnOperation: Operation = { block: 'actors', name: 'turn', idempotent: false };
@@ -52,8 +55,8 @@ export function createTurns(context: BlockContext, type: HostedType): Turns {
     });
   const [remind, timer] = [due('remind'), due('timer')];
   const caller = { appId: context.appId, namespace: context.namespace };
-  const fire = (service: Service<DueInput, ActorCallbackAnswer>, callback: ActorCallback): Promise<ActorCallbackAnswer> =>
-    type.turn(callback.id, { cancel: neverCancelled }, async (entered) => {
+  const fire = (service: Service<DueInput, ActorCallbackAnswer>, callback: ActorCallback, entry: Entry): Promise<ActorCallbackAnswer> =>
+    type.turn(callback.id, entry, async (entered) => {
       const call = createCall(turnOperation, { entered, callback }, { caller });
       try {
         const answer = await service(call);
@@ -72,8 +75,8 @@ export function createTurns(context: BlockContext, type: HostedType): Turns {
       const entry = given === undefined ? { cancel: call.cancel } : { cancel: call.cancel, reentrancyId: given };
       return type.turn(call.input.id, entry, (entered) => invocation(withInput(call, { entered, invocation: input })));
     },
-    remind: (callback) => fire(remind, callback),
-    timer: (callback) => fire(timer, callback),
+    remind: (callback) => fire(remind, callback, { cancel: neverCancelled }),
+    timer: (callback, actor) => fire(timer, callback, { cancel: neverCancelled, only: actor }),
   };
 }
 
@@ -95,7 +98,7 @@ class Work<In, Out> implements Cancellable {
   readonly #options: WorkOptions<In, Out>;
   readonly #scope = new CancelScope();
   readonly #own: Call<In>;
-  #resolve!: (answer: Out | Promise<Out>) => void;
+  #resolve!: (answer: Out) => void;
   #reject!: (error: unknown) => void;
   #abandoned: Timer | undefined = undefined;
 
@@ -132,16 +135,29 @@ class Work<In, Out> implements Cancellable {
   }
 
   #answered(answer: Out): void {
-    const { type, entered } = this.#options;
-    const { actor } = entered;
     this.#end(this.#options.outcome(answer));
-    const sure = actor.shard.alive && actor.shard.lapses === entered.lapses;
-    this.#resolve(sure ? answer : type.confirm(actor).then(() => answer));
+    if (this.#sure()) this.#resolve(answer);
+    else this.#confirmed(() => this.#resolve(answer));
   }
 
-  #failed(error: unknown): void {
+  #failed(thrown: unknown): void {
+    // What the app was told of calls of its own says nothing about this one: it did happen, and is not to be made again elsewhere.
+    const error = didNotHappen(thrown) ? new ProaError('actor.invoke', ProaError.from(thrown).message, { cause: thrown }) : thrown;
     this.#end({ ok: false, error });
-    this.#reject(error);
+    if (this.#sure()) this.#reject(error);
+    else this.#confirmed(() => this.#reject(error));
+  }
+
+  /** What the turn ended with counts, errors too: the actor was held from its beginning to its end. */
+  #sure(): boolean {
+    const { actor, lapses } = this.#options.entered;
+    return actor.shard.alive && actor.shard.lapses === lapses;
+  }
+
+  /** Only the engine knows whether it counts. */
+  #confirmed(give: () => void): void {
+    const { type, entered } = this.#options;
+    type.confirm(entered.actor).then(give, this.#reject);
   }
 
   #end(outcome: Outcome): void {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
-import { createFakeClock } from '../../testing/fake-clock.ts';
+import { memoryStage } from '../../../test/fixtures/durable-stages.ts';
 import { createPlacementRig, type PlacementRig } from '../../testing/placement-rig.ts';
 import { createPlacement } from './index.ts';
 
@@ -8,13 +7,7 @@ const ttlMs = 3_000;
 const group = 'actors/default/cart';
 
 function createRig(): PlacementRig {
-  const clock = createFakeClock();
-  return createPlacementRig({
-    clock,
-    memory: createMemoryEngine({ clock }),
-    open: (options) => createPlacement({ ...options, ttlMs }),
-    group,
-  });
+  return createPlacementRig({ stage: memoryStage(), open: (options) => createPlacement({ ...options, ttlMs }), group });
 }
 
 describe('locate', () => {

@@ -84,6 +84,12 @@ export class Member implements Membership {
     return this.#leaving;
   }
 
+  /** After a start that failed: what a hint had it claim meanwhile is lost, and the next who joins for this runtime takes it anew. */
+  async abandon(): Promise<void> {
+    await this.#rounds.close();
+    for (const held of this.#book.all()) this.#lose(held);
+  }
+
   async #leave(): Promise<void> {
     const { engine, join, runtime, left } = this.#options;
     await this.#rounds.close();
@@ -102,14 +108,14 @@ export class Member implements Membership {
     const members = Array.from(table.members.keys());
     this.#others = members;
     const share = shareOut(members, this.shards);
-    // Struck off and not alive yet again: what was not taken over may stay until this runtime is back among the members.
+    // Struck off and not alive yet again: what was not taken over may stay until this runtime is back among the members, but is not believed in, because anybody may take it.
     const absent = !table.members.has(runtime);
     const work: Promise<unknown>[] = [];
     for (let index = 0; index < this.shards; index++) {
       const record = table.owners.get(index);
       const mine = absent || share[index] === runtime;
       const held = this.#book.get(index);
-      if (held !== undefined) this.#keep(held, record, { mine, lapses });
+      if (held !== undefined) this.#keep(held, record, { mine, lapses: absent ? undefined : lapses });
       else if (!mine && record?.owner === runtime) work.push(this.#book.disown(index, record));
       else if (mine && !absent && liveness.alive && !this.#rounds.closed && isFree(record, runtime, table))
         work.push(this.#book.claim(index, record));
@@ -118,13 +124,17 @@ export class Member implements Membership {
   }
 
   /** A shard that is held: it was taken over, or another shall have it, or all is well. */
-  #keep(held: HeldShard, record: ShardRecord | undefined, { mine, lapses }: { readonly mine: boolean; readonly lapses: number }): void {
+  #keep(
+    held: HeldShard,
+    record: ShardRecord | undefined,
+    { mine, lapses }: { readonly mine: boolean; readonly lapses: number | undefined },
+  ): void {
     if (held.state === 'releasing') return;
     if (record?.version !== held.version) {
       this.#lose(held);
       return;
     }
-    held.seenAfterLapses = lapses;
+    if (lapses !== undefined) held.seenAfterLapses = lapses;
     if (mine || held.state === 'draining') return;
     held.state = 'draining';
     this.#drained(held)
@@ -172,8 +182,16 @@ export class Member implements Membership {
     this.#strike = false;
     const dead = await this.#deadAfter(Array.from(table.members.keys()));
     if (dead.length === 0) return table;
-    await engine.commit({ delete: dead.map((each) => placementKeys.member(group, each)) });
+    await Promise.all(dead.map((each) => this.#strikeOff(each)));
     return readGroup(engine, group);
+  }
+
+  /** A member that is back is not struck off; one whose record could not be deleted is found by a later look. */
+  async #strikeOff(dead: string): Promise<void> {
+    const { engine, join, liveness } = this.#options;
+    await liveness.fencing(dead, async (gone) => {
+      await engine.commit({ if: [gone], delete: [placementKeys.member(join.group, dead)] });
+    });
   }
 
   // Everyone looks after the next in line, and after those behind it as far as they are dead: a look per member, and nobody is overlooked.

@@ -1,36 +1,22 @@
 import { describe, expect, it } from 'vitest';
+import { memoryStage } from '../../../test/fixtures/durable-stages.ts';
 import type { OwnedShard } from '../../contracts/placement.ts';
-import { createMemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
 import { tuple } from '../../kernel/tuple.ts';
-import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createPlacementRig, indices, type PlacementRig, type PlacementRuntime } from '../../testing/placement-rig.ts';
-import { settle } from '../../testing/test-process.ts';
 import { createPlacement } from './index.ts';
 
 const ttlMs = 3_000;
 const group = 'actors/default/cart';
 
 function createRig(): PlacementRig {
-  const clock = createFakeClock();
-  return createPlacementRig({
-    clock,
-    memory: createMemoryEngine({ clock }),
-    open: (options) => createPlacement({ ...options, ttlMs }),
-    group,
-  });
+  return createPlacementRig({ stage: memoryStage(), open: (options) => createPlacement({ ...options, ttlMs }), group });
 }
 
 const all16 = Array.from({ length: 16 }, (_, index) => index);
 
 describe('the TTL', () => {
   it.each([299, 600_001, Number.NaN])('of %s ms is refused', (given) => {
-    const clock = createFakeClock();
-    const rig = createPlacementRig({
-      clock,
-      memory: createMemoryEngine({ clock }),
-      group,
-      open: (options) => createPlacement({ ...options, ttlMs: given }),
-    });
+    const rig = createPlacementRig({ stage: memoryStage(), group, open: (options) => createPlacement({ ...options, ttlMs: given }) });
     expect(() => rig.runtime('a')).toThrow('the TTL of placement is 300 ms to 10 min');
   });
 
@@ -39,17 +25,11 @@ describe('the TTL', () => {
       [600, 500, 1_200],
       [30_000, 25_000, 60_000],
     ] as const) {
-      const clock = createFakeClock();
-      const rig = createPlacementRig({
-        clock,
-        memory: createMemoryEngine({ clock }),
-        group,
-        open: (options) => createPlacement({ ...options, ttlMs: given }),
-      });
+      const rig = createPlacementRig({ stage: memoryStage(), group, open: (options) => createPlacement({ ...options, ttlMs: given }) });
       const [a, b] = [rig.runtime('a'), rig.runtime('b')];
       await a.join();
       await b.join();
-      await settle();
+      await rig.settle();
       a.process.frozen = true;
       a.process.down = true;
       await rig.pass(kept);
@@ -116,7 +96,7 @@ describe('a group', () => {
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     await a.join();
     await b.join();
-    await settle();
+    await rig.settle();
     expect([...indices(a), ...indices(b)].sort((x, y) => x - y)).toEqual(all16);
     expect(a.owned.size).toBeGreaterThan(0);
     expect(b.owned.size).toBeGreaterThan(0);
@@ -129,14 +109,14 @@ describe('a group', () => {
     const [a, b, c] = [rig.runtime('a'), rig.runtime('b'), rig.runtime('c')];
     await a.join();
     await b.join();
-    await settle();
+    await rig.settle();
     const before = indices(a);
     const membership = await c.join();
-    await settle();
+    await rig.settle();
     expect(indices(a).every((index) => before.includes(index))).toBe(true);
     expect([...indices(a), ...indices(b), ...indices(c)].sort((x, y) => x - y)).toEqual(all16);
     await membership.leave();
-    await settle();
+    await rig.settle();
     expect(indices(a)).toEqual(before);
     expect(c.owned.size).toBe(0);
   });
@@ -179,13 +159,13 @@ describe('a shard that another shall have', () => {
     const b = rig.runtime('b');
     const membership = await a.join();
     await b.join();
-    await settle();
+    await rig.settle();
     expect(b.owned.size).toBe(0);
     const leaving = all16.filter((index) => membership.owned(index) === undefined);
     const shard = a.owned.get(leaving[0] as number) as OwnedShard;
     expect(await a.commit(shard)).toMatchObject({ status: 'done' });
     finish();
-    await settle();
+    await rig.settle();
     expect(indices(b)).toEqual(leaving);
     expect(await a.commit(shard)).toMatchObject({ status: 'conflict' });
     expect(shard.alive).toBe(false);
@@ -208,7 +188,7 @@ describe('a runtime that dies', () => {
     const rig = createRig();
     const [a, b, c] = [rig.runtime('a'), rig.runtime('b'), rig.runtime('c')];
     for (const runtime of [a, b, c]) await runtime.join();
-    await settle();
+    await rig.settle();
     a.process.frozen = true;
     a.process.down = true;
     b.process.frozen = true;
@@ -222,7 +202,7 @@ describe('a runtime that dies', () => {
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     await a.join();
     await b.join();
-    await settle();
+    await rig.settle();
     const before = Array.from(a.owned.values());
     a.process.frozen = true;
     await rig.pass(2 * ttlMs);
@@ -272,7 +252,7 @@ describe('two that believe', () => {
     a.process.frozen = true;
     await rig.pass(ttlMs + 100);
     await b.join();
-    await settle();
+    await rig.settle();
     for (const index of all16) {
       const [old, now] = [a.owned.get(index) as OwnedShard, b.owned.get(index) as OwnedShard];
       expect(now.epoch).toBeGreaterThan(old.epoch);
@@ -288,7 +268,7 @@ describe('an engine that is down for a while', () => {
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     const membership = await a.join();
     await b.join();
-    await settle();
+    await rig.settle();
     const [mine] = indices(a);
     for (const runtime of [a, b]) runtime.process.down = true;
     await rig.pass(5 * ttlMs);
@@ -311,7 +291,7 @@ describe('an engine that is down for a while', () => {
     const b = rig.runtime('b');
     await a.join();
     await b.join();
-    await settle();
+    await rig.settle();
     expect(b.owned.size).toBe(0);
     a.process.down = false;
     await rig.pass(ttlMs + 100);
@@ -323,18 +303,18 @@ describe('an engine that is down for a while', () => {
 describe('an unknown outcome', () => {
   it('of a claim leaves no shard behind', async () => {
     const rig = createRig();
-    const { memory } = rig;
+    const { engine } = rig;
     const a = rig.runtime('a');
     // What a claim whose answer was lost leaves: the record names the runtime, the runtime knows nothing of it.
     for (const index of all16)
-      await memory.commit({ put: [{ key: tuple('placement', 'group', group, 1, index), value: Buffer.from('a') }] });
+      await engine.commit({ put: [{ key: tuple('placement', 'group', group, 1, index), value: Buffer.from('a') }] });
     await a.join();
     const b = rig.runtime('b');
     await b.join();
-    await settle();
+    await rig.settle();
     expect([...indices(a), ...indices(b)].sort((x, y) => x - y)).toEqual(all16);
     const owner = indices(b)[0] as number;
-    await memory.commit({ put: [{ key: tuple('placement', 'group', group, 1, owner), value: Buffer.from('a') }] });
+    await engine.commit({ put: [{ key: tuple('placement', 'group', group, 1, owner), value: Buffer.from('a') }] });
     await rig.pass(ttlMs + 100);
     expect(b.lost).toEqual([owner]);
     expect(indices(b)).toContain(owner);
@@ -344,7 +324,7 @@ describe('an unknown outcome', () => {
 describe('a damaged record', () => {
   it('is told as such', async () => {
     const rig = createRig();
-    await rig.memory.commit({ put: [{ key: tuple('placement', 'group', group, 0), value: Buffer.from('many') }] });
+    await rig.engine.commit({ put: [{ key: tuple('placement', 'group', group, 0), value: Buffer.from('many') }] });
     await expect(rig.runtime('a').join()).rejects.toMatchObject({ code: 'engine.corrupt' });
     await expect(rig.runtime('b').placement.locate(group, 'x')).rejects.toMatchObject({ code: 'engine.corrupt' });
   });
@@ -357,6 +337,6 @@ it('leaves no timer behind when it closes', async () => {
   await b.join();
   await a.placement.locate(group, 'x');
   await Promise.all([a.placement.close(), b.placement.close()]);
-  await settle();
+  await rig.settle();
   expect(rig.clock.waiting).toBe(0);
 });

@@ -85,6 +85,7 @@ class LeasedPlacement implements Placement {
       await member.start();
     } catch (error) {
       left();
+      await member.abandon();
       throw error;
     }
     return member;

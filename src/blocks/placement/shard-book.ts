@@ -10,7 +10,7 @@ export interface HeldShard {
   readonly version: number;
   /** `draining`: takes nothing new; `releasing`: its record is being given up. */
   state: 'held' | 'draining' | 'releasing';
-  /** The lapses of this runtime's lease when its record was last seen to be this one's. */
+  /** The lapses of this runtime's lease before its record was last seen to be this one's; -1 when it is believed in no more. */
   seenAfterLapses: number;
 }
 
@@ -21,7 +21,7 @@ export interface ShardBookOptions {
   readonly runtime: string;
 }
 
-/** A claim touches two conditions and one record of a commit, a release one each. */
+/** A release touches one condition and one record of a commit. */
 const releasedPerCommit = 200;
 
 /**
@@ -44,29 +44,42 @@ export class ShardBook {
     return Array.from(this.#held.values());
   }
 
-  /** Takes a shard whose record is as given; undefined when somebody was faster, or when this runtime is no member any more. */
+  /**
+   * Takes a shard whose record is as given; undefined when somebody was faster, when this runtime is no member any more, or when the owner in the record has become one again: whoever
+   * comes back becomes a member before it looks which shards it still has, so that either it sees the claim or the claim fails.
+   */
   async claim(index: number, record: ShardRecord | undefined): Promise<HeldShard | undefined> {
-    const { engine, group, runtime } = this.#options;
+    const { engine, group, runtime, liveness } = this.#options;
+    // Lost while the claim was under way, the lease is taken again by one who does not know what happened to the claim meanwhile.
+    const { lapses } = liveness;
     const key = placementKeys.shard(group, index);
+    const { owner = '', version: before = 0 } = record ?? {};
+    const absent: Condition[] =
+      owner === '' || owner === runtime ? [] : [{ kind: 'version', key: placementKeys.member(group, owner), version: 0 }];
     const result = await engine.commit({
       if: [
-        { kind: 'version', key, version: record?.version ?? 0 },
-
+        { kind: 'version', key, version: before },
+        // Whoever was struck off becomes a member again before it claims anything.
         { kind: 'exists', key: placementKeys.member(group, runtime) },
+        ...absent,
       ],
       put: [{ key, value: encodeOwner(runtime) }],
     });
     // An unknown outcome is left alone: the next round reads the record, and claims it again or gives it up if it names this runtime.
     if (result.status !== 'done') return undefined;
     const version = result.versions[0] as number;
-    const held = this.#heldShard(index, { kind: 'version', key, version });
+    const held = this.#heldShard(index, { kind: 'version', key, version }, lapses);
     this.#held.set(index, held);
     return held;
   }
 
   /** Gives shards up that are in the book, and forgets them. Fails with the engine's error; what is still recorded then is given up by a later round. */
   async release(shards: readonly HeldShard[]): Promise<void> {
-    for (const held of shards) held.state = 'releasing';
+    for (const held of shards) {
+      held.state = 'releasing';
+      // From now on another may have it at any moment.
+      held.seenAfterLapses = -1;
+    }
     try {
       for (let at = 0; at < shards.length; at += releasedPerCommit) await this.#write(shards.slice(at, at + releasedPerCommit));
     } finally {
@@ -93,7 +106,7 @@ export class ShardBook {
     for (const held of shards) await this.#write([held]);
   }
 
-  #heldShard(index: number, condition: Condition & { readonly kind: 'version' }): HeldShard {
+  #heldShard(index: number, condition: Condition & { readonly kind: 'version' }, lapses: number): HeldShard {
     const { liveness, group } = this.#options;
     const { version } = condition;
     // After a lapse nothing is believed before the record was read again.
@@ -113,7 +126,7 @@ export class ShardBook {
         return liveness.lapses;
       },
     };
-    return { shard, version, state: 'held', seenAfterLapses: liveness.lapses };
+    return { shard, version, state: 'held', seenAfterLapses: lapses };
   }
 }
 

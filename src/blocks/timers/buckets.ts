@@ -1,7 +1,8 @@
 import type { Engine } from '../../contracts/engine.ts';
-import { type Bucket, beginsAtMs, closesAtMs, endsAtMs, levels, oldestIndex, openIndex, opensAtMs } from './wheel.ts';
+import { type Bucket, beginsAtMs, closesAtMs, endsAtMs, levels, oldestIndex, openIndex, opensAtMs, slotOf } from './wheel.ts';
 import { LogFeed } from './log-feed.ts';
 import { bucketLog } from './keys.ts';
+import type { DoneRange, Position } from './position.ts';
 
 /** A bucket that is being read. */
 interface OpenBucket {
@@ -29,13 +30,15 @@ export class Buckets {
   readonly #log: (bucket: Bucket) => string;
   /** Per level. */
   readonly #next: number[];
+  /** Of logs that were not opened yet: what is done with in them. */
+  readonly #done: Map<string, readonly DoneRange[]>;
   #open: OpenBucket[] = [];
 
-  /** `positions`: per level the first bucket that is not done with. */
-  constructor(engine: Engine, shard: { readonly group: string; readonly index: number }, positions: readonly number[]) {
+  constructor(engine: Engine, shard: { readonly group: string; readonly index: number }, { buckets, done }: Position) {
     this.#engine = engine;
     this.#log = (bucket) => bucketLog(shard.group, shard.index, bucket);
-    this.#next = Array.from({ length: levels }, (_, level) => positions[level] ?? 0);
+    this.#next = Array.from({ length: levels }, (_, level) => buckets[level] ?? 0);
+    this.#done = new Map(done);
   }
 
   /** Opens what is to be open by now. */
@@ -46,7 +49,7 @@ export class Buckets {
       let next = Math.max(this.#next[level] as number, oldestIndex(level, nowMs));
       for (; next <= last; next++) {
         const bucket = { level, index: next };
-        this.#open.push({ bucket, feed: new LogFeed(this.#engine, this.#log(bucket)), again: closesAtMs(bucket) > nowMs });
+        this.#open.push({ bucket, feed: this.#feed(bucket), again: closesAtMs(bucket) > nowMs });
       }
       this.#next[level] = next;
     }
@@ -87,15 +90,30 @@ export class Buckets {
     return this.#open.map(({ feed }) => feed);
   }
 
-  /** Per level the first bucket that is not done with. */
-  positions(): readonly number[] {
-    const positions = Array.from(this.#next);
-    for (const { bucket } of this.#open) positions[bucket.level] = Math.min(positions[bucket.level] as number, bucket.index);
-    return positions;
+  /** What a new owner need not look at. */
+  position(): Position {
+    const buckets = Array.from(this.#next);
+    const done = new Map(this.#done);
+    for (const { bucket, feed } of this.#open) {
+      buckets[bucket.level] = Math.min(buckets[bucket.level] as number, bucket.index);
+      done.set(placeOf(bucket), feed.done());
+    }
+    return { buckets, done };
   }
 
   /** When the next bucket of the lowest level is to be opened; those of the others come at some such moment, too. */
   nextOpensAtMs(): number {
     return opensAtMs({ level: 0, index: this.#next[0] as number });
   }
+
+  #feed(bucket: Bucket): LogFeed {
+    const place = placeOf(bucket);
+    const done = this.#done.get(place);
+    this.#done.delete(place);
+    return new LogFeed(this.#engine, this.#log(bucket), done);
+  }
+}
+
+function placeOf(bucket: Bucket): string {
+  return `${bucket.level}/${slotOf(bucket)}`;
 }

@@ -5,10 +5,18 @@ import { decodeTimer, dueOf } from './entry.ts';
 import { bucketLog } from './keys.ts';
 import { type Bucket, bucketOf, ringSize, slotOf } from './wheel.ts';
 
+/** A timer of a page, and which of its entries it is. */
+export interface SoonTimer {
+  readonly timer: DurableTimer;
+  readonly sequence: number;
+}
+
 /** What becomes of the timers of a page. */
 export interface Deal {
   /** They are due so soon that they are held in memory. */
-  readonly soon: readonly DurableTimer[];
+  readonly soon: readonly SoonTimer[];
+  /** Those of the others, which the page need not hold any longer. */
+  readonly settled: readonly number[];
   /** They lie in other buckets from now on. */
   readonly later: readonly Append[];
   /** Entries that are none. */
@@ -17,18 +25,20 @@ export interface Deal {
 
 /** Sorts the timers of a page by when they are due. */
 export function dealOut({ group, index }: OwnedShard, entries: readonly LogEntry[], nowMs: number): Deal {
-  const soon: DurableTimer[] = [];
+  const soon: SoonTimer[] = [];
+  const settled: number[] = [];
   const later = new Map<number, { readonly bucket: Bucket; readonly entries: NewLogEntry[] }>();
   let damaged = 0;
-  for (const { data } of entries) {
+  for (const { data, sequence } of entries) {
     const dueMs = dueOf(data);
-    if (dueMs === undefined) {
-      damaged++;
+    const bucket = dueMs === undefined ? undefined : bucketOf(dueMs, nowMs);
+    if (dueMs !== undefined && bucket === undefined) {
+      soon.push({ timer: decodeTimer(data), sequence });
       continue;
     }
-    const bucket = bucketOf(dueMs, nowMs);
+    settled.push(sequence);
     if (bucket === undefined) {
-      soon.push(decodeTimer(data));
+      damaged++;
       continue;
     }
     const place = bucket.level * ringSize + slotOf(bucket);
@@ -37,5 +47,5 @@ export function dealOut({ group, index }: OwnedShard, entries: readonly LogEntry
     else others.entries.push({ data });
   }
   const appends = Array.from(later.values(), ({ bucket, entries: moved }) => ({ log: bucketLog(group, index, bucket), entries: moved }));
-  return { soon, later: appends, damaged };
+  return { soon, settled, later: appends, damaged };
 }

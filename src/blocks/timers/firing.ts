@@ -1,10 +1,11 @@
 import type { Engine } from '../../contracts/engine.ts';
 import type { OwnedShard } from '../../contracts/placement.ts';
-import type { DurableTimer, ShardTimersOptions } from '../../contracts/timers.ts';
+import type { ShardTimersOptions } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import { logFields } from '../../kernel/names.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
+import type { SoonTimer } from './deal.ts';
 import { DueHeap } from './due-heap.ts';
 import type { Page } from './log-feed.ts';
 import { type FiringLimits, type Held, Lane } from './lane.ts';
@@ -68,8 +69,8 @@ export class Firing {
   }
 
   /** Takes the timers of a page over, which is told when they were fired. */
-  hold(lane: Lane, timers: readonly DurableTimer[], page: Page): void {
-    for (const timer of timers) this.#soon.push({ timer, dueMs: timer.dueMs, lane, page });
+  hold(lane: Lane, timers: readonly SoonTimer[], page: Page): void {
+    for (const { timer, sequence } of timers) this.#soon.push({ timer, dueMs: timer.dueMs, lane, page, sequence });
     this.#held += timers.length;
     this.turn();
   }
@@ -159,7 +160,7 @@ export class Firing {
   }
 
   #done(lane: Lane, items: readonly Held[]): void {
-    for (const { page } of items) page.settle(1);
+    for (const { page, sequence } of items) page.settle(sequence);
     if (lane.closed) return;
     lane.done(items.length);
     this.#held -= items.length;

@@ -24,6 +24,8 @@ export interface Held extends Due {
   readonly timer: DurableTimer;
   readonly lane: Lane;
   readonly page: Page;
+  /** Its entry in the page. */
+  readonly sequence: number;
 }
 
 interface Retry {

@@ -1,18 +1,24 @@
 import type { Engine, LogEntry } from '../../contracts/engine.ts';
 import type { Key } from '../../kernel/tuple.ts';
+import type { DoneRange } from './position.ts';
 
 /** Timers that were read together. They leave the log together, when all of them are settled. */
 export interface Page {
+  /** Those that are not done with. */
   readonly entries: readonly LogEntry[];
-  /** So many of its timers need not come again. */
-  settle(count: number): void;
+  /** That one need not come again. */
+  settle(sequence: number): void;
 }
 
 interface OpenPage extends Page {
+  entries: readonly LogEntry[];
   /** What was read before it. */
   readonly after: number;
-  readonly last: number;
+  readonly first: number;
+  last: number;
   open: number;
+  /** A bit per entry from `first` on. */
+  readonly done: Uint8Array;
 }
 
 /**
@@ -22,16 +28,20 @@ interface OpenPage extends Page {
 export class LogFeed {
   readonly #engine: Engine;
   readonly #log: Key;
-  readonly #pages: OpenPage[] = [];
+  #pages: OpenPage[] = [];
+  /** What is not read yet and was done with before. */
+  #skipped: readonly DoneRange[];
   #after = 0;
   /** Where the pass ends; undefined before its first page. */
   #target: number | undefined;
   #settled = 0;
   #trimmed = 0;
 
-  constructor(engine: Engine, log: Key) {
+  /** `done`: what a former owner had settled beyond what it had trimmed. */
+  constructor(engine: Engine, log: Key, done: readonly DoneRange[] = []) {
     this.#engine = engine;
     this.#log = log;
+    this.#skipped = done;
   }
 
   /** The pass has come to its end. */
@@ -54,19 +64,10 @@ export class LogFeed {
     const after = this.#after;
     const { entries, head } = await this.#engine.readLog(this.#log, after, limit);
     this.#target ??= head;
-    const last = entries.at(-1)?.sequence ?? Math.max(after, head);
-    const page: OpenPage = {
-      entries,
-      after,
-      last,
-      open: entries.length,
-      settle: (count) => {
-        page.open -= count;
-        if (page.open <= 0) this.#advance();
-      },
-    };
-    this.#after = last;
+    const page = this.#open(entries, after);
+    this.#after = entries.length === 0 ? Math.max(after, head) : page.last;
     if (entries.length > 0) this.#pages.push(page);
+    if (page.open === 0) this.#advance();
     return page;
   }
 
@@ -86,10 +87,63 @@ export class LogFeed {
     this.#trimmed = upTo;
   }
 
-  #advance(): void {
-    let gone = 0;
-    while (gone < this.#pages.length && (this.#pages[gone] as OpenPage).open <= 0) gone++;
-    const done = this.#pages.splice(0, gone);
-    this.#settled = done.at(-1)?.last ?? this.#settled;
+  /** What is settled and cannot be trimmed, because something before it is not. */
+  done(): DoneRange[] {
+    const read = this.#pages
+      .filter(({ done }) => done.some((bits) => bits !== 0))
+      .map(({ first, last, open, done }) => (open === 0 ? { first, last } : { first, last, bits: Buffer.from(done).toString('base64') }));
+    return [...read, ...this.#skipped.filter(({ last }) => last > this.#after)];
   }
+
+  #open(entries: readonly LogEntry[], after: number): OpenPage {
+    const first = entries[0]?.sequence ?? after + 1;
+    const last = entries.at(-1)?.sequence ?? after;
+    const left = this.#skipped.length === 0 ? entries : entries.filter(({ sequence }) => !isIn(this.#skipped, sequence));
+    const page: OpenPage = {
+      entries: left,
+      after,
+      first,
+      last,
+      open: left.length,
+      done: new Uint8Array((last - first + 8) >> 3),
+      settle: (sequence) => this.#settle(page, sequence),
+    };
+    if (left !== entries) for (const { sequence } of entries) if (isIn(this.#skipped, sequence)) mark(page, sequence);
+    return page;
+  }
+
+  #settle(page: OpenPage, sequence: number): void {
+    if (!mark(page, sequence) || --page.open > 0) return;
+    page.entries = [];
+    this.#advance();
+  }
+
+  /** Pages behind one that is not settled become one when they are: however long a timer cannot be fired, what comes after it does not fill the memory. */
+  #advance(): void {
+    const kept: OpenPage[] = [];
+    for (const page of this.#pages) {
+      const before = kept.at(-1);
+      if (page.open > 0) kept.push(page);
+      else if (before === undefined) this.#settled = page.last;
+      else if (before.open === 0) before.last = page.last;
+      else kept.push(page);
+    }
+    this.#pages = kept;
+  }
+}
+
+/** False when it was marked before. */
+function mark({ first, done }: OpenPage, sequence: number): boolean {
+  const at = sequence - first;
+  const bit = 1 << (at & 7);
+  const bits = done[at >> 3] as number;
+  done[at >> 3] = bits | bit;
+  return (bits & bit) === 0;
+}
+
+function isIn(ranges: readonly DoneRange[], sequence: number): boolean {
+  const range = ranges.find(({ first, last }) => first <= sequence && sequence <= last);
+  if (range?.bits === undefined) return range !== undefined;
+  const at = sequence - range.first;
+  return ((Buffer.from(range.bits, 'base64')[at >> 3] ?? 0) & (1 << (at & 7))) !== 0;
 }

@@ -10,6 +10,7 @@ import type { Firing } from './firing.ts';
 import { inboxLog, positionKey } from './keys.ts';
 import type { Lane } from './lane.ts';
 import { LogFeed } from './log-feed.ts';
+import { decodePosition, encodePosition, inboxPlace } from './position.ts';
 
 export interface ReaderOptions {
   readonly engine: Engine;
@@ -31,7 +32,7 @@ const retryMsMax = 10_000;
 export class ShardReader {
   readonly lane: Lane;
   readonly #options: ReaderOptions;
-  readonly #inbox: LogFeed;
+  #inbox: LogFeed;
   #buckets: Buckets | undefined;
   #appended = true;
   #unlisten: () => void = () => {};
@@ -80,6 +81,7 @@ export class ShardReader {
     if (this.#buckets === undefined) return;
     try {
       await this.#trim(this.#buckets);
+      this.#buckets.close(this.#options.engine.now());
       if (this.lane.owned.alive) await this.#savePosition(this.#buckets);
     } catch (error) {
       // Whoever comes next reads a little more.
@@ -128,8 +130,9 @@ export class ShardReader {
     const { group, index } = this.lane.owned;
     const { engine } = this.#options;
     const entry = await engine.get(positionKey(group, index));
-    const positions = entry === undefined ? [] : (JSON.parse(Buffer.from(entry.value).toString('utf8')) as number[]);
-    return new Buckets(engine, this.lane.owned, positions);
+    const position = entry === undefined ? { buckets: [], done: new Map() } : decodePosition(entry.value);
+    this.#inbox = new LogFeed(engine, inboxLog(group, index), position.done.get(inboxPlace));
+    return new Buckets(engine, this.lane.owned, position);
   }
 
   /** One page of each log that matters now, so that what is due never waits for a long bucket. False when nothing was left to read, or may be. */
@@ -161,7 +164,7 @@ export class ShardReader {
     const { engine, firing } = this.#options;
     const page = await feed.next(pageEntries);
     if (page.entries.length === 0) return true;
-    const { soon, later, damaged } = dealOut(this.lane.owned, page.entries, engine.now());
+    const { soon, settled, later, damaged } = dealOut(this.lane.owned, page.entries, engine.now());
     try {
       if (later.length > 0 && !(await this.#deal(later))) {
         feed.unread(page);
@@ -172,7 +175,7 @@ export class ShardReader {
       throw error;
     }
     if (damaged > 0) this.#options.log.error(`a log of timers holds ${damaged} entries that are none`);
-    page.settle(page.entries.length - soon.length);
+    for (const sequence of settled) page.settle(sequence);
     firing.hold(this.lane, soon, page);
     return true;
   }
@@ -202,7 +205,8 @@ export class ShardReader {
   /** A position that is not saved, or is older than it could be, costs reading. */
   async #savePosition(buckets: Buckets): Promise<void> {
     const { owned } = this.lane;
-    const value = Buffer.from(JSON.stringify(buckets.positions()));
+    const { buckets: next, done } = buckets.position();
+    const value = encodePosition({ buckets: next, done: new Map(done).set(inboxPlace, this.#inbox.done()) });
     await this.#options.engine.commit({ if: [owned.condition], put: [{ key: positionKey(owned.group, owned.index), value }] });
   }
 }

@@ -13,7 +13,7 @@ export const packedKeyMax = 64;
 /** The memory of the packed leaves of one index: hands out its pieces and counts them. Entries name their segment by its number. */
 export class LeafMemory {
   readonly segmentOf: (number: number) => Segment | undefined;
-  /** Of all leaves that the index has; those that only its clones still have are not in it. */
+  /** Of all leaves. */
   bytes = 0;
   /** Pieces that nobody has any more, by how many steps they have: a leaf that grows needs the next larger one. */
   readonly #free: Buffer[][] = [];
@@ -35,13 +35,9 @@ export class LeafMemory {
     return piece.length + overheadBytes;
   }
 
-  /** A leaf has it no longer; a clone may. */
-  let(piece: Buffer): void {
+  /** Its leaf has it no longer. */
+  give(piece: Buffer): void {
     this.bytes -= this.bytesOf(piece);
-  }
-
-  /** Nobody has it. */
-  reuse(piece: Buffer): void {
     const steps = piece.length / stepBytes;
     const free = (this.#free[steps] ??= []);
     if (free.length < freeMax) free.push(piece);

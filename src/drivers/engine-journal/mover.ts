@@ -61,8 +61,8 @@ export class Mover {
     let batch: [Key, KeyEntry][] = [];
     let size = 0;
     let looks = 0;
-    // A copy of the tree: iterating must not meet the changes of commits.
-    for (const [key, entry] of state.keys.clone().entries()) {
+    // What is put meanwhile lies elsewhere.
+    for (const [key, entry] of state.keys.steadyEntries()) {
       if (victims.has(entry.segment as Segment)) {
         batch.push([key, entry]);
         size += entry.length;

@@ -16,7 +16,6 @@ const compactBytes = 2 * 1024;
  * at the end of the piece lies where each one is, in the order of the keys, from the back. A key takes some 20 bytes and what it has alone.
  */
 export class PackedLeaf implements Leaf<KeyEntry> {
-  owner: object;
   readonly children = undefined;
   size = 0;
   readonly #memory: LeafMemory;
@@ -29,8 +28,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
   #soonestMs = Infinity;
   #insertedAt = 0;
 
-  constructor(owner: object, memory: LeafMemory, bytes = 0) {
-    this.owner = owner;
+  constructor(memory: LeafMemory, bytes = 0) {
     this.#memory = memory;
     this.#bytes = memory.take(bytes);
   }
@@ -106,16 +104,8 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     right.dropped();
   }
 
-  copy(owner: object): PackedLeaf {
-    const copy = new PackedLeaf(owner, this.#memory, this.#bytes.length);
-    this.#bytes.copy(copy.#bytes);
-    copy.#assume(this);
-    this.dropped();
-    return copy;
-  }
-
   dropped(): void {
-    this.#memory.let(this.#bytes);
+    this.#memory.give(this.#bytes);
   }
 
   /** Memory that it takes. */
@@ -271,11 +261,11 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     return { leaf: this, from: 0, to: this.size };
   }
 
-  /** A leaf of the same owner that holds the parts, in the order of their keys, with room for some more bytes. */
+  /** A leaf that holds the parts, in the order of their keys, with room for some more bytes. */
   #made(parts: readonly Part[], prefix: Key = prefixOf(parts), more = 0): PackedLeaf {
     let bytes = more;
     for (const { leaf, from, to } of parts) bytes += leaf.#bytesWith(prefix.length, { from, to });
-    const made = new PackedLeaf(this.owner, this.#memory, bytes);
+    const made = new PackedLeaf(this.#memory, bytes);
     made.#prefix = prefix;
     for (const { leaf, from, to } of parts) {
       if (leaf.#soonestMs < made.#soonestMs) made.#soonestMs = leaf.#soonestMs;
@@ -334,9 +324,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
 
   /** Takes over the memory of another leaf, which is nothing any more. */
   #become(leaf: PackedLeaf): void {
-    this.#memory.let(this.#bytes);
-    // Only its owner changes a leaf, so nobody else has these.
-    this.#memory.reuse(this.#bytes);
+    this.#memory.give(this.#bytes);
     this.#bytes = leaf.#bytes;
     this.#assume(leaf);
   }

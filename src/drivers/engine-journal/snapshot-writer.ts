@@ -1,10 +1,8 @@
 import type { Clock, Disk } from '../../kernel/ports.ts';
-import type { OrderedMap } from '../../kernel/ordered-map.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { crc32 } from './crc32.ts';
 import { encodeHead, fileNames } from './format.ts';
 import type { LogState } from './log-state.ts';
-import type { KeyEntry } from './operations.ts';
 import type { JournalState } from './state.ts';
 
 /** Parts of a snapshot; each chunk holds items of one of them. */
@@ -35,8 +33,8 @@ export interface WrittenSnapshot {
 }
 
 /**
- * Writes all of the index in slices of a few milliseconds. Keys are of one instant (the tree is cloned); logs, leases and ids may be
- * newer, which replay from `offset` brings to the same end. Undefined when it was stopped.
+ * Writes all of the index in slices of a few milliseconds. Each part is as it is when its turn comes, with commits that came after `offset`: replay from there does
+ * them once more, and comes to the same end. Undefined when it was stopped.
  */
 export async function writeSnapshot(options: SnapshotOptions): Promise<WrittenSnapshot | undefined> {
   const { disk, directory, epoch, state } = options;
@@ -44,15 +42,13 @@ export async function writeSnapshot(options: SnapshotOptions): Promise<WrittenSn
   const numbers = [state.sequence, epoch, 0, state.timeMs, state.lastVersion, options.segment, options.offset, state.leaseEpochsGone];
   const name = fileNames.snapshot(state.sequence, epoch);
   const path = `${directory}/${name}`;
-  // Cloned before the first await: this is the instant of `offset`.
-  const keys = state.keys.clone();
   const file = await disk.open(`${path}.tmp`, 'write');
   let bytes: number | undefined;
   try {
     await file.truncate(0);
     const out = new ChunkWriter(options, (chunk, at) => file.write([chunk], at));
     await out.raw(encodeHead('SNAP', numbers));
-    bytes = (await writeSections(options, keys, out)) ? out.at : undefined;
+    bytes = (await writeSections(options, out)) ? out.at : undefined;
     if (bytes !== undefined) await file.sync();
   } finally {
     await file.close();
@@ -66,7 +62,7 @@ export async function writeSnapshot(options: SnapshotOptions): Promise<WrittenSn
   return { name, bytes };
 }
 
-async function writeSections(options: SnapshotOptions, keys: OrderedMap<KeyEntry>, out: ChunkWriter): Promise<boolean> {
+async function writeSections(options: SnapshotOptions, out: ChunkWriter): Promise<boolean> {
   const { state } = options;
   const segmentIndex = new Map<number, number>();
   for (const [i, segment] of options.segments.entries()) segmentIndex.set(segment.number, i);
@@ -75,7 +71,7 @@ async function writeSections(options: SnapshotOptions, keys: OrderedMap<KeyEntry
     out.double(item.epoch);
     out.double(item.bytes);
   });
-  await out.section(sections.keys, keys.entries(), ([key, entry]) => {
+  await out.section(sections.keys, state.keys.steadyEntries(), ([key, entry]) => {
     out.text(key, 'latin1');
     out.double(entry.version);
     out.double(entry.expiresAtMs);

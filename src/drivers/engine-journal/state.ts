@@ -51,7 +51,7 @@ export class JournalState {
   /** `segments` knows every segment that a key may lie in. */
   constructor(cacheBytesMax: number, segments: Segments) {
     this.#leaves = new LeafMemory((number) => segments.get(number));
-    this.#keys = new OrderedMap((owner) => new PackedLeaf(owner, this.#leaves));
+    this.#keys = new OrderedMap(() => new PackedLeaf(this.#leaves));
     this.cache = new ValueCache(cacheBytesMax);
     this.recent = new RecentBytes(cacheBytesMax);
   }
@@ -148,6 +148,8 @@ export class JournalState {
     entry.segment = segment;
     this.#keys.set(key, entry);
     count(key, entry, 1);
+    // Newer than the snapshot's own numbers when it was put while that was written.
+    if (entry.version > this.lastVersion) this.lastVersion = entry.version;
   }
 
   keepId(id: string, result: KeptResult, timeMs: number): void {

@@ -186,6 +186,28 @@ else
       await close();
     });
 
+    it('answers from the bounds of logs where there is nothing to read, for many at once, and reads the others', async () => {
+      const { open, close } = machines();
+      const [engine, other] = [await open(), await open()];
+      const entry = (data: string) => [{ data: bytes(data) }];
+      await done(engine, { append: ['full', 'trimmed', 'part'].map((log) => ({ log, entries: [...entry('1'), ...entry('2')] })) });
+      await engine.trim('trimmed', 2);
+      await engine.trim('part', 1);
+      const logs = ['none', 'full', 'trimmed', 'part', ...Array.from({ length: 300 }, (_, i) => `absent ${i}`)];
+      const pages = await Promise.all(logs.map((log) => other.readLog(log, 0)));
+      const seen = pages.map(({ first, head, entries }) => [first, head, entries.map(({ data }) => text(data)).join(' ')]);
+      expect(seen.slice(0, 4)).toEqual([
+        [1, 0, ''],
+        [1, 2, '1 2'],
+        [3, 2, ''],
+        [2, 2, '2'],
+      ]);
+      expect(new Set(seen.slice(4).map(String))).toEqual(new Set(['1,0,']));
+      await done(engine, { append: [{ log: 'none', entries: entry('now') }] });
+      expect((await other.readLog('none', 0)).entries.length).toBe(1);
+      await close();
+    });
+
     it('opens on many machines at once', async () => {
       const { open, close } = machines();
       const engines = await Promise.all(Array.from({ length: 6 }, open));

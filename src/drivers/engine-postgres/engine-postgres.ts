@@ -8,7 +8,7 @@ import type { Ports } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { type Database, openDatabase, type PostgresAddress } from '../../clients/postgres/database.ts';
 import { statementError } from './statement-error.ts';
-import { createGetBatcher } from './get-batcher.ts';
+import { createReadBatcher } from './read-batcher.ts';
 import { encodeCommit, keyBytes, stripeOf } from './group.ts';
 import { PostgresHints } from './hints.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -84,6 +84,7 @@ class PostgresEngine implements CopySource {
   readonly #clock;
   readonly #reads;
   readonly #get;
+  readonly #bounds;
   readonly #writer: GroupWriter;
   readonly #board: HintBoard;
   readonly #hints: PostgresHints;
@@ -97,7 +98,8 @@ class PostgresEngine implements CopySource {
     this.#schema = schema;
     this.#clock = createRemoteClock(clock);
     this.#reads = createReads(database, clock, schema);
-    this.#get = createGetBatcher(clock, (keys) => this.#reads.getMany(keys));
+    this.#get = createReadBatcher(clock, (keys: readonly Key[]) => this.#reads.getMany(keys));
+    this.#bounds = createReadBatcher(clock, (logs: readonly Key[]) => this.#reads.logBounds(logs));
     const answered = (nowMs: number, sentMono: number): void => this.#clock.learn(nowMs, sentMono);
     this.#writer = new GroupWriter({ database, clock, schema, waitingMax: options.waitingMax ?? 10_000, answered });
     this.#board = new HintBoard((_kind, _key, watched) => {
@@ -132,7 +134,12 @@ class PostgresEngine implements CopySource {
     return this.#reads.range(query);
   }
 
-  readLog(log: Key, after: number, limit?: number): Promise<LogPage> {
+  async readLog(log: Key, after: number, limit?: number): Promise<LogPage> {
+    // Whoever begins with a log often finds nothing in it, and often asks for hundreds of them: whether there is something is one statement for all.
+    if (after === 0) {
+      const bounds = await this.#bounds(log);
+      if (bounds.first > bounds.head) return { entries: [], ...bounds };
+    }
     return this.#reads.readLog(log, after, limit);
   }
 

@@ -16,6 +16,8 @@ export interface Reads {
   getMany(keys: readonly Key[]): Promise<(Entry | undefined)[]>;
   range(query: RangeQuery): Promise<RangePage>;
   readLog(log: Key, after: number, limit?: number): Promise<LogPage>;
+  /** Of each log, in the order given: its first entry that is not trimmed, and its last. */
+  logBounds(logs: readonly Key[]): Promise<readonly Pick<LogPage, 'first' | 'head'>[]>;
   logNames(): Promise<Key[]>;
 }
 
@@ -59,6 +61,13 @@ export function createReads(database: Database, clock: Clock, schema: string): R
       const rows = await read(sql, [keyBytes(log), after, Math.min(Math.max(limit, 1), logLimitMax)]);
       const entries = rows.filter((row) => row[2] !== null).map(toLogEntry);
       return { entries, first: Number(rows[0]?.[0] ?? 1), head: Number(rows[0]?.[1] ?? 0) };
+    },
+    async logBounds(logs) {
+      const rows = await read(`select log, first, head from ${schema}.logs where log = any($1)`, [logs.map(keyBytes)]);
+      const known = new Map(
+        rows.map(([log, first, head]) => [(log as Buffer).toString('latin1'), { first: Number(first), head: Number(head) }]),
+      );
+      return logs.map((log) => known.get(log) ?? { first: 1, head: 0 });
     },
     async logNames() {
       const rows = await read(`select log from ${schema}.logs where head > 0 order by log`, []);

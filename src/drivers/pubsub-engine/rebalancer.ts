@@ -122,18 +122,22 @@ export class Rebalancer {
     }
     if (!this.#strike) return members;
     this.#strike = false;
-    const dead = await this.#expired(new Set(members.map((each) => each.broker)));
-    if (dead.size === 0) return members;
-    const gone = members.filter((each) => dead.has(each.broker));
-    await engine.commit({ delete: gone.map(({ id }) => keys.member(topic, group, id)) });
-    return members.filter((each) => !dead.has(each.broker));
+    const gone = await this.#struckOff(members);
+    return members.filter((each) => !gone.has(each.broker));
   }
 
-  async #expired(brokers: ReadonlySet<string>): Promise<Set<string>> {
-    const dead = new Set<string>();
-    for (const broker of brokers) {
-      if (broker !== this.#options.broker && (await this.#options.liveness.expired(broker))) dead.add(broker);
+  /** Brokers whose lease had run out, and whose members are none any more: one that comes back meanwhile stays. */
+  async #struckOff(members: readonly Member[]): Promise<Set<string>> {
+    const { engine, keys, topic, group, broker, liveness } = this.#options;
+    const gone = new Set<string>();
+    for (const other of new Set(members.map((each) => each.broker))) {
+      if (other === broker) continue;
+      const records = members.filter((each) => each.broker === other).map(({ id }) => keys.member(topic, group, id));
+      await liveness.fencing(other, async (fenced) => {
+        const { status } = await engine.commit({ if: [fenced], delete: records });
+        if (status === 'done') gone.add(other);
+      });
     }
-    return dead;
+    return gone;
   }
 }
