@@ -4,6 +4,7 @@ import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
 import { createEngineStore } from '../../drivers/state-engine/engine-store.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { silentLogger } from '../../kernel/log.ts';
+import { untuple } from '../../kernel/tuple.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { callOf, createActorsRig, type ActorsRig, type ActorsRigOptions, type ActorsRuntime } from '../../testing/actors-rig.ts';
 import { createPlacement } from '../placement/index.ts';
@@ -183,6 +184,28 @@ describe('a reminder', () => {
     await rig.pass(12_000);
     expect(read.length).toBeGreaterThan(0);
     expect([...due(a), ...due(b)]).toEqual(['remind anyone first']);
+  });
+
+  it('has the timers of its own shard read, and nobody reads them when there has been none for minutes; the next one comes in time', async () => {
+    const rig = createRig();
+    const a = await hosted(rig, 'a');
+    const shards = new Set<unknown>();
+    const { engine } = a.process;
+    const readLog = engine.readLog.bind(engine);
+    engine.readLog = (...given) => (shards.add(untuple(given[0])[2]), readLog(...given));
+    await remind(a, { dueTime: '2h' });
+    await rig.pass(20_000);
+    expect(shards.size).toBe(1);
+    await a.block.unregisterReminder(callOf({ type: 'Cart', id: 'x', name: 'r' }));
+    await rig.pass(310_000);
+    shards.clear();
+    await rig.pass(60_000);
+    expect(shards.size).toBe(0);
+    await remind(a, { name: 'next', dueTime: '3s', period: 'R2/PT20S' });
+    await rig.pass(3_500);
+    expect(due(a)).toEqual(['remind x next']);
+    await rig.pass(21_000);
+    expect([due(a).length, shards.size]).toEqual([2, 1]);
   });
 
   it('is refused beyond 1,000 of one actor, and replaced all the same', async () => {

@@ -8,7 +8,6 @@ import { prefixEnd } from '../../kernel/tuple.ts';
 import type { Actor } from './actor.ts';
 import { checkActor, checkActorName } from './actor-names.ts';
 import type { HostedType } from './hosted-type.ts';
-import { FirstReminder } from './first-reminder.ts';
 import { DueReminders, type ReminderRetries } from './due-reminders.ts';
 import {
   decodeReminder,
@@ -21,6 +20,7 @@ import {
   type ReminderName,
   type ReminderRecord,
 } from './reminder-record.ts';
+import { ReminderShards } from './reminder-shards.ts';
 import { readSchedule, type ScheduleText } from './schedule.ts';
 import type { Turns } from './turns.ts';
 
@@ -65,10 +65,10 @@ export class Reminders {
   readonly #keys: ReminderKeys;
   readonly #timers: ShardTimers;
   readonly #due: DueReminders;
-  readonly #first: FirstReminder;
+  readonly #inUse: ReminderShards;
   readonly #shards = new Map<number, OwnedShard>();
-  /** There are reminders: the timers of the shards are read. */
-  #awake = false;
+  /** Those whose timers are read. */
+  readonly #read = new Set<number>();
 
   constructor(options: RemindersOptions) {
     const { context, type } = options;
@@ -76,26 +76,30 @@ export class Reminders {
     this.#keys = reminderKeys(context.namespace, type.config.type);
     this.#timers = options.timers((shard, timers) => this.#due.fire(shard, timers));
     this.#due = new DueReminders({ ...options, keys: this.#keys, timers: this.#timers });
-    const { engine } = options;
-    const { clock } = context.ports;
-    this.#first = new FirstReminder({ engine, clock, log: context.log, prefix: this.#keys.all, found: () => this.#wake() });
+    this.#inUse = new ReminderShards({
+      engine: options.engine,
+      clock: context.ports.clock,
+      log: context.log,
+      prefix: this.#keys.all,
+      shardOf: (id) => type.shardOf(id),
+      changed: () => this.#readInUse(),
+    });
   }
 
   /** The shard is owned here: what is due fires, also what a former owner left undone. */
   open(shard: OwnedShard): void {
     this.#shards.set(shard.index, shard);
-    if (this.#awake) this.#openNow(shard);
-    else this.#first.begin();
+    if (this.#inUse.has(shard.index)) this.#begin(shard);
+    else this.#inUse.begin();
   }
 
   async release(index: number): Promise<void> {
     this.#shards.delete(index);
-    this.#due.release(index);
-    await this.#timers.release(index);
+    await this.#end(index);
   }
 
   async close(): Promise<void> {
-    this.#first.close();
+    this.#inUse.close();
     this.#due.close();
     await this.#timers.close();
   }
@@ -116,7 +120,7 @@ export class Reminders {
     const actor = this.#turning(id);
     if (actor !== undefined) conditions.push(actor.shard.condition);
     const result = await engine.commit({ if: conditions, put: [{ key, value: encodeReminder(record) }], append: [append] });
-    if (result.status !== 'conflict') this.#first.seen();
+    if (result.status !== 'conflict') this.#inUse.seen(shard);
     if (result.status === 'unknown') throw outcomeUnknown(`whether the reminder ${name} was registered is not known`, result.cause);
     if (result.status === 'conflict')
       throw !overwrite && result.failed === 0 ? exists(request) : actor === undefined ? exists(request) : type.overlap(actor);
@@ -175,14 +179,26 @@ export class Reminders {
     });
   }
 
-  #wake(): void {
-    this.#awake = true;
-    for (const shard of this.#shards.values()) this.#openNow(shard);
+  /** Reads the timers of shards that have reminders by now, and no more of those that have had none for long: what lies there wakes nobody. */
+  #readInUse(): void {
+    for (const shard of this.#shards.values()) {
+      const wanted = this.#inUse.has(shard.index);
+      if (wanted && !this.#read.has(shard.index)) this.#begin(shard);
+      else if (!wanted && this.#read.has(shard.index)) void this.#end(shard.index);
+    }
   }
 
-  #openNow(shard: OwnedShard): void {
+  #begin(shard: OwnedShard): void {
+    this.#read.add(shard.index);
     this.#timers.open(shard);
     this.#due.open(shard);
+  }
+
+  /** Never fails. */
+  async #end(index: number): Promise<void> {
+    this.#read.delete(index);
+    this.#due.release(index);
+    await this.#timers.release(index);
   }
 
   async *#each(id: string | undefined): AsyncGenerator<readonly [ReminderName, ReminderRecord]> {

@@ -37,7 +37,10 @@ export interface RemoteEngine extends BackupSource {
   readonly lost: Promise<Error>;
 }
 
-/** Connects and waits until the owner serves. Fails with `engine.unavailable` when nobody answers in time, or with the owner's refusal. */
+/**
+ * Connects and waits until the owner serves. Fails with the owner's refusal, and with `engine.unavailable`: its cause is `deadline-exceeded` when nobody answered in time, else what the
+ * system says of the connection.
+ */
 export async function connectEngine(options: ConnectEngineOptions): Promise<RemoteEngine> {
   const engine = new SocketEngine(options);
   await engine.welcomed;
@@ -228,13 +231,14 @@ class SocketEngine implements RemoteEngine {
   async #shakeHands(open: Promise<void>): Promise<void> {
     const beatMs = (this.#options.silenceMs ?? 2_000) / beatsPerSilence;
     const connectTimer = this.#options.clock.timer(this.#options.connectTimeoutMs ?? 1_500, () => {
-      if (!this.#starting) this.#link.close(new Error('the owner does not answer'));
+      if (!this.#starting) this.#link.close(silent('the owner does not answer'));
     });
     const startTimer = this.#options.clock.timer(this.#options.startTimeoutMs ?? 60_000, () => {
-      this.#link.close(new Error('the owner does not finish starting'));
+      this.#link.close(silent('the owner does not finish starting'));
     });
     try {
-      await Promise.race([open, this.lost]);
+      const lost = await Promise.race([open, this.lost]);
+      if (lost !== undefined) throw unavailable(lost);
       const { name, scope } = this.#options;
       const hello = { version: message.protocolVersion, name, scope };
       const welcomed = this.#request(
@@ -261,7 +265,7 @@ class SocketEngine implements RemoteEngine {
     this.#missed = this.#heard ? 0 : this.#missed + 1;
     this.#heard = false;
     if (this.#missed > beatsPerSilence) {
-      return this.#link.close(new Error(`the owner has been silent for ${Math.round(beatMs * beatsPerSilence)} ms`));
+      return this.#link.close(silent(`the owner has been silent for ${Math.round(beatMs * beatsPerSilence)} ms`));
     }
     this.#link.send(requestType.ping, 0, frameWriter(0));
     if (this.#beats++ % beatsPerStats === 0) this.#fetchStats();
@@ -352,6 +356,10 @@ class SocketEngine implements RemoteEngine {
 }
 
 function nothing(): void {}
+
+function silent(message: string): ProaError {
+  return new ProaError('deadline-exceeded', message);
+}
 
 function unavailable(cause: Error): ProaError {
   return new ProaError('engine.unavailable', `the engine of this machine cannot be reached: ${cause.message}`, { cause });

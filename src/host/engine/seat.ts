@@ -1,10 +1,11 @@
-import type { Commit, Engine } from '../../contracts/engine.ts';
+import type { Engine } from '../../contracts/engine.ts';
 import { ReadGrants, readLeaseMs } from '../../drivers/engine-socket/read-grants.ts';
 import { connectEngine, type RemoteEngine } from '../../drivers/engine-socket/connect-engine.ts';
 import { type EngineServer, serveEngine } from '../../drivers/engine-socket/serve-engine.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Network, Random, Timer } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
+import { grantedEngine } from './granted-engine.ts';
 import type { MeetingPlace } from './meeting-place.ts';
 import type { OwnedStore } from './owned-store.ts';
 
@@ -41,24 +42,32 @@ const publishMs = 1_000;
 const silenceDefaultMs = 2_000;
 /** An owner that we have just lost gets one short chance: perhaps only the connection broke. */
 const secondChanceMs = 300;
+/** A connection that breaks says that somebody was there: its owner gets so many further looks, the first after so long and each after twice as long. */
+const broken = { looksMax: 5, pauseMs: 20 } as const;
 /** Of the time that an owner serves without looking at the epochs; its successor waits a little longer. */
 const replacedMargin = 1.25;
 const takeOverDelaysMs = { host: 0, sidecar: 150, client: 500 } as const;
 
 /**
  * Finds a seat: connects to the owner of the highest epoch, and takes over when nobody answers. `before` is the epoch of the owner
- * that this process has just lost, if any: then better candidates get the first try. Fails with the store's errors, and never because
- * another candidate was faster.
+ * that this process has just lost, if any: then better candidates get the first try. An owner whose connection broke is looked for again before anybody takes over from it.
+ * Fails with the store's errors, and never because another candidate was faster.
  */
 export async function findSeat(options: SeatOptions, before: number | undefined): Promise<Seat> {
   const { store, meeting, ports } = options;
   let unpublished = { epoch: -1, sinceMono: 0 };
+  let breaks = { epoch: -1, looks: 0 };
   for (;;) {
     const epoch = await store.epoch();
     const address = epoch === 0 ? undefined : await meeting.find(epoch);
     if (address !== undefined && address !== 'left') {
-      const engine = await tryConnect(options, address, epoch === before ? secondChanceMs : undefined);
-      if (engine !== undefined) return clientSeat(engine, epoch);
+      const found = await tryConnect(options, address, epoch === before ? secondChanceMs : undefined);
+      if (typeof found === 'object') return clientSeat(found, epoch);
+      if (breaks.epoch !== epoch) breaks = { epoch, looks: 0 };
+      if (found === 'broken' && breaks.looks < broken.looksMax) {
+        await pause(ports.clock, broken.pauseMs * 2 ** breaks.looks++);
+        continue;
+      }
     } else if (address === undefined && epoch > 0 && epoch !== before) {
       if (unpublished.epoch !== epoch) unpublished = { epoch, sinceMono: ports.clock.mono() };
       if (ports.clock.mono() - unpublished.sinceMono < publishMs) {
@@ -76,8 +85,12 @@ export async function findSeat(options: SeatOptions, before: number | undefined)
   }
 }
 
-/** Undefined when nobody answers there; an owner that refuses us is an error. */
-async function tryConnect(options: SeatOptions, address: Address, shortMs: number | undefined): Promise<RemoteEngine | undefined> {
+/** `broken` when somebody was there and the connection broke; an owner that refuses us is an error. */
+async function tryConnect(
+  options: SeatOptions,
+  address: Address,
+  shortMs: number | undefined,
+): Promise<RemoteEngine | 'nobody' | 'broken'> {
   const { ports, name, scope, silenceMs = silenceDefaultMs } = options;
   try {
     return await connectEngine({
@@ -90,9 +103,16 @@ async function tryConnect(options: SeatOptions, address: Address, shortMs: numbe
       connectTimeoutMs: Math.min(silenceMs, shortMs ?? silenceMs),
     });
   } catch (error) {
-    if (isProaError(error) && error.code === 'engine.unavailable') return undefined;
-    throw error;
+    if (!isProaError(error) || error.code !== 'engine.unavailable') throw error;
+    return isAbsence(error.cause) ? 'nobody' : 'broken';
   }
+}
+
+/** Nobody listens there, or whoever does is silent: dead or frozen. */
+function isAbsence(cause: unknown): boolean {
+  if (isProaError(cause)) return cause.code === 'deadline-exceeded';
+  const code = (cause as { readonly code?: unknown } | undefined)?.code;
+  return code === 'ECONNREFUSED' || code === 'ENOENT';
 }
 
 function clientSeat(engine: RemoteEngine, epoch: number): Seat {
@@ -148,25 +168,20 @@ async function tryOwn(options: SeatOptions, seen: number): Promise<Seat | undefi
     // Clients of an owner that died may not have heard of it yet, and answer from what they keep.
     if (othersKeptReads) await pause(ports.clock, Math.max(0, claimedMono + readLeaseMs * replacedMargin - ports.clock.mono()));
     await meeting.forgetOlder(guard.epoch);
-    const { epoch } = guard;
-    grants = grantsOver(engine, { clock: ports.clock, guard, first: () => meeting.granting(epoch) });
-    opening.resolve(engine);
-    return ownerSeat({ engine, guard, server, meeting, grants });
+    const own = guard;
+    grants = new ReadGrants({
+      clock: ports.clock,
+      engine,
+      servesForMs: () => own.servesForMs(),
+      first: () => meeting.granting(own.epoch),
+    });
+    const granted = grantedEngine(engine, grants);
+    opening.resolve(granted);
+    return ownerSeat({ engine: granted, guard: own, server, meeting, grants });
   } catch (error) {
     await abandon(error);
     throw error;
   }
-}
-
-/** From now on the engine's commits, of this process and of its clients, wait for whoever keeps what they change. */
-function grantsOver(
-  engine: Engine,
-  { clock, guard, first }: { readonly clock: Clock; readonly guard: OwnerGuard; readonly first: () => Promise<void> },
-): ReadGrants {
-  const commit = engine.commit.bind(engine);
-  const grants = new ReadGrants({ clock, engine: { commit }, servesForMs: () => guard.servesForMs(), first });
-  Object.assign(engine, { commit: (given: Commit) => grants.commit(given) });
-  return grants;
 }
 
 interface OwnerParts {

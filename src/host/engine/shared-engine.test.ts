@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../contracts/engine.ts';
 import { createMemoryContents, createMemoryEngine, type MemoryEngine } from '../../drivers/engine-memory/memory-engine.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import type { Network } from '../../kernel/ports.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
@@ -60,9 +61,9 @@ function machine(seed = 3, { silenceMs = 1_000, process = processStub }: { silen
   return {
     network,
     memory,
-    open: async (name: string, role: EngineRole = 'sidecar'): Promise<SharedEngine> => {
+    open: async (name: string, role: EngineRole = 'sidecar', through = (own: Network): Network => own): Promise<SharedEngine> => {
       meeting ??= await openMeetingPlace({ disk, random, process }, '/data');
-      const ports = { clock: nodeClock, random, network: network.node(name) };
+      const ports = { clock: nodeClock, random, network: through(network.node(name)) };
       const engine = await shareEngine({ ports, store: memory.store, meeting, role, name, silenceMs, deadlineMs: 60_000 });
       opened.push(engine);
       return engine;
@@ -135,6 +136,50 @@ engineSuite({
       destroy: shared.close,
     };
   },
+});
+
+describe('a process whose connection to the owner breaks', () => {
+  const trap = { path: '/trap' };
+  /** The network of a process whose first connections, so many, are broken by whom they reach. */
+  const breaking = (count: number) => {
+    const made = { connections: 0 };
+    const through = (own: Network): Network => ({
+      ...own,
+      connect: (address) => own.connect(++made.connections > count ? address : trap),
+    });
+    return { made, through };
+  };
+  const trapped = async (): Promise<ReturnType<typeof machine>> => {
+    const shared = machine();
+    await shared.network.node('trap').listen(trap, (connection) => connection.destroy());
+    return shared;
+  };
+
+  it('looks again before it takes over, and finds the owner', async () => {
+    const shared = await trapped();
+    const owner = await shared.open('owner', 'host');
+    const { made, through } = breaking(2);
+    const second = await shared.open('second', 'sidecar', through);
+    expect([second.owner, owner.owner, shared.memory.epoch(), made.connections]).toEqual([false, true, 1, 3]);
+    await done(second, { put: [{ key: 'a', value: bytes('1') }] });
+    expect(text((await owner.get('a'))?.value)).toBe('1');
+    await shared.close();
+  });
+
+  it('takes over in the end when it never gets through, and at once from an owner that is gone', async () => {
+    const shared = await trapped();
+    const owner = await shared.open('owner', 'host');
+    const { made, through } = breaking(1_000);
+    const second = await shared.open('second', 'sidecar', through);
+    expect([second.owner, shared.memory.epoch(), made.connections]).toEqual([true, 2, 6]);
+    await until(() => !owner.owner);
+    shared.network.kill('second');
+    shared.network.kill('owner');
+    const looks = breaking(0);
+    const third = await shared.open('third', 'sidecar', looks.through);
+    expect([third.owner, shared.memory.epoch(), looks.made.connections]).toEqual([true, 3, 1]);
+    await third.close();
+  });
 });
 
 describe('shared engine', () => {
