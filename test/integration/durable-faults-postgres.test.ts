@@ -7,6 +7,7 @@ import { nodePorts } from '../../src/ports/node/index.ts';
 import { callOf } from '../../src/testing/actors-rig.ts';
 import { findPostgres, type PostgresServer, startPostgres } from '../../src/testing/postgres-server.ts';
 import { askJobs, type DurableRuntime, invokeCart, mortalEngine, openDurableRuntime } from '../fixtures/durable-runtime.ts';
+import { fullDisk } from '../fixtures/durable-stages.ts';
 import { openFront, type PostgresFront } from '../fixtures/postgres-front.ts';
 import { chain, scriptedWorker } from '../fixtures/workflow-rig.ts';
 
@@ -251,10 +252,7 @@ describe.runIf(bin !== undefined)('jobs, actors and workflows of two runtimes on
   it('come through a disk that is full for a while', async () => {
     const play = await playing();
     await moved(play);
-    await server.sql(`
-      create function proa.full() returns trigger language plpgsql as $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
-      create trigger full_1 before insert or update on proa.keys execute function proa.full();
-      create trigger full_2 before insert on proa.entries execute function proa.full()`);
+    await server.sql(fullDisk('proa'));
     await pause(2_500);
     await server.sql('drop function proa.full() cascade');
     await play.check();
