@@ -2,14 +2,14 @@
  * `proa/sdk`: what an application imports. The same source runs beside a sidecar, over HTTP or gRPC, and with its runtime in its own process; options or the
  * environment decide which.
  */
+import { inspect } from 'node:util';
 import { nodePorts } from './ports/node/index.ts';
-import type { App } from './sdk/app.ts';
+import { createApp as createSilentApp, type App, type AppOptions } from './sdk/app.ts';
 import { serveApp, type RunningApp, type ServeOptions } from './sdk/serve.ts';
 
 export { defineActor } from './sdk/actor.ts';
 export type { ActorContext, ActorDefinition, ActorMethods, ActorOptions, ActorProxy, ActorStateView, Due, Schedule } from './sdk/actor.ts';
 export type { ActorClient } from './sdk/actor-client.ts';
-export { createApp } from './sdk/app.ts';
 export type { App, AppOptions, BindingInput, BulkHandler, BulkOptions, Handler, JobRun, SubscriptionOptions } from './sdk/app.ts';
 export type { CallOptions } from './sdk/asking.ts';
 export type { BindingAnswer, BulkEvent, Client, Lock, PublishOptions, SubscribeOptions } from './sdk/client.ts';
@@ -49,6 +49,11 @@ export type { Duration } from './sdk/workflow/duration.ts';
 export type { RetryOptions } from './sdk/workflow/retry-policy.ts';
 export { isProaError, ProaError } from './kernel/errors.ts';
 export type { ErrorCode } from './kernel/catalogue.ts';
+
+/** An app without handlers. Adding two for the same thing is an error at once. */
+export function createApp(options: AppOptions = {}): App {
+  return createSilentApp({ onError: (error, what) => nodePorts().process.writeErr(`${what} failed: ${inspect(error)}\n`), ...options });
+}
 
 /** Runs an app in the mode that options or environment name. Fails with `config.invalid` for settings that cannot be. */
 export function serve(app: App, options: ServeOptions = {}): Promise<RunningApp> {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../sdk/app.ts';
 import type { TopicEvent } from '../sdk/event.ts';
 import { freePorts } from '../testing/server-process.ts';
@@ -81,6 +81,35 @@ describe('a runtime in the own process', () => {
     await expect(createRuntime({ appId: 'x', dataDirectory, resources: [join(dataDirectory, 'absent')] })).rejects.toMatchObject({
       code: 'config.invalid',
     });
+  });
+
+  it.each([
+    ['no name', { appId: undefined }, /appId is undefined/],
+    ['a name that nobody could call', { appId: 'a.b' }, /appId is "a\.b"; it must be a name of letters/],
+    ['no directory', { dataDirectory: '' }, /dataDirectory is ""; it must be a path/],
+    ['an app that is none', { app: {} }, /app is no app/],
+    ['a database of another kind', { database: 'mysql://host/x' }, /no URL of a PostgreSQL database/],
+    ['a path instead of a list', { resources: './components' }, /resources is ".\/components"; it must be a list of paths/],
+    ['a port that is none', { metrics: { port: 99_999 } }, /metrics\.port is 99999; it must be a port/],
+    ['a lease too short', { placementTtlMs: 5 }, /placementTtlMs must be between 300 and 600000/],
+  ])('says what is wrong with %s before it opens anything', async (_, wrong, message) => {
+    const opened = createRuntime({ appId: 'x', dataDirectory, ...(wrong as object) });
+    await expect(opened).rejects.toMatchObject({ code: 'config.invalid', message: expect.stringMatching(message) as string });
+  });
+
+  it('warns on standard error of what nobody else hears', async () => {
+    const written: string[] = [];
+    const write = vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => written.push(String(chunk)) > 0);
+    try {
+      const end = await runtime.subscribe('pubsub', 'placed', () => {
+        throw new Error('not today');
+      });
+      await runtime.publish('pubsub', 'placed', {});
+      await vi.waitFor(() => expect(written.join('')).toMatch(/^warning: an event of topic placed .*not today/m), { timeout: 60_000 });
+      await end();
+    } finally {
+      write.mockRestore();
+    }
   });
 
   it('calls and is called over TLS with certificates when it has a place in the mesh, and serves metrics', async () => {

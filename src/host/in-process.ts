@@ -1,9 +1,8 @@
 import { createEngineRegistry } from '../drivers/resolver-engine/engine-registry.ts';
-import { isPlacementTtl, placementTtl } from '../kernel/placement-ttl.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { Owner } from '../kernel/lifecycle.ts';
 import { limits } from '../kernel/limits.ts';
-import { silentLogger, type Logger } from '../kernel/log.ts';
+import type { Logger } from '../kernel/log.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { nodePorts } from '../ports/node/index.ts';
 import type { App } from '../sdk/app.ts';
@@ -28,6 +27,7 @@ import { openMetricsPort } from './metrics-port.ts';
 import { openPeerSocket } from './peers/open-socket.ts';
 import { findDrivers } from './pluggable-drivers.ts';
 import { traitsOf } from './instance-traits.ts';
+import { checkedOptions } from './runtime-options.ts';
 import { createAppTelemetry } from './telemetry.ts';
 import { version } from './version.ts';
 
@@ -50,6 +50,7 @@ export interface RuntimeOptions {
   readonly metrics?: { readonly port: number; readonly host?: string };
   /** Without a sign of life for so long its actors, workflows and jobs go to other runtimes: 300 to 600,000. Default: 3,000. */
   readonly placementTtlMs?: number;
+  /** Absent: warnings go to standard error. */
   readonly log?: Logger;
   readonly ports?: Ports;
 }
@@ -70,8 +71,9 @@ const graceMs = 5_000;
 
 /** Opens the runtime of one app in this process. Fails with `config.invalid` and every problem of the files; leaves nothing open then. */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
+  checkedOptions(options);
   const ports = options.ports ?? nodePorts();
-  const log = options.log ?? silentLogger;
+  const log = options.log ?? warningsOf(ports, options.appId);
   const operations = await openRuntime({ ...options, ports, log });
   const detach = attachWorkflows(options.app?.workflows, { ports, operations: operations.workflows, warn: (message) => log.warn(message) });
   const close = (): Promise<void> => operations.close().finally(detach);
@@ -80,8 +82,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
 
 /** The same for `serve` of the SDK; warnings go to standard error. */
 export function openInProcess(options: Omit<RuntimeOptions, 'log' | 'ports'> & { readonly ports: Ports }): Promise<Operations> {
-  const { ports, appId } = options;
-  const log = createLogger({
+  return openRuntime({ ...checkedOptions(options), log: warningsOf(options.ports, options.appId) });
+}
+
+function warningsOf(ports: Ports, appId: string): Logger {
+  return createLogger({
     clock: ports.clock,
     format: 'human',
     embedded: true,
@@ -91,7 +96,6 @@ export function openInProcess(options: Omit<RuntimeOptions, 'log' | 'ports'> & {
     version,
     write: (line) => ports.process.writeErr(line),
   });
-  return openRuntime({ ...options, log });
 }
 
 type Complete = RuntimeOptions & Required<Pick<RuntimeOptions, 'ports' | 'log'>>;
@@ -108,9 +112,6 @@ async function openRuntime(options: Complete): Promise<Operations> {
 
 async function open(options: Complete, owner: Owner): Promise<Operations> {
   const { ports, log, appId, namespace = 'default' } = options;
-  const { placementTtlMs } = options;
-  if (placementTtlMs !== undefined && !isPlacementTtl(placementTtlMs))
-    throw new ProaError('config.invalid', `placementTtlMs must be between ${placementTtl.minMs} and ${placementTtl.maxMs}`);
   const spec = specOf(options, namespace);
   const drivers = await findDrivers(ports, log);
   const resources = await loadResources({

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appSpec } from '../../test/fixtures/app-spec.ts';
+import { silentLogger } from '../kernel/log.ts';
 import { nodePorts } from '../ports/node/index.ts';
 import type { HostEvent, RunningHost } from './host-api.ts';
 import { startHost } from './host.ts';
+import { setWorkflowAccess } from './workflow-access.ts';
 
 const policy = (operations: string): string =>
   `apiVersion: dapr.io/v1alpha1\nkind: WorkflowAccessPolicy\nmetadata: { name: access }\nscopes: [target]\n` +
@@ -61,5 +63,19 @@ describe('WorkflowAccessPolicies of a running host', () => {
     rmSync(join(directory, 'resources', 'access.yaml'));
     await expect.poll(async () => (await start(1, 'c')).status).toBe(202);
     expect(await named(0)).toBeUndefined();
+  });
+});
+
+describe('policies that the engine does not take', () => {
+  const failing = { setAccess: () => Promise.reject(new Error('the engine is closed')) };
+
+  it.each([
+    { ending: false, errors: ['WorkflowAccessPolicies could not be put into effect'] },
+    { ending: true, errors: [] },
+  ])('are told unless the runtime ends anyway (ending: $ending)', async ({ ending, errors }) => {
+    const written: string[] = [];
+    const log = { ...silentLogger, error: (message: string) => void written.push(message) };
+    await expect(setWorkflowAccess(failing, [], log, () => ending)).rejects.toThrow('the engine is closed');
+    expect(written).toEqual(errors);
   });
 });

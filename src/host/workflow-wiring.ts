@@ -31,7 +31,13 @@ export function openWorkflows(context: BlockContext, { machine, tracer, resource
     retention,
     limits,
   });
-  // What an earlier runtime of the app had is not in effect any more.
-  if (resources.workflowAccess.length === 0) setWorkflowAccess(block, [], log).catch(() => {});
+  let ending = false;
+  const close = block.close.bind(block);
+  block.close = (graceMs) => {
+    ending = true;
+    return close(graceMs);
+  };
+  // What an earlier runtime of the app had is not in effect any more. One that ends before it could say so leaves it to the next.
+  if (resources.workflowAccess.length === 0) setWorkflowAccess(block, [], log, () => ending).catch(() => {});
   return block;
 }

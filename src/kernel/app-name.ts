@@ -1,3 +1,8 @@
+/** Whether an app can be called so here: letters, digits, `-` and `_`. Dots part an app from its namespace. */
+export function isAppId(id: unknown): boolean {
+  return typeof id === 'string' && /^[A-Za-z0-9][\w-]*$/.test(id);
+}
+
 /** An app as others name it: `app`, or `app.namespace` for one of another namespace. The part behind the last dot is the namespace; a dot at an end is part of the name. */
 export function splitAppName(name: string): { readonly appId: string; readonly namespace?: string } {
   const dot = name.lastIndexOf('.');

@@ -5,6 +5,7 @@ import { ActorInstance } from './actor-instance.ts';
 import type { ActorDefinition } from './actor.ts';
 import { fromJson } from './json.ts';
 import type { Operations } from './operations.ts';
+import { telling, type Told } from './told.ts';
 
 /** What a call of an actor's method brings. */
 export interface ActorInput {
@@ -19,7 +20,12 @@ export interface ActorInput {
 export class ActorTable {
   readonly #definitions = new Map<string, ActorDefinition>();
   readonly #instances = new Map<string, ActorInstance>();
+  readonly #told: Told;
   #operations: Operations | undefined;
+
+  constructor(told: Told = telling()) {
+    this.#told = told;
+  }
 
   /** Fails with `config.invalid` for a type that is there already. */
   add(definition: ActorDefinition): void {
@@ -58,14 +64,16 @@ export class ActorTable {
     const { methods } = this.#definition(type);
     const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (run === undefined) throw new ProaError('actor.no-method', `actors of type ${type} have no method ${method}`);
-    return failing(this.#instance(type, id).then((instance) => instance.turn(headers, (context) => run(context, data))));
+    return this.#turn({ type, id, method }, async () => (await this.#instance(type, id)).turn(headers, (context) => run(context, data)));
   }
 
   async remind({ type, id, name, data }: ActorCallback): Promise<{ cancel: boolean }> {
     const { options } = this.#definition(type);
     const due = { name, data: data === undefined ? undefined : (JSON.parse(data) as unknown) };
-    const turn = this.#instance(type, id).then((instance) => instance.turn([], (context) => options.onReminder?.(context, due)));
-    return { cancel: (await failing(turn)) === 'stop' };
+    const said = await this.#turn({ type, id, method: `remind/${name}` }, async () =>
+      (await this.#instance(type, id)).turn([], (context) => options.onReminder?.(context, due)),
+    );
+    return { cancel: said === 'stop' };
   }
 
   async timer({ type, id, callback, data }: ActorCallback): Promise<{ cancel: boolean }> {
@@ -80,6 +88,17 @@ export class ActorTable {
     this.#instances.delete(key);
     const { onDeactivate } = this.#definition(type).options;
     if (instance !== undefined && onDeactivate !== undefined) await instance.turn([], (context) => onDeactivate(context));
+  }
+
+  /** What is no ProaError is `actor.invoke` outside, and its text stays here. */
+  async #turn<T>({ type, id, method }: Pick<ActorInput, 'type' | 'id' | 'method'>, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (cause) {
+      if (isProaError(cause)) throw cause;
+      this.#told(cause, `the method ${JSON.stringify(method)} of the actor ${JSON.stringify(`${type}/${id}`)}`);
+      throw new ProaError('actor.invoke', 'the method of the actor failed', { cause });
+    }
   }
 
   #definition(type: string): ActorDefinition {
@@ -107,14 +126,5 @@ export class ActorTable {
   #attached(): Operations {
     if (this.#operations !== undefined) return this.#operations;
     throw new ProaError('unavailable', 'this actor cannot reach its runtime', { hint: 'start the app with `serve`' });
-  }
-}
-
-/** What is no ProaError is `actor.invoke`, and its text stays here. */
-async function failing<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (cause) {
-    throw isProaError(cause) ? cause : new ProaError('actor.invoke', 'the method of the actor failed', { cause });
   }
 }

@@ -1,8 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ProaError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
+import { createApp as sdkApp } from '../sdk.ts';
+import { defineActor } from './actor.ts';
 import { createApp, type App } from './app.ts';
 import { checked, defineContract, type StandardSchema } from './contract.ts';
+import type { Operations } from './operations.ts';
 import { reply } from './request.ts';
 
 const at = (path: string, init: RequestInit = {}) => new Request(`http://host/${path}`, init);
@@ -125,6 +128,65 @@ describe('an app that something else hosts', () => {
     expect(await json(app.fetch(large))).toMatchObject({ body: { code: 'body-read' } });
     const html = await app.fetch(at('html'));
     expect([html.status, html.headers.get('content-type')]).toEqual([418, 'text/html']);
+  });
+});
+
+describe('what handlers throw', () => {
+  const told = () => {
+    const heard: string[] = [];
+    const app = createApp({ onError: (error, what) => heard.push(`${what}: ${String(error)}`) });
+    return { app, heard };
+  };
+  const fails = (): never => {
+    throw new TypeError('the inside');
+  };
+
+  it('is told in the app wherever the caller does not hear it', async () => {
+    const { app, heard } = told();
+    app
+      .handle('orders/{id}', fails)
+      .handle('known', () => {
+        throw new ProaError('not-found', 'no such order');
+      })
+      .subscribe('bus', 'placed', fails)
+      .subscribeBulk('bus', 'many', fails)
+      .onBinding('tick', fails)
+      .onJob('report', fails)
+      .host(defineActor('Cart', { add: fails }, { onReminder: fails }))
+      .fallback(fails);
+    app.actors.attach({} as Operations);
+    await app.fetch(post('orders/1', {}));
+    await app.fetch(post('known', {}));
+    await app.fetch(post('other', {}));
+    await app.fetch(post('proa/events/0', { topic: 'placed', data: {} }));
+    await app.fetch(post('proa/events/1', { id: '1', topic: 'many', type: 'com.dapr.event.sent.bulk', entries: [] }));
+    await app.fetch(post('tick', {}));
+    await app.fetch(post('job/report', {}));
+    await app.fetch(at('actors/Cart/1/method/add', { method: 'PUT' }));
+    await app.fetch(at('actors/Cart/1/method/remind/late', { method: 'PUT', body: '{}' }));
+    expect(heard).toEqual([
+      'the handler of "orders/1": TypeError: the inside',
+      'the handler of "other": TypeError: the inside',
+      'the handler of the topic "placed": TypeError: the inside',
+      'the handler of the topic "many": TypeError: the inside',
+      'the handler of the binding "tick": TypeError: the inside',
+      'the handler of the job "report": TypeError: the inside',
+      'the method "add" of the actor "Cart/1": TypeError: the inside',
+      'the method "remind/late" of the actor "Cart/1": TypeError: the inside',
+    ]);
+  });
+
+  it('stays what it was when the listener fails too', async () => {
+    const app = createApp({ onError: fails }).handle('broken', fails);
+    expect((await json(app.fetch(post('broken', {})))).body).toMatchObject({ code: 'internal' });
+  });
+
+  it('goes to standard error with its stack unless the app says otherwise', async () => {
+    const written: string[] = [];
+    const write = vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => written.push(String(chunk)) > 0);
+    await sdkApp().handle('broken', fails).fetch(post('broken', {}));
+    write.mockRestore();
+    expect(written.join('')).toMatch(/^the handler of "broken" failed: TypeError: the inside\n {4}at /);
   });
 });
 

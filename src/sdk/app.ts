@@ -1,7 +1,7 @@
 import type { AppBindingAnswer } from '../blocks/invoke/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../blocks/pubsub/index.ts';
 import type { ConfigurationItems } from '../blocks/configuration/index.ts';
-import { ProaError } from '../kernel/errors.ts';
+import { isProaError, ProaError } from '../kernel/errors.ts';
 import type { ActorDefinition, ActorMethods } from './actor.ts';
 import { ActorTable } from './actor-table.ts';
 import { checked, type AnyContract, type EventContract, type Implementation, type OutputOf } from './contract.ts';
@@ -10,6 +10,7 @@ import { fromJson, toJson } from './json.ts';
 import type { InvocationAnswer } from './operations.ts';
 import { fetchOf } from './app-http.ts';
 import { answerOf, failureAnswer, requestOf, type AppRequest, type Received } from './request.ts';
+import { heard, telling, type Told } from './told.ts';
 import { PathTable } from './path-table.ts';
 import { SubscriptionTable } from './subscription-table.ts';
 import { checkedHandler } from './typed-client.ts';
@@ -102,6 +103,11 @@ export interface App extends AppCore {
 export interface AppOptions {
   /** `APP_API_TOKEN`, for apps that something else hosts: what comes by `fetch` without it is refused. */
   readonly appToken?: string;
+  /**
+   * Hears what a handler threw and nobody else is told in full: in a call or an actor's turn whatever is no `ProaError`; in an event, binding or job everything.
+   * `what` says in which: `the handler of "orders/17"`. Absent: written to standard error.
+   */
+  readonly onError?: (error: unknown, what: string) => void;
 }
 
 /** An app without handlers. Adding two for the same thing is an error at once. */
@@ -113,7 +119,8 @@ export function createApp(options: AppOptions = {}): App {
   const workflows = new WorkflowRegistry();
   const configuration = configurationListeners();
   let other: ((request: Request) => Promise<Response> | Response) | undefined;
-  const actors = new ActorTable();
+  const told = telling(options.onError);
+  const actors = new ActorTable(told);
   const app: App = {
     actors,
     host(definition) {
@@ -163,10 +170,10 @@ export function createApp(options: AppOptions = {}): App {
     on: (event, handler, options) => app.subscribe(event.pubsub, event.topic, checkedHandler(event, handler as never), options),
     subscriptions: () => topics.specs(),
     bindings: () => [...bindings.keys()],
-    receive: (received) => receive(received, paths, other),
-    event: (event) => deliver(topics, event),
-    bulkEvent: (bulk) => deliverBulk(topics, bulk),
-    ...inputs(bindings, jobs),
+    receive: (received) => receive(received, { paths, other, told }),
+    event: (event) => deliver(topics, event, told),
+    bulkEvent: (bulk) => deliverBulk(topics, bulk, told),
+    ...inputs(bindings, jobs, told),
     ...configuration,
   };
   return app;
@@ -176,18 +183,21 @@ export function createApp(options: AppOptions = {}): App {
 function inputs(
   bindings: ReadonlyMap<string, (input: BindingInput) => unknown>,
   jobs: ReadonlyMap<string, (run: JobRun) => unknown>,
+  told: Told,
 ): Pick<AppCore, 'binding' | 'job'> {
   return {
     async binding(name, data, metadata) {
       const handler = bindings.get(name);
       if (handler === undefined) throw new ProaError('not-found', `no handler takes the binding "${name}"`);
-      const answer: unknown = await handler({ name, data: fromJson(data), metadata });
+      const what = (): string => `the handler of the binding ${JSON.stringify(name)}`;
+      const answer: unknown = await heard(told, what, () => handler({ name, data: fromJson(data), metadata }));
       return answer === undefined ? {} : { data: toJson(answer, `the answer to binding "${name}"`, 'malformed-response') };
     },
     async job(name, data) {
       const handler = jobHandler(jobs, name);
       if (handler === undefined) throw new ProaError('not-found', `no handler runs the job "${name}"`);
-      await handler({ name, data: data.length === 0 ? undefined : fromJson(data) });
+      const what = (): string => `the handler of the job ${JSON.stringify(name)}`;
+      await heard(told, what, () => handler({ name, data: data.length === 0 ? undefined : fromJson(data) }));
     },
   };
 }
@@ -214,11 +224,13 @@ function implemented<C extends AnyContract>(contract: C, name: string, methods: 
   };
 }
 
-async function receive(
-  received: Received,
-  paths: PathTable<Handler>,
-  other: ((request: Request) => Promise<Response> | Response) | undefined,
-): Promise<InvocationAnswer> {
+interface Receiving {
+  readonly paths: PathTable<Handler>;
+  readonly other: ((request: Request) => Promise<Response> | Response) | undefined;
+  readonly told: Told;
+}
+
+async function receive(received: Received, { paths, other, told }: Receiving): Promise<InvocationAnswer> {
   const found = paths.find(received.path, received.httpMethod);
   const request = requestOf(received, found?.params ?? {});
   try {
@@ -226,6 +238,7 @@ async function receive(
     if (other !== undefined) return await answerOf(await other(fetchRequest(received)));
     throw new ProaError('not-found', `this app has no method ${received.path}`);
   } catch (error) {
+    if (!isProaError(error)) told(error, `the handler of ${JSON.stringify(received.path)}`);
     return failureAnswer(error, request.traceparent);
   }
 }
@@ -244,13 +257,15 @@ function fetchRequest({ path, query, httpMethod, headers, body, cancel }: Receiv
   });
 }
 
-function deliver(topics: SubscriptionTable, event: AppEvent): Promise<EventVerdict> {
+function deliver(topics: SubscriptionTable, event: AppEvent, told: Told): Promise<EventVerdict> {
   const handler = topics.handlerAt(event.path);
   if (handler === undefined) return Promise.resolve({ status: 'drop', error: `no handler takes ${event.path}` });
-  return verdictOf(() => handler(readEvent(event)));
+  return verdictOf(() => heard(told, topicHandler(event.topic), () => handler(readEvent(event))));
 }
 
-async function deliverBulk(topics: SubscriptionTable, bulk: AppBulkEvent): Promise<ReadonlyMap<string, EventVerdict>> {
+const topicHandler = (topic: string) => (): string => `the handler of the topic ${JSON.stringify(topic)}`;
+
+async function deliverBulk(topics: SubscriptionTable, bulk: AppBulkEvent, told: Told): Promise<ReadonlyMap<string, EventVerdict>> {
   const handler = topics.bulkAt(bulk.path);
   const { pubsub, topic, path } = bulk;
   const events = bulk.entries.map(({ entryId, event, contentType, metadata }) => {
@@ -260,7 +275,10 @@ async function deliverBulk(topics: SubscriptionTable, bulk: AppBulkEvent): Promi
   });
   let answers: Readonly<Record<string, EventAnswer>> | void;
   try {
-    answers = handler === undefined ? Object.fromEntries(events.map(({ entryId }) => [entryId, 'drop' as const])) : await handler(events);
+    answers =
+      handler === undefined
+        ? Object.fromEntries(events.map(({ entryId }) => [entryId, 'drop' as const]))
+        : await heard(told, topicHandler(topic), () => handler(events));
   } catch (error) {
     const failed = await verdictOf(() => Promise.reject(error as Error));
     return new Map(events.map(({ entryId }) => [entryId, failed]));

@@ -55,7 +55,7 @@ export interface Client extends ActorClient {
   ): Promise<readonly FailedEntry[]>;
   /** A subscription for as long as it is wanted: the answer ends it. A handler that fails gets the event again. Over HTTP it needs the runtime's gRPC port. */
   subscribe<T = unknown>(pubsub: string, topic: string, handler: EventHandler<T>, options?: SubscribeOptions): Promise<() => Promise<void>>;
-  /** POST with `data` as JSON, GET without. The answer's JSON; a status of 400 and more is a ProaError. */
+  /** POST with `data` as JSON, GET without. The answer's JSON; `application/octet-stream` as bytes, other types as text. A status of 400 and more is a ProaError. */
   invoke<T = unknown>(appId: string, method: string, data?: unknown, options?: InvokeOptions): Promise<T>;
   /** The same with the answer as it came, whatever its status. */
   request(appId: string, method: string, data?: unknown, options?: InvokeOptions): Promise<InvocationAnswer>;

@@ -35,9 +35,12 @@ export function invocationOf(
   };
 }
 
-/** The value of an answer. A problem document is its error again; another status of 400 and more is an error by its status. */
+/** The value of an answer: JSON as a value, `application/octet-stream` as bytes, the rest as text. A problem document is its error again; another status of 400 and more is an error by its status. */
 export function invoked(appId: string, method: string, { status, headers, body }: InvocationAnswer): unknown {
-  if (status < 400) return isJson(headers) || body.length === 0 ? fromJson(body) : text(body);
+  if (status < 400) {
+    if (isJson(headers) || body.length === 0) return fromJson(body);
+    return typeOf(headers).startsWith('application/octet-stream') ? body : text(body);
+  }
   throw (
     failureOf(status, headers, body) ??
     new ProaError(codeOfHttp(status), `app "${appId}" answered ${method} with status ${status}: ${text(body).slice(0, 200)}`)

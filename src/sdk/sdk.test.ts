@@ -204,6 +204,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', (mode) => {
     expect(await client.invoke('shop', 'nothing')).toBeUndefined();
     expect(await client.invoke('shop', 'created')).toEqual({ made: true });
     expect([...(await client.request('shop', 'bytes', Uint8Array.of(1, 2, 3))).body]).toEqual([3, 2, 1]);
+    expect([...(await client.invoke<Uint8Array>('shop', 'bytes', Uint8Array.of(0, 255)))]).toEqual([255, 0]);
   });
 
   it('carries errors as errors: code, reason, hint, and nothing of the inside', async () => {
