@@ -89,7 +89,8 @@ export function timersSuite({ name, openStage, createTimers }: TimersSuiteOption
       for (const each of append) timers.armed(0, each);
     }
 
-    const now = (): number => stage.engine.now();
+    // The engine of the test knows of a jump only once it was answered again; the stage moves both.
+    const now = (): number => stage.clock.now();
     const ids = (): string[] => fired.map(({ id }) => id);
     const early = (): Fired[] => fired.filter(({ dueMs, atMs }) => atMs < dueMs);
 
