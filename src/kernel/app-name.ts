@@ -1,5 +1,5 @@
 /** Whether an app can be called so here: letters, digits, `-` and `_`. Dots part an app from its namespace. */
-export function isAppId(id: unknown): id is string {
+export function isAppId(id: unknown): boolean {
   return typeof id === 'string' && /^[A-Za-z0-9][\w-]*$/.test(id);
 }
 
