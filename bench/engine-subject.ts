@@ -3,13 +3,14 @@ import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openJournalEngine, type JournalOptions } from '../src/drivers/engine-journal/open-journal.ts';
 import { nodeClock } from '../src/ports/node/clock.ts';
-import { nodeDisk } from '../src/ports/node/disk.ts';
+import { createNodeDisk } from '../src/ports/node/disk.ts';
+import { createNodeRandom } from '../src/ports/node/random.ts';
 import { openBareLog } from './bare-log.ts';
 
 const [mode, root, argument, pairs] = process.argv.slice(2) as [string, string, string, string];
 const value = Buffer.alloc(1024, 7);
 const openEngine = (name: string, options: JournalOptions = {}) =>
-  openJournalEngine({ ports: { clock: nodeClock, disk: nodeDisk }, directory: join(root, name), options });
+  openJournalEngine({ ports: { clock: nodeClock, disk: createNodeDisk(createNodeRandom()) }, directory: join(root, name), options });
 
 const percentile = (times: number[], share: number) => times.toSorted((a, b) => a - b)[Math.floor(times.length * share)] ?? 0;
 

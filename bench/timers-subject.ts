@@ -7,7 +7,8 @@ import { openJournalEngine } from '../src/drivers/engine-journal/open-journal.ts
 import { silentLogger } from '../src/kernel/log.ts';
 import { tuple } from '../src/kernel/tuple.ts';
 import { nodeClock } from '../src/ports/node/clock.ts';
-import { nodeDisk } from '../src/ports/node/disk.ts';
+import { createNodeDisk } from '../src/ports/node/disk.ts';
+import { createNodeRandom } from '../src/ports/node/random.ts';
 
 const [root, sleeping, rate, seconds] = [process.argv[2] as string, ...process.argv.slice(3).map(Number)] as [
   string,
@@ -19,7 +20,7 @@ const shards = 16;
 const writers = 64;
 const perCommit = 16;
 const directory = mkdtempSync(join(root, 'timers-'));
-const engine = await openJournalEngine({ ports: { clock: nodeClock, disk: nodeDisk }, directory });
+const engine = await openJournalEngine({ ports: { clock: nodeClock, disk: createNodeDisk(createNodeRandom()) }, directory });
 
 const lateness: number[] = [];
 let counting = false;

@@ -4,7 +4,8 @@ import { neverCancelled } from '../src/kernel/cancel.ts';
 import type { WorkflowAction, WorkflowWorker } from '../src/contracts/workflow.ts';
 import { openJournalEngine } from '../src/drivers/engine-journal/open-journal.ts';
 import { nodeClock } from '../src/ports/node/clock.ts';
-import { nodeDisk } from '../src/ports/node/disk.ts';
+import { createNodeDisk } from '../src/ports/node/disk.ts';
+import { createNodeRandom } from '../src/ports/node/random.ts';
 import { openWorkflows } from '../test/fixtures/workflow-rig.ts';
 
 const [directory, seconds, concurrency] = [process.argv[2] as string, Number(process.argv[3]), Number(process.argv[4])];
@@ -33,7 +34,7 @@ function worker(): WorkflowWorker {
 }
 
 const engine = await openJournalEngine({
-  ports: { clock: nodeClock, disk: nodeDisk },
+  ports: { clock: nodeClock, disk: createNodeDisk(createNodeRandom()) },
   directory: join(directory, `workflows-${process.pid}`),
 });
 const { block, close } = openWorkflows({ engine });

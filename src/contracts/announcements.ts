@@ -16,7 +16,7 @@ export interface AnnouncementsOptions {
 
 /** Keeps what this process announced alive in a registry whose entries expire. */
 export interface Announcements {
-  /** Fails when the first write does. */
+  /** Fails when the first write does. What it answers removes the entry, after a renewal that is under way: nothing writes it again. */
   announce(endpoint: Endpoint): Promise<() => Promise<void>>;
   all(): readonly Endpoint[];
   /** Stops renewing; entries that are still there expire by themselves. */
@@ -27,11 +27,26 @@ export interface Announcements {
 export function createAnnouncements(options: AnnouncementsOptions): Announcements {
   const { clock, log, source, intervalMs } = options;
   const announced = new Map<string, Endpoint>();
+  /** What is under way last, by instance. */
+  const busy = new Map<string, Promise<void>>();
   let timer: Timer | undefined;
   let failing = false;
 
+  /** One after the other: a renewal that is late must not write what was removed, or replaced, meanwhile. */
+  const inOrder = (instance: string, work: () => Promise<void>): Promise<void> => {
+    const before = busy.get(instance);
+    const done = before === undefined ? work() : before.then(work, work);
+    busy.set(instance, done);
+    const over = (): void => void (busy.get(instance) === done && busy.delete(instance));
+    done.then(over, over);
+    return done;
+  };
+  const renewed = (endpoint: Endpoint): Promise<void> =>
+    inOrder(endpoint.instance, async () => {
+      if (announced.get(endpoint.instance) === endpoint) await options.write(endpoint);
+    });
   const renew = async (): Promise<void> => {
-    const results = await Promise.allSettled([...announced.values()].map((endpoint) => options.write(endpoint)));
+    const results = await Promise.allSettled([...announced.values()].map(renewed));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined && !failing) log.warn(`${source} does not take renewals`, { error: String(failed.reason) });
     if (failed === undefined && failing) log.info(`${source} takes renewals again`);
@@ -49,11 +64,12 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
   };
   return {
     async announce(endpoint) {
-      await options.write(endpoint);
-      announced.set(endpoint.instance, endpoint);
+      const { instance } = endpoint;
+      await inOrder(instance, () => options.write(endpoint));
+      announced.set(instance, endpoint);
       arm();
       return async () => {
-        if (announced.delete(endpoint.instance)) await options.remove(endpoint);
+        if (announced.delete(instance)) await inOrder(instance, () => options.remove(endpoint));
       };
     },
     all: () => [...announced.values()],

@@ -163,6 +163,22 @@ export function actorsSuite({ name, openStage, createRig, defaults }: ActorsSuit
       expect(await a.block.listReminders(callOf({ type }))).toEqual([]);
     });
 
+    it('wait for an engine that is full: a write fails as a whole, reminders come when there is room again', async () => {
+      const a = await hosting('a');
+      await remind(a, 'thrice', { dueTime: '4s', period: 'R3/PT4S' });
+      await rig.until(() => due(a, 'thrice') === 1);
+      await save(a, 'x', 'before');
+      await stage.fill(true);
+      await expect(save(a, 'x', 'no room')).rejects.toThrow();
+      await expect(remind(a, 'more', { dueTime: '1s' })).rejects.toMatchObject({ code: 'actor.reminder-create' });
+      await rig.pass(15 * second);
+      await stage.fill(false);
+      await rig.until(async () => due(a, 'thrice') >= 3 && (await a.block.listReminders(callOf({ type }))).length === 0);
+      expect([await answered(invoke(a, 'x')), await load(a, 'x'), due(a, 'more')]).toEqual(['a:x', 'before', 0]);
+      await rig.pass(10 * second);
+      expect(due(a, 'thrice')).toBe(3);
+    });
+
     it('are reminded by another runtime when their own stands still, also amidst a reminder; once for what was missed often; and what comes late counts for nothing', async () => {
       const a = await hosting('a');
       let open = (): void => {};

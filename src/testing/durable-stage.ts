@@ -1,4 +1,5 @@
 import type { Engine } from '../contracts/engine.ts';
+import { ProaError } from '../kernel/errors.ts';
 import { createFakeClock, type FakeClock } from './fake-clock.ts';
 
 /**
@@ -17,6 +18,8 @@ export interface DurableStage {
   jump(ms: number): Promise<void>;
   /** Lets time go by until it holds; fails after some minutes of it. What hints tell of other processes comes when it comes, so that no test may count on a moment for it. */
   until(holds: () => unknown): Promise<void>;
+  /** There is no room for anything new in the engine, or there is again. */
+  fill(full: boolean): Promise<void>;
   /** Follows what was begun to its end, while the time stands. */
   settle(): Promise<void>;
   close(): Promise<void>;
@@ -28,6 +31,8 @@ export interface StageOptions {
   open(clock: FakeClock): Engine;
   /** Moves the time of the engine where that is not the clock's, before the clock moves. */
   moveTo?(wallMs: number): Promise<void>;
+  /** Default: what would write is refused. */
+  fill?(full: boolean): Promise<void>;
   close?(): Promise<void>;
 }
 
@@ -37,7 +42,7 @@ const untilMsMax = 600_000;
 const quietTurns = 12;
 
 /** A stage whose engines are opened as they are asked for. */
-export function createStage({ clock = createFakeClock(), open, moveTo, close }: StageOptions): DurableStage {
+export function createStage({ clock = createFakeClock(), open, moveTo, fill, close }: StageOptions): DurableStage {
   const calls = new Calls();
   const engines = new Map<string, Engine>();
   const engineOf = (process: string): Engine => {
@@ -57,6 +62,10 @@ export function createStage({ clock = createFakeClock(), open, moveTo, close }: 
     },
     engineOf,
     settle: () => calls.settle(),
+    async fill(full) {
+      if (fill === undefined) calls.full = full;
+      else await fill(full);
+    },
     async pass(ms, stepMs = stepMsUsual) {
       await calls.settle();
       for (let left = ms; left > 0; left -= stepMs) await step(Math.min(left, stepMs));
@@ -77,8 +86,11 @@ export function createStage({ clock = createFakeClock(), open, moveTo, close }: 
   };
 }
 
+const writing = new Set<string | symbol>(['commit', 'acquireLease', 'renewLease', 'releaseLease', 'trim']);
+
 /** The calls to the engine that are under way. */
 class Calls {
+  full = false;
   #begun = 0;
   #open = 0;
   #idle: (() => void)[] = [];
@@ -89,6 +101,7 @@ class Calls {
         const value = Reflect.get(target, member) as unknown;
         if (typeof value !== 'function') return value;
         return (...parameters: unknown[]) => {
+          if (this.full && writing.has(member)) return Promise.reject(new ProaError('engine.read-only', 'the disk is full'));
           const answer = (value as (...all: unknown[]) => unknown).apply(target, parameters);
           return answer instanceof Promise ? this.#count(answer) : answer;
         };

@@ -214,6 +214,27 @@ export function jobsSuite({ name, openStage, random, openPlacement, createBlock 
       for (const { atMs } of runs) expect(atMs).toBeGreaterThanOrEqual(begunMs + 390 * second);
     });
 
+    it('waits for an engine that is full: it takes no more jobs, loses none, and goes on by itself', async () => {
+      const a = open('a');
+      const begunMs = now();
+      await schedule(a, { name: 'x', schedule: '@every 5s', repeats: 4 });
+      await schedule(a, { name: 'y', dueTime: '12s' });
+      let finish = (): void => {};
+      answer = ({ name: job }) =>
+        job === 'y' ? new Promise((resolve) => (finish = () => resolve({ status: 'done' }))) : { status: 'done' };
+      await stage.until(() => runs.some((run) => run.name === 'y'));
+      await stage.fill(true);
+      // It ends, and that cannot be noted.
+      finish();
+      await expect(schedule(a, { name: 'more', dueTime: '1s' })).rejects.toThrow();
+      await stage.pass(20 * second);
+      expect(since(begunMs, 'x').length).toBe(2);
+      await stage.fill(false);
+      await stage.until(async () => (await gone(a, 'x')) && (await gone(a, 'y')));
+      expect([since(begunMs, 'x').length, since(begunMs, 'y').length, await gone(a, 'more')]).toEqual([4, 1, true]);
+      for (const [i, at] of since(begunMs, 'x').entries()) expect(at).toBeGreaterThanOrEqual((i + 1) * 5);
+    });
+
     it('shares the jobs between two runtimes, and each run is in one of them, once', async () => {
       const [a, b] = [open('a'), open('b')];
       const begunMs = now();

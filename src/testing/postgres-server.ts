@@ -13,8 +13,8 @@ export interface PostgresServer {
   readonly connectionString: string;
   /** The rows of a statement, over a connection of its own. */
   sql(text: string): Promise<readonly Record<string, unknown>[]>;
-  /** Fast shutdown (connections are broken off), then start. */
-  restart(): Promise<void>;
+  /** Fast shutdown (connections are broken off), then start; `immediate`: without any shutdown, so that it recovers when it starts. */
+  restart(mode?: 'fast' | 'immediate'): Promise<void>;
   stop(): Promise<void>;
   start(): Promise<void>;
   /** SIGKILL to the server and all its processes, as when the machine's power fails but for what the disk has taken. */
@@ -68,14 +68,15 @@ export async function startPostgres(bin: string, { tcp, primary, synced = false 
     child = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], options);
     await untilReady(bin, { directory, port }, child);
   };
-  const stop = async (): Promise<void> => {
+  const end = async (signal: 'SIGINT' | 'SIGQUIT'): Promise<void> => {
     const running = child;
     child = undefined;
     if (running === undefined || running.exitCode !== null) return;
     const ended = new Promise((resolve) => running.once('exit', resolve));
-    running.kill('SIGINT');
+    running.kill(signal);
     await ended;
   };
+  const stop = (): Promise<void> => end('SIGINT');
   const kill = async (): Promise<void> => {
     const running = child;
     child = undefined;
@@ -100,8 +101,8 @@ export async function startPostgres(bin: string, { tcp, primary, synced = false 
     sql: (text) => rowsOf(address, text),
     start,
     stop,
-    async restart() {
-      await stop();
+    async restart(mode = 'fast') {
+      await end(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
       await start();
     },
     async destroy() {

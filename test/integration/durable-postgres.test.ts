@@ -20,6 +20,7 @@ import { nodePorts } from '../../src/ports/node/index.ts';
 import { callOf, TestActorHost } from '../../src/testing/actors-rig.ts';
 import { findPostgres, type PostgresServer, startPostgres } from '../../src/testing/postgres-server.ts';
 import { takeShard } from '../../src/testing/shard-owner.ts';
+import { mortalEngine } from '../fixtures/durable-runtime.ts';
 
 // What workflows, actors and jobs stand on, and these themselves, in two runtimes on one PostgreSQL, of which one dies: its calls to the engine are never answered again.
 const bin = findPostgres();
@@ -52,21 +53,22 @@ interface Runtime {
   dead: boolean;
 }
 
-const calls = new Set<keyof Engine>(['commit', 'get', 'getMany', 'range', 'readLog', 'trim', 'acquireLease', 'renewLease', 'releaseLease']);
-
 async function open(name: string, schema: string): Promise<Runtime> {
   const inner = await openPostgresEngine({ ports: { clock, random }, address: server.address, schema, pollMs: 50, connectionsMax: 2 });
-  const engine = new Proxy(inner, {
-    get(target, member: keyof Engine) {
-      if (runtime.dead && calls.has(member)) return () => new Promise(() => {});
-      const value = target[member];
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  const mortal = mortalEngine(inner);
+  const { engine } = mortal;
   const endpoint = { appId: 'shop', namespace: 'default', instance: name, local: { path: `/${name}` } };
   const placement = createPlacement({ engine, clock, log, endpoint: () => endpoint, machine: 'here', ttlMs });
   const context = { ports, log, metrics: noMetrics, appId: 'shop', namespace: 'default', govern: ungoverned };
-  const runtime: Runtime = { name, engine, inner, placement, context, dead: false };
+  const runtime: Runtime = {
+    ...{ name, engine, inner, placement, context },
+    get dead() {
+      return mortal.dead;
+    },
+    set dead(dead) {
+      mortal.dead = dead;
+    },
+  };
   closing.push(async () => {
     if (!runtime.dead) await placement.close();
     await inner.close();

@@ -5,9 +5,11 @@ import { openJournalEngine } from '../../src/drivers/engine-journal/open-journal
 import type { Disk, DiskFile } from '../../src/kernel/ports.ts';
 import { tuple } from '../../src/kernel/tuple.ts';
 import { nodeClock } from '../../src/ports/node/clock.ts';
-import { nodeDisk } from '../../src/ports/node/disk.ts';
+import { createNodeDisk } from '../../src/ports/node/disk.ts';
+import { createNodeRandom } from '../../src/ports/node/random.ts';
 
 const [mode, directory, acknowledgements, syncing] = process.argv.slice(2) as [string, string, string, string?];
+const nodeDisk = createNodeDisk(createNodeRandom());
 const writers = 16;
 const options = { segmentBytesMax: 1024 * 1024, snapshotEveryBytes: 512 * 1024, cacheBytesMax: 100_000 };
 

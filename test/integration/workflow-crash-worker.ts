@@ -9,7 +9,7 @@ import { openJournalEngine } from '../../src/drivers/engine-journal/open-journal
 import { openPostgresEngine } from '../../src/drivers/engine-postgres/engine-postgres.ts';
 import type { Clock } from '../../src/kernel/ports.ts';
 import { nodeClock } from '../../src/ports/node/clock.ts';
-import { nodeDisk } from '../../src/ports/node/disk.ts';
+import { createNodeDisk } from '../../src/ports/node/disk.ts';
 import { createNodeRandom } from '../../src/ports/node/random.ts';
 import { openWorkflows, type ScriptedTurn, scriptedWorker } from '../fixtures/workflow-rig.ts';
 
@@ -46,7 +46,7 @@ const [dieAfterSteps, dieAfterMs] = (process.env['PROA_DIE_AFTER'] ?? 'Infinity,
 
 /** A directory, or the address of a PostgreSQL, which may be on its way up. */
 async function openEngine(): Promise<Engine> {
-  if (!place.startsWith('{')) return openJournalEngine({ ports: { clock, disk: nodeDisk }, directory: place });
+  if (!place.startsWith('{')) return openJournalEngine({ ports: { clock, disk: createNodeDisk(createNodeRandom()) }, directory: place });
   const address = JSON.parse(place) as { readonly host: string };
   return again(() => openPostgresEngine({ ports: { clock, random: createNodeRandom() }, address }));
 }

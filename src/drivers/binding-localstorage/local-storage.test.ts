@@ -3,7 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { neverCancelled } from '../../kernel/cancel.ts';
-import { nodeDisk } from '../../ports/node/disk.ts';
+import { createNodeDisk } from '../../ports/node/disk.ts';
+import { createNodeRandom } from '../../ports/node/random.ts';
 import { bindingSuite } from '../../testing/binding-suite.ts';
 import { testDriverContext } from '../../testing/driver-context.ts';
 import { createMemoryDisk } from '../../testing/memory-disk.ts';
@@ -24,7 +25,8 @@ describe('bindings.localstorage on a real disk', () => {
   });
   afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
 
-  const open = (rootPath = root) => driver.open({ rootPath }, testDriverContext({ disk: nodeDisk, name: 'files' }));
+  const open = (rootPath = root) =>
+    driver.open({ rootPath }, testDriverContext({ disk: createNodeDisk(createNodeRandom()), name: 'files' }));
   async function run(operation: string, fileName?: string, data = ''): Promise<string> {
     const binding = await open();
     const metadata = fileName === undefined ? {} : { fileName };

@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nodeDisk } from '../../ports/node/disk.ts';
+import { createNodeDisk } from '../../ports/node/disk.ts';
+import { createNodeRandom } from '../../ports/node/random.ts';
 import { cryptoSuite } from '../../testing/crypto-suite.ts';
 import { testDriverContext } from '../../testing/driver-context.ts';
 import { createMemoryDisk } from '../../testing/memory-disk.ts';
@@ -22,7 +23,8 @@ describe('crypto.dapr.localstorage', () => {
   beforeAll(() => (base = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'crypto-local-')))));
   afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
   const fileKey = Buffer.alloc(32, 7);
-  const open = () => driver.open({ path: path.join(base, 'keys') }, testDriverContext({ disk: nodeDisk, name: 'keys' }));
+  const open = () =>
+    driver.open({ path: path.join(base, 'keys') }, testDriverContext({ disk: createNodeDisk(createNodeRandom()), name: 'keys' }));
   const write = (name: string, content: string | Uint8Array): void => {
     fs.mkdirSync(path.dirname(path.join(base, name)), { recursive: true });
     fs.writeFileSync(path.join(base, name), content);

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Disk } from '../../kernel/ports.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
-import { nodeDisk } from '../../ports/node/disk.ts';
+import { createNodeDisk } from '../../ports/node/disk.ts';
+import { createNodeRandom } from '../../ports/node/random.ts';
 import { engineSuite } from '../../testing/engine-suite.ts';
 import type { EngineUnderTest } from '../../testing/engine-suite-rig.ts';
 import { createSimulatedDisk, seededRandom } from '../../testing/simulator/disk.ts';
@@ -45,7 +46,12 @@ async function rig(
 
 async function onRealDisk(options: JournalOptions): Promise<EngineUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), 'proa-journal-'));
-  return rig(nodeDisk, directory, { options, crash: () => {}, restart: () => {}, destroy: () => rm(directory, { recursive: true }) });
+  return rig(createNodeDisk(createNodeRandom()), directory, {
+    options,
+    crash: () => {},
+    restart: () => {},
+    destroy: () => rm(directory, { recursive: true }),
+  });
 }
 
 engineSuite({ name: 'journal on the real disk', open: () => onRealDisk({}) });

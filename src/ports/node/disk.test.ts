@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Disk } from '../../kernel/ports.ts';
 import { createSimulatedDisk, seededRandom, type SimulatedDisk } from '../../testing/simulator/disk.ts';
-import { nodeDisk } from './disk.ts';
+import { createNodeDisk } from './disk.ts';
+import { createNodeRandom } from './random.ts';
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
@@ -72,13 +73,33 @@ function diskSuite(name: string, open: () => Promise<{ disk: Disk; root: string;
 
 diskSuite('disk of Node', async () => {
   const root = await mkdtemp(join(tmpdir(), 'proa-disk-'));
-  return { disk: nodeDisk, root, destroy: () => rm(root, { recursive: true }) };
+  return { disk: createNodeDisk(createNodeRandom()), root, destroy: () => rm(root, { recursive: true }) };
 });
 
 diskSuite('simulated disk', async () => {
   const disk = createSimulatedDisk({ random: seededRandom(1) });
   await disk.makeDirectory('/d');
   return { disk, root: '/d', destroy: async () => {} };
+});
+
+describe('a file that is replaced', () => {
+  let root: string;
+  beforeEach(async () => (root = await mkdtemp(join(tmpdir(), 'proa-disk-'))));
+  afterEach(() => rm(root, { recursive: true }));
+
+  // Process ids are alike in containers that share a volume.
+  it('has a temporary file whose name is random, and leaves that of somebody else alone', async () => {
+    const disk = createNodeDisk({ hex: (count) => 'a'.repeat(count) });
+    const theirs = `${root}/f.${'a'.repeat(16)}.tmp`;
+    await writeFile(theirs, 'theirs');
+    expect(await codeOf(disk.replaceFile(`${root}/f`, Buffer.from('ours')))).toBe('EEXIST');
+    expect(text(await disk.readFile(theirs))).toBe('theirs');
+    await rm(theirs);
+    expect(await codeOf(disk.replaceFile(`${root}/none/f`, Buffer.from('ours')))).toBe('ENOENT');
+    await disk.makeDirectory(`${root}/f/full`);
+    expect(await codeOf(disk.replaceFile(`${root}/f`, Buffer.from('ours')))).toBe('EISDIR');
+    expect(await disk.list(root)).toEqual(['f']);
+  });
 });
 
 describe('simulated disk: crashes', () => {

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import type { Disk, DiskFile, FileStat, OpenMode } from '../../kernel/ports.ts';
+import type { Disk, DiskFile, FileStat, OpenMode, Random } from '../../kernel/ports.ts';
 
 const created = fs.constants.O_RDWR | fs.constants.O_CREAT;
 // Elsewhere than on Linux the flag reaches the drive's cache at most, where fdatasync (by libuv) reaches the medium.
@@ -52,33 +52,35 @@ const call = {
   close: promisify(fs.close),
 };
 
-/** The system's files. Where it is hot, a file's promises are made by hand: a promise per step of a handle costs more than the call. */
-export const nodeDisk: Disk = {
-  open: (file, mode) => opened(file, mode),
-  readFile: (file) => call.readFile(file),
-  replaceFile,
-  stat,
-  exists: (file) => fs.statSync(file, { throwIfNoEntry: false }) !== undefined,
-  list: (directory) => call.readdir(directory),
-  async makeDirectory(directory, mode = 0o700) {
-    try {
-      await call.mkdir(directory, { recursive: true, mode });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      // Making parents hides why one cannot be made, a read-only file system for instance: made alone it says so.
-      await makeFirstMissing(directory, mode);
-    }
-  },
-  rename: (from, to) => call.rename(from, to),
-  remove: (file) => call.unlink(file),
-  syncDirectory,
-  async space(file) {
-    const { bavail, bsize, type } = await call.statfs(file);
-    return { freeBytes: bavail * bsize, fileSystem: fileSystems.get(type >>> 0) ?? 'unknown' };
-  },
-  realPath: (file) => call.realpath(file),
-  watch,
-};
+/** The system's files. Where it is hot, a file's promises are made by hand: a promise per step of a handle costs more than the call. `random` names temporary files. */
+export function createNodeDisk(random: Pick<Random, 'hex'>): Disk {
+  return {
+    open: (file, mode) => opened(file, mode),
+    readFile: (file) => call.readFile(file),
+    replaceFile: (file, bytes, mode) => replaceFile(file, { bytes, mode, temporary: `${file}.${random.hex(16)}.tmp` }),
+    stat,
+    exists: (file) => fs.statSync(file, { throwIfNoEntry: false }) !== undefined,
+    list: (directory) => call.readdir(directory),
+    async makeDirectory(directory, mode = 0o700) {
+      try {
+        await call.mkdir(directory, { recursive: true, mode });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        // Making parents hides why one cannot be made, a read-only file system for instance: made alone it says so.
+        await makeFirstMissing(directory, mode);
+      }
+    },
+    rename: (from, to) => call.rename(from, to),
+    remove: (file) => call.unlink(file),
+    syncDirectory,
+    async space(file) {
+      const { bavail, bsize, type } = await call.statfs(file);
+      return { freeBytes: bavail * bsize, fileSystem: fileSystems.get(type >>> 0) ?? 'unknown' };
+    },
+    realPath: (file) => call.realpath(file),
+    watch,
+  };
+}
 
 function opened(file: string, mode: OpenMode): Promise<DiskFile> {
   return new Promise((resolve, reject) => {
@@ -198,12 +200,14 @@ async function makeFirstMissing(directory: string, mode: number): Promise<void> 
   await call.mkdir(directory, mode);
 }
 
-let temporaries = 0;
-
-async function replaceFile(file: string, bytes: Uint8Array, mode = 0o600): Promise<void> {
-  const temporary = `${file}.${process.pid}-${temporaries++}.tmp`;
+/** Process ids are alike in containers that share a directory: the name of the temporary file is random, and only who made it removes it. */
+async function replaceFile(
+  file: string,
+  { bytes, mode = 0o600, temporary }: { readonly bytes: Uint8Array; readonly mode: number | undefined; readonly temporary: string },
+): Promise<void> {
+  const fd = await call.open(temporary, 'wx', mode);
   try {
-    await writeNew(temporary, bytes, mode);
+    await writeAll(fd, bytes);
     await call.rename(temporary, file);
   } catch (error) {
     await call.unlink(temporary).catch(() => {});
@@ -224,8 +228,7 @@ async function stat(file: string): Promise<FileStat | undefined> {
   }
 }
 
-async function writeNew(file: string, bytes: Uint8Array, mode: number): Promise<void> {
-  const fd = await call.open(file, 'wx', mode);
+async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
   try {
     await new NodeFile(fd, false).write([bytes], 0);
     await call.fsync(fd);

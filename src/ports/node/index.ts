@@ -1,7 +1,7 @@
 import type { Ports } from '../../kernel/ports.ts';
 import { nodeClock } from './clock.ts';
 import { createNodeDatagrams } from './datagrams.ts';
-import { nodeDisk } from './disk.ts';
+import { createNodeDisk } from './disk.ts';
 import { createNodeDns } from './dns.ts';
 import { createNodeNetwork, type NodeNetworkOptions } from './network.ts';
 import { createNodeProcess } from './process.ts';
@@ -10,11 +10,12 @@ import { createNodeRandom } from './random.ts';
 /** The real world: the machine's clock, random source, sockets, name servers, files and processes. */
 export function nodePorts(options: { readonly network?: NodeNetworkOptions } = {}): Ports {
   const network = createNodeNetwork(options.network);
+  const random = createNodeRandom();
   return {
     clock: nodeClock,
-    random: createNodeRandom(),
+    random,
     network,
-    disk: nodeDisk,
+    disk: createNodeDisk(random),
     process: createNodeProcess(network),
     dns: createNodeDns(),
     datagrams: createNodeDatagrams(),
