@@ -58,6 +58,7 @@ function diskSuite(name: string, open: () => Promise<{ disk: Disk; root: string;
 
     it('replaces files, makes, lists and renames', async () => {
       const { disk, root } = under;
+      await Promise.all([disk.makeDirectory(`${root}/x/y`), disk.makeDirectory(`${root}/x/y`)]);
       await disk.makeDirectory(`${root}/x/y`);
       await disk.replaceFile(`${root}/x/y/f`, Buffer.from('1'));
       await disk.replaceFile(`${root}/x/y/f`, Buffer.from('2'));
@@ -80,6 +81,16 @@ diskSuite('simulated disk', async () => {
   const disk = createSimulatedDisk({ random: seededRandom(1) });
   await disk.makeDirectory('/d');
   return { disk, root: '/d', destroy: async () => {} };
+});
+
+describe.skipIf(process.platform !== 'linux')('a directory', () => {
+  it('that cannot be made says so, also where none can be', async () => {
+    const disk = createNodeDisk(createNodeRandom());
+    expect(await codeOf(disk.makeDirectory('/proc/none'))).toBe('ENOENT');
+    expect(await codeOf(disk.makeDirectory('/proc/none/below'))).toBe('ENOENT');
+    expect(await codeOf(disk.makeDirectory('/proc/version'))).toBe('EEXIST');
+    expect(await codeOf(disk.makeDirectory('/proc/version/below'))).toBe('ENOTDIR');
+  });
 });
 
 describe('a file that is replaced', () => {

@@ -61,15 +61,7 @@ export function createNodeDisk(random: Pick<Random, 'hex'>): Disk {
     stat,
     exists: (file) => fs.statSync(file, { throwIfNoEntry: false }) !== undefined,
     list: (directory) => call.readdir(directory),
-    async makeDirectory(directory, mode = 0o700) {
-      try {
-        await call.mkdir(directory, { recursive: true, mode });
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-        // Making parents hides why one cannot be made, a read-only file system for instance: made alone it says so.
-        await makeFirstMissing(directory, mode);
-      }
-    },
+    makeDirectory: (directory, mode = 0o700) => makeDirectories(directory, mode),
     rename: (from, to) => call.rename(from, to),
     remove: (file) => call.unlink(file),
     syncDirectory,
@@ -193,11 +185,18 @@ function behind(chunks: readonly Uint8Array[], written: number): Uint8Array[] {
   return rest;
 }
 
-/** Makes directories one by one from the first that is missing. */
-async function makeFirstMissing(directory: string, mode: number): Promise<void> {
+/** Makes what is missing, one by one: Node's own way hides why one cannot be made, and where none can be (`/proc`) it tries for ever. */
+async function makeDirectories(directory: string, mode: number): Promise<void> {
+  const isThere = async (): Promise<boolean> => (await stat(directory))?.kind === 'directory';
+  if (await isThere()) return;
   const parent = path.dirname(directory);
-  if (parent !== directory && (await stat(parent)) === undefined) await makeFirstMissing(parent, mode);
-  await call.mkdir(directory, mode);
+  if (parent !== directory && (await stat(parent)) === undefined) await makeDirectories(parent, mode);
+  try {
+    await call.mkdir(directory, mode);
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (!(await isThere())) throw error;
+  }
 }
 
 /** Process ids are alike in containers that share a directory: the name of the temporary file is random, and only who made it removes it. */
