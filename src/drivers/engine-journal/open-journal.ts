@@ -123,7 +123,7 @@ function assemble(opened: Opened): { engine: JournalEngine; clean(): Promise<voi
     housekeeping.look(group.buffer.length);
   };
   const queuedBytesMax = options.queuedBytesMax ?? 32 * 1024 * 1024;
-  const overlapBytes = options.overlapBytes ?? 96 * 1024;
+  const overlapBytes = options.overlapBytes ?? 128 * 1024;
   const hooks = options.hooks ?? noHooks;
   const groups = new GroupWriter({ clock, state, pending, writer, ownership, highWater, hooks, queuedBytesMax, overlapBytes, applied });
   const recorder = new Recorder(groups, now);
