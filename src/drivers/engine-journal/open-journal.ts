@@ -31,7 +31,7 @@ export interface JournalOptions {
   readonly snapshotEveryBytes?: number;
   /** Bytes that may wait for the disk; beyond them commits fail with `overloaded`. Default 32 MB. */
   readonly queuedBytesMax?: number;
-  /** Groups of at least this size are written while the group before them still is. Default 96 KB. */
+  /** Groups of at least this size are written while the group before them still is. Default 128 KB. */
   readonly overlapBytes?: number;
   /** Places where a test may hold the owner. */
   readonly hooks?: JournalHooks;
