@@ -55,7 +55,7 @@ export async function startProgram({ command, args, files, prepare, ready }: Ser
     child = started;
     for (let tries = 0; tries < 1_200; tries++) {
       if (started.exitCode !== null) throw new Error(`${command} ended with ${started.exitCode}`);
-      if (await ready(port).catch(() => false)) return;
+      if (await Promise.race([ready(port).catch(() => false), unanswered()])) return;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`${command} does not answer`);
@@ -80,6 +80,13 @@ export async function startProgram({ command, args, files, prepare, ready }: Ser
   };
 }
 
+/** A question that came while a program was starting may never be answered: then it is asked again. */
+async function unanswered(): Promise<boolean> {
+  await new Promise((resolve) => setTimeout(resolve, unansweredMs).unref());
+  return false;
+}
+
+const unansweredMs = 5_000;
 const lowestPort = 10_000;
 let lastPort = 0;
 
