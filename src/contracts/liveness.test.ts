@@ -162,6 +162,17 @@ describe('who judges whether another holder lives', () => {
     expect(await b.liveness.expired('a')).toBe(false);
   });
 
+  it('judges nobody while another, whom it judges, holds its lease for the same reason', async () => {
+    const stage = memoryStage();
+    const [a, b] = [await holderOn(stage, 'a'), await holderOn(stage, 'b')];
+    await stage.jump(10 * ttlMs);
+    // Each holds the lease of the other before either looks at its own.
+    expect(await Promise.all([a.liveness.expired('b'), b.liveness.expired('a')])).toEqual([false, false]);
+    expect(await Promise.all([a.liveness.expired('b'), b.liveness.expired('a')])).toEqual([false, false]);
+    await stage.pass(ttlMs);
+    expect([a.liveness.alive, b.liveness.alive]).toEqual([true, true]);
+  });
+
   it('judges again once others have had the time to come back', async () => {
     const stage = memoryStage();
     const [a, b] = [await holderOn(stage, 'a'), await holderOn(stage, 'b')];

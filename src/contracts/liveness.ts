@@ -83,7 +83,7 @@ export class Liveness {
    */
   async fencing(holder: string, work: (condition: Condition) => Promise<void>): Promise<boolean> {
     const { engine, leaseOf, ttlMs } = this.#options;
-    if (this.#cameBack()) return false;
+    if (this.#isLost() || this.#cameBack()) return false;
     let fence = this.#fences.get(holder);
     // One lease for all who ask at the same time: the first who gives it back would take it from the others.
     if (fence === undefined)
@@ -161,7 +161,12 @@ export class Liveness {
     // A renewal that is under way may have been answered before the jump.
     await this.#round;
     if (this.#taken) await this.#renew();
-    return !this.#cameBack();
+    return !this.#isLost() && !this.#cameBack();
+  }
+
+  /** It had the lease and has it no more: perhaps others hold it just now, who judge it as it would judge them. */
+  #isLost(): boolean {
+    return this.#taken && this.#lease === undefined;
   }
 
   #cameBack(): boolean {
