@@ -13,20 +13,19 @@ const mb = 1024 * 1024;
 /** A process of 20 MB that is told what it holds; `look` lets it work for a part of the ten seconds to the next look. */
 function rig() {
   const clock = createFakeClock();
-  const loop = { idleMs: 0, activeMs: 0 };
+  let cpuUs = 0;
   const saved: boolean[] = [];
   const state = { heapHeld: 20 * mb };
   const memory = new IdleMemory({
     clock,
     process: {
-      loopTimes: () => ({ ...loop }),
+      cpuUs: () => cpuUs,
       memoryBytes: () => ({ rss: 0, heapUsed: 0, heapHeld: state.heapHeld }),
       saveMemory: (on) => void saved.push(on),
     },
   });
   const look = (activeShare = 0): void => {
-    loop.activeMs += 10_000 * activeShare;
-    loop.idleMs += 10_000 * (1 - activeShare);
+    cpuUs += 10_000_000 * activeShare;
     clock.advance(10_000);
   };
   return { clock, memory, saved, state, look };
@@ -102,7 +101,7 @@ describe('memory of an idle process', () => {
         clock: { ...ports.clock, timer: (ms, callback, background) => ports.clock.timer(ms === 10_000 ? 1 : ms, callback, background) },
         process: {
           ...ports.process,
-          loopTimes: () => ({ idleMs: 0, activeMs: 0 }),
+          cpuUs: () => 0,
           memoryBytes: () => ({ rss: 0, heapUsed: 0, heapHeld: 500 * mb }),
           saveMemory: (on) => void saved.push(on),
         },

@@ -2,12 +2,12 @@ import type { Clock, ProcessPort, Timer } from '../kernel/ports.ts';
 
 /** The process, as far as its memory and its work are concerned. */
 export interface IdleMemoryOptions {
-  readonly clock: Pick<Clock, 'timer'>;
-  readonly process: Pick<ProcessPort, 'loopTimes' | 'memoryBytes' | 'saveMemory'>;
+  readonly clock: Pick<Clock, 'mono' | 'timer'>;
+  readonly process: Pick<ProcessPort, 'cpuUs' | 'memoryBytes' | 'saveMemory'>;
 }
 
 const lookEveryMs = 10_000;
-/** A loop that is active for a smaller part of the time is idle (what waits takes some, more on a machine that others use), and one above the second is busy again. */
+/** A process that uses a smaller part of one core is idle, and one above the second is busy again. Not the loop's own times: asking for them loads half a megabyte of Node's modules. */
 const idleShareMax = 0.25;
 const busyShareMin = 0.5;
 /** How many looks saving takes: V8 begins within 8 s and collects three times at most. */
@@ -23,7 +23,8 @@ const grownBytes = 32 * 1024 * 1024;
 export class IdleMemory {
   readonly #options: IdleMemoryOptions;
   #timer: Timer | undefined;
-  #before: ReturnType<ProcessPort['loopTimes']>;
+  /** Of the last look. */
+  #before: { readonly mono: number; readonly cpuUs: number };
   /** What the heap held when saving was over. */
   #neededBytes = 0;
   /** Looks until saving is over; 0: it is not under way. */
@@ -31,7 +32,7 @@ export class IdleMemory {
 
   constructor(options: IdleMemoryOptions) {
     this.#options = options;
-    this.#before = options.process.loopTimes();
+    this.#before = this.#used();
     this.#arm();
   }
 
@@ -72,11 +73,14 @@ export class IdleMemory {
     this.#options.process.saveMemory(false);
   }
 
-  /** Of the time since the last look. */
+  /** Of one core, since the last look. */
   #activeShare(): number {
-    const { idleMs, activeMs } = this.#options.process.loopTimes();
-    const [idle, active] = [idleMs - this.#before.idleMs, activeMs - this.#before.activeMs];
-    this.#before = { idleMs, activeMs };
-    return active / Math.max(1, idle + active);
+    const before = this.#before;
+    this.#before = this.#used();
+    return (this.#before.cpuUs - before.cpuUs) / 1_000 / Math.max(1, this.#before.mono - before.mono);
+  }
+
+  #used(): { readonly mono: number; readonly cpuUs: number } {
+    return { mono: this.#options.clock.mono(), cpuUs: this.#options.process.cpuUs() };
   }
 }
