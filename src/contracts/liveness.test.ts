@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { memoryStage } from '../../test/fixtures/durable-stages.ts';
 import { createMemoryEngine } from '../drivers/engine-memory/memory-engine.ts';
+import { ProaError } from '../kernel/errors.ts';
 import { silentLogger } from '../kernel/log.ts';
 import { tuple } from '../kernel/tuple.ts';
 import { changedEngine } from '../testing/changed-engine.ts';
@@ -49,6 +50,29 @@ describe('a holder', () => {
     expect([a.alive, a.lapses, changes]).toEqual([true, 0, [true, false, true]]);
     await a.close();
     expect(a.alive).toBe(false);
+  });
+
+  it('ends although the engine is away: its lease runs out by itself, and so does one that it took from another', async () => {
+    const { memory, holder, pass } = createRig();
+    let away = false;
+    const release = async (...lease: Parameters<Engine['releaseLease']>) => {
+      if (away) throw new ProaError('engine.unavailable', 'away');
+      await memory.releaseLease(...lease);
+    };
+    const a = holder('a', changedEngine(memory, { releaseLease: release }));
+    await a.ensure();
+    away = true;
+    let worked = false;
+    expect(await a.fencing('dead', async () => void (worked = true))).toBe(true);
+    expect(worked).toBe(true);
+    await a.close();
+    expect(a.alive).toBe(false);
+    const b = holder('b');
+    await b.ensure();
+    expect([await b.expired('a'), await b.expired('dead')]).toEqual([false, false]);
+    await pass(ttlMs);
+    expect([await b.expired('a'), await b.expired('dead')]).toEqual([true, true]);
+    await b.close();
   });
 
   it('is not alive from the moment when it hears that its lease was lost, although its own clock says that it holds', async () => {

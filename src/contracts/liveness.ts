@@ -99,20 +99,29 @@ export class Liveness {
     }
   }
 
+  /** Gives the lease back, so that others need not wait until it runs out. Never fails: where the engine is away, they wait. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
     await this.#round;
     this.#renewedAtMs = -Infinity;
-    if (this.#lease !== undefined) await this.#options.engine.releaseLease(this.#lease);
+    const lease = this.#lease;
     this.#lease = undefined;
+    if (lease !== undefined) await this.#giveBack(lease);
   }
 
   async #leave(holder: string, fence: Fence): Promise<void> {
     if (--fence.users > 0) return;
     this.#fences.delete(holder);
     const lease = await fence.lease;
-    if (lease.held) await this.#options.engine.releaseLease(lease);
+    if (lease.held) await this.#giveBack(lease);
+  }
+
+  /** What was done under the lease is done, whether or not the engine hears that it is over. */
+  #giveBack(lease: Lease): Promise<void> {
+    return this.#options.engine.releaseLease(lease).catch((error: unknown) => {
+      this.#options.log.warn('a lease could not be given back and will run out', { error: String(error) });
+    });
   }
 
   #arm(): void {

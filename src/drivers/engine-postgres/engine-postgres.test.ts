@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { pooledPostgres } from '../../../test/fixtures/pooled-postgres.ts';
@@ -311,6 +313,26 @@ else
       }
       const { entries, head } = await engine.readLog('l', 0);
       expect([head, new Set(entries.map(({ data }) => text(data))).size]).toEqual([21, 21]);
+      await close();
+    });
+
+    it('takes, renews and gives back leases over connections that broke unnoticed', async () => {
+      const { open, close } = machines();
+      const engine = await open();
+      // While this waits, nothing here hears that its connections are ended.
+      const cut = (): void => {
+        const { host, port, user, database } = server.address;
+        const others = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'proa'";
+        execFileSync(join(bin as string, 'psql'), ['-h', host, '-p', String(port), '-U', user, '-c', others, database]);
+      };
+      const lease = await engine.acquireLease('lease', 'me', 60_000);
+      if (!lease.held) throw new Error('somebody else has it');
+      cut();
+      expect(await engine.renewLease(lease, 60_000)).toEqual(lease);
+      cut();
+      await engine.releaseLease(lease);
+      cut();
+      expect(await engine.acquireLease('lease', 'another', 1_000)).toMatchObject({ held: true, epoch: lease.epoch + 1 });
       await close();
     });
 

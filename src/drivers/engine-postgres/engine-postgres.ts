@@ -13,6 +13,7 @@ import { encodeCommit, keyBytes, stripeOf } from './group.ts';
 import { PostgresHints } from './hints.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { createReads } from './reads.ts';
+import { runRepeatable } from './repeatable.ts';
 import { migrateBack, migrateForward } from './migrate.ts';
 import { quotedSchema } from './schema-name.ts';
 import { GroupWriter } from './writer.ts';
@@ -207,13 +208,13 @@ class PostgresEngine implements CopySource {
   }
 
   /** Both functions can be repeated safely by the same owner: a lost answer is found again. */
-  async #lease(verb: 'acquire' | 'renew', parameters: unknown[]): Promise<unknown[]> {
-    const places = parameters.map((_, i) => `$${i + 1}`).join(', ');
+  async #lease(verb: 'acquire' | 'renew', values: unknown[]): Promise<unknown[]> {
+    const { clock } = this.#options.ports;
+    const places = values.map((_, i) => `$${i + 1}`).join(', ');
     const text = `select * from ${this.#schema}.${verb}_1(${places})`;
-    const sentMono = this.#options.ports.clock.mono();
-    const result = await this.#database.run(text, parameters);
-    if (result.status !== 'done') throw statementError(result, `${verb} of a lease`);
-    const row = result.rows[0] as unknown[];
+    const sentMono = clock.mono();
+    const rows = await runRepeatable(this.#database, clock, { text, values, doing: `${verb} of a lease` });
+    const row = rows[0] as unknown[];
     this.#clock.learn(Number(row[0]), sentMono);
     return row;
   }

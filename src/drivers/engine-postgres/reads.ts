@@ -1,15 +1,14 @@
 import type { Entry, LogEntry, LogPage, RangePage, RangeQuery } from '../../contracts/engine.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
-import { type Database, type StatementResult } from '../../clients/postgres/database.ts';
-import { statementError } from './statement-error.ts';
+import type { Database } from '../../clients/postgres/database.ts';
 import { decodeMeta, keyBytes } from './group.ts';
+import { runRepeatable } from './repeatable.ts';
 
 const pageBytes = 1024 * 1024;
 const rangeLimitMax = 1_000;
 const logLimitDefault = 256;
 const logLimitMax = 10_000;
-const retryDelaysMs = [20, 100, 400];
 
 /** The contract's reads; each is one statement, so each sees one instant. */
 export interface Reads {
@@ -24,7 +23,8 @@ export interface Reads {
 /** Reads over a database. Statements that a broken connection took with it are repeated. */
 export function createReads(database: Database, clock: Clock, schema: string): Reads {
   const alive = `(expires_ms is null or expires_ms > (select ${schema}.now_1()))`;
-  const read = (text: string, values: readonly unknown[]): Promise<unknown[][]> => repeatRead(database, clock, { text, values });
+  const read = (text: string, values: readonly unknown[]): Promise<unknown[][]> =>
+    runRepeatable(database, clock, { text, values, doing: 'reading' });
   return {
     async getMany(keys) {
       const sql = `select key, value, version, expires_ms from ${schema}.keys where key = any($1) and ${alive}`;
@@ -74,17 +74,6 @@ export function createReads(database: Database, clock: Clock, schema: string): R
       return rows.map(([log]) => (log as Buffer).toString('latin1'));
     },
   };
-}
-
-async function repeatRead(database: Database, clock: Clock, statement: { text: string; values: readonly unknown[] }): Promise<unknown[][]> {
-  let result: StatementResult = await database.run(statement.text, statement.values);
-  for (const delayMs of retryDelaysMs) {
-    if (result.status === 'done' || result.status === 'refused') break;
-    await new Promise<void>((resolve) => void clock.timer(delayMs, resolve));
-    result = await database.run(statement.text, statement.values);
-  }
-  if (result.status !== 'done') throw statementError(result, 'reading');
-  return result.rows;
 }
 
 function toEntry(row: unknown[]): Entry {
