@@ -7,5 +7,5 @@ const postgres = pooledPostgres();
 let schemas = 0;
 
 const openStage = () => postgresStage(postgres.server, `s${++schemas}`, postgres.pooledAddress);
-if (!postgres.installed) it('needs a PostgreSQL', () => {});
+if (postgres.bin === undefined) it('needs a PostgreSQL', () => {});
 else durableSuites('PostgreSQL', openStage);

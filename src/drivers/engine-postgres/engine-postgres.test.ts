@@ -34,7 +34,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-if (!postgres.installed) it('needs a PostgreSQL', () => {});
+if (postgres.bin === undefined) it('needs a PostgreSQL', () => {});
 else
   describe('engine-postgres', () => {
     const under = (more: () => Partial<PostgresEngineOptions>) => async () => {
@@ -321,9 +321,9 @@ else
       const engine = await open();
       // While this waits, nothing here hears that its connections are ended.
       const cut = (): void => {
-        const { host, port, user, database } = server.address;
+        const { host, port, user, database } = postgres.server.address;
         const others = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'proa'";
-        execFileSync(join(bin as string, 'psql'), ['-h', host, '-p', String(port), '-U', user, '-c', others, database]);
+        execFileSync(join(postgres.bin as string, 'psql'), ['-h', host, '-p', String(port), '-U', user, '-c', others, database]);
       };
       const lease = await engine.acquireLease('lease', 'me', 60_000);
       if (!lease.held) throw new Error('somebody else has it');
