@@ -3,13 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { actorDefaults, createActorsBlock } from '../../src/blocks/actors/index.ts';
-import { createPlacement } from '../../src/blocks/placement/index.ts';
+import { actorDefaults } from '../../src/blocks/actors/index.ts';
 import { encryptedStore } from '../../src/blocks/state/index.ts';
 import { checkActorStore } from '../../src/contracts/actor-store.ts';
 import type { Component } from '../../src/contracts/component-set.ts';
 import type { StateStore } from '../../src/contracts/state.ts';
-import { createEngineStore } from '../../src/drivers/state-engine/engine-store.ts';
 import etcdDriver from '../../src/drivers/state-etcd/index.ts';
 import mysqlDriver from '../../src/drivers/state-mysql/index.ts';
 import postgresDriver from '../../src/drivers/state-postgres/index.ts';
@@ -17,34 +15,21 @@ import redisDriver from '../../src/drivers/state-redis/index.ts';
 import { hasSqlite } from '../../src/drivers/state-sqlite/database.ts';
 import sqliteDriver from '../../src/drivers/state-sqlite/index.ts';
 import { createHttpClient } from '../../src/host/http-client.ts';
-import { silentLogger } from '../../src/kernel/log.ts';
 import { nodePorts } from '../../src/ports/node/index.ts';
-import { actorStateSuite, type ActorsWithState } from '../../src/testing/actor-state-suite.ts';
-import { createActorsRig, type ActorsRig } from '../../src/testing/actors-rig.ts';
+import { actorStateSuite } from '../../src/testing/actor-state-suite.ts';
 import { testDriverContext } from '../../src/testing/driver-context.ts';
 import { startEtcd } from '../../src/testing/etcd-server.ts';
 import { startMysql } from '../../src/testing/mysql-server.ts';
 import { findPostgres, startPostgres } from '../../src/testing/postgres-server.ts';
 import { startRedis } from '../../src/testing/redis-server.ts';
 import { findProgram } from '../../src/testing/server-process.ts';
-import { memoryStage } from '../fixtures/durable-stages.ts';
+import { actorsRig, ttlMs } from '../fixtures/actors-rig.ts';
 
 // The state of actors in stores of others, against the real servers: the fence that each activation raises has to hold there.
-const ttlMs = 3_000;
 const ports = nodePorts();
 const { random } = ports;
 const http = createHttpClient({ ports });
 afterAll(() => http.close());
-
-function createRig(): ActorsRig<ActorsWithState> {
-  return createActorsRig<ActorsWithState>({
-    stage: memoryStage(),
-    random,
-    openPlacement: (options) => createPlacement({ ...options, ttlMs }),
-    openStore: (engine) => createEngineStore({ engine, random, log: silentLogger, namespace: 'default', space: 'actors' }),
-    openBlock: createActorsBlock,
-  });
-}
 
 type Driver = { readonly types: readonly string[]; readonly config: unknown; open(config: never, context: never): Promise<StateStore> };
 
@@ -144,10 +129,10 @@ for (const { driver, version = 'v1', start } of candidates) {
       expect(() => checkActorStore(component({ actorStateStore: 'true' }))).not.toThrow();
     });
 
-    actorStateSuite({ name: 'of actors there', createRig, ttlMs, defaults: actorDefaults, openStore: () => fresh(store) });
+    actorStateSuite({ name: 'of actors there', createRig: actorsRig, ttlMs, defaults: actorDefaults, openStore: () => fresh(store) });
     actorStateSuite({
       name: 'of actors there, encrypted',
-      createRig,
+      createRig: actorsRig,
       ttlMs,
       defaults: actorDefaults,
       openStore: () => fresh(encryptedStore(component({ primaryEncryptionKey: '00112233445566778899aabbccddeeff' }), random)),

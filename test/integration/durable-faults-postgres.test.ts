@@ -7,7 +7,7 @@ import { nodePorts } from '../../src/ports/node/index.ts';
 import { callOf } from '../../src/testing/actors-rig.ts';
 import { findPostgres, type PostgresServer, startPostgres } from '../../src/testing/postgres-server.ts';
 import { askJobs, type DurableRuntime, invokeCart, mortalEngine, openDurableRuntime } from '../fixtures/durable-runtime.ts';
-import { fullDisk } from '../fixtures/durable-stages.ts';
+import { fullDisk, roomAgain } from '../fixtures/full-disk.ts';
 import { openFront, type PostgresFront } from '../fixtures/postgres-front.ts';
 import { chain, scriptedWorker } from '../fixtures/workflow-rig.ts';
 
@@ -254,7 +254,7 @@ describe.runIf(bin !== undefined)('jobs, actors and workflows of two runtimes on
     await moved(play);
     await server.sql(fullDisk('proa'));
     await pause(2_500);
-    await server.sql('drop function proa.full() cascade');
+    await server.sql(roomAgain('proa'));
     await play.check();
   });
 });

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findPostgres, type PostgresServer, startPostgres } from '../../src/testing/postgres-server.ts';
+import { fullDisk, roomAgain } from '../fixtures/full-disk.ts';
 import { openFront, type PostgresFront } from '../fixtures/postgres-front.ts';
 
 // Two runtimes on one PostgreSQL, and everything that can go wrong between them: all workflows complete, no step has two results, no timer is early, and the histories replay.
@@ -197,12 +198,9 @@ describe.runIf(bin !== undefined)('workflows of two runtimes on PostgreSQL', () 
     const count = 100;
     const pair = [start(count), start(count)];
     for (let i = 0; i < 10; i++) await moved();
-    await server.sql(`
-      create function proa.full() returns trigger language plpgsql as $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
-      create trigger full_1 before insert or update on proa.keys execute function proa.full();
-      create trigger full_2 before insert on proa.entries execute function proa.full()`);
+    await server.sql(fullDisk('proa'));
     await pause(2_500);
-    await server.sql('drop function proa.full() cascade');
+    await server.sql(roomAgain('proa'));
     expect(await Promise.all(pair.map(({ ended }) => ended))).toEqual([0, 0]);
     await check(count);
   });

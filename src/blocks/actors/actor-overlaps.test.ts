@@ -1,31 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { memoryStage } from '../../../test/fixtures/durable-stages.ts';
+import { actorsRig, ttlMs } from '../../../test/fixtures/actors-rig.ts';
 import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
-import { createEngineStore } from '../../drivers/state-engine/engine-store.ts';
 import { derive } from '../../kernel/call.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import { silentLogger } from '../../kernel/log.ts';
-import { createNodeRandom } from '../../ports/node/random.ts';
-import { callOf, createActorsRig, type ActorsRig, type ActorsRuntime } from '../../testing/actors-rig.ts';
+import { callOf, type ActorsRuntime } from '../../testing/actors-rig.ts';
 import { settle } from '../../testing/test-process.ts';
-import { createPlacement } from '../placement/index.ts';
-import { actorDefaults, createActorsBlock, type ActorsBlock } from './index.ts';
+import { actorDefaults, type ActorsBlock } from './index.ts';
 
-const ttlMs = 3_000;
-const random = createNodeRandom();
 type Runtime = ActorsRuntime<ActorsBlock>;
-type Rig = ActorsRig<ActorsBlock>;
-
-function createRig(): Rig {
-  return createActorsRig<ActorsBlock>({
-    stage: memoryStage(),
-    random,
-    openPlacement: (options) => createPlacement({ ...options, ttlMs }),
-    openStore: (engine) => createEngineStore({ engine, random, log: silentLogger, namespace: 'default', space: 'actors' }),
-    openBlock: createActorsBlock,
-  });
-}
 
 const host = (runtime: Runtime, config: Partial<ActorTypeConfig> = {}) =>
   runtime.block.serve([{ ...actorDefaults, ...config, type: 'Cart' }], runtime.host);
@@ -55,7 +38,7 @@ function gate(): { readonly wait: Promise<void>; open: () => void } {
 
 /** A runtime whose actor x is in a turn that waits at the door, and which then stands still until another has taken its actors. */
 async function overtaken(method: (door: Promise<void>) => Promise<string>, config: Partial<ActorTypeConfig> = {}) {
-  const rig = createRig();
+  const rig = actorsRig();
   const [a, b] = [rig.runtime('a'), rig.runtime('b')];
   await host(a, config);
   const door = gate();
@@ -183,7 +166,7 @@ describe('a turn that fails', () => {
   it.each(['invoke.unreachable', 'actor.moved'] as const)(
     'with what a call of its own failed with (%s) is not made again',
     async (code) => {
-      const rig = createRig();
+      const rig = actorsRig();
       const [a, b] = [rig.runtime('a'), rig.runtime('b')];
       await host(a);
       a.host.methods.set('calls', () => Promise.reject(new ProaError(code, 'the bank is not there')));
@@ -200,7 +183,7 @@ describe('a turn that fails', () => {
 
 describe('an actor that goes', () => {
   it('while a turn is under way lets the calls of its own chain in, so that the turn can end', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     const reentrancy = { enabled: true, stackDepthMax: 8 };
     await host(a, { reentrancy, drainMs: 20_000 });
@@ -225,7 +208,7 @@ describe('an actor that goes', () => {
   });
 
   it('goes after its turn and before what waits for it, however much that is', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = rig.runtime('a');
     await host(a);
     const door = gate();
@@ -243,7 +226,7 @@ describe('an actor that goes', () => {
   });
 
   it('takes its timers along, also one that waits for its turn', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = rig.runtime('a');
     await host(a);
     const door = gate();

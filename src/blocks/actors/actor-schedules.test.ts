@@ -1,29 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { actorsRig, ttlMs } from '../../../test/fixtures/actors-rig.ts';
 import { memoryStage } from '../../../test/fixtures/durable-stages.ts';
 import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
-import { createEngineStore } from '../../drivers/state-engine/engine-store.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import { silentLogger } from '../../kernel/log.ts';
 import { untuple } from '../../kernel/tuple.ts';
-import { createNodeRandom } from '../../ports/node/random.ts';
-import { callOf, createActorsRig, type ActorsRig, type ActorsRigOptions, type ActorsRuntime } from '../../testing/actors-rig.ts';
-import { createPlacement } from '../placement/index.ts';
-import { actorDefaults, createActorsBlock, type ActorsBlock, type ReminderRequest, type TimerRequest } from './index.ts';
+import { callOf, type ActorsRig, type ActorsRuntime } from '../../testing/actors-rig.ts';
+import { actorDefaults, type ActorsBlock, type ReminderRequest, type TimerRequest } from './index.ts';
 
-const ttlMs = 3_000;
-const random = createNodeRandom();
 type Runtime = ActorsRuntime<ActorsBlock>;
-
-function createRig(more: Pick<ActorsRigOptions<ActorsBlock>, 'reminderRetries'> = {}): ActorsRig<ActorsBlock> {
-  return createActorsRig<ActorsBlock>({
-    stage: memoryStage(),
-    random,
-    openPlacement: (options) => createPlacement({ ...options, ttlMs }),
-    openStore: (engine) => createEngineStore({ engine, random, log: silentLogger, namespace: 'default', space: 'actors' }),
-    openBlock: createActorsBlock,
-    ...more,
-  });
-}
 
 async function hosted(rig: ActorsRig<ActorsBlock>, name: string, config: Partial<ActorTypeConfig> = {}): Promise<Runtime> {
   const runtime = rig.runtime(name);
@@ -41,7 +25,7 @@ const due = (runtime: Runtime): string[] => runtime.host.log.filter((line) => li
 
 describe('a timer', () => {
   it('comes at its time and then by its period, until it is removed, with what it was given', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     await invoke(a, 'x');
     await time(a, { dueTime: '1s', period: 'PT2S', callback: 'tick', data: '{"n":1}' });
@@ -56,7 +40,7 @@ describe('a timer', () => {
   });
 
   it('comes as often as it says, not after its end, and not when it asked not to', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     await invoke(a, 'x');
     await time(a, { name: 'thrice', period: 'R3/PT1S' });
@@ -72,7 +56,7 @@ describe('a timer', () => {
   });
 
   it('goes on after a failure, is replaced by its name, and ends with its actor', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     await invoke(a, 'x');
     a.host.onDue = () => Promise.reject(new ProaError('actor.invoke', 'no'));
@@ -100,14 +84,14 @@ describe('a timer', () => {
     { name: 'a/b' },
     { name: '' },
   ])('%j is refused', async (bad) => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     await invoke(a, 'x');
     await expect(time(a, bad)).rejects.toMatchObject({ code: 'bad-request' });
   });
 
   it('needs an actor that is active', async () => {
-    const a = await hosted(createRig(), 'a');
+    const a = await hosted(actorsRig(), 'a');
     await expect(time(a, { period: '1s' })).rejects.toMatchObject({ code: 'actor.not-active' });
     await expect(a.block.unregisterTimer(callOf({ type: 'Cart', id: 'x', name: 't' }))).resolves.toBeUndefined();
   });
@@ -115,7 +99,7 @@ describe('a timer', () => {
 
 describe('a reminder', () => {
   it('wakes an actor that is not in memory, again and again, as often as it says', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     await remind(a, { dueTime: '10s', period: 'R3/PT6S', data: '"rent"' });
     await rig.pass(9_500);
@@ -131,7 +115,7 @@ describe('a reminder', () => {
   });
 
   it('is read as it was registered, listed, replaced, and removed', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     await remind(a, { dueTime: '1h', period: 'PT1M', ttl: '2h', data: '{"a":1}' });
     await remind(a, { name: 's', dueTime: '10s' });
@@ -152,7 +136,7 @@ describe('a reminder', () => {
   });
 
   it('is tried again as its policy says, and does not come again when it asked not to', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     a.host.onDue = () => Promise.reject(new ProaError('actor.invoke', 'no'));
     await remind(a, { name: 'usual' });
@@ -169,7 +153,7 @@ describe('a reminder', () => {
   });
 
   it('is what a type reads timers for: one that has none asks whether there is one, and nothing else', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     const read: string[] = [];
     const { engine } = a.process;
@@ -187,7 +171,7 @@ describe('a reminder', () => {
   });
 
   it('has the timers of its own shard read, and nobody reads them when there has been none for minutes; the next one comes in time', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     const shards = new Set<unknown>();
     const { engine } = a.process;
@@ -209,7 +193,7 @@ describe('a reminder', () => {
   });
 
   it('is refused beyond 1,000 of one actor, and replaced all the same', async () => {
-    const a = await hosted(createRig(), 'a');
+    const a = await hosted(actorsRig(), 'a');
     await Promise.all(Array.from({ length: 1_000 }, (_, i) => remind(a, { name: `r${i}`, dueTime: '1h' })));
     await expect(remind(a, { name: 'more', dueTime: '1h' })).rejects.toMatchObject({ code: 'actor.busy' });
     await remind(a, { name: 'r7', dueTime: '2h' });
@@ -224,7 +208,7 @@ describe('a reminder', () => {
       asked.push(sinceMs);
       return failures > 5 ? undefined : 2_000;
     };
-    const rig = createRig({ reminderRetries: () => ({ afterMs }) });
+    const rig = actorsRig(memoryStage(), { reminderRetries: () => ({ afterMs }) });
     const a = await hosted(rig, 'a');
     a.host.onDue = () => Promise.reject(new ProaError('actor.invoke', 'no'));
     await remind(a, { name: 'usual' });
@@ -236,7 +220,7 @@ describe('a reminder', () => {
   });
 
   it('waits for an app that is not there, however long that takes', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     a.host.onDue = () => Promise.reject(new ProaError('unavailable', 'the app is not there'));
     await remind(a, {});
@@ -248,7 +232,7 @@ describe('a reminder', () => {
   });
 
   it('is fired by another runtime when its own dies, also in the middle of it', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     await remind(a, { name: 'later', dueTime: '20s' });
     a.host.onDue = () => new Promise<boolean>(() => {});
@@ -265,7 +249,7 @@ describe('a reminder', () => {
   });
 
   it('that was missed often comes once, and then in its rhythm again', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     await remind(a, { dueTime: '10s', period: '10s' });
     a.process.frozen = true;
@@ -280,7 +264,7 @@ describe('a reminder', () => {
   });
 
   it('of a busy actor holds up no other', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = await hosted(rig, 'a');
     a.host.onDue = ({ id }) => (id === 'x' ? new Promise<boolean>(() => {}) : false);
     await remind(a, {});
@@ -301,12 +285,12 @@ describe('a reminder', () => {
     { name: 'n'.repeat(300) },
     { data: `"${'x'.repeat(300_000)}"` },
   ])('%j is refused', async (bad) => {
-    const a = await hosted(createRig(), 'a');
+    const a = await hosted(actorsRig(), 'a');
     await expect(remind(a, bad)).rejects.toMatchObject({ code: 'bad-request' });
   });
 
   it('tells that the engine is not there', async () => {
-    const a = await hosted(createRig(), 'a');
+    const a = await hosted(actorsRig(), 'a');
     a.process.down = true;
     const name = { type: 'Cart', id: 'x', name: 'r' };
     await expect(remind(a, { period: '1s' })).rejects.toMatchObject({ code: 'actor.reminder-create' });
@@ -315,7 +299,7 @@ describe('a reminder', () => {
   });
 
   it('is registered where its type is hosted only', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     await hosted(rig, 'a');
     const other = rig.runtime('other');
     await expect(remind(other, { period: '1s' })).rejects.toMatchObject({ code: 'actor.reminder-not-hosted' });

@@ -1,31 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { memoryStage } from '../../../test/fixtures/durable-stages.ts';
+import { actorsRig, ttlMs } from '../../../test/fixtures/actors-rig.ts';
 import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
-import { createEngineStore } from '../../drivers/state-engine/engine-store.ts';
 import { MemoryStore } from '../../drivers/state-memory/memory-store.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
 import { derive } from '../../kernel/call.ts';
-import { silentLogger } from '../../kernel/log.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
-import { callOf, createActorsRig, type ActorsRig, type ActorsRuntime } from '../../testing/actors-rig.ts';
+import { callOf, type ActorsRuntime } from '../../testing/actors-rig.ts';
 import { actorStateSuite } from '../../testing/actor-state-suite.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
-import { createPlacement } from '../placement/index.ts';
-import { actorDefaults, createActorsBlock, type ActorsBlock } from './index.ts';
+import { actorDefaults, type ActorsBlock } from './index.ts';
 
-const ttlMs = 3_000;
 const random = createNodeRandom();
 type Runtime = ActorsRuntime<ActorsBlock>;
-
-function createRig(): ActorsRig<ActorsBlock> {
-  return createActorsRig<ActorsBlock>({
-    stage: memoryStage(),
-    random,
-    openPlacement: (options) => createPlacement({ ...options, ttlMs }),
-    openStore: (engine) => createEngineStore({ engine, random, log: silentLogger, namespace: 'default', space: 'actors' }),
-    openBlock: createActorsBlock,
-  });
-}
 
 const host = (runtime: Runtime, config: Partial<ActorTypeConfig> = {}) =>
   runtime.block.serve([{ ...actorDefaults, ...config, type: 'Cart' }], runtime.host);
@@ -58,7 +44,7 @@ function gate(): { readonly wait: Promise<void>; open: () => void } {
 
 describe('a turn', () => {
   it('is one at a time per actor, in order, while other actors go on', async () => {
-    const a = createRig().runtime('a');
+    const a = actorsRig().runtime('a');
     await host(a);
     const door = gate();
     a.host.methods.set('slow', async () => (await door.wait, 'done'));
@@ -72,7 +58,7 @@ describe('a turn', () => {
   });
 
   it('that nobody waits for any more still keeps the next one out until the app has answered', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = rig.runtime('a');
     await host(a);
     const door = gate();
@@ -92,7 +78,7 @@ describe('a turn', () => {
   });
 
   it('lets a call that waits give up', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = rig.runtime('a');
     await host(a);
     const door = gate();
@@ -111,7 +97,7 @@ describe('a turn', () => {
   });
 
   it('takes the calls of its own chain in, up to the depth, and no others', async () => {
-    const a = createRig().runtime('a');
+    const a = actorsRig().runtime('a');
     await host(a, { reentrancy: { enabled: true, stackDepthMax: 3 } });
     a.host.methods.set('again', async ({ headers }) => {
       const id = headers[headers.indexOf('dapr-reentrancy-id') + 1] as string;
@@ -122,7 +108,7 @@ describe('a turn', () => {
   });
 
   it('is refused when too many wait', async () => {
-    const a = createRig().runtime('a');
+    const a = actorsRig().runtime('a');
     await host(a);
     const door = gate();
     a.host.methods.set('slow', async () => (await door.wait, 'done'));
@@ -136,7 +122,7 @@ describe('a turn', () => {
 
 describe('a call', () => {
   it('reaches the actor wherever it is hosted, from hosts and from others', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const [a, b, c] = [rig.runtime('a'), rig.runtime('b'), rig.runtime('c')];
     await host(a);
     await host(b);
@@ -149,7 +135,7 @@ describe('a call', () => {
   });
 
   it('waits while a killed runtime is taken over, and fails when nobody hosts the type', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     await host(a);
     await host(b);
@@ -177,7 +163,7 @@ describe('a call', () => {
     ['', 'a', 'bad-request'],
     ['dapr.internal.x', 'a', 'actor.reserved'],
   ])('of type %j and id %j is refused', async (type, id, code) => {
-    const { block } = createRig().runtime('a');
+    const { block } = actorsRig().runtime('a');
     const input = { type, id, method: 'm', httpMethod: 'POST', query: '', headers: [], data: new Uint8Array(0) };
     await expect(block.invoke(callOf(input))).rejects.toMatchObject({ code });
   });
@@ -187,11 +173,11 @@ for (const [name, openStore] of [
   ['on the engine', undefined],
   ['in a store of its own', () => new MemoryStore({ name: 'memory', bytesMax: 1e6, clock: createFakeClock(), random })],
 ] as const)
-  actorStateSuite({ name, createRig, ttlMs, defaults: actorDefaults, ...(openStore === undefined ? {} : { openStore }) });
+  actorStateSuite({ name, createRig: actorsRig, ttlMs, defaults: actorDefaults, ...(openStore === undefined ? {} : { openStore }) });
 
 describe('a former turn', () => {
   it('that is still under way keeps the actor from coming back to the same runtime, and can write nothing under the new ownership', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     await host(a);
     const door = gate();
@@ -224,7 +210,7 @@ describe('a former turn', () => {
 
 describe('an actor', () => {
   it('goes when it is idle, and not before', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const a = rig.runtime('a');
     await host(a, { idleTimeoutMs: 10_000, scanIntervalMs: 1_000 });
     await invoke(a, 'x');
@@ -239,7 +225,7 @@ describe('an actor', () => {
   });
 
   it('is deactivated before it moves, after its turn, and what waits for it goes along', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     await host(a);
     const ids = Array.from({ length: 12 }, (_, i) => `cart-${i}`);
@@ -262,7 +248,7 @@ describe('an actor', () => {
   });
 
   it('that does not end its turn in time moves all the same, and its answer is refused', async () => {
-    const rig = createRig();
+    const rig = actorsRig();
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     await host(a, { drainMs: 1_000 });
     const ids = Array.from({ length: 12 }, (_, i) => `cart-${i}`);
@@ -282,7 +268,7 @@ describe('an actor', () => {
   });
 
   it('is taken out of memory when somebody asks for it', async () => {
-    const a = createRig().runtime('a');
+    const a = actorsRig().runtime('a');
     await host(a);
     await invoke(a, 'x');
     await a.block.deactivate(callOf({ type: 'Cart', id: 'x' }));
@@ -291,7 +277,7 @@ describe('an actor', () => {
   });
 
   it('of a type that is hosted already is not hosted twice, and none after the end', async () => {
-    const a = createRig().runtime('a');
+    const a = actorsRig().runtime('a');
     await host(a);
     await expect(host(a)).rejects.toMatchObject({ code: 'bad-request' });
     await invoke(a, 'x');

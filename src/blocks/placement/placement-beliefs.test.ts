@@ -84,6 +84,26 @@ async function overtaken(rig: PlacementRig, gate: Gate, which: (commit: Commit) 
   return { a, b, former };
 }
 
+/** The former owner believes in some of its shards again, and only then the other gets through: nothing is believed in wrongly. */
+async function wonBack(rig: PlacementRig, gate: Gate, former: readonly OwnedShard[]): Promise<void> {
+  await until(rig, () => former.some(({ alive }) => alive));
+  gate.open();
+  await settle();
+  expect(await wronglyBelieved(rig, former)).toEqual([]);
+}
+
+/** When things have calmed down, every shard has one of the two as its owner. */
+async function allOwned(rig: PlacementRig, a: PlacementRuntime, b: PlacementRuntime): Promise<void> {
+  await rig.pass(2 * ttlMs);
+  expect(indices(a).length + indices(b).length).toBe(16);
+}
+
+/** The same, and the newcomer has its share. */
+async function bothShare(rig: PlacementRig, a: PlacementRuntime, b: PlacementRuntime): Promise<void> {
+  await allOwned(rig, a, b);
+  expect(b.owned.size).toBeGreaterThan(0);
+}
+
 describe('a runtime whose lease has run out', () => {
   it('does not come back while another strikes it off', async () => {
     const rig = createRig();
@@ -95,8 +115,7 @@ describe('a runtime whose lease has run out', () => {
     gate.open();
     await settle();
     expect([believed, await wronglyBelieved(rig, former)]).toEqual([0, []]);
-    await rig.pass(2 * ttlMs);
-    expect(indices(a).length + indices(b).length).toBe(16);
+    await allOwned(rig, a, b);
   });
 
   it('and who is back before it was struck off is struck off no more', async () => {
@@ -106,15 +125,10 @@ describe('a runtime whose lease has run out', () => {
     a.process.frozen = false;
     // The other stands still, too: its hold on the lease runs out.
     b.process.frozen = true;
-    await until(rig, () => former.some(({ alive }) => alive));
-    gate.open();
-    await settle();
+    await wonBack(rig, gate, former);
     expect(await rig.engine.get(placementKeys.member(group, 'a'))).toBeDefined();
-    expect(await wronglyBelieved(rig, former)).toEqual([]);
     b.process.frozen = false;
-    await rig.pass(2 * ttlMs);
-    expect(indices(a).length + indices(b).length).toBe(16);
-    expect(b.owned.size).toBeGreaterThan(0);
+    await bothShare(rig, a, b);
   });
 
   it('keeps what was not claimed before it was a member again', async () => {
@@ -123,14 +137,8 @@ describe('a runtime whose lease has run out', () => {
     const { a, b, former } = await overtaken(rig, gate, claims);
     expect(await rig.engine.get(placementKeys.member(group, 'a'))).toBeUndefined();
     a.process.frozen = false;
-    await until(rig, () => former.some(({ alive }) => alive));
-    const believed = former.filter(({ alive }) => alive);
-    gate.open();
-    await settle();
-    expect(await wronglyBelieved(rig, believed)).toEqual([]);
-    await rig.pass(2 * ttlMs);
-    expect(indices(a).length + indices(b).length).toBe(16);
-    expect(b.owned.size).toBeGreaterThan(0);
+    await wonBack(rig, gate, former);
+    await bothShare(rig, a, b);
   });
 
   it('believes in nothing before it is a member again, however often it reads the table', async () => {
@@ -200,8 +208,7 @@ describe('a runtime whose lease has run out', () => {
     expect(await wronglyBelieved(rig, shardsOf(a))).toEqual([]);
     tables.open();
     await joining;
-    await rig.pass(2 * ttlMs);
-    expect(indices(a).length + indices(b).length).toBe(16);
+    await allOwned(rig, a, b);
   });
 });
 

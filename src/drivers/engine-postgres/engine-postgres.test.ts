@@ -1,42 +1,27 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { pooledPostgres } from '../../../test/fixtures/pooled-postgres.ts';
 import type { Commit, Engine } from '../../contracts/engine.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
 import { engineSuite } from '../../testing/engine-suite.ts';
-import { hasPooler, type PostgresPooler, startPooler } from '../../testing/postgres-pooler.ts';
-import { findPostgres, type PostgresServer, startPostgres } from '../../testing/postgres-server.ts';
 import { migratePostgresBack, openPostgresEngine, type PostgresEngineOptions } from './engine-postgres.ts';
 import { encodeCommit, groupParameters } from './group.ts';
 import { formatVersion, migrations } from './schema.ts';
 
-const bin = findPostgres();
-if (bin === undefined) console.log('skipped: postgres not found');
 const ports = { clock: nodeClock, random: createNodeRandom() };
-const pooled = bin !== undefined && hasPooler();
-if (!pooled) console.log('skipped: pgbouncer not found');
-let server: PostgresServer;
-let pooler: PostgresPooler | undefined;
+const postgres = pooledPostgres();
 let schemas = 0;
-
-beforeAll(async () => {
-  if (bin !== undefined) server = await startPostgres(bin);
-  if (pooled) pooler = await startPooler(server);
-});
-afterAll(async () => {
-  await pooler?.destroy();
-  await server?.destroy();
-});
 
 /** Engines over one fresh schema, as separate machines have them; `close` ends them all. */
 function machines(more: Partial<PostgresEngineOptions> = {}) {
   const schema = `t${++schemas}`;
   const opened: Engine[] = [];
   const open = async (): Promise<Engine> => {
-    const engine = await openPostgresEngine({ ports, address: server.address, schema, pollMs: 50, ...more });
+    const engine = await openPostgresEngine({ ports, address: postgres.server.address, schema, pollMs: 50, ...more });
     opened.push(engine);
     return engine;
   };
@@ -49,7 +34,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-if (bin === undefined) console.log('skipped: postgres not found');
+if (postgres.bin === undefined) it('needs a PostgreSQL', () => {});
 else
   describe('engine-postgres', () => {
     const under = (more: () => Partial<PostgresEngineOptions>) => async () => {
@@ -62,25 +47,25 @@ else
       return { engine, second: open, reopen, crash: open, destroy: close };
     };
     engineSuite({ name: 'postgres', open: under(() => ({})) });
-    const throughPooler = (): Partial<PostgresEngineOptions> => ({ address: (pooler as PostgresPooler).address });
-    if (pooled) engineSuite({ name: 'postgres behind a transaction pooler', open: under(throughPooler) });
+    const throughPooler = (): Partial<PostgresEngineOptions> => ({ address: postgres.pooledAddress });
+    if (postgres.pooled) engineSuite({ name: 'postgres behind a transaction pooler', open: under(throughPooler) });
 
     it('refuses a schema of a newer format, and a name that is none', async () => {
       const { schema, open, close } = machines();
       await open();
-      await server.sql(`insert into ${schema}.format (version) values (1000)`);
+      await postgres.server.sql(`insert into ${schema}.format (version) values (1000)`);
       await expect(open()).rejects.toMatchObject({ code: 'engine.format' });
       await close();
-      const refused = openPostgresEngine({ ports, address: server.address, schema: 'a; drop table b' });
+      const refused = openPostgresEngine({ ports, address: postgres.server.address, schema: 'a; drop table b' });
       await expect(refused).rejects.toMatchObject({ code: 'config.invalid' });
-      const nobody = openPostgresEngine({ ports, address: { ...server.address, host: '/nonexistent' } });
+      const nobody = openPostgresEngine({ ports, address: { ...postgres.server.address, host: '/nonexistent' } });
       await expect(nobody).rejects.toMatchObject({ code: 'engine.unavailable' });
     });
 
     it.each(['freeze', 'Two-Words', 'user'])(
       'takes any name for its schema, such as %s: notices, room and the way back too',
       async (schema) => {
-        const place = { address: server.address, schema };
+        const place = { address: postgres.server.address, schema };
         const [one, two] = await Promise.all([openPostgresEngine({ ports, ...place }), openPostgresEngine({ ports, ...place })]);
         const heard = new Promise<void>((resolve) => two.watch('k', resolve));
         await done(one, { put: [{ key: 'k', value: bytes('v') }], append: [{ log: 'l', entries: [{ data: bytes('e') }] }] });
@@ -101,9 +86,9 @@ else
       const { schema, open, close } = machines();
       const [first] = migrations;
       // What Proa made before formats could be taken back.
-      await server.sql(`begin; ${first?.up(`"${schema}"`)}; insert into ${schema}.format values (1); commit`);
+      await postgres.server.sql(`begin; ${first?.up(`"${schema}"`)}; insert into ${schema}.format values (1); commit`);
       const groups = groupParameters([encodeCommit({ append: [{ log: 'l', entries: [{ data: bytes('old') }] }] })]);
-      const old = new pg.Client(server.address);
+      const old = new pg.Client(postgres.server.address);
       await old.connect();
       const oldCommit = () => old.query(`select ${schema}.commit_1($1, $2, $3, $4, $5, $6, $7, $8)`, groups);
       await oldCommit();
@@ -111,17 +96,17 @@ else
       await done(engine, { put: [{ key: 'k', value: bytes('new') }], append: [{ log: 'l', entries: [{ data: bytes('new') }] }] });
       await oldCommit();
       const kept = async (): Promise<string[]> => {
-        const rows = await server.sql(`select convert_from(data, 'UTF8') as data from ${schema}.entries order by sequence`);
+        const rows = await postgres.server.sql(`select convert_from(data, 'UTF8') as data from ${schema}.entries order by sequence`);
         return rows.map((row) => (row as { data: string }).data);
       };
       expect(await kept()).toEqual(['old', 'new', 'old']);
       await close();
-      const place = { address: server.address, schema };
+      const place = { address: postgres.server.address, schema };
       expect(await migratePostgresBack(place, 1)).toEqual({ from: formatVersion, to: 1 });
       await oldCommit();
       expect(await kept()).toEqual(['old', 'new', 'old', 'old']);
       expect(
-        await server.sql(`select proname from pg_proc where pronamespace = '${schema}'::regnamespace and proname like '%\\_2'`),
+        await postgres.server.sql(`select proname from pg_proc where pronamespace = '${schema}'::regnamespace and proname like '%\\_2'`),
       ).toEqual([]);
       await expect(migratePostgresBack(place, 3)).rejects.toMatchObject({ code: 'config.invalid' });
       const reopened = await open();
@@ -136,17 +121,17 @@ else
       const { schema, open, close } = machines();
       await open();
       await close();
-      await server.sql(`create table ${schema}.future (a int); insert into ${schema}.format (version, back) values
+      await postgres.server.sql(`create table ${schema}.future (a int); insert into ${schema}.format (version, back) values
         (${formatVersion + 1}, 'drop table ${schema}.future'), (${formatVersion + 2}, null)`);
       await expect(open()).rejects.toMatchObject({
         code: 'engine.format',
         message: expect.stringContaining(`format ${formatVersion + 2}`),
       });
-      const place = { address: server.address, schema };
+      const place = { address: postgres.server.address, schema };
       await expect(migratePostgresBack(place, formatVersion)).rejects.toMatchObject({ message: expect.stringContaining('no way back') });
-      await server.sql(`delete from ${schema}.format where version = ${formatVersion + 2}`);
+      await postgres.server.sql(`delete from ${schema}.format where version = ${formatVersion + 2}`);
       expect(await migratePostgresBack(place, formatVersion)).toEqual({ from: formatVersion + 1, to: formatVersion });
-      expect(await server.sql(`select to_regclass('${schema}.future') is null as gone`)).toEqual([{ gone: true }]);
+      expect(await postgres.server.sql(`select to_regclass('${schema}.future') is null as gone`)).toEqual([{ gone: true }]);
       await open();
       await close();
     });
@@ -238,14 +223,14 @@ else
     });
 
     it('tells watchers on other machines, with notices, by polling alone, and through a pooler', async () => {
-      for (const way of ['notices', 'polling', ...(pooled ? ['pooler'] : [])]) {
+      for (const way of ['notices', 'polling', ...(postgres.pooled ? ['pooler'] : [])]) {
         const { open, close, schema } = machines(way === 'pooler' ? throughPooler() : {});
         const [writer, reader] = [await open(), await open()];
         const seen = { keys: 0, log: 0 };
         reader.watch('w/', () => seen.keys++);
         reader.onAppend('l', () => seen.log++);
         if (way === 'polling')
-          await server.sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen "proa_${schema}"'`);
+          await postgres.server.sql(`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen "proa_${schema}"'`);
         await until(() => seen.keys > 0);
         const before = { ...seen };
         await done(writer, { put: [{ key: 'w/1', value: bytes('1') }] });
@@ -264,7 +249,7 @@ else
       for (let i = 0; i < 5; i++) await done(engine, { append: [{ log: 'l', entries }] });
       await engine.trim('l', 2_400);
       await until(async () => {
-        const rows = await server.sql(
+        const rows = await postgres.server.sql(
           `select (select count(*)::int from ${schema}.keys) as keys, (select count(*)::int from ${schema}.entries) as entries`,
         );
         return JSON.stringify(rows[0]) === '{"keys":0,"entries":100}';
@@ -275,7 +260,7 @@ else
     it('does not let time run backwards when the clock of the database does', async () => {
       const { open, close, schema } = machines();
       const engine = await open();
-      await server.sql(`update ${schema}.clock set reserved_ms = ${engine.now() + 3_600_000}`);
+      await postgres.server.sql(`update ${schema}.clock set reserved_ms = ${engine.now() + 3_600_000}`);
       await done(engine, {});
       const ahead = engine.now();
       expect(ahead).toBeGreaterThan(Date.now() + 3_500_000);
@@ -289,12 +274,14 @@ else
       const { open, close, schema } = machines();
       const engine = await open();
       const commit: Commit = { id: 'once', append: [{ log: 'l', entries: [{ data: bytes('x') }] }] };
-      const blocker = new pg.Client(server.address);
+      const blocker = new pg.Client(postgres.server.address);
       await blocker.connect();
       await blocker.query(`begin; select pg_advisory_xact_lock(hashtext('${schema}'), -1)`);
       const blocked = engine.commit(commit);
       const waiting = `pid in (select pid from pg_locks where locktype = 'advisory' and not granted)`;
-      await until(async () => (await server.sql(`select pg_terminate_backend(pid) from pg_stat_activity where ${waiting}`)).length > 0);
+      await until(
+        async () => (await postgres.server.sql(`select pg_terminate_backend(pid) from pg_stat_activity where ${waiting}`)).length > 0,
+      );
       expect((await blocked).status).toBe('unknown');
       await blocker.end();
       const first = await done(engine, commit);
@@ -307,7 +294,7 @@ else
       const { open, close, schema } = machines({ statementTimeoutMs: 2_000, waitingMax: 20 });
       const engine = await open();
       const commit = (id: string): Commit => ({ id, append: [{ log: 'l', entries: [{ data: bytes(id) }] }] });
-      const blocker = new pg.Client(server.address);
+      const blocker = new pg.Client(postgres.server.address);
       await blocker.connect();
       await blocker.query(`begin; select pg_advisory_xact_lock(hashtext('${schema}'), -1)`);
       const sent = engine.commit(commit('sent'));
@@ -334,9 +321,9 @@ else
       const engine = await open();
       // While this waits, nothing here hears that its connections are ended.
       const cut = (): void => {
-        const { host, port, user, database } = server.address;
+        const { host, port, user, database } = postgres.server.address;
         const others = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'proa'";
-        execFileSync(join(bin as string, 'psql'), ['-h', host, '-p', String(port), '-U', user, '-c', others, database]);
+        execFileSync(join(postgres.bin as string, 'psql'), ['-h', host, '-p', String(port), '-U', user, '-c', others, database]);
       };
       const lease = await engine.acquireLease('lease', 'me', 60_000);
       if (!lease.held) throw new Error('somebody else has it');
@@ -370,7 +357,7 @@ else
       };
       const writers = Array.from({ length: 8 }, (_, w) => writer(w));
       await until(() => acknowledged.length > 200);
-      await server.restart();
+      await postgres.server.restart();
       const afterRestart = acknowledged.length;
       await until(() => acknowledged.length > afterRestart + 200);
       stop = true;
