@@ -52,7 +52,9 @@ export type { ErrorCode } from './kernel/catalogue.ts';
 
 /** An app without handlers. Adding two for the same thing is an error at once. */
 export function createApp(options: AppOptions = {}): App {
-  return createSilentApp({ onError: (error, what) => nodePorts().process.writeErr(`${what} failed: ${inspect(error)}\n`), ...options });
+  const ports = nodePorts();
+  const toStandardError = (error: unknown, what: string): void => ports.process.writeErr(`${what} failed: ${inspect(error)}\n`);
+  return createSilentApp({ ...options, onError: options.onError ?? toStandardError });
 }
 
 /** Runs an app in the mode that options or environment name. Fails with `config.invalid` for settings that cannot be. */

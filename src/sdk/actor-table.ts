@@ -64,14 +64,14 @@ export class ActorTable {
     const { methods } = this.#definition(type);
     const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (run === undefined) throw new ProaError('actor.no-method', `actors of type ${type} have no method ${method}`);
-    return this.#turn({ type, id, method }, async () => (await this.#instance(type, id)).turn(headers, (context) => run(context, data)));
+    return this.#turn({ type, id, method }, (instance) => instance.turn(headers, (context) => run(context, data)));
   }
 
   async remind({ type, id, name, data }: ActorCallback): Promise<{ cancel: boolean }> {
     const { options } = this.#definition(type);
     const due = { name, data: data === undefined ? undefined : (JSON.parse(data) as unknown) };
-    const said = await this.#turn({ type, id, method: `remind/${name}` }, async () =>
-      (await this.#instance(type, id)).turn([], (context) => options.onReminder?.(context, due)),
+    const said = await this.#turn({ type, id, method: `remind/${name}` }, (instance) =>
+      instance.turn([], (context) => options.onReminder?.(context, due)),
     );
     return { cancel: said === 'stop' };
   }
@@ -84,16 +84,21 @@ export class ActorTable {
 
   async deactivate(type: string, id: string): Promise<void> {
     const key = `${type}/${id}`;
-    const instance = this.#instances.get(key);
+    const known = this.#instances.get(key);
     this.#instances.delete(key);
     const { onDeactivate } = this.#definition(type).options;
-    if (instance !== undefined && onDeactivate !== undefined) await instance.turn([], (context) => onDeactivate(context));
+    if (known === undefined || onDeactivate === undefined) return;
+    await this.#turn({ type, id, method: 'deactivate' }, (instance) => instance.turn([], (context) => onDeactivate(context)), known);
   }
 
-  /** What is no ProaError is `actor.invoke` outside, and its text stays here. */
-  async #turn<T>({ type, id, method }: Pick<ActorInput, 'type' | 'id' | 'method'>, run: () => Promise<T>): Promise<T> {
+  /** Of the actor that is known, or begins. What is no ProaError is `actor.invoke` outside, and its text stays here. */
+  async #turn<T>(
+    { type, id, method }: Pick<ActorInput, 'type' | 'id' | 'method'>,
+    run: (instance: ActorInstance) => Promise<T>,
+    known = this.#instances.get(`${type}/${id}`),
+  ): Promise<T> {
     try {
-      return await run();
+      return await run(known ?? (await this.#activated(type, id)));
     } catch (cause) {
       if (isProaError(cause)) throw cause;
       this.#told(cause, `the method ${JSON.stringify(method)} of the actor ${JSON.stringify(`${type}/${id}`)}`);
@@ -107,10 +112,8 @@ export class ActorTable {
     return definition;
   }
 
-  async #instance(type: string, id: string): Promise<ActorInstance> {
+  async #activated(type: string, id: string): Promise<ActorInstance> {
     const key = `${type}/${id}`;
-    const known = this.#instances.get(key);
-    if (known !== undefined) return known;
     const { options } = this.#definition(type);
     const instance = new ActorInstance({ type, id, operations: () => this.#attached() });
     this.#instances.set(key, instance);

@@ -152,7 +152,7 @@ describe('what handlers throw', () => {
       .subscribeBulk('bus', 'many', fails)
       .onBinding('tick', fails)
       .onJob('report', fails)
-      .host(defineActor('Cart', { add: fails }, { onReminder: fails }))
+      .host(defineActor('Cart', { add: fails }, { onReminder: fails, onDeactivate: fails }))
       .fallback(fails);
     app.actors.attach({} as Operations);
     await app.fetch(post('orders/1', {}));
@@ -164,6 +164,7 @@ describe('what handlers throw', () => {
     await app.fetch(post('job/report', {}));
     await app.fetch(at('actors/Cart/1/method/add', { method: 'PUT' }));
     await app.fetch(at('actors/Cart/1/method/remind/late', { method: 'PUT', body: '{}' }));
+    await app.fetch(at('actors/Cart/1', { method: 'DELETE' }));
     expect(heard).toEqual([
       'the handler of "orders/1": TypeError: the inside',
       'the handler of "other": TypeError: the inside',
@@ -173,6 +174,7 @@ describe('what handlers throw', () => {
       'the handler of the job "report": TypeError: the inside',
       'the method "add" of the actor "Cart/1": TypeError: the inside',
       'the method "remind/late" of the actor "Cart/1": TypeError: the inside',
+      'the method "deactivate" of the actor "Cart/1": TypeError: the inside',
     ]);
   });
 
@@ -185,8 +187,13 @@ describe('what handlers throw', () => {
     const written: string[] = [];
     const write = vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => written.push(String(chunk)) > 0);
     await sdkApp().handle('broken', fails).fetch(post('broken', {}));
+    await sdkApp({ onError: undefined } as object)
+      .handle('other', fails)
+      .fetch(post('other', {}));
     write.mockRestore();
-    expect(written.join('')).toMatch(/^the handler of "broken" failed: TypeError: the inside\n {4}at /);
+    expect(written).toHaveLength(2);
+    expect(written[0]).toMatch(/^the handler of "broken" failed: TypeError: the inside\n {4}at /);
+    expect(written[1]).toMatch(/^the handler of "other" failed: /);
   });
 });
 

@@ -131,6 +131,37 @@ describe('a turn that a freeze overtook', () => {
     expect(a.host.log).not.toContain('inner x');
   });
 
+  it('does not wait for itself when the actor is back meanwhile: the calls that come back to it are refused, so that it ends', async () => {
+    const reentrancy = { enabled: true, stackDepthMax: 8 };
+    const chain = ['dapr-reentrancy-id', 'chain'];
+    const rig = createRig();
+    const [a, b] = [rig.runtime('a'), rig.runtime('b')];
+    await host(a, { reentrancy });
+    const door = gate();
+    let nested: unknown;
+    a.host.methods.set('slow', async () => {
+      await door.wait;
+      nested = await codeOf(invoke(a, 'x', 'inner', chain));
+      return 'too late';
+    });
+    const slow = codeOf(invoke(a, 'x', 'slow', chain));
+    await settle();
+    a.process.frozen = true;
+    const hosted = host(b, { reentrancy });
+    await rig.pass(2 * ttlMs);
+    expect(await invoke(b, 'x')).toBe('b:x');
+    a.process.frozen = false;
+    await rig.pass(ttlMs);
+    const leaving = (await hosted).close();
+    await rig.pass(ttlMs);
+    await leaving;
+    door.open();
+    expect(await slow).toBe('actor.overlap');
+    expect(nested).toBe('actor.overlap');
+    expect(a.host.log).not.toContain('inner x');
+    expect(await invoke(a, 'x')).toBe('a:x');
+  });
+
   it('begins nothing between the end of the freeze and the moment when the runtime has noticed', async () => {
     const { rig, a, freeze } = await overtaken(async (wait) => (await wait, 'too late'));
     await freeze();

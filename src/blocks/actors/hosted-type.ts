@@ -254,7 +254,12 @@ export class HostedType {
     const turn = actor?.turn;
     const { enabled, stackDepthMax } = this.config.reentrancy;
     if (actor === undefined || turn === undefined || !enabled) return undefined;
-    if (reentrancyId === undefined || turn.reentrancyId !== reentrancyId || !actor.shard.alive) return undefined;
+    if (reentrancyId === undefined || turn.reentrancyId !== reentrancyId) return undefined;
+    if (!actor.shard.alive) {
+      // The shard is here again: the actor that comes next waits for this turn, which would wait for itself.
+      if (this.usable(actor.id) !== undefined) throw this.overlap(actor);
+      return undefined;
+    }
     if (turn.depth >= stackDepthMax)
       throw new ProaError(
         'actor.stack-depth',
