@@ -134,7 +134,7 @@ describe('a turn that a freeze overtook', () => {
   it('does not wait for itself when the actor is back meanwhile: the calls that come back to it are refused, so that it ends', async () => {
     const reentrancy = { enabled: true, stackDepthMax: 8 };
     const chain = ['dapr-reentrancy-id', 'chain'];
-    const rig = createRig();
+    const rig = actorsRig();
     const [a, b] = [rig.runtime('a'), rig.runtime('b')];
     await host(a, { reentrancy });
     const door = gate();
