@@ -61,8 +61,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const pg = await importPg();
   const config = clientConfig(options);
   const pool = new pg.Pool({ ...config, max: options.connectionsMax, idleTimeoutMillis: options.idleMs ?? 30_000 });
-  // A connection that breaks while idle is replaced on next use; without a listener it would end the process.
+  // A connection that breaks is replaced on next use; without a listener it would end the process. The pool listens only while one is idle, and the server may
+  // end it in the same breath in which it was opened, before whoever asked for it can listen.
   pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   let closing: Promise<void> | undefined;
   return {
     run: (text, values = []) => withClient(pool, (client) => runStatement(client, { text, values })),
@@ -102,17 +104,14 @@ async function withClient(pool: Pool, work: (client: PoolClient) => Promise<Stat
   } catch (error) {
     return { status: 'unsent', error: asError(error), sqlState: sqlStateOf(error) };
   }
-  let brokenBy: Error | undefined;
-  // The pool listens only while a connection is idle.
-  const broke = (error: Error): void => void (brokenBy = error);
-  client.on('error', broke);
+  let lost: Error | undefined;
   try {
     const result = await work(client);
-    if (result.status === 'lost') brokenBy ??= result.error;
+    if (result.status === 'lost') lost = result.error;
     return result;
   } finally {
-    client.off('error', broke);
-    client.release(brokenBy);
+    // One that broke otherwise is known to the pool.
+    client.release(lost);
   }
 }
 
