@@ -96,14 +96,17 @@ export function createGovern(options: GovernOptions): Govern {
 }
 
 function compile<In, Out>(options: GovernOptions, target: Target, service: Service<In, Out>): Service<In, Out> {
-  // A body streams on after its answer; the answers of components are values.
-  const settleAt: SettleAt = target.block === 'invoke' ? 'end' : 'result';
   const { epoch } = options.book;
   const rules = rulesFor(epoch.document.rules, target);
   const stackOf = (mask: number): Service<In, Out> =>
-    createStack(roleOrder, layersOf(options, { target, epoch, rules, mask }), settleAt).over(service);
+    createStack(roleOrder, layersOf(options, { target, epoch, rules, mask }), settleAtOf(target)).over(service);
   if (rules === undefined || rules.matchers.length === 0) return stackOf(0);
   return selecting(rules.matchers, stackOf);
+}
+
+/** A body streams on after its answer, and what calls an actor ends with its call; the answers of components and what a call is a part of are values. */
+function settleAtOf({ block, operation }: Target): SettleAt {
+  return block === 'invoke' || (block === 'actors' && (operation === 'call' || operation === 'receive')) ? 'end' : 'result';
 }
 
 /** Which rules match: bit i for the i-th. */
