@@ -18,6 +18,7 @@ const seriesMax = 2_000;
 
 interface CounterSeries extends Counter, Gauge {
   readonly labels: string;
+  readonly overflow: boolean;
   value: number;
 }
 
@@ -121,8 +122,8 @@ export function createMetricsRegistry(shared: Labels, options: MetricsRegistryOp
   };
 }
 
-function put(family: Family, labels: string): CounterSeries | HistogramSeries {
-  const made = family.kind === 'histogram' ? new HistogramSeries(labels, family.bounds) : counterSeries(labels);
+function put(family: Family, labels: string, overflow = false): CounterSeries | HistogramSeries {
+  const made = family.kind === 'histogram' ? new HistogramSeries(labels, family.bounds) : counterSeries(labels, overflow);
   family.series.set(labels, made);
   return made;
 }
@@ -132,12 +133,13 @@ function overflowOf(family: Family, labels: Labels): CounterSeries | HistogramSe
     Object.keys(labels).map((name) => [name, name === labelNames.appId ? (labels[name] as string) : 'overflow']),
   );
   const text = printLabels(replaced);
-  return family.series.get(text) ?? put(family, text);
+  return family.series.get(text) ?? put(family, text, true);
 }
 
-function counterSeries(labels: string): CounterSeries {
+function counterSeries(labels: string, overflow: boolean): CounterSeries {
   return {
     labels,
+    overflow,
     value: 0,
     add(count) {
       this.value += count;
