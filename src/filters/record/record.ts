@@ -9,6 +9,7 @@ export function record(recorder: CallRecorder, clock: Pick<Clock, 'mono' | 'turn
       recorder.begin(call);
       return clock.turn();
     },
-    settle: (call, outcome, admitted) => recorder.end(call, outcome, outcome.atOnce === true ? 0 : call.end.atMs(clock) - (admitted as number)),
+    settle: (call, outcome, admitted) =>
+      recorder.end(call, outcome, outcome.atOnce === true ? 0 : call.end.atMs(clock) - (admitted as number)),
   };
 }
