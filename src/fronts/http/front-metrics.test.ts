@@ -5,7 +5,9 @@ import { createMetricsRegistry } from '../../telemetry/metrics-registry.ts';
 import { createFrontMetrics } from './front-metrics.ts';
 
 const request = { method: 'GET', status: 200, tookMs: 1, requestBytes: 0, responseBytes: 0 };
-const pathOf = (i: number): string => `/v1.0/invoke/shop/method/orders/${i}`;
+/** Names in letters: what looks like an id would be cut out. */
+const pathOf = (i: number): string =>
+  `/v1.0/invoke/shop/method/of/${i.toString(26).replace(/\d/g, (digit) => 'qrstuvwxyz'[Number(digit)] as string)}`;
 
 function rig(rewrite?: (name: string, labels: Labels) => Labels) {
   const registry = createMetricsRegistry({ app_id: 'shop' }, rewrite === undefined ? {} : { rewrite });
@@ -47,9 +49,17 @@ describe('requests of ever new paths', () => {
   });
 
   it('keep what a rule makes of their labels', () => {
-    const { metrics, counted } = rig((_name, labels) => ({ ...labels, path: String(labels['path']).replace(/\d+$/, '{id}') }));
+    const { metrics, counted } = rig((_name, labels) => ({ ...labels, path: String(labels['path']).replace(/\w+$/, '{name}') }));
     for (let i = 0; i < 6_000; i++) metrics.of(pathOf(i)).record(request);
-    expect([...counted()]).toEqual([['/v1.0/invoke/shop/method/orders/{id}', 6_000]]);
+    expect([...counted()]).toEqual([['/v1.0/invoke/shop/method/of/{name}', 6_000]]);
+  });
+});
+
+describe('requests whose paths differ in an id', () => {
+  it('are one series', () => {
+    const { metrics, counted } = rig();
+    for (let i = 0; i < 100; i++) metrics.of(`/v1.0/invoke/shop/method/orders/${i}`).record(request);
+    expect([...counted()]).toEqual([['/v1.0/invoke/shop/method/orders/{id}', 100]]);
   });
 });
 
