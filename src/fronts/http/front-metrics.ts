@@ -1,4 +1,5 @@
 import type { Counter, FrontMetricsSource, Histogram } from '../../blocks/runtime/index.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
 import { TextMemo } from '../../kernel/text-memo.ts';
 import { createPathLabel, httpMetricsDefaults, type HttpMetricsOptions } from './path-label.ts';
@@ -87,9 +88,9 @@ function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: H
     found = byLabel.get(label);
     if (found === undefined) {
       found = new Map();
-      if (byLabel.size < pathsMax) byLabel.set(label, found);
+      if (byLabel.size < pathsMax) byLabel.set(ownText(label), found);
     }
-    if (byPath.size < pathsMax) byPath.set(path, found);
+    if (byPath.size < pathsMax) byPath.set(ownText(path), found);
     return found;
   };
   const recent = new TextMemo((): Last => ({ method: '', status: 0, series: undefined }));
