@@ -116,12 +116,18 @@ function maskOf(matchers: readonly Matcher[], call: Call<InvokeRequest>): number
   return mask;
 }
 
+/** Callers choose what matches, so that there may be as many combinations of rules as they like. */
+const stacksMax = 256;
+
 function selecting<In, Out>(matchers: readonly Matcher[], stackOf: (mask: number) => Service<In, Out>): Service<In, Out> {
   const stacks = new Map<number, Service<In, Out>>();
   return (call) => {
     const mask = maskOf(matchers, call as unknown as Call<InvokeRequest>);
     let stack = stacks.get(mask);
-    if (stack === undefined) stacks.set(mask, (stack = stackOf(mask)));
+    if (stack === undefined) {
+      if (stacks.size >= stacksMax) stacks.delete(stacks.keys().next().value as number);
+      stacks.set(mask, (stack = stackOf(mask)));
+    }
     return stack(call);
   };
 }

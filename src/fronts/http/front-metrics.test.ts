@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Counter, Labels } from '../../contracts/metrics.ts';
 import { metricNames } from '../../kernel/names.ts';
 import { createMetricsRegistry } from '../../telemetry/metrics-registry.ts';
+import { cutOut, keptBytes } from '../../testing/kept-memory.ts';
 import { createFrontMetrics } from './front-metrics.ts';
 
 const request = { method: 'GET', status: 200, tookMs: 1, requestBytes: 0, responseBytes: 0 };
@@ -79,4 +80,13 @@ describe('the requests of one path', () => {
       ]),
     );
   });
+});
+
+it('labels do not keep the requests that they were cut out of', async () => {
+  const { metrics } = rig();
+  // Of 4,000 labels; with what they were cut out of it would be more than 32 MB.
+  const bytes = await keptBytes(() => {
+    for (let i = 0; i < 4_000; i++) metrics.of(cutOut(pathOf(i))).record(request);
+  });
+  expect(bytes).toBeLessThan(12_000_000);
 });

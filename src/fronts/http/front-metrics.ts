@@ -1,4 +1,5 @@
 import type { Counter, FrontMetricsSource, Histogram } from '../../blocks/runtime/index.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
 import { createPathLabel, httpMetricsDefaults, type HttpMetricsOptions } from './path-label.ts';
 
@@ -132,7 +133,7 @@ class LabelledSeries {
     const series = this.#resolve(method, label, status);
     if (known !== undefined || this.#byLabel.size < labelsMax) {
       const methods = known ?? new Map<string, (Series | undefined)[]>();
-      if (known === undefined) this.#byLabel.set(label, methods);
+      if (known === undefined) this.#byLabel.set(ownText(label), methods);
       keep(methods, { method, status, series });
     } else if (series.count.overflow === true) keep(this.#overflow, { method, status, series });
     return series;
