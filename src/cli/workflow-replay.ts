@@ -44,7 +44,9 @@ export async function replayWorkflows(context: CommandContext, ids: readonly str
 
 async function historyOf(context: CommandContext, id: string): Promise<Recorded | number> {
   const path = `/proa/v1/workflows/${encodeURIComponent(id)}/history`;
-  const answer = await askJson(context, { appId: await onlyApp(context), method: 'GET', path });
+  const appId = await onlyApp(context);
+  if (typeof appId === 'number') return appId;
+  const answer = await askJson(context, { appId, method: 'GET', path });
   return typeof answer === 'number' ? answer : { from: id, history: answer.value };
 }
 
