@@ -44,9 +44,10 @@ export async function sendToRuntime(context: CommandContext, call: RuntimeCall):
       ...(call.body && { body: call.body }),
     });
   } catch (thrown) {
-    const code = (thrown as { code?: string }).code;
-    output.error(thrown instanceof Error ? thrown.message : String(thrown), `is the runtime on port ${found.app.httpPort} well?`);
-    return code === 'deadline-exceeded' ? exitCodes.timeout : exitCodes.unreachable;
+    const late = (thrown as { code?: string }).code === 'deadline-exceeded';
+    const hint = late ? '--timeout gives it longer' : `is the runtime on port ${found.app.httpPort} well?`;
+    output.error(thrown instanceof Error ? thrown.message : String(thrown), hint);
+    return late ? exitCodes.timeout : exitCodes.unreachable;
   }
 }
 

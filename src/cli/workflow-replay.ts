@@ -100,17 +100,17 @@ async function workflowsOf({ ports, output }: CommandContext, file: string): Pro
   return exitCodes.failed;
 }
 
-// Without the frames of Node itself, which say nothing about the module.
+// Without the frames of Node and of this program, which say nothing about the module.
 function placeOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const lines = (thrown.stack ?? thrown.message).split('\n');
-  return lines.filter((line) => !/^\s+at .*node:/.test(line)).join('\n');
+  return lines.filter((line) => !/^\s+at .*(?:node:|\/dist\/bin\/)/.test(line)).join('\n');
 }
 
-function loadingHint(file: string): string | undefined {
+function loadingHint(file: string): string {
   return /\.[mc]?tsx?$/.test(file)
     ? 'name what your build makes of it, or run with a Node that knows TypeScript (22.18 or newer)'
-    : undefined;
+    : 'a module for this exports workflows and starts nothing: keep them apart from what serves the app';
 }
 
 // Of any copy of the package: the module has its own.

@@ -183,6 +183,7 @@ describe('commands that call a runtime', () => {
     expect(await cli('invoke', '-a', 'orders', '-m', 'missing', '--verb', 'GET', '--json')).toBe(1);
     expect(JSON.parse(out.join(''))).toMatchObject({ status: 404 });
     expect(await cli('invoke', '-a', 'orders', '-m', 'silent', '--timeout', '100ms')).toBe(5);
+    expect(err.join('')).toContain('help: --timeout gives it longer');
     await announce(identify(ports, process.pid), [{ id: 'orders', httpPort: 1, grpcPort: 1 }]);
     expect(await cli('invoke', '-a', 'orders', '-m', 'x')).toBe(6);
     expect(await cli('publish', '-i', 'orders', '-t', 'x', '-D', 'x', '--metadata', '[1]')).toBe(2);

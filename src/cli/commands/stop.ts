@@ -52,6 +52,7 @@ export async function run({ ports, args, output }: CommandContext): Promise<numb
     })),
   );
   if (output.json) output.value({ stopped: results, notFound: missing });
+  if (runs.length === 0 && ids.length === 0) output.say('nothing runs');
   for (const { apps, stopped, pid } of results) {
     if (stopped) output.say(`stopped ${apps.join(', ')}`);
     else output.error(`${apps.join(', ')} (pid ${pid}) did not end in time`);
