@@ -42,7 +42,10 @@ async function explainRunning(context: CommandContext, { component, operation, a
   if (found.length === 0) {
     if (!answers.every((answer) => 'problem' in answer && answer.status === 404)) return tellProblems(answers, context);
     const whose = appId === undefined ? 'no app of this machine has a' : `app "${appId}" has no`;
-    output.error(`${whose} component "${component}"`, 'its name is the one in the metadata of its resource');
+    const guess = answers
+      .flatMap((answer) => ('problem' in answer ? [answer.hint ?? ''] : []))
+      .find((hint) => hint !== '');
+    output.error(`${whose} component "${component}"`, guess ?? 'its name is the one in the metadata of its resource');
     return exitCodes.notFound;
   }
   if (output.json) output.value(found);

@@ -74,7 +74,7 @@ describe('the command line', () => {
       code: 2,
       err: expect.stringContaining('which workflows to purge'),
     });
-    expect(await cli(['wf', 'list'])).toMatchObject({ code: 2, err: expect.stringContaining('no runtime runs') });
+    expect(await cli(['wf', 'list'])).toMatchObject({ code: 4, err: expect.stringContaining('no runtime runs') });
     expect(await cli(['wf', 'show', '17', '--app-id', 'x'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "x"') });
   });
 
@@ -150,7 +150,7 @@ describe('the command line', () => {
     const { out } = await cli(['explain', '--component', 'store', '--resources-path', 'r', '--app-id', 'web', '--json'], { disk });
     expect(JSON.parse(out)).toMatchObject([{ app: 'web', component: 'store', stacks: [{ direction: 'outbound' }] }]);
     const unknown = await cli(['explain', '--component', 'nope'], { disk: createMemoryDisk({ '/p/resources/p.yaml': store }) });
-    expect(unknown.err).toBe('error: there is no component "nope" in ./resources\n  help: --resources-path names other folders\n');
+    expect(unknown.err).toBe('error: there is no component "nope" in ./resources\n  help: there is store\n');
     const none = await cli(['explain', '--component', 'stare', '--resources-path', 'r'], { disk });
     expect(none).toMatchObject({ code: 4, err: expect.stringContaining('did you mean store?') });
     expect(await cli(['explain', '--component', 'store', 'get', 'set', '--resources-path', 'r'], { disk })).toMatchObject({ code: 2 });

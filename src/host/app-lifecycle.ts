@@ -42,6 +42,9 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
   let ready = false;
   let failures = 0;
   let everHealthy = false;
+  /** Times in a row that it was there and could not be asked, and what was told of it. */
+  let refusals = 0;
+  let told = '';
   let work: Promise<void> = Promise.resolve();
 
   const probe = (): Promise<boolean> =>
@@ -67,13 +70,16 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
     try {
       await options.up();
       ready = true;
+      [refusals, told] = [0, ''];
       if (everHealthy) log.info('the app is back', { address: channel.address });
       everHealthy = true;
     } catch (error) {
-      log.warn('the app does not answer what it wants; asking again', {
-        address: channel.address,
-        error: error instanceof Error ? error.message : String(error),
-      });
+      refusals++;
+      const why = error instanceof Error ? error.message : String(error);
+      // The same once: it is asked again many times.
+      if (why !== told)
+        log.warn('the app does not answer what it wants; asking again until it does', { address: channel.address, error: why });
+      told = why;
     }
   };
 
@@ -90,7 +96,9 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
     );
   };
   const nextDelay = (): number =>
-    ready || everHealthy ? (healthCheck?.intervalMs ?? portProbeMs) : Math.min(firstProbeMs, healthCheck?.intervalMs ?? firstProbeMs);
+    ready || everHealthy
+      ? (healthCheck?.intervalMs ?? portProbeMs)
+      : Math.min(firstProbeMs * 2 ** Math.min(refusals, 10), healthCheck?.intervalMs ?? portProbeMs);
   schedule(0);
 
   return {

@@ -363,6 +363,7 @@ function createBlocks(parts: BlockSources): Blocks {
   return {
     invoke: createInvokeBlock(context, {
       resolver: observedResolver(registry, options.metrics),
+      announced: () => machine.registry.list(),
       balance: (appId, namespace) =>
         new EndpointGroup({
           clock: context.ports.clock,

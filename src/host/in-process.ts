@@ -76,9 +76,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const ports = options.ports ?? nodePorts();
   const log = options.log ?? warningsOf(ports, options.appId);
   const operations = await openRuntime({ ...options, ports, log });
-  const detach = attachWorkflows(options.app?.workflows, { ports, operations: operations.workflows, warn: (message) => log.warn(message) });
+  const warn = (message: string): void => log.warn(message);
+  const detach = attachWorkflows(options.app?.workflows, { ports, operations: operations.workflows, warn });
   const close = (): Promise<void> => operations.close().finally(detach);
-  return createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations: { ...operations, close } });
+  return createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations: { ...operations, close }, warn });
 }
 
 /** The same for `serve` of the SDK; warnings go to standard error. */

@@ -13,12 +13,13 @@ export interface MetricsPortOptions {
 
 /** Serves metrics, in the format that is asked for; answers the bound port. */
 export async function openMetricsPort({ ports, port, listenAddress, print }: MetricsPortOptions, owner: Owner): Promise<number> {
+  const address = { host: listenAddress === '' ? '127.0.0.1' : listenAddress, port };
   const server = await listening(
     () =>
       serveHttp1({
         network: ports.network,
         clock: ports.clock,
-        address: { host: listenAddress === '' ? '127.0.0.1' : listenAddress, port },
+        address,
         handler(request, response) {
           request.body.discard();
           const open = request.header('accept')?.includes('application/openmetrics-text') === true;
@@ -29,7 +30,7 @@ export async function openMetricsPort({ ports, port, listenAddress, print }: Met
           );
         },
       }),
-    port,
+    address,
   );
   owner.own('metrics', () => server.close());
   return portOf(server.address);

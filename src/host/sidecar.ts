@@ -10,6 +10,7 @@ import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
 import { createSecret, type Secret } from '../kernel/secret.ts';
+import { tokensOf } from '../kernel/token-list.ts';
 import type { Exposition, MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { printInTurns } from '../telemetry/print-in-turns.ts';
 import { http2Codec } from '../wire/http2/codec-setting.ts';
@@ -261,7 +262,7 @@ async function openFronts(
   // A mistake in the setting is told now, not to the first caller.
   http2Codec(ports.process);
   const configuration = options.resources.configuration;
-  const apiTokens = tokensOf(ports.process.env('DAPR_API_TOKEN'));
+  const apiTokens = tokensOf(ports.process.env('DAPR_API_TOKEN')).map(createSecret);
   refuseOpenWithoutToken(spec.listenAddresses, apiTokens);
   const pipeline = openPipeline(options, runtime);
   const shared: Omit<HttpFrontOptions, 'address' | 'routes' | 'invocations'> = {
@@ -283,7 +284,7 @@ async function openFronts(
   };
   const admin = adminRoutes(adminAcross(runtime.admin, options.role, options.place), apiTokens.length > 0);
   const { routes, invocations } = allowedRoutes([...apiRoutes, ...admin], configuration.api);
-  const httpPort = await listenEach(addressesOf(spec, 'http'), spec.httpPort, (address) =>
+  const httpPort = await listenEach(addressesOf(spec, 'http'), (address) =>
     serveHttpFront({ ...shared, address, routes, invocations }).then((server) => {
       owner.own('HTTP API', () => server.drain(), options.graceMs);
       return portOf(server.address);
@@ -302,12 +303,12 @@ async function openFronts(
           apiTokens: [],
           allowedOrigins: '',
         }),
-      address.port,
+      address,
     );
     owner.own('public API', () => server.drain(), options.graceMs);
   }
   const loadGrpc = grpcLoader(options, runtime, { telemetry, apiTokens });
-  const grpcPort = await listenEach(addressesOf(spec, 'grpc'), spec.grpcPort, (address) =>
+  const grpcPort = await listenEach(addressesOf(spec, 'grpc'), (address) =>
     listenLazily(ports.network, address, loadGrpc).then((server) => {
       owner.own('gRPC API', () => server.drain(), options.graceMs);
       return portOf(server.address);
@@ -382,24 +383,18 @@ function addressesOf(spec: AppSpec, protocol: 'http' | 'grpc'): Address[] {
 }
 
 // An error only when no address can be bound (Dapr reference 2).
-async function listenEach(addresses: readonly Address[], port: number, listen: (address: Address) => Promise<number>): Promise<number> {
+async function listenEach(addresses: readonly Address[], listen: (address: Address) => Promise<number>): Promise<number> {
   let bound: number | undefined;
   let failure: unknown;
   for (const address of addresses) {
     try {
-      bound = await listening(() => listen(address), port);
+      bound = await listening(() => listen(address), address);
     } catch (error) {
       failure = error;
     }
   }
   if (bound === undefined) throw failure;
   return bound;
-}
-
-// Two may hold at once, while one takes the other's place.
-function tokensOf(text: string | undefined): Secret[] {
-  const tokens = (text ?? '').split(',').map((token) => token.trim());
-  return tokens.filter((token) => token !== '').map(createSecret);
 }
 
 const loopback = /^(127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost)$/;

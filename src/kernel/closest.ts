@@ -32,3 +32,17 @@ export function closest(word: string, candidates: Iterable<string>): string | un
   }
   return best;
 }
+
+const namesShown = 8;
+
+/**
+ * The hint of an error about a name that is not there, as the options of a ProaError: what was probably meant, else what there is. Empty when there is nothing.
+ */
+export function meant(word: string, candidates: Iterable<string>): { readonly hint?: string } {
+  const names = [...candidates];
+  if (names.length === 0) return {};
+  const guess = closest(word, names);
+  if (guess !== undefined) return { hint: `did you mean ${guess}?` };
+  const shown = names.slice(0, namesShown).join(', ');
+  return { hint: `there is ${shown}${names.length > namesShown ? ` and ${names.length - namesShown} more` : ''}` };
+}

@@ -189,6 +189,7 @@ export const logFields = {
   component: 'component',
   error: 'error',
   reason: 'reason',
+  hint: 'hint',
   workflowInstance: 'workflow_instance',
   recorded: 'recorded',
   asked: 'asked',
