@@ -42,9 +42,7 @@ async function explainRunning(context: CommandContext, { component, operation, a
   if (found.length === 0) {
     if (!answers.every((answer) => 'problem' in answer && answer.status === 404)) return tellProblems(answers, context);
     const whose = appId === undefined ? 'no app of this machine has a' : `app "${appId}" has no`;
-    const guess = answers
-      .flatMap((answer) => ('problem' in answer ? [answer.hint ?? ''] : []))
-      .find((hint) => hint !== '');
+    const guess = answers.flatMap((answer) => ('problem' in answer ? [answer.hint ?? ''] : [])).find((hint) => hint !== '');
     output.error(`${whose} component "${component}"`, guess ?? 'its name is the one in the metadata of its resource');
     return exitCodes.notFound;
   }
