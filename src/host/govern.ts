@@ -8,7 +8,7 @@ import type { SharedCounts } from '../contracts/places.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Metrics } from '../contracts/metrics.ts';
+import type { Counter, Metrics } from '../contracts/metrics.ts';
 import { accessControl, type DecisionListener } from '../filters/authorise/access-control.ts';
 import type { SharedBreakers } from '../filters/breaker/shared-breakers.ts';
 import { componentMetrics } from '../filters/metrics/component-metrics.ts';
@@ -241,10 +241,18 @@ function accessOrigin(origins: ReadonlyMap<string, string>): string {
 }
 
 function countDecisions(metrics: Metrics): DecisionListener {
+  // What comes most often comes from one namespace: putting the labels into words again for each call would cost more than the decision.
+  const last = new Map<string, { readonly trustDomain: string; readonly namespace: string; readonly counter: Counter }>();
   return ({ allowed, by, trustDomain, namespace }) => {
     const app = allowed ? metricNames.aclAppAllowed : metricNames.aclAppBlocked;
     const global = allowed ? metricNames.aclGlobalAllowed : metricNames.aclGlobalBlocked;
-    metrics.counter(by === 'app' ? app : global, { trustDomain, namespace }).add(1);
+    const name = by === 'app' ? app : global;
+    let counted = last.get(name);
+    if (counted?.trustDomain !== trustDomain || counted.namespace !== namespace) {
+      counted = { trustDomain, namespace, counter: metrics.counter(name, { trustDomain, namespace }) };
+      last.set(name, counted);
+    }
+    counted.counter.add(1);
   };
 }
 
