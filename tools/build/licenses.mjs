@@ -39,7 +39,10 @@ export function licenseNotices(root, metafile) {
   const packages = [...bundledPackages(metafile)].toSorted(([one], [other]) => (one < other ? -1 : 1));
   for (const [folder, files] of packages) {
     const { title, text } = licenseOf(root, folder, files);
-    const terms = text.replaceAll(copyright, '').replaceAll(/\n{3,}/g, '\n\n').trim();
+    const terms = text
+      .replaceAll(copyright, '')
+      .replaceAll(/\n{3,}/g, '\n\n')
+      .trim();
     const key = terms.replaceAll(/\s+/g, ' ');
     const known = texts.get(key) ?? { terms, named: [] };
     texts.set(key, known);
