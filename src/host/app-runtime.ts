@@ -316,7 +316,7 @@ interface BlockParts {
 }
 
 function openDurable(
-  { options, context, components, channel, book }: BlockParts & { readonly book: PolicyBook },
+  { options, context, components, channel, book, state }: BlockParts & { readonly book: PolicyBook },
   peers: PeerTransport,
 ): LazyDurable {
   const { machine, spec, instance } = options;
@@ -331,7 +331,7 @@ function openDurable(
     placementTtlMs: spec.placementTtlMs,
     reminderRetries: reminderRetriesOf(book, context.ports.random),
     answerBytesMax: spec.bodyBytesMax,
-    workflows: options,
+    workflows: { ...options, stopping: () => state.stopping },
   });
 }
 
