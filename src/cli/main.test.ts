@@ -85,6 +85,23 @@ describe('the command line', () => {
     expect((await cli(['actor', 'invoke', 'Cart', '17'])).err).toContain('<method> is missing');
   });
 
+  it('of engines refuses a flag that it would leave out: other data would be meant', async () => {
+    const database = 'postgres://proa@127.0.0.1:1/proa';
+    for (const [words, what, hint] of [
+      [['backup', '--to', 'b', '--engine', database], 'backup takes no --engine', 'pg_dump'],
+      [['backup', '--from', 'data', '--to', 'b'], 'backup takes no --from', '--data-dir'],
+      [['restore', '--from', 'b', '--to', 'data'], 'restore takes no --to', '--data-dir'],
+      [['copy', '--engine', database, '--to', 'x'], 'copy takes no --engine', '--from'],
+      [['downgrade', '--data-dir', 'x'], 'downgrade takes no --data-dir', 'proa help engine'],
+    ] as const) {
+      const told = await cli(['engine', ...words]);
+      expect([told.code, told.err]).toEqual([2, expect.stringContaining(`error: proa engine ${what}\n  help: `)]);
+      expect(told.err).toContain(hint);
+    }
+    const setting = await cli(['engine', 'backup', '--to', 'b'], { env: { PROA_ENGINE: database } });
+    expect(setting).toMatchObject({ code: 2, err: expect.stringContaining('PROA_ENGINE names a database') });
+  });
+
   it('tells a run file that is not there like every other mistake', async () => {
     expect(await cli(['run', '-f', 'nonexist'])).toMatchObject({
       code: 2,

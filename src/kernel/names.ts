@@ -190,6 +190,7 @@ export const logFields = {
   error: 'error',
   reason: 'reason',
   hint: 'hint',
+  repeated: 'repeated',
   workflowInstance: 'workflow_instance',
   recorded: 'recorded',
   asked: 'asked',

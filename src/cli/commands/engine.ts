@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { backupData, copyData, downgradeDatabase, restoreData } from '../../host/engine-tools.ts';
-import { describePlace, readEnginePlace } from '../../host/engine/engine-place.ts';
+import { describePlace, isDatabaseUrl, readEnginePlace } from '../../host/engine/engine-place.ts';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../context.ts';
 import { dataDirectory } from '../directories.ts';
@@ -93,12 +93,44 @@ async function downgrade({ ports, args, output }: CommandContext): Promise<void>
 
 const actions = { backup, restore, copy, downgrade };
 
+type Flag = 'data-dir' | 'from' | 'to' | 'engine' | 'format';
+const flags: readonly Flag[] = ['data-dir', 'from', 'to', 'engine', 'format'];
+const taken: Readonly<Record<keyof typeof actions, readonly Flag[]>> = {
+  backup: ['data-dir', 'to'],
+  restore: ['data-dir', 'from'],
+  copy: ['data-dir', 'from', 'to'],
+  downgrade: ['engine', 'format'],
+};
+const instead: Readonly<Partial<Record<`${keyof typeof actions} ${Flag}`, string>>> = {
+  'backup from': 'what to back up is named by --data-dir',
+  'backup engine': ofDatabases(),
+  'restore to': 'where to is named by --data-dir',
+  'restore engine': 'proa engine copy --from <data directory> --to <database>',
+  'copy engine': 'proa engine copy --from <data directory or database> --to <data directory or database>',
+};
+
+function ofDatabases(): string {
+  return 'a database is backed up with its own tools (pg_dump), or copied: proa engine copy --from <database> --to <directory>';
+}
+
+/** What would be left out silently here is mostly the place that was meant: somebody else's data would be backed up or written. */
+function refuseOthers({ args, ports }: CommandContext, action: keyof typeof actions): void {
+  const { values } = args;
+  const wrong = flags.find((flag) => values[flag] !== undefined && !taken[action].includes(flag));
+  if (wrong !== undefined)
+    throw new UsageError(`proa engine ${action} takes no --${wrong}`, instead[`${action} ${wrong}`] ?? `proa help engine`);
+  const setting = ports.process.env('PROA_ENGINE') ?? '';
+  if (action === 'backup' && values['data-dir'] === undefined && isDatabaseUrl(setting))
+    throw new UsageError('PROA_ENGINE names a database, and a backup is made of a data directory', ofDatabases());
+}
+
 /** `proa engine backup|restore|copy|downgrade`: what is stored, as a whole. */
 export async function run(context: CommandContext): Promise<number> {
   const [name, ...more] = context.args.positionals;
   if (name === undefined || !Object.hasOwn(actions, name) || more.length > 0) {
     throw new UsageError('backup, restore, copy or downgrade?', 'proa help engine');
   }
+  refuseOthers(context, name as keyof typeof actions);
   await actions[name as keyof typeof actions](context);
   return exitCodes.ok;
 }
