@@ -70,7 +70,9 @@ function destinationOf(path: string, request: Pick<FrontRequest, 'header'>): Des
 }
 
 function noAppId(): ProaError {
-  return new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id');
+  return new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id', {
+    hint: 'no API has this method and path; an app is called with /v1.0/invoke/<app id>/method/<path>',
+  });
 }
 
 /** The headers of requests and of answers that are passed on. */
