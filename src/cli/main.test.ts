@@ -85,6 +85,24 @@ describe('the command line', () => {
     expect((await cli(['actor', 'invoke', 'Cart', '17'])).err).toContain('<method> is missing');
   });
 
+  it('of rollouts names what is missing', async () => {
+    expect((await cli(['rollout', 'stat'])).err).toBe(
+      'error: proa rollout does not know "stat"\n  help: did you mean `proa rollout start`?\n',
+    );
+    expect(await cli(['rollout', 'start', 'orders', 'v1'])).toMatchObject({ code: 2, err: expect.stringContaining('<to> is missing') });
+    expect(await cli(['rollout', 'abort'])).toMatchObject({ code: 2, err: expect.stringContaining('<app> is missing') });
+  });
+
+  it('of engines takes the data of the project where it has a run file, as proa run does', async () => {
+    const disk = createMemoryDisk({ '/p/proa.yaml': 'apps: { a: { run: x } }' });
+    expect((await cli(['engine', 'backup', '--to', 'b'], { disk })).err).toContain('/p/.proa/data holds no data of Proa');
+    expect((await cli(['engine', 'backup', '--to', 'b'])).err).toContain('/state/data holds no data of Proa');
+    expect((await cli(['engine', 'backup', '--to', 'b'], { disk, env: { PROA_DATA_DIR: 'd' } })).err).toContain(
+      '/p/d holds no data of Proa',
+    );
+    expect((await cli(['engine', 'bakup'])).err).toContain('did you mean `proa engine backup`?');
+  });
+
   it('of engines refuses a flag that it would leave out: other data would be meant', async () => {
     const database = 'postgres://proa@127.0.0.1:1/proa';
     for (const [words, what, hint] of [

@@ -27,6 +27,8 @@ export interface RunRecord {
   readonly mode: 'run' | 'sidecar' | 'demo';
   readonly startedAtMs: number;
   readonly directory: string;
+  /** Where its data are; absent in records of older versions. */
+  readonly dataDirectory?: string;
   readonly apps: readonly RegisteredApp[];
 }
 

@@ -19,5 +19,5 @@ export function tellError(thrown: unknown, commandName: string, output: Output):
   if (code !== 'config.invalid') output.error(`${message} [${code}]`, hint);
   else if (output.json || !rendered.test(message)) output.error(message, hint);
   else output.problems(message);
-  return exitCodes.failed;
+  return code === 'not-found' ? exitCodes.notFound : exitCodes.failed;
 }

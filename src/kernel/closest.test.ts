@@ -5,6 +5,8 @@ describe('what was probably meant', () => {
   it.each([
     ['statestroe', ['pubsub', 'statestore'], 'did you mean statestore?'],
     ['STATESTORE', ['statestore'], 'did you mean statestore?'],
+    ['retries', ['timeout', 'retry', 'limits'], 'did you mean retry?'],
+    ['store-of-orders', ['stores', 'store-of'], 'did you mean store-of?'],
     ['other', ['statestore', 'pubsub'], 'there is statestore, pubsub'],
     ['', ['statestore'], 'there is statestore'],
     [

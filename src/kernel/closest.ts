@@ -18,8 +18,21 @@ function distance(a: string, b: string, max: number): number {
   return last[b.length] as number;
 }
 
-/** The candidate that a person most likely meant by `word`; undefined when none is near (more than a third of the letters differ). */
-export function closest(word: string, candidates: Iterable<string>): string | undefined {
+/** The longest candidate of which `word` has most as its beginning: `retries` for `retry`. */
+function sameBeginning(wanted: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  for (const candidate of candidates) {
+    const letters = candidate.toLowerCase();
+    let shared = 0;
+    while (shared < letters.length && letters[shared] === wanted[shared]) shared++;
+    if (shared >= 4 && shared >= 0.8 * letters.length && letters.length > (best?.length ?? 0)) best = candidate;
+  }
+  return best;
+}
+
+/** The candidate that a person most likely meant by `word`; undefined when none is near (more than a third of the letters differ, and the beginning is another). */
+export function closest(word: string, among: Iterable<string>): string | undefined {
+  const candidates = [...among];
   const wanted = word.slice(0, 64).toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
@@ -30,7 +43,7 @@ export function closest(word: string, candidates: Iterable<string>): string | un
       bestDistance = found;
     }
   }
-  return best;
+  return best ?? sameBeginning(wanted, candidates);
 }
 
 const namesShown = 8;

@@ -98,6 +98,20 @@ describe('commands that look at other runs', () => {
     expect([...caught.keys()]).toEqual(['SIGINT', 'SIGTERM']);
   });
 
+  it('looks for rollouts where what runs keeps its data', async () => {
+    const app = { id: 'orders', httpPort: 1, grpcPort: 2 };
+    const self = identify(ports, process.pid);
+    const place = { directory, dataDirectory: join(directory, 'elsewhere') };
+    await new RunRegistration(ports).update({ version: 1, process: self, mode: 'run', startedAtMs: 0, ...place, apps: [app] });
+    for (const words of [['status'], ['status', 'orders'], ['abort', 'orders'], ['start', 'orders', 'v1', 'v2']]) {
+      expect(await cli('rollout', ...words)).toBe(1);
+      expect(err.join('')).toContain(`${place.dataDirectory} holds no data of Proa`);
+    }
+    // Another app is not there: the usual place.
+    expect(await cli('rollout', 'status', 'other')).toBe(1);
+    expect(err.join('')).toContain(`${join(directory, 'state', 'data')} holds no data of Proa`);
+  });
+
   it('shows the last lines of a log', async () => {
     const logFile = join(directory, 'orders.log');
     await writeFile(logFile, Array.from({ length: 500 }, (_, index) => `line ${index}\n`).join(''));

@@ -40,6 +40,7 @@ export async function run(context: CommandContext): Promise<number> {
       mode: 'sidecar',
       startedAtMs: ports.clock.now(),
       directory: ports.process.cwd(),
+      dataDirectory: settings.dataDirectory,
       apps: [
         {
           id: spec.id,

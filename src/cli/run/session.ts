@@ -320,9 +320,10 @@ export class RunSession {
         ...(log && { logFile: log.path }),
       };
     });
-    const mode = settings.mode;
+    const { mode, dataDirectory } = settings;
     const self = identify(ports, ports.process.pid);
-    return this.#registration.update({ version: 1, process: self, mode, startedAtMs: this.#startedAtMs, directory: plan.project, apps });
+    const place = { directory: plan.project, dataDirectory };
+    return this.#registration.update({ version: 1, process: self, mode, startedAtMs: this.#startedAtMs, ...place, apps });
   }
 
   #stop(reason: string): Promise<void> {

@@ -52,7 +52,9 @@ export function destinationOf(path: string, request: { header(name: string): str
 
 /** Nothing says which app is called. */
 export function noAppId(): ProaError {
-  return new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id');
+  return new ProaError('invoke.no-app-id', 'failed getting app id either from the URL path or the header dapr-app-id', {
+    hint: 'no API has this method and path; an app is called with /v1.0/invoke/<app id>/method/<path>',
+  });
 }
 
 function foldSlashes(path: string): string {
