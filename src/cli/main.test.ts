@@ -248,6 +248,25 @@ describe('the command line', () => {
 });
 
 describe('flags', () => {
+  it('of doctor says that a disk is full, and not that it may not be written', async () => {
+    const full = { ...createMemoryDisk(), replaceFile: () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' })) };
+    const ports = ['--dapr-http-port=0', '--dapr-grpc-port=0', '--metrics-port=0'];
+    const { code, out } = await cli(['doctor', '--json', ...ports], { disk: full });
+    const { findings } = JSON.parse(out) as { findings: { name: string; status: string; fix?: string }[] };
+    expect([code, findings.find(({ status }) => status === 'failed')]).toEqual([
+      3,
+      expect.objectContaining({ name: 'free space', fix: expect.stringContaining('free some space') }),
+    ]);
+  });
+
+  it('of run refuses a name that no app can have', async () => {
+    for (const id of ['', 'a b', 'a.b', '-x'])
+      expect(await cli(['run', `--app-id=${id}`, '--', 'true'])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining(`"${id}" cannot be an app id`),
+      });
+  });
+
   it('refuses a --placement-ttl out of bounds', async () => {
     for (const given of ['299ms', '11m']) {
       const { code, err } = await cli(['sidecar', '--app-id', 'a', '--placement-ttl', given]);

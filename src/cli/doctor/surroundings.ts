@@ -72,6 +72,8 @@ export const checkData: Check = async ({ ports, args }) => {
     return [{ ...base, status: 'ok', detail: directory }, ...spaceFindings(await disk.space(place))];
   } catch (thrown) {
     const reason = (thrown as { code?: string }).code ?? String(thrown);
+    if (reason === 'ENOSPC' || reason === 'EDQUOT')
+      return spaceFindings({ freeBytes: 0, fileSystem: (await disk.space(place)).fileSystem });
     return [
       {
         ...base,
