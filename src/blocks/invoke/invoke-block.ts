@@ -8,6 +8,7 @@ import { splitAppName } from '../../kernel/app-name.ts';
 import { closest } from '../../kernel/closest.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Service } from '../../kernel/service.ts';
 import { sendAttempt } from '../../kernel/trail.ts';
@@ -46,7 +47,9 @@ export function createInvokeBlock(context: BlockContext, dependencies: InvokeDep
     receive(context, dependencies),
   );
 
-  const compile = (appId: string): InvokeService => {
+  const compile = (named: string): InvokeService => {
+    // Cut out of the first request that named it.
+    const appId = ownText(named);
     const target = { block: 'invoke', name: appId, operation: 'call', direction: 'outbound' } as const;
     const service = context.govern(target, send(context, dependencies, { appId, places }));
     if (targets.size >= targetsMax) targets.delete(targets.keys().next().value as string);
