@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { cutOut, keptBytes } from '../testing/kept-memory.ts';
-import { flatText, ownText } from './flat-text.ts';
+import { beginningOf, flatText, ownText } from './flat-text.ts';
 
 const count = 2_000;
 const names = Array.from({ length: count }, (_, i) => `customer-${String(i).padStart(12, '0')}`);
@@ -35,5 +35,19 @@ describe('a text of its own', () => {
     expect(ownText(text)).toBe(text);
     expect(ownText(`${text}${text}`)).toBe(text + text);
     expect(ownText(cutOut('a key of its own'))).toBe('a key of its own');
+  });
+});
+
+describe('the beginning of a text', () => {
+  it('is the text, or so much of it, and keeps nothing of the rest', async () => {
+    expect(['', 'short', 'as long as that', 'longer than that is'].map((text) => beginningOf(text, 15))).toEqual([
+      '',
+      'short',
+      'as long as that',
+      'longer than tha',
+    ]);
+    const long = (i: number): string => Buffer.from(`${i} `.repeat(10_000), 'latin1').toString('latin1');
+    const bytes = await keptBytes(() => Array.from({ length: 1_000 }, (_, i) => beginningOf(long(i), 500)));
+    expect(bytes).toBeLessThan(4_000_000);
   });
 });

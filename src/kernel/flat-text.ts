@@ -6,6 +6,11 @@ export function flatText(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }
 
+/** The beginning of a text that is kept: at most so many characters, and nothing of the rest. */
+export function beginningOf(text: string, charsMax: number): string {
+  return text.length <= charsMax ? text : ownText(text.slice(0, charsMax));
+}
+
 /** Up to here V8 copies what is cut out, and joins at once. */
 const copiedChars = 12;
 

@@ -70,9 +70,9 @@ export class LiveInstance {
   /** Memory that it takes; what was measured is 0.4 to 0.95 of it (docs/decisions/durable-execution.md). */
   get bytes(): number {
     const history = (this.past === undefined ? 0 : 3) * (this.header?.historyChars ?? 0);
-    const { customStatus = '', pending = [] } = this.header ?? {};
+    const { customStatus = '', pending = [], stall } = this.header ?? {};
     // Once in the header, and once in the record that the newest lines are cut out of.
-    const header = 2 * (customStatus.length + charsOf(pending));
+    const header = 2 * (customStatus.length + (stall?.description.length ?? 0) + charsOf(pending));
     return 2_000 + history + header + charsOf(this.tail);
   }
 
