@@ -37,6 +37,7 @@ const portProbeMs = 1_000;
  */
 export function followApp(options: AppLifecycleOptions): AppLifecycle {
   const { clock, log, channel, healthCheck } = options;
+  const calmMs = healthCheck?.intervalMs ?? portProbeMs;
   let timer: Timer | undefined;
   let closed = false;
   let ready = false;
@@ -95,10 +96,7 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
       true,
     );
   };
-  const nextDelay = (): number =>
-    ready || everHealthy
-      ? (healthCheck?.intervalMs ?? portProbeMs)
-      : Math.min(firstProbeMs * 2 ** Math.min(refusals, 10), healthCheck?.intervalMs ?? portProbeMs);
+  const nextDelay = (): number => (ready || everHealthy ? calmMs : Math.min(calmMs, firstProbeMs * 2 ** Math.min(refusals, 10)));
   schedule(0);
 
   return {

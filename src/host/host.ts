@@ -121,8 +121,8 @@ class Host implements WorkerHost {
     await pool.start();
   }
 
-  expositionOf(app: number, format: 'prometheus' | 'openmetrics'): string {
-    return this.#apps[app]?.sidecar?.exposition(format) ?? '';
+  async expositionOf(app: number, format: 'prometheus' | 'openmetrics'): Promise<string> {
+    return (await this.#apps[app]?.sidecar?.exposition(format)) ?? '';
   }
 
   async answer<Q extends keyof Questions>(app: number, question: Q, input: Questions[Q]['input']): Promise<Answered> {

@@ -48,7 +48,7 @@ export function appendTo(ports: Ports, path: string): AppendedLog {
   };
   return {
     add(line) {
-      if (broken) return void ports.process.writeOut(line);
+      if (broken) return ports.process.writeOut(line);
       const bytes = Buffer.from(line, 'utf8');
       if (pendingBytes + bytes.length > pendingBytesMax) return void dropped++;
       pending.push(bytes);

@@ -8,7 +8,7 @@ export interface MetricsPortOptions {
   readonly port: number;
   /** Empty: loopback. */
   readonly listenAddress: string;
-  readonly print: (format: 'prometheus' | 'openmetrics') => string | Promise<string>;
+  readonly print: (format: 'prometheus' | 'openmetrics') => Promise<string>;
 }
 
 /** Serves metrics, in the format that is asked for; answers the bound port. */
@@ -24,7 +24,10 @@ export async function openMetricsPort({ ports, port, listenAddress, print }: Met
           request.body.discard();
           const open = request.header('accept')?.includes('application/openmetrics-text') === true;
           const type = open ? 'application/openmetrics-text; version=1.0.0; charset=utf-8' : 'text/plain; version=0.0.4; charset=utf-8';
-          void Promise.resolve(print(open ? 'openmetrics' : 'prometheus')).then((text) => response.send(200, ['content-type', type], text));
+          print(open ? 'openmetrics' : 'prometheus').then(
+            (text) => response.send(200, ['content-type', type], text),
+            (error: unknown) => response.send(500, ['content-type', 'text/plain'], `the metrics cannot be printed: ${String(error)}`),
+          );
         },
       }),
     address,

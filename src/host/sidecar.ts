@@ -11,7 +11,8 @@ import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
 import { createSecret, type Secret } from '../kernel/secret.ts';
 import { tokensOf } from '../kernel/token-list.ts';
-import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import type { Exposition, MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import { printInTurns } from '../telemetry/print-in-turns.ts';
 import { http2Codec } from '../wire/http2/codec-setting.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { followApp, type AppLifecycle } from './app-lifecycle.ts';
@@ -64,7 +65,7 @@ export interface Sidecar {
   /** Where the port for runtimes of other machines is bound; undefined: there is none. */
   readonly mesh: Address | undefined;
   /** The metrics of this process. */
-  exposition(format: 'prometheus' | 'openmetrics'): string;
+  exposition(format: Exposition): Promise<string>;
   /** The app listens here now. */
   connect(appPort: number): Promise<void>;
   /** The app's process ended. */
@@ -116,7 +117,7 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
       ...fronts,
       metricsPort,
       mesh,
-      exposition: (format) => telemetry.metrics.print(format),
+      exposition: (format) => printInTurns(telemetry.metrics, format, ports.clock),
       connect: (port) => connection.connect(port),
       disconnect: () => connection.disconnect(),
       linger: (forMs) => connection.linger(forMs),
@@ -359,7 +360,8 @@ function openPipeline(options: SidecarOptions, runtime: AppRuntime): Pipeline | 
 async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, owner: Owner): Promise<number | undefined> {
   const { spec, ports, place, role } = options;
   if (!role.first || spec.metrics === undefined || !options.resources.configuration.metrics.enabled) return undefined;
-  const print = (format: 'prometheus' | 'openmetrics'): Promise<string> => role.exposition(place, format, registry.print(format));
+  const print = async (format: Exposition): Promise<string> =>
+    role.exposition(place, format, await printInTurns(registry, format, ports.clock));
   return openMetricsPort({ ports, ...spec.metrics, print }, owner);
 }
 
