@@ -78,6 +78,21 @@ describe('the command line', () => {
     expect(await cli(['wf', 'show', '17', '--app-id', 'x'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "x"') });
   });
 
+  it('names every status that a workflow can have, and the exit codes as they are', async () => {
+    expect((await cli(['wf', '--help'])).out).toContain('running, pending, suspended, stalled, completed, failed, terminated, canceled');
+    const help = (await cli(['--help'])).out;
+    for (const [name, code] of [
+      ['fine', 0],
+      ['failed', 1],
+      ['usage', 2],
+      ['a check is not satisfied', 3],
+      ['not found', 4],
+      ['timeout', 5],
+      ['no runtime reached', 6],
+    ])
+      expect(help.replaceAll('\n', '   ')).toMatch(new RegExp(`  ${code} ${name}  `));
+  });
+
   it('of jobs and actors names what is missing', async () => {
     expect((await cli(['job', 'list'])).err).toBe('error: <app> is missing\n  help: proa job list <app>\n');
     expect(await cli(['job', 'list', '--app-id', 'orders'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "orders"') });
