@@ -16,15 +16,15 @@ export async function askRuntimes<T>(context: CommandContext, path: string, appI
   return Promise.all(apps.map(async (app) => ({ appId: app.id, httpPort: app.httpPort, ...(await ask<T>(context, app, path)) })));
 }
 
-async function ask<T>({ ports }: CommandContext, { httpPort }: RegisteredApp, path: string): Promise<Told<T>> {
-  if (httpPort === 0) return { problem: 'its API listens on a Unix socket only' };
+async function ask<T>({ ports }: CommandContext, { httpPort, httpSocket }: RegisteredApp, path: string): Promise<Told<T>> {
   const [token] = tokensOf(ports.process.env('DAPR_API_TOKEN'));
   try {
     const answer = await callHttp(ports, {
       port: httpPort,
+      socket: httpSocket,
       method: 'GET',
       path,
-      headers: ['host', `127.0.0.1:${httpPort}`, ...(token ? ['dapr-api-token', token] : [])],
+      headers: ['host', httpSocket === undefined ? `127.0.0.1:${httpPort}` : 'localhost', ...(token ? ['dapr-api-token', token] : [])],
       timeoutMs: 5_000,
     });
     const text = new TextDecoder().decode(answer.body);

@@ -37,6 +37,7 @@ export async function sendToRuntime(context: CommandContext, call: RuntimeCall):
   try {
     return await callHttp(ports, {
       port: found.app.httpPort,
+      socket: found.app.httpSocket,
       method: call.method,
       path: call.path,
       headers,
@@ -45,7 +46,7 @@ export async function sendToRuntime(context: CommandContext, call: RuntimeCall):
     });
   } catch (thrown) {
     const late = (thrown as { code?: string }).code === 'deadline-exceeded';
-    const hint = late ? '--timeout gives it longer' : `is the runtime on port ${found.app.httpPort} well?`;
+    const hint = late ? '--timeout gives it longer' : `is the runtime on ${found.app.httpSocket ?? `port ${found.app.httpPort}`} well?`;
     output.error(thrown instanceof Error ? thrown.message : String(thrown), hint);
     return late ? exitCodes.timeout : exitCodes.unreachable;
   }

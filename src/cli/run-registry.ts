@@ -12,6 +12,8 @@ export interface RegisteredApp {
   readonly id: string;
   readonly httpPort: number;
   readonly grpcPort: number;
+  /** Where its HTTP API listens in place of a port. */
+  readonly httpSocket?: string;
   readonly metricsPort?: number;
   readonly appPort?: number;
   /** The app's process, when we started it. */

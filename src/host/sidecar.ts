@@ -14,6 +14,7 @@ import { tokensOf } from '../kernel/token-list.ts';
 import type { Exposition, MetricsRegistry } from '../telemetry/metrics-registry.ts';
 import { printInTurns } from '../telemetry/print-in-turns.ts';
 import { http2Codec } from '../wire/http2/codec-setting.ts';
+import { apiSocket } from './api-socket.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { followApp, type AppLifecycle } from './app-lifecycle.ts';
 import { openAppChannel } from './app-channels.ts';
@@ -28,6 +29,7 @@ import { openMetricsPort } from './metrics-port.ts';
 import { middlewareOf } from './middleware-handlers.ts';
 import type { LocalApp, Machine } from './machine.ts';
 import { traitsOf } from './instance-traits.ts';
+import { removeStaleSocket } from './stale-socket.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 import { acrossProcesses, adminAcross } from './workers/across-processes.ts';
 import type { ProcessRole } from './workers/role.ts';
@@ -284,7 +286,7 @@ async function openFronts(
   };
   const admin = adminRoutes(adminAcross(runtime.admin, options.role, options.place), apiTokens.length > 0);
   const { routes, invocations } = allowedRoutes([...apiRoutes, ...admin], configuration.api);
-  const httpPort = await listenEach(addressesOf(spec, 'http'), (address) =>
+  const httpPort = await listenEach(ports, addressesOf(spec, 'http'), (address) =>
     serveHttpFront({ ...shared, address, routes, invocations }).then((server) => {
       owner.own('HTTP API', () => server.drain(), options.graceMs);
       return portOf(server.address);
@@ -308,7 +310,7 @@ async function openFronts(
     owner.own('public API', () => server.drain(), options.graceMs);
   }
   const loadGrpc = grpcLoader(options, runtime, { telemetry, apiTokens });
-  const grpcPort = await listenEach(addressesOf(spec, 'grpc'), (address) =>
+  const grpcPort = await listenEach(ports, addressesOf(spec, 'grpc'), (address) =>
     listenLazily(ports.network, address, loadGrpc).then((server) => {
       owner.own('gRPC API', () => server.drain(), options.graceMs);
       return portOf(server.address);
@@ -377,17 +379,19 @@ function publicAddress({ publicListenAddress: host }: AppSpec, port: number): Ad
 
 function addressesOf(spec: AppSpec, protocol: 'http' | 'grpc'): Address[] {
   const port = protocol === 'http' ? spec.httpPort : spec.grpcPort;
-  if (spec.unixSocketDirectory !== undefined) return [{ path: `${spec.unixSocketDirectory}/dapr-${spec.id}-${protocol}.socket` }];
+  const socket = apiSocket(spec, protocol);
+  if (socket !== undefined) return [{ path: socket }];
   const hosts = spec.listenAddresses.length === 0 ? ['127.0.0.1'] : spec.listenAddresses;
   return hosts.map((host) => ({ host: host === '' ? '::' : host, port }));
 }
 
 // An error only when no address can be bound (Dapr reference 2).
-async function listenEach(addresses: readonly Address[], listen: (address: Address) => Promise<number>): Promise<number> {
+async function listenEach(ports: Ports, addresses: readonly Address[], listen: (address: Address) => Promise<number>): Promise<number> {
   let bound: number | undefined;
   let failure: unknown;
   for (const address of addresses) {
     try {
+      await removeStaleSocket(ports, address);
       bound = await listening(() => listen(address), address);
     } catch (error) {
       failure = error;

@@ -176,6 +176,23 @@ describe('commands that call a runtime', () => {
     expect(err.join('')).toBe('error: 404: {"ok":\\x1b[2Jtrue}\n');
   });
 
+  it('reach a runtime whose API listens on a socket', async () => {
+    const socket = join(directory, 'api.socket');
+    const behind = createServer((request, response) =>
+      response.end(JSON.stringify({ path: request.url, host: request.headers.host, types: [] })),
+    );
+    await new Promise<void>((resolve) => void behind.listen(socket, resolve));
+    await announce(identify(ports, process.pid), [{ id: 'orders', httpPort: 0, grpcPort: 0, httpSocket: socket }]);
+    expect(await cli('invoke', '-a', 'orders', '-m', 'x')).toBe(0);
+    expect(JSON.parse(out.join(''))).toMatchObject({ path: '/v1.0/invoke/orders/method/x' });
+    expect(await cli('actor', 'list', '--json')).toBe(0);
+    expect(out.join('')).toBe('[]\n');
+    behind.closeAllConnections();
+    await new Promise((resolve) => behind.close(resolve));
+    expect(await cli('invoke', '-a', 'orders', '-m', 'x')).toBe(6);
+    expect(err.join('')).toContain(`is the runtime on ${socket} well?`);
+  });
+
   it('guess which app was meant', async () => {
     for (const words of [
       ['invoke', '-a', 'ordres', '-m', 'x'],
