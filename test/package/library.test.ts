@@ -77,6 +77,12 @@ describe('the package', () => {
     expect(read('vendor')).toContain('Copyright 2008 Google Inc.');
     expect(read('demo')).toMatch(/^@dapr\/dapr \d+\./m);
     expect(read('demo')).toMatch(/^express \d+\./m);
+    // Terms are there once, each package with its own copyright, and no line of the terms is taken for one.
+    const demo = read('demo');
+    expect(demo.match(/Permission is hereby granted, free of charge/g)?.length).toBeLessThan(6);
+    expect(demo).toMatch(/^express \d+\.[^]*?^ {4}Copyright \(c\) .*TJ Holowaychuk/m);
+    expect(demo).not.toMatch(/^ {4}copyright notice/m);
+    expect(demo).toMatch(/copyright\s+notice, this list/);
   });
 
   it('has declarations that stand alone: a driver of somebody else, with a valibot of their own, is checked', () => {

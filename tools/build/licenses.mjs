@@ -30,24 +30,36 @@ function licenseOf(root, folder, files) {
   return { title: `${name} ${version} (${license ?? 'see below'})`, text: text.replaceAll('\r\n', '\n') };
 }
 
-/** Whose it is; without this line most licences are the same text. */
-const copyright = /^\s*(?:copyright\s+(?:\(c\)|©|\d{4})|\(c\)\s|©).*$/gim;
+// Who holds the rights, and what the licence is called: it stands with each package.
+const ownLine =
+  /^\W*(?:[Cc]opyright +(?:\([Cc]\)|©|\d|[A-Z][\w.]+)|\([Cc]\) |© |[Aa]ll rights reserved|(?:[Tt]he )?(?:MIT|ISC|BSD)\b[^.]{0,40}[Ll]icen[cs]e\b)/;
 
-/** The notices of all packages in a bundle; packages with the same text share it, each with its own copyright. `metafile` has paths relative to `root`. */
+/** What a text says of its package alone, and the terms, which many packages share. */
+function parted(text) {
+  const lines = text.split('\n');
+  const own = lines.filter((line) => ownLine.test(line)).map((line) => line.trim());
+  const terms = lines
+    .filter((line) => !ownLine.test(line))
+    .join('\n')
+    .trim();
+  return { own, terms };
+}
+
+/** Terms are the same when their words are, wherever the lines end. */
+function wordsOf(terms) {
+  return terms.replaceAll(/[\s*'"“”‘’]+/g, ' ').trim();
+}
+
+/** The notices of all packages in a bundle; packages under the same terms share them, each with its own copyright. `metafile` has paths relative to `root`. */
 export function licenseNotices(root, metafile) {
-  const texts = new Map();
+  const groups = new Map();
   const packages = [...bundledPackages(metafile)].toSorted(([one], [other]) => (one < other ? -1 : 1));
   for (const [folder, files] of packages) {
     const { title, text } = licenseOf(root, folder, files);
-    const terms = text
-      .replaceAll(copyright, '')
-      .replaceAll(/\n{3,}/g, '\n\n')
-      .trim();
-    const key = terms.replaceAll(/\s+/g, ' ');
-    const known = texts.get(key) ?? { terms, named: [] };
-    texts.set(key, known);
-    known.named.push([title, ...(text.match(copyright) ?? []).map((line) => `  ${line.trim()}`)].join('\n'));
+    const { own, terms } = parted(text);
+    const group = groups.get(wordsOf(terms)) ?? { terms, members: new Set() };
+    groups.set(wordsOf(terms), group);
+    group.members.add([title, ...own.map((line) => `    ${line}`)].join('\n'));
   }
-  const parts = [...texts.values()].map(({ terms, named }) => `${[...new Set(named)].join('\n')}\n\n${terms}\n`);
-  return parts.join(`\n${'-'.repeat(80)}\n\n`);
+  return [...groups.values()].map(({ terms, members }) => `${[...members].join('\n')}\n\n${terms}\n`).join(`\n${'-'.repeat(80)}\n\n`);
 }
