@@ -1,5 +1,7 @@
 // One proxied hop against nginx as a reverse proxy, and a state read against nginx answering a constant; beside them the ceiling: processes on node:net that
 // do nothing but read and write fixed bytes, and one that does with our codec what no proxy of ours can leave out.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { accepts, bundle, directory, freePort, interleaved, ratioOf, start, startNginx, startProa, which, wrk } from './harness.mjs';
 
 export async function run() {
@@ -22,13 +24,18 @@ export async function run() {
   const state = `http://127.0.0.1:${proa.http}/v1.0/state/statestore`;
   const saved = await fetch(state, { method: 'POST', body: `[{"key":"k","value":${body.slice(0, -2)}}]` });
   if (saved.status !== 204) throw new Error(`state cannot be saved: ${saved.status} ${await saved.text()}`);
-  const shot = (pid, url) => () => wrk(url, { pid });
+  // Most real calls have an id in their path.
+  const script = join(directory, 'orders.lua');
+  writeFileSync(script, 'local n = 0 request = function() n = n + 1; return wrk.format(nil, wrk.path .. "orders/" .. n .. "/lines") end');
+  const shot = (pid, url, more) => () => wrk(url, { pid, ...more });
   const rows = await interleaved({
     'nginx proxy': shot(nginx.pid, `http://127.0.0.1:${proxy}/`),
     'nginx proxy with its access log': shot(nginx.pid, `http://127.0.0.1:${logged}/`),
     'proa invoke': shot(proa.child.pid, `http://127.0.0.1:${proa.http}/v1.0/invoke/bench/method/x`),
     'codec that routes and traces': shot(bare.floor.pid, `${bare.floor.url}v1.0/invoke/bench/method/x`),
     'bare node:net proxy': shot(bare.proxy.pid, bare.proxy.url),
+    'nginx proxy, a new path each time': shot(nginx.pid, `http://127.0.0.1:${proxy}/`, { script }),
+    'proa invoke, a new path each time': shot(proa.child.pid, `http://127.0.0.1:${proa.http}/v1.0/invoke/bench/method/`, { script }),
     'nginx constant': shot(nginx.pid, `http://127.0.0.1:${constant}/`),
     'proa state get': shot(proa.child.pid, `${state}/k`),
     'bare node:net constant': shot(bare.constant.pid, bare.constant.url),
@@ -40,6 +47,10 @@ export async function run() {
     ratios: [
       ratioOf(rows, 'proxied call / nginx', ['proa invoke', 'nginx proxy'], 0.8),
       ratioOf(rows, 'proxied call / nginx with its access log, as Debian ships it', ['proa invoke', 'nginx proxy with its access log']),
+      ratioOf(rows, 'proxied call / nginx, a new path each time', [
+        'proa invoke, a new path each time',
+        'nginx proxy, a new path each time',
+      ]),
       ratioOf(rows, 'codec that routes and traces / nginx', ['codec that routes and traces', 'nginx proxy']),
       ratioOf(rows, 'bare proxy / nginx: the ceiling', ['bare node:net proxy', 'nginx proxy']),
       ratioOf(rows, 'state get / nginx constant', ['proa state get', 'nginx constant'], 0.6),

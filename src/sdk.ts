@@ -5,6 +5,7 @@
 import { inspect } from 'node:util';
 import { nodePorts } from './ports/node/index.ts';
 import { createApp as createSilentApp, type App, type AppOptions } from './sdk/app.ts';
+import { droppedLine, type DroppedEvents } from './sdk/dropped-events.ts';
 import { serveApp, type RunningApp, type ServeOptions } from './sdk/serve.ts';
 
 export { defineActor } from './sdk/actor.ts';
@@ -25,6 +26,7 @@ export type {
   TypedClient,
 } from './sdk/contract.ts';
 export type { JobOptions, JobsClient, ScheduledJob } from './sdk/jobs.ts';
+export type { DroppedEvents } from './sdk/dropped-events.ts';
 export type { EventAnswer, EventHandler, TopicEvent } from './sdk/event.ts';
 export type { InvokeOptions } from './sdk/invoke.ts';
 export type { AppMetadata, InvocationAnswer } from './sdk/operations.ts';
@@ -54,7 +56,9 @@ export type { ErrorCode } from './kernel/catalogue.ts';
 export function createApp(options: AppOptions = {}): App {
   // Ports take half a millisecond to make, which an app without errors does not spend.
   const toStandardError = (error: unknown, what: string): void => nodePorts().process.writeErr(`${what} failed: ${inspect(error)}\n`);
-  return createSilentApp({ ...options, onError: options.onError ?? toStandardError });
+  const droppedToStandardError = (dropped: DroppedEvents): void => nodePorts().process.writeErr(`${droppedLine(dropped)}\n`);
+  const told = { onError: options.onError ?? toStandardError, onDropped: options.onDropped ?? droppedToStandardError };
+  return createSilentApp({ ...options, ...told }, () => nodePorts().clock);
 }
 
 /** Runs an app in the mode that options or environment name. Fails with `config.invalid` for settings that cannot be. */

@@ -1,8 +1,12 @@
+import { tokensOf } from '../kernel/token-list.ts';
+import { asJson } from './as-json.ts';
 import { exitCodes, type CommandContext } from './context.ts';
 import { callHttp, type HttpAnswer } from './http-call.ts';
-import { harmless } from './output.ts';
+import { harmless, type Output } from './output.ts';
 import { valueOrDefault } from './parse-args.ts';
 import { findApp } from './run-registry.ts';
+import { readRefusal } from './refusal.ts';
+import { tellUnknownApp } from './unknown-app.ts';
 
 export interface RuntimeCall {
   /** Whose runtime is asked. */
@@ -26,16 +30,14 @@ export async function sendToRuntime(context: CommandContext, call: RuntimeCall):
   const { ports, args, output } = context;
   const runs = await findApp(ports, call.appId);
   const found = call.httpPort === undefined ? runs[0] : runs.find(({ app }) => app.httpPort === call.httpPort);
-  if (found === undefined) {
-    output.error(`no app "${call.appId}" runs on this machine`, 'proa list');
-    return exitCodes.notFound;
-  }
+  if (found === undefined) return tellUnknownApp(context, call.appId);
   const timeoutMs = valueOrDefault(args.values, 'timeout') as number;
-  const token = ports.process.env('DAPR_API_TOKEN');
+  const [token] = tokensOf(ports.process.env('DAPR_API_TOKEN'));
   const headers = [...(call.contentType ? ['content-type', call.contentType] : []), ...(token ? ['dapr-api-token', token] : [])];
   try {
     return await callHttp(ports, {
       port: found.app.httpPort,
+      socket: found.app.httpSocket,
       method: call.method,
       path: call.path,
       headers,
@@ -43,9 +45,10 @@ export async function sendToRuntime(context: CommandContext, call: RuntimeCall):
       ...(call.body && { body: call.body }),
     });
   } catch (thrown) {
-    const code = (thrown as { code?: string }).code;
-    output.error(thrown instanceof Error ? thrown.message : String(thrown), `is the runtime on port ${found.app.httpPort} well?`);
-    return code === 'deadline-exceeded' ? exitCodes.timeout : exitCodes.unreachable;
+    const late = (thrown as { code?: string }).code === 'deadline-exceeded';
+    const hint = late ? '--timeout gives it longer' : `is the runtime on ${found.app.httpSocket ?? `port ${found.app.httpPort}`} well?`;
+    output.error(thrown instanceof Error ? thrown.message : String(thrown), hint);
+    return late ? exitCodes.timeout : exitCodes.unreachable;
   }
 }
 
@@ -54,15 +57,13 @@ function printAnswer(answer: HttpAnswer, { output }: CommandContext): number {
   const fine = answer.status >= 200 && answer.status < 300;
   if (output.json) output.value({ status: answer.status, body: asJson(text) });
   else if (fine && text !== '') output.line(text.split('\n').map(harmless).join('\n'));
-  if (!fine && !output.json) output.error(`${answer.status}: ${harmless(text)}`);
+  if (!fine && !output.json) tellFailure(answer.status, text, output);
   return fine ? exitCodes.ok : exitCodes.failed;
 }
 
-/** The JSON of a text, or the text when it is none. */
-export function asJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
-  }
+// The runtime's own refusals are told as its other commands tell them; what an app answers is shown as it is.
+function tellFailure(status: number, text: string, output: Output): void {
+  const { errorCode, message, hint } = readRefusal(text);
+  if (errorCode === undefined) output.error(text === '' ? `status ${status}` : `${status}: ${harmless(text)}`);
+  else output.error(`${harmless(message)} [${harmless(errorCode)}]`, hint);
 }

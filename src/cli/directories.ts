@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { findRunFile } from '../host/config/run-file.ts';
 import type { Ports, ProcessPort } from '../kernel/ports.ts';
 
 /** Where Proa keeps what is not the project's: XDG state directory, `PROA_STATE_DIR` goes first. */
@@ -17,6 +18,12 @@ export function dataDirectory(system: ProcessPort, given: string | undefined, pr
   const named = given ?? system.env('PROA_DATA_DIR');
   if (named) return resolve(system.cwd(), named);
   return project === undefined ? join(stateDirectory(system), 'data') : join(project, '.proa/data');
+}
+
+/** The same for a command that works on what is stored: as `proa run -f .` would have it in this directory. */
+export async function dataDirectoryHere({ disk, process }: Ports, given: string | undefined): Promise<string> {
+  const cwd = process.cwd();
+  return dataDirectory(process, given, (await findRunFile(disk, cwd)) === undefined ? undefined : cwd);
 }
 
 /** Makes a directory that only this user can enter; false when that is not possible. */

@@ -37,12 +37,15 @@ async function explainRunning(context: CommandContext, { component, operation, a
   const query = operation === undefined ? '' : `?${new URLSearchParams({ operation }).toString()}`;
   const path = `/proa/v1/explain/${encodeURIComponent(component)}${query}`;
   const answers = await askRuntimes<ExplainedComponent>(context, path, appId === undefined ? undefined : [appId]);
-  const found = answers.flatMap((answer) => ('value' in answer ? [answer.value] : []));
+  // Replicas of an app tell the same.
+  const told = answers.flatMap((answer) => ('value' in answer ? [answer.value] : []));
+  const found = [...new Map(told.map((each) => [JSON.stringify(each), each])).values()];
   // Runtimes of apps that do not have the component say so; that matters only when none has it.
   if (found.length === 0) {
     if (!answers.every((answer) => 'problem' in answer && answer.status === 404)) return tellProblems(answers, context);
     const whose = appId === undefined ? 'no app of this machine has a' : `app "${appId}" has no`;
-    output.error(`${whose} component "${component}"`, 'its name is the one in the metadata of its resource');
+    const guess = answers.flatMap((answer) => ('problem' in answer ? [answer.hint ?? ''] : [])).find((hint) => hint !== '');
+    output.error(`${whose} component "${component}"`, guess ?? 'its name is the one in the metadata of its resource');
     return exitCodes.notFound;
   }
   if (output.json) output.value(found);

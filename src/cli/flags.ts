@@ -204,7 +204,7 @@ export const flags = {
   // workflows
   status: {
     type: 'list',
-    doc: 'Only with this status: running, pending, suspended, stalled, completed, failed, terminated',
+    doc: 'Only with this status: running, pending, suspended, stalled, completed, failed, terminated, canceled',
     value: 'status',
   },
   name: { type: 'text', doc: 'Only workflows of this name', value: 'name' },

@@ -30,7 +30,7 @@ export function programHelp(commands: readonly Command[], output: Output): strin
 }
 
 const exitCodeLines = [
-  '  0 fine   1 failed   2 usage or configuration   3 a check is not satisfied   4 not found   5 timeout',
+  '  0 fine   1 failed   2 usage   3 a check is not satisfied   4 not found   5 timeout',
   "  6 no runtime reached   70 internal   126/127 command not executable/not found   `run` passes an application's own code on",
   '  128+n signal n, sent twice to `run` (once is a drain, which ends with 0)',
 ];

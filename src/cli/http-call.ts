@@ -4,6 +4,8 @@ import type { Ports } from '../kernel/ports.ts';
 
 export interface HttpCall {
   readonly port: number;
+  /** In place of the port. */
+  readonly socket?: string | undefined;
   readonly method: string;
   /** Path and query, encoded. */
   readonly path: string;
@@ -33,15 +35,12 @@ export async function callHttp(ports: Ports, call: HttpCall): Promise<HttpAnswer
     cancelTimer = () => timer.cancel();
   });
   const exchange = async (): Promise<HttpAnswer> => {
-    const response = await client.request(
-      { host: '127.0.0.1', port: call.port },
-      {
-        method: call.method,
-        target: call.path,
-        headers: call.headers ?? [],
-        body: call.body === undefined ? emptyBody : bytesBody(call.body),
-      },
-    );
+    const response = await client.request(call.socket === undefined ? { host: '127.0.0.1', port: call.port } : { path: call.socket }, {
+      method: call.method,
+      target: call.path,
+      headers: call.headers ?? [],
+      body: call.body === undefined ? emptyBody : bytesBody(call.body),
+    });
     return { status: response.status, body: await collect(response.body, answerBytesMax) };
   };
   try {

@@ -74,8 +74,23 @@ describe('the command line', () => {
       code: 2,
       err: expect.stringContaining('which workflows to purge'),
     });
-    expect(await cli(['wf', 'list'])).toMatchObject({ code: 2, err: expect.stringContaining('no runtime runs') });
+    expect(await cli(['wf', 'list'])).toMatchObject({ code: 4, err: expect.stringContaining('no runtime runs') });
     expect(await cli(['wf', 'show', '17', '--app-id', 'x'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "x"') });
+  });
+
+  it('names every status that a workflow can have, and the exit codes as they are', async () => {
+    expect((await cli(['wf', '--help'])).out).toContain('running, pending, suspended, stalled, completed, failed, terminated, canceled');
+    const help = (await cli(['--help'])).out;
+    for (const [name, code] of [
+      ['fine', 0],
+      ['failed', 1],
+      ['usage', 2],
+      ['a check is not satisfied', 3],
+      ['not found', 4],
+      ['timeout', 5],
+      ['no runtime reached', 6],
+    ])
+      expect(help.replaceAll('\n', '   ')).toMatch(new RegExp(`  ${code} ${name}  `));
   });
 
   it('of jobs and actors names what is missing', async () => {
@@ -83,6 +98,41 @@ describe('the command line', () => {
     expect(await cli(['job', 'list', '--app-id', 'orders'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "orders"') });
     expect((await cli(['job', 'get', '--app-id', 'orders'])).err).toContain('<job> is missing');
     expect((await cli(['actor', 'invoke', 'Cart', '17'])).err).toContain('<method> is missing');
+  });
+
+  it('of rollouts names what is missing', async () => {
+    expect((await cli(['rollout', 'stat'])).err).toBe(
+      'error: proa rollout does not know "stat"\n  help: did you mean `proa rollout start`?\n',
+    );
+    expect(await cli(['rollout', 'start', 'orders', 'v1'])).toMatchObject({ code: 2, err: expect.stringContaining('<to> is missing') });
+    expect(await cli(['rollout', 'abort'])).toMatchObject({ code: 2, err: expect.stringContaining('<app> is missing') });
+  });
+
+  it('of engines takes the data of the project where it has a run file, as proa run does', async () => {
+    const disk = createMemoryDisk({ '/p/proa.yaml': 'apps: { a: { run: x } }' });
+    expect((await cli(['engine', 'backup', '--to', 'b'], { disk })).err).toContain('/p/.proa/data holds no data of Proa');
+    expect((await cli(['engine', 'backup', '--to', 'b'])).err).toContain('/state/data holds no data of Proa');
+    expect((await cli(['engine', 'backup', '--to', 'b'], { disk, env: { PROA_DATA_DIR: 'd' } })).err).toContain(
+      '/p/d holds no data of Proa',
+    );
+    expect((await cli(['engine', 'bakup'])).err).toContain('did you mean `proa engine backup`?');
+  });
+
+  it('of engines refuses a flag that it would leave out: other data would be meant', async () => {
+    const database = 'postgres://proa@127.0.0.1:1/proa';
+    for (const [words, what, hint] of [
+      [['backup', '--to', 'b', '--engine', database], 'backup takes no --engine', 'pg_dump'],
+      [['backup', '--from', 'data', '--to', 'b'], 'backup takes no --from', '--data-dir'],
+      [['restore', '--from', 'b', '--to', 'data'], 'restore takes no --to', '--data-dir'],
+      [['copy', '--engine', database, '--to', 'x'], 'copy takes no --engine', '--from'],
+      [['downgrade', '--data-dir', 'x'], 'downgrade takes no --data-dir', 'proa help engine'],
+    ] as const) {
+      const told = await cli(['engine', ...words]);
+      expect([told.code, told.err]).toEqual([2, expect.stringContaining(`error: proa engine ${what}\n  help: `)]);
+      expect(told.err).toContain(hint);
+    }
+    const setting = await cli(['engine', 'backup', '--to', 'b'], { env: { PROA_ENGINE: database } });
+    expect(setting).toMatchObject({ code: 2, err: expect.stringContaining('PROA_ENGINE names a database') });
   });
 
   it('tells a run file that is not there like every other mistake', async () => {
@@ -150,7 +200,7 @@ describe('the command line', () => {
     const { out } = await cli(['explain', '--component', 'store', '--resources-path', 'r', '--app-id', 'web', '--json'], { disk });
     expect(JSON.parse(out)).toMatchObject([{ app: 'web', component: 'store', stacks: [{ direction: 'outbound' }] }]);
     const unknown = await cli(['explain', '--component', 'nope'], { disk: createMemoryDisk({ '/p/resources/p.yaml': store }) });
-    expect(unknown.err).toBe('error: there is no component "nope" in ./resources\n  help: --resources-path names other folders\n');
+    expect(unknown.err).toBe('error: there is no component "nope" in ./resources\n  help: there is store\n');
     const none = await cli(['explain', '--component', 'stare', '--resources-path', 'r'], { disk });
     expect(none).toMatchObject({ code: 4, err: expect.stringContaining('did you mean store?') });
     expect(await cli(['explain', '--component', 'store', 'get', 'set', '--resources-path', 'r'], { disk })).toMatchObject({ code: 2 });
@@ -213,6 +263,25 @@ describe('the command line', () => {
 });
 
 describe('flags', () => {
+  it('of doctor says that a disk is full, and not that it may not be written', async () => {
+    const full = { ...createMemoryDisk(), replaceFile: () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' })) };
+    const ports = ['--dapr-http-port=0', '--dapr-grpc-port=0', '--metrics-port=0'];
+    const { code, out } = await cli(['doctor', '--json', ...ports], { disk: full });
+    const { findings } = JSON.parse(out) as { findings: { name: string; status: string; fix?: string }[] };
+    expect([code, findings.find(({ status }) => status === 'failed')]).toEqual([
+      3,
+      expect.objectContaining({ name: 'free space', fix: expect.stringContaining('free some space') }),
+    ]);
+  });
+
+  it('of run refuses a name that no app can have', async () => {
+    for (const id of ['', 'a b', 'a.b', '-x'])
+      expect(await cli(['run', `--app-id=${id}`, '--', 'true'])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining(`"${id}" cannot be an app id`),
+      });
+  });
+
   it('refuses a --placement-ttl out of bounds', async () => {
     for (const given of ['299ms', '11m']) {
       const { code, err } = await cli(['sidecar', '--app-id', 'a', '--placement-ttl', given]);

@@ -12,6 +12,8 @@ export interface RegisteredApp {
   readonly id: string;
   readonly httpPort: number;
   readonly grpcPort: number;
+  /** Where its HTTP API listens in place of a port. */
+  readonly httpSocket?: string;
   readonly metricsPort?: number;
   readonly appPort?: number;
   /** The app's process, when we started it. */
@@ -27,6 +29,8 @@ export interface RunRecord {
   readonly mode: 'run' | 'sidecar' | 'demo';
   readonly startedAtMs: number;
   readonly directory: string;
+  /** Where its data are; absent in records of older versions. */
+  readonly dataDirectory?: string;
   readonly apps: readonly RegisteredApp[];
 }
 

@@ -1,5 +1,5 @@
 import type { AppSpec } from '../host/host-api.ts';
-import { isAppId } from '../kernel/app-name.ts';
+import { isAppId, wrongAppId } from '../kernel/app-name.ts';
 import type { ProcessPort } from '../kernel/ports.ts';
 import { specFromFlags } from './app-spec.ts';
 import type { FlagValues } from './flags.ts';
@@ -9,7 +9,7 @@ import { UsageError } from './parse-args.ts';
 export function sidecarSpec(values: FlagValues, system: ProcessPort): AppSpec {
   const id = values['app-id'];
   if (!id) throw new UsageError('--app-id is missing', 'proa sidecar --app-id orders --app-port 3000');
-  if (!isAppId(id)) throw new UsageError(`"${id}" cannot be an app id: use letters, digits, - and _`);
+  if (!isAppId(id)) throw new UsageError(wrongAppId(id));
   if (values.mode === 'kubernetes')
     throw new UsageError('--mode kubernetes is not offered', 'leave it out: resources come from --resources-path');
   const timeoutMs = values['actors-disseminate-timeout'];

@@ -44,7 +44,9 @@ export async function replayWorkflows(context: CommandContext, ids: readonly str
 
 async function historyOf(context: CommandContext, id: string): Promise<Recorded | number> {
   const path = `/proa/v1/workflows/${encodeURIComponent(id)}/history`;
-  const answer = await askJson(context, { appId: await onlyApp(context), method: 'GET', path });
+  const appId = await onlyApp(context);
+  if (typeof appId === 'number') return appId;
+  const answer = await askJson(context, { appId, method: 'GET', path });
   return typeof answer === 'number' ? answer : { from: id, history: answer.value };
 }
 
@@ -98,17 +100,17 @@ async function workflowsOf({ ports, output }: CommandContext, file: string): Pro
   return exitCodes.failed;
 }
 
-// Without the frames of Node itself, which say nothing about the module.
+// Without the frames of Node and of this program, which say nothing about the module.
 function placeOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const lines = (thrown.stack ?? thrown.message).split('\n');
-  return lines.filter((line) => !/^\s+at .*node:/.test(line)).join('\n');
+  return lines.filter((line) => !/^\s+at .*(?:node:|\/dist\/bin\/)/.test(line)).join('\n');
 }
 
-function loadingHint(file: string): string | undefined {
+function loadingHint(file: string): string {
   return /\.[mc]?tsx?$/.test(file)
     ? 'name what your build makes of it, or run with a Node that knows TypeScript (22.18 or newer)'
-    : undefined;
+    : 'a module for this exports workflows and starts nothing: keep them apart from what serves the app';
 }
 
 // Of any copy of the package: the module has its own.

@@ -1,3 +1,4 @@
+import { meant } from '../kernel/closest.ts';
 import { reveal, type Secret } from '../kernel/secret.ts';
 import type { DriverDefinition, DriverKind, DriverKinds } from './driver.ts';
 
@@ -20,6 +21,14 @@ export interface ComponentSet<Kind extends DriverKind> {
   list(): readonly Component<Kind>[];
   /** `added` and `removed` hold names; a changed component is in both. A removed driver is closed only after the listeners' promises resolved. */
   onChange(changed: (change: { readonly added: readonly string[]; readonly removed: readonly string[] }) => Promise<void>): () => void;
+}
+
+/** The hint of an error about a component that the app does not have: which one was probably meant, or which there are. */
+export function nearestOf(name: string, components: readonly Pick<Component<DriverKind>, 'name'>[]): { readonly hint?: string } {
+  return meant(
+    name,
+    components.map((component) => component.name),
+  );
 }
 
 /** A property by name, without regard to case; undefined when absent or empty. */

@@ -1,5 +1,7 @@
 /** Metrics as blocks and filters see them: series are resolved once, when a stack is built, and updated without look-ups. */
 export interface Counter {
+  /** It counts for all label sets beyond the limit of its metric: others that are not known yet get the same one. */
+  readonly overflow?: boolean;
   add(count: number): void;
 }
 

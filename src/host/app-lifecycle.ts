@@ -37,11 +37,15 @@ const portProbeMs = 1_000;
  */
 export function followApp(options: AppLifecycleOptions): AppLifecycle {
   const { clock, log, channel, healthCheck } = options;
+  const calmMs = healthCheck?.intervalMs ?? portProbeMs;
   let timer: Timer | undefined;
   let closed = false;
   let ready = false;
   let failures = 0;
   let everHealthy = false;
+  /** Times in a row that it was there and could not be asked, and what was told of it. */
+  let refusals = 0;
+  let told = '';
   let work: Promise<void> = Promise.resolve();
 
   const probe = (): Promise<boolean> =>
@@ -67,13 +71,16 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
     try {
       await options.up();
       ready = true;
+      [refusals, told] = [0, ''];
       if (everHealthy) log.info('the app is back', { address: channel.address });
       everHealthy = true;
     } catch (error) {
-      log.warn('the app does not answer what it wants; asking again', {
-        address: channel.address,
-        error: error instanceof Error ? error.message : String(error),
-      });
+      refusals++;
+      const why = error instanceof Error ? error.message : String(error);
+      // The same once: it is asked again many times.
+      if (why !== told)
+        log.warn('the app does not answer what it wants; asking again until it does', { address: channel.address, error: why });
+      told = why;
     }
   };
 
@@ -89,8 +96,7 @@ export function followApp(options: AppLifecycleOptions): AppLifecycle {
       true,
     );
   };
-  const nextDelay = (): number =>
-    ready || everHealthy ? (healthCheck?.intervalMs ?? portProbeMs) : Math.min(firstProbeMs, healthCheck?.intervalMs ?? firstProbeMs);
+  const nextDelay = (): number => (ready || everHealthy ? calmMs : Math.min(calmMs, firstProbeMs * 2 ** Math.min(refusals, 10)));
   schedule(0);
 
   return {

@@ -316,7 +316,7 @@ interface BlockParts {
 }
 
 function openDurable(
-  { options, context, components, channel, book }: BlockParts & { readonly book: PolicyBook },
+  { options, context, components, channel, book, state }: BlockParts & { readonly book: PolicyBook },
   peers: PeerTransport,
 ): LazyDurable {
   const { machine, spec, instance } = options;
@@ -331,7 +331,7 @@ function openDurable(
     placementTtlMs: spec.placementTtlMs,
     reminderRetries: reminderRetriesOf(book, context.ports.random),
     answerBytesMax: spec.bodyBytesMax,
-    workflows: options,
+    workflows: { ...options, stopping: () => state.stopping },
   });
 }
 
@@ -363,6 +363,7 @@ function createBlocks(parts: BlockSources): Blocks {
   return {
     invoke: createInvokeBlock(context, {
       resolver: observedResolver(registry, options.metrics),
+      announced: () => machine.registry.list(),
       balance: (appId, namespace) =>
         new EndpointGroup({
           clock: context.ports.clock,

@@ -30,7 +30,8 @@ export async function backupData(ports: Ports, from: string, to: string): Promis
 
 /** Makes the data directory `to` from a backup. Fails with `config.invalid` when it holds data, and `engine.corrupt` when the backup is damaged. */
 export async function restoreData(ports: Ports, from: string, to: string): Promise<BackupSummary> {
-  await ports.disk.makeDirectory(to, 0o700);
+  // A restore that cannot begin leaves no directory behind.
+  if ((await ports.disk.stat(`${from}/backup.json`)) !== undefined) await ports.disk.makeDirectory(to, 0o700);
   return restoreJournal(ports.disk, from, journalOf(to));
 }
 

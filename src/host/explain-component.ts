@@ -1,7 +1,7 @@
+import { nearestOf } from '../contracts/component-set.ts';
 import type { ComponentQuestion, ExplainedComponent, ExplainedOperations } from '../contracts/admin.ts';
 import type { DriverKind } from '../contracts/driver.ts';
 import type { Target } from '../contracts/governance.ts';
-import { closest } from '../kernel/closest.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { operationsNamed } from '../mesh/policy/rule-set.ts';
 import type { ComponentResource } from './config/model.ts';
@@ -52,10 +52,5 @@ export function explainComponent(
 }
 
 function unknown(name: string, components: readonly ComponentResource[], appId: string): ProaError {
-  const guess = closest(
-    name,
-    components.map((each) => each.name),
-  );
-  const hint = guess === undefined ? {} : { hint: `did you mean ${guess}?` };
-  return new ProaError('not-found', `app "${appId}" has no component "${name.slice(0, 100)}"`, hint);
+  return new ProaError('not-found', `app "${appId}" has no component "${name.slice(0, 100)}"`, nearestOf(name, components));
 }

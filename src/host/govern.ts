@@ -8,7 +8,7 @@ import type { SharedCounts } from '../contracts/places.ts';
 import type { HttpClient } from '../contracts/http-client.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Metrics } from '../contracts/metrics.ts';
+import type { Counter, Metrics } from '../contracts/metrics.ts';
 import { accessControl, type DecisionListener } from '../filters/authorise/access-control.ts';
 import type { SharedBreakers } from '../filters/breaker/shared-breakers.ts';
 import { componentMetrics } from '../filters/metrics/component-metrics.ts';
@@ -96,14 +96,17 @@ export function createGovern(options: GovernOptions): Govern {
 }
 
 function compile<In, Out>(options: GovernOptions, target: Target, service: Service<In, Out>): Service<In, Out> {
-  // A body streams on after its answer; the answers of components are values.
-  const settleAt: SettleAt = target.block === 'invoke' ? 'end' : 'result';
   const { epoch } = options.book;
   const rules = rulesFor(epoch.document.rules, target);
   const stackOf = (mask: number): Service<In, Out> =>
-    createStack(roleOrder, layersOf(options, { target, epoch, rules, mask }), settleAt).over(service);
+    createStack(roleOrder, layersOf(options, { target, epoch, rules, mask }), settleAtOf(target)).over(service);
   if (rules === undefined || rules.matchers.length === 0) return stackOf(0);
   return selecting(rules.matchers, stackOf);
+}
+
+/** A body streams on after its answer, and what calls an actor ends with its call; the answers of components and what a call is a part of are values. */
+function settleAtOf({ block, operation }: Target): SettleAt {
+  return block === 'invoke' || (block === 'actors' && (operation === 'call' || operation === 'receive')) ? 'end' : 'result';
 }
 
 /** Which rules match: bit i for the i-th. */
@@ -113,12 +116,18 @@ function maskOf(matchers: readonly Matcher[], call: Call<InvokeRequest>): number
   return mask;
 }
 
+/** Callers choose what matches, so that there may be as many combinations of rules as they like. */
+const stacksMax = 256;
+
 function selecting<In, Out>(matchers: readonly Matcher[], stackOf: (mask: number) => Service<In, Out>): Service<In, Out> {
   const stacks = new Map<number, Service<In, Out>>();
   return (call) => {
     const mask = maskOf(matchers, call as unknown as Call<InvokeRequest>);
     let stack = stacks.get(mask);
-    if (stack === undefined) stacks.set(mask, (stack = stackOf(mask)));
+    if (stack === undefined) {
+      if (stacks.size >= stacksMax) stacks.delete(stacks.keys().next().value as number);
+      stacks.set(mask, (stack = stackOf(mask)));
+    }
     return stack(call);
   };
 }
@@ -232,10 +241,18 @@ function accessOrigin(origins: ReadonlyMap<string, string>): string {
 }
 
 function countDecisions(metrics: Metrics): DecisionListener {
+  // What comes most often comes from one namespace: putting the labels into words again for each call would cost more than the decision.
+  const last = new Map<string, { readonly trustDomain: string; readonly namespace: string; readonly counter: Counter }>();
   return ({ allowed, by, trustDomain, namespace }) => {
     const app = allowed ? metricNames.aclAppAllowed : metricNames.aclAppBlocked;
     const global = allowed ? metricNames.aclGlobalAllowed : metricNames.aclGlobalBlocked;
-    metrics.counter(by === 'app' ? app : global, { trustDomain, namespace }).add(1);
+    const name = by === 'app' ? app : global;
+    let counted = last.get(name);
+    if (counted?.trustDomain !== trustDomain || counted.namespace !== namespace) {
+      counted = { trustDomain, namespace, counter: metrics.counter(name, { trustDomain, namespace }) };
+      last.set(name, counted);
+    }
+    counted.counter.add(1);
   };
 }
 

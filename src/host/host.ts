@@ -19,7 +19,7 @@ import { HostedApp, loadOptions } from './hosted-app.ts';
 import { IdleMemory } from './idle-memory.ts';
 import { portOf } from './bound-port.ts';
 import { apiAddresses } from './sidecar.ts';
-import { appendTo } from './log-file.ts';
+import { appendTo, type AppendedLog } from './log-file.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
@@ -53,6 +53,7 @@ export async function startInRole(options: HostOptions, role: ProcessRole): Prom
 class Host implements WorkerHost {
   readonly #options: HostOptions;
   readonly #log: Logger;
+  readonly #logFile: AppendedLog | undefined;
   readonly #owner: Owner;
   readonly #apps: HostedApp[] = [];
   readonly #finished: Promise<number>;
@@ -70,6 +71,8 @@ class Host implements WorkerHost {
     this.#kept = workers > 1 ? createKeepingNetwork(options.ports.network) : undefined;
     this.#options = this.#kept === undefined ? options : { ...options, ports: { ...options.ports, network: this.#kept } };
     this.#role = role;
+    const { logFile } = options.shared;
+    this.#logFile = logFile === undefined || role.line !== undefined ? undefined : appendTo(options.ports, logFile);
     this.#log = this.#loggerOf(options.apps.length === 1 ? (options.apps[0]?.id ?? '') : 'proa');
     this.#owner = new Owner(options.ports.clock);
     this.#finished = new Promise((resolve) => {
@@ -118,8 +121,8 @@ class Host implements WorkerHost {
     await pool.start();
   }
 
-  expositionOf(app: number, format: 'prometheus' | 'openmetrics'): string {
-    return this.#apps[app]?.sidecar?.exposition(format) ?? '';
+  async expositionOf(app: number, format: 'prometheus' | 'openmetrics'): Promise<string> {
+    return (await this.#apps[app]?.sidecar?.exposition(format)) ?? '';
   }
 
   async answer<Q extends keyof Questions>(app: number, question: Q, input: Questions[Q]['input']): Promise<Answered> {
@@ -147,6 +150,7 @@ class Host implements WorkerHost {
   async close(): Promise<void> {
     for (const failure of await this.#owner.close())
       this.#log.warn(`${failure.name} did not close properly`, { error: closeFailureText(failure) });
+    await this.#logFile?.flush();
   }
 
   async #drain(reason: string): Promise<void> {
@@ -158,6 +162,7 @@ class Host implements WorkerHost {
     }
     await this.close();
     this.#log.info('stopped');
+    await this.#logFile?.flush();
     this.#finish(0);
   }
 
@@ -308,7 +313,8 @@ class Host implements WorkerHost {
     const { ports, shared, events } = this.#options;
     const { line } = this.#role;
     if (line !== undefined) return (text) => line(appId, text);
-    if (shared.logFile !== undefined) return appendTo(ports, shared.logFile);
+    const file = this.#logFile;
+    if (file !== undefined) return (text) => file.add(text);
     if (shared.mode === 'sidecar') return (line) => ports.process.writeOut(line);
     return (text) => {
       for (const line of text.slice(0, -1).split('\n')) events({ kind: 'log', appId, level: 'info', line });

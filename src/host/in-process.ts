@@ -10,6 +10,7 @@ import { createClient, type Client } from '../sdk/client.ts';
 import type { Operations } from '../sdk/operations.ts';
 import { attachWorkflows } from '../sdk/workflow/attach.ts';
 import { createLogger } from '../telemetry/log-lines.ts';
+import { printInTurns } from '../telemetry/print-in-turns.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { loadResources } from './config/load-resources.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
@@ -75,9 +76,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const ports = options.ports ?? nodePorts();
   const log = options.log ?? warningsOf(ports, options.appId);
   const operations = await openRuntime({ ...options, ports, log });
-  const detach = attachWorkflows(options.app?.workflows, { ports, operations: operations.workflows, warn: (message) => log.warn(message) });
+  const warn = (message: string): void => log.warn(message);
+  const detach = attachWorkflows(options.app?.workflows, { ports, operations: operations.workflows, warn });
   const close = (): Promise<void> => operations.close().finally(detach);
-  return createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations: { ...operations, close } });
+  return createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations: { ...operations, close }, warn });
 }
 
 /** The same for `serve` of the SDK; warnings go to standard error. */
@@ -130,7 +132,7 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
   owner.own('telemetry', close);
   machine.peers.join({ appId, namespace }, configuration.accessControl?.trustDomain ?? 'public', metrics);
   if (spec.metrics !== undefined && configuration.metrics.enabled)
-    await openMetricsPort({ ports, ...spec.metrics, print: (format) => metrics.print(format) }, owner);
+    await openMetricsPort({ ports, ...spec.metrics, print: (format) => printInTurns(metrics, format, ports.clock) }, owner);
   const shutdown = (): void => {};
   const instance = `${spec.id}-${ports.random.uuid()}`;
   const runtime = await createAppRuntime({

@@ -23,10 +23,8 @@ export async function openMeshPort({ ports, spec, machine, app, graceMs }: MeshP
   if (!spec.mtls && spec.internalGrpcPort === 0 && spec.internalGrpcListenAddress === '') return undefined;
   const host = spec.internalGrpcListenAddress === '' ? '127.0.0.1' : spec.internalGrpcListenAddress;
   const mesh = await machine.peers.mesh({ appId: spec.id, namespace: spec.namespace });
-  const server = await listening(
-    () => mesh.listen({ host, port: spec.internalGrpcPort }, (call) => appOf(machine, call, app), machine.sharing),
-    spec.internalGrpcPort,
-  );
+  const address = { host, port: spec.internalGrpcPort };
+  const server = await listening(() => mesh.listen(address, (call) => appOf(machine, call, app), machine.sharing), address);
   owner.own('mesh', () => server.drain(), graceMs);
   const everywhere = host === '0.0.0.0' || host === '::';
   const reached = ports.process.env('DAPR_HOST_IP') ?? (everywhere ? ports.process.hostName() : host);

@@ -8,25 +8,29 @@ export interface MetricsPortOptions {
   readonly port: number;
   /** Empty: loopback. */
   readonly listenAddress: string;
-  readonly print: (format: 'prometheus' | 'openmetrics') => string | Promise<string>;
+  readonly print: (format: 'prometheus' | 'openmetrics') => Promise<string>;
 }
 
 /** Serves metrics, in the format that is asked for; answers the bound port. */
 export async function openMetricsPort({ ports, port, listenAddress, print }: MetricsPortOptions, owner: Owner): Promise<number> {
+  const address = { host: listenAddress === '' ? '127.0.0.1' : listenAddress, port };
   const server = await listening(
     () =>
       serveHttp1({
         network: ports.network,
         clock: ports.clock,
-        address: { host: listenAddress === '' ? '127.0.0.1' : listenAddress, port },
+        address,
         handler(request, response) {
           request.body.discard();
           const open = request.header('accept')?.includes('application/openmetrics-text') === true;
           const type = open ? 'application/openmetrics-text; version=1.0.0; charset=utf-8' : 'text/plain; version=0.0.4; charset=utf-8';
-          void Promise.resolve(print(open ? 'openmetrics' : 'prometheus')).then((text) => response.send(200, ['content-type', type], text));
+          print(open ? 'openmetrics' : 'prometheus').then(
+            (text) => response.send(200, ['content-type', type], text),
+            (error: unknown) => response.send(500, ['content-type', 'text/plain'], `the metrics cannot be printed: ${String(error)}`),
+          );
         },
       }),
-    port,
+    address,
   );
   owner.own('metrics', () => server.close());
   return portOf(server.address);

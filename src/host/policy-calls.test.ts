@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ProaError } from '../kernel/errors.ts';
+import { keptBytes } from '../testing/kept-memory.ts';
 import { createMemoryDisk } from '../testing/memory-disk.ts';
 import { loadResources } from './config/load-resources.ts';
 import { governTarget, loadYaml } from '../testing/simulator/governed-target.ts';
@@ -381,4 +382,22 @@ describe('a Policy, read', () => {
       'Policy "p": there is no component named "stor"',
     ]);
   });
+});
+
+it('compiles a stack for each combination of rules that calls meet, and keeps a bounded number of them', async () => {
+  const names = Array.from({ length: 12 }, (_, i) => `x-rule-${i}`);
+  const rules = names.map((name, i) =>
+    policy(name, `{ target: { app: orders }, match: { headers: [{ name: ${name}, exact: "1" }] }, timeout: ${i + 1}s }`),
+  );
+  const target = await governTarget({ yaml: rules.join('') });
+  const call = (mask: number): Promise<string> =>
+    target.call({ headers: names.flatMap((name, i) => ((mask & (1 << i)) === 0 ? [] : [name, '1'])) }).done;
+  await call(0);
+  const bytes = await keptBytes(async () => {
+    for (let mask = 0; mask < 2 ** names.length; mask++) expect(await call(mask)).toBe('200');
+    target.lines.length = 0;
+  });
+  // All 4,096 would be 15 MB.
+  expect(bytes).toBeLessThan(6_000_000);
+  expect(await call(1)).toBe('200');
 });

@@ -3,6 +3,7 @@ import type { Address, Ports, Profiler } from '../kernel/ports.ts';
 import type { Http1Request } from '../wire/http1/request.ts';
 import type { Http1Response } from '../wire/http1/response.ts';
 import { serveHttp1 } from '../wire/http1/server.ts';
+import { listening } from './bound-port.ts';
 
 const secondsDefault = 30;
 const secondsMax = 300;
@@ -21,19 +22,12 @@ export async function serveProfiles(
   port: number,
 ): Promise<{ readonly address: Address; close(): Promise<void> }> {
   const profiles = new Profiles(profiler);
-  try {
-    return await serveHttp1({
-      ...ports,
-      address: { host: '127.0.0.1', port },
-      handler: (request, response) => {
-        request.body.discard();
-        profiles.answer(request, response).catch((error: unknown) => response.send(500, plain, `${ProaError.from(error).message}\n`));
-      },
-    });
-  } catch (cause) {
-    if ((cause as { code?: string }).code !== 'EADDRINUSE') throw cause;
-    throw new ProaError('config.port-taken', `port ${port} is in use by another process`, { cause, hint: 'choose another --profile-port' });
-  }
+  const address = { host: '127.0.0.1', port };
+  const handler = (request: Http1Request, response: Http1Response): void => {
+    request.body.discard();
+    profiles.answer(request, response).catch((error: unknown) => response.send(500, plain, `${ProaError.from(error).message}\n`));
+  };
+  return listening(() => serveHttp1({ ...ports, address, handler }), address);
 }
 
 class Profiles {

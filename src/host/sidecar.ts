@@ -10,8 +10,11 @@ import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
 import { createSecret, type Secret } from '../kernel/secret.ts';
-import type { MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import { tokensOf } from '../kernel/token-list.ts';
+import type { Exposition, MetricsRegistry } from '../telemetry/metrics-registry.ts';
+import { printInTurns } from '../telemetry/print-in-turns.ts';
 import { http2Codec } from '../wire/http2/codec-setting.ts';
+import { apiSocket } from './api-socket.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { followApp, type AppLifecycle } from './app-lifecycle.ts';
 import { openAppChannel } from './app-channels.ts';
@@ -26,6 +29,7 @@ import { openMetricsPort } from './metrics-port.ts';
 import { middlewareOf } from './middleware-handlers.ts';
 import type { LocalApp, Machine } from './machine.ts';
 import { traitsOf } from './instance-traits.ts';
+import { removeStaleSocket } from './stale-socket.ts';
 import { createAppTelemetry, type AppTelemetry } from './telemetry.ts';
 import { acrossProcesses, adminAcross } from './workers/across-processes.ts';
 import type { ProcessRole } from './workers/role.ts';
@@ -63,7 +67,7 @@ export interface Sidecar {
   /** Where the port for runtimes of other machines is bound; undefined: there is none. */
   readonly mesh: Address | undefined;
   /** The metrics of this process. */
-  exposition(format: 'prometheus' | 'openmetrics'): string;
+  exposition(format: Exposition): Promise<string>;
   /** The app listens here now. */
   connect(appPort: number): Promise<void>;
   /** The app's process ended. */
@@ -115,7 +119,7 @@ export async function openSidecar(options: SidecarOptions): Promise<Sidecar> {
       ...fronts,
       metricsPort,
       mesh,
-      exposition: (format) => telemetry.metrics.print(format),
+      exposition: (format) => printInTurns(telemetry.metrics, format, ports.clock),
       connect: (port) => connection.connect(port),
       disconnect: () => connection.disconnect(),
       linger: (forMs) => connection.linger(forMs),
@@ -260,7 +264,7 @@ async function openFronts(
   // A mistake in the setting is told now, not to the first caller.
   http2Codec(ports.process);
   const configuration = options.resources.configuration;
-  const apiTokens = tokensOf(ports.process.env('DAPR_API_TOKEN'));
+  const apiTokens = tokensOf(ports.process.env('DAPR_API_TOKEN')).map(createSecret);
   refuseOpenWithoutToken(spec.listenAddresses, apiTokens);
   const pipeline = openPipeline(options, runtime);
   const shared: Omit<HttpFrontOptions, 'address' | 'routes' | 'invocations'> = {
@@ -282,7 +286,7 @@ async function openFronts(
   };
   const admin = adminRoutes(adminAcross(runtime.admin, options.role, options.place), apiTokens.length > 0);
   const { routes, invocations } = allowedRoutes([...apiRoutes, ...admin], configuration.api);
-  const httpPort = await listenEach(addressesOf(spec, 'http'), spec.httpPort, (address) =>
+  const httpPort = await listenEach(ports, addressesOf(spec, 'http'), (address) =>
     serveHttpFront({ ...shared, address, routes, invocations }).then((server) => {
       owner.own('HTTP API', () => server.drain(), options.graceMs);
       return portOf(server.address);
@@ -301,12 +305,12 @@ async function openFronts(
           apiTokens: [],
           allowedOrigins: '',
         }),
-      address.port,
+      address,
     );
     owner.own('public API', () => server.drain(), options.graceMs);
   }
   const loadGrpc = grpcLoader(options, runtime, { telemetry, apiTokens });
-  const grpcPort = await listenEach(addressesOf(spec, 'grpc'), spec.grpcPort, (address) =>
+  const grpcPort = await listenEach(ports, addressesOf(spec, 'grpc'), (address) =>
     listenLazily(ports.network, address, loadGrpc).then((server) => {
       owner.own('gRPC API', () => server.drain(), options.graceMs);
       return portOf(server.address);
@@ -358,7 +362,8 @@ function openPipeline(options: SidecarOptions, runtime: AppRuntime): Pipeline | 
 async function openMetrics(options: SidecarOptions, registry: MetricsRegistry, owner: Owner): Promise<number | undefined> {
   const { spec, ports, place, role } = options;
   if (!role.first || spec.metrics === undefined || !options.resources.configuration.metrics.enabled) return undefined;
-  const print = (format: 'prometheus' | 'openmetrics'): Promise<string> => role.exposition(place, format, registry.print(format));
+  const print = async (format: Exposition): Promise<string> =>
+    role.exposition(place, format, await printInTurns(registry, format, ports.clock));
   return openMetricsPort({ ports, ...spec.metrics, print }, owner);
 }
 
@@ -374,30 +379,26 @@ function publicAddress({ publicListenAddress: host }: AppSpec, port: number): Ad
 
 function addressesOf(spec: AppSpec, protocol: 'http' | 'grpc'): Address[] {
   const port = protocol === 'http' ? spec.httpPort : spec.grpcPort;
-  if (spec.unixSocketDirectory !== undefined) return [{ path: `${spec.unixSocketDirectory}/dapr-${spec.id}-${protocol}.socket` }];
+  const socket = apiSocket(spec, protocol);
+  if (socket !== undefined) return [{ path: socket }];
   const hosts = spec.listenAddresses.length === 0 ? ['127.0.0.1'] : spec.listenAddresses;
   return hosts.map((host) => ({ host: host === '' ? '::' : host, port }));
 }
 
 // An error only when no address can be bound (Dapr reference 2).
-async function listenEach(addresses: readonly Address[], port: number, listen: (address: Address) => Promise<number>): Promise<number> {
+async function listenEach(ports: Ports, addresses: readonly Address[], listen: (address: Address) => Promise<number>): Promise<number> {
   let bound: number | undefined;
   let failure: unknown;
   for (const address of addresses) {
     try {
-      bound = await listening(() => listen(address), port);
+      await removeStaleSocket(ports, address);
+      bound = await listening(() => listen(address), address);
     } catch (error) {
       failure = error;
     }
   }
   if (bound === undefined) throw failure;
   return bound;
-}
-
-// Two may hold at once, while one takes the other's place.
-function tokensOf(text: string | undefined): Secret[] {
-  const tokens = (text ?? '').split(',').map((token) => token.trim());
-  return tokens.filter((token) => token !== '').map(createSecret);
 }
 
 const loopback = /^(127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost)$/;

@@ -3,11 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appSpec } from '../../test/fixtures/app-spec.ts';
+import { createPlacement } from '../blocks/placement/index.ts';
+import { ungoverned } from '../contracts/governance.ts';
+import { noMetrics } from '../contracts/metrics.ts';
+import { noTracer } from '../contracts/tracer.ts';
+import { createMemoryEngine } from '../drivers/engine-memory/memory-engine.ts';
+import { ProaError } from '../kernel/errors.ts';
 import { silentLogger } from '../kernel/log.ts';
 import { nodePorts } from '../ports/node/index.ts';
+import { changedEngine } from '../testing/changed-engine.ts';
 import type { HostEvent, RunningHost } from './host-api.ts';
 import { startHost } from './host.ts';
 import { setWorkflowAccess } from './workflow-access.ts';
+import { openWorkflows, type WorkflowWiring } from './workflow-wiring.ts';
 
 const policy = (operations: string): string =>
   `apiVersion: dapr.io/v1alpha1\nkind: WorkflowAccessPolicy\nmetadata: { name: access }\nscopes: [target]\n` +
@@ -78,4 +86,39 @@ describe('policies that the engine does not take', () => {
     await expect(setWorkflowAccess(failing, [], log, () => ending)).rejects.toThrow('the engine is closed');
     expect(written).toEqual(errors);
   });
+
+  it.each([
+    { stops: false, errors: ['WorkflowAccessPolicies could not be put into effect'] },
+    { stops: true, errors: [] },
+  ])(
+    'of an earlier runtime stay in effect when this one ends before it can say that there are none (it stops: $stops)',
+    async ({ stops, errors }) => {
+      const written: string[] = [];
+      const log = { ...silentLogger, error: (message: string) => void written.push(message) };
+      const ports = nodePorts();
+      let answered = 0;
+      const engine = changedEngine(createMemoryEngine({ clock: ports.clock }), {
+        async get() {
+          answered++;
+          throw new ProaError('engine.unavailable', 'the engine is closed');
+        },
+      });
+      const placement = createPlacement({
+        engine,
+        clock: ports.clock,
+        log: silentLogger,
+        machine: 'here',
+        endpoint: () => ({ appId: 'shop', namespace: '', instance: 'a' }),
+      });
+      const context = { ports, log, metrics: noMetrics, appId: 'shop', namespace: '', govern: ungoverned };
+      const resources = { configuration: { workflow: {} }, workflowAccess: [] } as unknown as WorkflowWiring['resources'];
+      const machine = { engine } as unknown as WorkflowWiring['machine'];
+      const block = openWorkflows(context, { machine, tracer: noTracer, resources, placement, stopping: () => stops });
+      await expect.poll(() => answered).toBeGreaterThan(0);
+      await new Promise(setImmediate);
+      expect(written).toEqual(errors);
+      await block.close(0);
+      await placement.close();
+    },
+  );
 });

@@ -14,10 +14,12 @@ export interface WorkflowWiring {
   readonly resources: Pick<LoadedResources, 'configuration' | 'workflowAccess'>;
   /** The runtime's own; it outlives the workflows. */
   readonly placement: Placement;
+  /** The runtime is about to end: what it does not get done any more is no error. */
+  readonly stopping: () => boolean;
 }
 
 /** The workflows of an app. Nothing is written to the engine before the first worker or the first use. */
-export function openWorkflows(context: BlockContext, { machine, tracer, resources, placement }: WorkflowWiring): WorkflowBlock {
+export function openWorkflows(context: BlockContext, { machine, tracer, resources, placement, stopping }: WorkflowWiring): WorkflowBlock {
   const { engine } = machine;
   const { retention, limits } = resources.configuration.workflow;
   const { ports, log } = context;
@@ -31,13 +33,7 @@ export function openWorkflows(context: BlockContext, { machine, tracer, resource
     retention,
     limits,
   });
-  let ending = false;
-  const close = block.close.bind(block);
-  block.close = (graceMs) => {
-    ending = true;
-    return close(graceMs);
-  };
   // What an earlier runtime of the app had is not in effect any more. One that ends before it could say so leaves it to the next.
-  if (resources.workflowAccess.length === 0) setWorkflowAccess(block, [], log, () => ending).catch(() => {});
+  if (resources.workflowAccess.length === 0) setWorkflowAccess(block, [], log, stopping).catch(() => {});
   return block;
 }

@@ -18,8 +18,21 @@ function distance(a: string, b: string, max: number): number {
   return last[b.length] as number;
 }
 
-/** The candidate that a person most likely meant by `word`; undefined when none is near (more than a third of the letters differ). */
-export function closest(word: string, candidates: Iterable<string>): string | undefined {
+/** The longest candidate of which `word` has most as its beginning: `retries` for `retry`. */
+function sameBeginning(wanted: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  for (const candidate of candidates) {
+    const letters = candidate.toLowerCase();
+    let shared = 0;
+    while (shared < letters.length && letters[shared] === wanted[shared]) shared++;
+    if (shared >= 4 && shared >= 0.8 * letters.length && letters.length > (best?.length ?? 0)) best = candidate;
+  }
+  return best;
+}
+
+/** The candidate that a person most likely meant by `word`; undefined when none is near (more than a third of the letters differ, and the beginning is another). */
+export function closest(word: string, among: Iterable<string>): string | undefined {
+  const candidates = [...among];
   const wanted = word.slice(0, 64).toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
@@ -30,5 +43,19 @@ export function closest(word: string, candidates: Iterable<string>): string | un
       bestDistance = found;
     }
   }
-  return best;
+  return best ?? sameBeginning(wanted, candidates);
+}
+
+const namesShown = 8;
+
+/**
+ * The hint of an error about a name that is not there, as the options of a ProaError: what was probably meant, else what there is. Empty when there is nothing.
+ */
+export function meant(word: string, candidates: Iterable<string>): { readonly hint?: string } {
+  const names = [...candidates];
+  if (names.length === 0) return {};
+  const guess = closest(word, names);
+  if (guess !== undefined) return { hint: `did you mean ${guess}?` };
+  const shown = names.slice(0, namesShown).join(', ');
+  return { hint: `there is ${shown}${names.length > namesShown ? ` and ${names.length - namesShown} more` : ''}` };
 }

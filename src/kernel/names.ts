@@ -189,6 +189,8 @@ export const logFields = {
   component: 'component',
   error: 'error',
   reason: 'reason',
+  hint: 'hint',
+  repeated: 'repeated',
   workflowInstance: 'workflow_instance',
   recorded: 'recorded',
   asked: 'asked',

@@ -45,4 +45,14 @@ describe('TextMemo', () => {
     for (let i = 0; i < 20_000; i++) memo.of(`key ${i}`);
     expect(made).toBeGreaterThan(20_000 - 1_025);
   });
+
+  it('keeps few of the texts that never come again, and knows again what repeats behind them', () => {
+    let made = 0;
+    const memo = new TextMemo(() => ++made);
+    for (let i = 0; i < 10_000; i++) memo.of(`once ${i}`);
+    made = 0;
+    for (let i = 0; i < 1_000; i++) memo.of(i % 2 === 0 ? 'this' : 'that');
+    // One in sixteen is kept, until one is known.
+    expect(made).toBeLessThanOrEqual(64);
+  });
 });

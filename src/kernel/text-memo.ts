@@ -1,6 +1,9 @@
 const placesFirst = 128;
 const placesMax = 1_024;
 const charsMax = 256;
+// After so many texts in a row that were not known only one in some is kept: what never comes again would be old garbage by the time that it is pushed out.
+const missesMax = 2 * placesMax;
+const keepEvery = 16;
 
 /**
  * What was made of recent texts: paths and keys repeat, and finding one that was there costs far less than taking it apart again. Each text has two places, which its
@@ -15,6 +18,7 @@ export class TextMemo<T> {
   #last: string | undefined = undefined;
   #lastValue: T | undefined = undefined;
   #displaced = 0;
+  #misses = 0;
 
   /** `make` must answer the same for the same text. What it throws is not remembered. */
   constructor(make: (text: string) => T) {
@@ -31,7 +35,8 @@ export class TextMemo<T> {
     const at = texts[place] === text ? place : texts[place ^ 1] === text ? place ^ 1 : undefined;
     // Made before anything is written: what throws leaves no trace.
     const value = at === undefined ? this.#make(text) : (this.#values[at] as T);
-    if (at === undefined) this.#keep(text, place, value);
+    if (at !== undefined) this.#misses = 0;
+    else if (++this.#misses < missesMax || this.#misses % keepEvery === 0) this.#keep(text, place, value);
     this.#last = text;
     this.#lastValue = value;
     return value;

@@ -2,9 +2,11 @@ import type { AppBindingAnswer } from '../blocks/invoke/index.ts';
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../blocks/pubsub/index.ts';
 import type { ConfigurationItems } from '../blocks/configuration/index.ts';
 import { isProaError, ProaError } from '../kernel/errors.ts';
+import type { Clock } from '../kernel/ports.ts';
 import type { ActorDefinition, ActorMethods } from './actor.ts';
 import { ActorTable } from './actor-table.ts';
 import { checked, type AnyContract, type EventContract, type Implementation, type OutputOf } from './contract.ts';
+import { tellDropped, type TellDropped } from './dropped-events.ts';
 import { readEvent, verdictOf, type EventAnswer, type EventHandler, type TopicEvent } from './event.ts';
 import { fromJson, toJson } from './json.ts';
 import type { InvocationAnswer } from './operations.ts';
@@ -96,7 +98,7 @@ export interface App extends AppCore {
   host<M extends ActorMethods>(definition: ActorDefinition<M>): App;
   /** Every method of a contract, its inputs and answers checked. */
   implement<C extends AnyContract>(contract: C, methods: Implementation<C, AppRequest>): App;
-  /** The events of a contract's topic; what does not fit is dropped. */
+  /** The events of a contract's topic; what does not fit is dropped, and told (`onDropped`). */
   on<E extends EventContract>(event: E, handler: EventHandler<OutputOf<E['data']>>, options?: SubscriptionOptions): App;
 }
 
@@ -108,10 +110,15 @@ export interface AppOptions {
    * `what` says in which: `the handler of "orders/17"`. Absent: written to standard error.
    */
   readonly onError?: (error: unknown, what: string) => void;
+  /**
+   * Hears of events that were dropped because they did not fit the contract of `on`: of the first of a topic at once, of others together, once in ten seconds.
+   * Absent: a line on standard error.
+   */
+  readonly onDropped?: TellDropped;
 }
 
-/** An app without handlers. Adding two for the same thing is an error at once. */
-export function createApp(options: AppOptions = {}): App {
+/** An app without handlers. Adding two for the same thing is an error at once. `clock` is asked for with the first event that does not fit. */
+export function createApp(options: AppOptions = {}, clock?: () => Clock): App {
   const paths = new PathTable<Handler>();
   const topics = new SubscriptionTable();
   const bindings = new Map<string, (input: BindingInput) => unknown>();
@@ -121,6 +128,7 @@ export function createApp(options: AppOptions = {}): App {
   let other: ((request: Request) => Promise<Response> | Response) | undefined;
   const told = telling(options.onError);
   const actors = new ActorTable(told);
+  const misfit = clock === undefined ? () => {} : tellDropped(clock, options.onDropped ?? (() => {}));
   const app: App = {
     actors,
     host(definition) {
@@ -167,7 +175,7 @@ export function createApp(options: AppOptions = {}): App {
       for (const name of Object.keys(contract.methods ?? {})) app.handle(name, implemented(contract, name, methods));
       return app;
     },
-    on: (event, handler, options) => app.subscribe(event.pubsub, event.topic, checkedHandler(event, handler as never), options),
+    on: (event, handler, options) => app.subscribe(event.pubsub, event.topic, checkedHandler(event, handler as never, misfit), options),
     subscriptions: () => topics.specs(),
     bindings: () => [...bindings.keys()],
     receive: (received) => receive(received, { paths, other, told }),

@@ -6,6 +6,7 @@ import type { Clock } from '../kernel/ports.ts';
 import { createActorClient, type ActorClient } from './actor-client.ts';
 import { asked, type CallOptions } from './asking.ts';
 import type { AnyContract, TypedClient } from './contract.ts';
+import { droppedLine, tellDropped } from './dropped-events.ts';
 import { typedClient } from './typed-client.ts';
 import { readEvent, verdictOf, type EventHandler } from './event.ts';
 import { invocationOf, invoked, type InvokeOptions } from './invoke.ts';
@@ -115,6 +116,8 @@ export interface ClientParts {
   readonly clock: Clock;
   readonly uuid: () => string;
   readonly operations: Operations;
+  /** A line for whoever runs the program. */
+  readonly warn: (line: string) => void;
 }
 
 const none: Metadata = {};
@@ -122,7 +125,11 @@ const noOptions: PublishOptions = {};
 
 /** The client over one way of asking. */
 export function createClient(parts: ClientParts): Client {
-  const { clock, operations } = parts;
+  const { clock, operations, warn } = parts;
+  const misfit = tellDropped(
+    () => clock,
+    (dropped) => warn(droppedLine(dropped)),
+  );
   const client: Client = {
     state: createStateClient(clock, operations.state),
     ...events(parts),
@@ -141,7 +148,7 @@ export function createClient(parts: ClientParts): Client {
       get: (options = {}) => asked(clock, options, (asking) => operations.metadata(asking)),
       set: (key, value, options = {}) => asked(clock, options, (asking) => operations.putMetadata(key, value, asking)),
     },
-    of: (contract) => typedClient(contract, client),
+    of: (contract) => typedClient(contract, client, misfit),
     close: () => operations.close(),
   };
   return client;

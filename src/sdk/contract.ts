@@ -83,19 +83,36 @@ export function defineContract<const C extends AnyContract>(contract: C): C {
 
 const violationsMax = 20;
 
-/** A value that passed its schema, as the schema gives it; without one as it is. Fails with `code` and the schema's issues as violations. */
+/** What a schema says against a value, and where. */
+export interface SchemaIssue {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** A value that passed its schema, as the schema gives it; without one as it is. Else what is wrong with it, 20 issues at most. */
+export async function examined(
+  schema: MethodContract['input'],
+  value: unknown,
+): Promise<{ readonly value: unknown; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }> {
+  if (schema === undefined) return { value };
+  const result = await schema['~standard'].validate(value);
+  if (result.issues === undefined) return result;
+  const issues = result.issues.slice(0, violationsMax).map(({ message, path = [] }) => ({
+    path: path.map((step) => (typeof step === 'object' ? step.key : step)),
+    message,
+  }));
+  return { issues };
+}
+
+/** The same. Fails with `code` and the schema's issues as violations. */
 export async function checked(
   schema: MethodContract['input'],
   value: unknown,
   { what, code }: { readonly what: string; readonly code: 'bad-request' | 'malformed-response' },
 ): Promise<unknown> {
-  if (schema === undefined) return value;
-  const result = await schema['~standard'].validate(value);
+  const result = await examined(schema, value);
   if (result.issues === undefined) return result.value;
-  const violations = result.issues.slice(0, violationsMax).map(({ message, path = [] }) => ({
-    field: path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.'),
-    description: message,
-  }));
+  const violations = result.issues.map(({ path, message }) => ({ field: path.map(String).join('.'), description: message }));
   const [first] = violations;
   const where = first === undefined || first.field === '' ? '' : `${first.field}: `;
   throw new ProaError(code, `${what} does not fit its contract: ${where}${first?.description ?? ''}`, { details: { violations } });

@@ -113,7 +113,17 @@ for (const [code, spec] of Object.entries(catalogue) as [ErrorCode, ErrorSpec][]
 
 // Our runtimes say the code itself; others say Dapr's, which with the status tells it in most cases.
 function failureOf(answer: HttpAnswer): ProaError {
-  const { errorCode = '', message, details } = (answer.json() ?? {}) as { errorCode?: string; message?: string; details?: unknown };
+  const {
+    errorCode = '',
+    message,
+    hint,
+    details,
+  } = (answer.json() ?? {}) as {
+    errorCode?: string;
+    message?: string;
+    hint?: unknown;
+    details?: unknown;
+  };
   const own = answer.header('x-proa-error') ?? '';
   const code = Object.hasOwn(catalogue, own)
     ? (own as ErrorCode)
@@ -122,6 +132,7 @@ function failureOf(answer: HttpAnswer): ProaError {
     ? (details as Record<string, unknown>[]).find((detail) => String(detail['@type']).endsWith('ErrorInfo'))
     : undefined;
   return new ProaError(code, message ?? `the runtime answered with status ${answer.status}`, {
+    ...(typeof hint === 'string' && { hint }),
     ...(typeof info?.['reason'] === 'string' && {
       details: {
         reason: info['reason'],

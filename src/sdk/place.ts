@@ -1,5 +1,6 @@
 import { ProaError } from '../kernel/errors.ts';
 import type { Address, ProcessPort } from '../kernel/ports.ts';
+import { tokensOf } from '../kernel/token-list.ts';
 import type { ServeOptions } from './serve.ts';
 
 /** How an app reaches its runtime: a sidecar over HTTP or gRPC, or one in its own process. */
@@ -36,7 +37,7 @@ export function placeOf(options: ServeOptions, system: Pick<ProcessPort, 'env' |
     mode,
     http,
     grpc,
-    apiToken: env('DAPR_API_TOKEN'),
+    apiToken: tokensOf(env('DAPR_API_TOKEN'))[0],
     appToken: env('APP_API_TOKEN'),
     appPort: options.port ?? portNumber(appPort === undefined ? 'PORT' : 'APP_PORT', appPort ?? port) ?? 0,
     appId,

@@ -226,6 +226,24 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', (mode) => {
     await expect(client.state.set('statestore', 'k', undefined)).rejects.toMatchObject({ code: 'bad-request' });
   });
 
+  it('says of a name that is not there which one was probably meant', async () => {
+    const lock = { resourceId: 'r', owner: 'me', expirySeconds: 9 };
+    const key = { keyName: 'key', keyWrapAlgorithm: 'RSA' };
+    const asked: readonly [string, string, () => Promise<unknown>][] = [
+      ['state.not-found', 'statestore', () => client.state.get('statestor', 'k')],
+      ['pubsub.not-found', 'pubsub', () => client.publish('pubsbu', 't', 1)],
+      ['secrets.not-found', 'secrets', () => client.secrets.get('secret', 'password')],
+      ['configuration.not-found', 'settings', () => client.configuration.get('setings')],
+      ['lock.not-found', 'lockstore', () => client.lock.tryLock('lokstore', lock)],
+      ['crypto.not-found', 'vault', () => client.crypto.encrypt('valut', new Uint8Array(1), key as never)],
+      ['binding.failed', 'files', () => client.binding('fils', 'list')],
+      ['invoke.failed', 'shop', () => client.invoke('shpo', 'orders/1')],
+    ];
+    const told = await Promise.all(asked.map(([, , ask]) => ask().then(String, ({ code, hint }) => [code, hint])));
+    expect(told).toEqual(asked.map(([code, meant]) => [code, `did you mean ${meant}?`]));
+    await expect(client.state.get('cupboard', 'k')).rejects.toMatchObject({ hint: 'there is durable, statestore' });
+  });
+
   it('gives up in time, and tells the handler', async () => {
     await expect(client.invoke('shop', 'slow', 1, { timeoutMs: 200 })).rejects.toMatchObject({ code: 'deadline-exceeded' });
     // On a busy machine that time may be over before the call has reached the handler.

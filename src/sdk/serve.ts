@@ -66,7 +66,7 @@ export async function serveApp(app: App | undefined, options: ServeOptions, { po
       : openRemote(place, ports, app));
     const warn = (message: string): void => ports.process.writeErr(`${message}\n`);
     app?.actors.attach(operations);
-    const client = createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations });
+    const client = createClient({ clock: ports.clock, uuid: () => ports.random.uuid(), operations, warn });
     // Let go behind the client, whose end lets steps finish that run.
     let detach = (): void => {};
     owner.own('workflows', () => detach());

@@ -1,9 +1,10 @@
 import type { Client } from './client.ts';
-import { checked, type AnyContract, type EventContract, type TypedClient } from './contract.ts';
+import { checked, examined, type AnyContract, type EventContract, type TypedClient } from './contract.ts';
+import type { OnMisfit } from './dropped-events.ts';
 import type { TopicEvent } from './event.ts';
 
 /** The functions of a contract over a client. */
-export function typedClient<C extends AnyContract>(contract: C, client: Client): TypedClient<C> {
+export function typedClient<C extends AnyContract>(contract: C, client: Client, misfit: OnMisfit): TypedClient<C> {
   const { app, methods = {}, events = {} } = contract;
   const call = mapped(methods, (method, name) => async (input: unknown, options = {}) => {
     const what = `the input of ${app}.${name}`;
@@ -18,22 +19,18 @@ export function typedClient<C extends AnyContract>(contract: C, client: Client):
     events,
     (event) =>
       (handler: (event: TopicEvent) => unknown, options = {}) =>
-        client.subscribe(event.pubsub, event.topic, checkedHandler(event, handler), options),
+        client.subscribe(event.pubsub, event.topic, checkedHandler(event, handler, misfit), options),
   );
   return { call, publish, subscribe } as unknown as TypedClient<C>;
 }
 
-/** A handler that sees only what fits; what does not is dropped. */
-export function checkedHandler(contract: EventContract, handler: (event: TopicEvent) => unknown) {
+/** A handler that sees only what fits; what does not is told and dropped. */
+export function checkedHandler(contract: EventContract, handler: (event: TopicEvent) => unknown, misfit: OnMisfit) {
   return async (event: TopicEvent) => {
-    const what = `an event of ${contract.topic}`;
-    let data: unknown;
-    try {
-      data = await checked(contract.data, event.data, { what, code: 'bad-request' });
-    } catch {
-      return 'drop' as const;
-    }
-    return (await handler({ ...event, data })) as undefined;
+    const result = await examined(contract.data, event.data);
+    if (result.issues === undefined) return (await handler({ ...event, data: result.value })) as undefined;
+    misfit(contract, event.data, result.issues);
+    return 'drop' as const;
   };
 }
 

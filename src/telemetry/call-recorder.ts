@@ -5,6 +5,7 @@ import { attemptKey } from '../kernel/attempt.ts';
 import type { Call, Outcome } from '../kernel/call.ts';
 import { valueOf } from '../kernel/context.ts';
 import { ProaError } from '../kernel/errors.ts';
+import { flatText } from '../kernel/flat-text.ts';
 import type { Clock } from '../kernel/ports.ts';
 import { isRecorded, isSampled, traceKey } from '../kernel/trace-context.ts';
 import { slowMs, trailOf, type Decision, type Trail, type TrailAttempt } from '../kernel/trail.ts';
@@ -88,7 +89,8 @@ function recordOf({ appId, target, epoch, stack, shownName }: Teller, ended: End
   const attempts = outbound ? trail.attempts.map((attempt) => attemptIn({ startedMs, nowMs, outcome }, attempt)) : [];
   const ok = outcome.ok && (outcome.status ?? 0) < 500;
   return {
-    traceId: traceparent.slice(3, 35),
+    // Cut from a head or from many traces at once, and kept for long.
+    traceId: flatText(traceparent.slice(3, 35)),
     app: appId,
     side: target.direction,
     block: target.block,

@@ -1,6 +1,7 @@
 import type { LogFields, Logger, LogValue } from '../kernel/log.ts';
 import { logFields } from '../kernel/names.ts';
 import type { Clock } from '../kernel/ports.ts';
+import { createRepeatedLines } from './repeated-lines.ts';
 
 export type LogFormat = 'json' | 'logfmt' | 'human';
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error' | 'fatal';
@@ -21,23 +22,33 @@ export interface LogOptions {
   readonly write: (line: string) => void;
 }
 
-/** A logger that prints one escaped line per event (for people lists stand below it), in Dapr's field order (reference 11.1): JSON, logfmt, or short lines for people. */
+/**
+ * A logger that prints one escaped line per event (for people lists stand below it), in Dapr's field order (reference 11.1): JSON, logfmt, or short lines for people.
+ * Warnings and errors that repeat word for word are printed three times, then once in ten seconds with their number (`repeated`).
+ */
 export function createLogger(options: LogOptions): Logger {
-  return scoped(options, 'proa.runtime');
+  return scoped(options, 'proa.runtime', createRepeatedLines(options.clock));
 }
 
-function scoped(options: LogOptions, scope: string): Logger {
+function scoped(options: LogOptions, scope: string, repeated: ReturnType<typeof createRepeatedLines>): Logger {
   const least = order[options.level];
-  const at = (level: LogLevel) =>
-    order[level] < least
-      ? () => {}
-      : (message: string, fields?: LogFields) => options.write(printers[options.format](options, { level, scope, message, fields }));
+  const print = (event: Event): void => options.write(printers[options.format](options, event));
+  const at = (level: LogLevel) => {
+    if (order[level] < least) return () => {};
+    if (order[level] < order.warning) return (message: string, fields?: LogFields) => print({ level, scope, message, fields });
+    return (message: string, fields?: LogFields) => {
+      const event = { level, scope, message, fields };
+      repeated(JSON.stringify(event), (count) =>
+        print(count === undefined ? event : { ...event, fields: { ...fields, [logFields.repeated]: count } }),
+      );
+    };
+  };
   return {
     debug: at('debug'),
     info: at('info'),
     warn: at('warning'),
     error: at('error'),
-    scoped: (name) => scoped(options, name),
+    scoped: (name) => scoped(options, name, repeated),
   };
 }
 

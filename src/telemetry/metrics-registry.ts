@@ -18,6 +18,7 @@ const seriesMax = 2_000;
 
 interface CounterSeries extends Counter, Gauge {
   readonly labels: string;
+  readonly overflow: boolean;
   value: number;
 }
 
@@ -60,10 +61,14 @@ interface Family {
   readonly series: Map<string, CounterSeries | HistogramSeries>;
 }
 
+export type Exposition = 'prometheus' | 'openmetrics';
+
 /** A registry of one app's runtime. Series are made once per label set and then updated without any look-up. */
 export interface MetricsRegistry extends Metrics {
   /** Prometheus text format 0.0.4, or OpenMetrics 1.0. */
-  print(format: 'prometheus' | 'openmetrics'): string;
+  print(format: Exposition): string;
+  /** The same in pieces of some dozen series, each as it is when it is asked for. */
+  pieces(format: Exposition): Iterable<string>;
   /** Called before each print, to refresh gauges. */
   onPrint(refresh: () => void): void;
 }
@@ -93,6 +98,11 @@ export function createMetricsRegistry(shared: Labels, options: MetricsRegistryOp
   const boundsOf = boundsBy(options);
   const families = new Map<string, Family>();
   const refreshers: (() => void)[] = [];
+  const pieces = function* (format: Exposition): Generator<string> {
+    for (const refresh of refreshers) refresh();
+    for (const family of families.values()) yield* printFamily(family, format);
+    if (format === 'openmetrics') yield '# EOF\n';
+  };
   const series = <T extends CounterSeries | HistogramSeries>(name: string, kind: Kind, labels: Labels): T => {
     let family = families.get(name);
     if (family === undefined) {
@@ -111,18 +121,13 @@ export function createMetricsRegistry(shared: Labels, options: MetricsRegistryOp
     gauge: (name, labels) => series<CounterSeries>(name, 'gauge', labels),
     histogram: (name, labels) => series<HistogramSeries>(name, 'histogram', labels),
     onPrint: (refresh) => refreshers.push(refresh),
-    print(format) {
-      for (const refresh of refreshers) refresh();
-      const lines: string[] = [];
-      for (const family of families.values()) printFamily(family, format, lines);
-      if (format === 'openmetrics') lines.push('# EOF');
-      return `${lines.join('\n')}\n`;
-    },
+    pieces,
+    print: (format) => Array.from(pieces(format)).join(''),
   };
 }
 
-function put(family: Family, labels: string): CounterSeries | HistogramSeries {
-  const made = family.kind === 'histogram' ? new HistogramSeries(labels, family.bounds) : counterSeries(labels);
+function put(family: Family, labels: string, overflow = false): CounterSeries | HistogramSeries {
+  const made = family.kind === 'histogram' ? new HistogramSeries(labels, family.bounds) : counterSeries(labels, overflow);
   family.series.set(labels, made);
   return made;
 }
@@ -132,12 +137,13 @@ function overflowOf(family: Family, labels: Labels): CounterSeries | HistogramSe
     Object.keys(labels).map((name) => [name, name === labelNames.appId ? (labels[name] as string) : 'overflow']),
   );
   const text = printLabels(replaced);
-  return family.series.get(text) ?? put(family, text);
+  return family.series.get(text) ?? put(family, text, true);
 }
 
-function counterSeries(labels: string): CounterSeries {
+function counterSeries(labels: string, overflow: boolean): CounterSeries {
   return {
     labels,
+    overflow,
     value: 0,
     add(count) {
       this.value += count;
@@ -160,16 +166,23 @@ function escapeLabel(value: string): string {
   return /[\\"\n]/.test(value) ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n') : value;
 }
 
-function printFamily(family: Family, format: 'prometheus' | 'openmetrics', lines: string[]): void {
+const seriesPerPiece = 32;
+
+function* printFamily(family: Family, format: Exposition): Generator<string> {
   // OpenMetrics names a counter's family without `_total` and its samples with it; Dapr's counters often lack it.
   const open = format === 'openmetrics';
   const bare = open && family.kind === 'counter' ? family.name.replace(/_total$/, '') : family.name;
   const sample = open && family.kind === 'counter' ? `${bare}_total` : family.name;
-  lines.push(`# TYPE ${bare} ${family.kind}`);
+  let lines = [`# TYPE ${bare} ${family.kind}`];
+  let printed = 0;
   for (const series of family.series.values()) {
     if (series instanceof HistogramSeries) printHistogram(family, series, lines);
     else lines.push(`${sample}${braces(series.labels)} ${series.value}`);
+    if (++printed % seriesPerPiece > 0) continue;
+    yield `${lines.join('\n')}\n`;
+    lines = [];
   }
+  if (lines.length > 0) yield `${lines.join('\n')}\n`;
 }
 
 function printHistogram(family: Family, series: HistogramSeries, lines: string[]): void {

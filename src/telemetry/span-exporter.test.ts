@@ -7,6 +7,7 @@ import { createFakeClock } from '../testing/fake-clock.ts';
 import { createGrpcServer, type GrpcServer } from '../wire/grpc/server.ts';
 import type { Method, ServerCall } from '../wire/grpc/method.ts';
 import { http2Transport } from '../wire/http2/transport.ts';
+import { cutOut, keptBytes } from '../testing/kept-memory.ts';
 import { createGrpcSender } from './grpc-sender.ts';
 import { otlpMessage } from './otlp-message.ts';
 import { createSpanExporter, type SpanSender } from './span-exporter.ts';
@@ -225,4 +226,31 @@ describe('the exporter', () => {
     await exporter.close();
     expect([exporter.dropped, sizes.at(-1), closed]).toEqual([5_000, 1, 1]);
   });
+});
+
+it('keeps spans that wait, and not the heads that their texts were cut out of', async () => {
+  const sent: FinishedSpan[] = [];
+  const silent: SpanSender = { url: 'x', send: async (batch) => void sent.push(...batch), close() {} };
+  const exporter = createSpanExporter({ sender: silent, clock: createFakeClock(), log: silentLogger });
+  const cut = {
+    ...span,
+    name: `CallLocal/orders/${span.name}`,
+    attributes: [['dapr-a-long-header-name', 'a value of some length']] as const,
+  };
+  const bytes = await keptBytes(() => {
+    for (let i = 0; i < 500; i++)
+      exporter.add({
+        ...cut,
+        traceId: cutOut(cut.traceId),
+        spanId: cutOut(cut.spanId),
+        parentSpanId: cutOut(cut.parentSpanId),
+        name: `CallLocal/orders/${cutOut(span.name.padEnd(20))}`.trimEnd(),
+        traceState: cutOut(cut.traceState.padEnd(20)),
+        attributes: [[cutOut('dapr-a-long-header-name'), cutOut('a value of some length')]],
+      });
+  });
+  // With the heads it would be 48 MB.
+  expect(bytes).toBeLessThan(6_000_000);
+  await exporter.close();
+  expect(sent[499]).toEqual({ ...cut, traceState: cut.traceState.padEnd(20) });
 });

@@ -1,3 +1,4 @@
+import { ownText } from '../kernel/flat-text.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Clock, Timer } from '../kernel/ports.ts';
 import type { FinishedSpan } from './tracing.ts';
@@ -87,7 +88,7 @@ export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
         dropped++;
         return;
       }
-      queue.push(span);
+      queue.push(ownSpan(span));
       timer ??= options.clock.timer(
         delayMs,
         () => {
@@ -103,5 +104,19 @@ export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
       await start();
       options.sender.close();
     },
+  };
+}
+
+/** Its texts are pieces of heads, which would wait with it. */
+function ownSpan(span: FinishedSpan): FinishedSpan {
+  const { traceId, spanId, parentSpanId, name, traceState } = span;
+  return {
+    ...span,
+    traceId: ownText(traceId),
+    spanId: ownText(spanId),
+    parentSpanId: ownText(parentSpanId),
+    name: ownText(name),
+    traceState: ownText(traceState),
+    attributes: span.attributes.map(([key, value]) => [ownText(key), typeof value === 'string' ? ownText(value) : value] as const),
   };
 }

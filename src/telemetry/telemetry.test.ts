@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createNodeRandom } from '../ports/node/random.ts';
 import { nodeClock } from '../ports/node/clock.ts';
 import { isTraceparent, noTrace } from '../kernel/trace-context.ts';
+import { createFakeClock } from '../testing/fake-clock.ts';
 import { createLogger } from './log-lines.ts';
 import { createMetricsRegistry } from './metrics-registry.ts';
 import type { Random } from '../kernel/ports.ts';
@@ -83,6 +84,37 @@ describe('logs', () => {
     expect(JSON.parse(json)).toMatchObject({ msg: 'stalled', ...fields });
     expect(logfmt).toContain(String.raw`details="recorded | now\n\nx\n12:00 INFO app forged"`);
     expect(logfmt.trimEnd()).not.toContain('\n');
+  });
+
+  it('makes no flood of an outage: equal warnings and errors are counted after the third, and told again in ten seconds', () => {
+    const clock = createFakeClock();
+    const told: string[] = [];
+    const log = createLogger({
+      ...{ clock, format: 'human', level: 'info', appId: 'app', embedded: true, instance: 'host', version: '1' },
+      write: (line) => told.push(line.trimEnd()),
+    });
+    for (let i = 0; i < 100; i++) {
+      log.scoped('timers').warn('cannot be read', { error: 'away' });
+      log.info('called');
+    }
+    log.scoped('other').warn('cannot be read', { error: 'away' });
+    log.warn('cannot be read', { error: 'back' });
+    expect(told.filter((line) => line === 'called')).toHaveLength(100);
+    const warnings = () => told.splice(0).filter((line) => line !== 'called');
+    const away = 'warning: cannot be read error=away';
+    expect(warnings()).toEqual([away, away, away, away, 'warning: cannot be read error=back']);
+    clock.advance(10_000);
+    expect(warnings()).toEqual([`${away} repeated=97`]);
+    log.scoped('timers').warn('cannot be read', { error: 'away' });
+    expect(warnings()).toEqual([]);
+    clock.advance(30_000);
+    expect(warnings()).toEqual([`${away} repeated=1`]);
+    // It was quiet for a while: it is news again, and nothing waits.
+    expect(clock.waiting).toBe(0);
+    log.scoped('timers').warn('cannot be read', { error: 'away' });
+    expect(warnings()).toEqual([away]);
+    for (let i = 0; i < 1_000; i++) log.error(`other ${i}`);
+    expect([warnings().length, clock.waiting]).toEqual([1_000, 256]);
   });
 
   it('prints one line per event whatever the values hold (T28)', () => {

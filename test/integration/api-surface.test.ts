@@ -116,9 +116,13 @@ describe('where the APIs listen', () => {
     mkdirSync(folder);
     const env = { ...process.env, PROA_DATA_DIR: join(machine.directory, 'data') };
     const flags = ['--app-id', 'sockets', '--unix-domain-socket', folder, '--metrics-port', await freePort()];
-    const child = spawn(process.execPath, [program, 'sidecar', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let printed = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+    const begin = () => {
+      const begun = spawn(process.execPath, [program, 'sidecar', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      for (const stream of [begun.stdout, begun.stderr]) stream.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+      return begun;
+    };
+    let child = begin();
     const http = join(folder, 'dapr-sockets-http.socket');
     const grpc = join(folder, 'dapr-sockets-grpc.socket');
     const status = (path: string): Promise<number> =>
@@ -131,6 +135,12 @@ describe('where the APIs listen', () => {
     expect(await status('/v1.0/metadata')).toBe(200);
     expect((await call(`unix:${grpc}`, 'GetMetadata', getMetadata))[0]).toBe(0);
     for (const path of [http, grpc]) expect(statSync(path).mode & 0o777).toBe(0o600);
+    // A killed process leaves its sockets; the next one takes their place.
+    const killed = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await killed;
+    child = begin();
+    await eventually(async () => (await status('/v1.0/healthz')) === 204, `the socket answers again: ${printed}`);
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGTERM');
     expect(await ended).toBe(0);

@@ -175,6 +175,27 @@ it('restarts on SIGHUP and ends on a shutdown that any of the processes was aske
   expect(pids.filter(alive)).toEqual([]);
 });
 
+it('ends with its first process, however that ends, and whoever starts it again has the input bindings at once', async () => {
+  const tick = component('tick', 'bindings.cron', { schedule: '@every 1s', direction: 'input' });
+  const ticks = (): number => app.received.filter(({ method, path }) => method === 'POST' && path === '/tick').length;
+  const first = await start(3, [], { 't.yaml': tick });
+  await eventually(() => first.output().split('a worker serves').length > 2 && ticks() > 0, 'the workers serve, and the app is told');
+  const pids = workersOf(first);
+  const { alive } = createNodeProcess();
+  expect(pids.filter(alive)).toHaveLength(2);
+  const ended = new Promise((resolve) => first.onExit(resolve));
+  process.kill(first.pid, 'SIGKILL');
+  await ended;
+  sidecar = undefined;
+  // None of them serves without the process that owns what they serve from: their ports are free for the next start.
+  await eventually(() => pids.filter(alive).length === 0, 'the workers have ended');
+  const before = app;
+  const second = await start(3, [], { 't.yaml': tick });
+  await eventually(() => ticks() > 0, 'the app is told again');
+  expect(second.pid).not.toBe(first.pid);
+  await before.close();
+});
+
 it('refuses what cannot be shared', async () => {
   app = await startApp(() => ({}));
   const resources = { 'm.yaml': component('memory', 'state.in-memory') };

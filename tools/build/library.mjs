@@ -64,6 +64,17 @@ async function bundlePackages(root, dist, peers) {
   return metafile;
 }
 
+/** The bundler has every file load the chunk of its own helpers, also those that need none of them: a chunk of nobody's code has no effect. */
+function dropIdleImports(root, { outputs }) {
+  const idle = Object.keys(outputs).filter((file) => Object.keys(outputs[file].inputs).length === 0);
+  for (const file of Object.keys(outputs)) {
+    const text = readFileSync(join(root, file), 'utf8');
+    let kept = text;
+    for (const chunk of idle) kept = kept.replace(`import"${relative(dirname(file), chunk).replaceAll('\\', '/')}";`, '');
+    if (kept !== text) writeFileSync(join(root, file), kept);
+  }
+}
+
 /** Relative imports of a declaration, as files. */
 function* importsOf(dist, file, text) {
   for (const [, target] of text.matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]/g)) {
@@ -145,6 +156,7 @@ export async function buildLibrary(root) {
   clean(dist);
   compile(root);
   const metafile = await bundlePackages(root, dist, peers);
+  dropIdleImports(root, metafile);
   writeFileSync(join(dist, 'vendor/licenses.txt'), licenseNotices(root, metafile));
   const declarations = pruneDeclarations(dist);
   bundleDeclarations(root, dist, declarations);

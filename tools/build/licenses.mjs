@@ -30,13 +30,24 @@ function licenseOf(root, folder, files) {
   return { title: `${name} ${version} (${license ?? 'see below'})`, text: text.replaceAll('\r\n', '\n') };
 }
 
-/** The notices of all packages in a bundle; packages with the same text share it. `metafile` has paths relative to `root`. */
+/** Whose it is; without this line most licences are the same text. */
+const copyright = /^\s*(?:copyright\s+(?:\(c\)|©|\d{4})|\(c\)\s|©).*$/gim;
+
+/** The notices of all packages in a bundle; packages with the same text share it, each with its own copyright. `metafile` has paths relative to `root`. */
 export function licenseNotices(root, metafile) {
-  const titles = new Map();
+  const texts = new Map();
   const packages = [...bundledPackages(metafile)].toSorted(([one], [other]) => (one < other ? -1 : 1));
   for (const [folder, files] of packages) {
     const { title, text } = licenseOf(root, folder, files);
-    titles.set(text, [...(titles.get(text) ?? []), title]);
+    const terms = text
+      .replaceAll(copyright, '')
+      .replaceAll(/\n{3,}/g, '\n\n')
+      .trim();
+    const key = terms.replaceAll(/\s+/g, ' ');
+    const known = texts.get(key) ?? { terms, named: [] };
+    texts.set(key, known);
+    known.named.push([title, ...(text.match(copyright) ?? []).map((line) => `  ${line.trim()}`)].join('\n'));
   }
-  return [...titles].map(([text, names]) => `${[...new Set(names)].join('\n')}\n\n${text}\n`).join(`\n${'-'.repeat(80)}\n\n`);
+  const parts = [...texts.values()].map(({ terms, named }) => `${[...new Set(named)].join('\n')}\n\n${terms}\n`);
+  return parts.join(`\n${'-'.repeat(80)}\n\n`);
 }

@@ -63,8 +63,10 @@ export function createRouter(options: RouterOptions): (call: Call<ActorRequest>)
   };
 
   function local(router: RouterOptions, call: Call<ActorRequest>): Promise<ActorAnswer> {
+    const { mark } = call.end;
     return receive(callFor(router, call, context)).then(undefined, (error: unknown) => {
       if (!didNotHappen(error)) throw error;
+      call.end.rewind(mark, { ok: false, error });
       return search(router, call);
     });
   }
@@ -76,6 +78,7 @@ async function search(options: RouterOptions, call: Call<ActorRequest>): Promise
   const { type, id } = call.input;
   const group = actorGroup(context.namespace, type);
   const untilMs = Math.min(call.deadlineMs, clock.mono() + lookMsMax(placement.ttlMs));
+  const { mark } = call.end;
   let last: unknown;
   for (let delayMs = 25; ; delayMs = Math.min(delayMs * 2, lookDelayMsMax)) {
     const located = await placement.locate(group, id);
@@ -85,6 +88,7 @@ async function search(options: RouterOptions, call: Call<ActorRequest>): Promise
       } catch (error) {
         if (!didNotHappen(error)) throw error;
         last = error;
+        call.end.rewind(mark, { ok: false, error });
         placement.refused(group, id);
       }
     }

@@ -4,7 +4,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import type { BindingRequest, BindingResponse } from '../../contracts/binding.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { Component, ComponentSet } from '../../contracts/component-set.ts';
+import { nearestOf, type Component, type ComponentSet } from '../../contracts/component-set.ts';
 import { governedServices } from '../../contracts/governed-services.ts';
 import type { Metadata } from '../../contracts/state.ts';
 import type { BindingsBlock } from './index.ts';
@@ -22,7 +22,7 @@ export function createOutput(context: BlockContext, bindings: ComponentSet<'bind
     const { name, operation, data, metadata } = call.input;
     if (operation === '') throw failed(name, new Error('operation field is missing from request'));
     const component = bindings.get(name);
-    if (component === undefined || !serves(component, 'output')) throw failed(name, new Error(`couldn't find output binding ${name}`));
+    if (component === undefined || !serves(component, 'output')) throw unknown(name, bindings);
     const operations = component.driver.output?.operations ?? [];
     if (!operations.includes(operation)) {
       const supported = operations.join(' ');
@@ -52,9 +52,14 @@ function withTrace(call: Call<unknown>, metadata: Metadata): Metadata {
   };
 }
 
-function failed(name: string, cause: unknown): ProaError {
+function failed(name: string, cause: unknown, hint: { readonly hint?: string } = {}): ProaError {
   const message = cause instanceof Error ? cause.message : String(cause);
-  return new ProaError('binding.failed', `error invoking output binding ${name}: ${message}`, { cause });
+  return new ProaError('binding.failed', `error invoking output binding ${name}: ${message}`, { cause, ...hint });
+}
+
+function unknown(name: string, bindings: ComponentSet<'bindings'>): ProaError {
+  const outputs = bindings.list().filter((each) => serves(each, 'output'));
+  return failed(name, new Error(`couldn't find output binding ${name}`), nearestOf(name, outputs));
 }
 
 /** Response metadata that a failed invocation still carries (statuses of an HTTP target): fronts send it beside the error. */

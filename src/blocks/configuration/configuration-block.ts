@@ -1,6 +1,6 @@
 import type { AppChannel } from '../../contracts/app-channel.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { Component, ComponentSet } from '../../contracts/component-set.ts';
+import { nearestOf, type Component, type ComponentSet } from '../../contracts/component-set.ts';
 import type { ConfigurationItems } from '../../contracts/configuration.ts';
 import type { ErrorCode } from '../../kernel/catalogue.ts';
 import type { Call } from '../../kernel/call.ts';
@@ -105,7 +105,7 @@ function componentOf(stores: ComponentSet<'configuration'>, store: string): Comp
   if (component !== undefined) return component;
   throw stores.list().length === 0
     ? new ProaError('configuration.not-configured', 'configuration stores not configured')
-    : new ProaError('configuration.not-found', `configuration store ${store} not found`);
+    : new ProaError('configuration.not-found', `configuration store ${store} not found`, nearestOf(store, stores.list()));
 }
 
 function checkKeys(keys: readonly string[]): void {

@@ -3,7 +3,7 @@ import { derive, type Call } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { Component, ComponentSet } from '../../contracts/component-set.ts';
+import { nearestOf, type Component, type ComponentSet } from '../../contracts/component-set.ts';
 import type { WrapAlgorithm } from '../../contracts/crypto.ts';
 import { governedServices } from '../../contracts/governed-services.ts';
 import type { CryptoBlock } from './index.ts';
@@ -152,7 +152,7 @@ function providerNamed(providers: ComponentSet<'crypto'>, name: string): Compone
   if (component !== undefined) return component;
   if (providers.list().length === 0) throw new ProaError('crypto.not-configured', 'crypto providers not configured');
   if (name === '') throw new ProaError('bad-request', 'invalid request: missing component name');
-  throw new ProaError('crypto.not-found', `crypto provider ${name} not found`);
+  throw new ProaError('crypto.not-found', `crypto provider ${name} not found`, nearestOf(name, providers.list()));
 }
 
 function failed(what: string, cause?: unknown): ProaError {

@@ -12,6 +12,7 @@ import { silentLogger } from '../../kernel/log.ts';
 import { noTrace, traceKey } from '../../kernel/trace-context.ts';
 import { EndpointGroup } from '../../mesh/balance/endpoint-group.ts';
 import { nodePorts } from '../../ports/node/index.ts';
+import { cutOut, keptBytes } from '../../testing/kept-memory.ts';
 import { createInvokeBlock } from './invoke-block.ts';
 
 const at = (instance: string): Endpoint => ({ appId: 'orders', namespace: '', instance, local: { path: instance } });
@@ -44,9 +45,12 @@ function rig(govern: Govern, send: (instance: string, call: Call<InvokeRequest>)
     },
   );
   const none: readonly string[] = [];
-  const call = async (deadlineMs = Infinity, caller = { appId: 'web', namespace: '' }, headers = none): Promise<number | string> => {
+  const invoke = async (
+    appId: string,
+    { deadlineMs = Infinity, caller = { appId: 'web', namespace: '' }, headers = none },
+  ): Promise<number | string> => {
     const input: InvokeRequest = {
-      appId: 'orders',
+      appId,
       namespace: '',
       httpMethod: 'GET',
       path: 'x',
@@ -67,7 +71,9 @@ function rig(govern: Govern, send: (instance: string, call: Call<InvokeRequest>)
     }
   };
   return {
-    call,
+    call: (deadlineMs = Infinity, caller = { appId: 'web', namespace: '' }, headers = none) =>
+      invoke('orders', { deadlineMs, caller, headers }),
+    callApp: (appId: string) => invoke(appId, {}),
     asked: () => asked,
     become(instances: readonly string[]) {
       endpoints = instances.map(at);
@@ -153,5 +159,14 @@ describe('the invocation block', () => {
     for (const code of codes) expect(await call(clock.mono() + 2_000)).toBe(code);
     expect(Number(timeout.replace('u', ''))).toBeLessThanOrEqual(2_000_000);
     expect(await call()).toBe('invoke.failed');
+  });
+
+  it('remembers the apps that were called, and not the heads that named them', async () => {
+    const { callApp } = rig(ungoverned, () => Promise.resolve(ok));
+    const bytes = await keptBytes(async () => {
+      for (let i = 0; i < 1_000; i++) expect(await callApp(cutOut(`app-of-one-job-${i}`, 65_536))).toBe(200);
+    });
+    // With the heads it would be 64 MB.
+    expect(bytes).toBeLessThan(30_000_000);
   });
 });

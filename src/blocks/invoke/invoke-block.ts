@@ -5,8 +5,11 @@ import type { Endpoint, Resolver } from '../../contracts/resolver.ts';
 import type { HttpEndpoint } from '../../contracts/resources.ts';
 import type { ExternalTransport, PeerTransport } from '../../contracts/transport.ts';
 import { splitAppName } from '../../kernel/app-name.ts';
+import { closest } from '../../kernel/closest.ts';
 import { withInput, type Call } from '../../kernel/call.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
+import { ownText } from '../../kernel/flat-text.ts';
+import type { Clock } from '../../kernel/ports.ts';
 import type { Service } from '../../kernel/service.ts';
 import { sendAttempt } from '../../kernel/trail.ts';
 import type { InvokeBlock } from './index.ts';
@@ -15,6 +18,8 @@ import { ListMemo } from '../../kernel/list-memo.ts';
 
 export interface InvokeDependencies {
   readonly resolver: Resolver;
+  /** What is announced on this machine, for guesses at which app was meant; absent: nobody guesses. */
+  readonly announced?: () => Promise<readonly Endpoint[]>;
   readonly balance: BalanceTarget;
   readonly peers: Pick<PeerTransport, 'send'>;
   readonly external: ExternalTransport;
@@ -30,17 +35,21 @@ type InvokeService = Service<InvokeRequest, InvokeResponse>;
 
 // A target seldom used costs a compiled stack; beyond this many the oldest is compiled again when it is next called.
 const targetsMax = 10_000;
+/** How long a list of what is announced is good enough to guess with. */
+const listedMs = 5_000;
 
 /** Builds the block. One stack is compiled per target app and kept; a call looks up one map and, when the target is known, is sent in the same turn. */
 export function createInvokeBlock(context: BlockContext, dependencies: InvokeDependencies): InvokeBlock {
   const targets = new Map<string, InvokeService>();
-  const places = new Places(dependencies);
+  const places = new Places(dependencies, context.ports.clock);
   const received = context.govern(
     { block: 'invoke', name: context.appId, operation: 'receive', direction: 'inbound' },
     receive(context, dependencies),
   );
 
-  const compile = (appId: string): InvokeService => {
+  const compile = (named: string): InvokeService => {
+    // Cut out of the first request that named it.
+    const appId = ownText(named);
     const target = { block: 'invoke', name: appId, operation: 'call', direction: 'outbound' } as const;
     const service = context.govern(target, send(context, dependencies, { appId, places }));
     if (targets.size >= targetsMax) targets.delete(targets.keys().next().value as string);
@@ -78,16 +87,21 @@ interface Instances {
   current: boolean;
 }
 
+type PlaceSources = Pick<InvokeDependencies, 'resolver' | 'announced' | 'balance'>;
+
 /** Where apps are, as of the last question; asked again when the resolver says that a name's endpoints are others now. */
 class Places {
   readonly #known = new Map<string, Instances>();
-  readonly #dependencies: Pick<InvokeDependencies, 'resolver' | 'balance'>;
+  readonly #dependencies: PlaceSources;
+  readonly #clock: Clock;
   readonly #stop: () => void;
+  #listed: { readonly atMs: number; readonly all: Promise<readonly Endpoint[]> } | undefined;
   /** Rises with every change: what was remembered under a lower one has to be asked for again. */
   changes = 0;
 
-  constructor(dependencies: Pick<InvokeDependencies, 'resolver' | 'balance'>) {
+  constructor(dependencies: PlaceSources, clock: Clock) {
     this.#dependencies = dependencies;
+    this.#clock = clock;
     this.#stop = dependencies.resolver.onChange((appId, namespace) => {
       this.changes++;
       const instances = this.#known.get(`${namespace}\0${appId}`);
@@ -107,9 +121,7 @@ class Places {
     const key = `${namespace}\0${name}`;
     if (endpoints.length === 0) {
       this.#known.delete(key);
-      throw new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {
-        hint: 'is it running? `proa list` shows the apps that are',
-      });
+      throw await this.#unknown(name, namespace);
     }
     const instances = this.#known.get(key) ?? { balancer: balance(name, namespace), current: true };
     instances.current = true;
@@ -121,6 +133,25 @@ class Places {
 
   close(): void {
     this.#stop();
+  }
+
+  async #unknown(name: string, namespace: string): Promise<ProaError> {
+    const all = await this.#announced();
+    const others = all.filter((endpoint) => endpoint.namespace === namespace).map(({ appId }) => appId);
+    const guess = closest(name, others);
+    return new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {
+      hint: guess === undefined ? 'is it running? `proa list` shows the apps that are' : `did you mean ${guess}?`,
+    });
+  }
+
+  // Calls of an app that is not there come again and again; the list that only helps to guess is not asked for with each of them.
+  #announced(): Promise<readonly Endpoint[]> {
+    const nowMs = this.#clock.mono();
+    if (this.#listed === undefined || nowMs - this.#listed.atMs > listedMs) {
+      const all = this.#dependencies.announced?.() ?? Promise.resolve([]);
+      this.#listed = { atMs: nowMs, all: all.catch((): readonly Endpoint[] => []) };
+    }
+    return this.#listed.all;
   }
 }
 

@@ -21,13 +21,16 @@ export interface JobMembershipOptions {
 }
 
 const lookEveryMs = 10_000;
+/** How often a member looks whether the app still has jobs; when twice in a row it has none, it leaves. */
+const idleLookMs = 60_000;
+const idleLooksMax = 2;
 const retryMs = 1_000;
 /** A run that takes longer when its shard goes to another runtime is begun there again. */
 const drainMs = 30_000;
 
 /**
- * Takes part in the running of an app's jobs while the app is ready. It joins the group when there is a job: an app without jobs renews no lease and polls next to nothing. When the app goes away its shards go to
- * the other runtimes of the app; without one the jobs wait.
+ * Takes part in the running of an app's jobs while the app is ready. It joins the group when there is a job and leaves it when there has been none for a while: an app without jobs renews no lease and polls
+ * next to nothing. When the app goes away its shards go to the other runtimes of the app; without one the jobs wait.
  */
 export class JobMembership {
   readonly #options: JobMembershipOptions;
@@ -37,6 +40,8 @@ export class JobMembership {
   #last: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
   #unwatch: () => void = () => {};
+  /** Looks in a row, as a member, that found no job. */
+  #idleLooks = 0;
 
   constructor(options: JobMembershipOptions) {
     this.#options = options;
@@ -47,8 +52,7 @@ export class JobMembership {
   start(): void {
     if (this.#ready) return;
     this.#ready = true;
-    this.#unwatch = this.#options.engine.watch(this.#options.keys.records, () => this.needed());
-    this.#look();
+    this.#await();
   }
 
   /** There is a job. */
@@ -65,37 +69,68 @@ export class JobMembership {
     const { clock } = this.#options.context.ports;
     const late = clock.timer(graceMs, () => this.#options.runner.abandon(new ProaError('cancelled', 'the app takes no more jobs')), true);
     try {
-      await this.#inTurn(async () => {
-        const membership = this.#membership;
-        this.#membership = undefined;
-        await membership?.leave().catch((error: unknown) => {
-          this.#log.warn('the jobs of this app could not be handed over', { [logFields.error]: ProaError.from(error).message });
-        });
-      });
+      await this.#inTurn(() => this.#leave());
     } finally {
       late.cancel();
     }
   }
 
-  /** Looks whether there is a job, now and then until there is one: the watch is only a hint. */
+  async #leave(): Promise<void> {
+    const membership = this.#membership;
+    this.#membership = undefined;
+    await membership?.leave().catch((error: unknown) => {
+      this.#log.warn('the jobs of this app could not be handed over', { [logFields.error]: ProaError.from(error).message });
+    });
+  }
+
+  /** Waits for a job to come. */
+  #await(): void {
+    this.#unwatch();
+    this.#unwatch = this.#options.engine.watch(this.#options.keys.records, () => this.needed());
+    this.#look();
+  }
+
+  /** Looks whether there is a job, now and then: the watch is only a hint, and a member is not told when the last one goes. */
   #look(): void {
-    const { engine, keys, context } = this.#options;
+    const { engine, keys } = this.#options;
     void engine
       .range({ from: keys.records, to: prefixEnd(keys.records), limit: 1, keysOnly: true })
       .then(
-        ({ entries }) => entries.length > 0 && this.needed(),
+        ({ entries }) => this.#looked(entries.length > 0),
         (error: unknown) => this.#log.debug('jobs cannot be looked for', { [logFields.error]: ProaError.from(error).message }),
       )
-      .finally(() => {
-        this.#timer?.cancel();
-        if (this.#ready && this.#membership === undefined) this.#timer = context.ports.clock.timer(lookEveryMs, () => this.#look(), true);
-      });
+      .finally(() => this.#arm());
+  }
+
+  #looked(found: boolean): void {
+    if (this.#membership === undefined) {
+      if (found) this.needed();
+      return;
+    }
+    // Leaving would wait for a run whose job was deleted under it, and a new job for both.
+    this.#idleLooks = found || this.#options.runner.underWay > 0 ? 0 : this.#idleLooks + 1;
+    if (this.#idleLooks >= idleLooksMax) void this.#inTurn(() => this.#rest());
+  }
+
+  /** Leaves the group as long as there is no job. One that comes meanwhile is found by the look that follows. */
+  async #rest(): Promise<void> {
+    if (!this.#ready || this.#membership === undefined) return;
+    await this.#leave();
+    if (this.#ready) this.#await();
+  }
+
+  #arm(): void {
+    this.#timer?.cancel();
+    if (!this.#ready) return;
+    const afterMs = this.#membership === undefined ? lookEveryMs : idleLookMs;
+    this.#timer = this.#options.context.ports.clock.timer(afterMs, () => this.#look(), true);
   }
 
   async #join(): Promise<void> {
     if (!this.#ready || this.#membership !== undefined) return;
     this.#timer?.cancel();
     const { placement, keys, shards, timers, runner } = this.#options;
+    this.#idleLooks = 0;
     try {
       this.#membership = await placement.join({
         group: keys.group,
@@ -115,6 +150,7 @@ export class JobMembership {
           void runner.release(index, true);
         },
       });
+      this.#arm();
     } catch (error) {
       this.#log.warn('jobs cannot be run yet', { [logFields.error]: ProaError.from(error).message });
       this.#timer?.cancel();

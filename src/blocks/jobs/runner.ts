@@ -60,6 +60,11 @@ export class JobRunner {
     });
   }
 
+  /** Runs that were begun and have not ended. */
+  get underWay(): number {
+    return this.#running;
+  }
+
   claimed(owned: OwnedShard): void {
     const shard: Shard = { owned, running: new Map(), backlog: true, pulling: false, stopped: false };
     this.#shards.set(owned.index, shard);

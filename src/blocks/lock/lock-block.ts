@@ -1,5 +1,5 @@
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { Component, ComponentSet } from '../../contracts/component-set.ts';
+import { nearestOf, type Component, type ComponentSet } from '../../contracts/component-set.ts';
 import { keyPrefixOf, keySeparator } from '../../contracts/key-prefix.ts';
 import type { UnlockStatus } from '../../contracts/lock.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
@@ -30,7 +30,9 @@ export function createLockBlock(context: BlockContext, deps: LockDeps): LockBloc
 
   const handleOf = (store: string): LockHandle => {
     const component = deps.stores.get(store);
-    if (component === undefined) throw new ProaError('lock.not-found', `lock store ${store} not found`);
+    if (component === undefined) {
+      throw new ProaError('lock.not-found', `lock store ${store} not found`, nearestOf(store, deps.stores.list()));
+    }
     const known = compiled.get(store);
     // A component that was loaded again is another object.
     if (known?.component === component) return known.handle;

@@ -41,7 +41,10 @@ export function templateOf(traced: boolean, render: (parts: EnvelopeParts) => st
   const text = render({ id, time, traceparent });
   const first = traced ? text.indexOf(traceparent) : -1;
   const parentsAt = traced ? [first, text.indexOf(traceparent, first + traceparentChars)] : [];
-  return { bytes: Buffer.from(text, 'latin1'), idAt: text.indexOf(id), timeAt: text.indexOf(time), parentsAt, time };
+  // It stays as long as the topic is published to: not in a pool, all of which would stay with it.
+  const bytes = Buffer.allocUnsafeSlow(text.length);
+  bytes.write(text, 'latin1');
+  return { bytes, idAt: text.indexOf(id), timeAt: text.indexOf(time), parentsAt, time };
 }
 
 /** True when the parts are of the lengths that templates have room for. */

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { noTrace } from '../../kernel/trace-context.ts';
+import { cutOut, keptBytes } from '../../testing/kept-memory.ts';
 import { createTemplates, quoted, wrapEvent, type EnvelopeInput } from './envelope.ts';
 import { slabEventMax } from './envelope-template.ts';
 import { isJson, jsonMembers, stringMember } from '../../kernel/json-scan.ts';
@@ -271,4 +272,19 @@ describe('the JSON scanner', () => {
       expect(JSON.parse(event.toString())).toMatchObject({ id: ids[i], traceparent: '', data: (ids[i] as string).repeat(10) });
     }
   });
+});
+
+it('remembers topics and content types, and not the heads that they were cut out of', async () => {
+  const templates = createTemplates();
+  const bytes = await keptBytes(() => {
+    for (let i = 0; i < 1_000; i++) {
+      const trace = { ...input.trace, tracestate: '' };
+      const parts = { id: '0'.repeat(36), topic: cutOut(`orders-of-customer-${i}`), contentType: cutOut('application/json'), trace };
+      wrapEvent(templates, { ...input, ...parts });
+      for (let j = 0; j < 100; j++) Buffer.from('x'.repeat(100));
+    }
+  });
+  // With the heads it would be 32 MB, with the pool of buffers another 8.
+  expect(bytes).toBeLessThan(5_000_000);
+  expect([...templates.byTopic.keys()][7]).toBe('orders-of-customer-7');
 });

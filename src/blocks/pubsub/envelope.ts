@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Metadata } from '../../contracts/state.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 import type { TraceContext } from '../../kernel/trace-context.ts';
 import { dataForm, type DataForm } from './content-type.ts';
 import {
@@ -96,24 +97,38 @@ export function createTemplates(topicsMax = 1024): EnvelopeTemplates {
 /** Content types of one topic that are kept: publishers choose them freely. */
 const headsMax = 8;
 
-function headOf({ byTopic, topicsMax }: EnvelopeTemplates, { topic, pubsub, contentType, source }: EnvelopeInput): Head {
+function headOf({ byTopic, topicsMax }: EnvelopeTemplates, input: EnvelopeInput): Head {
+  const { topic, pubsub, contentType, source } = input;
   const heads = byTopic.get(topic);
   // Compared one by one: joining them into a key would cost more than all the rest of the look-up.
   if (heads !== undefined) {
     for (const head of heads) if (head.pubsub === pubsub && head.contentType === contentType && head.source === source) return head;
   }
-  const start =
-    `{"datacontenttype":${quoted(contentType === '' ? 'text/plain' : contentType)},"pubsubname":${quoted(pubsub)},` +
-    `"specversion":"1.0","topic":${quoted(topic)},"id":`;
-  const middle = `,"source":${quoted(source)},"type":"${defaultType}","time":"`;
-  const form = dataForm(contentType);
-  const head: Head = { pubsub, contentType, source, form, start, middle, untracedTemplate: undefined, tracedTemplate: undefined };
+  const head = newHead(input);
   if (heads !== undefined && heads.length < headsMax) heads.push(head);
   else {
     if (byTopic.size >= topicsMax) byTopic.clear();
-    byTopic.set(topic, [head]);
+    byTopic.set(ownText(topic), [head]);
   }
   return head;
+}
+
+/** It outlives the request whose parts its texts are. */
+function newHead({ topic, pubsub, contentType: given, source }: EnvelopeInput): Head {
+  const contentType = ownText(given);
+  const start =
+    `{"datacontenttype":${quoted(contentType === '' ? 'text/plain' : contentType)},"pubsubname":${quoted(pubsub)},` +
+    `"specversion":"1.0","topic":${quoted(topic)},"id":`;
+  return {
+    pubsub: ownText(pubsub),
+    contentType,
+    source,
+    form: dataForm(contentType),
+    start: ownText(start),
+    middle: `,"source":${quoted(source)},"type":"${defaultType}","time":"`,
+    untracedTemplate: undefined,
+    tracedTemplate: undefined,
+  };
 }
 
 /**

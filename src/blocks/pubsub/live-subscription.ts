@@ -1,6 +1,7 @@
 import type { AppBulkEvent, AppEvent, EventVerdict, SubscriptionSpec } from '../../contracts/app-channel.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
 import { property, type Component } from '../../contracts/component-set.ts';
+import { meant } from '../../kernel/closest.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Service } from '../../kernel/service.ts';
 import { BulkHandler } from './bulk-handler.ts';
@@ -41,8 +42,10 @@ export interface LiveSubscription {
 export async function openSubscription(options: OpenOptions): Promise<LiveSubscription> {
   const { context, spec, component, destination, publisher, metrics } = options;
   const { clock, random } = context.ports;
-  if (!topicScopes(component, context.appId).maySubscribe(spec.topic)) {
-    throw new ProaError('pubsub.forbidden', `subscription to topic '${spec.topic}' on pubsub '${spec.pubsub}' is not allowed`);
+  const scopes = topicScopes(component, context.appId);
+  if (!scopes.maySubscribe(spec.topic)) {
+    const message = `subscription to topic '${spec.topic}' on pubsub '${spec.pubsub}' is not allowed`;
+    throw new ProaError('pubsub.forbidden', message, meant(spec.topic, scopes.subscribable));
   }
   const { raw, concurrency, orderingKey } = subscriptionOptions(spec, component);
   const route = await compileRoutes(spec);

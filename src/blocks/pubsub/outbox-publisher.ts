@@ -25,7 +25,7 @@ export function createOutboxPublisher(
 ): OutboxPublisher {
   const find = (name: string): Component<'pubsub'> => {
     const component = brokers.get(name);
-    if (component === undefined) throw notFound(name, {});
+    if (component === undefined) throw notFound(name, {}, brokers);
     return component;
   };
   const permitted = (target: OutboxTarget): Component<'pubsub'> => {

@@ -117,7 +117,7 @@ export class Publisher {
   #find({ pubsub, topic, metadata }: Pick<PublishInput, 'pubsub' | 'topic' | 'metadata'>): Broker {
     if (pubsub === '') throw nameEmpty(metadata);
     const component = this.#brokers.get(pubsub);
-    if (component === undefined) throw notFound(pubsub, metadata);
+    if (component === undefined) throw notFound(pubsub, metadata, this.#brokers);
     if (topic === '') throw topicEmpty(pubsub, metadata);
     if (topic.length > limits.topicChars) {
       throw new ProaError('bad-request', `the topic has ${topic.length} characters; ${limits.topicChars} are allowed`);
@@ -130,7 +130,7 @@ export class Publisher {
     const { appId } = this.#context;
     let scopes = this.#scopes.get(component);
     if (scopes === undefined) this.#scopes.set(component, (scopes = topicScopes(component, appId)));
-    if (!scopes.mayPublish(topic)) throw forbidden(component.name, topic, appId);
+    if (!scopes.mayPublish(topic)) throw forbidden(topic, { pubsub: component.name, appId, allowed: scopes.publishable });
   }
 
   /** The message of one event: wrapped, completed or raw. */

@@ -4,6 +4,7 @@ import type { ComponentSet } from '../../contracts/component-set.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
 import type { Timer } from '../../kernel/ports.ts';
+import { notFound } from './errors.ts';
 import { openSubscription, type Destination, type LiveSubscription, type OpenOptions } from './live-subscription.ts';
 
 /** How long after a failure a broker is asked again. */
@@ -93,16 +94,19 @@ export class SubscriptionSet {
     const component = this.#brokers.get(spec.pubsub);
     const log = this.#context.log.scoped('proa.pubsub');
     if (component === undefined) {
-      log.warn(`topic ${spec.topic}: there is no pub/sub component ${spec.pubsub}; subscribing when it is loaded`);
-      return new ProaError('pubsub.not-found', `pubsub ${spec.pubsub} is not found`);
+      const error = notFound(spec.pubsub, {}, this.#brokers);
+      log.warn(`topic ${spec.topic}: there is no pub/sub component ${spec.pubsub}; subscribing when it is loaded`, {
+        [logFields.hint]: error.hint,
+      });
+      return error;
     }
     try {
       wanted.live = await openSubscription({ context: this.#context, spec, component, destination, ...this.#parts });
       log.info(`app is subscribed to topic ${spec.topic} through pubsub ${spec.pubsub}`);
       return undefined;
     } catch (error) {
-      const { code, message } = ProaError.from(error);
-      log.error(`subscribing to topic ${spec.topic} of ${spec.pubsub} failed`, { [logFields.error]: message });
+      const { code, message, hint } = ProaError.from(error);
+      log.error(`subscribing to topic ${spec.topic} of ${spec.pubsub} failed`, { [logFields.error]: message, [logFields.hint]: hint });
       const hopeless = code === 'pubsub.forbidden' || code === 'config.invalid';
       if (!hopeless && !wanted.ended) {
         const retry = (): void => void this.#enqueue(wanted, () => this.#open(wanted));

@@ -4,6 +4,9 @@ import { property, type Component } from '../../contracts/component-set.ts';
 export interface TopicScopes {
   mayPublish(topic: string): boolean;
   maySubscribe(topic: string): boolean;
+  /** What the lists name and the app may publish to; others may be allowed that no list names. */
+  readonly publishable: readonly string[];
+  readonly subscribable: readonly string[];
 }
 
 /** Reads `allowedTopics`, `protectedTopics`, `publishingScopes` and `subscriptionScopes` (`app1=t1,t2;app2=`) of a component for one app. */
@@ -16,10 +19,11 @@ export function topicScopes(component: Pick<Component<'pubsub'>, 'properties'>, 
     if (!protectedTopics.has(topic) && scoped.size === 0) return true;
     return scoped.has(topic);
   };
-  return {
-    mayPublish: may(scopedTopics(property(component, 'publishingScopes') ?? '', appId)),
-    maySubscribe: may(scopedTopics(property(component, 'subscriptionScopes') ?? '', appId)),
-  };
+  const publishing = scopedTopics(property(component, 'publishingScopes') ?? '', appId);
+  const subscribing = scopedTopics(property(component, 'subscriptionScopes') ?? '', appId);
+  const named = [...new Set([...allowed, ...protectedTopics, ...publishing, ...subscribing])].filter((topic) => topic !== '');
+  const [mayPublish, maySubscribe] = [may(publishing), may(subscribing)];
+  return { mayPublish, maySubscribe, publishable: named.filter(mayPublish), subscribable: named.filter(maySubscribe) };
 }
 
 /** Dapr removes every blank; `app=` alone is a scope of one topic without a name, so that the app may use none. */

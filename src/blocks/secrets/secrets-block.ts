@@ -2,7 +2,7 @@ import { derive, type Call } from '../../kernel/call.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { Component, ComponentSet } from '../../contracts/component-set.ts';
+import { nearestOf, type Component, type ComponentSet } from '../../contracts/component-set.ts';
 import { governedServices } from '../../contracts/governed-services.ts';
 import type { SecretScope } from '../../contracts/resources.ts';
 import type { Secret } from '../../contracts/secrets.ts';
@@ -61,7 +61,7 @@ function storeNamed(stores: ComponentSet<'secretstores'>, name: string): Compone
   const component = stores.get(name);
   if (component !== undefined) return component;
   if (stores.list().length === 0) throw new ProaError('secrets.not-configured', 'secret store is not configured');
-  throw new ProaError('secrets.not-found', `failed finding secret store with key ${name}`);
+  throw new ProaError('secrets.not-found', `failed finding secret store with key ${name}`, nearestOf(name, stores.list()));
 }
 
 async function readOne(component: Component<'secretstores'>, read: Read): Promise<Secret | undefined> {

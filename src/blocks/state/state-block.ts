@@ -77,7 +77,10 @@ function createHandles(context: BlockContext, stores: ComponentSet<'state'>): { 
       const known = compiled.get(store);
       if (known !== undefined) return known;
       const component = stores.get(store);
-      if (component === undefined) throw stores.list().length === 0 ? notConfigured(store, context.appId) : notFound(store, context.appId);
+      if (component === undefined) {
+        const others = stores.list();
+        throw others.length === 0 ? notConfigured(store, context.appId) : notFound(store, context.appId, others);
+      }
       const handle = createStoreHandle(component, context);
       compiled.set(store, handle);
       return handle;

@@ -1,3 +1,4 @@
+import { nearestOf, type Component } from '../../contracts/component-set.ts';
 import type { ErrorCode } from '../../kernel/catalogue.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import { isEtagError, type EtagError } from '../../contracts/state.ts';
@@ -11,8 +12,9 @@ export function notConfigured(store: string, appId: string): ProaError {
 }
 
 /** There are state stores, but not this one. */
-export function notFound(store: string, appId: string): ProaError {
-  return new ProaError('state.not-found', `state store ${store} is not found`, { details: { metadata: { appID: appId } } });
+export function notFound(store: string, appId: string, stores: readonly Component<'state'>[]): ProaError {
+  const details = { metadata: { appID: appId } };
+  return new ProaError('state.not-found', `state store ${store} is not found`, { details, ...nearestOf(store, stores) });
 }
 
 /** The key cannot be stored; `why` is the whole message. */

@@ -53,6 +53,40 @@ describe('a log of timers', () => {
     expect(await readAll(new LogFeed(engine, log, feed.done()))).toEqual(left.slice(1));
   });
 
+  it('takes what a former owner had settled apart once, and not for each entry', async () => {
+    const bits = Buffer.alloc(625, 0b01010101).toString('base64');
+    let looks = 0;
+    const range = {
+      first: 1,
+      last: 5_000,
+      get bits() {
+        looks++;
+        return bits;
+      },
+    };
+    const feed = new LogFeed(engine, log, [range]);
+    expect(await readAll(feed)).toEqual(Array.from({ length: 2_500 }, (_, i) => 2 * i + 2));
+    expect(looks).toBeLessThanOrEqual(2);
+  });
+
+  it('holds no entries that were taken, only which of them are settled', async () => {
+    const feed = new LogFeed(engine, log);
+    const page = await feed.next(400);
+    const all = sequences(page);
+    page.taken();
+    expect(page.entries).toEqual([]);
+    for (const each of all.slice(1)) page.settle(each);
+    const [left] = feed.done();
+    expect([left?.first, left?.last, await readAll(new LogFeed(engine, log, feed.done()))]).toEqual([
+      1,
+      400,
+      [1, ...Array.from({ length: 4_600 }, (_, i) => i + 401)],
+    ]);
+    page.settle(1);
+    await feed.trim();
+    expect((await engine.readLog(log, 0)).first).toBe(401);
+  });
+
   it('holds nothing of the pages behind one that is never settled', async () => {
     const feed = new LogFeed(engine, log);
     const first = await feed.next(400);

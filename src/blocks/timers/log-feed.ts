@@ -4,10 +4,18 @@ import type { DoneRange } from './position.ts';
 
 /** Timers that were read together. They leave the log together, when all of them are settled. */
 export interface Page {
-  /** Those that are not done with. */
+  /** Those that are not done with; none once they were taken. */
   readonly entries: readonly LogEntry[];
+  /** Whoever needs the entries has them: until all are settled, the page holds no more than which ones are. */
+  taken(): void;
   /** That one need not come again. */
   settle(sequence: number): void;
+}
+
+/** What a former owner was done with, its bits as bytes. */
+interface Skipped {
+  readonly range: DoneRange;
+  readonly bits: Uint8Array | undefined;
 }
 
 interface OpenPage extends Page {
@@ -30,7 +38,7 @@ export class LogFeed {
   readonly #log: Key;
   #pages: OpenPage[] = [];
   /** What is not read yet and was done with before. */
-  #skipped: readonly DoneRange[];
+  #skipped: readonly Skipped[];
   #after = 0;
   /** Where the pass ends; undefined before its first page. */
   #target: number | undefined;
@@ -41,7 +49,7 @@ export class LogFeed {
   constructor(engine: Engine, log: Key, done: readonly DoneRange[] = []) {
     this.#engine = engine;
     this.#log = log;
-    this.#skipped = done;
+    this.#skipped = done.map((range) => ({ range, bits: range.bits === undefined ? undefined : Buffer.from(range.bits, 'base64') }));
   }
 
   /** The pass has come to its end. */
@@ -92,29 +100,33 @@ export class LogFeed {
     const read = this.#pages
       .filter(({ done }) => done.some((bits) => bits !== 0))
       .map(({ first, last, open, done }) => (open === 0 ? { first, last } : { first, last, bits: Buffer.from(done).toString('base64') }));
-    return [...read, ...this.#skipped.filter(({ last }) => last > this.#after)];
+    return [...read, ...this.#skipped.map(({ range }) => range).filter(({ last }) => last > this.#after)];
   }
 
   #open(entries: readonly LogEntry[], after: number): OpenPage {
     const first = entries[0]?.sequence ?? after + 1;
     const last = entries.at(-1)?.sequence ?? after;
-    const left = this.#skipped.length === 0 ? entries : entries.filter(({ sequence }) => !isIn(this.#skipped, sequence));
     const page: OpenPage = {
-      entries: left,
+      entries,
       after,
       first,
       last,
-      open: left.length,
+      open: entries.length,
       done: new Uint8Array((last - first + 8) >> 3),
       settle: (sequence) => this.#settle(page, sequence),
+      taken: () => void (page.entries = []),
     };
-    if (left !== entries) for (const { sequence } of entries) if (isIn(this.#skipped, sequence)) mark(page, sequence);
+    const skipped = this.#skipped.filter(({ range }) => range.first <= last && first <= range.last);
+    if (skipped.length > 0) {
+      page.entries = entries.filter(({ sequence }) => !skipped.some((each) => isIn(each, sequence)) || !mark(page, sequence));
+      page.open = page.entries.length;
+    }
     return page;
   }
 
   #settle(page: OpenPage, sequence: number): void {
     if (!mark(page, sequence) || --page.open > 0) return;
-    page.entries = [];
+    page.taken();
     this.#advance();
   }
 
@@ -141,9 +153,9 @@ function mark({ first, done }: OpenPage, sequence: number): boolean {
   return (bits & bit) === 0;
 }
 
-function isIn(ranges: readonly DoneRange[], sequence: number): boolean {
-  const range = ranges.find(({ first, last }) => first <= sequence && sequence <= last);
-  if (range?.bits === undefined) return range !== undefined;
+function isIn({ range, bits }: Skipped, sequence: number): boolean {
+  if (sequence < range.first || sequence > range.last) return false;
+  if (bits === undefined) return true;
   const at = sequence - range.first;
-  return ((Buffer.from(range.bits, 'base64')[at >> 3] ?? 0) & (1 << (at & 7))) !== 0;
+  return ((bits[at >> 3] ?? 0) & (1 << (at & 7))) !== 0;
 }

@@ -28,12 +28,18 @@ const positionEveryMs = 300_000;
 const retryMsMin = 100;
 const retryMsMax = 10_000;
 
+/** The logs of the shard, as far as they are read. */
+interface Logs {
+  readonly inbox: LogFeed;
+  readonly buckets: Buckets;
+}
+
 /** Reads the timers of one shard in time: hands over what is due soon, deals out the rest to the buckets where it belongs, trims what is settled. */
 export class ShardReader {
   readonly lane: Lane;
   readonly #options: ReaderOptions;
-  #inbox: LogFeed;
-  #buckets: Buckets | undefined;
+  /** Undefined until it is known where the last owner stopped. */
+  #logs: Logs | undefined;
   #appended = true;
   #unlisten: () => void = () => {};
   #running: Promise<void> | undefined;
@@ -49,8 +55,6 @@ export class ShardReader {
   constructor(options: ReaderOptions, lane: Lane) {
     this.#options = options;
     this.lane = lane;
-    const { group, index } = lane.owned;
-    this.#inbox = new LogFeed(options.engine, inboxLog(group, index));
   }
 
   start(): void {
@@ -78,11 +82,11 @@ export class ShardReader {
     this.#unlisten();
     await this.#running;
     await settled();
-    if (this.#buckets === undefined) return;
+    if (this.#logs === undefined) return;
     try {
-      await this.#trim(this.#buckets);
-      this.#buckets.close(this.#options.engine.now());
-      if (this.lane.owned.alive) await this.#savePosition(this.#buckets);
+      await this.#trim(this.#logs);
+      this.#logs.buckets.close(this.#options.engine.now());
+      if (this.lane.owned.alive) await this.#savePosition(this.#logs);
     } catch (error) {
       // Whoever comes next reads a little more.
       this.#options.log.debug('the position of timers was not saved', { [logFields.error]: ProaError.from(error).message });
@@ -101,8 +105,9 @@ export class ShardReader {
 
   #arm(): void {
     const { clock, engine } = this.#options;
-    const openingMs = this.#buckets === undefined ? pollMs : this.#buckets.nextOpensAtMs() - engine.now();
-    const busy = this.#buckets?.feeds().some((feed) => !feed.idle) === true || !this.#inbox.idle;
+    const logs = this.#logs;
+    const openingMs = logs === undefined ? pollMs : logs.buckets.nextOpensAtMs() - engine.now();
+    const busy = logs !== undefined && feedsOf(logs).some((feed) => !feed.idle);
     const backoff = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(this.#failures, 10));
     const delay =
       this.#failures > 0 ? backoff : Math.min(openingMs, pollMs - (clock.mono() - this.#polledMono), busy ? trimEveryMs : Infinity);
@@ -113,11 +118,11 @@ export class ShardReader {
   async #run(): Promise<void> {
     const { clock, log } = this.#options;
     try {
-      this.#buckets ??= await this.#load();
+      this.#logs ??= await this.#load();
       if (clock.mono() - this.#polledMono >= pollMs) this.#appended = true;
-      while (!this.#stopped && (await this.#round(this.#buckets)));
+      while (!this.#stopped && (await this.#round(this.#logs)));
       if (this.#stopped) return;
-      await this.#tidy(this.#buckets);
+      await this.#tidy(this.#logs);
       this.#failures = 0;
     } catch (error) {
       this.#failures++;
@@ -126,28 +131,28 @@ export class ShardReader {
     }
   }
 
-  async #load(): Promise<Buckets> {
+  async #load(): Promise<Logs> {
     const { group, index } = this.lane.owned;
     const { engine } = this.#options;
     const entry = await engine.get(positionKey(group, index));
     const position = entry === undefined ? { buckets: [], done: new Map() } : decodePosition(entry.value);
-    this.#inbox = new LogFeed(engine, inboxLog(group, index), position.done.get(inboxPlace));
-    return new Buckets(engine, this.lane.owned, position);
+    const inbox = new LogFeed(engine, inboxLog(group, index), position.done.get(inboxPlace));
+    return { inbox, buckets: new Buckets(engine, this.lane.owned, position) };
   }
 
   /** One page of each log that matters now, so that what is due never waits for a long bucket. False when nothing was left to read, or may be. */
-  async #round(buckets: Buckets): Promise<boolean> {
+  async #round({ inbox, buckets }: Logs): Promise<boolean> {
     const { engine, clock, firing } = this.#options;
     const now = engine.now();
     buckets.advance(now);
-    if (this.#inbox.read && this.#appended) {
+    if (inbox.read && this.#appended) {
       this.#appended = false;
       this.#polledMono = clock.mono();
-      this.#inbox.pass();
+      inbox.pass();
     }
     const { current, upper, late } = buckets.readable(now);
     let progress = false;
-    for (const feed of [this.#inbox, ...current, upper]) {
+    for (const feed of [inbox, ...current, upper]) {
       if (feed?.read === false && firing.takes(false)) progress = (await this.#page(feed)) || progress;
     }
     for (const feed of late) {
@@ -176,6 +181,7 @@ export class ShardReader {
     }
     if (damaged > 0) this.#options.log.error(`a log of timers holds ${damaged} entries that are none`);
     for (const sequence of settled) page.settle(sequence);
+    page.taken();
     firing.hold(this.lane, soon, page);
     return true;
   }
@@ -187,26 +193,30 @@ export class ShardReader {
     return result.status === 'done';
   }
 
-  async #tidy(buckets: Buckets): Promise<void> {
+  async #tidy(logs: Logs): Promise<void> {
     const mono = this.#options.clock.mono();
     if (mono - this.#trimmedMono < trimEveryMs) return;
     this.#trimmedMono = mono;
-    await this.#trim(buckets);
-    if (buckets.close(this.#options.engine.now())) this.#again = true;
+    await this.#trim(logs);
+    if (logs.buckets.close(this.#options.engine.now())) this.#again = true;
     if (mono - this.#positionedMono < positionEveryMs) return;
     this.#positionedMono = mono;
-    if (this.lane.owned.alive) await this.#savePosition(buckets);
+    if (this.lane.owned.alive) await this.#savePosition(logs);
   }
 
-  async #trim(buckets: Buckets): Promise<void> {
-    for (const feed of [this.#inbox, ...buckets.feeds()]) await feed.trim();
+  async #trim(logs: Logs): Promise<void> {
+    for (const feed of feedsOf(logs)) await feed.trim();
   }
 
   /** A position that is not saved, or is older than it could be, costs reading. */
-  async #savePosition(buckets: Buckets): Promise<void> {
+  async #savePosition({ inbox, buckets }: Logs): Promise<void> {
     const { owned } = this.lane;
     const { buckets: next, done } = buckets.position();
-    const value = encodePosition({ buckets: next, done: new Map(done).set(inboxPlace, this.#inbox.done()) });
+    const value = encodePosition({ buckets: next, done: new Map(done).set(inboxPlace, inbox.done()) });
     await this.#options.engine.commit({ if: [owned.condition], put: [{ key: positionKey(owned.group, owned.index), value }] });
   }
+}
+
+function feedsOf({ inbox, buckets }: Logs): readonly LogFeed[] {
+  return [inbox, ...buckets.feeds()];
 }

@@ -6,6 +6,7 @@ import { ProaError } from '../../kernel/errors.ts';
 import { silentLogger } from '../../kernel/log.ts';
 import { changedEngine } from '../../testing/changed-engine.ts';
 import { createFakeClock, type FakeClock } from '../../testing/fake-clock.ts';
+import { keptBytes } from '../../testing/kept-memory.ts';
 import { takeShard, type TestShard } from '../../testing/shard-owner.ts';
 import { createShardTimers, type TimersOptions } from './index.ts';
 
@@ -365,6 +366,67 @@ describe('owners', () => {
     expect(ids()).toContain('unsaid');
     await pass(300 * second, 5 * second);
     expect(ids().filter((id) => id === 'unsaid').length).toBe(1);
+  });
+
+  it.each(['jump', 'advance'] as const)(
+    'find what they dealt out late as soon as the engine answers, however long they stood still before it was committed (%s)',
+    async (stand) => {
+      for (const stillMs of [20 * second, 60 * second, 5 * 60 * second, hour, 3 * day]) {
+        fired = [];
+        let stood = false;
+        const still = changedEngine(engine, {
+          async commit(commit) {
+            // Between choosing the bucket and the commit; the next ones are as quick as ever.
+            if (commit.append !== undefined && !stood) {
+              stood = true;
+              clock[stand](stillMs);
+            }
+            return engine.commit(commit);
+          },
+        });
+        begin({ engine: still });
+        const due = engine.now() + 200 * second;
+        await engine.commit({ append: [timers.append(0, { id: 'dealt', dueMs: due })] });
+        timers.open(await takeShard(engine, group, 0));
+        while (!stood) await pass(second, second);
+        const foundMs = Math.max(due, engine.now());
+        await pass(foundMs - engine.now() + 3 * second, second);
+        // After days the log that it came from is read once more before it was trimmed: a timer may come twice.
+        expect([stillMs, ...new Set(ids())]).toEqual([stillMs, 'dealt']);
+        expect(fired.every(({ atMs }) => atMs >= due && atMs - foundMs <= 3 * second)).toBe(true);
+        const times = fired.length;
+        await pass(600 * second, 5 * second);
+        expect(fired).toHaveLength(times);
+        await timers.close();
+      }
+    },
+  );
+
+  it('hold in memory what they fire soon, and not the pages that it was read with', async () => {
+    const paged = changedEngine(engine, {
+      async readLog(...asked) {
+        const page = await engine.readLog(...asked);
+        // As the journal reads: the entries of a page are parts of one piece of memory.
+        const whole = Buffer.alloc(1024 * 1024);
+        const entries = page.entries.map((entry, i) => {
+          const data = whole.subarray(i * 200, i * 200 + entry.data.length);
+          data.set(entry.data);
+          return { ...entry, data };
+        });
+        return { ...page, entries };
+      },
+    });
+    begin({ engine: paged });
+    const due = engine.now() + 4 * second;
+    for (let i = 0; i < 12_000; i++) await engine.commit({ append: [timers.append(0, { id: `timer ${i}`, dueMs: due })] });
+    const bytes = await keptBytes(async () => {
+      timers.open(shard);
+      for (let i = 0; i < 60; i++) await rest();
+    });
+    // With their pages it would be 40 MB.
+    expect(bytes).toBeLessThan(15_000_000);
+    await pass(20 * second);
+    expect(fired).toHaveLength(12_000);
   });
 
   it('notice without a hint what others put into the shard', async () => {

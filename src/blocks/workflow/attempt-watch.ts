@@ -1,5 +1,6 @@
 import type { ActivityAnswer, ActivityOptions } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { beginningOf } from '../../kernel/flat-text.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
 
 const detailsCharsMax = 512;
@@ -36,7 +37,7 @@ export class AttemptWatch {
 
   async heartbeat(details?: string): Promise<void> {
     if (this.#over) throw new ProaError('workflow.task-lost', 'the activity timed out, or was given to another worker');
-    this.#last = details?.slice(0, detailsCharsMax) ?? this.#last;
+    if (details !== undefined) this.#last = beginningOf(details, detailsCharsMax);
     this.#beat();
   }
 

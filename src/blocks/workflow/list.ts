@@ -60,6 +60,7 @@ function tokenOf(id: string): string {
 }
 
 function idOfToken(token: string): string {
-  if (!/^[A-Za-z0-9_-]+$/.test(token)) throw new ProaError('bad-request', 'the continuation token is not valid');
-  return Buffer.from(token, 'base64url').toString('utf8');
+  const id = Buffer.from(token, 'base64url').toString('utf8');
+  if (token === '' || tokenOf(id) !== token) throw new ProaError('bad-request', 'the continuation token is not valid');
+  return id;
 }

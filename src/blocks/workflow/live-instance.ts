@@ -70,7 +70,10 @@ export class LiveInstance {
   /** Memory that it takes; what was measured is 0.4 to 0.95 of it (docs/decisions/durable-execution.md). */
   get bytes(): number {
     const history = (this.past === undefined ? 0 : 3) * (this.header?.historyChars ?? 0);
-    return 2_000 + history + this.tail.reduce((sum, line) => sum + line.length, 0);
+    const { customStatus = '', pending = [], stall } = this.header ?? {};
+    // Once in the header, and once in the record that the newest lines are cut out of.
+    const header = 2 * (customStatus.length + (stall?.description.length ?? 0) + charsOf(pending));
+    return 2_000 + history + header + charsOf(this.tail);
   }
 
   /** The mark was written by a commit other than the instance's own. */
@@ -83,6 +86,12 @@ export class LiveInstance {
     if (item.key !== undefined && this.inbox.some(({ key }) => key === item.key)) return;
     this.inbox.push(item);
   }
+}
+
+function charsOf(lines: readonly string[]): number {
+  let chars = 0;
+  for (const line of lines) chars += line.length;
+  return chars;
 }
 
 /** Reads the record; the inbox is read by `readInbox`. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { keptBytes } from '../../testing/kept-memory.ts';
 import { keptStall, stallFields } from './stall.ts';
 
 describe('a stall', () => {
@@ -22,5 +23,12 @@ describe('a stall', () => {
   it('takes little room in a record, whatever a worker says', () => {
     const kept = keptStall({ reason: 'diverged', description: 'x'.repeat(1_000_000), divergence: { recorded: 'y'.repeat(1_000_000) } });
     expect(JSON.stringify(kept).length).toBeLessThan(20_000);
+  });
+
+  it('takes little memory, too', async () => {
+    const long = (i: number): string => Buffer.from(`${i} `.repeat(50_000), 'latin1').toString('latin1');
+    const stall = (i: number) => keptStall({ reason: 'diverged', description: long(i), divergence: { recorded: long(i) } });
+    // With all that the workers said it would be 60 MB.
+    expect(await keptBytes(() => Array.from({ length: 200 }, (_, i) => stall(i)))).toBeLessThan(10_000_000);
   });
 });

@@ -1,15 +1,16 @@
 import type { Stall } from '../../contracts/workflow.ts';
 import type { LogFields } from '../../kernel/log.ts';
+import { beginningOf } from '../../kernel/flat-text.ts';
 import { logFields } from '../../kernel/names.ts';
 
 const descriptionCharsMax = 16 * 1024;
 const namedCharsMax = 512;
 
-/** What is stored of a stall: it is part of a record that is rewritten with every turn. */
+/** What is stored of a stall: it is part of a record that is rewritten with every turn, and stays in memory as long as the stall. */
 export function keptStall({ reason, description, divergence }: Stall): Stall {
-  const kept = { reason, description: description.slice(0, descriptionCharsMax) };
+  const kept = { reason, description: beginningOf(description, descriptionCharsMax) };
   if (divergence === undefined) return kept;
-  const named = Object.entries(divergence).map(([name, text]) => [name, text.slice(0, namedCharsMax)]);
+  const named = Object.entries(divergence).map(([name, text]) => [name, beginningOf(text, namedCharsMax)]);
   return { ...kept, divergence: Object.fromEntries(named) };
 }
 

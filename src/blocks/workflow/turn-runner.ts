@@ -275,8 +275,11 @@ export class TurnRunner {
     if (!pool.accepts('workflows', header.name)) {
       live.parked = true;
       const { name } = header;
-      if (pool.unheard(name))
-        core.log.warn(`no worker takes the workflow "${name}"; instances of it wait`, { [logFields.workflowInstance]: live.id });
+      const unheard = pool.unheard(name);
+      if (unheard !== undefined) {
+        const fields = { [logFields.workflowInstance]: live.id, [logFields.hint]: unheard.hint };
+        core.log.warn(`no worker takes the workflow "${name}"; instances of it wait`, fields);
+      }
       return false;
     }
     core.metrics.payload(header.name, header.historyChars / workflowLimits.historyBytesMax);

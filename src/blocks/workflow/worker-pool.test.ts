@@ -78,3 +78,17 @@ describe('workers that keep what they have seen', () => {
     expect(await now(pool.acquire('workflows', 'w', held.seat).held)).toBe('1');
   });
 });
+
+describe('a workflow that no worker takes', () => {
+  it('is told of once until another worker comes, with a guess at what was meant', () => {
+    const { pool, worker } = rig();
+    expect(pool.unheard('ordr')).toBeUndefined();
+    const leave = pool.attach({ ...worker(1), workflows: new Set(['order', 'reminder']) });
+    expect(pool.unheard('ordr')).toEqual({ hint: 'did you mean order?' });
+    expect(pool.unheard('ordr')).toBeUndefined();
+    expect(pool.unheard('xyz')).toEqual({ hint: 'there is order, reminder' });
+    leave();
+    pool.attach({ ...worker(1), workflows: new Set() });
+    expect(pool.unheard('ordr')).toEqual({});
+  });
+});

@@ -1,4 +1,5 @@
 import type { WorkflowWorker } from '../../contracts/workflow.ts';
+import { meant } from '../../kernel/closest.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 
@@ -165,11 +166,11 @@ export class WorkerPool {
     return this.#seats.some((seat) => accepts(seat, kind, name));
   }
 
-  /** True for a workflow that none of the workers takes, once per name until another worker comes. Without workers there is nothing to say. */
-  unheard(name: string): boolean {
-    if (this.#seats.length === 0 || this.#unheard.has(name) || this.#unheard.size >= unheardMax) return false;
+  /** What to say of a workflow that none of the workers takes, once per name until another worker comes: the hint. Without workers there is nothing to say. */
+  unheard(name: string): { readonly hint?: string } | undefined {
+    if (this.#seats.length === 0 || this.#unheard.has(name) || this.#unheard.size >= unheardMax) return undefined;
     this.#unheard.add(name);
-    return true;
+    return meant(name, new Set(this.#seats.flatMap(({ worker }) => [...(worker.workflows ?? [])])));
   }
 
   /** True when a place is free at once. */

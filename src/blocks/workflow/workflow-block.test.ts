@@ -238,7 +238,7 @@ describe('workflows', () => {
     expect(second.token).toBeUndefined();
     expect((await block.list({ name: 'ends', attributes: { team: 'blue' } }, {})).instances).toHaveLength(3);
     expect((await block.list({ statuses: ['COMPLETED'], createdToMs: 1 }, {})).instances).toHaveLength(0);
-    await expect(block.list({}, { token: '!' })).rejects.toMatchObject({ code: 'bad-request' });
+    for (const token of ['!', '', 'garbage']) await expect(block.list({}, { token })).rejects.toMatchObject({ code: 'bad-request' });
     await expect(block.purge('i4', { recursive: true, force: false })).rejects.toMatchObject({ code: 'workflow.running' });
     expect(await block.purge('i0', { recursive: true, force: false })).toEqual({ count: 1, complete: true });
     await expect(block.purge('i0', { recursive: true, force: false })).rejects.toMatchObject({ code: 'workflow.not-found' });

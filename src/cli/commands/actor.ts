@@ -1,10 +1,12 @@
 import { askJson, readJson } from '../ask-json.ts';
 import { askRuntimes, tellProblems } from '../ask-runtimes.ts';
-import { asJson, callRuntime, sendToRuntime } from '../call-runtime.ts';
+import { asJson } from '../as-json.ts';
+import { callRuntime, sendToRuntime } from '../call-runtime.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { harmless, type Output } from '../output.ts';
 import { requestBody } from '../request-body.ts';
 import { findRuns } from '../run-registry.ts';
+import { tellUnknownApp } from '../unknown-app.ts';
 import { readVerb } from '../verbs.ts';
 
 interface TypeView {
@@ -57,10 +59,7 @@ async function list(context: CommandContext): Promise<number> {
     '/proa/v1/actors',
     appId === undefined ? undefined : [appId],
   );
-  if (answers.length === 0) {
-    output.error(appId === undefined ? 'no runtime runs on this machine' : `no app "${appId}" runs on this machine`, 'proa list');
-    return exitCodes.notFound;
-  }
+  if (answers.length === 0) return tellUnknownApp(context, appId);
   const code = tellProblems(answers, context);
   const rows = answers.flatMap((answer) =>
     'value' in answer ? answer.value.types.map((each) => ({ appId: answer.appId, httpPort: answer.httpPort, ...each })) : [],
@@ -85,7 +84,7 @@ async function list(context: CommandContext): Promise<number> {
 async function invoke(context: CommandContext, path: string): Promise<number> {
   const body = await requestBody(context);
   const appId = context.args.values['app-id'] ?? (await anyApp(context));
-  if (appId === undefined) return nothingRuns(context);
+  if (appId === undefined) return tellUnknownApp(context, appId);
   return callRuntime(context, { appId, method: 'POST', path, ...(body && { body: body.bytes, contentType: body.contentType }) });
 }
 
@@ -174,9 +173,4 @@ function isElsewhere(status: number, body: Uint8Array): boolean {
 async function anyApp({ ports }: CommandContext): Promise<string | undefined> {
   const runs = (await findRuns(ports)).filter(({ alive }) => alive);
   return runs.flatMap(({ record }) => record.apps)[0]?.id;
-}
-
-function nothingRuns({ output }: CommandContext): number {
-  output.error('no runtime runs on this machine', 'proa list');
-  return exitCodes.notFound;
 }

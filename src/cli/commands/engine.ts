@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
 import { backupData, copyData, downgradeDatabase, restoreData } from '../../host/engine-tools.ts';
-import { describePlace, readEnginePlace } from '../../host/engine/engine-place.ts';
+import { describePlace, isDatabaseUrl, readEnginePlace } from '../../host/engine/engine-place.ts';
+import { closest } from '../../kernel/closest.ts';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../context.ts';
-import { dataDirectory } from '../directories.ts';
+import { dataDirectoryHere } from '../directories.ts';
 import { databaseSetting, engineText } from '../engine-setting.ts';
 import { UsageError } from '../parse-args.ts';
 
@@ -16,7 +17,7 @@ function megabytes(bytes: number): string {
 async function backup({ ports, args, output }: CommandContext): Promise<void> {
   const { values } = args;
   if (values.to === undefined) throw new UsageError('where to?', 'proa engine backup --to <empty directory>');
-  const from = dataDirectory(ports.process, values['data-dir'], undefined);
+  const from = await dataDirectoryHere(ports, values['data-dir']);
   const to = resolve(ports.process.cwd(), values.to);
   output.say(`backing up ${from}`);
   const watch = watchSize(ports, output, to);
@@ -52,7 +53,7 @@ async function restore({ ports, args, output }: CommandContext): Promise<void> {
   const { values } = args;
   if (values.from === undefined) throw new UsageError('from where?', 'proa engine restore --from <backup>');
   const from = resolve(ports.process.cwd(), values.from);
-  const to = dataDirectory(ports.process, values['data-dir'], undefined);
+  const to = await dataDirectoryHere(ports, values['data-dir']);
   output.say(`restoring into ${to}`);
   const summary = await restoreData(ports, from, to);
   if (output.json) output.value({ from, to, ...summary });
@@ -63,7 +64,7 @@ async function copy({ ports, args, output }: CommandContext): Promise<void> {
   const { values } = args;
   if (values.to === undefined) throw new UsageError('where to?', 'proa engine copy --to postgres://user@host/database');
   const cwd = ports.process.cwd();
-  const own = dataDirectory(ports.process, values['data-dir'], undefined);
+  const own = await dataDirectoryHere(ports, values['data-dir']);
   const from = readEnginePlace(values.from === undefined ? own : await engineText(ports, 'from', values.from), cwd);
   const to = readEnginePlace(await engineText(ports, 'to', values.to), cwd);
   const [fromText, toText] = [describePlace(from), describePlace(to)];
@@ -93,12 +94,48 @@ async function downgrade({ ports, args, output }: CommandContext): Promise<void>
 
 const actions = { backup, restore, copy, downgrade };
 
+type Flag = 'data-dir' | 'from' | 'to' | 'engine' | 'format';
+const flags: readonly Flag[] = ['data-dir', 'from', 'to', 'engine', 'format'];
+const taken: Readonly<Record<keyof typeof actions, readonly Flag[]>> = {
+  backup: ['data-dir', 'to'],
+  restore: ['data-dir', 'from'],
+  copy: ['data-dir', 'from', 'to'],
+  downgrade: ['engine', 'format'],
+};
+const instead: Readonly<Partial<Record<`${keyof typeof actions} ${Flag}`, string>>> = {
+  'backup from': 'what to back up is named by --data-dir',
+  'backup engine': ofDatabases(),
+  'restore to': 'where to is named by --data-dir',
+  'restore engine': 'proa engine copy --from <data directory> --to <database>',
+  'copy engine': 'proa engine copy --from <data directory or database> --to <data directory or database>',
+};
+
+function ofDatabases(): string {
+  return 'a database is backed up with its own tools (pg_dump), or copied: proa engine copy --from <database> --to <directory>';
+}
+
+/** What would be left out silently here is mostly the place that was meant: somebody else's data would be backed up or written. */
+function refuseOthers({ args, ports }: CommandContext, action: keyof typeof actions): void {
+  const { values } = args;
+  const wrong = flags.find((flag) => values[flag] !== undefined && !taken[action].includes(flag));
+  if (wrong !== undefined)
+    throw new UsageError(`proa engine ${action} takes no --${wrong}`, instead[`${action} ${wrong}`] ?? `proa help engine`);
+  const setting = ports.process.env('PROA_ENGINE') ?? '';
+  if (action === 'backup' && values['data-dir'] === undefined && isDatabaseUrl(setting))
+    throw new UsageError('PROA_ENGINE names a database, and a backup is made of a data directory', ofDatabases());
+}
+
 /** `proa engine backup|restore|copy|downgrade`: what is stored, as a whole. */
 export async function run(context: CommandContext): Promise<number> {
   const [name, ...more] = context.args.positionals;
   if (name === undefined || !Object.hasOwn(actions, name) || more.length > 0) {
-    throw new UsageError('backup, restore, copy or downgrade?', 'proa help engine');
+    const guess = name === undefined || more.length > 0 ? undefined : closest(name, Object.keys(actions));
+    throw new UsageError(
+      'backup, restore, copy or downgrade?',
+      guess === undefined ? 'proa help engine' : `did you mean \`proa engine ${guess}\`?`,
+    );
   }
+  refuseOthers(context, name as keyof typeof actions);
   await actions[name as keyof typeof actions](context);
   return exitCodes.ok;
 }

@@ -3,6 +3,7 @@ import { exitCodes, type CommandContext } from '../context.ts';
 import { harmless } from '../output.ts';
 import { UsageError, valueOrDefault } from '../parse-args.ts';
 import { findRuns } from '../run-registry.ts';
+import { tellUnknownApp } from '../unknown-app.ts';
 import { lineSplitter } from '../run/lines.ts';
 
 /** How much of the end of a log is read for its last lines. */
@@ -23,15 +24,19 @@ async function readFrom(ports: Ports, file: string, position: number): Promise<U
 /** `proa logs`: the last lines of an app's output, and with --follow what comes. */
 export async function run({ ports, args, output }: CommandContext): Promise<number> {
   const id = args.positionals[0] ?? args.values['app-id'];
+  const wanted = valueOrDefault(args.values, 'lines') as number;
+  if (wanted < 0) throw new UsageError('--lines must not be negative');
   const runs = await findRuns(ports);
   const apps = runs.flatMap(({ record }) => record.apps).filter((app) => app.logFile !== undefined && (id === undefined || app.id === id));
   const [app] = apps;
   if (id === undefined && apps.length > 1)
     throw new UsageError(`which app? (${apps.map((item) => item.id).join(', ')})`, 'proa logs <app-id>');
   if (app?.logFile === undefined) {
+    if (id !== undefined && !runs.some(({ record }) => record.apps.some((each) => each.id === id)))
+      return tellUnknownApp({ ports, output }, id);
     output.error(
       id === undefined ? 'no app with a log runs on this machine' : `no app "${id}" with a log runs on this machine`,
-      'proa list',
+      '`proa run` keeps the output of the apps that it starts; those that are only served have no log here',
     );
     return exitCodes.notFound;
   }
@@ -42,7 +47,7 @@ export async function run({ ports, args, output }: CommandContext): Promise<numb
   const first = lineSplitter((line) => void lines.push(line));
   first.write(await readFrom(ports, file, Math.max(0, size - tailBytes)));
   if (args.values.follow !== true) first.end();
-  for (const line of lines.slice(-(valueOrDefault(args.values, 'lines') as number))) print(line);
+  for (const line of lines.slice(Math.max(0, lines.length - wanted))) print(line);
   if (args.values.follow === true) await follow(ports, { file, size, line: print });
   return exitCodes.ok;
 }

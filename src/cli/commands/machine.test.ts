@@ -26,7 +26,7 @@ beforeEach(async () => {
   const process = {
     ...real,
     cwd: () => directory,
-    env: (name: string) => ({ PROA_STATE_DIR: join(directory, 'state'), DAPR_API_TOKEN: 'token' })[name],
+    env: (name: string) => ({ PROA_STATE_DIR: join(directory, 'state'), DAPR_API_TOKEN: ' token, the-one-that-goes' })[name],
     writeOut: (text: string) => void out.push(text),
     writeErr: (text: string) => void err.push(text),
   };
@@ -98,16 +98,34 @@ describe('commands that look at other runs', () => {
     expect([...caught.keys()]).toEqual(['SIGINT', 'SIGTERM']);
   });
 
+  it('looks for rollouts where what runs keeps its data', async () => {
+    const app = { id: 'orders', httpPort: 1, grpcPort: 2 };
+    const self = identify(ports, process.pid);
+    const place = { directory, dataDirectory: join(directory, 'elsewhere') };
+    await new RunRegistration(ports).update({ version: 1, process: self, mode: 'run', startedAtMs: 0, ...place, apps: [app] });
+    for (const words of [['status'], ['status', 'orders'], ['abort', 'orders'], ['start', 'orders', 'v1', 'v2']]) {
+      expect(await cli('rollout', ...words)).toBe(1);
+      expect(err.join('')).toContain(`${place.dataDirectory} holds no data of Proa`);
+    }
+    // Another app is not there: the usual place.
+    expect(await cli('rollout', 'status', 'other')).toBe(1);
+    expect(err.join('')).toContain(`${join(directory, 'state', 'data')} holds no data of Proa`);
+  });
+
   it('shows the last lines of a log', async () => {
     const logFile = join(directory, 'orders.log');
     await writeFile(logFile, Array.from({ length: 500 }, (_, index) => `line ${index}\n`).join(''));
     await announce(identify(ports, process.pid), [{ id: 'orders', httpPort: 1, grpcPort: 2, logFile }]);
     expect(await cli('logs', 'orders', '-n', '2')).toBe(0);
     expect(out.join('')).toBe('line 498\nline 499\n');
+    expect(await cli('logs', 'orders', '-n', '0')).toBe(0);
+    expect(out).toEqual([]);
+    expect(await cli('logs', 'orders', '--lines=-1')).toBe(2);
   });
 });
 
 describe('commands that call a runtime', () => {
+  const refusal = '{"errorCode":"ERR_STATE\\u001b_X","message":"there is\\u001b no x","hint":"did you mean y?"}';
   let server: Server;
   let requests: { method?: string | undefined; url?: string | undefined; type?: string | undefined; token: unknown; body: string }[];
   let port: number;
@@ -126,6 +144,7 @@ describe('commands that call a runtime', () => {
           body: Buffer.concat(chunks).toString(),
         });
         if (url?.includes('silent') === true) return;
+        if (url?.includes('refused') === true) return void response.writeHead(400).end(refusal);
         response.writeHead(url?.includes('missing') === true ? 404 : 200).end('{"ok":\u001b[2Jtrue}');
       });
     });
@@ -148,10 +167,54 @@ describe('commands that call a runtime', () => {
     ]);
   });
 
+  it('tell a refusal of the runtime in its words, and an answer of the app as it is', async () => {
+    expect(await cli('publish', '-i', 'orders', '-t', 'refused', '-D', '1')).toBe(1);
+    expect(err.join('')).toBe('error: there is\\x1b no x [ERR_STATE\\x1b_X]\n  help: did you mean y?\n');
+    expect(await cli('wf', 'show', 'refused')).toBe(1);
+    expect(err.join('')).toBe('error: there is\\x1b no x [ERR_STATE\\x1b_X]\n  help: did you mean y?\n');
+    expect(await cli('invoke', '-a', 'orders', '-m', 'missing')).toBe(1);
+    expect(err.join('')).toBe('error: 404: {"ok":\\x1b[2Jtrue}\n');
+  });
+
+  it('reach a runtime whose API listens on a socket', async () => {
+    const socket = join(directory, 'api.socket');
+    const behind = createServer((request, response) =>
+      response.end(JSON.stringify({ path: request.url, host: request.headers.host, types: [] })),
+    );
+    await new Promise<void>((resolve) => void behind.listen(socket, resolve));
+    await announce(identify(ports, process.pid), [{ id: 'orders', httpPort: 0, grpcPort: 0, httpSocket: socket }]);
+    expect(await cli('invoke', '-a', 'orders', '-m', 'x')).toBe(0);
+    expect(JSON.parse(out.join(''))).toMatchObject({ path: '/v1.0/invoke/orders/method/x' });
+    expect(await cli('actor', 'list', '--json')).toBe(0);
+    expect(out.join('')).toBe('[]\n');
+    behind.closeAllConnections();
+    await new Promise((resolve) => behind.close(resolve));
+    expect(await cli('invoke', '-a', 'orders', '-m', 'x')).toBe(6);
+    expect(err.join('')).toContain(`is the runtime on ${socket} well?`);
+  });
+
+  it('guess which app was meant', async () => {
+    for (const words of [
+      ['invoke', '-a', 'ordres', '-m', 'x'],
+      ['stop', 'ordres'],
+      ['logs', 'ordres'],
+      ['actor', 'list', '-a', 'ordres'],
+      ['wf', 'list', '-a', 'ordres'],
+    ]) {
+      expect([await cli(...words), err.join('')]).toEqual([
+        4,
+        'error: no app "ordres" runs on this machine\n  help: did you mean orders?\n',
+      ]);
+    }
+    expect(await cli('stop', 'warehouse')).toBe(4);
+    expect(err.join('')).toContain('help: proa list');
+  });
+
   it('tells failure, silence and absence apart by exit code', async () => {
     expect(await cli('invoke', '-a', 'orders', '-m', 'missing', '--verb', 'GET', '--json')).toBe(1);
     expect(JSON.parse(out.join(''))).toMatchObject({ status: 404 });
     expect(await cli('invoke', '-a', 'orders', '-m', 'silent', '--timeout', '100ms')).toBe(5);
+    expect(err.join('')).toContain('help: --timeout gives it longer');
     await announce(identify(ports, process.pid), [{ id: 'orders', httpPort: 1, grpcPort: 1 }]);
     expect(await cli('invoke', '-a', 'orders', '-m', 'x')).toBe(6);
     expect(await cli('publish', '-i', 'orders', '-t', 'x', '-D', 'x', '--metadata', '[1]')).toBe(2);

@@ -1,36 +1,55 @@
+import { resolve } from 'node:path';
 import { workOnRollouts, type RolloutAction, type ShownRollout } from '../../host/rollout-tools.ts';
+import type { Ports } from '../../kernel/ports.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
-import { dataDirectory } from '../directories.ts';
+import { dataDirectoryHere } from '../directories.ts';
 import { databaseSetting } from '../engine-setting.ts';
-import { UsageError, valueOrDefault } from '../parse-args.ts';
+import { valueOrDefault } from '../parse-args.ts';
 import { readPlan } from '../rollout-plan.ts';
+import { findRuns } from '../run-registry.ts';
+import { readVerb } from '../verbs.ts';
 
 /** `proa rollout start|status|promote|abort`: a new version of an app takes over step by step. */
 export async function run(context: CommandContext): Promise<number> {
   const { ports, args, output } = context;
   const action = actionOf(context);
-  const directory = dataDirectory(ports.process, args.values['data-dir'], undefined);
+  const directory = args.values['data-dir'] ?? (await dataDirectoryOf(ports, appOf(action))) ?? (await dataDirectoryHere(ports, undefined));
   const database = await databaseSetting(ports, args.values.engine);
-  const shown = await workOnRollouts(ports, { directory, ...(database !== undefined && { database }) }, action);
+  const shown = await workOnRollouts(
+    ports,
+    { directory: resolve(ports.process.cwd(), directory), ...(database !== undefined && { database }) },
+    action,
+  );
   if (shown.length === 0 && action.kind === 'show' && action.app !== undefined) {
     output.error(`there is no rollout of ${action.app}`, 'begin one with proa rollout start');
     return exitCodes.notFound;
   }
   if (output.json) output.value(shown);
+  else if (shown.length === 0) output.say('no rollouts');
   else for (const rollout of shown) output.line(lineOf(rollout));
   return exitCodes.ok;
 }
 
-function actionOf({ ports, args }: CommandContext): RolloutAction {
+function appOf(action: RolloutAction): string | undefined {
+  return action.kind === 'start' ? action.plan.app : action.app;
+}
+
+/** Where what runs on this machine keeps its data: what serves the app, or without one everything. Undefined: nothing runs, or not all in one place. */
+async function dataDirectoryOf(ports: Ports, app: string | undefined): Promise<string | undefined> {
+  if (ports.process.env('PROA_DATA_DIR')) return undefined;
+  const runs = (await findRuns(ports)).filter(
+    ({ alive, record }) => alive && (app === undefined || record.apps.some(({ id }) => id === app)),
+  );
+  const [only, ...others] = new Set(runs.map(({ record }) => record.dataDirectory));
+  return others.length === 0 ? only : undefined;
+}
+
+function actionOf({ ports, args, command }: CommandContext): RolloutAction {
   const namespace = ports.process.env('NAMESPACE') || 'default';
-  const [kind, app, from, to, ...more] = args.positionals;
-  if (kind === 'status' && from === undefined) return { kind: 'show', namespace, ...(app !== undefined && { app }) };
-  if ((kind === 'promote' || kind === 'abort') && app !== undefined && from === undefined) return { kind, namespace, app };
-  if (kind !== 'start' || app === undefined || from === undefined || to === undefined || more.length > 0)
-    throw new UsageError(
-      'start, status, promote or abort?',
-      'proa rollout start orders v1 v2, proa rollout status, promote orders or abort orders',
-    );
+  const { verb, names } = readVerb(command, args.positionals);
+  const [app = '', from = '', to = ''] = names;
+  if (verb === 'status') return { kind: 'show', namespace, ...(app !== '' && { app }) };
+  if (verb === 'promote' || verb === 'abort') return { kind: verb, namespace, app };
   const { values } = args;
   const plan = readPlan({
     app,

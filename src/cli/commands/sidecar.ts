@@ -5,6 +5,7 @@ import { databaseSetting } from '../engine-setting.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { isProaError } from '../../kernel/errors.ts';
 import { renderProblem } from '../../host/config/problem.ts';
+import { apiSocket } from '../../host/api-socket.ts';
 import type { HostEvent, RunningHost } from '../../host/host-api.ts';
 import { identify, RunRegistration } from '../run-registry.ts';
 import { tellError } from '../tell-error.ts';
@@ -34,17 +35,20 @@ export async function run(context: CommandContext): Promise<number> {
     stop.attach(host);
     const registration = new RunRegistration(ports);
     const app = host.apps[0];
+    const httpSocket = apiSocket(spec, 'http');
     await registration.update({
       version: 1,
       process: identify(ports, ports.process.pid),
       mode: 'sidecar',
       startedAtMs: ports.clock.now(),
       directory: ports.process.cwd(),
+      dataDirectory: settings.dataDirectory,
       apps: [
         {
           id: spec.id,
           httpPort: app?.httpPort ?? spec.httpPort,
           grpcPort: app?.grpcPort ?? spec.grpcPort,
+          ...(httpSocket !== undefined && { httpSocket }),
           ...(app?.metricsPort !== undefined && { metricsPort: app.metricsPort }),
           ...(spec.appPort !== undefined && { appPort: spec.appPort }),
         },

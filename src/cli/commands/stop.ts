@@ -1,6 +1,7 @@
 import type { Ports } from '../../kernel/ports.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { UsageError, valueOrDefault } from '../parse-args.ts';
+import { tellUnknownApp } from '../unknown-app.ts';
 import { findRuns, isAlive, type FoundRun, type ProcessId } from '../run-registry.ts';
 
 async function gone(ports: Ports, process: ProcessId, untilMs: number): Promise<boolean> {
@@ -51,11 +52,12 @@ export async function run({ ports, args, output }: CommandContext): Promise<numb
     })),
   );
   if (output.json) output.value({ stopped: results, notFound: missing });
+  if (runs.length === 0 && ids.length === 0) output.say('nothing runs');
   for (const { apps, stopped, pid } of results) {
     if (stopped) output.say(`stopped ${apps.join(', ')}`);
     else output.error(`${apps.join(', ')} (pid ${pid}) did not end in time`);
   }
-  for (const id of missing) output.error(`no app "${id}" runs on this machine`, 'proa list');
+  for (const id of missing) await tellUnknownApp({ ports, output }, id);
   if (missing.length > 0) return exitCodes.notFound;
   return results.every(({ stopped }) => stopped) ? exitCodes.ok : exitCodes.timeout;
 }

@@ -21,6 +21,7 @@ export async function run(context: CommandContext): Promise<number> {
   const question = questionOf(context, verb, names);
   const body = question.method === 'POST' ? await bodyOf(context, verb) : undefined;
   const appId = await onlyApp(context);
+  if (typeof appId === 'number') return appId;
   const answer = await askJson(context, { appId, ...question, ...(body && { body, contentType: 'application/json' }) });
   if (typeof answer === 'number') return answer;
   if (output.json) output.value(answer.value);

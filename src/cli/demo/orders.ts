@@ -1,4 +1,5 @@
 import type { Ports } from '../../kernel/ports.ts';
+import { tokensOf } from '../../kernel/token-list.ts';
 import { callHttp } from '../http-call.ts';
 
 const statuses = ['placed', 'accepted', 'completed'] as const;
@@ -66,7 +67,7 @@ export class OrderDesk {
   }
 
   async #call(method: string, path: string, value?: unknown): Promise<{ status: number; text: string }> {
-    const token = this.#ports.process.env('DAPR_API_TOKEN');
+    const [token] = tokensOf(this.#ports.process.env('DAPR_API_TOKEN'));
     const answer = await callHttp(this.#ports, {
       port: this.#httpPort,
       method,

@@ -1,7 +1,6 @@
 import { dirname, join } from 'node:path';
-import { findRunFile } from '../../host/config/run-file.ts';
 import type { Disk } from '../../kernel/ports.ts';
-import { dataDirectory } from '../directories.ts';
+import { dataDirectoryHere } from '../directories.ts';
 import { valueOrDefault } from '../parse-args.ts';
 import { findRuns } from '../run-registry.ts';
 import type { Check, Finding } from './check.ts';
@@ -63,9 +62,7 @@ async function nearestExisting(disk: Disk, directory: string): Promise<string> {
 /** Where data will lie: writable, local, with room. */
 export const checkData: Check = async ({ ports, args }) => {
   const { disk } = ports;
-  // As `proa run`: in the project when there is a run file, else in the state directory.
-  const project = (await findRunFile(disk, ports.process.cwd())) === undefined ? undefined : ports.process.cwd();
-  const directory = dataDirectory(ports.process, args.values['data-dir'], project);
+  const directory = await dataDirectoryHere(ports, args.values['data-dir']);
   const place = await nearestExisting(disk, directory);
   const probe = join(place, `.proa-doctor-${ports.process.pid}`);
   const base = { group: 'Data', name: 'directory' } as const;
@@ -75,6 +72,8 @@ export const checkData: Check = async ({ ports, args }) => {
     return [{ ...base, status: 'ok', detail: directory }, ...spaceFindings(await disk.space(place))];
   } catch (thrown) {
     const reason = (thrown as { code?: string }).code ?? String(thrown);
+    if (reason === 'ENOSPC' || reason === 'EDQUOT')
+      return spaceFindings({ freeBytes: 0, fileSystem: (await disk.space(place)).fileSystem });
     return [
       {
         ...base,

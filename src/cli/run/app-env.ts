@@ -1,5 +1,6 @@
 import type { RunApp } from '../../host/config/run-model.ts';
 import type { RunningApp } from '../../host/host-api.ts';
+import { tokensOf } from '../../kernel/token-list.ts';
 
 /** Parses `NAME=value` lines: comments, `export`, single and double quotes; no expansion. */
 export function parseEnvFile(text: string): Record<string, string> {
@@ -32,10 +33,13 @@ export interface AppEnvOptions {
 export function appEnvironment({ app, runtime, appPort, replica, fromFiles, inherited }: AppEnvOptions): Record<string, string> {
   // The database's password is the runtime's: whoever has it passes every scope.
   const { PROA_ENGINE: _engine, ...passedOn } = inherited;
-  const given = { ...passedOn, ...fromFiles, ...app.env };
+  const given: Record<string, string> = { ...passedOn, ...fromFiles, ...app.env };
+  // Dapr's SDKs send the variable as it is.
+  const [apiToken] = tokensOf(given['DAPR_API_TOKEN']);
   const endpoint = `http://127.0.0.1:${runtime.httpPort}`;
   return {
     ...given,
+    ...(apiToken !== undefined && { DAPR_API_TOKEN: apiToken }),
     PORT: app.env['PORT'] ?? fromFiles['PORT'] ?? String(appPort),
     APP_ID: app.id,
     APP_PORT: String(appPort),

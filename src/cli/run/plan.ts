@@ -3,6 +3,7 @@ import { problemsToError, renderProblem } from '../../host/config/problem.ts';
 import { findRunFile, loadRunFile, runFileNames } from '../../host/config/run-file.ts';
 import type { RestartPolicy, RunApp, RunFile } from '../../host/config/run-model.ts';
 import type { AppSpec } from '../../host/host-api.ts';
+import { isAppId, wrongAppId } from '../../kernel/app-name.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Ports } from '../../kernel/ports.ts';
 import { specFromFlags, specFromRunApp } from '../app-spec.ts';
@@ -93,6 +94,7 @@ async function planSingle(context: CommandContext, taken: Set<number>): Promise<
   const { values, rest } = args;
   const cwd = ports.process.cwd();
   const id = values['app-id'] ?? (await projectName(ports, cwd));
+  if (!isAppId(id)) throw new UsageError(wrongAppId(id));
   const given = values['app-port'] || values.attach;
   const spec = specFromFlags(id, { ...values, ...(given && { 'app-port': given }) }, ports.process);
   const app: RunApp = {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { apiSocket } from '../../host/api-socket.ts';
 import { renderProblem } from '../../host/config/problem.ts';
 import type { HostEvent, HostSettings, RunningApp, RunningHost, StartHost } from '../../host/host-api.ts';
 import type { Ports } from '../../kernel/ports.ts';
@@ -309,10 +310,12 @@ export class RunSession {
     if (this.#stopping !== undefined) return Promise.resolve(false);
     const apps = this.#served.map(({ planned, runtime, pid, appPort, log }): RegisteredApp => {
       const { command } = planned.app;
+      const httpSocket = apiSocket(planned.spec, 'http');
       return {
         id: planned.app.id,
         httpPort: runtime.httpPort,
         grpcPort: runtime.grpcPort,
+        ...(httpSocket !== undefined && { httpSocket }),
         ...(runtime.metricsPort !== undefined && { metricsPort: runtime.metricsPort }),
         ...(appPort && { appPort }),
         ...(pid !== undefined && { process: identify(ports, pid) }),
@@ -320,9 +323,10 @@ export class RunSession {
         ...(log && { logFile: log.path }),
       };
     });
-    const mode = settings.mode;
+    const { mode, dataDirectory } = settings;
     const self = identify(ports, ports.process.pid);
-    return this.#registration.update({ version: 1, process: self, mode, startedAtMs: this.#startedAtMs, directory: plan.project, apps });
+    const place = { directory: plan.project, dataDirectory };
+    return this.#registration.update({ version: 1, process: self, mode, startedAtMs: this.#startedAtMs, ...place, apps });
   }
 
   #stop(reason: string): Promise<void> {

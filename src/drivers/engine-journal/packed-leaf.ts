@@ -1,3 +1,4 @@
+import { flatText } from '../../kernel/flat-text.ts';
 import { type KeyRange, type Leaf, leafWeightMax } from '../../kernel/ordered-leaf.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { LeafMemory } from './leaf-memory.ts';
@@ -95,7 +96,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
       this.#become(this.#made([this.#all()], this.#prefix));
     } else this.#become(this.#made([{ leaf: this, from: 0, to: kept }]));
     // The shortest key that is between: it is kept for as long as the leaf.
-    return { right, separator: flat(above.slice(0, sameChars(below, above) + 1)) };
+    return { right, separator: flatText(above.slice(0, sameChars(below, above) + 1)) };
   }
 
   append(right: PackedLeaf): void {
@@ -214,11 +215,11 @@ export class PackedLeaf implements Leaf<KeyEntry> {
 
   #insert(index: number, key: Key, entry: KeyEntry): void {
     this.#insertedAt = index;
-    if (this.size === 0) this.#prefix = flat(key.slice(0, prefixMax));
+    if (this.size === 0) this.#prefix = flatText(key.slice(0, prefixMax));
     // Between two others a key begins as they do.
     else if ((index === 0 || index === this.size) && !key.startsWith(this.#prefix)) {
       const prefix = this.#prefix.slice(0, sameChars(this.#prefix, key));
-      this.#become(this.#made([this.#all()], flat(prefix)));
+      this.#become(this.#made([this.#all()], flatText(prefix)));
     }
     const bytes = suffixCost(key.length - this.#prefix.length) + packedBytes(entry);
     if (this.#used + bytes + 2 * (this.size + 1) > this.#bytes.length) this.#become(this.#made([this.#all()], this.#prefix, bytes + 2));
@@ -348,18 +349,13 @@ interface Part {
 function prefixOf(parts: readonly Part[]): Key {
   const [first, last] = [parts[0] as Part, parts.at(-1) as Part];
   const key = first.leaf.keyAt(first.from);
-  return flat(key.slice(0, Math.min(prefixMax, sameChars(key, last.leaf.keyAt(last.to - 1)))));
+  return flatText(key.slice(0, Math.min(prefixMax, sameChars(key, last.leaf.keyAt(last.to - 1)))));
 }
 
 function sameChars(one: Key, other: Key): number {
   let same = 0;
   while (same < one.length && one.charCodeAt(same) === other.charCodeAt(same)) same++;
   return same;
-}
-
-/** Text that keeps no longer one in memory. */
-function flat(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** Bytes of what a key has alone, its length included. */

@@ -1,12 +1,9 @@
+import { type Placed, ValueSlabs } from './value-slabs.ts';
+
 /** Memory of a cached value beside its bytes: the objects that hold it, its places in the ring and in the table. */
 const overheadBytes = 200;
-const slabBytes = 64 * 1024;
-const slabValueMax = 4 * 1024;
 
-interface Cached {
-  readonly version: number;
-  /** Undefined once it was dropped. */
-  value: Uint8Array | undefined;
+interface Cached extends Placed {
   /** Read since the cache last looked. */
   hot: boolean;
 }
@@ -17,12 +14,13 @@ export class ValueCache {
   readonly #byVersion = new Map<number, Cached>();
   #ring: Cached[] = [];
   #next = 0;
-  #slab = Buffer.alloc(0);
-  #slabUsed = slabBytes;
+  readonly #slabs: ValueSlabs;
   bytes = 0;
 
+  /** `bytesMax` bounds what is kept; memory that its values have let go of is at most half as much, beside it. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
+    this.#slabs = new ValueSlabs(bytesMax / 2, (version) => this.#byVersion.get(version));
   }
 
   /** The value of that version, which was read now. */
@@ -42,8 +40,9 @@ export class ValueCache {
   add(version: number, value: Uint8Array): Uint8Array | undefined {
     const known = this.#byVersion.get(version)?.value;
     if (known !== undefined || value.length > this.#bytesMax / 8) return known;
-    const cached: Cached = { version, value: this.#copy(value), hot: false };
+    const cached: Cached = { version, value: undefined, slab: undefined, hot: false };
     this.#byVersion.set(version, cached);
+    this.#slabs.place(cached, value);
     this.#ring.push(cached);
     this.bytes += value.length + overheadBytes;
     const copy = cached.value;
@@ -62,22 +61,8 @@ export class ValueCache {
 
   #forget(cached: Cached): void {
     this.bytes -= (cached.value?.length ?? 0) + overheadBytes;
-    cached.value = undefined;
+    this.#slabs.free(cached);
     this.#byVersion.delete(cached.version);
-  }
-
-  /** Small values share slabs: an array buffer for each costs more than the rest of a commit. Slabs die in the order of the ring. */
-  #copy(value: Uint8Array): Uint8Array {
-    if (value.length > slabValueMax) return new Uint8Array(value);
-    if (this.#slabUsed + value.length > slabBytes) {
-      // A Buffer, because its views can be turned into text without another view.
-      this.#slab = Buffer.alloc(slabBytes);
-      this.#slabUsed = 0;
-    }
-    const copy = this.#slab.subarray(this.#slabUsed, this.#slabUsed + value.length);
-    copy.set(value);
-    this.#slabUsed += value.length;
-    return copy;
   }
 
   #evictOne(): void {
@@ -86,8 +71,10 @@ export class ValueCache {
     if (cached.value !== undefined) {
       if (cached.hot) {
         cached.hot = false;
-        // Copied again, so that one survivor does not keep its whole slab.
-        cached.value = this.#copy(cached.value);
+        // Copied again, so that it lies beside what goes when it does.
+        const { value } = cached;
+        this.#slabs.free(cached);
+        this.#slabs.place(cached, value);
         this.#ring.push(cached);
       } else this.#forget(cached);
     }

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Entry } from '../../contracts/engine.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
+import { keptBytes } from '../../testing/kept-memory.ts';
 import { KeptReads } from './kept-reads.ts';
 import { readLeaseMs, type ReadLease } from './read-grants.ts';
 
@@ -109,4 +110,19 @@ it('keeps so many entries and bytes, the newest ones', async () => {
   expect([kept.peek('k0'), kept.peek('k4999')?.key]).toEqual([undefined, 'k4999']);
   for (let i = 0; i < 300; i++) kept.keep(entry(`large${i}`, 64 * 1024));
   expect([kept.peek('large0'), kept.peek('k4999'), kept.peek('large299')?.key]).toEqual([undefined, undefined, 'large299']);
+});
+
+it('keeps entries, and not the memory that their values share with what was read beside them', async () => {
+  const { kept, hot, lease } = rig();
+  hot('a');
+  await lease();
+  const bytes = await keptBytes(() => {
+    for (let i = 0; i < 2_000; i++) {
+      kept.keep({ key: `k${i}`, value: Buffer.from(`value ${i}`.padEnd(100)), version: 1 });
+      for (let j = 0; j < 80; j++) Buffer.from('x'.repeat(100));
+    }
+  });
+  // With the shared memory it would be 16 MB.
+  expect(bytes).toBeLessThan(4_000_000);
+  expect(kept.peek('k7')?.value.toString()).toBe('value 7'.padEnd(100));
 });

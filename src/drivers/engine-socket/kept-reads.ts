@@ -66,7 +66,7 @@ export class KeptReads {
   /** The owner lets it be kept. To be called before anything is heard that the owner said after it: it may be that the key is to be forgotten. */
   keep(entry: Entry): void {
     this.forget(entry.key);
-    this.#entries.set(entry.key, entry);
+    this.#entries.set(entry.key, withOwnBytes(entry));
     this.#bytes += sizeOf(entry);
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= entriesMax && this.#bytes <= bytesMax) return;
@@ -120,6 +120,15 @@ export class KeptReads {
     this.#entries.clear();
     this.#bytes = 0;
   }
+}
+
+/** What is read over a socket lies in memory that it shares with what was read beside it. */
+function withOwnBytes(entry: Entry): Entry {
+  const { value } = entry;
+  if (value.buffer.byteLength === value.length) return entry;
+  const own = Buffer.allocUnsafeSlow(value.length);
+  own.set(value);
+  return { ...entry, value: own };
 }
 
 function sizeOf({ key, value }: Entry): number {

@@ -22,6 +22,7 @@ export interface DeliveryOptions<Lane> {
 }
 
 interface Job<Lane> extends Pending<Lane> {
+  message: Pending<Lane>['message'];
   attempt: number;
   state: 'queued' | 'flying' | 'parked' | 'withdrawn';
   timer: Timer | undefined;
@@ -66,6 +67,7 @@ export class Delivery<Lane> {
     if (job.key !== undefined) {
       const queue = this.#keys.get(job.key);
       if (queue !== undefined) {
+        if (queue[0]?.state === 'parked') job.message = ownMessage(job.message);
         queue.push(job);
         return;
       }
@@ -158,6 +160,8 @@ export class Delivery<Lane> {
     const delayMs = capMs / 2 + (capMs / 2) * (random.u32() / 0x1_0000_0000);
     job.attempt++;
     job.state = 'parked';
+    for (const waiting of (job.key === undefined ? undefined : this.#keys.get(job.key)) ?? [job])
+      waiting.message = ownMessage(waiting.message);
     const due = (): void => {
       job.state = 'queued';
       job.timer = undefined;
@@ -166,4 +170,11 @@ export class Delivery<Lane> {
     };
     job.timer = clock.timer(delayMs, due, true);
   }
+}
+
+/** Events come as parts of the page that they were read with: one that is to wait does not wait with all of it. */
+function ownMessage(message: Pending<unknown>['message']): Pending<unknown>['message'] {
+  if (typeof message === 'function') return message;
+  const { data } = message;
+  return data.buffer.byteLength <= 2 * data.length ? message : { ...message, data: new Uint8Array(data) };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../kernel/log.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
+import { cutOut, keptBytes } from '../../testing/kept-memory.ts';
 import { openInbox, pubSubSuite, send } from '../../testing/pubsub-suite.ts';
 import definition from './index.ts';
 import { MemoryBroker } from './memory-broker.ts';
@@ -53,4 +54,17 @@ describe('the in-memory bus', () => {
   ])('matches %s with %s: %s', (pattern, topic, fits) => {
     expect(topicMatches(pattern, topic)).toBe(fits);
   });
+});
+
+it('keeps events that wait, and not the heads of the requests that they came with', async () => {
+  const broker = new MemoryBroker(nodeClock, silentLogger);
+  const inbox = await openInbox(broker);
+  inbox.subscription.pause();
+  const bytes = await keptBytes(async () => {
+    for (let i = 0; i < 2_000; i++)
+      await broker.publish({ topic: 'orders', data: Buffer.from('x'), metadata: {}, contentType: cutOut('application/json') });
+  });
+  // With the heads it would be 32 MB.
+  expect(bytes).toBeLessThan(8_000_000);
+  await broker.close();
 });

@@ -8,6 +8,7 @@ import type {
   Subscription,
 } from '../../contracts/pubsub.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import { topicMatches } from './wildcard.ts';
@@ -48,7 +49,9 @@ export class MemoryBroker implements PubSub {
     const full = listeners.find(({ queue }) => queue.full(data.length));
     if (full !== undefined) throw new ProaError('overloaded', `a subscriber of ${topic} does not keep up: too many events wait in memory`);
     const id = String(++this.#published);
-    const incoming: IncomingMessage = { id, topic, data, metadata, attempt: 1, ...(contentType === undefined ? {} : { contentType }) };
+    // Cut out of a head, which would wait with the event.
+    const type = contentType === undefined ? {} : { contentType: ownText(contentType) };
+    const incoming: IncomingMessage = { id, topic, data, metadata, attempt: 1, ...type };
     for (const { queue } of listeners) queue.push(incoming);
   }
 

@@ -43,8 +43,15 @@ export async function openConsul(options: Options, context: DriverContext): Prom
       if (moved) for (const { namespace } of cache.known().filter((endpoint) => endpoint.appId === appId)) cache.hint(appId, namespace);
       // A server that does not block must not be asked in a tight loop.
       if (!moved) await pause(context, cancel);
+      if (answer.endpoints.length === 0 && !cache.known().some((endpoint) => endpoint.appId === appId)) unwatch(appId);
     };
     follows.set(appId, follow({ clock, log, what: `the watch of service ${appId} in Consul`, attempt }));
+  };
+  // Names come and go: one that is gone must not keep the place of another, nor a query at the agent.
+  const unwatch = (appId: string): void => {
+    const gone = follows.get(appId);
+    follows.delete(appId);
+    void gone?.close();
   };
   const announcements = createAnnouncements({
     ...shared,

@@ -184,6 +184,36 @@ describe('consul', () => {
     expect(v.safeParse(driver.config, metadata).success).toBe(false);
   });
 
+  it('watches an app as long as there is one of the name', async () => {
+    const agent = await fakeAgent();
+    const registry = await open({ client: JSON.stringify({ address: agent.address }), ttl: '2s' });
+    const add = (name: string): void => {
+      const service = { ID: name, Name: name, Address: '10.0.0.1', Port: 50_002, Meta: { DAPR_PORT: '50002' } };
+      agent.services.set(name, { service, renewedMs: Date.now() });
+    };
+    const asked = (name: string): number => agent.requests.filter(({ line }) => line.includes(`/service/${name}?index=`)).length;
+    const known = async (name: string): Promise<number> => (await registry.resolve(name, '')).endpoints.length;
+    for (const name of ['stays', 'goes']) add(name);
+    expect([await known('stays'), await known('goes')]).toEqual([1, 1]);
+    await expect.poll(() => Math.min(asked('stays'), asked('goes'))).toBeGreaterThan(2);
+    agent.services.delete('goes');
+    await expect.poll(() => known('goes')).toBe(0);
+    // The agent says that something changed, again and again; whoever watched would ask as often as for the other.
+    await expect
+      .poll(async () => {
+        const [before, from] = [asked('goes'), asked('stays')];
+        await expect.poll(() => asked('stays')).toBeGreaterThan(from + 4);
+        return asked('goes') - before;
+      })
+      .toBe(0);
+    add('goes');
+    await expect.poll(() => known('goes')).toBe(1);
+    const again = asked('goes');
+    await expect.poll(() => asked('goes')).toBeGreaterThan(again + 2);
+    await registry.close();
+    agent.close();
+  });
+
   it('refuses an address that is none', async () => {
     await expect(open({ client: '{"address":"a b"}' })).rejects.toMatchObject({ code: 'component.init-failed' });
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { createFakeClock } from '../../testing/fake-clock.ts';
+import { keptBytes } from '../../testing/kept-memory.ts';
 import { stateSuite } from '../../testing/state-suite.ts';
 import { memoryCapabilities, MemoryStore } from './memory-store.ts';
 
@@ -43,5 +44,17 @@ describe('memory store', () => {
     await two.set({ key: 'k', data: new Uint8Array(1) });
     const etag = (await one.get({ key: 'k' }))?.etag ?? '';
     await expect(two.set({ key: 'k', data: new Uint8Array(1), etag })).rejects.toMatchObject({ kind: 'mismatch' });
+  });
+
+  it('takes no more memory than its limit says, nearly: small values cost several times their bytes', async () => {
+    const bytes = await keptBytes(async () => {
+      const { store } = open(16_000_000);
+      for (let i = 0; ; i++) {
+        const written = await store.set({ key: `shop||customer-${i}`, data: Buffer.from('a small value') }).catch(() => 'full');
+        if (written === 'full') return store;
+      }
+    });
+    expect(bytes).toBeGreaterThan(8_000_000);
+    expect(bytes).toBeLessThan(24_000_000);
   });
 });

@@ -1,6 +1,7 @@
 import type { JSONWebKeySet } from 'jose';
 import { fetchIssuerKeys, type IssuerKeys, type IssuerKeysContext } from '../../contracts/issuer-keys.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
@@ -39,7 +40,8 @@ export function createTokenVerifier(options: TokenOptions): TokenVerifier {
   const remember = (token: string, claims: Claims): void => {
     if (good.size >= remembered) good.delete(good.keys().next().value as string);
     const expiresMs = typeof claims['exp'] === 'number' ? claims['exp'] * 1_000 - clock.now() : Infinity;
-    good.set(token, { claims, untilMs: clock.mono() + Math.min(rememberedMs, Math.max(0, expiresMs)) });
+    // It was cut out of a head.
+    good.set(ownText(token), { claims, untilMs: clock.mono() + Math.min(rememberedMs, Math.max(0, expiresMs)) });
   };
   return {
     known(token) {

@@ -1,3 +1,4 @@
+import { ownText } from '../../kernel/flat-text.ts';
 import type { Breaker } from './breaker.ts';
 
 /** One breaker per key, at most `sizeMax`; the one used longest ago gives way. */
@@ -24,8 +25,10 @@ export function createKeyedBreakers(sizeMax: number, make: (key: string) => Brea
         return known;
       }
       if (breakers.size >= sizeMax) breakers.delete(breakers.keys().next().value as string);
-      const made = make(key);
-      breakers.set(key, made);
+      // A piece of a head would keep all of it in memory.
+      const own = ownText(key);
+      const made = make(own);
+      breakers.set(own, made);
       last = key;
       return made;
     },

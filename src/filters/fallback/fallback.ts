@@ -5,15 +5,13 @@ import { ProaError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Filter, Service } from '../../kernel/service.ts';
+import { createKeptAnswers, type KeptAnswer, type KeptAnswers } from './kept-answers.ts';
 
 /** What makes the fallback answer: a limit or full queue, an open breaker, an expired time, a target that is not there, a status from 500. */
 export type FallbackCause = 'limited' | 'open' | 'timeout' | 'unavailable' | 'failed';
 
-export interface StaticAnswer {
+export interface StaticAnswer extends KeptAnswer {
   readonly kind: 'answer';
-  readonly status: number;
-  readonly headers: readonly string[];
-  readonly body: Uint8Array;
 }
 
 export interface CachedAnswer {
@@ -41,15 +39,10 @@ export interface FallbackOptions {
 /** Marks an answer that is not the target's own. */
 const marker = ['proa-fallback', 'true'] as const;
 
-interface Kept {
-  readonly answer: StaticAnswer;
-  readonly atMs: number;
-}
-
 /** Degrades instead of failing: a fixed answer, the last good one, or another app. Refusals by authorisation are never covered up. */
 export function fallback(options: FallbackOptions): Filter<InvokeRequest, InvokeResponse> {
   const { on, answer, used } = options;
-  const kept = new Map<string, Kept>();
+  const kept = createKeptAnswers(answer.kind === 'cached' ? answer.entriesMax : 0);
   return (next) => (call) => {
     const instead = (failure: { readonly answer?: InvokeResponse; readonly error?: ProaError }): Promise<InvokeResponse> => {
       const replaced = substitute(options, kept, call);
@@ -91,16 +84,12 @@ function causeOf(error: ProaError): FallbackCause | undefined {
   }
 }
 
-function substitute(
-  options: FallbackOptions,
-  kept: ReadonlyMap<string, Kept>,
-  call: Call<InvokeRequest>,
-): Promise<InvokeResponse> | undefined {
+function substitute(options: FallbackOptions, kept: KeptAnswers, call: Call<InvokeRequest>): Promise<InvokeResponse> | undefined {
   const { answer, clock, invoke } = options;
   if (answer.kind === 'answer') return Promise.resolve(responseOf(answer));
   if (answer.kind === 'cached') {
-    const found = kept.get(keyOf(call));
-    return found === undefined || clock.mono() - found.atMs > answer.ageMaxMs ? undefined : Promise.resolve(responseOf(found.answer));
+    const found = kept.get(keyOf(call), clock.mono(), answer.ageMaxMs);
+    return found === undefined ? undefined : Promise.resolve(responseOf(found));
   }
   // A body that was read can be sent again only when it is known to be replayable.
   const { input } = call;
@@ -110,7 +99,7 @@ function substitute(
   return invoke(derive(call, { input: { ...input, appId: answer.app }, end }));
 }
 
-function responseOf({ status, headers, body }: StaticAnswer): InvokeResponse {
+function responseOf({ status, headers, body }: KeptAnswer): InvokeResponse {
   return { status, headers: [...headers, ...marker], body: bytesBody(body) };
 }
 
@@ -139,15 +128,11 @@ function acceptOf(headers: readonly string[]): string {
 }
 
 async function keep(
-  { options, kept }: { readonly options: FallbackOptions; readonly kept: Map<string, Kept> },
+  { options, kept }: { readonly options: FallbackOptions; readonly kept: KeptAnswers },
   call: Call<InvokeRequest>,
   good: InvokeResponse,
 ): Promise<InvokeResponse> {
   const body = await collect(good.body, limits.replayBytes);
-  const { entriesMax } = options.answer as CachedAnswer;
-  const key = keyOf(call);
-  kept.delete(key);
-  if (kept.size >= entriesMax) kept.delete(kept.keys().next().value as string);
-  kept.set(key, { atMs: options.clock.mono(), answer: { kind: 'answer', status: good.status, headers: good.headers, body } });
+  kept.keep(keyOf(call), { status: good.status, headers: good.headers, body }, options.clock.mono());
   return { ...good, body: bytesBody(body) };
 }

@@ -1,4 +1,5 @@
 import type { Outcome } from '../../kernel/call.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Pair } from '../../kernel/stack.ts';
@@ -47,6 +48,9 @@ export function outboundInvocationMetrics(options: InvocationMetricsOptions): Pa
   };
 }
 
+/** Calling apps that get a look-up of their own; behind it the registry has its own limit of series. */
+const callersMax = 4_096;
+
 /** What is counted of one calling app. */
 interface CallerSeries {
   readonly received: Counter;
@@ -61,7 +65,7 @@ export function inboundInvocationMetrics(metrics: Metrics, recorder?: CallRecord
       received: metrics.counter(metricNames.invocationRequestReceived, { [labelNames.srcAppId]: appId }),
       answered: new Map<number, Counter>(),
     };
-    callers.set(appId, series);
+    if (callers.size < callersMax) callers.set(ownText(appId), series);
     return series;
   };
   return {

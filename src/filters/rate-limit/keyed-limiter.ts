@@ -1,3 +1,5 @@
+import { ownText } from '../../kernel/flat-text.ts';
+
 /** One limiter per key, at most `keysMax`; the one used longest ago gives way, so that an attacker's keys cost no memory. */
 export interface KeyedLimiter<Answer = number> {
   take(key: string, nowMs: number): Answer;
@@ -14,7 +16,9 @@ export function createKeyedLimiter<Answer = number>(
       let limiter = limiters.get(key);
       if (limiter === undefined) {
         if (limiters.size >= keysMax) limiters.delete(limiters.keys().next().value as string);
-        limiters.set(key, (limiter = make(key)));
+        // A piece of a head would keep all of it in memory.
+        const own = ownText(key);
+        limiters.set(own, (limiter = make(own)));
       } else if (key !== last) {
         limiters.delete(key);
         limiters.set(key, limiter);

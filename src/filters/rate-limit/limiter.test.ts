@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cutOut, keptBytes } from '../../testing/kept-memory.ts';
 import { createKeyedLimiter } from './keyed-limiter.ts';
 import { createPacer, createWarmUpLimiter, createWindowLimiter } from './limiter.ts';
 import { createMeter } from './meter.ts';
@@ -93,4 +94,14 @@ describe('a meter', () => {
       }),
     );
   });
+});
+
+it('keeps keys, and not the heads that they were cut out of', async () => {
+  const bytes = await keptBytes(() => {
+    const limiter = createKeyedLimiter(2_000, () => createWindowLimiter({ requests: 1, perMs: 1_000 }));
+    for (let i = 0; i < 4_000; i++) limiter.take(cutOut(`customer-number-${i}`), i);
+    return limiter;
+  });
+  // With the heads of the last 2,000 it would be 32 MB.
+  expect(bytes).toBeLessThan(8_000_000);
 });

@@ -24,7 +24,7 @@ import { traceHeaders, traceKey, type TraceContext } from '../../kernel/trace-co
 import { noteDecision, slowMs } from '../../kernel/trail.ts';
 import { acceptsConnections } from '../../wire/accepts-connections.ts';
 import { plainBytes } from '../../wire/grpc/any-json.ts';
-import type { HttpMetrics } from '../http/front-metrics.ts';
+import type { HttpMetrics, PathCounts } from '../http/front-metrics.ts';
 import type { AppService } from './app-pipeline.ts';
 import { bulkEnvelope } from './bulk-envelope.ts';
 import { bulkVerdicts, eventVerdict, parseSubscriptions } from './http-answers.ts';
@@ -74,16 +74,10 @@ interface Answer {
   readonly text: string;
 }
 
-/** A path of the app, as it is asked for and as it is counted: most often the same text, and what is looked up by its text is then found faster. */
+/** A path of the app, as it is asked for, and how it is counted. */
 interface PathIn {
   readonly encoded: string;
-  readonly counted: string;
-}
-
-function pathIn(path: string): PathIn {
-  const encoded = encodeMethodPath(path);
-  const counted = `/${path}`;
-  return { encoded: encoded === path ? counted : `/${encoded}`, counted };
+  readonly counts: PathCounts | undefined;
 }
 
 /** The app behind HTTP (Dapr reference 5). */
@@ -102,7 +96,9 @@ class HttpAppChannel implements AppChannel {
   readonly #all: ListMemo<readonly string[]>;
   readonly #through: AppService | undefined;
   readonly #questions = new CancelScope();
-  readonly #paths = new TextMemo((path) => pathIn(path));
+  readonly #paths: TextMemo<PathIn>;
+  /** How what is asked by `#ask` is counted, by target. */
+  readonly #counts: TextMemo<PathCounts | undefined>;
 
   constructor(options: HttpChannelOptions) {
     this.#options = options;
@@ -111,6 +107,9 @@ class HttpAppChannel implements AppChannel {
     const fixed = ['host', this.address];
     if (options.appToken !== undefined) fixed.push('dapr-api-token', options.appToken.reveal());
     this.#all = new ListMemo((headers) => joined(fixed, headers));
+    const calls = options.metrics?.calls;
+    this.#paths = new TextMemo((path) => ({ encoded: `/${encodeMethodPath(path)}`, counts: calls?.of(`/${path}`) }));
+    this.#counts = new TextMemo((target) => calls?.of(target));
     const { clock } = options.ports;
     this.#through = options.pipeline?.(({ input, cancel, deadlineMs }) =>
       this.#transmit({ ...input, cancel, ...(deadlineMs === Infinity ? {} : { timeoutMs: Math.max(1, deadlineMs - clock.mono()) }) }),
@@ -118,9 +117,8 @@ class HttpAppChannel implements AppChannel {
   }
 
   invoke(call: Call<InvokeRequest>): Promise<InvokeResponse> {
-    const { metrics, ports } = this.#options;
     const path = this.#paths.of(call.input.path);
-    const watcher = metrics === undefined ? undefined : new Measurement(call, path.counted, { metrics: metrics.calls, clock: ports.clock });
+    const watcher = path.counts === undefined ? undefined : new Measurement(call, path.counts, this.#options.ports.clock);
     // Sent in the same turn when a place is free, so that the bytes of the request still lie in the read buffer.
     const place = this.#permits.acquire(call.cancel);
     return place === undefined ? this.#invoke(call, path, watcher) : place.then(() => this.#invoke(call, path, watcher));
@@ -269,16 +267,15 @@ class HttpAppChannel implements AppChannel {
 
   // A whole small answer; the place in the app is given back when it was read.
   async #ask(exchange: Exchange): Promise<Answer> {
-    const { metrics, ports, answerBytesMax } = this.#options;
+    const { ports, answerBytesMax } = this.#options;
     const place = this.#permits.acquire(exchange.cancel);
     if (place !== undefined) await place;
     const startedMs = ports.clock.mono();
     try {
       const answer = await this.#send(exchange);
       const bytes = await collect(answer.body, answerBytesMax);
-      metrics?.calls.record({
+      this.#counts.of(exchange.target)?.record({
         method: exchange.method,
-        path: exchange.target,
         status: answer.status,
         tookMs: ports.clock.mono() - startedMs,
         requestBytes: exchange.body.length,
@@ -298,17 +295,14 @@ type Ask = (exchange: Exchange) => Promise<Answer>;
 /** One call into the app, counted at its end: the answer is handed on without another step, and by then it is known how long it was. */
 class Measurement {
   readonly #call: Call<InvokeRequest>;
-  /** As it is counted. */
-  readonly #path: string;
-  readonly #metrics: HttpMetrics;
+  readonly #counts: PathCounts;
   readonly #clock: Clock;
   readonly #startedMs: number;
   #answer: Body | undefined = undefined;
 
-  constructor(call: Call<InvokeRequest>, path: string, { metrics, clock }: { readonly metrics: HttpMetrics; readonly clock: Clock }) {
+  constructor(call: Call<InvokeRequest>, counts: PathCounts, clock: Clock) {
     this.#call = call;
-    this.#path = path;
-    this.#metrics = metrics;
+    this.#counts = counts;
     this.#clock = clock;
     this.#startedMs = clock.turn();
     call.end.listen(({ status }) => {
@@ -327,7 +321,7 @@ class Measurement {
     // Nobody else measures the time of incoming calls.
     if (tookMs >= slowMs) tellSlow(call, tookMs);
     const responseBytes = this.#answer === undefined ? undefined : measuredBytes(this.#answer);
-    this.#metrics.record({ method, path: this.#path, status, tookMs, requestBytes: measuredBytes(body), responseBytes });
+    this.#counts.record({ method, status, tookMs, requestBytes: measuredBytes(body), responseBytes });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Counter, FrontMetricsSource, Histogram } from '../../blocks/runtime/index.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
 
 /** One gRPC call that ended. Bytes are those of its messages, all together, without frames. */
@@ -68,7 +69,7 @@ function createGrpcMetrics(metrics: FrontMetricsSource, names: Names): GrpcMetri
     const labels = { [names.methodLabel]: method };
     const sizes = { sent: metrics.histogram(names.sentBytes, labels), received: metrics.histogram(names.receivedBytes, labels) };
     const made = { sizes, byCode: new Map<string, Series>() };
-    if (methods.size < methodsMax) methods.set(method, made);
+    if (methods.size < methodsMax) methods.set(ownText(method), made);
     return made;
   };
   return {

@@ -1,11 +1,18 @@
 import type { ProaError } from '../../kernel/errors.ts';
 import type { Reply } from './reply.ts';
 
-/** The JSON of an error: legacy code and message, and details in protobuf's JSON where the error has them (Dapr reference 8.1). */
+/**
+ * The JSON of an error: legacy code and message, and details in protobuf's JSON where the error has them (Dapr reference 8.1); beside what Dapr's clients read, the hint.
+ */
 export function errorReply(error: ProaError, headers: readonly string[] = []): Reply {
   const { spec } = error;
   const details = errorDetails(error);
-  const document = { errorCode: spec.errorCode, message: error.message, ...(details.length > 0 ? { details } : {}) };
+  const document = {
+    errorCode: spec.errorCode,
+    message: error.message,
+    ...(error.hint !== undefined && { hint: error.hint }),
+    ...(details.length > 0 && { details }),
+  };
   return {
     status: spec.http,
     headers: ['content-type', 'application/json', 'x-proa-error', error.code, ...headers, ...retryAfter(error)],

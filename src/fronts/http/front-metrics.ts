@@ -1,21 +1,26 @@
 import type { Counter, FrontMetricsSource, Histogram } from '../../blocks/runtime/index.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
-import { TextMemo } from '../../kernel/text-memo.ts';
 import { createPathLabel, httpMetricsDefaults, type HttpMetricsOptions } from './path-label.ts';
 
 /** One request with its answer. Sizes are those of the bodies; undefined where nobody knows a body's length. */
 export interface Measured {
   readonly method: string;
-  readonly path: string;
   readonly status: number;
   readonly tookMs: number;
   readonly requestBytes: number | undefined;
   readonly responseBytes: number | undefined;
 }
 
-/** Dapr's metrics of one side of HTTP (reference 14.2), resolved per method, path and status the first time they occur. */
-export interface HttpMetrics {
+/** Counts the requests of one path. */
+export interface PathCounts {
   record(request: Measured): void;
+}
+
+/** Dapr's metrics of one side of HTTP (reference 14.2), resolved per method, label of the path and status the first time they occur. */
+export interface HttpMetrics {
+  /** Made anew each time: whoever meets a path again keeps it. */
+  of(path: string): PathCounts;
 }
 
 interface Names {
@@ -31,13 +36,6 @@ interface Names {
 
 type ByMethod = Map<string, (Series | undefined)[]>;
 
-/** What the last request with a path was counted as. */
-interface Last {
-  method: string;
-  status: number;
-  series: Series | undefined;
-}
-
 interface Series {
   readonly count: Counter;
   readonly responses: Counter | undefined;
@@ -45,9 +43,9 @@ interface Series {
   readonly requestBytes: Histogram;
 }
 
-const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-// Distinct paths, and labels, that get a look-up of their own; behind it the registry has its own limit of series.
-const pathsMax = 4_096;
+const verbs = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+// Labels that get a look-up of their own: more than the registry has series, which are told apart there.
+const labelsMax = 4_096;
 
 /** What the API answers. */
 export function createFrontMetrics(metrics: FrontMetricsSource, options?: HttpMetricsOptions): HttpMetrics {
@@ -75,62 +73,95 @@ export function createAppCallMetrics(metrics: FrontMetricsSource, options?: Http
 }
 
 function createHttpMetrics(metrics: FrontMetricsSource, names: Names, options: HttpMetricsOptions = httpMetricsDefaults): HttpMetrics {
-  // Status codes of one method and label; joining the three into one key would cost more than the counting. Paths that differ in an id share a label.
-  const byLabel = new Map<string, ByMethod>();
-  const byPath = new Map<string, ByMethod>();
-  const labelOf = createPathLabel(options);
-  const responseSizes = metrics.histogram(names.responseBytes, {});
-  const find = (path: string): ByMethod => {
-    let found = byPath.get(path);
-    if (found !== undefined) return found;
-    const label = labelOf(path);
-    found = byLabel.get(label);
-    if (found === undefined) {
-      found = new Map();
-      if (byLabel.size < pathsMax) byLabel.set(label, found);
+  const series = new LabelledSeries(metrics, names, options);
+  return { of: (path) => new CountedPath(series, path) };
+}
+
+/** The path of a request: most have one method and one status, which are found by a comparison. */
+class CountedPath implements PathCounts {
+  readonly #all: LabelledSeries;
+  readonly #path: string;
+  #method = '';
+  #status = 0;
+  #series: Series | undefined = undefined;
+
+  constructor(all: LabelledSeries, path: string) {
+    this.#all = all;
+    this.#path = path;
+  }
+
+  record({ method, status, tookMs, requestBytes, responseBytes }: Measured): void {
+    let series = this.#series;
+    if (series === undefined || this.#method !== method || this.#status !== status) {
+      series = this.#all.of(this.#path, method, status);
+      this.#method = method;
+      this.#status = status;
+      this.#series = series;
     }
-    if (byPath.size < pathsMax) byPath.set(path, found);
-    return found;
-  };
-  const recent = new TextMemo((): Last => ({ method: '', status: 0, series: undefined }));
-  const resolve = (method: string, path: string, status: number): Series => {
-    const verb = known.has(method) ? method : 'UNKNOWN';
+    series.count.add(1);
+    series.responses?.add(1);
+    series.latency.record(tookMs);
+    if (requestBytes !== undefined) series.requestBytes.record(requestBytes);
+    if (responseBytes !== undefined) this.#all.responseSizes.record(responseBytes);
+  }
+}
+
+/** The series by label of the path, method and status; joining the three into one key would cost more than the counting. */
+class LabelledSeries {
+  readonly responseSizes: Histogram;
+  readonly #metrics: FrontMetricsSource;
+  readonly #names: Names;
+  readonly #options: HttpMetricsOptions;
+  readonly #labelOf: (path: string) => string;
+  readonly #byLabel = new Map<string, ByMethod>();
+  /** What labels beyond the registry's limit share: paths without end, each of them new, must not cost more than others. */
+  readonly #overflow: ByMethod = new Map();
+
+  constructor(metrics: FrontMetricsSource, names: Names, options: HttpMetricsOptions) {
+    this.#metrics = metrics;
+    this.#names = names;
+    this.#options = options;
+    this.#labelOf = createPathLabel(options);
+    this.responseSizes = metrics.histogram(names.responseBytes, {});
+  }
+
+  of(path: string, method: string, status: number): Series {
+    const label = this.#labelOf(path);
+    const known = this.#byLabel.get(label);
+    const found = (known ?? this.#overflow).get(method)?.[status - 100];
+    if (found !== undefined) return found;
+    const series = this.#resolve(method, label, status);
+    if (known !== undefined || this.#byLabel.size < labelsMax) {
+      const methods = known ?? new Map<string, (Series | undefined)[]>();
+      if (known === undefined) this.#byLabel.set(ownText(label), methods);
+      keep(methods, { method, status, series });
+    } else if (series.count.overflow === true) keep(this.#overflow, { method, status, series });
+    return series;
+  }
+
+  #resolve(method: string, label: string, status: number): Series {
+    const [metrics, names] = [this.#metrics, this.#names];
+    const { excludeVerbs, increasedCardinality } = this.#options;
+    const verb = verbs.has(method) ? method : 'UNKNOWN';
     const labels = {
-      [labelNames.method]: options.excludeVerbs ? '' : verb,
-      [labelNames.path]: labelOf(path),
+      [labelNames.method]: excludeVerbs ? '' : verb,
+      [labelNames.path]: label,
       [labelNames.status]: String(status),
     };
     return {
       count: metrics.counter(names.count, labels),
-      responses: names.responses !== undefined && options.increasedCardinality ? metrics.counter(names.responses, labels) : undefined,
+      responses: names.responses !== undefined && increasedCardinality ? metrics.counter(names.responses, labels) : undefined,
       latency: metrics.histogram(names.latency, labels),
       requestBytes: metrics.histogram(names.requestBytes, names.requestBytesLabelled ? labels : {}),
     };
-  };
-  const remember = (methods: ByMethod, { method, path, status }: Measured): Series => {
-    const series = resolve(method, path, status);
-    const statuses = methods.get(method) ?? [];
-    methods.set(method, statuses);
-    statuses[status - 100] = series;
-    return series;
-  };
-  return {
-    record(measured) {
-      const { method, path, status, tookMs, requestBytes, responseBytes } = measured;
-      const last = recent.of(path);
-      let { series } = last;
-      if (series === undefined || last.method !== method || last.status !== status) {
-        const methods = find(path);
-        series = methods.get(method)?.[status - 100] ?? remember(methods, measured);
-        last.method = method;
-        last.status = status;
-        last.series = series;
-      }
-      series.count.add(1);
-      series.responses?.add(1);
-      series.latency.record(tookMs);
-      if (requestBytes !== undefined) series.requestBytes.record(requestBytes);
-      if (responseBytes !== undefined) responseSizes.record(responseBytes);
-    },
-  };
+  }
+}
+
+function keep(
+  methods: ByMethod,
+  { method, status, series }: { readonly method: string; readonly status: number; readonly series: Series },
+): void {
+  const statuses = methods.get(method) ?? [];
+  methods.set(method, statuses);
+  statuses[status - 100] = series;
 }

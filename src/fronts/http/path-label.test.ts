@@ -13,7 +13,20 @@ describe('the path label of a request', () => {
     ['/actors/Cart/17/method/add', '/actors/Cart/{id}/method'],
     ['/actors/Cart/17', '/actors/Cart/{id}'],
     ['/proa/v1/actors/Cart/17/state', '/proa/v1/actors/Cart'],
-    ['/v1.0/invoke/app/method/orders/7', '/v1.0/invoke/app/method/orders/7'],
+    ['/v1.0/invoke/app-2/method/orders/7', '/v1.0/invoke/app-2/method/orders/{id}'],
+    ['/v1.0/invoke/app/method/api/v1.2/oauth2/token', '/v1.0/invoke/app/method/api/v1.2/oauth2/token'],
+    ['/v1.0/invoke/app/method/', '/v1.0/invoke/app/method/'],
+    ['/v1.0/invoke/app', '/v1.0/invoke/app'],
+    ['/v1.0/invoke', '/v1.0/invoke'],
+    ['/v1.0-beta1/workflows/dapr/17/terminate', '/v1.0-beta1/workflows/dapr/{instanceId}/terminate'],
+    ['/v1.0/workflows/dapr/order', '/v1.0/workflows/dapr/{instanceId}'],
+    ['/v1.0/workflows/dapr/order/start', '/v1.0/workflows/dapr/order/start'],
+    ['/v1.0/workflows/dapr/17/raiseEvent/paid', '/v1.0/workflows/dapr/{instanceId}/raiseEvent/{eventName}'],
+    ['/api/workflows/dapr/17/', '/api/workflows/dapr/{id}/'],
+    ['/orders/3f2c/lines//0', '/orders/{id}/lines//{id}'],
+    ['/users/ada@example.com', '/users/{id}'],
+    ['/', '/'],
+    ['*', '{id}'],
   ])('%s is %s by default', (path, label) => expect(createPathLabel(httpMetricsDefaults)(path)).toBe(label));
 
   it.each([
@@ -39,7 +52,7 @@ describe('the path label of a request', () => {
 
   it('prefers patterns to paths when cardinality is high', () => {
     const label = createPathLabel({ increasedCardinality: true, pathMatching: patterns, excludeVerbs: false });
-    expect([label('/orders/17'), label('/other/17')]).toEqual(['/orders/{id}', '/other/17']);
+    expect([label('/orders/17'), label('/other/17')]).toEqual(['/orders/{id}', '/other/{id}']);
   });
 
   it.each(patterns)('takes %s as a pattern', (pattern) => expect(pathPatternError(pattern)).toBeUndefined());

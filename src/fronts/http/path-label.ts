@@ -1,6 +1,6 @@
 /** `spec.metrics.http` of a Configuration, as far as it shapes labels (Dapr reference 10.5, 14.2). */
 export interface HttpMetricsOptions {
-  /** Paths as labels, ids cut out. Without it only what `pathMatching` names is a label. */
+  /** Paths as labels, what looks like an id cut out. Without it only what `pathMatching` names is a label. */
   readonly increasedCardinality: boolean;
   /** Patterns as Go's ServeMux takes them: `/orders/{id}`, `/files/{rest...}`, `/docs/` with everything below, `/{$}`. */
   readonly pathMatching: readonly string[];
@@ -82,16 +82,47 @@ function moreSpecific(a: Pattern, b: Pattern): number {
   return Number(a.open) - Number(b.open);
 }
 
-/** The path as a label: ids cut out, at most three segments of state and secrets (Dapr reference 14.2). */
+/** The path as a label: ids cut out (Dapr reference 14.2), and more than Dapr in what apps are called with, where each order would be a series. */
 function pathLabel(path: string): string {
+  if (path.startsWith('/v1.0')) return apiLabel(path);
   const segments = path.split('/', 5);
-  const block = segments[2];
-  if (block === 'state' || block === 'secrets' || block === 'bindings' || block === 'configuration') return segments.slice(0, 4).join('/');
-  // Ids of actors are without number: `/v1.0/actors/<type>/{id}/<kind>`, and `/actors/<type>/{id}/...` in calls into the app.
-  if (block === 'actors' && segments[4] !== undefined) return `${segments.slice(0, 4).join('/')}/{id}/${path.split('/', 6)[5] ?? ''}`;
+  // Ids of actors are without number: `/actors/<type>/{id}/...` in calls into the app.
   if (segments[1] === 'actors' && segments[3] !== undefined)
     return `/actors/${segments[2]}/{id}${segments[4] === undefined ? '' : `/${segments[4]}`}`;
   if (segments[1] === 'proa' && segments[3] === 'actors') return segments.slice(0, 5).join('/');
+  return withoutIds(path, 0);
+}
+
+/** At most three segments of state and secrets. */
+function apiLabel(path: string): string {
+  const segments = path.split('/', 5);
+  const block = segments[2];
+  if (block === 'invoke') return segments.length < 5 ? path : withoutIds(path, segments.join('/').length);
+  if (block === 'state' || block === 'secrets' || block === 'bindings' || block === 'configuration') return segments.slice(0, 4).join('/');
+  if (block === 'actors' && segments[4] !== undefined) return `${segments.slice(0, 4).join('/')}/{id}/${path.split('/', 6)[5] ?? ''}`;
+  if (block === 'workflows' && segments[4] !== undefined) return workflowLabel(path);
   if (block === 'publish' || block === 'jobs') return segments.slice(0, 4).join('/');
   return path;
+}
+
+/** `/v1.0/workflows/<component>/{instanceId}/<what>`; of a start the name of the workflow, as Dapr has it. */
+function workflowLabel(path: string): string {
+  const [, api, block, component, what = '', kind, event] = path.split('/', 7);
+  if (kind?.startsWith('start') === true) return `/${api}/${block}/${component}/${what}/start`;
+  const below = kind === undefined ? '' : `/${kind}${event === undefined ? '' : '/{eventName}'}`;
+  return `/${api}/${block}/${component}/{instanceId}${below}`;
+}
+
+/** Words, also with a number behind them, and versions are names of things; whatever else stands in a path is somebody's id. */
+const named = /^(?:[A-Za-z][A-Za-z_.-]{0,63}\d{0,3}|v\d{1,3}(?:\.\d{1,3}){0,3})?$/;
+
+function withoutIds(path: string, from: number): string {
+  const segments = path.slice(from).split('/');
+  let found = false;
+  for (let i = 0; i < segments.length; i++) {
+    if (named.test(segments[i] as string)) continue;
+    segments[i] = '{id}';
+    found = true;
+  }
+  return found ? path.slice(0, from) + segments.join('/') : path;
 }

@@ -6,23 +6,23 @@ import type { Service } from '../../kernel/service.ts';
 import type { Answerer, FrontRequest } from './answer.ts';
 import type { Dispatched } from './dispatch.ts';
 import { errorReply } from './error-reply.ts';
-import type { Router } from './router.ts';
+import type { KnownPath, KnownPaths } from './known-path.ts';
 
 /** `httpPipeline`: middleware around everything that the listener answers, in the order of the Configuration. */
 export interface Pipeline {
-  around(answer: Answerer, router: Router): Answerer;
+  around(answer: Answerer, paths: KnownPaths): Answerer;
 }
 
 const operation = { block: 'http', name: 'pipeline', idempotent: false } as const;
 
 export function createPipeline(handlers: readonly HttpMiddleware[]): Pipeline {
   return {
-    around: (answer, router) => (request, _match, to) => {
+    around: (answer, paths) => (request, to) => {
       // What the innermost service saw; middleware that answers by itself leaves it unset.
       let inner: Dispatched | undefined;
       const innermost: Service<HttpRequest, HttpResponse> = async (call) => {
-        const match = router.match(call.input.method, pathOf(call.input.target));
-        inner = await new Promise<Dispatched>((dispatched) => answer(frontRequest(request, call), match, { dispatched }));
+        const known = paths.of(pathOf(call.input.target));
+        inner = await new Promise<Dispatched>((dispatched) => answer(frontRequest(request, call, known), { dispatched }));
         const { status, headers, body, stream } = inner.reply;
         return {
           status,
@@ -31,7 +31,8 @@ export function createPipeline(handlers: readonly HttpMiddleware[]): Pipeline {
         };
       };
       const outermost = handlers.reduceRight((next, handler) => handler.filter(next), innermost);
-      const target = request.query === '' ? request.path : `${request.path}?${request.query}`;
+      const { path } = request.known;
+      const target = request.query === '' ? path : `${path}?${request.query}`;
       const input: HttpRequest = { method: request.method, target, headers: request.headers, body: request.body, remote: '' };
       outermost(createCall(operation, input, { cancel: request.cancel })).then(
         ({ status, headers, body }) => to.dispatched({ reply: { status, headers, stream: body }, call: inner?.call, error: inner?.error }),
@@ -44,12 +45,12 @@ export function createPipeline(handlers: readonly HttpMiddleware[]): Pipeline {
   };
 }
 
-function frontRequest(outer: FrontRequest, call: Call<HttpRequest>): FrontRequest {
+function frontRequest(outer: FrontRequest, call: Call<HttpRequest>, known: KnownPath): FrontRequest {
   const { input } = call;
   const question = input.target.indexOf('?');
   return {
     method: input.method,
-    path: pathOf(input.target),
+    known,
     query: question < 0 ? '' : input.target.slice(question + 1),
     headers: input.headers,
     header(name) {

@@ -1,4 +1,3 @@
-import { TextMemo } from '../../kernel/text-memo.ts';
 import { Remembered } from './remembered.ts';
 import { unescapeQuery } from './query.ts';
 import type { Route } from './route.ts';
@@ -38,22 +37,13 @@ export function createRouter(routes: readonly Route[]): Router {
   const root: Node = { fixed: new Map() };
   for (const route of routes) add(root, route);
   const actorsNode = root.fixed.get('v1.0')?.fixed.get('actors');
-  const search = (method: string, path: string): Routed => {
-    const folded = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
-    const end = folded.length > 1 && folded.charCodeAt(folded.length - 1) === slash ? folded.length - 1 : folded.length;
-    const asked = { path: folded, end, method, values: [] };
-    if (actorsNode !== undefined && end > actors.length && folded.startsWith(actors)) return find(actorsNode, asked, actors.length);
-    return find(root, asked, 1);
-  };
-  const recent = new TextMemo<{ method: string; found: Routed }>(() => ({ method: '', found: undefined }));
   return {
     match(method, path) {
-      const last = recent.of(path);
-      if (last.method !== method) {
-        last.method = method;
-        last.found = search(method, path);
-      }
-      return last.found;
+      const folded = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
+      const end = folded.length > 1 && folded.charCodeAt(folded.length - 1) === slash ? folded.length - 1 : folded.length;
+      const asked = { path: folded, end, method, values: [] };
+      if (actorsNode !== undefined && end > actors.length && folded.startsWith(actors)) return find(actorsNode, asked, actors.length);
+      return find(root, asked, 1);
     },
   };
 }

@@ -16,12 +16,13 @@ import { createTokenCheck } from '../../kernel/token-check.ts';
 import { isBaggage } from './baggage.ts';
 import { createCors } from './cors.ts';
 import type { Dispatched, DispatchedTo } from './dispatch.ts';
-import { createFrontMetrics, type HttpMetrics } from './front-metrics.ts';
+import { createFrontMetrics } from './front-metrics.ts';
 import type { HttpMetricsOptions } from './path-label.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Reply } from './reply.ts';
 import type { Route } from './route.ts';
-import { createRouter, type Match } from './router.ts';
+import { createKnownPaths, type KnownPath } from './known-path.ts';
+import { createRouter } from './router.ts';
 import { describeRequest } from './span-attributes.ts';
 
 export interface HttpFrontOptions {
@@ -59,7 +60,7 @@ export type HttpHandler = (request: Http1Request, response: HttpAnswer) => void;
 
 /** Serves the HTTP API of one app on one address. Fails when the address cannot be bound. */
 export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> {
-  const router = createRouter(options.routes);
+  const paths = createKnownPaths(createRouter(options.routes), createFrontMetrics(options.metrics, options.httpMetrics));
   const answerer = createAnswerer({
     blocks: options.blocks,
     caller: options.caller,
@@ -67,8 +68,8 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
     clock: options.ports.clock,
     invocations: options.invocations,
   });
-  const answer: Answerer = options.pipeline === undefined ? answerer : options.pipeline.around(answerer, router);
-  const shared: ExchangeShared = { options, metrics: createFrontMetrics(options.metrics, options.httpMetrics), answer };
+  const answer: Answerer = options.pipeline === undefined ? answerer : options.pipeline.around(answerer, paths);
+  const shared: ExchangeShared = { options, answer };
   const tokenFits = createTokenCheck(options.apiTokens);
   const guarded = options.apiTokens.length > 0;
   const cors = createCors(options.allowedOrigins);
@@ -77,8 +78,8 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
     const origin = request.header('origin');
     const preflight = origin === undefined ? undefined : cors.preflight(request);
     if (preflight !== undefined) return response.send(204, preflight);
-    // No row lives below this prefix, so the commonest call skips the tree.
-    const match = request.path.startsWith('/v1.0/invoke/') ? undefined : router.match(request.method, request.path);
+    const known = paths.of(request.path);
+    const match = known.match(request.method);
     const health = typeof match === 'object' && match.route.group === 'healthz';
     if (guarded && !health && !tokenFits(request.header('dapr-api-token'))) {
       request.body.discard();
@@ -91,7 +92,7 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
     }
     const span = health ? undefined : options.tracer.start('server', request.path, incomingTrace(request, baggage));
     if (origin !== undefined) allowOrigin(response, cors.headersFor(origin));
-    new Exchange(shared, { request, response, span, match }).run();
+    new Exchange(shared, { request, response, span, known }).run();
     return undefined;
   };
   return serveHttp1({
@@ -108,7 +109,6 @@ export function serveHttpFront(options: HttpFrontOptions): Promise<Http1Server> 
 /** What all exchanges of a listener have in common. */
 interface ExchangeShared {
   readonly options: HttpFrontOptions;
-  readonly metrics: HttpMetrics;
   readonly answer: Answerer;
 }
 
@@ -116,7 +116,7 @@ interface ExchangeParts {
   readonly request: Http1Request;
   readonly response: HttpAnswer;
   readonly span: ActiveSpan | undefined;
-  readonly match: Match | 'bad-escape' | undefined;
+  readonly known: KnownPath;
 }
 
 /**
@@ -139,8 +139,12 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
     return this.#parts.request.method;
   }
 
+  get known(): KnownPath {
+    return this.#parts.known;
+  }
+
   get path(): string {
-    return this.#parts.request.path;
+    return this.#parts.known.path;
   }
 
   get query(): string {
@@ -168,7 +172,7 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
   }
 
   run(): void {
-    this.#shared.answer(this, this.#parts.match, this);
+    this.#shared.answer(this, this);
   }
 
   dispatched(dispatched: Dispatched): void {
@@ -211,24 +215,25 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
   }
 
   #endSpan(status: number): void {
-    const { span, match } = this.#parts;
+    const { span, known } = this.#parts;
     if (span === undefined) return;
-    if (span.sampled) describeRequest(span, this, match);
+    if (span.sampled) describeRequest(span, this, known.match(this.method));
     span.end(status < 400, status);
   }
 
   #measure(reply: Reply, call: Dispatched['call']): void {
-    const { metrics, options } = this.#shared;
+    const { options } = this.#shared;
+    const { known } = this.#parts;
     const { apiLog } = options;
     const { status } = reply;
     const { clock } = options.ports;
     const tookMs = (call?.end.atMs(clock) ?? clock.mono()) - this.#startedMs;
-    const { method, path, body } = this;
-    metrics.record({ method, path, status, tookMs, requestBytes: measuredBytes(body), responseBytes: bytesOf(reply) });
+    const { method, body } = this;
+    known.counts.record({ method, status, tookMs, requestBytes: measuredBytes(body), responseBytes: bytesOf(reply) });
     if (apiLog === undefined) return;
-    const { match } = this.#parts;
+    const match = known.match(method);
     const name = typeof match === 'object' ? match.route.name : 'InvokeService';
-    apiLog({ method: this.method, path: this.path, name, status, tookMs, userAgent: this.header('user-agent') ?? '' });
+    apiLog({ method, path: known.path, name, status, tookMs, userAgent: this.header('user-agent') ?? '' });
   }
 }
 

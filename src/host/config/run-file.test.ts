@@ -89,6 +89,8 @@ env: { MODE: dev }
     ['apps: { a: { port: 1 }, b: { port: 1 } }', 'port 1 is given twice'],
     ['version: 1\napps: [{ appID: a, appDirPath: . }, { appID: a, appDirPath: . }]', 'two apps have the id "a"'],
     ['version: 2\napps: [{ appID: a, appDirPath: . }]', 'version must be a whole number from 1 to 1'],
+    ['apps: { a b: { run: x } }', '"a b" cannot be an app id'],
+    ['version: 1\napps: [{ appID: a.b, appDirPath: . }]', '"a.b" cannot be an app id'],
     ['apps: {}', 'there are no apps'],
     ['', 'is empty'],
     ['a: 1\n---\nb: 1', 'one document'],

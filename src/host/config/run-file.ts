@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { isAppId, wrongAppId } from '../../kernel/app-name.ts';
 import type { Disk } from '../../kernel/ports.ts';
 import { readDaprRunFile } from './kinds/dapr-run-file.ts';
 import { readProaRunFile } from './kinds/proa-run-file.ts';
@@ -47,6 +48,7 @@ function checkApps(run: RunFile, problems: Problem[]): void {
   const fail = (message: string): void =>
     void problems.push({ severity: 'error', code: 'config.wrong-value', message: `${run.file}: ${message}` });
   if (ids.length === 0) fail('there are no apps');
+  for (const id of ids) if (!isAppId(id)) fail(wrongAppId(id));
   for (const id of new Set(ids.filter((id, index) => ids.indexOf(id) !== index))) fail(`two apps have the id "${id}"`);
   for (const { id, waits } of run.apps) {
     for (const wait of waits) if (!ids.includes(wait)) fail(`app "${id}" waits for "${wait}", which is not in the file`);

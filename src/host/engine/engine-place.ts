@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { closest } from '../../kernel/closest.ts';
 import { ProaError } from '../../kernel/errors.ts';
 
 /** Where an engine is: the data directory of a journal, or a PostgreSQL database. `url` may hold a password: it is never printed. */
@@ -18,9 +19,21 @@ export function isDatabaseUrl(text: string): boolean {
 export function readEnginePlace(text: string, cwd: string): EnginePlace {
   if (!isDatabaseUrl(text)) return { kind: 'journal', directory: resolve(cwd, text) };
   const url = parsed(text);
+  refuseMisspelt(url);
   const schema = url.searchParams.get('schema');
   url.searchParams.delete('schema');
   return { kind: 'postgres', url: url.href, ...(schema === null ? {} : { schema }) };
+}
+
+const parameters = ['schema', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'ssl', 'application_name', 'options', 'connect_timeout'];
+
+// Providers add parameters of their own, so not every unknown one is a mistake; one that is nearly known is, and the data would go elsewhere.
+function refuseMisspelt(url: URL): void {
+  for (const name of url.searchParams.keys()) {
+    const guess = parameters.includes(name) ? undefined : closest(name, parameters);
+    if (guess === undefined) continue;
+    throw new ProaError('config.invalid', `the URL of the engine has the parameter "${name}"`, { hint: `did you mean ${guess}?` });
+  }
 }
 
 /** For logs and answers: a database without user and password. */

@@ -142,6 +142,12 @@ function notWritable(directory: string, cause: unknown): ProaError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new ProaError('component.init-failed', `the data directory ${directory} cannot be used: ${why}`, {
     cause,
-    hint: `give the user of this process the right to write ${directory}, or choose another directory`,
+    hint: isNoDirectory(cause)
+      ? 'it is no directory: choose another one'
+      : `give the user of this process the right to write ${directory}, or choose another directory`,
   });
+}
+
+function isNoDirectory(cause: unknown): boolean {
+  return ['EEXIST', 'ENOTDIR'].includes((cause as { code?: string } | undefined)?.code ?? '');
 }

@@ -4,6 +4,7 @@ import { bytesBody, emptyBody } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { encodeMethodPath } from '../../kernel/method-path.ts';
 import { noTrace } from '../../kernel/trace-context.ts';
+import { cutOut, keptBytes } from '../../testing/kept-memory.ts';
 import {
   answerFields,
   callFields,
@@ -54,6 +55,18 @@ describe('the fields of a call', () => {
     expect(read.headers).toEqual([
       ...['x-mine', '1', 'dapr-caller-app-id', 'verified', 'dapr-caller-namespace', 'default', 'dapr-callee-app-id', 'billing'],
     ]);
+  });
+
+  it('are a piece of the head, and the path that is remembered of them is not', async () => {
+    const read = (path: string, i: number): string => {
+      const call = readCallFields(callFields({ ...input, kind: 'actor', instance: 'i-1', caller, method: 'PUT', path }, []));
+      return readInvoke(call, { fields: callFields({ ...call, path: `x${i}` }, []), body: emptyBody, caller }).path;
+    };
+    // An actor's id is cut out of it; with their heads they would be 16 MB.
+    const bytes = await keptBytes(() =>
+      Array.from({ length: 1_000 }, (_, i) => read(cutOut(`actors/customer/number-of-a-customer-${i}/method/charge`), i).split('/')[2]),
+    );
+    expect(bytes).toBeLessThan(4_000_000);
   });
 
   it('that no runtime of ours sends are refused', () => {

@@ -3,6 +3,7 @@ import type { Body } from '../../kernel/body.ts';
 import type { Caller } from '../../kernel/call.ts';
 import { catalogue, type ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { ownText } from '../../kernel/flat-text.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
 import { isTraceHeader, traceHeaders, type TraceContext } from '../../kernel/trace-context.ts';
 import { isFieldName } from './field-names.ts';
@@ -98,7 +99,17 @@ export function readInvoke(call: CallFields, parts: { fields: readonly string[];
   if ('error' in path) throw new ProaError('bad-request', path.error);
   const { appId, namespace, method: httpMethod, query } = call;
   const headers = withoutTrace(readHeaders(parts.fields, { caller: parts.caller, appId }));
-  return { appId, namespace, httpMethod, path: path.path, query, headers, body: parts.body, replayable: parts.body.length !== undefined };
+  // Paths are remembered, and actors by their id in it: as a piece of the head each would keep all of it in memory.
+  return {
+    appId,
+    namespace,
+    httpMethod,
+    path: ownText(path.path),
+    query,
+    headers,
+    body: parts.body,
+    replayable: parts.body.length !== undefined,
+  };
 }
 
 function withoutTrace(headers: readonly string[]): string[] {

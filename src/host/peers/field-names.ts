@@ -1,3 +1,5 @@
+import { ownText } from '../../kernel/flat-text.ts';
+
 const keptMax = 1024;
 const valid = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 
@@ -8,6 +10,6 @@ const known = new Set<string>();
 export function isFieldName(name: string): boolean {
   if (known.has(name)) return true;
   if (!valid.test(name)) return false;
-  if (known.size < keptMax) known.add(name);
+  if (known.size < keptMax) known.add(ownText(name));
   return true;
 }

@@ -1,30 +1,64 @@
+import type { Clock } from '../../kernel/ports.ts';
+
 /** Gauges whose values of several processes add up; of others the first process's value counts. */
 export type Additive = ReadonlySet<string>;
 
+/** So many lines are read or written in one turn of the event loop: a page of all series that may be has 300,000. */
+const linesPerTurn = 1_000;
+
+interface Family {
+  readonly kind: string;
+  readonly samples: Map<string, number>;
+}
+
 /**
  * One exposition out of those of several processes: counters and histograms are added up, series that only one has are kept. All texts must have
- * the same format.
+ * the same format. Other work of the process goes on meanwhile.
  */
-export function mergeExpositions(texts: readonly string[], additive: Additive): string {
-  const families = new Map<string, { readonly kind: string; readonly samples: Map<string, number> }>();
-  let ends = false;
-  for (const text of texts) {
-    let family: { readonly kind: string; readonly samples: Map<string, number> } | undefined;
-    let adds = true;
-    for (const line of text.split('\n')) {
-      if (line === '# EOF') ends = true;
-      else if (line.startsWith('# TYPE ')) {
-        const [, , name = '', kind = ''] = line.split(' ');
-        family = families.get(name) ?? { kind, samples: new Map() };
-        families.set(name, family);
-        adds = kind !== 'gauge' || additive.has(name);
-      } else if (line !== '' && family !== undefined) addSample(family.samples, line, adds);
-    }
+export async function mergeExpositions(texts: readonly string[], additive: Additive, clock: Pick<Clock, 'soon'>): Promise<string> {
+  const families = new Map<string, Family>();
+  const steps = function* (): Generator<undefined, string> {
+    let ends = false;
+    for (const text of texts) ends = (yield* addText(families, text, additive)) || ends;
+    return yield* printed(families, ends);
+  };
+  const work = steps();
+  for (let step = work.next(); ; step = work.next()) {
+    if (step.done === true) return step.value;
+    await new Promise<void>((resolve) => clock.soon(resolve));
   }
+}
+
+/** True when the text says that it is at its end. */
+function* addText(families: Map<string, Family>, text: string, additive: Additive): Generator<undefined, boolean> {
+  let family: Family | undefined;
+  let adds = true;
+  let lines = 0;
+  for (let at = 0; at < text.length;) {
+    const newline = text.indexOf('\n', at);
+    const end = newline < 0 ? text.length : newline;
+    const line = text.slice(at, end);
+    at = end + 1;
+    if (line === '# EOF') return true;
+    if (line.startsWith('# TYPE ')) {
+      const [, , name = '', kind = ''] = line.split(' ');
+      family = families.get(name) ?? { kind, samples: new Map() };
+      families.set(name, family);
+      adds = kind !== 'gauge' || additive.has(name);
+    } else if (line !== '' && family !== undefined) addSample(family.samples, line, adds);
+    if (++lines % linesPerTurn === 0) yield undefined;
+  }
+  return false;
+}
+
+function* printed(families: ReadonlyMap<string, Family>, ends: boolean): Generator<undefined, string> {
   const lines: string[] = [];
   for (const [name, { kind, samples }] of families) {
     lines.push(`# TYPE ${name} ${kind}`);
-    for (const [series, value] of samples) lines.push(`${series} ${value}`);
+    for (const [series, value] of samples) {
+      lines.push(`${series} ${value}`);
+      if (lines.length % linesPerTurn === 0) yield undefined;
+    }
   }
   if (ends) lines.push('# EOF');
   return `${lines.join('\n')}\n`;

@@ -1,3 +1,4 @@
+import { ownText } from '../../kernel/flat-text.ts';
 import { BorrowedPermits, createPermitBank, type BankLink, type Holder, type PermitBank } from './permit-bank.ts';
 
 /** Which places, and how many of them: another number is another set, so that a reload begins anew. */
@@ -30,7 +31,9 @@ export class PlaceBook {
     let set = this.#sets.get(id);
     if (set === undefined) {
       if (this.#sets.size >= setsMax) for (const [other, each] of this.#sets) if (each.retire()) this.#sets.delete(other);
-      this.#sets.set(id, (set = new BorrowedPermits(this.#link(name))));
+      // Some names end with a piece of a head.
+      const own = { name: ownText(name.name), max: name.max };
+      this.#sets.set(idOf(own), (set = new BorrowedPermits(this.#link(own))));
     }
     return set;
   }

@@ -81,7 +81,7 @@ interface Asking {
 const startMs = 30_000;
 const firstTries = 3;
 const backOffMs = { least: 100, most: 5_000 } as const;
-const expositionMs = 1_000;
+const expositionMs = 5_000;
 const additive = new Set<string>([metricNames.residentMemory]);
 
 /**
@@ -158,7 +158,8 @@ export class WorkerPool implements ProcessRole {
 
   async exposition(app: number, format: 'prometheus' | 'openmetrics', own: string): Promise<string> {
     const others = await this.#askAll('exposition', { app, format } satisfies Parcels['exposition'], { timeoutMs: expositionMs });
-    return mergeExpositions([own, ...others.filter((text): text is string => typeof text === 'string')], additive);
+    const texts = [own, ...others.filter((text): text is string => typeof text === 'string')];
+    return mergeExpositions(texts, additive, this.#options.clock);
   }
 
   async alone(step: () => Promise<void>): Promise<void> {

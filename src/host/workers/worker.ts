@@ -15,7 +15,7 @@ export type StartWorker = (options: HostOptions, role: ProcessRole) => Promise<W
 
 /** A host as its worker's link needs it. */
 export interface WorkerHost extends RunningHost {
-  expositionOf(app: number, format: 'prometheus' | 'openmetrics'): string;
+  expositionOf(app: number, format: 'prometheus' | 'openmetrics'): Promise<string>;
   answer<Q extends keyof Questions>(app: number, question: Q, input: Questions[Q]['input']): Promise<Answered>;
 }
 

@@ -68,6 +68,8 @@ describe('node network', () => {
     expect(statSync(address.path).mode & 0o777).toBe(0o600);
     await expect(network.listen(address, () => {})).rejects.toMatchObject({ code: 'EADDRINUSE' });
     await listener.close();
+    // Node would cut it short, and make another socket.
+    await expect(network.listen({ path: join(directory, 'x'.repeat(200)) }, () => {})).rejects.toMatchObject({ code: 'ENAMETOOLONG' });
     rmSync(directory, { recursive: true });
     const first = await network.listen(loopback, () => {});
     await expect(network.listen(first.address, () => {})).rejects.toMatchObject({ code: 'EADDRINUSE' });

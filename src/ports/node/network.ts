@@ -246,8 +246,15 @@ function peerOf(socket: net.Socket, address: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${socket.remotePort ?? 0}`;
 }
 
+// What fits into `sun_path`, without the closing zero. Node cuts a longer path short and makes a socket that nobody looks for.
+const pathBytesMax = process.platform === 'linux' ? 107 : 103;
+
 /** Binds a server of Node's. Fails with the system's error. */
 export function bindServer(server: net.Server, address: Address): Promise<Listener> {
+  if ('path' in address && Buffer.byteLength(address.path) > pathBytesMax) {
+    const message = `a socket's path has at most ${pathBytesMax} bytes: ${address.path}`;
+    return Promise.reject(Object.assign(new Error(message), { code: 'ENAMETOOLONG' }));
+  }
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.once('listening', () => {

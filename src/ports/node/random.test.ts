@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { createNodeRandom } from './random.ts';
 
@@ -16,5 +18,28 @@ describe('ids of the node port', () => {
     const digits = seen.map(({ size }) => size);
     const dash = [8, 13, 18, 23];
     expect(digits.map((size, at) => size - (dash.includes(at) || at === 14 ? 1 : at === 19 ? 4 : 16))).toEqual(digits.map(() => 0));
+  });
+
+  it('keep nothing but themselves in memory', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const random = createNodeRandom();
+    // One of each fill of the pool; with the rest of their fills they would be 36 MB.
+    const kept: string[] = [];
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 512_000; i++) {
+      const ids = [random.uuid(), random.hex(32)];
+      if (i % 512 === 0) kept.push(...ids);
+    }
+    collect();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(4_000_000);
+    expect(new Set(kept).size).toBe(2_000);
+  });
+
+  it('are as long as they were asked for', () => {
+    const random = createNodeRandom();
+    const lengths = Array.from({ length: 65 }, (_, digits) => random.hex(digits).length);
+    expect(lengths).toEqual(lengths.map((_, digits) => digits));
   });
 });

@@ -19,23 +19,17 @@ export function createNodeRandom(): Random {
     used += count;
     return at;
   };
-  // The pool's digits are made once per fill; an id is then a slice of that string, which copies nothing.
-  let digits = '';
-  let digitsUsed = 0;
-  const hex = (count: number): string => {
-    if (digitsUsed + count > digits.length) {
-      digits = fill(Buffer.allocUnsafe(poolBytes)).toString('hex');
-      digitsUsed = 0;
-    }
-    const at = digitsUsed;
-    digitsUsed += count;
-    return digits.slice(at, at + count);
-  };
-  let uuids = '';
+  // An id is a text of its own: a piece of a longer one would keep that in memory, 18 KB for each id that somebody keeps.
+  let uuids: Buffer = Buffer.alloc(0);
   let uuidsUsed = 0;
   let uuidsBytes = uuidsBytesFirst;
   return {
-    hex,
+    hex(count) {
+      const bytes = (count + 1) >> 1;
+      const at = take(bytes);
+      const digits = pool.toString('hex', at, at + bytes);
+      return digits.length === count ? digits : digits.slice(0, count);
+    },
     u32: () => pool.readUInt32LE(take(4)),
     bytes(count) {
       if (count > poolBytes) return fill(Buffer.allocUnsafeSlow(count));
@@ -50,7 +44,7 @@ export function createNodeRandom(): Random {
         uuidsBytes = Math.min(uuidsBytes * 2, uuidsBytesMax);
       }
       uuidsUsed += uuidChars;
-      return uuids.slice(uuidsUsed - uuidChars, uuidsUsed);
+      return uuids.toString('latin1', uuidsUsed - uuidChars, uuidsUsed);
     },
   };
 }
@@ -61,7 +55,7 @@ const uuidsBytesMax = 8192;
 const uuidChars = 36;
 
 /** Version 4 UUIDs, one behind the other, from 16 random bytes each. */
-function uuidsOf(bytes: Buffer): string {
+function uuidsOf(bytes: Buffer): Buffer {
   const text = Buffer.allocUnsafe((bytes.length / 16) * uuidChars);
   let at = 0;
   for (let i = 0; i < bytes.length; i++) {
@@ -72,7 +66,7 @@ function uuidsOf(bytes: Buffer): string {
     text[at++] = hexDigits[value >> 4] as number;
     text[at++] = hexDigits[value & 15] as number;
   }
-  return text.toString('latin1');
+  return text;
 }
 
 const hexDigits = Buffer.from('0123456789abcdef');

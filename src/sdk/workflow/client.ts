@@ -94,7 +94,7 @@ export interface Workflows {
 export function createWorkflows(clock: Clock, operations: WorkflowOperations): Workflows {
   return {
     async start(workflow, ...[input, options = {}]) {
-      const { name, version, app, input: schema } = workflow;
+      const { name, version, app, input: schema } = asWorkflow(workflow);
       const what = `the input of workflow "${name}"`;
       await checked(schema, input, { what, code: 'bad-request' });
       const text = encodeValue(input, what);
@@ -114,7 +114,7 @@ export function createWorkflows(clock: Clock, operations: WorkflowOperations): W
       });
       return handleOf({ clock, operations: own, workflow }, instanceId) as never;
     },
-    get: (workflow, id) => handleOf({ clock, operations: ofApp(operations, workflow.app), workflow }, id) as never,
+    get: (workflow, id) => handleOf({ clock, operations: ofApp(operations, asWorkflow(workflow).app), workflow }, id) as never,
     async purge(filter, { recursive = true } = {}) {
       // Of everything that there is, that would be too easy to say by mistake.
       if (Object.keys(filter).length === 0) throw new ProaError('bad-request', 'purge got no filter', { hint: 'name at least a status' });
@@ -125,6 +125,16 @@ export function createWorkflows(clock: Clock, operations: WorkflowOperations): W
       return { instances: instances.map(snapshotOf), ...(token !== undefined && { token }) };
     },
   };
+}
+
+/** The workflow, where no compiler has looked: a name alone does not say whose it is. */
+function asWorkflow<W>(workflow: W): W {
+  if (typeof workflow === 'object' && workflow !== null && typeof (workflow as { name?: unknown }).name === 'string') return workflow;
+  const shown = typeof workflow === 'string' ? JSON.stringify(workflow.slice(0, 100)) : String(workflow);
+  const name = typeof workflow === 'string' ? shown : "'name'";
+  throw new ProaError('bad-request', `${shown} is no workflow`, {
+    hint: `give what \`workflow({ name: ${name} }, ...)\` made, or workflowOf('app', ${name}) for one that another app has`,
+  });
 }
 
 function ofApp(operations: WorkflowOperations, app: string | undefined): WorkflowOperations {

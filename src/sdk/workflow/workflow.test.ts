@@ -382,3 +382,16 @@ describe.each(['live', 'crash', 'double'] as const)('a workflow, %s', (mode) => 
     });
   });
 });
+
+describe('the client of workflows, where no compiler has looked', () => {
+  it('says what to give in place of a name', async () => {
+    const test = opened({ workflows: [] });
+    await expect(test.workflows.start('order' as never)).rejects.toMatchObject({
+      code: 'bad-request',
+      message: '"order" is no workflow',
+      hint: 'give what `workflow({ name: "order" }, ...)` made, or workflowOf(\'app\', "order") for one that another app has',
+    });
+    await expect(test.workflows.start(undefined as never)).rejects.toMatchObject({ message: 'undefined is no workflow' });
+    expect(() => test.workflows.get('order' as never, 'id')).toThrow('"order" is no workflow');
+  });
+});

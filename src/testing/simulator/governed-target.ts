@@ -5,7 +5,7 @@ import type { AccessControl } from '../../contracts/resources.ts';
 import { noTracer } from '../../contracts/tracer.ts';
 import type { HttpClient } from '../../contracts/http-client.ts';
 import { silentLogger } from '../../kernel/log.ts';
-import { noMetrics } from '../../contracts/metrics.ts';
+import { noMetrics, type Metrics } from '../../contracts/metrics.ts';
 import { createSharedBreakers } from '../../filters/breaker/shared-breakers.ts';
 import { createGovern, layersFor, type GovernOptions } from '../../host/govern.ts';
 import { loadResources } from '../../host/config/load-resources.ts';
@@ -68,6 +68,8 @@ export interface GovernedOptions {
   readonly http?: HttpClient;
   /** What is remembered of calls; default: nothing. */
   readonly records?: CallRecords;
+  /** Default: nothing is counted. */
+  readonly metrics?: Metrics;
   /** Access control of a Configuration, and where its values stand. */
   readonly accessControl?: AccessControl;
   readonly origins?: Readonly<Record<string, string>>;
@@ -190,7 +192,7 @@ function partsOf(options: GovernedOptions, { clock, book, loop, note }: Surround
   return {
     clock,
     random: randomOf(options.drawn ?? [0.5]),
-    metrics: noMetrics,
+    metrics: options.metrics ?? noMetrics,
     tracer: noTracer,
     namespace: '',
     process: { loopTimes: () => loop },

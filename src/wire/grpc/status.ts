@@ -35,13 +35,15 @@ export function remoteStatusOf(error: unknown): GrpcStatus | undefined {
 }
 
 const domain = 'dapr.io';
-// Beside what Dapr's clients read: the code itself, for those that know it.
+// Beside what Dapr's clients read: the code itself, for those that know it, and what to do next.
 const codeHeader = 'x-proa-error';
+const hintHeader = 'x-proa-hint';
 
 /** The status of an error, with details of those errors that have any (Dapr reference 8.1). Foreign errors become INTERNAL. */
 export function toGrpcStatus(thrown: unknown): GrpcStatus {
   const error = ProaError.from(thrown);
-  return grpcStatus(error.spec.grpc, error.message, { details: detailsOf(error), metadata: [codeHeader, error.code] });
+  const hint = error.hint === undefined ? [] : [hintHeader, encodeMessage(shorten(error.hint))];
+  return grpcStatus(error.spec.grpc, error.message, { details: detailsOf(error), metadata: [codeHeader, error.code, ...hint] });
 }
 
 function detailsOf(error: ProaError): Any[] {
@@ -102,8 +104,10 @@ export function fromGrpcStatus(status: GrpcStatus): ProaError {
   const details = readDetails(status.details);
   const known = ownCode(status) ?? (details?.reason === undefined ? undefined : codeOfReason.get(`${details.reason} ${status.code}`));
   const code = known ?? (status.code === 'OK' ? 'internal' : codeOfGrpc[status.code]);
+  const hint = headerValue(status.metadata, hintHeader);
   return new ProaError(code, status.message === '' ? status.code : status.message, {
     cause: status,
+    ...(known !== undefined && hint !== undefined && { hint: decodeMessage(hint) }),
     ...(details === undefined ? undefined : { details }),
   });
 }

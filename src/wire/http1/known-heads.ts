@@ -1,4 +1,4 @@
-import { flat } from './write-head.ts';
+import { flatText } from '../../kernel/flat-text.ts';
 
 const places = 4;
 
@@ -35,7 +35,7 @@ export class KnownHeads<First> {
       if (written?.headers !== headers || written.first !== first || written.second !== second) continue;
       if (!written.again) {
         written.again = true;
-        written.text = flat(written.text);
+        written.text = flatText(written.text);
       }
       return written.text;
     }

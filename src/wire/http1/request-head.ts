@@ -34,13 +34,13 @@ export interface RequestHeadLimits extends FieldLimits {
 }
 
 // What llhttp knows, without CONNECT and TRACE.
-const methods = new Map(
-  [
+const methods = new Set([
     'GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'QUERY', 'ACL', 'BIND', 'CHECKOUT', 'COPY', 'LINK', 'LOCK', 'M-SEARCH', 'MERGE',
     'MKACTIVITY', 'MKCALENDAR', 'MKCOL', 'MOVE', 'NOTIFY', 'PROPFIND', 'PROPPATCH', 'PURGE', 'REBIND', 'REPORT', 'SEARCH', 'SOURCE',
     'SUBSCRIBE', 'UNBIND', 'UNLINK', 'UNLOCK', 'UNSUBSCRIBE',
-  ].map((name) => [name, name]),
-); // prettier-ignore
+]); // prettier-ignore
+
+const usualMethods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'].map((name) => ({ name, codes: Buffer.from(name) }));
 
 const space = 32;
 const slash = 47;
@@ -68,22 +68,33 @@ export function parseRequestLine(
     if (kind === 2 && question === -1) question = p;
   }
   if (p >= end || bytes[p] !== space) return p === targetAt ? faults.requestLine : faults.target;
-  const line = bytes.toString('latin1', base, p);
-  into.target = line.slice(targetAt - base, p - base);
+  // A text of its own: it is looked up as it is, and whoever keeps it keeps nothing else.
+  const target = bytes.toString('latin1', targetAt, p);
+  into.target = target;
   const lineEnd = p + 11;
   into.version = lineEnd <= end ? versionAt(bytes, p + 1) : 0;
   if (into.version === 0) return faults.version;
   if (lineEnd - base > limits.requestLineBytesMax) return faults.requestLineMax;
-  const name = line.slice(0, nameEnd - base);
-  const method = methods.get(name);
-  if (method === undefined) return methodFault(name) as Fault;
+  const method = usualMethod(bytes, base, nameEnd) ?? bytes.toString('latin1', base, nameEnd);
+  if (!methods.has(method)) return methodFault(method) as Fault;
   into.method = method;
-  if (question === -1) into.path = into.target;
+  if (question === -1) into.path = target;
   else {
-    into.path = line.slice(targetAt - base, question - base);
-    into.query = line.slice(question + 1 - base, p - base);
+    into.path = target.slice(0, question - targetAt);
+    into.query = target.slice(question + 1 - targetAt);
   }
   return lineEnd;
+}
+
+/** The method in `bytes[at, end)` when it is one of those that nearly all requests have: found without making its text. */
+function usualMethod(bytes: Buffer, at: number, end: number): string | undefined {
+  for (const { name, codes } of usualMethods) {
+    if (codes.length !== end - at) continue;
+    let same = 0;
+    while (same < codes.length && bytes[at + same] === codes[same]) same++;
+    if (same === codes.length) return name;
+  }
+  return undefined;
 }
 
 /** Parses `bytes[start, end)`, a whole header section whose empty line is at its end. Returns what is wrong, or undefined. */

@@ -1,3 +1,4 @@
+import { flatText } from '../../kernel/flat-text.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { TraceContext } from '../../kernel/trace-context.ts';
 import { latin1 } from './latin1.ts';
@@ -126,7 +127,7 @@ export class HeaderWriter {
       return ownedByCodec(name) ? '' : checkedLine(name, value);
     }
     place.misses = 0;
-    return (place.line ??= flat(headerLine(name, value)));
+    return (place.line ??= flatText(headerLine(name, value)));
   }
 
   #first(at: number, name: string, value: string): string {
@@ -143,11 +144,6 @@ export class HeaderWriter {
     place.line = undefined;
     place.misses = 0;
   }
-}
-
-/** The same text in one piece: what was joined is held as a tree, and walked again at every write. */
-export function flat(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 // Expressions, not loops: names and values are mostly slices of a received head, and reading those one by one costs three times as much.
@@ -184,7 +180,7 @@ const lengthEnds: (string | undefined)[] = Array.from({ length: lengthsMax + 1 }
 /** The end of a head whose body has a length: the header that says so, and the empty line. One piece for most messages, because every piece is walked at each write. */
 export function lengthEnd(length: number): string {
   if (length > lengthsMax) return `content-length: ${length}\r\n\r\n`;
-  return (lengthEnds[length] ??= flat(`content-length: ${length}\r\n\r\n`));
+  return (lengthEnds[length] ??= flatText(`content-length: ${length}\r\n\r\n`));
 }
 
 /** The end of a head whose body comes in chunks. */

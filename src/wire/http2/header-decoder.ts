@@ -30,8 +30,10 @@ const memoBytesMax = 1024;
 const shortBytes = 48;
 
 interface Memo {
+  /** Memory of its own, used again for the next block: a piece of a pool would keep all of that. */
   readonly bytes: Buffer;
-  readonly block: HeaderBlock;
+  length: number;
+  block: HeaderBlock;
 }
 
 /**
@@ -41,7 +43,9 @@ interface Memo {
 export class HeaderDecoder {
   readonly #limits: DecoderLimits;
   readonly #table = new DynamicTable(tableBytes);
+  /** Those that mean something come first. */
   readonly #memos: Memo[] = [];
+  #known = 0;
   #nextMemo = 0;
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
@@ -72,26 +76,34 @@ export class HeaderDecoder {
     const tooLarge = this.#size > headerBytesMax || headers.length > headersMax * 2;
     const block: HeaderBlock = { headers, valid: this.#valid, tooLarge, head: undefined, trailers: undefined };
     if (changed) this.#forget();
-    else if (end - at <= memoBytesMax && !tooLarge) this.#keep(Buffer.from(bytes.subarray(at, end)), block);
+    else if (end - at <= memoBytesMax && !tooLarge) this.#keep(block, at, end);
     return block;
   }
 
   #find(bytes: Buffer, at: number, end: number): HeaderBlock | undefined {
     const length = end - at;
-    for (const memo of this.#memos) {
-      if (memo.bytes.length === length && same(memo.bytes, bytes, at)) return memo.block;
+    for (let i = 0; i < this.#known; i++) {
+      const memo = this.#memos[i] as Memo;
+      if (memo.length === length && same(memo, bytes, at)) return memo.block;
     }
     return undefined;
   }
 
-  #keep(bytes: Buffer, block: HeaderBlock): void {
+  #keep(block: HeaderBlock, at: number, end: number): void {
     stableHeaders(block.headers);
-    this.#memos[this.#nextMemo] = { bytes, block };
-    this.#nextMemo = (this.#nextMemo + 1) % memosMax;
+    const place = this.#nextMemo;
+    const memo = (this.#memos[place] ??= { bytes: Buffer.allocUnsafeSlow(memoBytesMax), length: 0, block });
+    this.#bytes.copy(memo.bytes, 0, at, end);
+    memo.length = end - at;
+    memo.block = block;
+    this.#nextMemo = (place + 1) % memosMax;
+    if (place === this.#known) this.#known++;
   }
 
   #forget(): void {
-    this.#memos.length = 0;
+    // What they meant is not kept either.
+    for (let i = 0; i < this.#known; i++) (this.#memos[i] as Memo).block = forgotten;
+    this.#known = 0;
     this.#nextMemo = 0;
   }
 
@@ -192,9 +204,10 @@ export class HeaderDecoder {
 const validName = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const validValue = /^(?![ \t])[\t\x20-\x7e\x80-\xff]*$(?<![ \t])/;
 
-function same(kept: Buffer, bytes: Buffer, at: number): boolean {
-  const { length } = kept;
-  if (length > shortBytes) return kept[length - 1] === bytes[at + length - 1] && kept.compare(bytes, at, at + length) === 0;
+const forgotten: HeaderBlock = { headers: [], valid: false, tooLarge: false, head: undefined, trailers: undefined };
+
+function same({ bytes: kept, length }: Memo, bytes: Buffer, at: number): boolean {
+  if (length > shortBytes) return kept[length - 1] === bytes[at + length - 1] && kept.compare(bytes, at, at + length, 0, length) === 0;
   for (let i = length - 1; i >= 0; i--) if (kept[i] !== bytes[at + i]) return false;
   return true;
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { keptBytes } from '../../testing/kept-memory.ts';
 import { HeaderDecoder } from './header-decoder.ts';
 import { encodeHeaders } from './header-encoder.ts';
 import { huffmanDecode } from './huffman.ts';
@@ -277,3 +278,44 @@ function headerBlock(bytes: Buffer): Buffer {
   }
   return Buffer.concat(parts);
 }
+
+describe('the blocks that a decoder knows again', () => {
+  /** Literals that leave the table alone: x-n and a number. */
+  const plain = (n: number): Buffer => {
+    const value = `value ${n}`;
+    return Buffer.concat([Buffer.from([0x00, 3]), Buffer.from('x-n'), Buffer.from([value.length]), Buffer.from(value)]);
+  };
+
+  it('are the last eight, byte for byte, until the table changes', () => {
+    const decoder = new HeaderDecoder(limits);
+    const block = (n: number) => decoder.decode(plain(n), 0, plain(n).length);
+    const first = Array.from({ length: 8 }, (_, n) => block(n));
+    expect(first.map((each, n) => [each === block(n), each?.headers])).toEqual(first.map((_, n) => [true, ['x-n', `value ${n}`]]));
+    // The ninth takes the place of the first.
+    block(8);
+    expect([block(1) === first[1], block(0) === first[0]]).toEqual([true, false]);
+    expect([block(88)?.headers, block(1) === first[1]]).toEqual([['x-n', 'value 88'], false]);
+    const seven = block(7);
+    const adds = Buffer.concat([Buffer.from([0x40, 1]), Buffer.from('a'), Buffer.from([1]), Buffer.from('b')]);
+    expect(decoder.decode(adds, 0, adds.length)?.headers).toEqual(['a', 'b']);
+    expect([block(7) === seven, block(7)?.headers]).toEqual([false, ['x-n', 'value 7']]);
+  });
+
+  it('take a kilobyte each, and nothing of what was received beside them', async () => {
+    const received = Buffer.allocUnsafeSlow(1_024);
+    const bytes = await keptBytes(() =>
+      Array.from({ length: 200 }, () => {
+        const decoder = new HeaderDecoder(limits);
+        for (let n = 0; n < 8; n++) {
+          // All connections are read into the same memory.
+          const length = plain(n).copy(received);
+          decoder.decode(received, 0, length);
+          for (let i = 0; i < 100; i++) Buffer.from('x'.repeat(100));
+        }
+        return decoder;
+      }),
+    );
+    // With the pool of buffers it would be 13 MB and more.
+    expect(bytes).toBeLessThan(9_000_000);
+  });
+});

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { appIdOfFolder } from '../../../kernel/app-name.ts';
 import { originsBelow, pathOf, type RunApp, type RunFile, type RunFileContext } from '../run-model.ts';
 import {
   filledText,
@@ -101,7 +102,7 @@ async function appOf(
   const resources = [...(merged.resourcesPath === undefined ? [] : [merged.resourcesPath]), ...(merged.resourcesPaths ?? [])];
   const config = merged.configFilePath;
   return {
-    id: own.appID ?? posix.basename(dir),
+    id: own.appID ?? appIdOfFolder(posix.basename(dir)),
     dir,
     ...(own.command !== undefined && own.command.length > 0 && { command: own.command }),
     ...portsOf(own),

@@ -146,7 +146,7 @@ function report(of: { kind: 'app' | 'component'; name: string; at: Span; who: st
     code: 'config.unknown-target',
     message: `${who}: there is no ${kind} named "${name}"`,
     at,
-    notes: [`known: ${list.join(', ') || 'none'}`],
+    notes: [`known: ${[...new Set(list)].join(', ') || 'none'}`],
     ...(guess !== undefined && { help: `did you mean \`${guess}\`?` }),
   });
 }
