@@ -178,7 +178,8 @@ class Actors {
       if (this.#hosted.has(type)) throw new ProaError('bad-request', `actors of type ${type} are hosted by this app already`);
     }
     const served = types.map((config) => this.#open(config, host));
-    for (const { type, ...rest } of served) this.#hosted.set(type.config.type, { type, ...rest });
+    // The very object that `#release` takes out again.
+    for (const each of served) this.#hosted.set(each.type.config.type, each);
     await Promise.all(served.map(({ type }) => type.start()));
     let closing: Promise<void> | undefined;
     return { close: () => (closing ??= this.#release(served)) };
