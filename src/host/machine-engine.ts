@@ -1,6 +1,8 @@
 import type { Engine } from '../contracts/engine.ts';
+import type { ProaError } from '../kernel/errors.ts';
 import type { Owner } from '../kernel/lifecycle.ts';
 import type { Logger } from '../kernel/log.ts';
+import { logFields } from '../kernel/names.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { describePlace, readEnginePlace } from './engine/engine-place.ts';
 import { openSharedEngine } from './engine/open-shared-engine.ts';
@@ -33,7 +35,8 @@ const closeMs = 10_000;
 export async function openMachineEngines(options: MachineEngineOptions, owner: Owner): Promise<MachineEngines> {
   const { ports, log, directory, role, database } = options;
   const startedMs = ports.clock.mono();
-  const local = await openSharedEngine({ ports, directory, role, name: `${role}-${ports.process.pid}` });
+  const journal = { writable: tellDisk(log, directory) };
+  const local = await openSharedEngine({ ports, directory, role, name: `${role}-${ports.process.pid}`, journal });
   owner.own('engine', () => local.close(), closeMs);
   log.debug('the engine is open', { directory, owner: local.owner, took: Math.round(ports.clock.mono() - startedMs) });
   if (database === undefined) return { local, components: local };
@@ -41,6 +44,14 @@ export async function openMachineEngines(options: MachineEngineOptions, owner: O
   owner.own('database engine', () => components.close(), closeMs);
   log.info('components keep their data in a database', { engine: describePlace(readEnginePlace(database, '/')) });
   return { local, components };
+}
+
+/** Callers are told with their errors; whoever looks after the machine reads the log. */
+function tellDisk(log: Logger, directory: string): (problem: ProaError | undefined) => void {
+  return (problem) => {
+    if (problem === undefined) log.info('the journal is written again', { directory });
+    else log.error('the journal cannot be written', { directory, error: problem.message, [logFields.hint]: problem.hint });
+  };
 }
 
 async function openDatabaseEngine(ports: Ports, url: string): Promise<Engine> {

@@ -30,6 +30,8 @@ export interface GroupWriterOptions {
   readonly overlapBytes: number;
   /** Called after a group was applied, before its commits are answered. */
   applied(group: Group): void;
+  /** Called when the disk stops taking what is written, with why, and with undefined when it goes on. */
+  readonly writable?: ((problem: ProaError | undefined) => void) | undefined;
 }
 
 /** Groups that are written before their turn. One keeps disk and thread busy; more would only be smaller. */
@@ -164,7 +166,10 @@ export class GroupWriter {
     } catch (error) {
       return this.#failed(group, error);
     }
-    this.#full = undefined;
+    if (this.#full !== undefined) {
+      this.#full = undefined;
+      this.#options.writable?.(undefined);
+    }
     this.#durable(group, group.buffer.length);
     if (hooks.beforeAcknowledge !== undefined && !(await this.#mayAcknowledge(group, hooks.beforeAcknowledge))) return;
     group.settle(undefined);
@@ -246,6 +251,8 @@ export class GroupWriter {
     const { code } = error as { code?: string };
     const full = code === 'ENOSPC' || code === 'EDQUOT';
     const failure = failureOf(error);
+    // Whoever is no longer the owner has no problem with the disk.
+    if (!this.readOnly && (full || failure.code === 'engine.unavailable')) this.#options.writable?.(failure);
     if (full) this.#full = { error: failure, sinceMono: clock.mono() };
     else this.#failure ??= failure;
     // Nothing may be under way when somebody hears of it, and writes again.

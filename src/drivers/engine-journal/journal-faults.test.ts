@@ -230,7 +230,8 @@ describe('journal: limits of the machine', () => {
   it('turns read-only when the disk is full and writes again when there is space', async () => {
     const clock = createFakeClock();
     const disk = simulated(3, { capacityBytes: 200_000 });
-    const engine = await journal(disk, {}, clock);
+    const told: (string | undefined)[] = [];
+    const engine = await journal(disk, { writable: (problem) => void told.push(problem?.code) }, clock);
     const value = new Uint8Array(20_000).fill(7);
     let kept = 0;
     let error: unknown;
@@ -245,10 +246,15 @@ describe('journal: limits of the machine', () => {
     expect([engine.stats().readOnly, kept > 0]).toEqual([true, true]);
     expect((await engine.get('k0'))?.value.length).toBe(20_000);
     await expect(engine.commit({ put: [{ key: 'x', value }] })).rejects.toMatchObject({ code: 'engine.read-only' });
+    clock.advance(1_000);
+    // Tried again, and full still: that is no news.
+    await expect(engine.commit({ put: [{ key: 'x', value }] })).rejects.toMatchObject({ code: 'engine.read-only' });
+    expect(told).toEqual(['engine.read-only']);
     disk.options = { ...disk.options, capacityBytes: 10_000_000 };
     clock.advance(1_000);
     expect((await engine.commit({ put: [{ key: 'again', value }] })).status).toBe('done');
     expect(engine.stats().readOnly).toBe(false);
+    expect(told).toEqual(['engine.read-only', undefined]);
     await engine.close();
     const next = await journal(disk, {});
     for (let i = 0; i < kept; i++) expect((await next.get(`k${i}`))?.value.length).toBe(20_000);

@@ -33,6 +33,8 @@ export interface JournalOptions {
   readonly queuedBytesMax?: number;
   /** Groups of at least this size are written while the group before them still is. Default 128 KB. */
   readonly overlapBytes?: number;
+  /** Told once when the disk stops taking what is written, with why, and with undefined when it goes on. */
+  readonly writable?: (problem: ProaError | undefined) => void;
   /** Places where a test may hold the owner. */
   readonly hooks?: JournalHooks;
 }
@@ -125,7 +127,9 @@ function assemble(opened: Opened): { engine: JournalEngine; clean(): Promise<voi
   const queuedBytesMax = options.queuedBytesMax ?? 32 * 1024 * 1024;
   const overlapBytes = options.overlapBytes ?? 128 * 1024;
   const hooks = options.hooks ?? noHooks;
-  const groups = new GroupWriter({ clock, state, pending, writer, ownership, highWater, hooks, queuedBytesMax, overlapBytes, applied });
+  const { writable } = options;
+  const limits = { queuedBytesMax, overlapBytes };
+  const groups = new GroupWriter({ clock, state, pending, writer, ownership, highWater, hooks, ...limits, applied, writable });
   const recorder = new Recorder(groups, now);
   const indexes = new LogIndexes({ disk, clock }, directory, state);
   const mover = new Mover({ state, segments, indexes, recorder, clock });
