@@ -23,27 +23,14 @@ export async function run() {
   const base = `http://127.0.0.1:${proa.http}/v1.0`;
   for (let i = 0; (await fetch(`${base}/actors/Cart/0/method/x`, { method: 'POST' })).status !== 200; i++)
     if (i > 50) throw new Error('the actors are not hosted');
-  const script = join(directory, 'actors.lua');
-  writeFileSync(
-    script,
-    `wrk.method = "POST"; wrk.body = '{"sku":"pear","n":1}'; wrk.headers["content-type"] = "application/json"
-     local n = 0
-     request = function() n = (n + 1) % ${actors}; return wrk.format(nil, "/v1.0/actors/Cart/" .. n .. "/method/x") end`,
-  );
+  const called = script('actors', '"/v1.0/actors/Cart/" .. n .. "/method/x"');
   // Actors have ids in their paths, and so have most calls.
-  const spread = join(directory, 'spread.lua');
-  writeFileSync(
-    spread,
-    `wrk.method = "POST"; wrk.body = '{"sku":"pear","n":1}'; wrk.headers["content-type"] = "application/json"
-     local n = 0
-     request = function() n = (n + 1) % ${actors}; return wrk.format(nil, "/v1.0/invoke/bench/method/carts/" .. n .. "/x") end`,
-  );
-  const invoke = join(directory, 'invoke.lua');
-  writeFileSync(invoke, `wrk.method = "POST"; wrk.body = '{"sku":"pear","n":1}'; wrk.headers["content-type"] = "application/json"`);
+  const spread = script('spread', '"/v1.0/invoke/bench/method/carts/" .. n .. "/x"');
+  const invoke = script('invoke');
   const rows = await interleaved({
     invocation: () => wrk(`${base}/invoke/bench/method/x`, { pid: proa.child.pid, script: invoke }),
     'invocation, as many paths as actors': () => wrk(`${base}/invoke/bench/method/x`, { pid: proa.child.pid, script: spread }),
-    'actor call': () => wrk(`${base}/actors/Cart/0/method/x`, { pid: proa.child.pid, script }),
+    'actor call': () => wrk(`${base}/actors/Cart/0/method/x`, { pid: proa.child.pid, script: called }),
   });
   const [hot, first] = [await latencies(proa.http, () => 'hot'), await latencies(proa.http, (i) => `fresh-${i}`)];
   return {
@@ -58,6 +45,17 @@ export async function run() {
       { name: 'call of an actor in memory, p90 (ms)', value: hot },
     ],
   };
+}
+
+/** A script of wrk that posts to the paths that an expression makes of `n`, in turns, or to the one of the command line. */
+function script(name, path) {
+  const file = join(directory, `${name}.lua`);
+  const turns = `local n = 0 request = function() n = (n + 1) % ${actors}; return wrk.format(nil, ${path}) end`;
+  writeFileSync(
+    file,
+    `wrk.method = "POST" wrk.body = '{"sku":"pear","n":1}' wrk.headers["content-type"] = "application/json" ${path === undefined ? '' : turns}`,
+  );
+  return file;
 }
 
 /** The 90th percentile of calls one after the other. */
