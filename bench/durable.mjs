@@ -1,10 +1,9 @@
 // Durable writes: publish over HTTP against NATS JetStream through its own client, state over HTTP against Redis with appendfsync always through ioredis.
 // 128 producers each, 1 KB payloads, fsync before the answer everywhere.
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
-import { connect } from 'nats';
 import { accepts, bundle, cpuUs, directory, freePort, interleaved, median, ratioOf, start, startProa, which, wrk } from './harness.mjs';
 
 // Servers on one core, clients on the other: neither gets in the other's way. BENCH_UNPINNED lets all of them run where they like.
@@ -12,24 +11,7 @@ const pinned = process.env.BENCH_UNPINNED === undefined;
 const [serverCore, clientCore] = pinned ? [0, 1] : [undefined, undefined];
 const producers = 128;
 const seconds = 2;
-const data = { text: 'x'.repeat(1000) };
-const payload = JSON.stringify(data);
-
-/** Runs `once` in `producers` loops for some seconds: operations per second. */
-async function loops(once) {
-  const end = performance.now() + seconds * 1000;
-  let count = 0;
-  const began = performance.now();
-  await Promise.all(
-    Array.from({ length: producers }, async (_, i) => {
-      while (performance.now() < end) {
-        await once(i);
-        count++;
-      }
-    }),
-  );
-  return count / ((performance.now() - began) / 1000);
-}
+const payload = JSON.stringify({ text: 'x'.repeat(1000) });
 
 function script(name, path, body) {
   const file = join(directory, `${name}.lua`);
@@ -52,8 +34,6 @@ function redisBenchmark(port) {
 export async function run() {
   const absent = ['nats-server', 'redis-server', 'wrk'].filter((name) => which(name) === undefined);
   if (absent.length > 0) return { skipped: `${absent.join(', ')} not installed` };
-  // The clients that run here stay off the servers' core, with all threads.
-  if (pinned) execFileSync('taskset', ['-acp', '1', String(process.pid)]);
   const [natsPort, redisPort] = [await freePort(), await freePort()];
   const config = join(directory, 'nats.conf');
   // JetStream syncs every two minutes unless told otherwise; here it acknowledges what is on disk, as Proa does.
@@ -91,40 +71,37 @@ export async function run() {
     note = 'this nats-server has no sync_interval: always, so JetStream acknowledges before its fsync (weaker than what Proa promises)';
   }
   const proa = await startProa(['--app-id', 'bench'], { core: serverCore });
-  const connection = await connect({ servers: `127.0.0.1:${natsPort}` });
-  await (await connection.jetstreamManager()).streams.add({ name: 'bench', subjects: ['bench'], max_bytes: 1e9 });
-  const jetstream = connection.jetstream();
-  const redis = new Redis({ port: redisPort, host: '127.0.0.1' });
-  const bytes = new TextEncoder().encode(payload);
   const base = `http://127.0.0.1:${proa.http}`;
   const publish = script('publish', '/v1.0/publish/pubsub/bench', payload);
   const save = script('save', '/v1.0/state/statestore', `[{"key":"k","value":${payload}}]`);
-  // What the peers' own clients cost in this process: they share a core with nobody, so where this is 1/rate the client is what limits its server.
+  const subject = await bundle('bench/durable-subject.ts');
+  // What the peers' own clients cost: they share a core with nobody, so where this is 1/rate the client is what limits its server.
   const clientUs = { nats: [], redis: [] };
-  const measured = async (pid, once, client) => {
-    const [before, own] = [cpuUs(pid), process.cpuUsage()];
-    const rate = await loops(once);
-    const { user, system } = process.cpuUsage(own);
-    const here = (user + system) / (rate * seconds);
-    if (client !== undefined) clientUs[client].push(here);
-    // The servers are children of this process: its own time is that of the publisher alone.
-    return { rate, cpu: pid === process.pid ? here : (cpuUs(pid) - before) / (rate * seconds) };
+  /** Shots of a client in a process of its own; the CPU is the server's where there is one. */
+  const client = async (kind, where, server) => {
+    const child = start(process.execPath, [subject, kind, String(where)], { core: clientCore, ipc: true });
+    await once(child, 'message');
+    return async () => {
+      const before = server && cpuUs(server.pid);
+      child.send({ seconds, producers });
+      const [{ rate, cpu }] = await once(child, 'message');
+      if (server === undefined) return { rate, cpu };
+      clientUs[kind].push(cpu);
+      return { rate, cpu: (cpuUs(server.pid) - before) / (rate * seconds) };
+    };
   };
-  const { startFloor, startPublisher } = await import(await bundle('bench/durable-subject.ts'));
-  const inProcess = await startPublisher(join(directory, 'in-process'));
-  const floor = await startFloor(directory);
   const floorPort = await freePort();
   const floorServer = start(process.execPath, [await bundle('bench/durable-floor-subject.ts'), String(floorPort), directory], {
     core: serverCore,
   });
   await accepts(floorPort);
   const rows = await interleaved({
-    'NATS JetStream publish': () => measured(natsServer.pid, () => jetstream.publish('bench', bytes), 'nats'),
+    'NATS JetStream publish': await client('nats', natsPort, natsServer),
     'proa publish over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: publish, core: clientCore }),
-    'proa publish in process': () => measured(process.pid, () => inProcess.publish(data)),
-    'the same of JSON made beforehand': () => measured(process.pid, () => inProcess.publishBytes(bytes)),
-    'Redis SET, appendfsync always': () => measured(redisServer.pid, (i) => redis.set(`k${i}`, payload), 'redis'),
-    'floor: append, sync and a promise, in process': () => measured(process.pid, () => floor.publish(data)),
+    'proa publish in process': await client('object', join(directory, 'object')),
+    'the same of JSON made beforehand': await client('json', join(directory, 'json')),
+    'Redis SET, appendfsync always': await client('redis', redisPort, redisServer),
+    'floor: append, sync and a promise, in process': await client('floor', join(directory, 'floor')),
     'floor: append, sync and an answer, over HTTP': () =>
       wrk(`http://127.0.0.1:${floorPort}/bench`, {
         pid: floorServer.pid,
@@ -135,13 +112,8 @@ export async function run() {
       }),
     'proa state save over HTTP': () => wrk(base, { pid: proa.child.pid, seconds, connections: producers, script: save, core: clientCore }),
   });
-  await inProcess.close();
-  await floor.close();
-  await connection.close();
-  redis.disconnect();
-  if (pinned) execFileSync('taskset', ['-acp', '0,1', String(process.pid)]);
   return {
-    conditions: `${producers} producers, 1 KB, ${pinned ? 'servers on one core, clients and the publisher in process on the other' : 'two cores, nobody pinned'}; ${note}`,
+    conditions: `${producers} producers, 1 KB, ${pinned ? 'servers on one core, clients and publishers in process on the other, each in a process of its own' : 'two cores, nobody pinned'}; ${note}`,
     rows,
     ratios: [
       ratioOf(rows, 'publish over HTTP / JetStream', ['proa publish over HTTP', 'NATS JetStream publish'], 1.5),

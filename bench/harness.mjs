@@ -63,12 +63,12 @@ export async function accepts(port) {
   throw new Error(`nothing listens on ${port}`);
 }
 
-/** Starts a program pinned to a core; answers the child. */
-export function start(command, args, { core, env = {} } = {}) {
+/** Starts a program pinned to a core, with a channel for messages if wanted; answers the child. */
+export function start(command, args, { core, env = {}, ipc = false } = {}) {
   const pinned = core === undefined ? [command, args] : ['taskset', ['-c', String(core), command, ...args]];
   const clean = { ...process.env, ...env };
   delete clean.NODE_EXTRA_CA_CERTS;
-  const child = spawn(pinned[0], pinned[1], { env: clean, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(pinned[0], pinned[1], { env: clean, stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? ['ipc'] : [])] });
   child.printed = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (child.printed = (child.printed + chunk).slice(-4000)));
   children.push(child);
