@@ -1,3 +1,5 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { BytesValueSchema } from '@bufbuild/protobuf/wkt';
 import type { ActorStateOperation } from '../blocks/actors/index.ts';
 import { Dapr } from '../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import type { SubscribeActorEventsResponseAlpha1 } from '../gen/dapr/proto/runtime/v1/actors_pb.ts';
@@ -20,6 +22,8 @@ const codecs = {
   stopTimer: codecOf(method.unregisterActorTimer),
   events: codecOf(method.subscribeActorEventsAlpha1),
 };
+// Data stays JSON, as it does over HTTP and in process; Dapr's clients register bytes.
+const jsonData = { metadata: ['proa-json-data', 'true'] };
 const notFound = 5;
 const internal = 13;
 
@@ -48,14 +52,14 @@ export function actorOperations(link: GrpcLink): Operations['actors'] {
     async registerReminder(input, asking) {
       const { dueTime = '', period = '', ttl = '', overwrite } = input;
       const more = { dueTime, period, ttl, ...data(input.data), ...(overwrite === undefined ? {} : { overwrite }) };
-      await link.unary(codecs.remind, { ...named(input), ...more }, asking);
+      await link.unary(codecs.remind, { ...named(input), ...more }, asking, jsonData);
     },
     async unregisterReminder(input, asking) {
       await link.unary(codecs.forget, named(input), asking);
     },
     async registerTimer(input, asking) {
       const { dueTime = '', period = '', ttl = '', callback = '' } = input;
-      await link.unary(codecs.startTimer, { ...named(input), dueTime, period, ttl, callback, ...data(input.data) }, asking);
+      await link.unary(codecs.startTimer, { ...named(input), dueTime, period, ttl, callback, ...data(input.data) }, asking, jsonData);
     },
     async unregisterTimer(input, asking) {
       await link.unary(codecs.stopTimer, named(input), asking);
@@ -118,7 +122,7 @@ async function answerOf(table: ActorTable, asked: Asked) {
     name,
     dueTime,
     period,
-    ...(data === undefined || data.value.length === 0 ? {} : { data: Buffer.from(data.value).toString('utf8') }),
+    ...(data === undefined ? {} : { data: Buffer.from(fromBinary(BytesValueSchema, data.value).value).toString('utf8') }),
   };
   if (asked.case === 'reminderRequest') return { case: 'reminderResponse' as const, value: { id, ...(await table.remind(due)) } };
   return { case: 'timerResponse' as const, value: { id, ...(await table.timer({ ...due, callback: asked.value.callback })) } };

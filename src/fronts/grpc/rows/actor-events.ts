@@ -17,6 +17,7 @@ import { ProaError } from '../../../kernel/errors.ts';
 import { tracedHeaders } from '../../../kernel/trace-context.ts';
 import type { Handlers, ServerCall } from '../../../wire/grpc/method.ts';
 import { httpOfMetadata, metadataOfHttp } from '../http-metadata.ts';
+import { anyOfJson } from '../reminder-data.ts';
 import type { GrpcFrontContext } from '../row.ts';
 
 type Stream = NonNullable<Handlers<typeof Dapr>['subscribeActorEventsAlpha1']>;
@@ -164,8 +165,7 @@ class ActorStream implements ActorHost {
 }
 
 function dueOf({ type: actorType, id: actorId, name, dueTime, period, data }: ActorCallback) {
-  const value = data === undefined ? {} : { data: { typeUrl: '', value: Buffer.from(data) } };
-  return { actorType, actorId, name, dueTime, period, ...value };
+  return { actorType, actorId, name, dueTime, period, ...anyOfJson(data) };
 }
 
 function failure({ code, message }: { readonly code: number; readonly message: string }): ProaError {

@@ -13,6 +13,7 @@ import { ProaError } from '../../../kernel/errors.ts';
 import { canonicalMethod } from '../../../kernel/method-path.ts';
 import type { Handlers, ServerCall } from '../../../wire/grpc/method.ts';
 import { httpOfMetadata, metadataOfHttp } from '../http-metadata.ts';
+import { anyOfJson, jsonOfBytes } from '../reminder-data.ts';
 import { unaryRows, type GrpcFrontContext } from '../row.ts';
 
 const block = 'actors';
@@ -50,9 +51,9 @@ function callRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
     }),
     registerActorTimer: row(method.registerActorTimer, {
       operation: { block, name: 'register_timer', idempotent: false },
-      decode: ({ actorType: type, actorId: id, name, dueTime, period, ttl, callback, data }) => ({
+      decode: ({ actorType: type, actorId: id, name, dueTime, period, ttl, callback, data }, call) => ({
         ...{ type, id, name, dueTime, period, ttl, callback },
-        ...jsonData(data),
+        ...jsonOfBytes(data, call),
       }),
       service: (blocks) => blocks.actors.registerTimer,
       encode: () => ({}),
@@ -71,9 +72,9 @@ function reminderRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
   return {
     registerActorReminder: row(method.registerActorReminder, {
       operation: { block, name: 'register_reminder', idempotent: false },
-      decode: ({ actorType: type, actorId: id, name, dueTime, period, ttl, data, overwrite, failurePolicy }): ReminderRequest => ({
+      decode: ({ actorType: type, actorId: id, name, dueTime, period, ttl, data, overwrite, failurePolicy }, call): ReminderRequest => ({
         ...{ type, id, name, dueTime, period, ttl },
-        ...jsonData(data),
+        ...jsonOfBytes(data, call),
         ...(overwrite === undefined ? {} : { overwrite }),
         ...policyOf(failurePolicy),
       }),
@@ -148,18 +149,6 @@ function operationOf({ operationType, key, value, metadata }: TransactionalActor
   throw new ProaError('state.operation-not-supported', `operation type ${operationType} not supported`);
 }
 
-// Data is JSON; bytes that are not become a JSON text in base64, as Go's encoder makes it.
-function jsonData(data: Uint8Array): { readonly data?: string } {
-  if (data.length === 0) return {};
-  const text = Buffer.from(data).toString('utf8');
-  try {
-    JSON.parse(text);
-    return { data: text };
-  } catch {
-    return { data: JSON.stringify(Buffer.from(data).toString('base64')) };
-  }
-}
-
 function policyOf(policy: JobFailurePolicy | undefined): { readonly policy?: FailurePolicy } {
   if (policy?.policy.case === 'drop') return { policy: { kind: 'drop' } };
   if (policy?.policy.case !== 'constant') return {};
@@ -176,6 +165,6 @@ function wireReminder({ type, id, data, dueTime, period, ttl }: Reminder) {
     ...(dueTime ? { dueTime } : {}),
     ...(period ? { period } : {}),
     ...(ttl ? { ttl } : {}),
-    ...(data === undefined ? {} : { data: { typeUrl: '', value: Buffer.from(data) } }),
+    ...anyOfJson(data),
   };
 }
