@@ -8,6 +8,7 @@ import { renderProblem } from '../../host/config/problem.ts';
 import { apiSocket } from '../../host/api-socket.ts';
 import type { HostEvent, RunningHost } from '../../host/host-api.ts';
 import { identify, RunRegistration } from '../run-registry.ts';
+import { StopWish } from '../stop-wish.ts';
 import { tellError } from '../tell-error.ts';
 import { waitForSidecar } from '../wait-for-sidecar.ts';
 
@@ -28,7 +29,7 @@ export async function run(context: CommandContext): Promise<number> {
     dataDirectory: dataDirectory(ports.process, values['data-dir'], undefined),
     logFormat: values['log-as-json'] === true ? 'json' : ports.process.isTerminal('stdout') ? 'human' : 'logfmt',
   });
-  const stop = new StopSignals(ports.process);
+  const stop = new StopSignals(ports);
   try {
     const startHost = await context.loadHost();
     const host = await startHost({ ports, apps: [spec], shared: settings, events: (event) => printProblems(event, context) });
@@ -72,18 +73,19 @@ function printProblems(event: HostEvent, { output }: CommandContext): void {
 
 /** SIGINT and SIGTERM stop, SIGHUP restarts inside the process; also while the host is still starting. A second stop signal ends at once. */
 class StopSignals {
-  asked = false;
+  readonly #wish: StopWish;
   #restartAsked = false;
   #host: RunningHost | undefined;
   #over = false;
 
-  constructor(process: CommandContext['ports']['process']) {
+  constructor({ process, clock }: CommandContext['ports']) {
+    this.#wish = new StopWish(clock);
     const stop = (signal: string) => () => {
       // What was asked for is done; the process is about to exit with its own code.
       if (this.#over) return;
-      if (this.asked) process.exit(1);
-      this.asked = true;
-      void this.#host?.stop(signal);
+      const heard = this.#wish.hear();
+      if (heard === 'again') process.exit(1);
+      else if (heard === 'first') void this.#host?.stop(signal);
     };
     const restart = (): void => {
       if (this.#over) return;
@@ -93,6 +95,10 @@ class StopSignals {
     process.onSignal('SIGINT', stop('SIGINT'));
     process.onSignal('SIGTERM', stop('SIGTERM'));
     process.onSignal('SIGHUP', restart);
+  }
+
+  get asked(): boolean {
+    return this.#wish.asked;
   }
 
   attach(host: RunningHost): void {

@@ -4,6 +4,7 @@ import { renderProblem } from '../../host/config/problem.ts';
 import type { HostEvent, HostSettings, RunningApp, RunningHost, StartHost } from '../../host/host-api.ts';
 import type { Ports } from '../../kernel/ports.ts';
 import { identify, RunRegistration, type RegisteredApp } from '../run-registry.ts';
+import { StopWish } from '../stop-wish.ts';
 import { appEnvironment } from './app-env.ts';
 import { watchForPort } from './app-port.ts';
 import { AppProcess, exitCodeOf, type AppExit } from './app-process.ts';
@@ -53,11 +54,13 @@ export class RunSession {
   /** Apps that were ready once; a runtime whose app has no port yet does not count. */
   readonly #ready = new Set<string>();
   readonly #readyWaiters = new Set<() => void>();
+  readonly #wish: StopWish;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#registration = new RunRegistration(options.ports);
     this.#guard = new OrphanGuard(options.ports);
+    this.#wish = new StopWish(options.ports.clock);
     this.#startedAtMs = options.ports.clock.now();
   }
 
@@ -97,14 +100,15 @@ export class RunSession {
 
   #signalled(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
     if (this.#over) return;
-    if (this.#stopCode !== undefined) {
+    const heard = this.#wish.hear();
+    if (heard === 'again') {
       this.#stopCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal];
       for (const { process } of this.#served) process?.kill();
-      return;
+    } else if (heard === 'first') {
+      // A drain that ends is no failure.
+      this.#stopCode ??= 0;
+      void this.#stop(signal);
     }
-    // Whoever asks once gets a drain, and a drain that ends is no failure; whoever asks twice wants it over.
-    this.#stopCode = 0;
-    void this.#stop(signal);
   }
 
   async #startHost(): Promise<void> {
