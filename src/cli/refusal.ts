@@ -1,3 +1,4 @@
+import { hintOf } from '../kernel/hint-detail.ts';
 import { asJson } from './as-json.ts';
 import { harmless } from './output.ts';
 
@@ -12,10 +13,11 @@ export interface Refusal {
 /** Reads an error document; of any other text it is the message. */
 export function readRefusal(text: string): Refusal {
   const body = asJson(text);
-  const { errorCode, message, hint } = (typeof body === 'object' && body !== null ? body : {}) as Readonly<Record<string, unknown>>;
+  const { errorCode, message, details } = (typeof body === 'object' && body !== null ? body : {}) as Readonly<Record<string, unknown>>;
+  const hint = hintOf(details);
   return {
     errorCode: typeof errorCode === 'string' ? errorCode : undefined,
     message: typeof message === 'string' ? message : text.trim() || 'no reason was given',
-    hint: typeof hint === 'string' ? harmless(hint) : undefined,
+    hint: hint === undefined ? undefined : harmless(hint),
   };
 }

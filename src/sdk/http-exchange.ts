@@ -2,6 +2,7 @@ import { bytesBody, collect } from '../kernel/body.ts';
 import { CancelScope } from '../kernel/cancel.ts';
 import { catalogue, type ErrorCode, type ErrorSpec } from '../kernel/catalogue.ts';
 import { ProaError } from '../kernel/errors.ts';
+import { hintOf } from '../kernel/hint-detail.ts';
 import type { Address, Clock, Network } from '../kernel/ports.ts';
 import { createHttp1Client } from '../wire/http1/client.ts';
 import { codeOfHttp } from './invoke.ts';
@@ -113,17 +114,7 @@ for (const [code, spec] of Object.entries(catalogue) as [ErrorCode, ErrorSpec][]
 
 // Our runtimes say the code itself; others say Dapr's, which with the status tells it in most cases.
 function failureOf(answer: HttpAnswer): ProaError {
-  const {
-    errorCode = '',
-    message,
-    hint,
-    details,
-  } = (answer.json() ?? {}) as {
-    errorCode?: string;
-    message?: string;
-    hint?: unknown;
-    details?: unknown;
-  };
+  const { errorCode = '', message, details } = (answer.json() ?? {}) as { errorCode?: string; message?: string; details?: unknown };
   const own = answer.header('x-proa-error') ?? '';
   const code = Object.hasOwn(catalogue, own)
     ? (own as ErrorCode)
@@ -131,8 +122,9 @@ function failureOf(answer: HttpAnswer): ProaError {
   const info = Array.isArray(details)
     ? (details as Record<string, unknown>[]).find((detail) => String(detail['@type']).endsWith('ErrorInfo'))
     : undefined;
+  const hint = hintOf(details);
   return new ProaError(code, message ?? `the runtime answered with status ${answer.status}`, {
-    ...(typeof hint === 'string' && { hint }),
+    ...(hint !== undefined && { hint }),
     ...(typeof info?.['reason'] === 'string' && {
       details: {
         reason: info['reason'],

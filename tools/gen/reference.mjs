@@ -190,7 +190,7 @@ function errorsPage() {
   return page(
     'Errors',
     'src/kernel/catalogue.ts',
-    'Every error that leaves a runtime. HTTP answers carry `{"errorCode", "message"}`, and `"hint"` where there is something to do next (of a name that is not there: which one was probably meant, or which there are); gRPC answers the status, with the hint in the trailer `x-proa-hint`, percent-encoded as `grpc-message` is. `proa explain <code>` takes the first two columns. Retry: `safe` may be repeated, `never` cannot help, `unknown` may have happened.',
+    'Every error that leaves a runtime. HTTP answers carry `{"errorCode", "message", "details"}`. Where there is something to do next (of a name that is not there: which one was probably meant, or which there are), the last of `details` is a `google.rpc.LocalizedMessage` that says it; gRPC answers the status, with the hint in the trailer `x-proa-hint`, percent-encoded as `grpc-message` is. `proa explain <code>` takes the first two columns. Retry: `safe` may be repeated, `never` cannot help, `unknown` may have happened.',
     table(['code', 'on the wire', 'HTTP', 'gRPC', 'retry', 'meaning'], rows),
   );
 }

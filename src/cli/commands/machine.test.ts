@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StartHost } from '../../host/host-api.ts';
+import { hintDetail } from '../../kernel/hint-detail.ts';
 import type { Child, Ports } from '../../kernel/ports.ts';
 import { nodePorts } from '../../ports/node/index.ts';
 import { createNodeProcess } from '../../ports/node/process.ts';
@@ -125,7 +126,7 @@ describe('commands that look at other runs', () => {
 });
 
 describe('commands that call a runtime', () => {
-  const refusal = '{"errorCode":"ERR_STATE\\u001b_X","message":"there is\\u001b no x","hint":"did you mean y?"}';
+  const refusal = `{"errorCode":"ERR_STATE\\u001b_X","message":"there is\\u001b no x","details":[${JSON.stringify(hintDetail('did you mean y?'))}]}`;
   let server: Server;
   let requests: { method?: string | undefined; url?: string | undefined; type?: string | undefined; token: unknown; body: string }[];
   let port: number;

@@ -1,16 +1,14 @@
 import type { ProaError } from '../../kernel/errors.ts';
+import { hintDetail } from '../../kernel/hint-detail.ts';
 import type { Reply } from './reply.ts';
 
-/**
- * The JSON of an error: legacy code and message, and details in protobuf's JSON where the error has them (Dapr reference 8.1); beside what Dapr's clients read, the hint.
- */
+/** The JSON of an error: legacy code and message, and details in protobuf's JSON where the error has them (Dapr reference 8.1), with the hint as the last. */
 export function errorReply(error: ProaError, headers: readonly string[] = []): Reply {
   const { spec } = error;
-  const details = errorDetails(error);
+  const details = [...errorDetails(error), ...(error.hint === undefined ? [] : [hintDetail(error.hint)])];
   const document = {
     errorCode: spec.errorCode,
     message: error.message,
-    ...(error.hint !== undefined && { hint: error.hint }),
     ...(details.length > 0 && { details }),
   };
   return {
