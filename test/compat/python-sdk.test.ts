@@ -54,7 +54,7 @@ async function startApp(machine: TestMachine, script: string, protocol: 'http' |
       const steps: Told[] = [];
       const run = started(file, steps);
       const complaint = await run.ended;
-      expect(run.child.exitCode, complaint).toBe(0);
+      if (run.child.exitCode !== 0) throw new Error(`${file} failed:\n${complaint}`);
       return Object.fromEntries(steps.map(({ step, value }) => [step, value]));
     },
     async stop() {

@@ -117,7 +117,7 @@ describe('the stream of an app with actors', () => {
     expect(asked.map((each) => each.case)).toEqual(['invokeRequest', 'reminderRequest', 'timerRequest', 'deactivateRequest']);
     expect(asked[0]?.value).toMatchObject({ actorType: 'Cart', actorId: 'x', method: 'add', metadata: { 'x-mine': '1' } });
     expect(asked[2]?.value).toMatchObject({ name: 'wake', callback: 'tick', dueTime: '1s', period: '2s' });
-    const { typeUrl, value } = asked[1]?.value['data'] as { typeUrl: string; value: Uint8Array };
+    const { typeUrl, value } = (asked[1] as (typeof asked)[0]).value['data'] as { typeUrl: string; value: Uint8Array };
     expect(typeUrl).toBe('type.googleapis.com/google.protobuf.BytesValue');
     expect(Buffer.from(fromBinary(BytesValueSchema, value).value).toString()).toBe('{"a":1}');
     const ids = asked.map((each) => String(each.value['id'])) as [string, string, string, string];
