@@ -8,7 +8,7 @@ import { build, transform } from 'esbuild';
 import { licenseNotices } from './licenses.mjs';
 
 // Packages that the user installs beside us; found from the user's project at run time.
-export const vendorPackages = ['pg', 'pg-native', 'ioredis', 'mysql2', 'nats'];
+export const vendorPackages = ['pg', 'pg-native', 'ioredis', 'mongodb', 'mysql2', 'nats'];
 
 // What one start needs together, by entry points; a chunk belongs to the first pack that reaches it. `entry` is all that help and the small
 // commands load; `host` is a sidecar with the embedded components.
