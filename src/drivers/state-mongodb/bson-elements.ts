@@ -46,6 +46,7 @@ export function bsonElements(document: Buffer): Map<string, BsonElement> {
     if (nameEnd < 0) break;
     const start = nameEnd + 1;
     const more = counted.get(type);
+    if (more !== undefined && start + 4 > end) break;
     const size = more === undefined ? fixed.get(type) : document.readInt32LE(start) + more;
     if (size === undefined || size < 0 || start + size > end) break;
     elements.set(document.toString('utf8', at + 1, nameEnd), { type, value: document.subarray(start, start + size) });

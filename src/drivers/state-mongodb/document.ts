@@ -107,10 +107,16 @@ function containerOf(text: string): object | undefined {
   }
 }
 
-/** Names with `$` or a dot mean something else to servers, or are refused; numbers beyond the range of doubles would become infinite. */
+const loneSurrogate = /[\ud800-\udfff]/u;
+
+/**
+ * Whether BSON has all of it: numbers beyond the range of doubles would become infinite, half characters a replacement. Names with `$` or a dot mean something else
+ * to servers, or are refused.
+ */
 function isStorable(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value === 'string') return !loneSurrogate.test(value);
   if (typeof value !== 'object' || value === null) return true;
   if (Array.isArray(value)) return value.every(isStorable);
-  return Object.entries(value).every(([name, inner]) => !/^\$|[.\0]/.test(name) && isStorable(inner));
+  return Object.entries(value).every(([name, inner]) => !/^\$|[.\0]/.test(name) && !loneSurrogate.test(name) && isStorable(inner));
 }

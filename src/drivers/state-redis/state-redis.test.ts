@@ -1,10 +1,10 @@
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StateStore } from '../../contracts/state.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { testDriverContext } from '../../testing/driver-context.ts';
 import { ageRedis, askRedis, type RedisSentinels, startRedis, startRedisCluster, startRedisSentinel } from '../../testing/redis-server.ts';
+import { startMute } from '../../testing/mute-server.ts';
 import { findProgram, type ServerProcess } from '../../testing/server-process.ts';
 import { bytes, textOf } from '../../testing/state-suite-rig.ts';
 import { stateSuite } from '../../testing/state-suite.ts';
@@ -203,35 +203,3 @@ describe('state.redis, its configuration', () => {
     expect(v.safeParse(driver.config, { redisHost: 'a', redisHots: 'b' }).success).toBe(false);
   });
 });
-
-/** A way to the server that can swallow its answers, or break. */
-async function startMute(port: number) {
-  const sockets = new Set<Socket>();
-  const state = { mute: false };
-  const server: Server = createServer((near) => {
-    const far = connect(port, '127.0.0.1');
-    near.pipe(far);
-    far.on('data', (chunk: Buffer) => state.mute || near.write(chunk));
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => (near.destroy(), far.destroy(), sockets.delete(socket)));
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
-    get mute() {
-      return state.mute;
-    },
-    set mute(value: boolean) {
-      state.mute = value;
-    },
-    cut: () => sockets.forEach((socket) => socket.destroy()),
-    close: async () => {
-      sockets.forEach((socket) => socket.destroy());
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
