@@ -9,6 +9,7 @@ import { checkActorStore } from '../../src/contracts/actor-store.ts';
 import type { Component } from '../../src/contracts/component-set.ts';
 import type { StateStore } from '../../src/contracts/state.ts';
 import etcdDriver from '../../src/drivers/state-etcd/index.ts';
+import mongoDriver from '../../src/drivers/state-mongodb/index.ts';
 import mysqlDriver from '../../src/drivers/state-mysql/index.ts';
 import postgresDriver from '../../src/drivers/state-postgres/index.ts';
 import redisDriver from '../../src/drivers/state-redis/index.ts';
@@ -19,6 +20,7 @@ import { nodePorts } from '../../src/ports/node/index.ts';
 import { actorStateSuite } from '../../src/testing/actor-state-suite.ts';
 import { testDriverContext } from '../../src/testing/driver-context.ts';
 import { startEtcd } from '../../src/testing/etcd-server.ts';
+import { startMongoReplicaSet } from '../../src/testing/mongo-replica-set.ts';
 import { startMysql } from '../../src/testing/mysql-server.ts';
 import { findPostgres, startPostgres } from '../../src/testing/postgres-server.ts';
 import { startRedis } from '../../src/testing/redis-server.ts';
@@ -86,6 +88,12 @@ const candidates: readonly Candidate[] = [
         ? undefined
         : () =>
             startEtcd(etcd).then((server) => ({ metadata: { endpoints: `127.0.0.1:${server.port}` }, destroy: () => server.destroy() })),
+  },
+  // Only replica sets have transactions; the one of the tests says what it is.
+  {
+    driver: mongoDriver as never,
+    start: () =>
+      startMongoReplicaSet().then((server) => ({ metadata: { host: `127.0.0.1:${server.port}` }, destroy: () => server.close() })),
   },
   // Node 20 has no SQLite.
   ...(hasSqlite()

@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StateStore } from '../../src/contracts/state.ts';
 import etcdDriver from '../../src/drivers/state-etcd/index.ts';
+import mongoDriver from '../../src/drivers/state-mongodb/index.ts';
 import mysqlDriver from '../../src/drivers/state-mysql/index.ts';
 import postgresDriver from '../../src/drivers/state-postgres/index.ts';
 import redisDriver from '../../src/drivers/state-redis/index.ts';
@@ -13,6 +14,7 @@ import { createHttpClient } from '../../src/host/http-client.ts';
 import { nodePorts } from '../../src/ports/node/index.ts';
 import { testDriverContext } from '../../src/testing/driver-context.ts';
 import { startEtcd } from '../../src/testing/etcd-server.ts';
+import { startMongo } from '../../src/testing/mongo-server.ts';
 import { startMysql } from '../../src/testing/mysql-server.ts';
 import { findPostgres, serverIdentity, startPostgres } from '../../src/testing/postgres-server.ts';
 import { startRedis } from '../../src/testing/redis-server.ts';
@@ -29,14 +31,15 @@ const context = testDriverContext({
   http,
   version: 'v1',
 });
-const [openssl, redis, mariadb, etcd, postgres] = [
+const [openssl, redis, mariadb, ferretdb, etcd, postgres] = [
   findProgram('openssl'),
   findProgram('redis-server'),
   findProgram('mariadbd'),
+  findProgram('ferretdb'),
   findProgram('etcd'),
   findPostgres(),
 ];
-for (const [name, found] of Object.entries({ openssl, 'redis-server': redis, mariadbd: mariadb, etcd, postgres }))
+for (const [name, found] of Object.entries({ openssl, 'redis-server': redis, mariadbd: mariadb, ferretdb, etcd, postgres }))
   if (found === undefined) console.log(`skipped: ${name} not found`);
 
 let folder: string;
@@ -157,6 +160,27 @@ describe.runIf(openssl !== undefined && mariadb !== undefined)('MariaDB', () => 
       await works(mysqlDriver, place('skip-verify'));
       await refused(mysqlDriver, { ...place('custom'), pemPath: file('wrong.crt') });
       await refused(mysqlDriver, place('true'));
+    } finally {
+      await server.destroy();
+    }
+  });
+});
+
+describe.runIf(openssl !== undefined && ferretdb !== undefined)('FerretDB', () => {
+  it('is believed by its authority, unverified when told to, and refused with another authority', async () => {
+    const [port = 0] = await freePorts(1);
+    const tls = [
+      `--listen-tls=127.0.0.1:${port}`,
+      `--listen-tls-cert-file=${file('server.crt')}`,
+      `--listen-tls-key-file=${file('server.key')}`,
+    ];
+    const server = await startMongo(ferretdb as string, tls);
+    try {
+      const place = (params: string) => ({ host: `localhost:${port}`, params: `?tls=true${params}`, operationTimeout: '2s' });
+      await works(mongoDriver, place(`&tlsCAFile=${file('right.crt')}`));
+      await works(mongoDriver, place('&tlsInsecure=true'));
+      await refused(mongoDriver, place(`&tlsCAFile=${file('wrong.crt')}`));
+      await refused(mongoDriver, place(''));
     } finally {
       await server.destroy();
     }

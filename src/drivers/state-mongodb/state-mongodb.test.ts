@@ -3,6 +3,8 @@ import { Binary, type Document, Double, Int32, Long } from 'mongodb';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectionStringOf } from '../../clients/mongodb/connection-string.ts';
+import { checkActorStore } from '../../contracts/actor-store.ts';
+import type { Component } from '../../contracts/component-set.ts';
 import type { StateFilter, StateStore } from '../../contracts/state.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
@@ -255,6 +257,13 @@ describe.runIf(ferretdb !== undefined)('state.mongodb, a server that fails', () 
       const store = await open(metadata);
       await store.set({ key: 'k', data: bytes('1') });
       expect(store.transact).toBeUndefined();
+      const component = {
+        name: 's',
+        type: 'state.mongodb',
+        properties: { actorStateStore: 'true' },
+        driver: store,
+      } as unknown as Component<'state'>;
+      expect(() => checkActorStore(component)).toThrow('no transactions');
       expect(lines.join()).toContain('has no transactions');
       await store.close();
     }
