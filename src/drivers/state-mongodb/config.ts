@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { durationMs, oneOf, secretText, text } from '../../kernel/schema.ts';
+import { durationMs, secretText, text } from '../../kernel/schema.ts';
 
 /** `state.mongodb` with Dapr's properties. */
 export const config = v.strictObject({
@@ -16,8 +16,16 @@ export const config = v.strictObject({
   collectionName: v.optional(v.pipe(text(), v.nonEmpty()), 'daprCollection'),
   /** How many servers acknowledge a write, on disk: `majority` or a number. Default: what the connection string says, else the server. */
   writeconcern: v.exactOptional(v.pipe(text(), v.regex(/^(majority|\d{1,2}|)$/, 'must be `majority` or a number of servers'))),
-  /** What reads may see. Default: what the connection string says, else the server. */
-  readconcern: v.exactOptional(oneOf('available', 'local', 'linearizable', 'majority', 'snapshot', '')),
+  /** What reads may see: `available`, `local`, `linearizable`, `majority`, `snapshot`. Default: what the connection string says, else the server. */
+  readconcern: v.exactOptional(
+    v.pipe(
+      text(),
+      v.regex(
+        /^(available|local|linearizable|majority|snapshot|)$/,
+        'must be `available`, `local`, `linearizable`, `majority` or `snapshot`',
+      ),
+    ),
+  ),
   /** Options of MongoDB's connection strings: `?authSource=admin&tls=true`. */
   params: v.exactOptional(text()),
   /** For a connection, and for an answer. */

@@ -48,7 +48,7 @@ function concernsOf({ writeconcern, readconcern, operationTimeout }: Options): P
   const w = writeconcern === 'majority' ? writeconcern : Number(writeconcern);
   return {
     ...(writeconcern && { writeConcern: { w, journal: true, wtimeoutMS: operationTimeout } }),
-    ...(readconcern && { readConcern: { level: readconcern } }),
+    ...(readconcern && { readConcern: { level: readconcern as 'local' } }),
   };
 }
 
