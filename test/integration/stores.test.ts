@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { askRedis, startRedis } from '../../src/testing/redis-server.ts';
+import { startMongo, withMongo } from '../../src/testing/mongo-server.ts';
 import { findProgram, type ServerProcess } from '../../src/testing/server-process.ts';
 import { component, createMachine, startSidecar, type TestMachine, type TestSidecar } from '../compat/sidecar.ts';
 
 // Stores of others through the built command: its bundles find the package that the user installed, and mistakes in a component are told with a guess.
 const redis = findProgram('redis-server');
 if (redis === undefined) console.log('skipped: redis-server not found');
+const ferretdb = findProgram('ferretdb');
+if (ferretdb === undefined) console.log('skipped: ferretdb not found');
 
 describe.runIf(redis !== undefined)('Redis behind a sidecar', () => {
   let server: ServerProcess;
@@ -58,5 +61,37 @@ describe.runIf(redis !== undefined)('Redis behind a sidecar', () => {
       );
     expect(await failing({ redisHost: 'localhost', redisPasword: 'x' })).toContain('did you mean `redisPassword`?');
     expect(await failing({ redisHost: '127.0.0.1:1' })).toMatch(/Redis at 127\.0\.0\.1:1 cannot be used: .*ECONNREFUSED/);
+  });
+});
+
+describe.runIf(ferretdb !== undefined)('MongoDB behind a sidecar', () => {
+  it('keeps state where Dapr keeps it, and answers queries over it', async () => {
+    const server = await startMongo(ferretdb as string);
+    const machine = createMachine();
+    const sidecar = await startSidecar({
+      appId: 'shop',
+      machine,
+      resources: { 'state.yaml': component('store', 'state.mongodb', { host: `127.0.0.1:${server.port}` }) },
+    });
+    try {
+      const post = (body: string): RequestInit => ({ method: 'POST', headers: { 'content-type': 'application/json' }, body });
+      const items = '[{"key":"a","value":{ "city": "Bonn", "n": 1.0 }},{"key":"b","value":{"city":"Kiel"}}]';
+      expect((await sidecar.get('/v1.0/state/store', post(items))).status).toBe(204);
+      expect(await (await sidecar.get('/v1.0/state/store/a')).json()).toEqual({ city: 'Bonn', n: 1 });
+      const stored = await withMongo(server.port, 'daprStore', (db) =>
+        db.collection<{ _id: string }>('daprCollection').findOne({ _id: 'shop||a' }),
+      );
+      expect(stored).toMatchObject({ value: { city: 'Bonn', n: 1 }, _ttl: null });
+      const found = await sidecar.get('/v1.0-alpha1/state/store/query', post('{"filter":{"EQ":{"city":"Bonn"}}}'));
+      expect(await found.json()).toMatchObject({ results: [{ key: 'a', data: { city: 'Bonn', n: 1 } }] });
+      const operations =
+        '{"operations":[{"operation":"upsert","request":{"key":"a","value":1}},{"operation":"delete","request":{"key":"b"}}]}';
+      const refused = await sidecar.get('/v1.0/state/store/transaction', post(operations));
+      expect([refused.status, await refused.text()]).toEqual([500, expect.stringContaining('ERR_STATE_STORE_NOT_SUPPORTED')]);
+    } finally {
+      await sidecar.stop();
+      machine.remove();
+      await server.destroy();
+    }
   });
 });
