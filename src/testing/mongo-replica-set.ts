@@ -1,12 +1,11 @@
 import { createServer, type Socket } from 'node:net';
 import { BSON } from 'mongodb';
-import { fits, inOrder, type MongoDocument } from './mongo-documents.ts';
+import type { MongoDocument } from './mongo-documents.ts';
+import { type MongoCommand, MongoData, type MongoReply, refused } from './mongo-data.ts';
 
 /*
  * A replica set of one member in the test's process, for what no server that Debian or a registry of packages has can do: transactions. It answers as MongoDB's
- * manual and its drivers' specifications say: a transaction reads what was committed when it began; who writes what another one wrote since, or is
- * writing, gets WriteConflict with the label TransientTransactionError; a write outside of transactions waits for the one that is in its way; a commit
- * that is asked for again gets the first answer; a transaction that nobody knows is NoSuchTransaction.
+ * manual and its drivers' specifications say; what it does with documents and transactions stands in `mongo-data.ts`.
  */
 
 /** What becomes of the next command of this name: its answer is lost, or it never arrives, or it fails with this code. */
@@ -29,33 +28,12 @@ export interface MongoReplicaSet {
   close(): Promise<void>;
 }
 
-type Command = Readonly<Record<string, unknown>>;
-type Reply = Record<string, unknown>;
-
-interface Transaction {
-  readonly began: number;
-  readonly seen: ReadonlyMap<string, MongoDocument>;
-  /** Undefined: deleted. */
-  readonly writes: Map<string, MongoDocument | undefined>;
-  state: 'open' | 'committed' | 'aborted';
-  readonly ended: Promise<void>;
-  end(): void;
-}
-
-const refused = (code: number, codeName: string, errmsg: string, labels: readonly string[] = []): Reply => ({
-  ok: 0,
-  code,
-  codeName,
-  errmsg,
-  ...(labels.length > 0 && { errorLabels: labels }),
-});
-const transient = ['TransientTransactionError'];
-
-class Conflict extends Error {}
+type Command = MongoCommand;
+type Reply = MongoReply;
 
 /** Listens on a free port of 127.0.0.1. */
 export async function startMongoReplicaSet(): Promise<MongoReplicaSet> {
-  const data = createData();
+  const data = new MongoData();
   const faults: MongoFault[] = [];
   const commands: string[] = [];
   const sockets = new Set<Socket>();
@@ -82,9 +60,9 @@ export async function startMongoReplicaSet(): Promise<MongoReplicaSet> {
     port,
     faults,
     commands,
-    documents: data.documents,
-    age: data.age,
-    clear: data.clear,
+    documents: () => data.documents(),
+    age: (ms) => data.age(ms),
+    clear: () => data.clear(),
     async close() {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
@@ -99,147 +77,6 @@ function helloOf(port: number): Reply {
     ...{ setName: 'rs', setVersion: 1, hosts: [me], primary: me, me, localTime: new Date() },
     ...{ maxBsonObjectSize: 16 * 1024 * 1024, maxMessageSizeBytes: 48_000_000, maxWriteBatchSize: 1_000 },
     ...{ logicalSessionTimeoutMinutes: 30, minWireVersion: 0, maxWireVersion: 21 },
-  };
-}
-
-function createData() {
-  let documents = new Map<string, MongoDocument>();
-  /** When each key was last written, deletions included. */
-  const writtenAt = new Map<string, number>();
-  const transactions = new Map<string, Transaction>();
-  let version = 0;
-
-  const holderOf = (key: string, self?: Transaction): Transaction | undefined =>
-    [...transactions.values()].find((other) => other !== self && other.state === 'open' && other.writes.has(key));
-  const put = (key: string, document: MongoDocument | undefined): void => {
-    writtenAt.set(key, ++version);
-    if (document === undefined) documents.delete(key);
-    else documents.set(key, document);
-  };
-  const write = async (key: string, document: MongoDocument | undefined, within: Transaction | undefined): Promise<void> => {
-    if (within === undefined) return put(key, document);
-    if (holderOf(key, within) !== undefined || (writtenAt.get(key) ?? 0) > within.began) throw new Conflict();
-    within.writes.set(key, document);
-  };
-  const seenBy = (within: Transaction | undefined): ReadonlyMap<string, MongoDocument> => {
-    if (within === undefined) return documents;
-    const seen = new Map(within.seen);
-    for (const [key, document] of within.writes) {
-      if (document === undefined) seen.delete(key);
-      else seen.set(key, document);
-    }
-    return seen;
-  };
-  /** The first document that fits; outside of transactions, once nobody is writing it. */
-  const first = async (filter: Command, within: Transaction | undefined): Promise<MongoDocument | undefined> => {
-    for (;;) {
-      const key = filter['_id'];
-      const holder = within === undefined && typeof key === 'string' ? holderOf(key) : undefined;
-      if (holder === undefined) break;
-      await holder.ended;
-    }
-    return [...seenBy(within).values()].find((document) => fits(filter, document));
-  };
-
-  const find = (command: Command, within: Transaction | undefined): Reply => {
-    const {
-      filter,
-      sort = {},
-      skip = 0,
-      limit = 0,
-    } = command as { filter: Command; sort?: Record<string, number>; skip?: number; limit?: number };
-    const found = [...seenBy(within).values()].filter((document) => fits(filter, document)).toSorted((a, b) => inOrder(sort, a, b));
-    const firstBatch = found.slice(skip, limit > 0 ? skip + limit : undefined);
-    return { ok: 1, cursor: { id: 0n, ns: `${String(command['$db'])}.${String(command['find'])}`, firstBatch } };
-  };
-  const update = async (command: Command, within: Transaction | undefined): Promise<Reply> => {
-    const upserted: Reply[] = [];
-    const writeErrors: Reply[] = [];
-    let n = 0;
-    for (const [index, { q, u, upsert }] of (command['updates'] as { q: Command; u: Command; upsert?: boolean }[]).entries()) {
-      const found = await first(q, within);
-      const key = found?._id ?? (q['_id'] as string);
-      if (found === undefined && upsert !== true) continue;
-      if (found === undefined && seenBy(within).has(key)) {
-        writeErrors.push({ index, code: 11_000, errmsg: `E11000 duplicate key error: ${key}` });
-        if (within !== undefined) finish(within, 'aborted');
-        if (command['ordered'] !== false) break;
-        continue;
-      }
-      await write(key, { _id: key, ...u }, within);
-      n++;
-      if (found === undefined) upserted.push({ index, _id: key });
-    }
-    return {
-      ok: 1,
-      n,
-      nModified: n - upserted.length,
-      ...(upserted.length > 0 && { upserted }),
-      ...(writeErrors.length > 0 && { writeErrors }),
-    };
-  };
-  const remove = async (command: Command, within: Transaction | undefined): Promise<Reply> => {
-    let n = 0;
-    for (const { q, limit } of command['deletes'] as { q: Command; limit: number }[]) {
-      for (let found = await first(q, within); found !== undefined; found = await first(q, within)) {
-        await write(found._id, undefined, within);
-        n++;
-        if (limit === 1) break;
-      }
-    }
-    return { ok: 1, n };
-  };
-  const finish = (transaction: Transaction | undefined, how: 'committed' | 'aborted'): Reply => {
-    if (transaction?.state === how && how === 'committed') return { ok: 1 };
-    if (transaction?.state !== 'open') return refused(251, 'NoSuchTransaction', 'no such transaction', transient);
-    transaction.state = how;
-    if (how === 'committed') for (const [key, document] of transaction.writes) put(key, document);
-    transaction.end();
-    return { ok: 1 };
-  };
-  const begin = (id: string): Transaction => {
-    let end = (): void => {};
-    const ended = new Promise<void>((resolve) => (end = resolve));
-    const transaction: Transaction = { began: version, seen: new Map(documents), writes: new Map(), state: 'open', ended, end };
-    transactions.set(id, transaction);
-    return transaction;
-  };
-
-  const idOf = (command: Command): string | undefined =>
-    command['autocommit'] === false ? BSON.EJSON.stringify([command['lsid'], command['txnNumber']]) : undefined;
-  const run = async (name: string, command: Command): Promise<Reply> => {
-    if (['ping', 'createIndexes', 'endSessions'].includes(name)) return { ok: 1 };
-    const id = idOf(command);
-    const within = id === undefined ? undefined : command['startTransaction'] === true ? begin(id) : transactions.get(id);
-    if (name === 'commitTransaction') return finish(within, 'committed');
-    if (name === 'abortTransaction') return finish(within, 'aborted');
-    if (id !== undefined && within?.state !== 'open') return refused(251, 'NoSuchTransaction', 'no such transaction', transient);
-    try {
-      if (name === 'find') return find(command, within);
-      if (name === 'update') return await update(command, within);
-      if (name === 'delete') return await remove(command, within);
-    } catch (error) {
-      if (!(error instanceof Conflict)) return refused(2, 'BadValue', String(error));
-      finish(within, 'aborted');
-      return refused(112, 'WriteConflict', 'another transaction is in the way', transient);
-    }
-    return refused(59, 'CommandNotFound', `no such command: '${name}'`);
-  };
-  return {
-    run,
-    /** What the command belongs to is over. */
-    abort: (command: Command) => void finish(transactions.get(idOf(command) ?? ''), 'aborted'),
-    documents: () => [...documents.values()],
-    age(ms: number): void {
-      for (const [key, document] of documents) {
-        const ends = document['_ttl'];
-        if (ends instanceof Date) documents.set(key, { ...document, _ttl: new Date(ends.getTime() - ms) });
-      }
-    },
-    clear(): void {
-      for (const transaction of transactions.values()) if (transaction.state === 'open') finish(transaction, 'aborted');
-      documents = new Map();
-    },
   };
 }
 

@@ -69,6 +69,7 @@ export async function openMongo(options: MongoOptions): Promise<MongoDatabase> {
       // A write is never sent twice by the client: docs/decisions/clients.md.
       retryWrites: false,
     });
+    if (client.writeConcern?.w === 0) throw new Error('w=0 asks for writes that nobody acknowledges, and whose conditions nobody judges');
     await client.connect();
     const opened = client;
     const collection = client.db(databaseName).collection<MongoItem>(collectionName, concerns);

@@ -15,7 +15,7 @@ export const config = v.strictObject({
   databaseName: v.optional(v.pipe(text(), v.nonEmpty()), 'daprStore'),
   collectionName: v.optional(v.pipe(text(), v.nonEmpty()), 'daprCollection'),
   /** How many servers acknowledge a write, on disk: `majority` or a number. Default: what the connection string says, else the server. */
-  writeconcern: v.exactOptional(v.pipe(text(), v.regex(/^(majority|\d{1,2}|)$/, 'must be `majority` or a number of servers'))),
+  writeconcern: v.exactOptional(v.pipe(text(), v.regex(/^(majority|[1-9]\d?|)$/, 'must be `majority` or a number of servers'))),
   /** What reads may see: `available`, `local`, `linearizable`, `majority`, `snapshot`. Default: what the connection string says, else the server. */
   readconcern: v.exactOptional(
     v.pipe(

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { BSON, Binary, BSONRegExp, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp } from 'mongodb';
 import { describe, expect, it } from 'vitest';
-import { anyJson } from './any-json.ts';
+import { anyJson } from '../../testing/any-json.ts';
 import { bsonElements, bsonTypes, stringBytes } from './bson-elements.ts';
 import { documentOf, readDocument } from './document.ts';
 

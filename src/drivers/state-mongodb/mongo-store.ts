@@ -191,7 +191,8 @@ async function nowOf(database: MongoDatabase): Promise<number> {
 
 function errorOf({ status, error, uncommitted }: Exclude<MongoResult<unknown>, { status: 'done' }>, effect: 'read' | 'write'): Error {
   const passing = hasLabel(error, 'TransientTransactionError') || isPassing(error);
-  if (status === 'refused' && !passing) return new Error(`MongoDB: ${messageOf(error)} (${codeOf(error)})`, { cause: error });
+  const code = codeOf(error);
+  if (status === 'refused' && !passing) return new Error(`MongoDB: ${messageOf(error)}${code > 0 ? ` (${code})` : ''}`, { cause: error });
   if (status === 'lost' && effect === 'write' && uncommitted !== true)
     return outcomeUnknown(`${what}: the write may or may not have happened`, error);
   return new ProaError('unavailable', `${what}: MongoDB: ${messageOf(error)}`, { cause: error });

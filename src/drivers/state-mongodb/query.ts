@@ -9,10 +9,9 @@ export function liveAt(nowMs: number): Filter<MongoItem> {
   return { $or: [{ _ttl: null }, { _ttl: { $gt: new Date(nowMs) } }] } as Filter<MongoItem>;
 }
 
-/** Documents whose keys begin with the prefix; all for an empty one. */
+/** Documents whose keys begin with the prefix; for an empty one all whose keys are texts, which leaves out what is not of a state store. */
 export function prefixed(prefix: string): Filter<MongoItem> {
   const end = afterPrefix(prefix);
-  if (prefix === '') return {};
   return { _id: { $gte: prefix, ...(end !== undefined && { $lt: end }) } };
 }
 

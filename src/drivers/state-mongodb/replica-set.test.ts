@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { StateStore } from '../../contracts/state.ts';
+import type { StateOperation, StateStore } from '../../contracts/state.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { testDriverContext } from '../../testing/driver-context.ts';
@@ -34,7 +34,8 @@ describe('state.mongodb, a replica set', () => {
   describe('its transactions', () => {
     let store: StateStore;
     const read = async (key: string): Promise<string | undefined> => textOf((await store.get({ key }))?.data);
-    const both = (value: string) => store.transact?.([upsert('a', value), upsert('b', value)], {}) as Promise<void>;
+    const transact = async (operations: readonly StateOperation[]): Promise<void> => store.transact?.(operations, {});
+    const both = (value: string) => transact([upsert('a', value), upsert('b', value)]);
     const sent = (name: string): number => server.commands.filter((each) => each === name).length;
     const opened = async (more: Record<string, string> = {}): Promise<void> => {
       server.clear();
@@ -49,16 +50,12 @@ describe('state.mongodb, a replica set', () => {
     it('stay whole in a race, and let one of many takers win', async () => {
       await opened();
       await Promise.all(
-        Array.from({ length: 8 }, (_, index) =>
-          index % 2 === 0 ? both(String(index)) : store.transact?.([upsert('b', 'x'), upsert('a', 'x')], {}),
-        ),
+        Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? both(String(index)) : transact([upsert('b', 'x'), upsert('a', 'x')]))),
       );
       expect(await read('a')).toBe(await read('b'));
       const etag = (await store.get({ key: 'a' }))?.etag as string;
       const takers = await Promise.allSettled(
-        Array.from({ length: 6 }, (_, index) =>
-          store.transact?.([upsert('a', `taker${index}`, { etag }), upsert('b', `taker${index}`)], {}),
-        ),
+        Array.from({ length: 6 }, (_, index) => transact([upsert('a', `taker${index}`, { etag }), upsert('b', `taker${index}`)])),
       );
       expect(takers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
       expect(await read('a')).toBe(await read('b'));
@@ -69,7 +66,7 @@ describe('state.mongodb, a replica set', () => {
       await store.set({ key: 'a', data: bytes('1') });
       const etag = (await store.get({ key: 'a' }))?.etag as string;
       const [transaction, write] = await Promise.allSettled([
-        store.transact?.([upsert('a', '2', { etag }), upsert('b', '2')], {}),
+        transact([upsert('a', '2', { etag }), upsert('b', '2')]),
         store.set({ key: 'a', data: bytes('3'), etag }),
       ]);
       expect([transaction.status, write.status].toSorted()).toEqual(['fulfilled', 'rejected']);
@@ -79,10 +76,10 @@ describe('state.mongodb, a replica set', () => {
     it('keep a key free that is made and unmade in them', async () => {
       await opened();
       const pass = [upsert('a', '1', { concurrency: 'first-write' }), { kind: 'delete', key: 'a' } as const, upsert('b', '1')];
-      await store.transact?.(pass, {});
+      await transact(pass);
       expect([await read('a'), await read('b')]).toEqual([undefined, '1']);
       await store.set({ key: 'a', data: bytes('there') });
-      await expect(store.transact?.(pass, {})).rejects.toMatchObject({ kind: 'mismatch' });
+      await expect(transact(pass)).rejects.toMatchObject({ kind: 'mismatch' });
       expect(await read('a')).toBe('there');
     });
 
@@ -122,7 +119,7 @@ describe('state.mongodb, a replica set', () => {
 
     it('are not needed for one key', async () => {
       await opened();
-      await store.transact?.([upsert('a', '1'), upsert('a', '2')], {});
+      await transact([upsert('a', '1'), upsert('a', '2')]);
       expect(sent('commitTransaction')).toBe(0);
       expect(await read('a')).toBe('2');
     });

@@ -15,7 +15,7 @@ import { startMute } from '../../testing/mute-server.ts';
 import { findProgram, type ServerProcess } from '../../testing/server-process.ts';
 import { bytes, textOf, upsert } from '../../testing/state-suite-rig.ts';
 import { stateSuite } from '../../testing/state-suite.ts';
-import { anyJson } from './any-json.ts';
+import { anyJson } from '../../testing/any-json.ts';
 import driver from './index.ts';
 import { singleServerCapabilities } from './mongo-store.ts';
 
@@ -83,7 +83,7 @@ describe.runIf(ferretdb !== undefined)('state.mongodb, FerretDB', () => {
     await store.set({ key: 'bytes', data: new Uint8Array([0, 255, 128]), ttlSeconds: 60 });
     const binary = await stored('bytes');
     expect(binary?.['value']).toBeInstanceOf(Binary);
-    expect(Math.abs((binary?.['_ttl'] as Date).getTime() - Date.now() - 60_000)).toBeLessThan(30_000);
+    expect(Math.abs(Number(binary?.['_ttl']) - Date.now() - 60_000)).toBeLessThan(30_000);
     const whole = `{"a":"${'x'.repeat(1024 * 1024)}"}`;
     await store.set({ key: 'whole', data: bytes(whole) });
     expect((await stored('whole'))?.['value']).toBe(whole);
@@ -112,6 +112,9 @@ describe.runIf(ferretdb !== undefined)('state.mongodb, FerretDB', () => {
         { _id: 'ended', value: 'x', _etag: 'e1', _ttl: new Date(1_000) },
       ]);
     });
+    await withMongo(server.port, 'daprStore', (db) => db.collection(collectionName).insertOne({ value: { no: 'state' } }));
+    expect((await store.query?.({ sort: [] }, {}))?.items).toHaveLength(7);
+    expect((await store.keys?.('', { limit: 10 }))?.keys).toHaveLength(7);
     const read = async (key: string) => textOf((await store.get({ key }))?.data);
     expect(await read('k')).toBe('{"theirs":2}');
     expect(await read('text')).toBe('{"a":1}');
@@ -289,6 +292,7 @@ describe('state.mongodb, its configuration', () => {
     [{ connectionString: 'mongodb://u:canary@' }, /state.mongodb: /],
     [{ connectionString: 'mongodb://u:canary@host/?nonsense=1' }, /nonsense/],
     [{ host: 'h', username: 'u', password: 'canary', params: '?tls=maybe' }, /tls/],
+    [{ host: '127.0.0.1:1', params: '?w=0' }, /nobody acknowledges/],
     [{ host: '127.0.0.1:1', operationTimeout: '500ms' }, /ECONNREFUSED/],
     [{ host: '127.0.0.1:1', databaseName: 'a b', operationTimeout: '500ms' }, /state.mongodb: /],
   ])('refuses %j', async (metadata: Record<string, string>, message) => {
@@ -298,7 +302,14 @@ describe('state.mongodb, its configuration', () => {
   });
 
   it('refuses values that are none', () => {
-    for (const wrong of [{ writeconcern: 'all' }, { readconcern: 'none' }, { operationTimeout: '0' }, { databaseName: '' }, { hots: 'a' }])
+    for (const wrong of [
+      { writeconcern: 'all' },
+      { writeconcern: '0' },
+      { readconcern: 'none' },
+      { operationTimeout: '0' },
+      { databaseName: '' },
+      { hots: 'a' },
+    ])
       expect(v.safeParse(driver.config, { host: 'a', ...wrong }).success).toBe(false);
     expect(v.parse(driver.config, { host: 'a', writeconcern: '', readconcern: '' })).toMatchObject({
       databaseName: 'daprStore',
