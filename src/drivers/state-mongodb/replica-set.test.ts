@@ -164,4 +164,25 @@ describe('state.mongodb, a replica set', () => {
     expect(again.map(({ error }) => error?.message)).toEqual(['MongoDB: a fault of the test (13)', undefined]);
     await store.close();
   });
+  it('goes by the server’s clock, whatever its own says', async () => {
+    server.clear();
+    const ahead = { ...nodeClock, now: () => nodeClock.now() + 3_600_000 };
+    const store = await driver.open(v.parse(driver.config, address()), testDriverContext({ clock: ahead, random: createNodeRandom() }));
+    await store.set({ key: 'k', data: bytes('1'), ttlSeconds: 600 });
+    const ends = server.documents()[0]?.['_ttl'] as Date;
+    expect(Math.abs(ends.getTime() - nodeClock.now() - 600_000)).toBeLessThan(300_000);
+    expect(textOf((await store.get({ key: 'k' }))?.data)).toBe('1');
+    await store.close();
+  });
+
+  it('asks for the time again when it could not be had', async () => {
+    server.clear();
+    const store = await open(address());
+    const set = () => store.set({ key: 'k', data: bytes('1'), ttlSeconds: 600 });
+    server.faults.push({ command: 'hello', code: 13 });
+    await expect(set()).rejects.toThrow('a fault of the test');
+    await set();
+    expect(server.documents()).toHaveLength(1);
+    await store.close();
+  });
 });
