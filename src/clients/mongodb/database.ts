@@ -1,7 +1,7 @@
 import type { BSON, ClientSession, Collection, CollectionOptions, Document, MongoClient } from 'mongodb';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Random } from '../../kernel/ports.ts';
-import { hasLabel, isMongoError, isRefusal, messageOf, originOf, wasUnsent } from './mongo-error.ts';
+import { hasLabel, isMongoError, isPassing, isRefusal, messageOf, originOf, wasUnsent } from './mongo-error.ts';
 
 /**
  * How an operation ended. `unsent`: there was no connection. `refused`: the server answered with an error, so nothing of it happened. `lost`: the connection
@@ -104,9 +104,9 @@ async function importMongo() {
 /** A server can have the name of a replica set and pass over what says that operations belong together. Such a one does not know how to commit. */
 async function hasTransactions(client: MongoClient, collection: Collection<MongoItem>): Promise<boolean> {
   const tried = await runTransaction(client, (session) => collection.findOne({ _id: '' }, { session }).then(() => undefined));
-  if (tried.status === 'refused') return false;
-  if (tried.status !== 'done') throw tried.error;
-  return true;
+  if (tried.status === 'done') return true;
+  if (tried.status === 'refused' && !isPassing(tried.error)) return false;
+  throw tried.error;
 }
 
 /** The server's time: its answer in the middle of a round trip, and what the monotonic clock says has passed since. */

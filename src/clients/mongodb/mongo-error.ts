@@ -56,7 +56,7 @@ export function isRefusal(error: unknown): boolean {
 
 /** Whether a refusal may be none a little later. */
 export function isPassing(error: unknown): boolean {
-  return elsewhere.has(codeOf(error));
+  return elsewhere.has(codeOf(error)) || hasLabel(error, 'TransientTransactionError');
 }
 
 /** Two operations created the same key. */

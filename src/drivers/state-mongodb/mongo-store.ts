@@ -1,6 +1,6 @@
 import type { ClientSession, Collection, Filter, FindOptions } from 'mongodb';
 import type { MongoDatabase, MongoItem, MongoResult } from '../../clients/mongodb/database.ts';
-import { codeOf, hasLabel, isDuplicateKey, isPassing, messageOf, writeErrorsOf } from '../../clients/mongodb/mongo-error.ts';
+import { codeOf, isDuplicateKey, isPassing, messageOf, writeErrorsOf } from '../../clients/mongodb/mongo-error.ts';
 import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import {
   type BulkOutcome,
@@ -190,9 +190,9 @@ async function nowOf(database: MongoDatabase): Promise<number> {
 }
 
 function errorOf({ status, error, uncommitted }: Exclude<MongoResult<unknown>, { status: 'done' }>, effect: 'read' | 'write'): Error {
-  const passing = hasLabel(error, 'TransientTransactionError') || isPassing(error);
   const code = codeOf(error);
-  if (status === 'refused' && !passing) return new Error(`MongoDB: ${messageOf(error)}${code > 0 ? ` (${code})` : ''}`, { cause: error });
+  if (status === 'refused' && !isPassing(error))
+    return new Error(`MongoDB: ${messageOf(error)}${code > 0 ? ` (${code})` : ''}`, { cause: error });
   if (status === 'lost' && effect === 'write' && uncommitted !== true)
     return outcomeUnknown(`${what}: the write may or may not have happened`, error);
   return new ProaError('unavailable', `${what}: MongoDB: ${messageOf(error)}`, { cause: error });

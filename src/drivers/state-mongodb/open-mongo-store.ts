@@ -35,7 +35,7 @@ export async function openMongoStore(options: Options, { ports, log }: DriverCon
       ? nothing
       : scheduleSweep({ clock, log, intervalMs: sweepEveryMs }, () => sweepOnce(opened));
     if (!database.transactions)
-      log.info(`${what}: the server has no transactions (it is no replica set), so it cannot keep the state of actors`);
+      log.info(`${what}: the server has no transactions (replica sets and clusters have them), so it cannot keep the state of actors`);
     return createMongoStore({ database, random, closing: () => sweep.close() });
   } catch (error) {
     await database?.close();

@@ -130,6 +130,12 @@ describe('state.mongodb, a replica set', () => {
       expect(store.transact).toBeUndefined();
       expect(store.capabilities).toEqual(singleServerCapabilities);
     });
+
+    it('are not given up for a server that is between two primaries when the component starts', async () => {
+      await opened();
+      server.faults.push({ command: 'commitTransaction', code: 251, labels: ['TransientTransactionError'] });
+      await expect(open(address())).rejects.toMatchObject({ code: 'component.init-failed' });
+    });
   });
 
   it('tells writes that did not happen from those that may have, and sends none twice', async () => {
