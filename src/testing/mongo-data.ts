@@ -60,9 +60,11 @@ export class MongoData {
     return refused(59, 'CommandNotFound', `no such command: '${name}'`);
   }
 
-  /** The transaction that the command belongs to is over. */
-  abort(command: MongoCommand): void {
-    this.#finish(this.#transactions.get(idOf(command) ?? ''), 'aborted');
+  /** The transaction that the command belongs to is over. Answers false for one that is committed. */
+  abort(command: MongoCommand): boolean {
+    const transaction = this.#transactions.get(idOf(command) ?? '');
+    this.#finish(transaction, 'aborted');
+    return transaction?.state !== 'committed';
   }
 
   /** What is committed. */

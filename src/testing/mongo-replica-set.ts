@@ -43,8 +43,10 @@ export async function startMongoReplicaSet(): Promise<MongoReplicaSet> {
     // What the client asks for itself, about the server's state, has no session.
     const index = command['lsid'] === undefined ? -1 : faults.findIndex((fault) => fault.command === name);
     const [fault] = index < 0 ? [] : faults.splice(index, 1);
-    if (fault !== undefined && 'code' in fault)
-      return (data.abort(command), refused(fault.code, 'Planted', 'a fault of the test', fault.labels));
+    if (fault !== undefined && 'code' in fault) {
+      // A server that knows the transaction to be committed says nothing else of it.
+      return data.abort(command) ? refused(fault.code, 'Planted', 'a fault of the test', fault.labels) : data.run(name, command);
+    }
     if (fault !== undefined && fault.lose === 'command') return 'lost';
     const reply = name === 'hello' || name === 'ismaster' || name === 'isMaster' ? helloOf(port) : await data.run(name, command);
     return fault === undefined ? reply : 'lost';

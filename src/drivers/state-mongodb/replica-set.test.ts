@@ -1,10 +1,11 @@
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { StateOperation, StateStore } from '../../contracts/state.ts';
+import type { StateOperation, StateStore, StateValue } from '../../contracts/state.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
 import { testDriverContext } from '../../testing/driver-context.ts';
-import { type MongoReplicaSet, startMongoReplicaSet } from '../../testing/mongo-replica-set.ts';
+import { type MongoFault, type MongoReplicaSet, startMongoReplicaSet } from '../../testing/mongo-replica-set.ts';
+import { seededRandom } from '../../testing/simulator/disk.ts';
 import { bytes, textOf, upsert } from '../../testing/state-suite-rig.ts';
 import { stateSuite } from '../../testing/state-suite.ts';
 import driver from './index.ts';
@@ -122,6 +123,59 @@ describe('state.mongodb, a replica set', () => {
       await transact([upsert('a', '1'), upsert('a', '2')]);
       expect(sent('commitTransaction')).toBe(0);
       expect(await read('a')).toBe('2');
+    });
+
+    it('are whole and happen once, whatever breaks meanwhile', async () => {
+      const seed = createNodeRandom().u32();
+      const random = seededRandom(seed);
+      const among = <T>(items: readonly T[]): T => items[random.u32() % items.length] as T;
+      await opened();
+      const [accounts, start] = [['a', 'b', 'c'], 100];
+      for (const key of accounts) await store.set({ key, data: bytes(String(start)) });
+      const faults: readonly MongoFault[] = [
+        ...(['update', 'commitTransaction', 'find'] as const).flatMap((command) => [
+          { command, lose: 'answer' } as const,
+          { command, lose: 'command' } as const,
+        ]),
+        { command: 'update', code: 112, labels: ['TransientTransactionError'] },
+        { command: 'commitTransaction', code: 251, labels: ['TransientTransactionError'] },
+      ];
+      const done: string[] = [];
+      const unknown: string[] = [];
+      const move = async (id: string): Promise<void> => {
+        const [from, to] = accounts.toSorted(() => (random.u32() % 2 === 0 ? 1 : -1)) as [string, string];
+        const [a, b] = (await store.bulkGet([{ key: from }, { key: to }])).map(({ value }) => value as StateValue) as [
+          StateValue,
+          StateValue,
+        ];
+        const put = (key: string, { data, etag }: StateValue, by: number) => upsert(key, String(Number(textOf(data)) + by), { etag });
+        await transact([put(from, a, -1), put(to, b, 1), upsert(id, JSON.stringify({ from, to }), { concurrency: 'first-write' })]);
+      };
+      const worker = async (name: number): Promise<void> => {
+        for (let n = 0; n < 12; n++) {
+          const id = `move-${name}-${n}`;
+          if (random.u32() % 8 === 0) server.faults.push(among(faults));
+          const error: unknown = await move(id).catch((thrown: unknown) => thrown);
+          if (error === undefined) done.push(id);
+          else if ((error as { code?: string }).code === 'engine.outcome-unknown') unknown.push(id);
+          else
+            expect(`${seed}: ${String((error as { kind?: string; code?: string }).kind ?? (error as { code?: string }).code)}`).toMatch(
+              /: (mismatch|unavailable)$/,
+            );
+        }
+      };
+      await Promise.all(Array.from({ length: 5 }, (_, name) => worker(name)));
+      server.faults.length = 0;
+      const moves = server.documents().filter(({ _id }) => _id.startsWith('move-'));
+      const happened = moves.map(({ _id }) => _id);
+      expect(happened, `seed ${seed}`).toEqual(expect.arrayContaining(done));
+      expect([...done, ...unknown], `seed ${seed}`).toEqual(expect.arrayContaining(happened));
+      for (const key of accounts) {
+        const through = moves.map(({ value }) => value as { readonly from: string; readonly to: string });
+        const balance = through.reduce((sum, { from, to }) => sum + Number(to === key) - Number(from === key), start);
+        expect(await read(key), `seed ${seed}`).toBe(String(balance));
+      }
+      expect(done.length, `seed ${seed}`).toBeGreaterThan(0);
     });
 
     it('are not believed of a server that only has the name of a replica set', async () => {
