@@ -16,7 +16,7 @@ if [ ! -x "$folder/ferretdb" ]; then
   chmod -R u+w source
   # A release has its version in a file that is no part of the module; the command does not start without it.
   echo "$version" > source/build/version/version.txt
-  (cd source && go build -trimpath -tags ferretdb_no_postgresql -o ../ferretdb ./cmd/ferretdb) >&2
+  (cd source && go build -trimpath -buildvcs=false -tags ferretdb_no_postgresql -o ../ferretdb ./cmd/ferretdb) >&2
   mv ferretdb "$folder/ferretdb"
   cd /
 fi

@@ -18,6 +18,8 @@ interface Transaction {
 
 type Within = Transaction | undefined;
 
+/** A transaction that nobody ends would be in everybody's way; a real server waits for a minute. */
+const lifetimeMs = 2_000;
 const transient = ['TransientTransactionError'];
 
 /** A command that fails, with its number and name in MongoDB. */
@@ -174,7 +176,10 @@ export class MongoData {
   #begin(id: string): void {
     let end = (): void => {};
     const ended = new Promise<void>((resolve) => (end = resolve));
-    this.#transactions.set(id, { began: this.#version, seen: new Map(this.#documents), writes: new Map(), state: 'open', ended, end });
+    const seen = new Map(this.#documents);
+    const transaction: Transaction = { began: this.#version, seen, writes: new Map(), state: 'open', ended, end };
+    this.#transactions.set(id, transaction);
+    setTimeout(() => this.#finish(transaction, 'aborted'), lifetimeMs).unref();
   }
 
   #finish(transaction: Within, how: 'committed' | 'aborted'): MongoReply {
