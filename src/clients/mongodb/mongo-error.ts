@@ -7,16 +7,14 @@ interface MongoFailure {
   hasErrorLabel?(label: string): boolean;
 }
 
-/** Errors for which no connection could be had: the operation was never sent. */
+/** No connection could be had: the operation was never sent. Errors of connections that are closed or cleared while they are in use are not among them. */
 const unsentNames = new Set([
   'MongoServerSelectionError',
   'MongoWaitQueueTimeoutError',
   'MongoPoolClosedError',
   'MongoPoolClearedError',
-  'MongoPoolClearedOnNetworkError',
   'MongoTopologyClosedError',
   'MongoNotConnectedError',
-  'MongoClientClosedError',
   'MongoServerClosedError',
 ]);
 
@@ -59,9 +57,9 @@ export function isPassing(error: unknown): boolean {
   return elsewhere.has(codeOf(error)) || hasLabel(error, 'TransientTransactionError');
 }
 
-/** Two operations created the same key. */
+/** The document's key is there already. A value that is there twice for an index that somebody made is another thing. */
 export function isDuplicateKey(error: unknown): boolean {
-  return codeOf(error) === 11_000;
+  return codeOf(error) === 11_000 && !/ index: (?!_id_)/.test(failureOf(error).message);
 }
 
 /** The writes of a bulk that the server refused, by their places in it. */
