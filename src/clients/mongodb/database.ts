@@ -1,7 +1,7 @@
 import type { BSON, ClientSession, Collection, CollectionOptions, Document, MongoClient } from 'mongodb';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Random } from '../../kernel/ports.ts';
-import { hasLabel, isMongoError, isPassing, isRefusal, messageOf, originOf, wasUnsent } from './mongo-error.ts';
+import { hasLabel, isMongoError, isPassing, isRefusal, messageOf, wasUnsent } from './mongo-error.ts';
 
 /**
  * How an operation ended. `unsent`: there was no connection. `refused`: the server answered with an error, so nothing of it happened. `lost`: the connection
@@ -185,7 +185,7 @@ async function commit(session: ClientSession): Promise<MongoResult<void>> {
 }
 
 function failureOf(thrown: unknown): Failure {
-  const error = originOf(thrown);
-  if (wasUnsent(thrown)) return { status: 'unsent', error };
-  return { status: isRefusal(thrown) ? 'refused' : 'lost', error };
+  const error = thrown as Error;
+  if (wasUnsent(error)) return { status: 'unsent', error };
+  return { status: isRefusal(error) ? 'refused' : 'lost', error };
 }

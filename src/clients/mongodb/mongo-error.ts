@@ -30,7 +30,7 @@ const failureOf = (error: unknown): MongoFailure => error as MongoFailure;
  * What a bulk failed of: the client wraps whatever it was, a lost connection too, into an error of the server. Other errors, and those that name the writes which
  * failed, are themselves.
  */
-export function originOf(error: unknown): Error {
+function originOf(error: unknown): Error {
   const { name, errorResponse } = error as { name: string; errorResponse?: unknown };
   return name === 'MongoBulkWriteError' && errorResponse instanceof Error ? errorResponse : (error as Error);
 }
