@@ -66,7 +66,7 @@ export const flags = {
   'unix-domain-socket': { type: 'text', short: 'u', doc: 'Directory for Unix sockets in place of TCP ports', value: 'dir' },
   'allowed-origins': { type: 'text', doc: 'Origins that browsers may call from; `*`: all of them (default: none)', value: 'origins' },
   'max-body-size': { type: 'size', fallback: '4Mi', doc: 'Largest body of the APIs', value: 'size' },
-  'read-buffer-size': { type: 'size', fallback: '4Ki', doc: 'Read buffer, which limits the head of a request', value: 'size' },
+  'read-buffer-size': { type: 'size', fallback: '4Ki', doc: 'Read buffer; the head of a request may have 4Ki more', value: 'size' },
   'dapr-http-max-request-size': {
     type: 'number',
     aliases: ['http-max-request-size'],

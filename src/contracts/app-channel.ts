@@ -126,7 +126,7 @@ export interface JobVerdict {
 
 /**
  * The app, whatever it speaks. Every method fails with a ProaError: `unavailable` when the app cannot be reached. At most `maxConcurrency` calls run at once;
- * waiting for a place respects cancellation. Calls of the runtime itself are refused while the app is unhealthy (`invoke` is not).
+ * waiting for a place respects cancellation. While the app is unhealthy nobody calls it.
  */
 export interface AppChannel {
   readonly protocol: 'http' | 'grpc';

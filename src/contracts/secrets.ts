@@ -7,6 +7,8 @@ export type Secret = Readonly<Record<string, string>>;
 
 export interface SecretStore {
   readonly capabilities: readonly SecretCapability[];
+  /** A secret that is not there is read as an empty value, not as an error (Dapr's `local.env`). */
+  readonly absentIsEmpty?: boolean;
   /** Undefined when there is no such secret. */
   get(name: string, metadata: Metadata): Promise<Secret | undefined>;
   bulkGet(metadata: Metadata): Promise<Readonly<Record<string, Secret>>>;

@@ -17,6 +17,12 @@ const accessControl: AccessControl = {
   ],
 };
 
+it('lets the app call itself, whatever the list says of others', async () => {
+  const { answer } = await governTarget({ yaml: '', target: { direction: 'inbound' }, accessControl });
+  expect((await answer({ path: 'orders', caller: 'target' })).status).toBe(200);
+  await expect(answer({ path: 'orders', caller: 'guest' })).rejects.toMatchObject({ code: 'invoke.denied' });
+});
+
 it('decisions of access control are counted by what decided and how', async () => {
   const registry = createMetricsRegistry({});
   let resolved = 0;

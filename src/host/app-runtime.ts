@@ -111,7 +111,7 @@ export async function createAppRuntime(options: AppRuntimeOptions): Promise<AppR
     const registry = await openRegistry(options, components);
     owner.own('name resolution', () => registry.close());
     const endpoints = await resolveEndpoints(options, components);
-    const state: RuntimeState = { appReady: false, listening: false, stopping: false, channel: undefined };
+    const state: RuntimeState = { appReady: false, appUnhealthy: false, listening: false, stopping: false, channel: undefined };
     const parts = { options, context, components, registry, endpoints, state, channel: () => channel, declared: () => declared };
     const peers = createPeerTransport(options.machine);
     const durable = openDurable({ ...parts, book }, peers);
@@ -375,6 +375,7 @@ function createBlocks(parts: BlockSources): Blocks {
       peers,
       external: createExternalTransport(machine.outbound),
       channel,
+      unhealthy: () => state.appUnhealthy,
       httpEndpoints: () => endpoints,
       hostAddress: options.ports.process.env('DAPR_HOST_IP') ?? '127.0.0.1',
     }),

@@ -223,7 +223,7 @@ function accessLayers(options: GovernOptions, target: Target): Layer[] {
       role: 'authorise',
       why: 'before the app is touched, on the same canonical path that dispatch uses',
       parameters: { policies: list.policies.length, otherwise: list.defaultAction, from: `Configuration, ${origin}` },
-      pair: accessControl(list, list.trustDomain, {
+      pair: accessControl(list, options, {
         decided: countDecisions(options.metrics),
         tell: tellTrail('authorise', stackName(target), { policy: 'Configuration', origin }),
       }),

@@ -9,6 +9,8 @@ import type { AppSpec } from './host-api.ts';
 export interface RuntimeState {
   /** The app was asked what it wants, or there is no app to ask. */
   appReady: boolean;
+  /** The app's health check fails, or has not succeeded yet: nobody's call reaches the app. */
+  appUnhealthy: boolean;
   /** Both API listeners are open. */
   listening: boolean;
   stopping: boolean;

@@ -7,6 +7,7 @@ import { serveHttpFront, type HttpFrontOptions } from '../fronts/http/server.ts'
 import { wheelClock } from '../kernel/timer-wheel.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { closeFailureText, Owner } from '../kernel/lifecycle.ts';
+import { limits } from '../kernel/limits.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Address, Ports } from '../kernel/ports.ts';
 import { createSecret, type Secret } from '../kernel/secret.ts';
@@ -201,12 +202,15 @@ class AppConnection {
     this.#channel = channel;
     this.#runtime.setChannel(channel);
     state.appReady = false;
+    const checked = spec.appHealth !== undefined;
+    state.appUnhealthy = checked;
     this.#lifecycle = followApp({
       clock: ports.clock,
       log,
       channel,
       ...(spec.appHealth === undefined ? {} : { healthCheck: spec.appHealth }),
       up: async () => {
+        state.appUnhealthy = false;
         if (this.#lingering) return;
         await blocks.pubsub.start();
         // A schedule that fires in every process would fire once for each.
@@ -218,6 +222,7 @@ class AppConnection {
         becameReady();
       },
       down: async () => {
+        state.appUnhealthy = checked;
         this.#unhealthy();
         await this.#pause();
       },
@@ -267,6 +272,7 @@ async function openFronts(
   const apiTokens = tokensOf(ports.process.env('DAPR_API_TOKEN')).map(createSecret);
   refuseOpenWithoutToken(spec.listenAddresses, apiTokens);
   const pipeline = openPipeline(options, runtime);
+  const headerBytesMax = spec.headerBytesMax + limits.headerBytesExtra;
   const shared: Omit<HttpFrontOptions, 'address' | 'routes' | 'invocations'> = {
     ports,
     log: log.scoped('proa.api.http'),
@@ -277,9 +283,9 @@ async function openFronts(
     apiTokens,
     allowedOrigins: spec.allowedOrigins,
     bodyBytesMax: spec.bodyBytesMax,
-    headerBytesMax: spec.headerBytesMax,
+    headerBytesMax,
     httpMetrics: configuration.metrics.http,
-    ...http2Front({ ports, log: log.scoped('proa.api.http'), headerBytesMax: spec.headerBytesMax, graceMs: options.graceMs }, owner),
+    ...http2Front({ ports, log: log.scoped('proa.api.http'), headerBytesMax, graceMs: options.graceMs }, owner),
     ...(telemetry.countError === undefined ? {} : { countError: telemetry.countError }),
     ...(pipeline === undefined ? {} : { pipeline }),
     ...(telemetry.apiLog === undefined ? {} : { apiLog: telemetry.apiLog }),

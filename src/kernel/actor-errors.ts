@@ -17,7 +17,7 @@ export const actorErrors = {
   'actor.not-active': spec('ERR_ACTOR_INSTANCE_MISSING', 400, 'INTERNAL', {
     category: 'actor',
     title: 'The actor is not active on this host',
-    hint: 'state and timers of an actor are for the app that runs it: call a method of the actor first',
+    hint: 'the state of an actor is written by the app that runs it: call a method of the actor first',
   }),
   'actor.invoke': spec('ERR_ACTOR_INVOKE_METHOD', 500, 'INTERNAL', {
     category: 'actor',

@@ -4,6 +4,8 @@ export const limits = {
   bodyBytes: 4 * 1024 * 1024,
   /** `--read-buffer-size`, Dapr's default. */
   headerBytes: 4 * 1024,
+  /** The head of a request may be larger than the read buffer by this much, as it may for daprd: apps send cookies and tokens of 5 KB. */
+  headerBytesExtra: 4 * 1024,
   headers: 100,
   /** Nesting of JSON that the runtime has to look into; deeper documents are refused before they are parsed. */
   jsonDepth: 256,

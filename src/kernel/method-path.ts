@@ -25,7 +25,7 @@ export function canonicalMethod(raw: string): MethodPath {
   return { path: cleanPath(decoded) };
 }
 
-/** Resolves `.`, `..` and empty segments lexically; `..` never leaves the root; a trailing slash stays. */
+/** Resolves `.`, `..` and empty segments lexically; `..` never leaves the root; a trailing slash goes, as daprd's apps see it. */
 export function cleanPath(path: string): string {
   const kept: string[] = [];
   for (const segment of path.split('/')) {
@@ -33,8 +33,7 @@ export function cleanPath(path: string): string {
     if (segment === '..') kept.pop();
     else kept.push(segment);
   }
-  const cleaned = kept.join('/');
-  return path.endsWith('/') && cleaned !== '' ? `${cleaned}/` : cleaned;
+  return kept.join('/');
 }
 
 /** The canonical path as a request target: what is not allowed in one is percent-encoded again. */

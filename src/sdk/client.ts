@@ -67,8 +67,8 @@ export interface Client extends ActorClient {
     options?: CallOptions & { readonly metadata?: Metadata },
   ): Promise<BindingAnswer>;
   readonly secrets: {
-    /** Undefined: there is no such secret. */
-    get(store: string, name: string, options?: CallOptions & { readonly metadata?: Metadata }): Promise<Metadata | undefined>;
+    /** Fails with `secrets.get` when there is no such secret; a variable that is not set is an empty text of `secretstores.local.env`. */
+    get(store: string, name: string, options?: CallOptions & { readonly metadata?: Metadata }): Promise<Metadata>;
     all(store: string, options?: CallOptions & { readonly metadata?: Metadata }): Promise<Readonly<Record<string, Metadata>>>;
   };
   readonly configuration: {

@@ -51,7 +51,7 @@ export function createGrpcOperations(link: GrpcLink, { workflows, close }: Opene
     secrets: {
       async get({ store, name, metadata }, asking) {
         const { data } = await link.unary(codecs.secret, { storeName: store, key: name, metadata: { ...metadata } }, asking);
-        return Object.keys(data).length === 0 ? undefined : data;
+        return data;
       },
       async bulkGet({ store, metadata }, asking) {
         const { data } = await link.unary(codecs.secrets, { storeName: store, metadata: { ...metadata } }, asking);

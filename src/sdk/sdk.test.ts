@@ -289,7 +289,7 @@ describe.each<Mode>(['in-process', 'http', 'grpc'])('the SDK, %s', (mode) => {
   it('reads secrets', async () => {
     expect(await client.secrets.get('secrets', 'password')).toEqual({ password: 'open sesame' });
     expect(await client.secrets.all('secrets')).toEqual({ password: { password: 'open sesame' }, other: { other: 'x' } });
-    expect(await client.secrets.get('secrets', 'none')).toBeUndefined();
+    await expect(client.secrets.get('secrets', 'none')).rejects.toMatchObject({ code: 'secrets.get' });
     await expect(client.secrets.get('nowhere', 'x')).rejects.toMatchObject({ code: 'secrets.not-found' });
   });
 

@@ -90,9 +90,15 @@ describe('a timer', () => {
     await expect(time(a, bad)).rejects.toMatchObject({ code: 'bad-request' });
   });
 
-  it('needs an actor that is active', async () => {
-    const a = await hosted(actorsRig(), 'a');
-    await expect(time(a, { period: '1s' })).rejects.toMatchObject({ code: 'actor.not-active' });
+  it('is for actors of this host, active or not: the app learns of it when it fires', async () => {
+    const rig = actorsRig();
+    const a = await hosted(rig, 'a');
+    await time(a, { dueTime: '3h' });
+    await rig.pass(2 * 3_600_000);
+    expect(due(a)).toEqual([]);
+    await rig.pass(3_700_000);
+    expect(due(a)).toEqual(['timer x t']);
+    await expect(time(a, { period: '1s', type: 'Unknown' })).rejects.toMatchObject({ code: 'actor.not-active' });
     await expect(a.block.unregisterTimer(callOf({ type: 'Cart', id: 'x', name: 't' }))).resolves.toBeUndefined();
   });
 });

@@ -31,7 +31,10 @@ export interface ActorStateOptions {
   readonly store: () => ActorStore;
 }
 
-/** The state of actors, for the app that runs them (Dapr reference 4.6). Fails with `actor.not-active` for actors that are not in memory here. */
+/**
+ * The state of actors, for the app that runs them (Dapr reference 4.6). Reads answer for every actor of the app, as daprd's do; writes fail with `actor.not-active` for
+ * those that are not in memory here.
+ */
 export interface ActorState {
   get(request: ActorStateKey): Promise<StateValue | undefined>;
   transact(request: ActorTransaction): Promise<void>;
@@ -41,16 +44,13 @@ const keyBytesMax = 512;
 const illegal = /\0|\|\||[\ud800-\udfff]/u;
 
 export function createActorState(options: ActorStateOptions): ActorState {
-  const active = (type: string, id: string): { readonly hosted: HostedType; readonly actor: Actor } => {
+  const active = (type: string, id: string): { readonly hosted: HostedType; readonly actor: Actor } | undefined => {
     checkActor(type, id);
     const hosted = options.hosted(type);
     const actor = hosted?.find(id);
-    if (hosted === undefined || actor === undefined || !actor.activated)
-      throw new ProaError('actor.not-active', `actor instance is missing: ${type}/${id} is not active on this host`);
-    return { hosted, actor };
+    return hosted === undefined || actor === undefined || !actor.activated ? undefined : { hosted, actor };
   };
-  const guarded = async <T>(type: string, id: string, run: (actor: Actor) => Promise<T>): Promise<T> => {
-    const { hosted, actor } = active(type, id);
+  const guarded = async <T>({ hosted, actor }: { hosted: HostedType; actor: Actor }, run: (actor: Actor) => Promise<T>): Promise<T> => {
     try {
       return await run(actor);
     } catch (error) {
@@ -60,16 +60,15 @@ export function createActorState(options: ActorStateOptions): ActorState {
   };
   const prefixOf = (type: string, id: string): string => `${options.appId}||${type}||${id}||`;
   return {
-    get({ type, id, key }) {
+    async get({ type, id, key }) {
       checkKey(key);
-      return guarded(type, id, (actor) =>
-        options
-          .store()
-          .get(actor, prefixOf(type, id) + key)
-          .catch((error: unknown) => {
-            throw failed('actor.state-get', `failed getting state of actor ${type}/${id}`, error);
-          }),
-      );
+      const here = active(type, id);
+      const store = options.store();
+      const whole = prefixOf(type, id) + key;
+      const reading = here === undefined ? store.peek(whole) : guarded(here, (actor) => store.get(actor, whole));
+      return reading.catch((error: unknown) => {
+        throw failed('actor.state-get', `failed getting state of actor ${type}/${id}`, error);
+      });
     },
     async transact({ type, id, operations }) {
       const store = options.store();
@@ -80,7 +79,9 @@ export function createActorState(options: ActorStateOptions): ActorState {
         );
       const prefix = prefixOf(type, id);
       const prepared = operations.map((operation) => prepare(prefix, operation));
-      await guarded(type, id, (actor) =>
+      const here = active(type, id);
+      if (here === undefined) throw new ProaError('actor.not-active', `actor instance is missing: ${type}/${id} is not active on this host`);
+      await guarded(here, (actor) =>
         store.transact(actor, prefix, prepared).catch((error: unknown) => {
           throw failed('actor.state-save', `failed saving state of actor ${type}/${id}`, error);
         }),

@@ -7,6 +7,8 @@ import type { Actor } from './actor.ts';
 /** Where the state of actors is kept, so that only the turn that owns an actor can write it. Fails with `engine.fenced` when the actor was taken over. */
 export interface ActorStore {
   get(actor: Actor, key: string): Promise<StateValue | undefined>;
+  /** What is committed, for a reader that is no turn of the actor. */
+  peek(key: string): Promise<StateValue | undefined>;
   transact(actor: Actor, prefix: string, operations: readonly StateOperation[]): Promise<void>;
   readonly operationsMax: number;
 }
@@ -25,6 +27,7 @@ function onEngine(driver: StateStore): ActorStore {
   return {
     operationsMax: driver.transactionOperationsMax ?? operationsMaxUsual,
     get: (_actor, key) => driver.get({ key }),
+    peek: (key) => driver.get({ key }),
     transact: (actor, _prefix, operations) => driver.transact?.(operations, {}, { conditions: [actor.shard.condition] }) ?? unable(),
   };
 }
@@ -53,6 +56,7 @@ function withFence(driver: StateStore, random: Random): ActorStore {
       await fenceOf(actor, key.slice(0, key.lastIndexOf('||') + 2)).raised();
       return driver.get({ key });
     },
+    peek: (key) => driver.get({ key }),
     async transact(actor, prefix, operations) {
       const fence = fenceOf(actor, prefix);
       const metadata = { partitionKey: prefix.slice(0, -2) };

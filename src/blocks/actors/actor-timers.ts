@@ -25,7 +25,10 @@ export interface ActorTimersOptions {
 
 /** Timers of actors: they live in memory with their actor and end with it. */
 export interface ActorTimers {
-  /** A timer of the same name is replaced. Fails with `bad-request`, and with `actor.not-active`. */
+  /**
+   * A timer of the same name is replaced. The actor need not be active: the app learns of it when the timer fires. Fails with `bad-request`, and with `actor.not-active`
+   * when the actor is not to be run here.
+   */
   register(request: TimerRequest): void;
   /** Does nothing when there is none. */
   unregister(request: Pick<TimerRequest, 'type' | 'id' | 'name'>): void;
@@ -36,19 +39,19 @@ const waitMsMax = 2 ** 31 - 1;
 
 export function createActorTimers({ context, hosted }: ActorTimersOptions): ActorTimers {
   const { clock } = context.ports;
-  const find = ({ type, id, name }: Pick<TimerRequest, 'type' | 'id' | 'name'>) => {
+  const find = ({ type, id, name }: Pick<TimerRequest, 'type' | 'id' | 'name'>, how: 'find' | 'summon') => {
     checkActor(type, id);
     checkActorName(name, 'timer name');
     const host = hosted(type);
-    const actor = host?.type.find(id);
+    const actor = host?.type[how](id);
     return host === undefined || actor === undefined ? undefined : { ...host, actor };
   };
   return {
     register(request) {
-      const found = find(request);
       const schedule = readSchedule(request, { nowMs: clock.now(), calendar: true });
-      if (found?.actor.activated !== true)
-        throw new ProaError('actor.not-active', `actor ${request.type}/${request.id} is not active on this host: it can have no timer`);
+      const found = find(request, 'summon');
+      if (found === undefined)
+        throw new ProaError('actor.not-active', `actor ${request.type}/${request.id} is not of this host: it can have no timer here`);
       const { actor, type } = found;
       const before = actor.timers.get(request.name);
       if (before === undefined && actor.timers.size >= timersPerActorMax)
@@ -60,7 +63,7 @@ export function createActorTimers({ context, hosted }: ActorTimersOptions): Acto
       new Ticking({ context, request, schedule, timer, ...found }).arm(schedule.firstMs);
     },
     unregister(request) {
-      const found = find(request);
+      const found = find(request, 'find');
       const timer = found?.actor.timers.get(request.name);
       if (found === undefined || timer === undefined) return;
       stop(timer);

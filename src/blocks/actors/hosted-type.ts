@@ -54,6 +54,11 @@ const rejoinMs = 1_000;
 
 const noop = (): void => {};
 
+// Its first turn is a timer's: it cannot be idle before.
+function isExpected({ activated, timers }: Actor): boolean {
+  return !activated && timers.size > 0;
+}
+
 /** The name of the group that shares the actors of a type. */
 export function actorGroup(namespace: string, type: string): string {
   return `actors/${namespace}/${type}`;
@@ -121,6 +126,14 @@ export class HostedType {
   /** The actor when it is in memory. */
   find(id: string): Actor | undefined {
     return this.#actors.get(id);
+  }
+
+  /** The actor, in memory from now on; undefined when it is not to be run here. */
+  summon(id: string): Actor | undefined {
+    const found = this.#actors.get(id);
+    if (found !== undefined && !found.gone) return found;
+    const shard = this.usable(id);
+    return shard === undefined ? undefined : this.#create(id, shard);
   }
 
   actors(): Actor[] {
@@ -384,7 +397,7 @@ export class HostedType {
 
   #retireIdle(): void {
     const before = this.#options.context.ports.clock.mono() - this.config.idleTimeoutMs;
-    const idle = this.actors().filter((actor) => actor.lock.size === 0 && actor.lastUsedMs <= before);
+    const idle = this.actors().filter((actor) => actor.lock.size === 0 && actor.lastUsedMs <= before && !isExpected(actor));
     void inPortions(idle, deactivationsAtOnce, (actor) => (actor.lock.size === 0 ? this.retire(actor) : Promise.resolve()));
   }
 

@@ -25,6 +25,8 @@ export interface InvokeDependencies {
   readonly external: ExternalTransport;
   /** The own app; undefined when none is connected. */
   readonly channel: () => AppChannel | undefined;
+  /** True: the health check of the own app says that it cannot work; absent: there is none. */
+  readonly unhealthy?: () => boolean;
   /** HTTPEndpoint resources by name. */
   readonly httpEndpoints: () => ReadonlyMap<string, HttpEndpoint>;
   /** The address of this host as peers should see it in `X-Forwarded-For`. */
@@ -70,8 +72,10 @@ export function createInvokeBlock(context: BlockContext, dependencies: InvokeDep
 function receive(context: BlockContext, dependencies: InvokeDependencies): InvokeService {
   return (call) => {
     const channel = dependencies.channel();
-    if (channel !== undefined) return channel.invoke(call);
+    const unhealthy = dependencies.unhealthy?.() === true;
+    if (channel !== undefined && !unhealthy) return channel.invoke(call);
     call.input.body.discard();
+    if (unhealthy) return Promise.reject(new ProaError('invoke.failed', `the app "${context.appId}" is not in a healthy state`));
     return Promise.reject(
       new ProaError('invoke.unreachable', `no app is connected to the runtime of "${context.appId}"`, {
         hint: 'give the port on which the app listens with --app-port',

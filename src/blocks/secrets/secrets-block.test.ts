@@ -98,8 +98,15 @@ describe('secrets block', () => {
     await expect(unknown).rejects.toMatchObject({ code: 'secrets.not-found', message: 'failed finding secret store with key nope' });
   });
 
-  it('answers undefined for a missing secret and wraps failures of the store', async () => {
-    expect(await rig([store('vault')]).get('nothing')).toBeUndefined();
+  it('says that a secret is not there, as daprd does: an error, or an empty value where the store says so', async () => {
+    await expect(rig([store('vault')]).get('nothing')).rejects.toMatchObject({
+      code: 'secrets.get',
+      message: 'failed getting secret with key nothing from secret store vault: secret nothing not found',
+    });
+    expect(await rig([store('vault', { absentIsEmpty: true })]).get('nothing')).toEqual({ nothing: '' });
+  });
+
+  it('wraps failures of the store', async () => {
     const broken = rig([
       store('vault', { get: () => Promise.reject(new Error('sealed')), bulkGet: () => Promise.reject(new Error('sealed')) }),
     ]);

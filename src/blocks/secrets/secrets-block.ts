@@ -46,7 +46,8 @@ export function createSecretsBlock(context: BlockContext, deps: SecretsBlockDeps
       const { store, name, metadata } = call.input;
       const component = storeNamed(deps.stores, store);
       if (!allowed(store, name)) throw new ProaError('secrets.denied', `access denied by policy to get "${name}" from "${store}"`);
-      return one(component, 'get')(derive(call, { input: { name, metadata } }));
+      const secret = await one(component, 'get')(derive(call, { input: { name, metadata } }));
+      return secret ?? absent(component, name);
     },
     async bulkGet(call: Call<{ readonly store: string; readonly metadata: Metadata }>) {
       const { store, metadata } = call.input;
@@ -62,6 +63,12 @@ function storeNamed(stores: ComponentSet<'secretstores'>, name: string): Compone
   if (component !== undefined) return component;
   if (stores.list().length === 0) throw new ProaError('secrets.not-configured', 'secret store is not configured');
   throw new ProaError('secrets.not-found', `failed finding secret store with key ${name}`, nearestOf(name, stores.list()));
+}
+
+// Not within the governed call: nothing failed, and asking again would not help.
+function absent({ name: store, driver }: Component<'secretstores'>, name: string): Secret {
+  if (driver.absentIsEmpty === true) return { [name]: '' };
+  throw new ProaError('secrets.get', `failed getting secret with key ${name} from secret store ${store}: secret ${name} not found`);
 }
 
 async function readOne(component: Component<'secretstores'>, read: Read): Promise<Secret | undefined> {

@@ -69,6 +69,9 @@ function urlWithPath(base: string, path: string): string {
   return given.href;
 }
 
+// What was true of the bytes on their way, and is not of the data.
+const framing = new Set(['transfer-encoding', 'trailer']);
+
 function failsUnless2xx(options: Options, metadata: Metadata): boolean {
   const asked = metadata['errorIfNot2XX'] ?? '';
   return asked === '' ? options.errorIfNot2XX : truthy.has(asked.toLowerCase());
@@ -77,6 +80,7 @@ function failsUnless2xx(options: Options, metadata: Metadata): boolean {
 function answerOf({ status, headers, data }: Fetched, failUnless2xx: boolean): BindingResponse {
   const metadata: Record<string, string> = { statusCode: String(status), status: statusText(status) };
   for (let i = 0; i < headers.length; i += 2) {
+    if (framing.has(headers[i] as string)) continue;
     const name = canonicalName(headers[i] as string);
     const value = headers[i + 1] as string;
     metadata[name] = metadata[name] === undefined ? value : `${metadata[name]}, ${value}`;

@@ -6,6 +6,7 @@ export function openEnvSecrets(prefix: string, context: DriverContext): SecretSt
   const { process } = context.ports;
   return {
     capabilities: [],
+    absentIsEmpty: true,
     async get(name) {
       const variable = prefix + name;
       if (isReserved(variable)) {

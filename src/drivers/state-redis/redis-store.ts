@@ -6,6 +6,7 @@ import {
   expiryMetadata,
   type StateCapability,
   type StateOperation,
+  type StateSet,
   type StateStore,
   type StateValue,
 } from '../../contracts/state.ts';
@@ -53,17 +54,22 @@ export function createRedisStore({ redis, clock, ttlSeconds: ttlDefault }: Redis
     if (failed !== 0) throw new EtagError('mismatch');
     if (operations.some(({ consistency }) => consistency === 'strong')) await replicated(redis);
   };
+  const set = async (request: StateSet): Promise<void> => {
+    // Versions are numbers: what is none cannot have come from here.
+    if (request.etag !== undefined && !/^\d+$/.test(request.etag)) throw new EtagError('invalid');
+    await write([{ ...request, kind: 'upsert' }]);
+  };
   const each = <T>(items: readonly { readonly key: string }[], run: (index: number) => Promise<T>): Promise<BulkOutcome<T>[]> =>
     Promise.all(items.map(({ key }, index) => outcome(key, run(index))));
   return {
     capabilities: redis.kind === 'cluster' ? ['ETAG', 'TTL'] : redisCapabilities,
     transactionOperationsMax: operationsMax,
     get: ({ key }) => get(key),
-    set: (request) => write([{ ...request, kind: 'upsert' }]),
+    set,
     delete: (request) => write([{ ...request, kind: 'delete' }]),
     bulkGet: (requests) => each(requests, (index) => get(requests[index]?.key as string)) as Promise<BulkOutcome<StateValue>[]>,
     // All are sent before the first answer; commands for one key travel over one connection, so the last one is applied last.
-    bulkSet: (requests) => each(requests, (index) => write([{ ...(requests[index] as (typeof requests)[0]), kind: 'upsert' }])),
+    bulkSet: (requests) => each(requests, (index) => set(requests[index] as StateSet)),
     bulkDelete: (requests) => each(requests, (index) => write([{ ...(requests[index] as (typeof requests)[0]), kind: 'delete' }])),
     ...(redis.kind !== 'cluster' && { transact: (operations) => (operations.length === 0 ? Promise.resolve() : write(operations)) }),
     async ping() {

@@ -22,14 +22,22 @@ export interface AccessListeners {
   readonly tell?: Tell;
 }
 
+/** The app that is called. The list is about others: it may always call itself, as under daprd. */
+export interface OwnIdentity {
+  readonly appId: string;
+  readonly namespace: string;
+}
+
 /**
  * Access control lists of a Configuration (Dapr reference 10.5): the caller's policy is looked up by app id and namespace; its operations are matched by path
  * segments on the canonical path, the only form that dispatch sees too. With policies and no global default, the default is deny.
  */
-export function accessControl(list: AccessControl, callerTrustDomain: string, { decided, tell = untold }: AccessListeners): Pair {
+export function accessControl(list: AccessControl, own: OwnIdentity, { decided, tell = untold }: AccessListeners): Pair {
+  const callerTrustDomain = list.trustDomain;
   const policies = new Map(list.policies.map((policy) => [`${policy.namespace}\0${policy.appId}`, policy]));
   return {
     admit(call) {
+      if (call.caller.appId === own.appId && call.caller.namespace === own.namespace) return;
       const request = call as Call<InvokeRequest>;
       const policy = policies.get(`${call.caller.namespace}\0${call.caller.appId}`);
       const known = policy !== undefined && policy.trustDomain === callerTrustDomain;

@@ -28,8 +28,9 @@ const permanent = new Set([
   ],
   ...['if-schedule-tag-match', 'if-unmodified-since', 'max-forwards', 'origin', 'pragma', 'referer', 'via', 'warning'],
 ]);
-// The client of each hop names itself.
+// The client of each hop of gRPC names itself; an app behind HTTP sees who called.
 const hopOnly = new Set(['user-agent', 'te', 'trailer', 'http2-settings', 'proxy-authorization', 'proxy-authenticate']);
+const ownOfCall = new Set(['content-type', 'content-length', 'grpc-timeout']);
 const metadataName = /^[0-9a-z_.-]+$/;
 const metadataValue = /^[\x20-\x7e]*$/;
 
@@ -45,15 +46,15 @@ export function metadataOfHttp(headers: readonly string[]): string[] {
   return metadata;
 }
 
-/** Pseudo headers and `grpc-*` get the prefix `dapr-`, binary values stay behind. */
+/** Binary values and pseudo headers stay behind, but for `:authority`, which gets the prefix `dapr-` as `grpc-*` does; the time limit travels with the call. */
 export function httpOfMetadata(metadata: readonly string[]): string[] {
   const headers: string[] = [];
   for (let i = 0; i < metadata.length; i += 2) {
     const name = metadata[i] as string;
     const value = metadata[i + 1] as string;
-    if (name.endsWith('-bin') || hopOnly.has(name) || name === 'content-type' || name === 'content-length') continue;
-    if (name.startsWith(':')) headers.push(`dapr-${name.slice(1)}`, value);
-    else headers.push(name.startsWith('grpc-') ? `dapr-${name}` : name, value);
+    if (name.endsWith('-bin') || (hopOnly.has(name) && name !== 'user-agent') || ownOfCall.has(name)) continue;
+    if (name === ':authority') headers.push('dapr-authority', value);
+    else if (!name.startsWith(':')) headers.push(name.startsWith('grpc-') ? `dapr-${name}` : name, value);
   }
   return headers;
 }

@@ -1,9 +1,9 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { AppEvent, EventVerdict } from '../../blocks/pubsub/index.ts';
 
-const standard = new Set(['id', 'source', 'type', 'specversion', 'datacontenttype', 'data', 'data_base64', 'topic', 'pubsubname']);
+const standard = new Set(['id', 'source', 'type', 'specversion', 'datacontenttype', 'data', 'data_base64']);
 
-/** A CloudEvent as `TopicEventRequest`: fields split out, the data decoded, the rest as extensions (Dapr reference 5.4). */
+/** A CloudEvent as `TopicEventRequest`: fields split out, the data decoded, the rest as extensions, `topic` and `pubsubname` among them (Dapr reference 5.4). */
 export function topicEvent(event: AppEvent) {
   const envelope = JSON.parse(Buffer.from(event.cloudEvent).toString('utf8')) as Record<string, unknown>;
   const extensions: JsonObject = {};

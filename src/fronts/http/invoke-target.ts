@@ -11,6 +11,7 @@ export interface InvokeTarget {
 const prefix = '/v1.0/invoke/';
 const separator = '/method/';
 const basic = /^basic /i;
+const badEscape = /%(?![0-9A-Fa-f]{2})/;
 
 /**
  * The target of a request that no row takes, in this order: header `dapr-app-id`, basic authorization with the user `dapr-app-id`, the URL
@@ -45,6 +46,7 @@ export function destinationOf(path: string, request: { header(name: string): str
   const target = invokeTarget(foldSlashes(path), request);
   if (target === undefined) return { refusal: noAppId };
   const { appId, rawMethod } = target;
+  if (badEscape.test(rawMethod)) return { refusal: () => new ProaError('bad-request', 'invalid URL escape') };
   const method = canonicalMethod(rawMethod);
   if ('path' in method) return { appId, path: method.path };
   return { refusal: () => new ProaError('invoke.bad-method', `failed to invoke, id: ${appId}, err: ${method.error}`) };

@@ -24,6 +24,8 @@ export function objectMembers(text: string): Map<string, string> {
 
 /** The elements of a JSON array as raw texts. */
 export function arrayElements(text: string): string[] {
+  // What a Go program prints for a list that it never filled.
+  if (text.trim() === 'null') return [];
   const elements: string[] = [];
   walk(text, '[', (_name, raw) => elements.push(raw));
   return elements;

@@ -250,6 +250,8 @@ export class GrpcServerCall implements ServerCall, EndedCall, Http2StreamHandler
   }
 
   #finish(status: GrpcStatus): void {
+    // What a handler set are headers for every client; in the one block of an answer without a message most take them for trailers.
+    if (this.#responseHeaders.length > plainHeaders.length) this.sendHeaders();
     const trailers = [...this.#trailers, ...statusTrailers(status)];
     if (this.#headersSent) this.#stream.end(trailers);
     else this.#stream.sendHeaders([...this.#responseHeaders, ...trailers], true);

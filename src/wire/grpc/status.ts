@@ -39,7 +39,7 @@ const domain = 'dapr.io';
 const codeHeader = 'x-proa-error';
 const hintHeader = 'x-proa-hint';
 
-/** The status of an error, with details of those errors that have any (Dapr reference 8.1). Foreign errors become INTERNAL. */
+/** The status of an error, with its details: those of our own have an ErrorInfo, as daprd's (Dapr reference 8.1). Foreign errors become INTERNAL. */
 export function toGrpcStatus(thrown: unknown): GrpcStatus {
   const error = ProaError.from(thrown);
   const hint = error.hint === undefined ? [] : [hintHeader, encodeMessage(shorten(error.hint))];
@@ -48,7 +48,8 @@ export function toGrpcStatus(thrown: unknown): GrpcStatus {
 
 function detailsOf(error: ProaError): Any[] {
   const { details, spec } = error;
-  const reason = details?.reason ?? spec.reason;
+  // Errors from before Dapr's rich ones have no reason of their own: on gRPC their legacy code is it. What an app answered stays as it is.
+  const reason = details?.reason ?? spec.reason ?? (remoteStatusOf(error) === undefined ? spec.errorCode : undefined);
   const packed: Any[] = [];
   if (reason !== undefined)
     packed.push(anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason, domain, metadata: { ...details?.metadata } })));
@@ -105,11 +106,17 @@ export function fromGrpcStatus(status: GrpcStatus): ProaError {
   const known = ownCode(status) ?? (details?.reason === undefined ? undefined : codeOfReason.get(`${details.reason} ${status.code}`));
   const code = known ?? (status.code === 'OK' ? 'internal' : codeOfGrpc[status.code]);
   const hint = headerValue(status.metadata, hintHeader);
+  const said = details === undefined || isLegacyCode(details, catalogue[code]) ? undefined : details;
   return new ProaError(code, status.message === '' ? status.code : status.message, {
     cause: status,
     ...(known !== undefined && hint !== undefined && { hint: decodeMessage(hint) }),
-    ...(details === undefined ? undefined : { details }),
+    ...(said === undefined ? undefined : { details: said }),
   });
+}
+
+// Details of nothing but the legacy code say what the code says.
+function isLegacyCode({ reason, metadata = {}, resource, violations }: ErrorDetails, { errorCode }: ErrorSpec): boolean {
+  return reason === errorCode && Object.keys(metadata).length === 0 && resource === undefined && violations === undefined;
 }
 
 /** The code of the catalogue that a runtime or app of ours states, when it fits the status. */
@@ -150,16 +157,17 @@ const detailsHeader = 'grpc-status-details-bin';
 /** The trailers that carry a status. */
 export function statusTrailers(status: GrpcStatus): string[] {
   const trailers = [...status.metadata, 'grpc-status', String(grpcNumber(status.code))];
-  if (status.message !== '') trailers.push('grpc-message', encodeMessage(shorten(status.message)));
+  const message = shorten(status.message);
+  if (message !== '') trailers.push('grpc-message', encodeMessage(message));
   if (status.details.length > 0) {
-    const message = create(StatusSchema, { code: grpcNumber(status.code), message: status.message, details: [...status.details] });
-    trailers.push(detailsHeader, binaryText(toBinary(StatusSchema, message)));
+    const whole = create(StatusSchema, { code: grpcNumber(status.code), message, details: [...status.details] });
+    trailers.push(detailsHeader, binaryText(toBinary(StatusSchema, whole)));
   }
   return trailers;
 }
 
-// Peers refuse header blocks that are larger than theirs; 8 KiB is the least that clients allow.
-const messageCharsMax = 2048;
+// Peers refuse header blocks that are larger than theirs; 8 KiB is the least that clients allow. The details repeat the message.
+const messageCharsMax = 1_536;
 
 function shorten(message: string): string {
   return message.length <= messageCharsMax ? message : `${message.slice(0, messageCharsMax)}...`;

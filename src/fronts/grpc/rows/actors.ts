@@ -12,6 +12,7 @@ import { Dapr } from '../../../gen/dapr/proto/runtime/v1/dapr_pb.ts';
 import { ProaError } from '../../../kernel/errors.ts';
 import { canonicalMethod } from '../../../kernel/method-path.ts';
 import type { Handlers, ServerCall } from '../../../wire/grpc/method.ts';
+import { forwardHeaders } from '../../../wire/http1/forward-headers.ts';
 import { httpOfMetadata, metadataOfHttp } from '../http-metadata.ts';
 import { anyOfJson, jsonOfBytes } from '../reminder-data.ts';
 import { unaryRows, type GrpcFrontContext } from '../row.ts';
@@ -32,7 +33,7 @@ function callRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
       decode: (request, call): ActorRequest => actorRequest(request, call),
       service: (blocks) => blocks.actors.invoke,
       encode(answer, call) {
-        for (let i = 0, metadata = metadataOfHttp(answer.headers); i < metadata.length; i += 2)
+        for (let i = 0, metadata = metadataOfHttp(forwardHeaders(answer.headers)); i < metadata.length; i += 2)
           call.setHeader(metadata[i] as string, metadata[i + 1] as string);
         return { data: dataOf(answer) };
       },

@@ -7,6 +7,7 @@ import { canonicalMethod } from '../../../kernel/method-path.ts';
 import { problemType, readProblem } from '../../../kernel/problem.ts';
 import { grpcCodeOf, grpcFromHttp } from '../../../kernel/status.ts';
 import { fromGrpcStatus, grpcStatus } from '../../../wire/grpc/status.ts';
+import { forwardHeaders } from '../../../wire/http1/forward-headers.ts';
 import type { Handlers, ServerCall } from '../../../wire/grpc/method.ts';
 import { httpOfMetadata, metadataOfHttp } from '../http-metadata.ts';
 import { runService, type GrpcFrontContext } from '../row.ts';
@@ -22,13 +23,13 @@ export function invokeRows(front: GrpcFrontContext, messageBytesMax: number): Ha
         front.blocks.invoke.call(made).then((answer) => whole(answer, messageBytesMax));
       const statusOf = (output: Awaited<ReturnType<typeof whole>>): number => output.answer.status;
       const { answer, bytes } = await runService(front, call, { operation, service, input: invokeRequest(front, request, call), statusOf });
-      for (let i = 0, metadata = metadataOfHttp(answer.headers); i < metadata.length; i += 2)
+      for (let i = 0, metadata = metadataOfHttp(forwardHeaders(answer.headers)); i < metadata.length; i += 2)
         call.setHeader(metadata[i] as string, metadata[i + 1] as string);
       const problem = problemOf(answer, bytes);
       if (problem !== undefined) throw problem;
       const status = answer.grpc;
       if (status !== undefined && status.code !== 0) throw fromGrpcStatus(grpcStatus(grpcCodeOf(status.code), status.message));
-      call.setHeader('dapr-http-status', String(answer.status));
+      if (status === undefined) call.setHeader('dapr-http-status', String(answer.status));
       if (answer.status < 200 || answer.status > 299) throw httpFailure(answer.status, Buffer.from(bytes).toString('utf8'));
       return { contentType: headerOf(answer.headers, 'content-type') ?? 'application/json', data: { typeUrl: '', value: bytes } };
     },
@@ -42,14 +43,14 @@ function invokeRequest(front: GrpcFrontContext, request: InvokeServiceRequest, c
   if ('error' in method) throw new ProaError('bad-request', `failed to invoke, id: ${request.id}, err: ${method.error}`);
   const data = message.data?.value ?? new Uint8Array(0);
   const question = message.method.indexOf('?');
-  const contentType = message.contentType === '' ? 'application/json' : message.contentType;
+  const contentType = message.contentType === '' && data.length > 0 ? 'application/json' : message.contentType;
   return {
     appId: request.id,
     namespace: front.caller.namespace,
     httpMethod: verbs[message.httpExtension?.verb ?? 0] ?? 'POST',
     path: method.path,
     query: message.httpExtension?.querystring || (question < 0 ? '' : message.method.slice(question + 1)),
-    headers: ['content-type', contentType, ...httpOfMetadata(call.metadata)],
+    headers: [...(contentType === '' ? [] : ['content-type', contentType]), ...httpOfMetadata(call.metadata)],
     body: bytesBody(data),
     replayable: true,
   };
@@ -80,8 +81,16 @@ const statusTexts: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  405: 'Method Not Allowed',
   408: 'Request Timeout',
   409: 'Conflict',
+  410: 'Gone',
+  412: 'Precondition Failed',
+  413: 'Request Entity Too Large',
+  415: 'Unsupported Media Type',
+  418: "I'm a teapot",
+  422: 'Unprocessable Entity',
+  423: 'Locked',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
   501: 'Not Implemented',

@@ -79,7 +79,7 @@ function eventBytes(fields: JsonFields, contentType: string, entryId: string): U
 
 function mismatch(entryId: string, contentType: string): ProaError {
   return new ProaError(
-    'pubsub.events-marshal',
+    'pubsub.events-envelope',
     `error when marshaling the entry "${entryId}": its event does not fit the content type "${contentType}"`,
   );
 }

@@ -20,7 +20,7 @@ export const stateRoutes: readonly Route[] = [
     repeats: true,
     decode(request) {
       const { query } = request;
-      const consistency = consistencyOf(query.get('consistency'));
+      const consistency = knownConsistency(query.get('consistency'));
       const wanted = { store: param(request, 'store'), key: param(request, 'key'), metadata: query.metadata() };
       return consistency === undefined ? wanted : { ...wanted, consistency };
     },
@@ -189,8 +189,14 @@ function concurrencyOf(word: string | undefined): StateOptions['concurrency'] {
 
 function consistencyOf(word: string | undefined): StateOptions['consistency'] {
   if (word === undefined || word === '') return undefined;
-  if (word === 'strong' || word === 'eventual') return word;
-  throw malformed(`unrecognized consistency option ${word}`);
+  const known = knownConsistency(word);
+  if (known === undefined) throw malformed(`unrecognized consistency option ${word}`);
+  return known;
+}
+
+// daprd reads as if no consistency had been asked for when it does not know the word; only writes refuse it.
+function knownConsistency(word: string | undefined): StateOptions['consistency'] {
+  return word === 'strong' || word === 'eventual' ? word : undefined;
 }
 
 function bulkItem(item: BulkStateItem): string {

@@ -25,7 +25,7 @@ export const secretRoutes: readonly Route[] = [
     operation: { block: 'secrets', name: 'get', idempotent: true },
     decode: (request) => ({ store: param(request, 'store'), name: param(request, 'name'), metadata: request.query.metadata() }),
     service: (blocks) => blocks.secrets.get,
-    encode: (secret): Reply => (secret === undefined ? noContent : jsonReply(secret)),
+    encode: (secret): Reply => jsonReply(secret),
   }),
 ];
 
