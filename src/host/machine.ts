@@ -14,8 +14,10 @@ import type { Address } from '../kernel/ports.ts';
 import type { MachinePeers } from './machine-peers.ts';
 import type { Call } from '../kernel/call.ts';
 import type { Sharing } from '../wire/mux/hello.ts';
+import { valueOf } from '../kernel/context.ts';
 import { encodeMethodPath } from '../kernel/method-path.ts';
 import { reveal } from '../kernel/secret.ts';
+import { traceHeaders, traceKey } from '../kernel/trace-context.ts';
 
 /** An app of this process, as other apps reach it. */
 export interface LocalApp {
@@ -82,8 +84,9 @@ export function createExternalTransport(outbound: OutboundClients): ExternalTran
       const secure = base.protocol === 'https:';
       const prefix = base.pathname.replace(/\/$/, '');
       const own = Object.entries(endpoint.headers).flatMap(([name, value]) => [name.toLowerCase(), reveal(value)]);
+      const trace = traceHeaders(valueOf(call.context, traceKey));
       const replaced = new Set([
-        ...own.filter((_, i) => i % 2 === 0),
+        ...[...own, ...trace].filter((_, i) => i % 2 === 0),
         'dapr-caller-app-id',
         'dapr-caller-namespace',
         'dapr-callee-app-id',
@@ -96,7 +99,7 @@ export function createExternalTransport(outbound: OutboundClients): ExternalTran
         ...(secure ? { tls: tlsOf(base.hostname, endpoint.tls) } : {}),
         method: input.httpMethod,
         target: `${prefix}/${encodeMethodPath(input.path)}${input.query === '' ? '' : `?${input.query}`}`,
-        headers: ['host', base.host, ...withoutNames(input.headers, replaced), ...own],
+        headers: ['host', base.host, ...withoutNames(input.headers, replaced), ...own, ...trace],
         body: input.body,
         cancel: call.cancel,
       });

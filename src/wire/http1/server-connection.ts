@@ -38,7 +38,8 @@ export interface ServerShared {
 type State = 'head' | 'exchange' | 'flushing' | 'closing' | 'closed' | 'taken';
 
 const preface = 'PRI * HTTP/2.0\r\n\r\n';
-const lingerBytesMax = 1024 * 1024;
+// Twice the usual limit of bodies: who sends somewhat too much shall read why, and not be told of a broken connection.
+const lingerBytesMax = 8 * 1024 * 1024;
 
 /** One accepted connection: reads requests one after the other, however their bytes were split. */
 export class ServerConnection implements ConnectionHandlers, BodyOwner, ResponseOwner, Timed {

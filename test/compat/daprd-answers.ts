@@ -1,0 +1,111 @@
+import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
+import { ErrorInfoSchema } from '../../src/gen/google/rpc/error_details_pb.ts';
+import { StatusSchema } from '../../src/gen/google/rpc/status_pb.ts';
+
+/** A request of the HTTP API, and what daprd 1.18.0 answered to it. */
+export interface RecordedAnswer {
+  readonly what: string;
+  readonly method?: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly status: number;
+  /** Of the answer's JSON, for `toMatchObject`. */
+  readonly json?: unknown;
+  /** Headers that the answer must not have. */
+  readonly without?: readonly string[];
+}
+
+const operation = (name: string, path: string): string => JSON.stringify({ operation: name, metadata: { path } });
+
+/** What callers notice. Recorded: the same requests were sent to daprd 1.18.0 with the same components and app. */
+export const httpAnswers: readonly RecordedAnswer[] = [
+  { what: 'a read with a consistency that nobody knows', path: '/v1.0/state/mem/none?consistency=odd', status: 204 },
+  { what: 'a list of items that was never filled', method: 'POST', path: '/v1.0/state/mem', body: 'null', status: 204 },
+  {
+    what: 'the head of a request that is larger than 4 KiB',
+    path: '/v1.0/state/mem/none',
+    headers: { cookie: 'c'.repeat(6_000) },
+    status: 204,
+  },
+  {
+    what: 'the head of a request that is larger than 8 KiB',
+    path: '/v1.0/state/mem/none',
+    headers: { cookie: 'c'.repeat(20_000) },
+    status: 431,
+  },
+  {
+    what: 'a secret that is not in the file',
+    path: '/v1.0/secrets/file/none',
+    status: 500,
+    json: { errorCode: 'ERR_SECRET_GET', message: 'failed getting secret with key none from secret store file: secret none not found' },
+  },
+  { what: 'a variable that is not set', path: '/v1.0/secrets/env/PROBABLY_NOT_SET', status: 200, json: { PROBABLY_NOT_SET: '' } },
+  { what: 'a method with a slash at its end', path: '/v1.0/invoke/app/method/a/b/', status: 200, json: { path: '/a/b' } },
+  { what: 'a method with a bad percent escape', path: '/v1.0/invoke/app/method/a%zz', status: 400 },
+  {
+    what: 'what an HTTP binding tells of the answer',
+    method: 'POST',
+    path: '/v1.0/bindings/web',
+    body: operation('get', '/chunked'),
+    status: 200,
+    without: ['metadata.transfer-encoding'],
+  },
+  {
+    what: 'an entry that does not fit its content type',
+    method: 'POST',
+    path: '/v1.0/publish/bulk/pubsub/topic',
+    body: JSON.stringify([{ entryId: '1', event: { a: 1 }, contentType: 'text/plain' }]),
+    status: 400,
+    json: { errorCode: 'ERR_PUBSUB_EVENTS_SER', details: [{ reason: 'DAPR_PUBSUB_MARSHAL_ENVELOPE', domain: 'dapr.io' }] },
+  },
+  {
+    what: 'a job without a schedule',
+    method: 'POST',
+    path: '/v1.0-alpha1/jobs/none',
+    body: '{}',
+    status: 400,
+    json: { errorCode: 'DAPR_SCHEDULER_SCHEDULE_EMPTY', details: [{ reason: 'DAPR_SCHEDULER_SCHEDULE_EMPTY' }] },
+  },
+];
+
+/** What came back from a unary call: metadata before the status, the status, its ErrorInfo, and the message when there is one. */
+export interface GrpcAnswer<T> {
+  readonly code: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly reason: string | undefined;
+  readonly message: T | undefined;
+}
+
+/** One unary call of the API, by a client that is not ours. */
+export function ask<I extends DescMessage, O extends DescMessage>(
+  port: string,
+  name: string,
+  { input, output, message }: { readonly input: I; readonly output: O; readonly message: MessageInitShape<I> },
+): Promise<GrpcAnswer<MessageShape<O>>> {
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const same = (bytes: Buffer): Buffer => bytes;
+  const request = Buffer.from(toBinary(input, create(input, message)));
+  let headers: Readonly<Record<string, unknown>> = {};
+  return new Promise((resolve) => {
+    const call = client.makeUnaryRequest(`/dapr.proto.runtime.v1.Dapr/${name}`, same, same, request, new Metadata(), (error, bytes) => {
+      client.close();
+      resolve({
+        code: status[error?.code ?? 0] as string,
+        headers,
+        reason: reasonIn(error?.metadata),
+        message: bytes === undefined ? undefined : fromBinary(output, bytes),
+      });
+    });
+    call.on('metadata', (metadata) => (headers = metadata.getMap()));
+  });
+}
+
+function reasonIn(metadata: Metadata | undefined): string | undefined {
+  const [packed] = metadata?.get('grpc-status-details-bin') ?? [];
+  if (!Buffer.isBuffer(packed)) return undefined;
+  const infos = fromBinary(StatusSchema, packed).details.map((detail) => anyUnpack(detail, ErrorInfoSchema));
+  return infos.find((info) => info !== undefined)?.reason;
+}
