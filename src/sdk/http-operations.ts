@@ -51,7 +51,9 @@ export function createHttpOperations(options: HttpOperationsOptions): Operations
     },
     secrets: {
       async get({ store, name, metadata }, asking) {
-        return (await exchange.ask('GET', `/v1.0/secrets/${part(store)}/${part(name)}${metadataQuery(metadata)}`, { asking })).json() as never;
+        return (
+          await exchange.ask('GET', `/v1.0/secrets/${part(store)}/${part(name)}${metadataQuery(metadata)}`, { asking })
+        ).json() as never;
       },
       async bulkGet({ store, metadata }, asking) {
         return (await exchange.ask('GET', `/v1.0/secrets/${part(store)}/bulk${metadataQuery(metadata)}`, { asking })).json() as never;

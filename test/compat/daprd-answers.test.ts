@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { createServer, request, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
@@ -22,11 +22,11 @@ const closers: (() => unknown)[] = [];
 
 beforeAll(async () => {
   machine = createMachine();
-  app = createServer((request, response) => {
-    const path = request.url ?? '';
+  app = createServer((asked, response) => {
+    const path = asked.url ?? '';
     if (path === '/healthz') return response.writeHead(healthy ? 200 : 503).end();
-    if (path === '/dapr/config' || path === '/dapr/subscribe' || request.method === 'OPTIONS') return response.writeHead(404).end();
-    seen = request.headers;
+    if (path === '/dapr/config' || path === '/dapr/subscribe' || asked.method === 'OPTIONS') return response.writeHead(404).end();
+    seen = asked.headers;
     if (path === '/missing') return response.writeHead(404, { 'content-type': 'application/json', 'x-app': 'yes' }).end('{}');
     // Without a length, so that it comes in chunks.
     response.writeHead(200, { 'content-type': 'application/json' });
@@ -104,6 +104,21 @@ describe('answers of daprd, over HTTP', () => {
       expect(told).toMatchObject(json as object);
     }
   });
+});
+
+it('who sends somewhat too large a body reads why, however long the sending takes', async () => {
+  const body = `[{"key":"k","value":"${'x'.repeat(6_000_000)}"}]`;
+  const send = (): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const path = '/v1.0/state/mem';
+      const sending = request({ port: ports.http, method: 'POST', path, headers: { 'content-length': body.length } }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      });
+      sending.on('error', reject);
+      sending.end(body);
+    });
+  for (let i = 0; i < 10; i++) expect(await send()).toBe(400);
 });
 
 it('a server that a URL names is told the trace, once', async () => {

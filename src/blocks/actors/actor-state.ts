@@ -80,7 +80,8 @@ export function createActorState(options: ActorStateOptions): ActorState {
       const prefix = prefixOf(type, id);
       const prepared = operations.map((operation) => prepare(prefix, operation));
       const here = active(type, id);
-      if (here === undefined) throw new ProaError('actor.not-active', `actor instance is missing: ${type}/${id} is not active on this host`);
+      if (here === undefined)
+        throw new ProaError('actor.not-active', `actor instance is missing: ${type}/${id} is not active on this host`);
       await guarded(here, (actor) =>
         store.transact(actor, prefix, prepared).catch((error: unknown) => {
           throw failed('actor.state-save', `failed saving state of actor ${type}/${id}`, error);

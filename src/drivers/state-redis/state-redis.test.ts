@@ -62,6 +62,8 @@ describe.runIf(redis !== undefined)('state.redis, the real server', () => {
     expect(textOf((await store.get({ key: 'old' }))?.data)).toBe('plain');
     await store.set({ key: 'old', data: bytes('new'), etag: '0' });
     expect(textOf((await store.get({ key: 'old' }))?.data)).toBe('new');
+    await expect(store.set({ key: 'old', data: bytes('x'), etag: 'seven' })).rejects.toMatchObject({ kind: 'invalid' });
+    expect((await store.bulkSet([{ key: 'old', data: bytes('x'), etag: 'seven' }]))[0]?.error).toMatchObject({ kind: 'invalid' });
     await askRedis(server.port, 'rpush', 'list', 'x');
     await expect(store.get({ key: 'list' })).rejects.toThrow(/holds a list/);
     await store.close();

@@ -23,11 +23,12 @@ export function invokeRows(front: GrpcFrontContext, messageBytesMax: number): Ha
         front.blocks.invoke.call(made).then((answer) => whole(answer, messageBytesMax));
       const statusOf = (output: Awaited<ReturnType<typeof whole>>): number => output.answer.status;
       const { answer, bytes } = await runService(front, call, { operation, service, input: invokeRequest(front, request, call), statusOf });
+      const status = answer.grpc;
       for (let i = 0, metadata = metadataOfHttp(forwardHeaders(answer.headers)); i < metadata.length; i += 2)
-        call.setHeader(metadata[i] as string, metadata[i + 1] as string);
+        // The document that stands for a gRPC status is no part of what the app said.
+        if (status === undefined || metadata[i] !== 'dapr-content-type') call.setHeader(metadata[i] as string, metadata[i + 1] as string);
       const problem = problemOf(answer, bytes);
       if (problem !== undefined) throw problem;
-      const status = answer.grpc;
       if (status !== undefined && status.code !== 0) throw fromGrpcStatus(grpcStatus(grpcCodeOf(status.code), status.message));
       if (status === undefined) call.setHeader('dapr-http-status', String(answer.status));
       if (answer.status < 200 || answer.status > 299) throw httpFailure(answer.status, Buffer.from(bytes).toString('utf8'));
