@@ -7,7 +7,7 @@ import { catalogue } from '../../src/kernel/catalogue.ts';
 import { root, sourcesIn } from './sources.ts';
 
 /** Codes that Dapr's clients know and nothing in this version can cause; `proa explain` tells of them. */
-const onlyExplained = ['malformed-request-data', 'invoke.not-ready', 'pubsub.not-configured', 'pubsub.events-envelope', 'actor.no-runtime'];
+const onlyExplained = ['malformed-request-data', 'invoke.not-ready', 'pubsub.not-configured', 'actor.no-runtime'];
 
 describe('errors', () => {
   const sources = sourcesIn(

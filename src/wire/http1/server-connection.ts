@@ -38,8 +38,6 @@ export interface ServerShared {
 type State = 'head' | 'exchange' | 'flushing' | 'closing' | 'closed' | 'taken';
 
 const preface = 'PRI * HTTP/2.0\r\n\r\n';
-// Twice the usual limit of bodies: who sends somewhat too much shall read why, and not be told of a broken connection.
-const lingerBytesMax = 8 * 1024 * 1024;
 
 /** One accepted connection: reads requests one after the other, however their bytes were split. */
 export class ServerConnection implements ConnectionHandlers, BodyOwner, ResponseOwner, Timed {
@@ -83,7 +81,7 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
   data(chunk: Uint8Array): void {
     if (this.#state === 'closing' || this.#state === 'closed') {
       this.#lingered += chunk.length;
-      if (this.#lingered > lingerBytesMax) this.connection.destroy();
+      if (this.#lingered > this.#shared.limits.lingerBytesMax) this.connection.destroy();
       return;
     }
     this.#inflow.push(chunk);

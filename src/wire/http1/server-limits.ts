@@ -24,6 +24,8 @@ export interface Http1ServerLimits {
   readonly writeTimeoutMs: number;
   /** How long a refused peer may go on sending, so that it can read why. */
   readonly lingerTimeoutMs: number;
+  /** How much it may send meanwhile. Twice the usual limit of bodies: who sends somewhat too much is not cut off while it writes. */
+  readonly lingerBytesMax: number;
   /** The rest of a body that the handler did not want is read and dropped up to here; beyond, the connection is closed. */
   readonly unreadBytesMax: number;
   /** Bytes of further requests that are kept while one is answered. */
@@ -46,6 +48,7 @@ export const serverLimitDefaults: Http1ServerLimits = {
   bodyTimeoutMs: 30_000,
   writeTimeoutMs: 30_000,
   lingerTimeoutMs: 2_000,
+  lingerBytesMax: 8 * 1024 * 1024,
   unreadBytesMax: 256 * 1024,
   pipelineBytesMax: 16 * 1024,
   guardedNames: new Set(['dapr-api-token', 'dapr-app-token', 'dapr-app-id', 'dapr-caller-app-id', 'proa-api-token']),
