@@ -9,7 +9,7 @@ import type { Machine } from './machine.ts';
 import { setWorkflowAccess } from './workflow-access.ts';
 
 export interface WorkflowWiring {
-  readonly machine: Pick<Machine, 'engine'>;
+  readonly machine: Pick<Machine, 'engine' | 'registry'>;
   readonly tracer: Tracer;
   readonly resources: Pick<LoadedResources, 'configuration' | 'workflowAccess'>;
   /** The runtime's own; it outlives the workflows. */
@@ -20,7 +20,7 @@ export interface WorkflowWiring {
 
 /** The workflows of an app. Nothing is written to the engine before the first worker or the first use. */
 export function openWorkflows(context: BlockContext, { machine, tracer, resources, placement, stopping }: WorkflowWiring): WorkflowBlock {
-  const { engine } = machine;
+  const { engine, registry } = machine;
   const { retention, limits } = resources.configuration.workflow;
   const { ports, log } = context;
   const { clock } = ports;
@@ -28,6 +28,7 @@ export function openWorkflows(context: BlockContext, { machine, tracer, resource
     engine,
     placement,
     shardOf,
+    announced: () => registry.list(),
     tracer,
     createTimers: (group, options) => createShardTimers({ ...options, engine, clock, log: log.scoped('proa.timers'), group }),
     retention,

@@ -65,22 +65,22 @@ export function letterOf(action: WorkflowAction, maker: EventMaker): Letter | un
     case 'createChild': {
       const instanceId = idOfChild(action, maker);
       const started = { ...startOf(action, instanceId, maker), parent: parentOf(action.id, maker) };
-      return { to: addressOf(action, instanceId, maker), event: startedEvent(started, maker) };
+      return { to: addressOf(action, instanceId, maker.self), event: startedEvent(started, maker) };
     }
     case 'createDetached': {
       const { tags, scheduledStartMs } = action;
       const more = { ...(tags !== undefined && { tags }), ...(scheduledStartMs !== undefined && { scheduledStartMs }) };
       const started = { ...startOf(action, action.instanceId, maker), ...more };
-      return { to: addressOf(action, action.instanceId, maker), event: startedEvent(started, maker), detached: true };
+      return { to: addressOf(action, action.instanceId, maker.self), event: startedEvent(started, maker), detached: true };
     }
     case 'sendEvent': {
       const event: HistoryEvent = { type: 'eventRaised', id: -1, timeMs: maker.stamp(), name: action.name, ...input(action.input) };
-      return { to: addressOf(action, action.instanceId, maker), event };
+      return { to: addressOf(action, action.instanceId, maker.self), event };
     }
     case 'terminate': {
       const { reason, recurse } = action;
       const event: HistoryEvent = { type: 'executionTerminated', id: -1, timeMs: maker.stamp(), ...input(reason), recurse };
-      return { to: addressOf(action, action.instanceId, maker), event };
+      return { to: addressOf(action, action.instanceId, maker.self), event };
     }
     default:
       return undefined;
@@ -120,7 +120,8 @@ function idOfChild(action: Of<'createChild'>, { self }: EventMaker): string {
   return action.instanceId === undefined || action.instanceId === '' ? childId(self.instanceId, action.id) : action.instanceId;
 }
 
-function addressOf({ router }: WorkflowAction, instanceId: string, { self }: EventMaker): Address {
+/** An instance where a router says, or at home; `self` is the app that asks. */
+export function addressOf({ router }: { readonly router?: Router }, instanceId: string, self: AppScope): Address {
   return { namespace: router?.targetAppNamespace ?? self.namespace, appId: router?.targetAppId ?? self.appId, instanceId };
 }
 

@@ -1,6 +1,7 @@
 import type { Put } from '../../contracts/engine.ts';
 import type { PropagatedHistory } from '../../contracts/workflow.ts';
 import { type Key, untuple } from '../../kernel/tuple.ts';
+import { addressOf } from './action-events.ts';
 import type { TaskScheduled } from './apply-turn.ts';
 import type { Core } from './core.ts';
 import type { Header } from './header.ts';
@@ -26,8 +27,7 @@ export function foreignTask(
   task: TaskScheduled,
 ): { readonly puts: readonly Put[]; readonly parts: readonly Put[] } {
   const { self, random } = core;
-  const appId = task.router?.targetAppId ?? self.appId;
-  const keys = workflowKeys({ namespace: task.router?.targetAppNamespace ?? self.namespace, appId });
+  const keys = workflowKeys(addressOf(task, id, self));
   const shard = core.shardOf(id, core.shards);
   const stored: ForeignTask = {
     from: { ...self, instanceId: id },

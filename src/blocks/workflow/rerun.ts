@@ -3,7 +3,7 @@ import type { HistoryEvent, PropagatedHistory } from '../../contracts/workflow.t
 import { outcomeUnknown } from '../../contracts/engine-outcome.ts';
 import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
-import { childId, startedEvent } from './action-events.ts';
+import { addressOf, childId, startedEvent } from './action-events.ts';
 import type { TaskScheduled } from './apply-turn.ts';
 import { risingClock } from './clock-stamp.ts';
 import type { Core } from './core.ts';
@@ -207,7 +207,7 @@ function childStart(
   }: { id: string; header: Header; event: ChildCreated; stamp: () => number; propagated: PropagatedHistory | undefined },
 ): Letter {
   const { self, random } = core;
-  const { instanceId, name, version, input, router } = event;
+  const { instanceId, name, version, input } = event;
   const parent = {
     taskScheduledId: event.id,
     instanceId: id,
@@ -219,8 +219,7 @@ function childStart(
   const more = { ...(version !== undefined && { version }), ...(input !== undefined && { input }) };
   const handed = propagated === undefined ? {} : { propagated };
   const started = { name, ...more, ...handed, instance: { instanceId, executionId: random.hex(32) }, parent };
-  const to = { namespace: router?.targetAppNamespace ?? self.namespace, appId: router?.targetAppId ?? self.appId, instanceId };
-  return { to, event: startedEvent(started, { stamp }) };
+  return { to: addressOf(event, instanceId, self), event: startedEvent(started, { stamp }) };
 }
 
 /** An event of the source as one of the new instance. */

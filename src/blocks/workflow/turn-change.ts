@@ -2,14 +2,14 @@ import type { DurableTimer } from '../../contracts/timers.ts';
 import type { Put } from '../../contracts/engine.ts';
 import { givenTo } from '../../contracts/propagated-history.ts';
 import type { FinalStatus, HistoryEvent, PropagatedHistory, StartedEvent } from '../../contracts/workflow.ts';
-import { startedEvent } from './action-events.ts';
+import { addressOf, startedEvent } from './action-events.ts';
 import type { TaskScheduled, TurnInput, TurnOutcome } from './apply-turn.ts';
 import type { Core } from './core.ts';
 import { foreignTask } from './foreign-task.ts';
 import { type Header, isFinal, newHeader } from './header.ts';
 import { encodeLine } from './history-lines.ts';
 import { type LiveInstance, readPast } from './live-instance.ts';
-import type { Letter } from './mail.ts';
+import type { Address, Letter } from './mail.ts';
 import { withHistories } from './propagate.ts';
 import { neverMs, timerFor } from './timer-data.ts';
 
@@ -80,6 +80,12 @@ export function changeOfTurn(core: Core, live: LiveInstance, { outcome, historie
 export function isOwnApp({ self }: Core, at: { readonly app?: string; readonly namespace?: string } | TaskScheduled): boolean {
   const [app, namespace] = 'type' in at ? [at.router?.targetAppId, at.router?.targetAppNamespace] : [at.app, at.namespace];
   return (app ?? self.appId) === self.appId && (namespace ?? self.namespace) === self.namespace;
+}
+
+/** Whom in other apps the effects of a turn wait for. */
+export function askedElsewhere(core: Core, instanceId: string, { letters, tasks }: Next['effects']): readonly Address[] {
+  const addresses = [...letters.map(({ to }) => to), ...tasks.map((task) => addressOf(task, instanceId, core.self))];
+  return addresses.filter(({ appId, namespace }) => appId !== core.self.appId || namespace !== core.self.namespace);
 }
 
 /**

@@ -2,6 +2,7 @@ import { type ParentInstance, type Stall, type TurnAnswer, workflowLimits } from
 import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
+import type { AbsentApps } from './absent-apps.ts';
 import type { Activities } from './activities.ts';
 import { admitStarts, startWaits } from './admit-start.ts';
 import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
@@ -23,7 +24,7 @@ import { nothingToDeliver, type Postman } from './postman.ts';
 import { handsOn, noHistories, propagations } from './propagate.ts';
 import { keptStall, stallFields } from './stall.ts';
 import { timerAppends } from './timer-data.ts';
-import { changeOfTurn, restartChange, retentionTimer, type RetentionPolicy } from './turn-change.ts';
+import { askedElsewhere, changeOfTurn, restartChange, retentionTimer, type RetentionPolicy } from './turn-change.ts';
 import type { Change } from './turn-commit.ts';
 import { endTurnTrace, noteStall, resumeSpan, turnTrace } from './turn-trace.ts';
 import { type Controlled, isHeld, withoutTurn } from './without-turn.ts';
@@ -36,6 +37,7 @@ export interface RunnerParts {
   readonly postman: Postman;
   readonly exposed: Exposed;
   readonly activities: () => Activities;
+  readonly absent: AbsentApps;
   readonly timers: () => ShardTimers | undefined;
   readonly retention: RetentionPolicy;
   /** The record of an instance changed. */
@@ -399,6 +401,7 @@ export class TurnRunner {
     };
     if (!(await this.#commits.commit(change, () => parts.postman.deliver(carried.letters, false)))) return false;
     for (const task of made.tasks) parts.activities().dispatch(live, task);
+    for (const at of askedElsewhere(core, live.id, outcome.effects)) parts.absent.waitedFor(at);
     this.#ended(live, outcome, input);
     if (made.ended !== undefined && ++live.restarts >= restartsMax) {
       live.restarts = 0;

@@ -1,11 +1,13 @@
 import type { Engine } from '../../contracts/engine.ts';
 import type { Membership, OwnedShard, Placement } from '../../contracts/placement.ts';
+import type { Endpoint } from '../../contracts/resolver.ts';
 import type { DurableTimer, ShardTimers, ShardTimersOptions } from '../../contracts/timers.ts';
 import { noTracer, type Tracer } from '../../contracts/tracer.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
 import type { HistoryEvent, WorkflowState } from '../../contracts/workflow.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
+import { AbsentApps } from './absent-apps.ts';
 import { publishAccess } from './access.ts';
 import { Activities } from './activities.ts';
 import { Bells } from './bells.ts';
@@ -42,6 +44,8 @@ export interface WorkflowDeps {
   readonly createTimers: (group: string, options: ShardTimersOptions) => ShardTimers;
   /** How keys are spread over shards: the placement's own. */
   readonly shardOf: (key: string, shards: number) => number;
+  /** The apps that run, for hints about names; absent: none is known. */
+  readonly announced?: () => Promise<readonly Endpoint[]>;
   readonly tracer?: Tracer;
   readonly retention?: RetentionPolicy;
   readonly limits?: { readonly workflows: ConcurrencyLimits; readonly activities: ConcurrencyLimits };
@@ -94,6 +98,7 @@ class Workflows implements WorkflowBlock {
     this.#runner = new TurnRunner({
       ...parts,
       activities: () => this.#activities,
+      absent: new AbsentApps({ core, placement: deps.placement, announced: deps.announced ?? (async () => []) }),
       timers: () => this.#keeper.timers,
       retention: deps.retention ?? {},
       changed: (id, header) => this.#waits.changed(id, header),
