@@ -4,6 +4,8 @@
  * Names follow the durabletask protocol as Dapr 1.18 has it. Payloads are texts (JSON as a rule); absent and empty differ.
  */
 
+import type { WorkflowStatus } from '../kernel/workflow-status.ts';
+
 export interface WorkflowInstance {
   readonly instanceId: string;
   /** One run of the instance: another one after continue-as-new. */
@@ -157,7 +159,7 @@ export interface VersionChoice {
 }
 
 export type FinalStatus = 'COMPLETED' | 'FAILED' | 'TERMINATED' | 'CANCELED';
-export type WorkflowStatus = FinalStatus | 'RUNNING' | 'PENDING' | 'SUSPENDED' | 'STALLED';
+export type { WorkflowStatus };
 export type StallReason = 'patch-mismatch' | 'version-not-available' | 'payload-size' | 'diverged';
 
 /** Why an instance is held, although nothing of it is lost. */
@@ -344,6 +346,7 @@ export interface WorkflowState {
   readonly historyLength: number;
 }
 
+/** Which instances are meant: those for which all of it is true. */
 export interface WorkflowFilter {
   readonly createdFromMs?: number;
   readonly createdToMs?: number;

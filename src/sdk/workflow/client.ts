@@ -11,6 +11,7 @@ import { nameChecked, type EventSchemas, type WorkflowReference } from './defini
 import { durationMs, type Duration } from './duration.ts';
 import { cancelEvent } from './operation.ts';
 import { errorOf } from './failures.ts';
+import { filterChecked } from './filter.ts';
 import { decodeValue, encodeValue } from './values.ts';
 import { eventKnown } from './waits.ts';
 
@@ -115,13 +116,14 @@ export function createWorkflows(clock: Clock, operations: WorkflowOperations): W
       return handleOf({ clock, operations: own, workflow }, instanceId) as never;
     },
     get: (workflow, id) => handleOf({ clock, operations: ofApp(operations, asWorkflow(workflow).app), workflow }, id) as never,
-    async purge(filter, { recursive = true } = {}) {
+    async purge(given, { recursive = true } = {}) {
+      const filter = filterChecked(given);
       // Of everything that there is, that would be too easy to say by mistake.
       if (Object.keys(filter).length === 0) throw new ProaError('bad-request', 'purge got no filter', { hint: 'name at least a status' });
       return operations.purgeWhere(filter, recursive);
     },
     async list(filter = {}, page = {}) {
-      const { instances, token } = await operations.list(filter, page);
+      const { instances, token } = await operations.list(filterChecked(filter), page);
       return { instances: instances.map(snapshotOf), ...(token !== undefined && { token }) };
     },
   };

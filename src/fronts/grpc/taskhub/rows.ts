@@ -234,6 +234,8 @@ async function purge(workflow: WorkflowBlock, { request, recursive, force }: Pur
   if (request.case !== 'purgeInstanceFilter') return workflow.purge(request.value ?? '', { recursive, force: force ?? false });
   const { createdTimeFrom, createdTimeTo, runtimeStatus } = request.value;
   const statuses = runtimeStatus.map(statusOfWire).filter((status) => status !== undefined);
+  // No instance here has one of those that were named, and a filter without statuses means all.
+  if (runtimeStatus.length > 0 && statuses.length === 0) return { count: 0, complete: true };
   const filter = { ...given('createdFromMs', msOf(createdTimeFrom)), ...given('createdToMs', msOf(createdTimeTo)), statuses };
   return workflow.purgeWhere(filter, recursive);
 }

@@ -1,12 +1,12 @@
-import type { HistoryEvent, WorkflowFilter, WorkflowState, WorkflowStatus } from '../../../blocks/workflow/index.ts';
+import type { HistoryEvent, WorkflowFilter, WorkflowState } from '../../../blocks/workflow/index.ts';
 import { ProaError } from '../../../kernel/errors.ts';
+import { type WorkflowStatus, workflowStatuses } from '../../../kernel/workflow-status.ts';
 import type { Query } from '../query.ts';
 import { jsonReply, type Reply } from '../reply.ts';
 import { route, type Route, type RouteRequest } from '../route.ts';
 import { param, utf8 } from './state.ts';
 
 const root = '/proa/v1/workflows';
-const statuses: readonly WorkflowStatus[] = ['RUNNING', 'PENDING', 'SUSPENDED', 'STALLED', 'COMPLETED', 'FAILED', 'TERMINATED', 'CANCELED'];
 
 /** What Proa adds to Dapr's workflow API: search, whole states, histories, purging by what matches, running again from a step. For `proa wf` and for operators. */
 export const workflowManagementRoutes: readonly Route[] = [
@@ -137,9 +137,9 @@ function rerunOptions(query: Query): { readonly eventId: number; readonly instan
 
 function filterOf(query: Query): WorkflowFilter {
   const wanted = query.all('status').map((status) => status.toUpperCase());
-  const unknown = wanted.find((status) => !statuses.includes(status as WorkflowStatus));
+  const unknown = wanted.find((status) => !workflowStatuses.includes(status as WorkflowStatus));
   if (unknown !== undefined)
-    throw new ProaError('bad-request', `"${unknown.slice(0, 40)}" is no status of a workflow`, { hint: statuses.join(', ') });
+    throw new ProaError('bad-request', `"${unknown.slice(0, 40)}" is no status of a workflow`, { hint: workflowStatuses.join(', ') });
   const [after, before, name] = [time(query, 'after'), time(query, 'before'), query.get('name')];
   const attributes = query.all('attribute').map((pair): [string, string] => {
     const equals = pair.indexOf('=');
