@@ -10,6 +10,8 @@ export interface Command {
   readonly usage: string;
   readonly examples: readonly string[];
   readonly flags: readonly FlagName[];
+  /** Of a command with verbs: flags that not all of them take, with those that do. */
+  readonly only?: Readonly<Partial<Record<FlagName, readonly string[]>>>;
   /** The first positional and all that follows belong to a program. */
   readonly program?: boolean;
   /** Left out of the command list. */

@@ -35,13 +35,14 @@ const exitCodeLines = [
   '  128+n signal n, sent twice to `run` (once is a drain, which ends with 0)',
 ];
 
-function flagLine(name: FlagName): string {
+function flagLine(name: FlagName, verbs: readonly string[] = []): string {
   const flag = flagOf(name);
   const short = flag.short === undefined ? '    ' : `-${flag.short}, `;
   const value = flag.type === 'flag' ? '' : ` <${flag.value ?? flag.type}>`;
   const words = flag.words === undefined ? '' : ` (${flag.words.join(', ')})`;
   const fallback = flag.fallback === undefined ? '' : ` [${flag.fallback}]`;
-  return `  ${`${short}--${name}${value}`.padEnd(42)} ${flag.doc}${words}${fallback}`;
+  const of = verbs.length === 0 ? '' : `${verbs.join(', ')}: `;
+  return `  ${`${short}--${name}${value}`.padEnd(42)} ${of}${flag.doc}${words}${fallback}`;
 }
 
 /** The help of one command: examples first, then flags, those without effect last. */
@@ -50,8 +51,9 @@ export function commandHelp(command: Command, output: Output): string {
   const inert = shown.filter((name) => flagOf(name).inert === true);
   const lines = [`${output.style('bold', `proa ${command.name}`)}: ${command.summary}`, '', `  ${command.usage}`, ''];
   lines.push(output.style('bold', 'Examples'), ...command.examples.map((example) => `  ${example}`));
-  lines.push('', output.style('bold', 'Flags'), ...[...shown.filter((name) => !inert.includes(name)), ...globalFlags].map(flagLine));
-  if (inert.length > 0) lines.push('', output.style('bold', "Accepted for Dapr's sake, without effect"), ...inert.map(flagLine));
+  const line = (name: FlagName): string => flagLine(name, command.only?.[name]);
+  lines.push('', output.style('bold', 'Flags'), ...[...shown.filter((name) => !inert.includes(name)), ...globalFlags].map(line));
+  if (inert.length > 0) lines.push('', output.style('bold', "Accepted for Dapr's sake, without effect"), ...inert.map(line));
   lines.push('', output.style('bold', 'Exit codes'), ...exitCodeLines);
   return lines.join('\n');
 }

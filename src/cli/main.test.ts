@@ -135,6 +135,37 @@ describe('the command line', () => {
     expect(setting).toMatchObject({ code: 2, err: expect.stringContaining('PROA_ENGINE names a database') });
   });
 
+  it('refuses flags that belong to other verbs', async () => {
+    for (const [words, message, hint] of [
+      [['wf', 'show', '17', '--status', 'failed'], 'proa wf show takes no --status', 'it belongs to proa wf list, proa wf purge'],
+      [['wf', 'history', '17', '--size', '5'], 'proa wf history takes no --size', 'it belongs to proa wf list'],
+      [['wf', 'list', '--at', '2026-01-01'], 'proa wf list takes no --at', 'it belongs to proa wf start'],
+      [['wf', 'raise', '17', 'paid', '--unique'], 'proa wf raise takes no --unique', 'it belongs to proa wf start'],
+      [['wf', 'list', '--data-file', 'x'], 'proa wf list takes no --data-file', 'it belongs to proa wf start'],
+      [['wf', 'purge', '17', '--status', 'failed'], 'an id and --status exclude each other', 'proa wf purge --status completed'],
+      [['wf', 'purge', '--status', 'failed', '--force'], '--force is for one workflow', 'proa wf purge 17 --force'],
+      [['job', 'list', 'orders', '--prefix', 'a'], 'proa job list takes no --prefix', 'it belongs to proa job delete'],
+      [['job', 'run', 'orders', 'nightly', '--data', '1'], 'proa job run takes no --data', 'it belongs to proa job schedule'],
+      [['actor', 'state', 'Cart', '17', '--data', '1'], 'proa actor state takes no --data', 'it belongs to proa actor invoke'],
+      [['rollout', 'abort', 'orders', '--steps', '100'], 'proa rollout abort takes no --steps', 'it belongs to proa rollout start'],
+    ] as const) {
+      const told = await cli(words);
+      expect([told.code, told.err]).toEqual([2, expect.stringContaining(`error: ${message}`)]);
+      expect(told.err).toContain(`  help: ${hint}`);
+    }
+    expect((await cli(['wf', 'show', '17', '--app-id', 'nobody', '--timeout', '1s', '--json'])).err).not.toContain('takes no');
+  });
+
+  it('names the verbs of a flag in its help, and knows no other verbs than the usage', async () => {
+    expect((await cli(['wf', '--help'])).out).toMatch(/--recursive +terminate, purge: Children too/);
+    for (const { name, usage, only = {}, flags } of commands) {
+      for (const [flag, verbs] of Object.entries(only)) {
+        expect(flags, `${name} --${flag}`).toContain(flag);
+        for (const verb of verbs) expect(usage).toMatch(new RegExp(`\\b${verb}\\b`));
+      }
+    }
+  });
+
   it('tells a run file that is not there like every other mistake', async () => {
     expect(await cli(['run', '-f', 'nonexist'])).toMatchObject({
       code: 2,

@@ -1,6 +1,7 @@
 import { closest } from '../kernel/closest.ts';
 import type { Command } from './command.ts';
-import { UsageError } from './parse-args.ts';
+import type { FlagName, FlagValues } from './flags.ts';
+import { type ParsedArgs, UsageError } from './parse-args.ts';
 
 /** One form of a command with verbs: `raise <id> <event>`. */
 interface Form {
@@ -13,9 +14,12 @@ interface Form {
 
 /**
  * The verb of a command line and what it names, checked against the forms that the command's usage shows. Fails with a UsageError that says which verb is
- * unknown, which name is missing, or which word is one too many.
+ * unknown, which name is missing, which word is one too many, or which flag the verb does not take.
  */
-export function readVerb(command: Command, positionals: readonly string[]): { readonly verb: string; readonly names: readonly string[] } {
+export function readVerb(
+  command: Command,
+  { positionals, values }: Pick<ParsedArgs, 'positionals' | 'values'>,
+): { readonly verb: string; readonly names: readonly string[] } {
   const forms = formsOf(command);
   const [verb, ...names] = positionals;
   const verbs = forms.map((form) => form.verb);
@@ -29,7 +33,32 @@ export function readVerb(command: Command, positionals: readonly string[]): { re
   const whole = ['proa', command.name, verb, ...form.names].join(' ');
   if (names.length < form.needed) throw new UsageError(`${form.names[names.length]} is missing`, whole);
   if (names.length > form.most) throw new UsageError(`"${names[form.most]}" is one word too many`, whole);
+  const stranger = strangerOf(command, verb, values);
+  if (stranger !== undefined) throw new UsageError(notTaken(command, verb, stranger), hintFor(command, verb, stranger));
   return { verb, names };
+}
+
+/** A flag that was given and that the verb would leave out silently. */
+export function strangerOf(command: Command, verb: string, values: FlagValues): FlagName | undefined {
+  return (Object.keys(values) as FlagName[]).find((flag) => !takes(command, verb, flag));
+}
+
+/** The sentence about it. */
+export function notTaken({ name }: Command, verb: string, flag: FlagName): string {
+  return `proa ${name} ${verb} takes no --${flag}`;
+}
+
+function takes({ only }: Command, verb: string, flag: FlagName): boolean {
+  return only?.[flag]?.includes(verb) !== false;
+}
+
+function hintFor(command: Command, verb: string, flag: FlagName): string {
+  const guess = closest(
+    flag,
+    command.flags.filter((each) => takes(command, verb, each)),
+  );
+  if (guess !== undefined) return `did you mean --${guess}?`;
+  return `it belongs to ${(command.only?.[flag] ?? []).map((each) => `proa ${command.name} ${each}`).join(', ')}`;
 }
 
 function formsOf({ name, usage }: Command): readonly Form[] {

@@ -37,18 +37,29 @@ const table = (head, rows) =>
 const page = (title, source, ...parts) => `${notice(source)}\n# ${title}\n\n${parts.filter((part) => part !== '').join('\n\n')}\n`;
 
 function cliPage() {
-  const rowOf = (name) => {
+  const rowOf = (name, only = {}) => {
     const flag = flagOf(name);
+    const of = only[name] === undefined ? '' : `${only[name].map((verb) => `\`${verb}\``).join(', ')}: `;
     const written = `\`--${name}${flag.type === 'flag' ? '' : ` <${flag.value ?? flag.type}>`}\`${flag.short === undefined ? '' : `, \`-${flag.short}\``}`;
     const words = flag.words === undefined ? '' : ` One of ${flag.words.join(', ')}.`;
-    return [written, `${flag.doc}.${words}${flag.inert === true ? ' Accepted for Dapr’s sake, without effect.' : ''}`, flag.fallback ?? ''];
+    return [
+      written,
+      `${of}${flag.doc}.${words}${flag.inert === true ? ' Accepted for Dapr’s sake, without effect.' : ''}`,
+      flag.fallback ?? '',
+    ];
   };
   const sections = commands
     .filter((command) => command.hidden !== true)
     .map((command) => {
       const names = command.flags.filter((name) => flagOf(name).deprecated === undefined);
       const aliases = command.aliases === undefined ? '' : ` Also: ${command.aliases.map((alias) => `\`${alias}\``).join(', ')}.`;
-      const flagTable = names.length === 0 ? '' : `\n\n${table(['flag', 'meaning', 'default'], names.map(rowOf))}`;
+      const flagTable =
+        names.length === 0
+          ? ''
+          : `\n\n${table(
+              ['flag', 'meaning', 'default'],
+              names.map((name) => rowOf(name, command.only)),
+            )}`;
       return `## proa ${command.name}\n\n${command.summary}.${aliases}\n\n\`\`\`text\n${[command.usage, '', ...command.examples].join('\n')}\n\`\`\`${flagTable}`;
     });
   const codes = Object.entries(exitCodes).map(([name, code]) => [code, name.replaceAll(/([A-Z])/g, (c) => ` ${c.toLowerCase()}`)]);
@@ -56,7 +67,10 @@ function cliPage() {
     'Command line',
     'src/cli/commands.ts and src/cli/flags.ts',
     ...sections,
-    `## Every command\n\n${table(['flag', 'meaning', 'default'], globalFlags.map(rowOf))}`,
+    `## Every command\n\n${table(
+      ['flag', 'meaning', 'default'],
+      globalFlags.map((name) => rowOf(name)),
+    )}`,
     `## Exit codes\n\n\`proa run\` with one application passes the application's own code on; a signal n gives 128 + n.\n\n${table(['code', 'meaning'], codes)}`,
   );
 }

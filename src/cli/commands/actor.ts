@@ -28,7 +28,7 @@ interface ReminderRow {
 
 /** `proa actor`: looks at the actors of the runtimes of this machine, and calls them. */
 export async function run(context: CommandContext): Promise<number> {
-  const { verb, names } = readVerb(context.command, context.args.positionals);
+  const { verb, names } = readVerb(context.command, context.args);
   const [type = '', id, method = ''] = names;
   const path = `/proa/v1/actors/${encodeURIComponent(type)}`;
   const actor = `${path}/${encodeURIComponent(id ?? '')}`;

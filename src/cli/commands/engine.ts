@@ -7,6 +7,7 @@ import { exitCodes } from '../context.ts';
 import { dataDirectoryHere } from '../directories.ts';
 import { databaseSetting, engineText } from '../engine-setting.ts';
 import { UsageError } from '../parse-args.ts';
+import { notTaken, strangerOf } from '../verbs.ts';
 
 const progressEveryMs = 1_000;
 
@@ -94,15 +95,7 @@ async function downgrade({ ports, args, output }: CommandContext): Promise<void>
 
 const actions = { backup, restore, copy, downgrade };
 
-type Flag = 'data-dir' | 'from' | 'to' | 'engine' | 'format';
-const flags: readonly Flag[] = ['data-dir', 'from', 'to', 'engine', 'format'];
-const taken: Readonly<Record<keyof typeof actions, readonly Flag[]>> = {
-  backup: ['data-dir', 'to'],
-  restore: ['data-dir', 'from'],
-  copy: ['data-dir', 'from', 'to'],
-  downgrade: ['engine', 'format'],
-};
-const instead: Readonly<Partial<Record<`${keyof typeof actions} ${Flag}`, string>>> = {
+const instead: Readonly<Record<string, string>> = {
   'backup from': 'what to back up is named by --data-dir',
   'backup engine': ofDatabases(),
   'restore to': 'where to is named by --data-dir',
@@ -115,11 +108,10 @@ function ofDatabases(): string {
 }
 
 /** What would be left out silently here is mostly the place that was meant: somebody else's data would be backed up or written. */
-function refuseOthers({ args, ports }: CommandContext, action: keyof typeof actions): void {
+function refuseOthers({ command, args, ports }: CommandContext, action: keyof typeof actions): void {
   const { values } = args;
-  const wrong = flags.find((flag) => values[flag] !== undefined && !taken[action].includes(flag));
-  if (wrong !== undefined)
-    throw new UsageError(`proa engine ${action} takes no --${wrong}`, instead[`${action} ${wrong}`] ?? `proa help engine`);
+  const wrong = strangerOf(command, action, values);
+  if (wrong !== undefined) throw new UsageError(notTaken(command, action, wrong), instead[`${action} ${wrong}`] ?? `proa help engine`);
   const setting = ports.process.env('PROA_ENGINE') ?? '';
   if (action === 'backup' && values['data-dir'] === undefined && isDatabaseUrl(setting))
     throw new UsageError('PROA_ENGINE names a database, and a backup is made of a data directory', ofDatabases());

@@ -23,7 +23,7 @@ export async function run(context: CommandContext): Promise<number> {
   const [written, ...rest] = context.args.positionals;
   const named = context.args.values['app-id'];
   const positionals = written === undefined || named === undefined ? context.args.positionals : [written, named, ...rest];
-  const { verb, names } = readVerb(context.command, positionals);
+  const { verb, names } = readVerb(context.command, { ...context.args, positionals });
   const [appId = '', name] = names;
   if (verb === 'list') return list(context, appId);
   if (verb === 'delete') return remove(context, appId, name);

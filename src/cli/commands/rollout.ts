@@ -46,7 +46,7 @@ async function dataDirectoryOf(ports: Ports, app: string | undefined): Promise<s
 
 function actionOf({ ports, args, command }: CommandContext): RolloutAction {
   const namespace = ports.process.env('NAMESPACE') || 'default';
-  const { verb, names } = readVerb(command, args.positionals);
+  const { verb, names } = readVerb(command, args);
   const [app = '', from = '', to = ''] = names;
   if (verb === 'status') return { kind: 'show', namespace, ...(app !== '' && { app }) };
   if (verb === 'promote' || verb === 'abort') return { kind: verb, namespace, app };

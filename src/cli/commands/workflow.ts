@@ -16,7 +16,7 @@ const root = '/proa/v1/workflows';
 /** `proa wf`: looks at the workflows of an app, and intervenes. */
 export async function run(context: CommandContext): Promise<number> {
   const { command, args, output } = context;
-  const { verb, names } = readVerb(command, args.positionals);
+  const { verb, names } = readVerb(command, args);
   if (verb === 'replay') return (await import('../workflow-replay.ts')).replayWorkflows(context, names);
   const question = questionOf(context, verb, names);
   const body = question.method === 'POST' ? await bodyOf(context, verb) : undefined;
@@ -53,24 +53,31 @@ function questionOf(context: CommandContext, verb: string, names: readonly strin
     case 'rerun':
       return { method: 'POST', path: `${instance}/rerun${query(context, ['id'], [['event', second]])}` };
     case 'purge':
-      if (first === '') return purgeMatching(context);
-      return { method: 'DELETE', path: instance + query(context, ['recursive', 'force']) };
+      return first === '' ? purgeMatching(context) : purgeOne(context, instance);
     default:
       return { method: 'POST', path: `${instance}/${verb}` };
   }
 }
 
+const filters = ['status', 'name', 'after', 'before', 'attribute'] as const;
+
+function purgeOne(context: CommandContext, path: string): Question {
+  const filter = filters.find((name) => context.args.values[name] !== undefined);
+  if (filter !== undefined) throw new UsageError(`an id and --${filter} exclude each other`, 'proa wf purge --status completed');
+  return { method: 'DELETE', path: path + query(context, ['recursive', 'force']) };
+}
+
 // Nobody purges everything by leaving something out.
 function purgeMatching(context: CommandContext): Question {
   const { values } = context.args;
-  const named = ['status', 'name', 'after', 'before', 'attribute'] as const;
-  if (named.every((name) => values[name] === undefined)) {
+  if (values.force === true) throw new UsageError('--force is for one workflow, named by its id', 'proa wf purge 17 --force');
+  if (filters.every((name) => values[name] === undefined)) {
     throw new UsageError(
       'say which workflows to purge: an id, --status, --name, --before or --attribute',
       'proa wf purge --status completed',
     );
   }
-  return { method: 'DELETE', path: root + query(context, [...named, 'recursive']) };
+  return { method: 'DELETE', path: root + query(context, [...filters, 'recursive']) };
 }
 
 type Name = 'status' | 'name' | 'after' | 'before' | 'attribute' | 'size' | 'token' | 'id' | 'at' | 'unique' | 'recursive' | 'force';
