@@ -1,4 +1,4 @@
-import { it } from 'vitest';
+import { describe } from 'vitest';
 import { postgresStage } from '../fixtures/durable-stages.ts';
 import { durableSuites } from '../fixtures/durable-suites.ts';
 import { pooledPostgres } from '../fixtures/pooled-postgres.ts';
@@ -7,5 +7,4 @@ const postgres = pooledPostgres();
 let schemas = 0;
 
 const openStage = () => postgresStage(postgres.server, `s${++schemas}`, postgres.pooledAddress);
-if (postgres.bin === undefined) it('needs a PostgreSQL', () => {});
-else durableSuites('PostgreSQL', openStage);
+describe.runIf(postgres.bin !== undefined)('the real server', () => durableSuites('PostgreSQL', openStage));

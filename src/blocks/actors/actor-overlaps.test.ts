@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { actorsRig, ttlMs } from '../../../test/fixtures/actors-rig.ts';
+import { gate } from '../../../test/fixtures/gate.ts';
 import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
 import { derive } from '../../kernel/call.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
@@ -29,12 +30,6 @@ async function invoke({ block }: Runtime, id: string, method = 'get', headers: s
 
 const codeOf = (work: Promise<unknown>): Promise<unknown> => work.catch((error: { code: string }) => error.code);
 const overlaps = ({ counts }: Runtime): number => counts.get('proa_actor_overlaps_total actor_type=Cart') ?? 0;
-
-/** A gate that a test opens. */
-function gate(): { readonly wait: Promise<void>; open: () => void } {
-  let open: () => void = () => {};
-  return { wait: new Promise((resolve) => (open = resolve)), open: () => open() };
-}
 
 /** A runtime whose actor x is in a turn that waits at the door, and which then stands still until another has taken its actors. */
 async function overtaken(method: (door: Promise<void>) => Promise<string>, config: Partial<ActorTypeConfig> = {}) {
@@ -158,6 +153,7 @@ describe('a turn that a freeze overtook', () => {
     door.open();
     expect(await slow).toBe('actor.overlap');
     expect(nested).toBe('actor.overlap');
+    expect(overlaps(a)).toBe(1);
     expect(a.host.log).not.toContain('inner x');
     expect(await invoke(a, 'x')).toBe('a:x');
   });
@@ -187,6 +183,8 @@ describe('a turn that a freeze overtook', () => {
     expect(await b.block.getReminder(callOf(named))).toMatchObject({ dueTime: '1h' });
     door.open();
     await slow;
+    // One turn, whatever it tried.
+    expect(overlaps(a)).toBe(1);
     // Outside of turns whoever hosts the type may remove it.
     await b.block.unregisterReminder(callOf(named));
     expect(await codeOf(b.block.getReminder(callOf(named)))).toBe('actor.reminder-not-found');

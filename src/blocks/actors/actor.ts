@@ -6,6 +6,8 @@ import { TurnLock } from './turn-lock.ts';
 export interface Turn {
   readonly reentrancyId: string | undefined;
   depth: number;
+  /** Another runtime took the actor over: that is counted and told. */
+  overtaken: boolean;
 }
 
 /** A timer that runs. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { actorsRig, ttlMs } from '../../../test/fixtures/actors-rig.ts';
+import { gate } from '../../../test/fixtures/gate.ts';
 import type { ActorTypeConfig } from '../../contracts/actor-host.ts';
 import { MemoryStore } from '../../drivers/state-memory/memory-store.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
@@ -35,12 +36,6 @@ const load = async ({ block }: Runtime, id: string): Promise<string | undefined>
   const value = await block.getState(callOf({ type: 'Cart', id, key: 'total' }));
   return value && Buffer.from(value.data).toString();
 };
-
-/** A gate that a test opens. */
-function gate(): { readonly wait: Promise<void>; open: () => void } {
-  let open: () => void = () => {};
-  return { wait: new Promise((resolve) => (open = resolve)), open: () => open() };
-}
 
 describe('a turn', () => {
   it('is one at a time per actor, in order, while other actors go on', async () => {

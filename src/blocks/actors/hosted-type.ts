@@ -233,7 +233,7 @@ export class HostedType {
     const actor = this.#actors.get(id);
     if (actor === undefined || actor.lock.size > 0 || !this.#mayTurn(actor)) return undefined;
     void actor.lock.acquire(entry.cancel);
-    const turn: Turn = { reentrancyId: entry.reentrancyId, depth: 1 };
+    const turn: Turn = { reentrancyId: entry.reentrancyId, depth: 1, overtaken: false };
     actor.turn = turn;
     return { actor, turn, nested: false, lapses: actor.shard.lapses, state: 'entered' };
   }
@@ -253,7 +253,7 @@ export class HostedType {
       const waiting = actor.lock.acquire(entry.cancel);
       if (waiting !== undefined) await waiting;
       if (!actor.gone && actor.shard.alive) {
-        const turn: Turn = { reentrancyId: entry.reentrancyId, depth: 1 };
+        const turn: Turn = { reentrancyId: entry.reentrancyId, depth: 1, overtaken: false };
         actor.turn = turn;
         return { actor, turn, nested: false, lapses: actor.shard.lapses, state: 'entered' };
       }
@@ -359,24 +359,24 @@ export class HostedType {
   }
 
   /** The lease was not renewed in time while the turn ran: only the engine knows whether another runtime took the actor over. Fails with `actor.overlap` when one did. */
-  async confirm(actor: Actor): Promise<void> {
+  async confirm({ actor, turn }: Pick<Entered, 'actor' | 'turn'>): Promise<void> {
     const result = await this.#options.engine.commit({ if: [actor.shard.condition] });
     if (result.status === 'done') return;
     if (result.status === 'unknown')
       throw new ProaError('engine.outcome-unknown', `whether actor ${actor.type}/${actor.id} is still here is not known`);
-    throw this.overlap(actor);
+    throw this.overlap(actor, turn);
   }
 
-  /** Counts a turn whose actor another runtime took over, and says so. */
-  overlap(actor: Actor): ProaError {
-    this.metrics.overlaps.add(1);
-    this.#options.context.log.warn(
-      'another runtime took an actor over while its turn ran here: what the turn wrote and answered is refused',
-      {
-        type: actor.type,
-        actor: actor.id,
-      },
-    );
+  /** The refusal of what a turn does whose actor another runtime took over. The turn is counted and told once, however much of it is refused. */
+  overlap(actor: Actor, turn: Turn | undefined = actor.turn): ProaError {
+    if (turn?.overtaken !== true) {
+      if (turn !== undefined) turn.overtaken = true;
+      this.metrics.overlaps.add(1);
+      this.#options.context.log.warn(
+        'another runtime took an actor over while its turn ran here: what the turn wrote and answered is refused',
+        { type: actor.type, actor: actor.id },
+      );
+    }
     return new ProaError('actor.overlap', `another runtime took actor ${actor.type}/${actor.id} over while its turn ran`);
   }
 

@@ -157,7 +157,7 @@ class Work<In, Out> implements Cancellable {
   /** Only the engine knows whether it counts. */
   #confirmed(give: () => void): void {
     const { type, entered } = this.#options;
-    type.confirm(entered.actor).then(give, this.#reject);
+    type.confirm(entered).then(give, this.#reject);
   }
 
   #end(outcome: Outcome): void {

@@ -17,20 +17,19 @@ interface Family {
  */
 export async function mergeExpositions(texts: readonly string[], additive: Additive, clock: Pick<Clock, 'soon'>): Promise<string> {
   const families = new Map<string, Family>();
-  const steps = function* (): Generator<undefined, string> {
-    let ends = false;
-    for (const text of texts) ends = (yield* addText(families, text, additive)) || ends;
-    return yield* printed(families, ends);
-  };
-  const work = steps();
-  for (let step = work.next(); ; step = work.next()) {
-    if (step.done === true) return step.value;
-    await new Promise<void>((resolve) => clock.soon(resolve));
-  }
+  const turn = (): Promise<void> => new Promise((resolve) => clock.soon(resolve));
+  let ends = false;
+  for (const text of texts) ends = (await addText(families, text, { additive, turn })) || ends;
+  return printed(families, ends, turn);
+}
+
+interface Adding {
+  readonly additive: Additive;
+  readonly turn: () => Promise<void>;
 }
 
 /** True when the text says that it is at its end. */
-function* addText(families: Map<string, Family>, text: string, additive: Additive): Generator<undefined, boolean> {
+async function addText(families: Map<string, Family>, text: string, { additive, turn }: Adding): Promise<boolean> {
   let family: Family | undefined;
   let adds = true;
   let lines = 0;
@@ -46,18 +45,18 @@ function* addText(families: Map<string, Family>, text: string, additive: Additiv
       families.set(name, family);
       adds = kind !== 'gauge' || additive.has(name);
     } else if (line !== '' && family !== undefined) addSample(family.samples, line, adds);
-    if (++lines % linesPerTurn === 0) yield undefined;
+    if (++lines % linesPerTurn === 0) await turn();
   }
   return false;
 }
 
-function* printed(families: ReadonlyMap<string, Family>, ends: boolean): Generator<undefined, string> {
+async function printed(families: ReadonlyMap<string, Family>, ends: boolean, turn: Adding['turn']): Promise<string> {
   const lines: string[] = [];
   for (const [name, { kind, samples }] of families) {
     lines.push(`# TYPE ${name} ${kind}`);
     for (const [series, value] of samples) {
       lines.push(`${series} ${value}`);
-      if (lines.length % linesPerTurn === 0) yield undefined;
+      if (lines.length % linesPerTurn === 0) await turn();
     }
   }
   if (ends) lines.push('# EOF');
