@@ -10,6 +10,7 @@ import type { Firing } from './firing.ts';
 import { inboxLog, positionKey } from './keys.ts';
 import type { Lane } from './lane.ts';
 import { LogFeed } from './log-feed.ts';
+import { type Pace, pauseAfter } from './pace.ts';
 import { decodePosition, encodePosition, inboxPlace } from './position.ts';
 
 export interface ReaderOptions {
@@ -17,6 +18,8 @@ export interface ReaderOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly firing: Firing;
+  /** Of all readers of the group. */
+  readonly pace: Pace;
 }
 
 const pageEntries = 400;
@@ -25,8 +28,6 @@ const pollMs = 5_000;
 const trimEveryMs = 1_000;
 /** The position saves reads after a change of owner, nothing else. */
 const positionEveryMs = 300_000;
-const retryMsMin = 100;
-const retryMsMax = 10_000;
 
 /** The logs of the shard, as far as they are read. */
 interface Logs {
@@ -104,19 +105,21 @@ export class ShardReader {
   }
 
   #arm(): void {
-    const { clock, engine } = this.#options;
+    const { clock, engine, pace } = this.#options;
     const logs = this.#logs;
     const openingMs = logs === undefined ? pollMs : logs.buckets.nextOpensAtMs() - engine.now();
     const busy = logs !== undefined && feedsOf(logs).some((feed) => !feed.idle);
-    const backoff = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(this.#failures, 10));
     const delay =
-      this.#failures > 0 ? backoff : Math.min(openingMs, pollMs - (clock.mono() - this.#polledMono), busy ? trimEveryMs : Infinity);
+      this.#failures > 0
+        ? pauseAfter(this.#failures)
+        : Math.min(openingMs, pollMs - (clock.mono() - this.#polledMono), busy ? trimEveryMs : Infinity);
     this.#timer?.cancel();
-    this.#timer = clock.timer(Math.max(1, delay), () => this.wake(), true);
+    this.#timer = clock.timer(Math.max(1, delay, pace.leftMs), () => this.wake(), true);
   }
 
   async #run(): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, log, pace } = this.#options;
+    if (!pace.enter()) return;
     try {
       this.#logs ??= await this.#load();
       if (clock.mono() - this.#polledMono >= pollMs) this.#appended = true;
@@ -124,10 +127,12 @@ export class ShardReader {
       if (this.#stopped) return;
       await this.#tidy(this.#logs);
       this.#failures = 0;
-    } catch (error) {
+    } catch (thrown) {
+      const error = ProaError.from(thrown);
       this.#failures++;
       this.#appended = true;
-      log.warn('timers could not be read; they are tried again', { [logFields.error]: ProaError.from(error).message });
+      pace.failed(error);
+      log.warn('timers could not be read; they are tried again', { [logFields.error]: error.message });
     }
   }
 
@@ -135,6 +140,7 @@ export class ShardReader {
     const { group, index } = this.lane.owned;
     const { engine } = this.#options;
     const entry = await engine.get(positionKey(group, index));
+    this.#options.pace.answered();
     const position = entry === undefined ? { buckets: [], done: new Map() } : decodePosition(entry.value);
     const inbox = new LogFeed(engine, inboxLog(group, index), position.done.get(inboxPlace));
     return { inbox, buckets: new Buckets(engine, this.lane.owned, position) };
@@ -166,8 +172,9 @@ export class ShardReader {
 
   /** False when the shard belongs to somebody else by now. */
   async #page(feed: LogFeed): Promise<boolean> {
-    const { engine, firing } = this.#options;
+    const { engine, firing, pace } = this.#options;
     const page = await feed.next(pageEntries);
+    pace.answered();
     if (page.entries.length === 0) return true;
     const { soon, settled, later, damaged } = dealOut(this.lane.owned, page.entries, engine.now());
     try {

@@ -7,6 +7,7 @@ import { dueOf, encodeTimer } from './entry.ts';
 import { Firing } from './firing.ts';
 import { bucketLog, inboxLog } from './keys.ts';
 import type { FiringLimits } from './lane.ts';
+import { Pace } from './pace.ts';
 import { ShardReader } from './shard-reader.ts';
 import { bucketOf, bucketsAt, opensAtMs } from './wheel.ts';
 
@@ -41,6 +42,7 @@ export function createShardTimers(options: TimersOptions): ShardTimers {
 class Timers implements ShardTimers {
   readonly #options: TimersOptions;
   readonly #firing: Firing;
+  readonly #pace: Pace;
   readonly #readers = new Map<number, ShardReader>();
   /** Shards that are being let go. */
   readonly #leaving = new Set<Promise<void>>();
@@ -53,6 +55,7 @@ class Timers implements ShardTimers {
     const room = (): void => {
       for (const reader of this.#readers.values()) reader.wake();
     };
+    this.#pace = new Pace(clock);
     this.#firing = new Firing({ engine, clock, log, limits, fire, room });
   }
 
@@ -80,7 +83,7 @@ class Timers implements ShardTimers {
     if (before?.lane.owned.epoch === owned.epoch) return;
     if (before !== undefined) void this.release(owned.index);
     const { engine, clock, log } = this.#options;
-    const reader = new ShardReader({ engine, clock, log, firing: this.#firing }, this.#firing.add(owned));
+    const reader = new ShardReader({ engine, clock, log, firing: this.#firing, pace: this.#pace }, this.#firing.add(owned));
     this.#readers.set(owned.index, reader);
     reader.start();
   }

@@ -19,7 +19,7 @@ import type { InstanceCache } from './instance-cache.ts';
 import { InstanceCommits } from './instance-commits.ts';
 import { LiveInstance, readInbox, readRecord } from './live-instance.ts';
 import { type InboxItem, isControl } from './mail.ts';
-import { carryOutbox, effectsFit, pumpOutbox } from './outbox.ts';
+import { carryOutbox, effectsFit, type PumpBy, pumpOutbox } from './outbox.ts';
 import { nothingToDeliver, type Postman } from './postman.ts';
 import { handsOn, noHistories, propagations } from './propagate.ts';
 import { keptStall, stallFields } from './stall.ts';
@@ -233,12 +233,14 @@ export class TurnRunner {
   }
 
   // Pumping and turns share the instance's order: nothing overtakes what is still to be sent.
-  async #pump(live: LiveInstance): Promise<void> {
-    const { core, postman, timers } = this.#parts;
-    await pumpOutbox(core, live, {
-      postman,
-      commit: (change, due) => this.#commits.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }),
-    });
+  #pump(live: LiveInstance): Promise<void> {
+    return pumpOutbox(this.#parts.core, live, this.#carrying(live));
+  }
+
+  #carrying(live: LiveInstance): PumpBy {
+    const { postman, timers } = this.#parts;
+    const commit: PumpBy['commit'] = (change, due) => this.#commits.commit({ ...change, appends: timerAppends(timers(), live.shard, due) });
+    return { postman, commit };
   }
 
   #failed(live: LiveInstance, thrown: unknown): void {
@@ -256,7 +258,7 @@ export class TurnRunner {
   /** One thing that can be done now. False: there is nothing to do. */
   async #step(live: LiveInstance): Promise<boolean> {
     const { core, pool } = this.#parts;
-    if (startWaits(live) && (await this.#admitted(live))) return true;
+    if (startWaits(live) && (await admitStarts(core, live, this.#carrying(live)))) return true;
     const { header } = live;
     if (header === undefined || isFinal(header.status)) return this.#commits.discardAll(live);
     const waiting = live.inbox.filter(({ taken }) => taken !== true);
@@ -295,14 +297,6 @@ export class TurnRunner {
     } finally {
       held.release();
     }
-  }
-
-  #admitted(live: LiveInstance): Promise<boolean> {
-    const { core, postman, timers } = this.#parts;
-    return admitStarts(core, live, {
-      postman,
-      commit: (change, due) => this.#commits.commit({ ...change, appends: timerAppends(timers(), live.shard, due) }),
-    });
   }
 
   /** Executes a turn with a worker, or, without one, what needs none: a termination, suspending, resuming. */
