@@ -13,13 +13,14 @@ import type { DriverIndex } from './config/check-component.ts';
 import { loadResources } from './config/load-resources.ts';
 import type { LoadedResources } from './config/model.ts';
 import { logFields } from '../kernel/names.ts';
-import { hasErrors, renderProblem } from './config/problem.ts';
+import { hasErrors, type Problem, renderProblem } from './config/problem.ts';
 import type { AppSpec, HostOptions, RunningApp, RunningHost } from './host-api.ts';
 import { HostedApp, loadOptions } from './hosted-app.ts';
 import { IdleMemory } from './idle-memory.ts';
 import { portOf } from './bound-port.ts';
 import { apiAddresses } from './sidecar.ts';
 import { appendTo, type AppendedLog } from './log-file.ts';
+import { tellProblems } from './tell-problems.ts';
 import type { Machine } from './machine.ts';
 import { openMachineEngines } from './machine-engine.ts';
 import { createMachinePeers } from './machine-peers.ts';
@@ -140,7 +141,7 @@ class Host implements WorkerHost {
     this.#log.info('restarting inside the process');
     for (const app of this.#apps) {
       const resources = await this.#load(app.spec);
-      this.#tellProblems(app.spec.id, resources);
+      this.#tellProblems(app.spec.id, resources.problems);
       // What is left of files with errors might lack the policies.
       if (hasErrors(resources.problems)) this.#log.error('not restarted: the files have errors', { [logFields.appId]: app.spec.id });
       else await app.restart(resources);
@@ -240,7 +241,7 @@ class Host implements WorkerHost {
       throw new ProaError('config.invalid', [...texts].join('\n\n'));
     }
     // Warnings: of errors the one above tells.
-    for (const [i, resources] of loaded.entries()) this.#tellProblems(this.#options.apps[i]?.id ?? '', resources);
+    for (const [i, { problems }] of loaded.entries()) this.#tellProblems(this.#options.apps[i]?.id ?? '', problems);
     return loaded;
   }
 
@@ -248,8 +249,8 @@ class Host implements WorkerHost {
     return loadResources(loadOptions(this.#options, spec, this.#drivers));
   }
 
-  #tellProblems(appId: string, { problems }: LoadedResources): void {
-    if (problems.length > 0) this.#options.events({ kind: 'problems', appId, problems });
+  #tellProblems(appId: string, problems: readonly Problem[]): void {
+    tellProblems({ ...this.#options, log: this.#loggerOf(appId) }, appId, problems);
   }
 
   /** One port for all apps: a profile is of the process. */

@@ -3,10 +3,12 @@ import type { Logger } from '../kernel/log.ts';
 import type { Address } from '../kernel/ports.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
+import { type Problem, renderProblem } from './config/problem.ts';
 import { type ResourcesDiff, watchResources } from './config/watch-resources.ts';
 import type { AppSpec, HostOptions, RunningApp } from './host-api.ts';
 import type { Machine } from './machine.ts';
 import { openSidecar, type Sidecar } from './sidecar.ts';
+import { tellProblems } from './tell-problems.ts';
 import type { ProcessRole } from './workers/role.ts';
 import { version } from './version.ts';
 
@@ -189,7 +191,7 @@ export class HostedApp implements RunningApp {
   }
 
   #watch(): void {
-    const { ports, events, resources, drivers } = this.#options;
+    const { ports, log, resources, drivers, role } = this.#options;
     const { spec } = this;
     this.#watching = watchResources({
       ...loadOptions(this.#options, spec, drivers),
@@ -197,17 +199,42 @@ export class HostedApp implements RunningApp {
       initial: resources,
       reconcileMs: spec.reconcileMs,
       changed: (diff) => this.#reload(diff),
-      rejected: (current) => events({ kind: 'problems', appId: spec.id, problems: current.problems }),
+      rejected: ({ problems }) => {
+        this.#tell(problems);
+        if (role.first) log.warn('the files have errors: what was in effect stays');
+      },
+      mended: () => this.#reloaded('the files have no errors any more, and say what is in effect'),
     });
+  }
+
+  #reloaded(summary: string): void {
+    const { events, log, shared, role } = this.#options;
+    // `run` says so itself.
+    if (shared.mode === 'sidecar' && role.first) log.info(`the files are in effect: ${summary}`);
+    events({ kind: 'reloaded', appId: this.spec.id, summary });
+  }
+
+  /** Problems that were not there before; of several processes the first tells them. */
+  #tell(problems: readonly Problem[], before: readonly Problem[] = []): void {
+    if (!this.#options.role.first) return;
+    const known = new Set(before.map(renderProblem));
+    tellProblems(
+      this.#options,
+      this.spec.id,
+      problems.filter((problem) => !known.has(renderProblem(problem))),
+    );
   }
 
   async #reload(diff: ResourcesDiff): Promise<void> {
     // The first process restarts its workers when it restarts.
     if (diff.restart && !this.#options.role.first) return;
+    const { problems } = this.#current;
     const done = await this.#orAsBefore(() =>
       diff.restart ? this.#reopenAlone(diff.current) : this.#inTurn(() => this.#applyChanges(diff)),
     );
-    if (done) this.#options.events({ kind: 'reloaded', appId: this.spec.id, summary: summaryOf(diff) });
+    if (!done) return;
+    this.#tell(diff.current.problems, problems);
+    this.#reloaded(summaryOf(diff));
   }
 
   /** Answers whether it worked; otherwise it is said, and what was there goes on. */

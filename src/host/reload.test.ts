@@ -168,6 +168,24 @@ describe('changed files', () => {
     expect(logged()).toContain('not restarted: the files have errors');
   });
 
+  it('with errors are told and stay out of effect, also when they are mended; warnings of new files are told once', async () => {
+    const policy = (target: string, key: string): string =>
+      `apiVersion: proa.dev/v1alpha1\nkind: Policy\nmetadata: { name: p }\nspec: { target: { app: ${target} }, ${key}: 1s }\n`;
+    const problems = (): string[] =>
+      events.flatMap((event) => (event.kind === 'problems' ? event.problems.map(({ message }) => message) : []));
+    write('policy.yaml', policy('app', 'timeuot'));
+    await until('the error is told', () => problems().length > 0);
+    expect(problems()).toEqual(['spec: unknown key `timeuot`']);
+    await until('what becomes of it is told', () => logged().includes('the files have errors: what was in effect stays'));
+    rmSync(join(directory, 'resources', 'policy.yaml'));
+    expect(await change({})).toBe('the files have no errors any more, and say what is in effect');
+    expect(await change({ 'policy.yaml': policy('ap', 'timeout') })).toBe('new policies');
+    expect(
+      await change({ 'policy.yaml': `${policy('ap', 'timeout')}---\n${policy('app', 'deadline').replace('name: p', 'name: q')}` }),
+    ).toBe('new policies');
+    expect(problems().slice(1)).toEqual(['Policy "p": there is no app named "ap"']);
+  });
+
   it('that cannot be opened again are told, and the restart that was asked for ends no process', async () => {
     await change({
       'secrets.yaml': component('secrets', 'secretstores.local.file', [`{ name: secretsFile, value: ${join(directory, 'a.json')} }`]),

@@ -8,8 +8,12 @@ import type { Check, Finding } from './check.ts';
 function findingOf(name: string, problems: readonly Problem[]): Finding {
   const errors = problems.filter(({ severity }) => severity === 'error').length;
   const status = errors > 0 ? 'failed' : problems.length > 0 ? 'warning' : 'ok';
-  const detail = problems.length === 0 ? 'fine' : `${errors} errors, ${problems.length - errors} warnings`;
+  const detail = problems.length === 0 ? 'fine' : `${counted(errors, 'error')}, ${counted(problems.length - errors, 'warning')}`;
   return { group: 'Project', name, status, detail, ...(problems.length > 0 && { fix: problems.map(renderProblem).join('\n\n') }) };
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 async function checkResources(

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import * as v from 'valibot';
 import type { DriverDefinition } from '../../contracts/driver.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
+import { createFakeClock } from '../../testing/fake-clock.ts';
 import { createMemoryDisk } from '../../testing/memory-disk.ts';
+import { settle } from '../../testing/test-process.ts';
 import { loadResources } from './load-resources.ts';
 import type { ResourcesDiff } from './watch-resources.ts';
 import { watchResources } from './watch-resources.ts';
@@ -39,6 +41,7 @@ describe('watching resources', () => {
       reconcileMs: 20,
       changed: async (diff) => record(diff),
       rejected: ({ problems }) => record(problems[0]!.message),
+      mended: () => record('mended'),
     });
     disk.put('/r/b.yaml', component('b', '2'));
     disk.put('/r/a.yaml', `# moved by a line\n${component('a', '1')}`);
@@ -47,6 +50,9 @@ describe('watching resources', () => {
     disk.put('/r/b.yaml', 'a: [');
     await next();
     expect(events[1]).toMatch(/flow/i);
+    disk.put('/r/b.yaml', component('b', '2'));
+    await next();
+    expect(events.splice(2)).toEqual(['mended']);
     await disk.remove('/r/b.yaml');
     disk.put('/r/c.yaml', component('c', '1'));
     await next();
@@ -77,11 +83,35 @@ describe('watching resources', () => {
         notify();
       },
       rejected: () => {},
+      mended: () => {},
     });
     for (let index = 2; index < 50; index++) disk.put('/r/a.yaml', component('a', String(index)));
     await first;
     await watch.close();
     expect(diffs).toHaveLength(1);
     expect(diffs[0]?.current.components[0]?.properties[0]?.source).toEqual({ from: 'literal', value: '49' });
+  });
+
+  it('reads the files also when hints never cease', async () => {
+    const disk = createMemoryDisk({ '/r/a.yaml': component('a', '1') });
+    const options = { disk, paths: ['/r'], appId: 'x', drivers };
+    const clock = createFakeClock();
+    const diffs: ResourcesDiff[] = [];
+    const watch = watchResources({
+      ...options,
+      clock,
+      initial: await loadResources(options),
+      reconcileMs: 3_600_000,
+      changed: async (diff) => void diffs.push(diff),
+      rejected: () => {},
+      mended: () => {},
+    });
+    for (let passedMs = 0; passedMs < 10_000; passedMs += 100) {
+      disk.put('/r/a.yaml', component('a', String(passedMs)));
+      clock.advance(100);
+      await settle();
+    }
+    expect(diffs).toHaveLength(5);
+    await watch.close();
   });
 });

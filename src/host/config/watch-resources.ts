@@ -30,10 +30,14 @@ export interface WatchOptions extends LoadOptions {
   changed(diff: ResourcesDiff): Promise<void>;
   /** The files have errors now: what was loaded stays. Told once per distinct set of problems. */
   rejected(resources: LoadedResources): void;
+  /** The files had errors, and are again as what is in effect. */
+  mended(): void;
 }
 
 /** Editors write in several steps: wait this long after the last hint. */
 const settleMs = 200;
+/** A folder where something is written all the time never comes to rest: a hint waits no longer. */
+const hintMsMax = 2_000;
 
 /** Spans and origins are where something stands, not what it says: they must not count as a change. */
 function fingerprint(value: unknown): string {
@@ -75,6 +79,8 @@ export class ResourceWatch {
   #again = false;
   #closed = false;
   #lastRejected = '';
+  /** When the first hint came that no comparison has followed yet. */
+  #hintedMono: number | undefined;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -93,10 +99,16 @@ export class ResourceWatch {
 
   #watch(path: string): void {
     try {
-      this.#watchers.push(this.#options.disk.watch(path, () => this.#schedule(settleMs)));
+      this.#watchers.push(this.#options.disk.watch(path, () => this.#hinted()));
     } catch {
       // A path that cannot be watched (it does not exist yet) is found by the comparison.
     }
+  }
+
+  #hinted(): void {
+    const mono = this.#options.clock.mono();
+    this.#hintedMono ??= mono;
+    this.#schedule(Math.max(0, Math.min(settleMs, this.#hintedMono + hintMsMax - mono)));
   }
 
   #schedule(delayMs: number): void {
@@ -110,6 +122,7 @@ export class ResourceWatch {
       this.#again = true;
       return;
     }
+    this.#hintedMono = undefined;
     this.#running = this.#reconcile().finally(() => {
       this.#running = undefined;
       const soon = this.#again;
@@ -127,9 +140,13 @@ export class ResourceWatch {
       this.#lastRejected = problems;
       return;
     }
+    const mended = this.#lastRejected !== '';
     this.#lastRejected = '';
     const diff = diffResources(this.#current, loaded);
-    if (diff === undefined) return;
+    if (diff === undefined) {
+      if (mended) this.#options.mended();
+      return;
+    }
     this.#current = loaded;
     await this.#options.changed(diff);
   }
