@@ -271,6 +271,8 @@ describe('a Policy, read', () => {
     ['{ target: { app: orders }, match: { methods: ["G T"] }, timeout: 1s }', /"G T" is no HTTP method/],
     ['{ target: { app: orders }, match: { headers: [{ name: x }] }, timeout: 1s }', /needs one of exact, prefix, present/],
     ['{ target: { app: orders }, timeout: 0s }', /spec.timeout must be longer than 0s/],
+    ['{ target: { app: orders }, timeout: 800 }', /spec.timeout needs a unit: 800ms or 800s/],
+    ['{ target: { app: orders }, breaker: { window: "10" } }', /spec.breaker.window needs a unit: 10ms or 10s/],
     ['{ target: { app: orders }, retry: { maxRetrys: 3 } }', /unknown key `maxRetrys` \(did you mean `maxRetries`\?\)/],
     ['{ target: { app: orders }, retry: { backoff: { initial: 2s, max: 1s } } }', /max must not be less than initial/],
     ['{ target: { app: orders }, retry: { budget: { percent: 101 } } }', /must be a number from 0 to 100/],

@@ -27,6 +27,14 @@ describe('Resiliency, compiled', () => {
     `);
   });
 
+  it('takes numbers without a unit for milliseconds, as daprd does', async () => {
+    const policies = '{ timeouts: { t: "300" }, retries: { r: { duration: 200, maxRetries: 1 } } }';
+    const yaml = orders(policies, '{ timeout: t, retry: r }');
+    expect(await transcriptOf({ yaml, answer: () => ({ silent: true }) }, 1_000)).toMatch(
+      /^ +0 attempt 1\n +300 attempt 1 cancelled.*\n +500 attempt 2\n +800 attempt 2 cancelled/,
+    );
+  });
+
   it('grows an exponential pace by half, with jitter around the step, up to the cap', async () => {
     const yaml = orders('{ retries: { r: { policy: exponential, maxInterval: 1s, maxRetries: 5 } } }', '{ retry: r }');
     expect(await transcriptOf({ yaml, answer: () => ({ status: 500 }) }, 6_000)).toMatchInlineSnapshot(`

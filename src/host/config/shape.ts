@@ -146,11 +146,20 @@ export function whole(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEG
   };
 }
 
-/** A Go duration such as `1h30m` or `500ms`, or seconds as a number; in milliseconds. */
+const bareNumber = /^\s*[+-]?\d+\s*$/;
+
+/** A Go duration such as `1h30m` or `500ms`; in milliseconds. A number without a unit is refused: one reader takes it for seconds, another for milliseconds. */
 export const duration: Reader<number> = (node, path, reading) => {
   const value = node.kind === 'scalar' ? parseDuration(node.text) : undefined;
-  return value ?? wrongValue(reading, node.span, `${path} must be a duration such as 500ms, 10s, 1h30m`);
+  if (value === undefined) return wrongValue(reading, node.span, `${path} must be a duration such as 500ms, 10s, 1h30m`);
+  if (value === 0 || node.kind !== 'scalar' || !bareNumber.test(node.text)) return value;
+  const number = node.text.trim();
+  return wrongValue(reading, node.span, `${path} needs a unit: ${number}ms or ${number}s`);
 };
+
+/** The same where daprd takes a number without a unit for milliseconds. */
+export const durationOrMs: Reader<number> = (node, path, reading) =>
+  node.kind === 'scalar' && bareNumber.test(node.text) ? Number(node.text) : duration(node, path, reading);
 
 /** A size such as `4Mi`; in bytes. */
 export const size: Reader<number> = (node, path, reading) => {

@@ -4,7 +4,7 @@ import { parseCodes } from '../../../mesh/policy/status-codes.ts';
 import { compileTrip, type Trips } from '../../../mesh/policy/trip.ts';
 import type { ResiliencyResource } from '../model.ts';
 import {
-  duration,
+  durationOrMs,
   object,
   optional,
   record,
@@ -34,15 +34,15 @@ export function codes(min: number, max: number): Reader<string> {
 
 const retry = object({
   policy: withDefault(word('constant', 'exponential'), 'constant'),
-  duration: withDefault(duration, 5000),
-  maxInterval: withDefault(duration, 60_000),
+  duration: withDefault(durationOrMs, 5000),
+  maxInterval: withDefault(durationOrMs, 60_000),
   maxRetries: withDefault(whole(-1, 1_000_000), -1),
   matching: optional(object({ httpStatusCodes: optional(codes(100, 599)), gRPCStatusCodes: optional(codes(0, 16)) })),
 });
 const breaker = object({
   maxRequests: withDefault(whole(0, 1_000_000), 1),
-  interval: withDefault(duration, 0),
-  timeout: withDefault(duration, 60_000),
+  interval: withDefault(durationOrMs, 0),
+  timeout: withDefault(durationOrMs, 60_000),
   trip: optional(text),
 });
 const names = { timeout: optional(text), retry: optional(text), circuitBreaker: optional(text) } as const;
@@ -53,7 +53,7 @@ const shape = object({
   spec: required(
     object({
       policies: withDefault(
-        object({ timeouts: optional(record(duration)), retries: optional(record(retry)), circuitBreakers: optional(record(breaker)) }),
+        object({ timeouts: optional(record(durationOrMs)), retries: optional(record(retry)), circuitBreakers: optional(record(breaker)) }),
         {},
       ),
       targets: withDefault(
