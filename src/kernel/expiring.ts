@@ -1,6 +1,6 @@
 import { CancelScope } from './cancel.ts';
 import { derive, type Call } from './call.ts';
-import type { ProaError } from './errors.ts';
+import { isProaError, type ProaError } from './errors.ts';
 import type { Clock } from './ports.ts';
 import type { Service } from './service.ts';
 
@@ -16,11 +16,12 @@ export interface Expiry<Out> {
 
 /**
  * Runs a service that is given up after `afterMs`: the caller gets the error at once, what runs is cancelled with it, and an answer that comes later is
- * dropped. It bounds the time to the answer; a body that is under way by then is not cut off, but a caller who goes away still stops it.
+ * dropped. Whoever is called holds the same deadline, and may notice first that it has passed: that is the same expiry. It bounds the time to the answer; a body that is under way by then is not cut off, but a caller who goes away still stops it.
  */
 export function expiring<In, Out>(next: Service<In, Out>, call: Call<In>, expiry: Expiry<Out>): Promise<Out> {
   return new Promise<Out>((resolve, reject) => {
     const scope = new CancelScope();
+    const untilMs = expiry.clock.mono() + expiry.afterMs;
     let over = false;
     const timer = expiry.clock.timer(expiry.afterMs, () => {
       over = true;
@@ -39,7 +40,12 @@ export function expiring<In, Out>(next: Service<In, Out>, call: Call<In>, expiry
       (thrown: unknown) => {
         timer.cancel();
         call.cancel.release(scope);
-        if (!over) reject(thrown as Error);
+        if (!over)
+          reject(
+            isProaError(thrown) && thrown.code === 'deadline-exceeded' && expiry.clock.mono() >= untilMs
+              ? expiry.error(call)
+              : (thrown as Error),
+          );
       },
     );
   });
