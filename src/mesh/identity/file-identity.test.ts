@@ -95,6 +95,26 @@ describe('an identity in files', () => {
     source.close();
   });
 
+  it('stays when files come that have expired already', async () => {
+    const first = leaf();
+    const { open, put, clock, lines } = rig(first);
+    const source = await open();
+    clock.advance(3_700_000);
+    put(leaf(spiffeId(identity), startMs + 60_000));
+    clock.advance(250);
+    await turn();
+    expect(source.current().certificate).toBe(first['tls.crt']);
+    expect(lines.at(-1)).toMatch(/former stay.*the certificate in \/id\/tls.crt expired at 2026-01-01T00:01:00/);
+    source.close();
+  });
+
+  it('is used although it has expired when there is none before it, and that is told at once', async () => {
+    const { open, lines } = rig(leaf(spiffeId(identity), startMs - 1));
+    const source = await open();
+    expect(lines).toEqual([expect.stringContaining('the certificate has expired and its file was not renewed')]);
+    source.close();
+  });
+
   it('warns before it expires and when it has expired', async () => {
     const { open, clock, lines } = rig();
     const source = await open();

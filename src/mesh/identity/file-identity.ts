@@ -67,6 +67,7 @@ class FileIdentity implements IdentitySource {
       };
       this.#watches.push(disk.watch(directory, changed));
     }
+    this.#warnBeforeExpiry(clock.now());
     this.#poll();
   }
 
@@ -100,9 +101,10 @@ class FileIdentity implements IdentitySource {
   }
 
   async #reload(): Promise<void> {
-    const { log, ports } = this.#options;
+    const { log, ports, files } = this.#options;
     try {
       const next = await readFiles(this.#options);
+      refuseOlder(next, { former: this.#document, nowMs: ports.clock.now(), path: files.certificate });
       if (this.#rounds.closed || same(next, this.#document)) {
         this.#warnBeforeExpiry(ports.clock.now());
         return;
@@ -131,6 +133,15 @@ class FileIdentity implements IdentitySource {
       this.#options.log.warn(`the certificate ${problem} and its file was not renewed`, { identity: spiffeId(this.identity) });
     this.#problem = problem;
   }
+}
+
+/** Files that somebody put back: what is over does not replace what is still good. */
+function refuseOlder(
+  { notAfterMs }: IdentityDocument,
+  { former, nowMs, path }: { readonly former: IdentityDocument; readonly nowMs: number; readonly path: string },
+): void {
+  if (notAfterMs > nowMs || former.notAfterMs <= nowMs) return;
+  throw new ProaError('config.invalid', `the certificate in ${path} expired at ${new Date(notAfterMs).toISOString()}`);
 }
 
 function same(a: IdentityDocument, b: IdentityDocument): boolean {
