@@ -1,13 +1,13 @@
 import type { StateOptions, SaveItem, DeleteItem, TransactionItem } from '../blocks/state/index.ts';
 import { Dapr } from '../gen/dapr/proto/runtime/v1/dapr_pb.ts';
-import { ProaError } from '../kernel/errors.ts';
+import { isProaError, ProaError } from '../kernel/errors.ts';
 import { bytesOf } from './json.ts';
 import { grpcJobs } from './grpc-jobs.ts';
 import { grpcStatusOf, type GrpcLink } from './grpc-link.ts';
 import { actorOperations, hostActors } from './grpc-actors.ts';
 import { createGrpcSubscriptions, followConfiguration } from './grpc-streams.ts';
 import { routesOf } from './http-operations.ts';
-import type { AppMetadata, Asking, Invocation, Operations } from './operations.ts';
+import type { AppMetadata, Asking, Invocation, InvocationAnswer, Operations } from './operations.ts';
 import { codecOf } from '../wire/grpc/client.ts';
 import type { OpenedWorkflows } from './workflow/lazy-operations.ts';
 
@@ -183,7 +183,9 @@ async function invoke(link: GrpcLink, call: Invocation, asking: Asking) {
   };
   const own = headers.filter((_, i, all) => all[i - (i % 2)] !== 'content-type');
   const got: string[] = [];
-  const answer = await link.unary(codecs.invoke, request, asking, { metadata: own, onHeaders: (metadata) => got.push(...metadata) });
+  const metadata = { metadata: own, onHeaders: (all: readonly string[]) => void got.push(...all) };
+  const answer = await link.unary(codecs.invoke, request, asking, metadata).catch((thrown: unknown) => answerOf(thrown));
+  if ('status' in answer) return answer;
   const status = Number(got[got.indexOf('dapr-http-status') + 1]);
   const named = got.filter((_, i, all) => !/^(dapr-http-status|content-type|grpc-|:)/.test(all[i - (i % 2)] as string));
   return {
@@ -191,6 +193,14 @@ async function invoke(link: GrpcLink, call: Invocation, asking: Asking) {
     headers: ['content-type', answer.contentType, ...named],
     body: answer.data?.value ?? new Uint8Array(0),
   };
+}
+
+/** What an app answered that is no error of ours: a runtime of Dapr's kind makes a status of gRPC of it, with the beginning of the body. */
+function answerOf(thrown: unknown): InvocationAnswer {
+  const given = isProaError(thrown) ? thrown.details?.metadata : undefined;
+  const status = Number(given?.['http.code']);
+  if (!(status >= 100)) throw thrown;
+  return { status, headers: ['content-type', 'text/plain'], body: Buffer.from(given?.['http.error_message'] ?? '') };
 }
 
 function lockOperations(link: GrpcLink): Operations['lock'] {

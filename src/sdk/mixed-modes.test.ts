@@ -21,6 +21,7 @@ describe('apps of different modes on one machine', () => {
         .handle('refuse', () => {
           throw new ProaError('permission-denied', 'not for you', { details: { reason: 'NOT_YOURS' } });
         })
+        .handle('teapot', () => new Response('short and stout', { status: 418 }))
         .subscribe('pubsub', 'news', ({ data }) => void got.push(`${mode}: ${String(data)}`));
       running.set(mode, await machine.serve(nameOf(mode), mode, app));
     }
@@ -35,6 +36,17 @@ describe('apps of different modes on one machine', () => {
       code: 'permission-denied',
       message: 'not for you',
       details: { reason: 'NOT_YOURS' },
+    });
+  });
+
+  // An app that is called over gRPC has no statuses of its own to answer with.
+  it.each(pairs.filter(([, to]) => to !== 'grpc'))('%s sees what %s answers that is no error of ours', async (from, to) => {
+    const client = running.get(from)?.client;
+    const answer = await client?.request(nameOf(to), 'teapot');
+    expect([answer?.status, Buffer.from(answer?.body ?? []).toString()]).toEqual([418, 'short and stout']);
+    await expect(client?.invoke(nameOf(to), 'teapot')).rejects.toMatchObject({
+      code: 'unknown',
+      message: `app "${nameOf(to)}" answered teapot with status 418: short and stout`,
     });
   });
 
