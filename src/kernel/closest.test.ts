@@ -7,6 +7,7 @@ describe('what was probably meant', () => {
     ['STATESTORE', ['statestore'], 'did you mean statestore?'],
     ['retries', ['timeout', 'retry', 'limits'], 'did you mean retry?'],
     ['store-of-orders', ['stores', 'store-of'], 'did you mean store-of?'],
+    ['b', ['a'], 'there is a'],
     ['other', ['statestore', 'pubsub'], 'there is statestore, pubsub'],
     ['', ['statestore'], 'there is statestore'],
     [

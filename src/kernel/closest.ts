@@ -35,7 +35,8 @@ export function closest(word: string, among: Iterable<string>): string | undefin
   const candidates = [...among];
   const wanted = word.slice(0, 64).toLowerCase();
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  // Of one letter every other one is one edit away.
+  let bestDistance = (wanted.length === 1 ? 0 : Math.max(1, Math.floor(wanted.length / 3))) + 1;
   for (const candidate of candidates) {
     const found = distance(wanted, candidate.toLowerCase(), bestDistance);
     if (found < bestDistance) {

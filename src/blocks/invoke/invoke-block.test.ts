@@ -37,6 +37,7 @@ function rig(govern: Govern, send: (instance: string, call: Call<InvokeRequest>)
         close: () => Promise.resolve(),
       },
       balance: (appId) => new EndpointGroup({ clock: ports.clock, random: ports.random, appId, zone: '' }),
+      announced: () => Promise.resolve(['web', 'orders'].map((appId) => ({ appId, namespace: '', instance: appId }))),
       peers: { send: (endpoint, call) => send(endpoint.instance, call) },
       external: { send: () => Promise.reject(new Error('not used here')) },
       channel: () => undefined,
@@ -45,6 +46,7 @@ function rig(govern: Govern, send: (instance: string, call: Call<InvokeRequest>)
     },
   );
   const none: readonly string[] = [];
+  const hints: (string | undefined)[] = [];
   const invoke = async (
     appId: string,
     { deadlineMs = Infinity, caller = { appId: 'web', namespace: '' }, headers = none },
@@ -67,13 +69,16 @@ function rig(govern: Govern, send: (instance: string, call: Call<InvokeRequest>)
       return status;
     } catch (thrown) {
       made.end.fire({ ok: false, error: thrown });
-      return ProaError.from(thrown).code;
+      const { code, hint } = ProaError.from(thrown);
+      hints.push(hint);
+      return code;
     }
   };
   return {
     call: (deadlineMs = Infinity, caller = { appId: 'web', namespace: '' }, headers = none) =>
       invoke('orders', { deadlineMs, caller, headers }),
     callApp: (appId: string) => invoke(appId, {}),
+    hints,
     asked: () => asked,
     become(instances: readonly string[]) {
       endpoints = instances.map(at);
@@ -168,5 +173,12 @@ describe('the invocation block', () => {
     });
     // With the heads it would be 64 MB.
     expect(bytes).toBeLessThan(30_000_000);
+  });
+
+  it('that nobody runs is told with the name that was probably meant, which is never the own one', async () => {
+    const { callApp, become, hints } = rig(ungoverned, () => Promise.resolve(ok));
+    become([]);
+    for (const name of ['odrers', 'wev']) expect(await callApp(name)).toBe('invoke.failed');
+    expect(hints).toEqual(['did you mean orders?', 'is it running? `proa list` shows the apps that are']);
   });
 });
