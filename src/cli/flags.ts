@@ -137,7 +137,12 @@ export const flags = {
   wait: { type: 'flag', doc: 'Wait until the outgoing APIs of a running sidecar work' },
   // of `run`
   'run-file': { type: 'text', short: 'f', doc: 'proa.yaml or dapr.yaml, or a folder that holds one', value: 'path' },
-  kubernetes: { type: 'flag', short: 'k', doc: 'Not offered: in a cluster `proa sidecar` runs in a container beside the application', inert: true },
+  kubernetes: {
+    type: 'flag',
+    short: 'k',
+    doc: 'Not offered: in a cluster `proa sidecar` runs in a container beside the application',
+    inert: true,
+  },
   'runtime-path': { type: 'text', doc: 'Folder of the Dapr runtime', inert: true, value: 'dir' },
   attach: { type: 'number', doc: 'Serve an application that somebody else starts on this port', value: 'port' },
   restart: {

@@ -55,6 +55,8 @@ describe('a plan of a rollout', () => {
     ['a share above all', { success: '101' }, /--success/],
     ['a share in words', { success: 'all' }, /--success/],
     ['a quantile without a time', { latency: 'p99' }, /--latency/],
+    ['a time without a unit', { latency: 'p99:500' }, /--latency/],
+    ['a step whose time has no unit', { steps: '5:5,100:1m' }, /is not percent:time/],
     ['a quantile of nobody', { latency: 'p0:1s' }, /--latency/],
     ['a time of nothing', { latency: 'p99:0ms' }, /--latency/],
     ['more errors than calls', { errorsAbove: '101' }, /--errors-above/],

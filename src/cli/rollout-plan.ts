@@ -1,4 +1,4 @@
-import { parseDuration } from '../kernel/duration.ts';
+import { lacksUnit, parseDuration } from '../kernel/duration.ts';
 import { isRolloutName, planLimits, stepsProblem, type RolloutGates, type RolloutPlan, type RolloutStep } from '../host/rollout-tools.ts';
 import { UsageError } from './parse-args.ts';
 
@@ -32,7 +32,7 @@ export function readPlan(written: WrittenPlan): RolloutPlan {
 function readSteps(text: string): RolloutStep[] {
   const steps = text.split(',').map((part) => {
     const match = /^(\d{1,3}(?:\.\d{1,2})?):(.+)$/.exec(part.trim());
-    const holdMs = parseDuration(match?.[2] ?? '');
+    const holdMs = readTime(match?.[2]);
     if (match === null || holdMs === undefined || holdMs < 0 || !Number.isFinite(holdMs))
       throw new UsageError(`--steps: ${JSON.stringify(part.slice(0, 64))} is not percent:time`, example);
     return { percent: Number(match[1]), holdMs };
@@ -57,6 +57,10 @@ function readGates(written: WrittenPlan): RolloutGates {
   };
 }
 
+function readTime(text: string | undefined): number | undefined {
+  return text === undefined || lacksUnit(text) ? undefined : parseDuration(text);
+}
+
 // `p99:` and what follows.
 function readQuantile(text: string): { readonly quantile: number; readonly rest: string } | undefined {
   const match = /^p(\d{1,2}(?:\.\d{1,2})?):(.+)$/.exec(text);
@@ -65,7 +69,7 @@ function readQuantile(text: string): { readonly quantile: number; readonly rest:
 
 function readLatency(text: string): NonNullable<RolloutGates['latency']> {
   const read = readQuantile(text);
-  const maxMs = parseDuration(read?.rest ?? '');
+  const maxMs = readTime(read?.rest);
   if (read === undefined || maxMs === undefined || !(maxMs > 0))
     throw new UsageError('--latency must be a quantile and a time', '--latency p99:500ms');
   return { quantile: read.quantile, maxMs };

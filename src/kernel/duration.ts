@@ -18,6 +18,11 @@ export function parseDuration(text: string): number | undefined {
   return sign * total;
 }
 
+/** True for a number without a unit, 0 excepted: one reader takes it for seconds, another for milliseconds. */
+export function lacksUnit(text: string): boolean {
+  return /^\s*[+-]?\d+\s*$/.test(text) && Number(text) !== 0;
+}
+
 /** A Go duration text as Go prints it: `5s`, `500ms`, `1h0m0s`. */
 export function formatDuration(ms: number): string {
   if (ms === 0) return '0s';

@@ -37,11 +37,9 @@ describe('a rollout between processes', () => {
       await started.ready();
       return started;
     };
-    const proa = async (...args: string[]) => {
-      const env = { ...process.env, ...machine.env };
-      const { stdout } = await promisify(execFile)(process.execPath, [command, ...args], { env });
-      return stdout;
-    };
+    const told = (...args: string[]) =>
+      promisify(execFile)(process.execPath, [command, ...args], { env: { ...process.env, ...machine.env } });
+    const proa = async (...args: string[]) => (await told(...args)).stdout;
     const status = async () =>
       (JSON.parse(await proa('rollout', 'status', 'orders', '--json')) as [{ state: string; percent: number; why: string }])[0];
     let broken = true;
@@ -100,5 +98,8 @@ describe('a rollout between processes', () => {
     await eventually(async () => (await share(10)) === 0, 'the file takes it back');
     expect((await status()).why).toBe(`${file}:4 says so`);
     await expect(proa('rollout', 'promote', 'nobody')).rejects.toThrow(/there is no rollout of app "nobody"/);
+    const misspelt = await told('rollout', 'start', 'odrers', 'v1', 'v2');
+    expect(misspelt.stderr).toBe('warning: no app "odrers" runs on this machine; the rollout waits for it. Did you mean orders?\n');
+    expect(misspelt.stdout).toContain('\n  v1: no calls\n  v2: no calls');
   });
 });

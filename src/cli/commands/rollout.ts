@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { workOnRollouts, type RolloutAction, type ShownRollout } from '../../host/rollout-tools.ts';
+import { closest } from '../../kernel/closest.ts';
 import type { Ports } from '../../kernel/ports.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { dataDirectoryHere } from '../directories.ts';
@@ -15,6 +16,7 @@ export async function run(context: CommandContext): Promise<number> {
   const action = actionOf(context);
   const directory = args.values['data-dir'] ?? (await dataDirectoryOf(ports, appOf(action))) ?? (await dataDirectoryHere(ports, undefined));
   const database = await databaseSetting(ports, args.values.engine);
+  if (action.kind === 'start' && database === undefined) await warnOfUnknown(context, action.plan.app);
   const shown = await workOnRollouts(
     ports,
     { directory: resolve(ports.process.cwd(), directory), ...(database !== undefined && { database }) },
@@ -28,6 +30,14 @@ export async function run(context: CommandContext): Promise<number> {
   else if (shown.length === 0) output.say('no rollouts');
   else for (const rollout of shown) output.line(lineOf(rollout));
   return exitCodes.ok;
+}
+
+/** A rollout waits for its app, however long: of one that is misspelt nobody would ever hear. A database may have it run elsewhere. */
+async function warnOfUnknown({ ports, output }: CommandContext, app: string): Promise<void> {
+  const apps = (await findRuns(ports)).flatMap(({ alive, record }) => (alive ? record.apps.map(({ id }) => id) : []));
+  if (apps.length === 0 || apps.includes(app)) return;
+  const guess = closest(app, apps);
+  output.warn(`no app "${app}" runs on this machine; the rollout waits for it${guess === undefined ? '' : `. Did you mean ${guess}?`}`);
 }
 
 function appOf(action: RolloutAction): string | undefined {
@@ -69,6 +79,7 @@ function actionOf({ ports, args, command }: CommandContext): RolloutAction {
 
 function lineOf({ app, from, to, state, step, steps, why, percent, calls }: ShownRollout): string {
   const where = state === 'running' ? `step ${step + 1} of ${steps.length}` : state;
-  const counted = (version: string, { good, bad, text }: ShownRollout['calls']['from']) => `  ${version}: ${good + bad} calls, ${text}`;
+  const counted = (version: string, { good, bad, text }: ShownRollout['calls']['from']) =>
+    `  ${version}: ${good + bad === 0 ? text : `${good + bad} calls, ${text}`}`;
   return `${app}  ${where}, ${percent} % for ${to} (${why})\n${counted(from, calls.from)}\n${counted(to, calls.to)}`;
 }

@@ -1,6 +1,6 @@
 import { parseByteSize } from '../../kernel/byte-size.ts';
 import { closest } from '../../kernel/closest.ts';
-import { parseDuration } from '../../kernel/duration.ts';
+import { lacksUnit, parseDuration } from '../../kernel/duration.ts';
 import type { Problem } from './problem.ts';
 import { originOf, type Span } from './source.ts';
 import { toPlain, type YamlNode } from './yaml.ts';
@@ -146,20 +146,18 @@ export function whole(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEG
   };
 }
 
-const bareNumber = /^\s*[+-]?\d+\s*$/;
-
-/** A Go duration such as `1h30m` or `500ms`; in milliseconds. A number without a unit is refused: one reader takes it for seconds, another for milliseconds. */
+/** A Go duration such as `1h30m` or `500ms`; in milliseconds. */
 export const duration: Reader<number> = (node, path, reading) => {
   const value = node.kind === 'scalar' ? parseDuration(node.text) : undefined;
   if (value === undefined) return wrongValue(reading, node.span, `${path} must be a duration such as 500ms, 10s, 1h30m`);
-  if (value === 0 || node.kind !== 'scalar' || !bareNumber.test(node.text)) return value;
+  if (node.kind !== 'scalar' || !lacksUnit(node.text)) return value;
   const number = node.text.trim();
   return wrongValue(reading, node.span, `${path} needs a unit: ${number}ms or ${number}s`);
 };
 
 /** The same where daprd takes a number without a unit for milliseconds. */
 export const durationOrMs: Reader<number> = (node, path, reading) =>
-  node.kind === 'scalar' && bareNumber.test(node.text) ? Number(node.text) : duration(node, path, reading);
+  node.kind === 'scalar' && lacksUnit(node.text) ? Number(node.text) : duration(node, path, reading);
 
 /** A size such as `4Mi`; in bytes. */
 export const size: Reader<number> = (node, path, reading) => {

@@ -122,6 +122,7 @@ function failedBeside({ beside = {} }: RolloutGates, { from, to }: StepTallies):
 
 /** A tally in words, as far as gates look at it. */
 export function textOf(tally: Tally, { latency, beside }: RolloutGates): string {
+  if (callsOf(tally) === 0) return 'no calls';
   const share = `${Math.floor((1 - badShare(tally)) * 10_000) / 100} % good`;
   const quantiles = new Set([latency, beside?.latency].flatMap((gate) => (gate === undefined ? [] : [gate.quantile])));
   const times = [...quantiles].map((quantile) => `p${percentText(quantile)} ${Math.round(quantileOf(tally, quantile) * 10) / 10} ms`);
