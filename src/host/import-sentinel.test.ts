@@ -161,6 +161,24 @@ describe('rules of Sentinel', () => {
     ]);
   });
 
+  it('leaves out what Sentinel takes for no rule, and says so: no limit of nothing comes of it', async () => {
+    const { specs: found, notes } = await specs([
+      { resource: '/x', grade: 1, count: -1 },
+      { resource: '/x', grade: 1, count: '20' },
+      { resource: '/x', grade: 1 },
+      { resorce: '/y', grade: 1, count: 1 },
+      { resource: '/closed', grade: 1, count: 0 },
+    ]);
+    expect(found).toEqual([{ target: { app: 'orders', at: 'callee' }, match: { path: '/closed' }, limits: [{ requests: 0 }] }]);
+    expect(notes).toEqual([
+      '/x: its count is -1, and no number from 0: it is left out',
+      '/x: its count is "20", and no number from 0: it is left out',
+      '/x: its count is missing: it is left out',
+      'a rule without a resource: unknown field resorce',
+      'a rule without a resource: its kind is flow: it is left out',
+    ]);
+  });
+
   it.each([[null], [42], [{}], [{ flow: 1 }], [[1]], [[[]]]])('%j are none', (rules) => {
     expect(() => importSentinel(rules, 'orders')).toThrow(/neither a list|is no object/);
   });

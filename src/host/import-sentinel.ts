@@ -91,12 +91,14 @@ class Importing {
       given ??
       sentinelKinds.find((name) => kinds[name].key in rule) ??
       (Object.keys(rule).some((name) => kinds.system.fields.includes(name as never)) ? 'system' : undefined);
-    const name = text(rule['resource']) || 'the system';
+    const name = text(rule['resource']).trim() || (kind === 'system' ? 'the system' : 'a rule without a resource');
     if (kind === undefined) return this.#note(name, 'its kind cannot be told from its fields: give it');
     const known: readonly string[] = [...common, ...kinds[kind].fields];
     for (const field of Object.keys(rule)) if (!known.includes(field)) this.#note(name, `unknown field ${field}`);
     if (rule['regex'] === true)
       return this.#note(name, 'regular expressions over resources are not imported: write a policy with a path template');
+    const wrong = invalid(rule, kind);
+    if (wrong !== undefined) return this.#note(name, wrong);
     const about = { rule, name, siblings };
     if (kind === 'flow') this.#flow(about);
     else if (kind === 'degrade') this.#degrade(about);
@@ -312,6 +314,15 @@ class Importing {
     this.#note(name, `the pattern "${pattern}" (matchStrategy ${how}) has no counterpart: all values are limited`);
     return {};
   }
+}
+
+/** Why Sentinel takes no such rule: a count that stands for nothing would be a limit of 0 here. */
+function invalid(rule: Json, kind: SentinelKind): string | undefined {
+  if (kind === 'system') return undefined;
+  if (text(rule['resource']).trim() === '') return `its kind is ${kind}: it is left out`;
+  if (kind === 'authority' || number(rule['count'], -1) >= 0) return undefined;
+  const count = rule['count'];
+  return `its count ${count === undefined ? 'is missing' : `is ${JSON.stringify(count)}, and no number from 0`}: it is left out`;
 }
 
 interface About {
