@@ -1,7 +1,10 @@
+import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
+import type { DriverDefinition } from '../contracts/driver.ts';
 import { ProaError } from '../kernel/errors.ts';
 import { keptBytes } from '../testing/kept-memory.ts';
 import { createMemoryDisk } from '../testing/memory-disk.ts';
+import type { DriverIndex } from './config/check-component.ts';
 import { loadResources } from './config/load-resources.ts';
 import { governTarget, loadYaml } from '../testing/simulator/governed-target.ts';
 
@@ -377,6 +380,30 @@ describe('a Policy, read', () => {
     // It is a warning: the policy holds when such an app comes.
     expect(policies.rules).toHaveLength(1);
     expect((await load()).problems).toEqual([]);
+  });
+
+  it('warns about operations that a component does not have, and proposes the one that is meant', async () => {
+    const definition = {
+      kind: 'state',
+      types: ['state.x'],
+      versions: ['v1'],
+      status: 'stable',
+      capabilities: [],
+      config: v.looseObject({}),
+    };
+    const drivers: DriverIndex = { 'state.x': { kind: 'state', load: () => Promise.resolve(definition as unknown as DriverDefinition) } };
+    const store = 'apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: { name: store }\nspec: { type: state.x, version: v1 }\n---\n';
+    const told = async (direction: string, operations: string): Promise<string[]> => {
+      const spec = `{ target: { component: store, direction: ${direction} }, match: { operations: [${operations}] }, timeout: 1s }`;
+      const disk = createMemoryDisk({ '/r/all.yaml': `${store}${policy('p', spec)}` });
+      const { problems } = await loadResources({ disk, paths: ['/r'], appId: 'web', drivers });
+      return problems.map(({ message, help }) => `${message}; ${help}`);
+    };
+    expect(await told('outbound', 'get, bulk_get, transaction')).toEqual([]);
+    expect(await told('outbound', 'get, delte')).toEqual([
+      'Policy "p": component "store" has no operation "delte" outbound; did you mean `delete`?',
+    ]);
+    expect(await told('inbound', 'get')).toEqual(['Policy "p": component "store" has no operation "get" inbound; undefined']);
   });
 
   it('warns about components that are not there', async () => {

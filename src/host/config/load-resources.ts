@@ -8,6 +8,7 @@ import { defaultConfiguration, readConfiguration } from './kinds/configuration.t
 import { readHttpEndpoint } from './kinds/http-endpoint.ts';
 import { checkPolicyNames, checkTargets, compileTrips, readResiliency } from './kinds/resiliency.ts';
 import { checkConflicts, checkKnown, checkKnownTargets, checkPriorities, checkRollouts } from './kinds/policy/conflicts.ts';
+import { checkOperations } from './kinds/policy/operations.ts';
 import { readPolicy } from './kinds/policy/policy.ts';
 import { readRollout } from './kinds/rollout.ts';
 import { readSubscription } from './kinds/subscription.ts';
@@ -189,6 +190,7 @@ export async function loadResources(options: LoadOptions): Promise<LoadedResourc
   };
   checkPriorities(policies, loading.reading());
   checkKnown(policies, known, loading.reading());
+  checkOperations(policies, [...written, ...defaults], loading.reading());
   checkRollouts(rollouts, known, loading.reading());
   checkKnownTargets(resiliencies, known, loading.reading());
   const resources = {
