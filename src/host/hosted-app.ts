@@ -1,6 +1,7 @@
 import { ProaError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Address } from '../kernel/ports.ts';
+import { applyChanges, summaryOf } from './apply-changes.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
 import { type Problem, renderProblem } from './config/problem.ts';
@@ -265,19 +266,10 @@ export class HostedApp implements RunningApp {
     return done;
   }
 
-  async #applyChanges({ components, subscriptions, policies, current }: ResourcesDiff): Promise<void> {
-    const sidecar = this.#sidecar;
-    if (sidecar === undefined) return;
-    const { blocks, components: manager, state } = sidecar.runtime;
-    this.#current = current;
-    sidecar.runtime.setResources(current, policies);
-    const changed = [...components.changed, ...ofChangedSecrets(components, current)];
-    await manager.apply({ added: [...components.added, ...changed], removed: [...changed, ...components.removed] });
-    if (subscriptions.added.length + subscriptions.changed.length + subscriptions.removed.length === 0) return;
-    sidecar.runtime.setSubscriptions(current.subscriptions.map((subscription) => subscription.spec));
-    if (!state.appReady || state.channel === undefined) return;
-    await blocks.pubsub.pause(this.#options.shared.graceMs);
-    await blocks.pubsub.start();
+  async #applyChanges(diff: ResourcesDiff): Promise<void> {
+    if (this.#sidecar === undefined) return;
+    this.#current = diff.current;
+    await applyChanges(this.#sidecar.runtime, diff, this.#options.shared.graceMs);
   }
 
   #renewReady(): void {
@@ -285,37 +277,4 @@ export class HostedApp implements RunningApp {
       this.#markReady = resolve;
     });
   }
-}
-
-type Changes = ResourcesDiff['components'];
-
-/** Components whose secrets come from a store that is another one now: they are opened again with what it says. */
-function ofChangedSecrets({ added, changed }: Changes, current: LoadedResources): LoadedResources['components'] {
-  const touched = new Set([...added, ...changed].map(({ name }) => name));
-  const stores = new Set([...added, ...changed].filter(({ kind }) => kind === 'secretstores').map(({ name }) => name));
-  const found: LoadedResources['components'][number][] = [];
-  const dependents = () =>
-    current.components.filter(({ name, secretStore }) => secretStore !== undefined && stores.has(secretStore) && !touched.has(name));
-  // A secret store may take its own secrets from another one.
-  for (let next = dependents(); next.length > 0; next = dependents()) {
-    for (const component of next) {
-      touched.add(component.name);
-      if (component.kind === 'secretstores') stores.add(component.name);
-      found.push(component);
-    }
-  }
-  return found;
-}
-
-function summaryOf(diff: Pick<ResourcesDiff, 'components' | 'subscriptions' | 'policies' | 'restart'>): string {
-  if (diff.restart) return 'configuration changed: the runtime was restarted inside the process';
-  const names = (list: readonly { readonly name: string }[]): string => list.map(({ name }) => name).join(', ');
-  const both = (change: 'added' | 'changed' | 'removed') => [...diff.components[change], ...diff.subscriptions[change]];
-  const [added, changed, removed] = [both('added'), both('changed'), both('removed')];
-  return [
-    ...(added.length > 0 ? [`added ${names(added)}`] : []),
-    ...(changed.length > 0 ? [`changed ${names(changed)}`] : []),
-    ...(removed.length > 0 ? [`removed ${names(removed)}`] : []),
-    ...(diff.policies ? ['new policies'] : []),
-  ].join('; ');
 }

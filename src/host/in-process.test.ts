@@ -1,11 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../sdk/app.ts';
 import type { TopicEvent } from '../sdk/event.ts';
+import { recordingLogger } from '../testing/driver-context.ts';
 import { freePorts } from '../testing/server-process.ts';
 import { createRuntime, type Runtime } from './in-process.ts';
 
@@ -135,5 +136,37 @@ describe('a runtime in the own process', () => {
     const { port } = server.address() as AddressInfo;
     await expect(createRuntime({ appId: 'late', dataDirectory, metrics: { port } })).rejects.toMatchObject({ code: 'config.port-taken' });
     server.close();
+  });
+
+  it('follows its files: policies and components change while it runs, and what has errors changes nothing', async () => {
+    const resources = mkdtempSync(join(tmpdir(), 'proa-in-process-files-'));
+    const write = (name: string, text: string): void => writeFileSync(join(resources, name), text);
+    const policy = (abort: string): string =>
+      `apiVersion: proa.dev/v1alpha1\nkind: Policy\nmetadata: { name: p }\nspec: { target: { app: shop }, fault: { abort: { status: ${abort} } } }\n`;
+    const lines: string[] = [];
+    write('p.yaml', policy('418'));
+    const web = await createRuntime({ appId: 'web', dataDirectory, resources: [resources], log: recordingLogger(lines) });
+    const answered = async (): Promise<number> => (await web.request('shop', 'x')).status;
+    const told = (text: string): Promise<void> => vi.waitFor(() => expect(lines.join('\n')).toContain(text), { timeout: 20_000 });
+    try {
+      expect(await answered()).toBe(418);
+      write('p.yaml', policy('503'));
+      await told('the files are in effect: new policies');
+      expect(await answered()).toBe(503);
+      write('p.yaml', policy('9'));
+      await told('the files have errors: what was in effect stays');
+      expect(lines.join('\n')).toMatch(/error spec.fault.abort.status must be .*"source":".*p.yaml:4:\d+"/);
+      expect(await answered()).toBe(503);
+      write('p.yaml', policy('503'));
+      await told('the files have no errors any more');
+      write('s.yaml', 'apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: { name: more }\nspec: { type: state.proa, version: v1 }\n');
+      await told('added more');
+      await web.state.set('more', 'k', 1);
+      write('c.yaml', 'apiVersion: dapr.io/v1alpha1\nkind: HTTPEndpoint\nmetadata: { name: e }\nspec: { baseUrl: "http://x.example" }\n');
+      await told('it takes effect when the runtime is opened again');
+    } finally {
+      await web.close();
+      rmSync(resources, { recursive: true, force: true });
+    }
   });
 });

@@ -14,6 +14,7 @@ import { printInTurns } from '../telemetry/print-in-turns.ts';
 import { createAppRuntime, type AppRuntime } from './app-runtime.ts';
 import { loadResources } from './config/load-resources.ts';
 import { hasErrors, renderProblem } from './config/problem.ts';
+import { followFiles } from './follow-files.ts';
 import { createFunctionActorHost } from './function-actor-host.ts';
 import { createFunctionChannel } from './function-channel.ts';
 import type { AppSpec } from './host-api.ts';
@@ -30,6 +31,7 @@ import { findDrivers } from './pluggable-drivers.ts';
 import { traitsOf } from './instance-traits.ts';
 import { checkedOptions } from './runtime-options.ts';
 import { createAppTelemetry } from './telemetry.ts';
+import { logProblems } from './tell-problems.ts';
 import { version } from './version.ts';
 
 export interface RuntimeOptions {
@@ -40,7 +42,7 @@ export interface RuntimeOptions {
   readonly app?: App;
   /** `postgres://user:password@host/database`: the database that keeps what embedded components store; absent: the engine in `dataDirectory`. */
   readonly database?: string;
-  /** Folders of component files. Kinds that they leave out get the embedded components `statestore`, `pubsub`, `lockstore`, `secretstore`. */
+  /** Folders of component files and policies, followed while the runtime is open. Kinds that they leave out get the embedded components `statestore`, `pubsub`, `lockstore`, `secretstore`. */
   readonly resources?: readonly string[];
   /** Configuration files, overlaid in order. */
   readonly configurations?: readonly string[];
@@ -116,7 +118,7 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
   const { ports, log, appId, namespace = 'default' } = options;
   const spec = specOf(options, namespace);
   const drivers = await findDrivers(ports, log);
-  const resources = await loadResources({
+  const load = {
     disk: ports.disk,
     paths: spec.resourcePaths,
     configPaths: spec.configPaths,
@@ -124,8 +126,10 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
     namespace,
     drivers,
     defaults: spec.defaults,
-  });
+  };
+  const resources = await loadResources(load);
   if (hasErrors(resources.problems)) throw new ProaError('config.invalid', resources.problems.map(renderProblem).join('\n\n'));
+  logProblems(log, resources.problems);
   const machine = await openMachine(options, owner);
   const { configuration } = resources;
   const { metrics, tracer, close } = await createAppTelemetry({ ports, log, spec, machine, configuration, version });
@@ -156,6 +160,10 @@ async function open(options: Complete, owner: Owner): Promise<Operations> {
   });
   options.app?.actors.attach(operations);
   if (options.app !== undefined) await host(options.app, { ports, spec, machine, runtime, owner, instance });
+  if (spec.resourcePaths.length + spec.configPaths.length > 0) {
+    const files = followFiles({ ports, log, runtime, load, resources, reconcileMs: spec.reconcileMs, graceMs });
+    owner.own('files', () => files.close());
+  }
   return operations;
 }
 

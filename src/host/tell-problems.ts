@@ -14,6 +14,11 @@ export function tellProblems(
     events({ kind: 'problems', appId, problems });
     return;
   }
+  logProblems(log, problems);
+}
+
+/** A line of the log for each. */
+export function logProblems(log: Logger, problems: readonly Problem[]): void {
   for (const problem of problems) {
     const { severity, code, message, file, line, column, notes, help } = problemToJson(problem);
     log[severity === 'error' ? 'error' : 'warn'](message, {
