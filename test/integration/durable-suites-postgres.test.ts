@@ -7,4 +7,6 @@ const postgres = pooledPostgres();
 let schemas = 0;
 
 const openStage = () => postgresStage(postgres.server, `s${++schemas}`, postgres.pooledAddress);
-describe.runIf(postgres.bin !== undefined)('the real server', () => durableSuites('PostgreSQL', openStage));
+describe.runIf(postgres.bin !== undefined)('the real server', () => {
+  durableSuites('PostgreSQL', openStage);
+});
