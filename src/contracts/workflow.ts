@@ -77,8 +77,18 @@ export type HistoryEvent = EventBase &
         /** Options of Proa's own workers, kept with the event and handed back with the activity. */
         readonly options?: ActivityOptions;
       }
-    | { readonly type: 'taskCompleted'; readonly scheduledId: number; readonly result?: string; readonly taskExecutionId?: string }
-    | { readonly type: 'taskFailed'; readonly scheduledId: number; readonly failure: FailureDetails; readonly taskExecutionId?: string }
+    | ({
+        readonly type: 'taskCompleted';
+        readonly scheduledId: number;
+        readonly result?: string;
+        readonly taskExecutionId?: string;
+      } & Attested)
+    | ({
+        readonly type: 'taskFailed';
+        readonly scheduledId: number;
+        readonly failure: FailureDetails;
+        readonly taskExecutionId?: string;
+      } & Attested)
     | {
         readonly type: 'childCreated';
         readonly instanceId: string;
@@ -90,8 +100,8 @@ export type HistoryEvent = EventBase &
         readonly retryParent?: string;
         readonly propagation?: number;
       }
-    | { readonly type: 'childCompleted'; readonly scheduledId: number; readonly result?: string }
-    | { readonly type: 'childFailed'; readonly scheduledId: number; readonly failure: FailureDetails }
+    | ({ readonly type: 'childCompleted'; readonly scheduledId: number; readonly result?: string } & Attested)
+    | ({ readonly type: 'childFailed'; readonly scheduledId: number; readonly failure: FailureDetails } & Attested)
     | {
         readonly type: 'timerCreated';
         readonly fireAtMs: number;
@@ -112,6 +122,19 @@ export type HistoryEvent = EventBase &
     | { readonly type: 'recorded'; readonly name: string; readonly value?: string }
   );
 
+/** What whoever executed an operation says of its end (`history-signing.ts`). */
+export interface Attested {
+  readonly attestation?: Attestation;
+  /** The certificates of whoever attested: DER, base64. On the way only; what is stored has them in its table. */
+  readonly signerCertificate?: string;
+}
+
+/** A message of the protocol as it was signed, and the signature; both base64. */
+export interface Attestation {
+  readonly payload: string;
+  readonly signature: string;
+}
+
 export interface StartedEvent {
   readonly name: string;
   readonly version?: string;
@@ -124,6 +147,8 @@ export interface StartedEvent {
   readonly tags?: Readonly<Record<string, string>>;
   /** Histories that its parent handed on. */
   readonly propagated?: PropagatedHistory;
+  /** What its parent gave it when that was not the input of this execution, but of one that continued as this: attestations are about it. */
+  readonly created?: { readonly input?: string };
 }
 
 /** How much of its history a workflow hands on with an operation: nothing, its own, or also what it was given itself. Numbers of the protocol. */
@@ -141,6 +166,18 @@ export interface HistoryChunk {
   readonly workflowName: string;
   /** Up to and including the event that began the operation. */
   readonly events: readonly HistoryEvent[];
+  /** Absent: nobody signed it. */
+  readonly proof?: HistoryProof;
+}
+
+/** What makes a chunk of history provable, base64 throughout. It goes from hand to hand as it was made. */
+export interface HistoryProof {
+  /** The events, each as the bytes that were signed. */
+  readonly events: readonly string[];
+  /** Signature messages that cover the events in order. */
+  readonly signatures: readonly string[];
+  /** Certificates that the signatures refer to: DER, the leaf first. */
+  readonly certificates: readonly string[];
 }
 
 export type TimerOrigin = (
@@ -160,7 +197,7 @@ export interface VersionChoice {
 
 export type FinalStatus = 'COMPLETED' | 'FAILED' | 'TERMINATED' | 'CANCELED';
 export type { WorkflowStatus };
-export type StallReason = 'patch-mismatch' | 'version-not-available' | 'payload-size' | 'diverged';
+export type StallReason = 'patch-mismatch' | 'version-not-available' | 'payload-size' | 'diverged' | 'signing';
 
 /** Why an instance is held, although nothing of it is lost. */
 export interface Stall {
@@ -344,6 +381,19 @@ export interface WorkflowState {
   readonly tags?: Readonly<Record<string, string>>;
   readonly attributes?: Readonly<Record<string, string>>;
   readonly historyLength: number;
+  /** Only where somebody asked for it, and only of a history that is signed, or was found to be changed. */
+  readonly signing?: SigningState;
+}
+
+/** What the signatures of a history say. */
+export interface SigningState {
+  readonly signatures: number;
+  /** Of whose certificates: `<namespace>/<app id>`. */
+  readonly signedBy: readonly string[];
+  /** Absent: this runtime cannot judge it, for signing is off here. */
+  readonly verified?: boolean;
+  /** What is wrong with it. */
+  readonly problem?: string;
 }
 
 /** Which instances are meant: those for which all of it is true. */

@@ -1,9 +1,10 @@
 import type { ActorsBlock } from '../blocks/actors/index.ts';
 import type { JobsBlock } from '../blocks/jobs/index.ts';
-import type { WorkflowBlock } from '../blocks/workflow/index.ts';
+import type { HistorySigning, WorkflowBlock } from '../blocks/workflow/index.ts';
 import type { StateStore } from '../contracts/state.ts';
 import type { Endpoint } from '../contracts/resolver.ts';
 import type { DurableBlocks, DurableOptions } from './durable-blocks.ts';
+import { signsHistories } from './signs-histories.ts';
 import type { WorkflowWiring } from './workflow-wiring.ts';
 
 export interface LazyDurableOptions extends DurableOptions {
@@ -16,10 +17,6 @@ export interface LazyDurable extends Omit<DurableBlocks, 'placement' | 'actorSto
   actorStore(): Promise<StateStore>;
 }
 
-interface Loaded {
-  readonly durable: DurableBlocks;
-  readonly workflow: WorkflowBlock;
-}
 
 /** The same block, for whoever needs it now; `load` answers the same promise every time. */
 interface Source<Block> {
@@ -32,35 +29,44 @@ interface Source<Block> {
  * only calls, does not need to start.
  */
 export function createLazyDurable(options: LazyDurableOptions): LazyDurable {
-  let loading: Promise<Loaded> | undefined;
-  let loaded: Loaded | undefined;
+  let loading: Promise<DurableBlocks> | undefined;
+  let durable: DurableBlocks | undefined;
+  let workflow: WorkflowBlock | undefined;
+  // Apart from the others: signed histories take a certificate, which may have to be waited for.
+  let opening: Promise<WorkflowBlock> | undefined;
   let places: Pick<Endpoint, 'local' | 'mesh'> | undefined;
-  const load = (): Promise<Loaded> => {
+  const load = (): Promise<DurableBlocks> => {
     loading ??= Promise.all([import('./durable-blocks.ts'), import('./workflow-wiring.ts')]).then(([blocks, wiring]) => {
-      const durable = blocks.createDurableBlocks(options);
-      if (places !== undefined) durable.reachedAt(places);
-      const workflow = wiring.openWorkflows(options.context, { ...options.workflows, placement: durable.placement });
-      loaded = { durable, workflow };
-      return loaded;
+      const made = blocks.createDurableBlocks(options);
+      if (places !== undefined) made.reachedAt(places);
+      durable = made;
+      const open = (signing?: HistorySigning): WorkflowBlock =>
+        (workflow = wiring.openWorkflows(options.context, { ...options.workflows, placement: made.placement, ...(signing && { signing }) }));
+      if (!signsHistories(options.workflows.resources)) opening = Promise.resolve(open());
+      else opening = import('./workflow-signing.ts').then(({ openSigning }) => openSigning(options.context, options.workflows)).then(open);
+      // Whoever needs it is told; nobody may.
+      opening.catch(() => {});
+      return made;
     });
     return loading;
   };
-  const part = <Block>(of: (parts: Loaded) => Block): Source<Block> => ({
-    now: () => (loaded === undefined ? undefined : of(loaded)),
+  const part = <Block>(of: (parts: DurableBlocks) => Block): Source<Block> => ({
+    now: () => (durable === undefined ? undefined : of(durable)),
     load: () => load().then(of),
   });
+  const workflows: Source<WorkflowBlock> = { now: () => workflow, load: () => load().then(() => opening as Promise<WorkflowBlock>) };
   return {
-    actors: lazyActors(part(({ durable }) => durable.actors)),
-    jobs: lazyJobs(part(({ durable }) => durable.jobs)),
-    workflow: lazyWorkflows(part(({ workflow }) => workflow)),
-    actorStore: () => load().then(({ durable }) => durable.actorStore()),
+    actors: lazyActors(part(({ actors }) => actors)),
+    jobs: lazyJobs(part(({ jobs }) => jobs)),
+    workflow: lazyWorkflows(workflows),
+    actorStore: () => load().then((made) => made.actorStore()),
     reachedAt(next) {
       places = { ...places, ...next };
-      loaded?.durable.reachedAt(next);
+      durable?.reachedAt(next);
     },
-    appUp: () => load().then(({ durable }) => durable.appUp()),
-    appDown: () => loaded?.durable.appDown() ?? Promise.resolve(),
-    close: () => loading?.then(({ durable }) => durable.close()) ?? Promise.resolve(),
+    appUp: () => load().then((made) => made.appUp()),
+    appDown: () => durable?.appDown() ?? Promise.resolve(),
+    close: () => loading?.then((made) => made.close()) ?? Promise.resolve(),
   };
 }
 
@@ -115,7 +121,7 @@ function lazyJobs(source: Source<JobsBlock>): JobsBlock {
 function lazyWorkflows(source: Source<WorkflowBlock>): WorkflowBlock {
   return {
     ...forwarded(source, ['start', 'get', 'wait', 'raise', 'terminate', 'suspend', 'resume']),
-    ...forwarded(source, ['purge', 'purgeWhere', 'list', 'history', 'rerun', 'setAccess']),
+    ...forwarded(source, ['purge', 'purgeWhere', 'list', 'history', 'signatures', 'rerun', 'setAccess']),
     attach(worker) {
       const block = source.now();
       if (block !== undefined) return block.attach(worker);

@@ -6,3 +6,8 @@ let loaded: typeof crypto | undefined;
 export function nodeCrypto(): typeof crypto {
   return (loaded ??= process.getBuiltinModule('node:crypto'));
 }
+
+/** SHA-256. */
+export function sha256(bytes: Uint8Array): Buffer {
+  return nodeCrypto().createHash('sha256').update(bytes).digest();
+}

@@ -21,6 +21,11 @@ export const workflowErrors = {
     title: 'A workflow instance that has not finished cannot be run again',
     hint: 'wait for its end, or terminate it first',
   }),
+  'workflow.history-unproven': spec('ERR_WORKFLOW_HISTORY_UNPROVEN', 409, 'FAILED_PRECONDITION', {
+    category: 'workflow',
+    title: 'The history of the workflow instance cannot be proven',
+    hint: 'histories that are signed and those that are not do not mix; see "Signed histories" in the guide to workflows',
+  }),
   'workflow.stalled': spec('ERR_WORKFLOW_STALLED', 409, 'FAILED_PRECONDITION', {
     category: 'workflow',
     title: 'The workflow instance is stalled',

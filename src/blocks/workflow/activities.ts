@@ -1,3 +1,4 @@
+import { historyTampered } from '../../contracts/history-signing.ts';
 import type { OwnedShard } from '../../contracts/placement.ts';
 import type { ActivityAnswer, ActivityTask, FailureDetails, HistoryEvent, PropagatedHistory } from '../../contracts/workflow.ts';
 import { isStep, workflowLimits } from '../../contracts/workflow.ts';
@@ -15,6 +16,9 @@ import { type LiveInstance, readPast } from './live-instance.ts';
 import type { Address, Fate, InboxItem } from './mail.ts';
 import { commitAhead, type Postman } from './postman.ts';
 import { historyForTask } from './propagate.ts';
+import type { Result } from './signing/attest.ts';
+import { provenTo } from './signing/proof.ts';
+import { attestedResult } from './signing/results.ts';
 import { contextOf, parentOf } from './turn-trace.ts';
 import { isOwnApp } from './turn-change.ts';
 import type { WorkerPool, WorkerSeat } from './worker-pool.ts';
@@ -144,6 +148,10 @@ export class Activities {
     const allowed = await this.#mayExecute(shard, from, task.name);
     const denied: ActivityAnswer = { failure: { errorType: 'WorkflowAccessDenied', errorMessage: deniedText, isNonRetriable: true } };
     const over = (): boolean => !core.holds(shard);
+    const proven = propagated === undefined ? undefined : await provenTo(core, propagated);
+    if (typeof proven === 'string') core.log.error(proven, { [logFields.workflowInstance]: from.instanceId });
+    const refused: ActivityAnswer | undefined =
+      typeof proven === 'string' ? { failure: { errorType: historyTampered, errorMessage: proven, isNonRetriable: true } } : undefined;
     const job = {
       instanceId: from.instanceId,
       workflow: '',
@@ -151,12 +159,12 @@ export class Activities {
       task,
       over,
       near: nowhere,
-      propagated: propagated && (async () => propagated),
+      propagated: proven === undefined || typeof proven === 'string' ? undefined : async () => proven,
     };
-    const answer = allowed ? await this.#execute(job) : denied;
+    const answer = allowed ? (refused ?? (await this.#execute(job))) : denied;
     if (answer === undefined) return;
     core.metrics.completion('activity', 'remote');
-    const letter = { to: from, execution, event: resultEvent(core, task, answer) };
+    const letter = { to: from, execution, event: await resultEvent(core, { instanceId: from.instanceId, task }, answer) };
     const { puts, parts } = postman.deliver([letter], false);
     for (let tries = 0; core.holds(shard); tries++) {
       try {
@@ -228,7 +236,7 @@ export class Activities {
 
   async #deliver({ instanceId, execution, task, over }: Job, answer: ActivityAnswer): Promise<void> {
     const { core, cache, postman, arrived } = this.#parts;
-    const event = resultEvent(core, task, answer);
+    const event = await resultEvent(core, { instanceId, task }, answer);
     const live = cache.get(instanceId);
     if (live !== undefined && !live.gone) {
       const settled = (fate: Fate): void => {
@@ -296,10 +304,20 @@ function nameOf(instanceId: string, execution: string, id: number): string {
   return `${instanceId}\x00${execution}\x00${id}`;
 }
 
-function resultEvent({ engine }: Core, { id, taskExecutionId }: TaskScheduled, answer: ActivityAnswer): HistoryEvent {
-  const base = { id: -1, timeMs: engine.now(), scheduledId: id, ...(taskExecutionId !== undefined && { taskExecutionId }) };
-  if ('failure' in answer) return { ...base, type: 'taskFailed', failure: answer.failure };
-  return { ...base, type: 'taskCompleted', ...(answer.result !== undefined && { result: answer.result }) };
+/** The event of an answer: at once, unless it is to be attested. */
+function resultEvent(
+  core: Core,
+  { instanceId, task }: { readonly instanceId: string; readonly task: TaskScheduled },
+  answer: ActivityAnswer,
+): Result | Promise<Result> {
+  const { id, taskExecutionId, name, input } = task;
+  const make = (): Result => {
+    const base = { id: -1, timeMs: core.engine.now(), scheduledId: id, ...(taskExecutionId !== undefined && { taskExecutionId }) };
+    if ('failure' in answer) return { ...base, type: 'taskFailed', failure: answer.failure };
+    return { ...base, type: 'taskCompleted', ...(answer.result !== undefined && { result: answer.result }) };
+  };
+  if (core.signing === undefined) return make();
+  return attestedResult(core, make, { parentInstanceId: instanceId, taskScheduledId: id, activityName: name, input });
 }
 
 // A result beyond the limit fails the activity: the same code would give the same result again.

@@ -8,6 +8,8 @@ import { encodeLine } from './history-lines.ts';
 import type { LiveInstance } from './live-instance.ts';
 import type { InboxItem, Letter } from './mail.ts';
 import { commitAhead, type Delivery, type Postman } from './postman.ts';
+import { attest } from './signing/attest.ts';
+import { executedOf } from './signing/results.ts';
 import { timerFor } from './timer-data.ts';
 import { hasRunningChildren } from './tree.ts';
 import type { Change } from './turn-commit.ts';
@@ -104,13 +106,15 @@ interface Refusal {
   readonly errorMessage: string;
 }
 
-function refusal(core: Core, { detached }: InboxItem, { started: { parent, instance }, ...failure }: Refusal): Letter[] {
+function refusal(core: Core, { detached }: InboxItem, { started, ...failure }: Refusal): Letter[] {
+  const { parent, instance } = started;
   if (parent === undefined || detached === true) {
     const fields = { [logFields.workflowInstance]: instance.instanceId, [logFields.error]: failure.errorMessage };
     core.log.warn('a detached workflow was not started', fields);
     return [];
   }
-  const event: HistoryEvent = { type: 'childFailed', id: -1, timeMs: core.engine.now(), scheduledId: parent.taskScheduledId, failure };
+  const told = { type: 'childFailed', id: -1, timeMs: core.engine.now(), scheduledId: parent.taskScheduledId, failure } as const;
+  const event = core.signing === undefined ? told : attest(core.signing, told, executedOf(started));
   const to = { namespace: parent.appNamespace ?? core.self.namespace, appId: parent.appId, instanceId: parent.instanceId };
   return [{ to, event, ...(parent.executionId !== undefined && { execution: parent.executionId }) }];
 }

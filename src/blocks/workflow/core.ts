@@ -1,4 +1,5 @@
 import type { Engine } from '../../contracts/engine.ts';
+import type { HistorySigning } from '../../contracts/history-signing.ts';
 import type { Membership, OwnedShard } from '../../contracts/placement.ts';
 import type { Tracer } from '../../contracts/tracer.ts';
 import type { Logger } from '../../kernel/log.ts';
@@ -17,6 +18,8 @@ export interface Core {
   readonly self: AppScope;
   readonly keys: WorkflowKeys;
   readonly shards: number;
+  /** Absent: histories are not signed. */
+  readonly signing?: HistorySigning;
   /** How a key is spread over the shards of a group, the same everywhere. */
   shardOf(key: string, shards: number): number;
   /** The shard when it is ours, alive, and not being given up. */

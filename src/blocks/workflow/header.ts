@@ -59,6 +59,8 @@ export interface Header {
   readonly children?: true;
   /** Its start brought histories of others with it. */
   readonly given?: true;
+  /** Its history is signed: marks stand between its events. */
+  readonly signed?: true;
   /** A rerun begins with history that was copied: its open activities are executed without a turn. */
   readonly rerunOf?: string;
 }

@@ -7,6 +7,8 @@ import type { WorkflowKeys } from './keys.ts';
 /** An event is one line of JSON. Beyond this many characters it stands in values of its own, and the line says where. */
 export const lineCharsMax = 16 * 1024;
 const partBytesMax = 512 * 1024;
+/** Half a gigabyte: far more than a history may hold. */
+const partsMax = 1_000;
 
 interface BlobLine {
   readonly blob: string;
@@ -53,6 +55,7 @@ export async function readBlob(
   place: Pick<BlobPlace, 'keys' | 'id' | 'scope'>,
   blob: { blob: string; parts: number },
 ): Promise<string> {
+  if (!(blob.parts <= partsMax)) throw new ProaError('engine.corrupt', `workflow ${place.id}: a payload of its history has too many parts`);
   const keys = Array.from({ length: blob.parts }, (_, part) => place.keys.blob(place, blob.blob, part));
   const entries = await engine.getMany(keys);
   if (entries.some((entry) => entry === undefined)) {
@@ -68,11 +71,17 @@ export function blobOf(line: string): { readonly scope: string; readonly blob: s
   return line.startsWith(blobMark) ? (JSON.parse(line) as BlobLine) : undefined;
 }
 
+/** The text of a line's event, at once unless it stands elsewhere. */
+export function textOf(engine: Engine, place: Pick<BlobPlace, 'keys' | 'id'>, line: string): string | Promise<string> {
+  if (!line.startsWith(blobMark)) return line;
+  const blob = JSON.parse(line) as BlobLine;
+  return readBlob(engine, { ...place, scope: blob.scope }, blob);
+}
+
 /** The value of a line, at once unless it stands elsewhere. */
 export function decodeLine<T = HistoryEvent>(engine: Engine, place: Pick<BlobPlace, 'keys' | 'id'>, line: string): T | Promise<T> {
-  if (!line.startsWith(blobMark)) return JSON.parse(line) as T;
-  const blob = JSON.parse(line) as BlobLine;
-  return readBlob(engine, { ...place, scope: blob.scope }, blob).then((text) => JSON.parse(text) as T);
+  const text = textOf(engine, place, line);
+  return typeof text === 'string' ? (JSON.parse(text) as T) : text.then((whole) => JSON.parse(whole) as T);
 }
 
 /** The events of lines, in order. */

@@ -3,6 +3,7 @@ import type { WorkflowAccessRule } from '../../contracts/workflow-access.ts';
 import type {
   HistoryEvent,
   Purged,
+  SigningState,
   StartWorkflow,
   WorkflowFilter,
   WorkflowPage,
@@ -33,6 +34,8 @@ export interface WorkflowBlock {
   purgeWhere(filter: WorkflowFilter, recursive: boolean): Promise<Purged>;
   list(filter: WorkflowFilter, page: { readonly size?: number; readonly token?: string }): Promise<WorkflowPage>;
   history(instanceId: string): Promise<readonly HistoryEvent[]>;
+  /** What the signatures of its history say, verified as a whole; undefined: it has none, or there is no such instance. */
+  signatures(instanceId: string): Promise<SigningState | undefined>;
   rerun(source: string, eventId: number, options: RerunOptions): Promise<string>;
   /** Hands turns and activities to the worker until the answer is called; what is unanswered then goes to another worker. */
   attach(worker: WorkflowWorker): () => void;
@@ -62,17 +65,28 @@ export { groupOf as workflowGroup } from './shard-keeper.ts';
 export { createRemoteWorker, portions } from './remote-worker.ts';
 export type { FromWorker, ToWorker } from './remote-worker.ts';
 export type {
+  AttestationKind,
+  AttestationPayload,
+  HistoryCodec,
+  HistorySignature,
+  HistorySigning,
+} from '../../contracts/history-signing.ts';
+export type {
   ActivityAnswer,
   ActivityTask,
+  Attested,
   FailureDetails,
   FinalStatus,
   HistoryEvent,
+  HistoryProof,
   ParentInstance,
   PropagatedHistory,
   Purged,
   Router,
+  SigningState,
   Stall,
   StallReason,
+  StartedEvent,
   StartWorkflow,
   TimerOrigin,
   TraceParent,

@@ -97,6 +97,8 @@ export class InstanceCommits {
       live.past = [...(restarted || live.past === undefined ? [] : live.past), ...change.events];
     }
     live.header = built.header;
+    if (built.chain !== undefined) live.standing = { kind: 'good', chain: built.chain };
+    else if (restarted) live.standing = undefined;
     live.tail = built.tail;
     live.version = versions[0] ?? live.version;
     // Of a commit whose answer was lost only the record's version is known.

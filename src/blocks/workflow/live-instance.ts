@@ -10,6 +10,8 @@ import type { Header } from './header.ts';
 import type { AppScope } from './keys.ts';
 import type { InboxItem, Mail } from './mail.ts';
 import { decodeRecord } from './record.ts';
+import { eventLines } from './signing/marks.ts';
+import type { Standing } from './signing/standing.ts';
 import type { WorkerSeat } from './worker-pool.ts';
 
 /** An instance of an own shard in memory. Everything in it can be read from the engine again, but items of the inbox without a key. */
@@ -45,6 +47,8 @@ export class LiveInstance {
   /** Turns since the last one that was kept which the worker failed with, or answered from an older history. */
   failures = 0;
   span: ActiveSpan | undefined;
+  /** How its history stands, where histories are signed. */
+  standing: Standing | undefined;
   /** It was dropped from memory: nothing may be done with it. */
   gone = false;
 
@@ -110,7 +114,7 @@ export async function readPast(core: Core, live: LiveInstance): Promise<HistoryE
   const { execution, chunks } = live.header;
   const { keys, engine } = core;
   const lines = await readChunks(engine, { keys, id: live.id, execution, chunks });
-  live.past = await decodeLines(engine, { keys, id: live.id }, [...lines, ...live.tail]);
+  live.past = await decodeLines(engine, { keys, id: live.id }, eventLines(live.header, [...lines, ...live.tail]));
   return live.past;
 }
 

@@ -5,6 +5,7 @@ import type { Core } from './core.ts';
 import type { Header } from './header.ts';
 import { type LiveInstance, readPast } from './live-instance.ts';
 import type { Letter } from './mail.ts';
+import { withProof } from './signing/proof.ts';
 
 /** What goes along with the operations of a turn, by their ids; a text says why it cannot. */
 export type Propagations = ReadonlyMap<number, PropagatedHistory> | string;
@@ -33,13 +34,18 @@ export async function propagations(
   const all = [...(await readPast(core, live)), ...events];
   const result = new Map<number, PropagatedHistory>();
   for (const { id, scope } of wanted) {
-    const made = historyTo(sourceOf(core, { id: live.id, header }, all), { id, scope });
+    const made = proven(core, historyTo(sourceOf(core, { id: live.id, header }, all), { id, scope }));
     const bytes = Buffer.byteLength(JSON.stringify(made));
     if (bytes > workflowLimits.propagatedBytesMax)
       return `the history that it hands on takes ${bytes} bytes, more than ${workflowLimits.propagatedBytesMax}`;
     result.set(id, made);
   }
   return result;
+}
+
+/** What is handed on, with a proof where histories are signed. */
+export function proven({ signing }: Core, handed: PropagatedHistory): PropagatedHistory {
+  return signing === undefined ? handed : withProof(signing, handed);
 }
 
 /** A workflow of this app as a source of history. */
@@ -59,7 +65,7 @@ export async function historyForTask(
 ): Promise<PropagatedHistory | undefined> {
   const { header } = live;
   if (!isScope(propagation) || header === undefined) return undefined;
-  return historyTo(sourceOf(core, { id: live.id, header }, await readPast(core, live)), { id, scope: propagation });
+  return proven(core, historyTo(sourceOf(core, { id: live.id, header }, await readPast(core, live)), { id, scope: propagation }));
 }
 
 /** Starts of children with what goes along with them. */

@@ -3,6 +3,7 @@ import type { Core } from './core.ts';
 import { type Header, statusOf } from './header.ts';
 import { decodeLine, readChunks } from './history-lines.ts';
 import { decodeRecord, type StoredRecord } from './record.ts';
+import { eventLines } from './signing/marks.ts';
 
 /** The state of an instance as its record tells it, without input, output and failure. */
 export function stateOf(id: string, header: Header): WorkflowState {
@@ -37,7 +38,7 @@ export async function storedRecord(core: Core, id: string): Promise<StoredRecord
 export async function stateWithPayloads(core: Core, id: string, record: StoredRecord): Promise<WorkflowState> {
   const { header } = record;
   const started = await startedOf(core, id, record);
-  const completed = header.completedMs === undefined ? undefined : await lastOf(core, id, record.tail);
+  const completed = header.completedMs === undefined ? undefined : await lastOf(core, id, record);
   return {
     ...stateOf(id, header),
     ...(started?.type === 'executionStarted' && started.input !== undefined && { input: started.input }),
@@ -54,15 +55,15 @@ const startedWithin = 8;
 export async function startedOf(core: Core, id: string, { header, tail }: StoredRecord): Promise<HistoryEvent | undefined> {
   const { engine, keys } = core;
   const first = header.chunks === 0 ? tail : await readChunks(engine, { keys, id, execution: header.execution, chunks: 1 });
-  for (const line of [...(header.pending ?? []), ...first].slice(0, startedWithin)) {
+  for (const line of [...(header.pending ?? []), ...eventLines(header, first)].slice(0, startedWithin)) {
     const event = await decodeLine(engine, { keys, id }, line);
     if (event.type === 'executionStarted') return event;
   }
   return undefined;
 }
 
-async function lastOf(core: Core, id: string, tail: readonly string[]): Promise<HistoryEvent | undefined> {
+async function lastOf(core: Core, id: string, { header, tail }: StoredRecord): Promise<HistoryEvent | undefined> {
   const { engine, keys } = core;
-  const line = tail.at(-1);
+  const line = eventLines(header, tail).at(-1);
   return line === undefined ? undefined : decodeLine(engine, { keys, id }, line);
 }

@@ -72,7 +72,8 @@ export function growTail(tail: readonly string[], added: readonly string[]): Gro
   return { tail: rest, full };
 }
 
-function charsOf(lines: readonly string[]): number {
+/** Characters of lines as they are stored. */
+export function charsOf(lines: readonly string[]): number {
   let chars = 0;
   for (const line of lines) chars += line.length + 1;
   return chars;

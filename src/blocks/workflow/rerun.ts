@@ -14,9 +14,10 @@ import { encodeLine } from './history-lines.ts';
 import type { RerunOptions } from './index.ts';
 import type { Letter } from './mail.ts';
 import { commitAhead, type Postman } from './postman.ts';
-import { sourceOf } from './propagate.ts';
+import { proven, sourceOf } from './propagate.ts';
 import { storedRecord } from './read-state.ts';
-import { encodeRecord, growTail } from './record.ts';
+import { charsOf, encodeRecord, growTail } from './record.ts';
+import { mayBegin, signCopy, unprovenCopy } from './signing/copy.ts';
 import { checkInstanceId, checkPayload } from './start-instance.ts';
 import { neverMs, timerAppends, timerFor } from './timer-data.ts';
 import { historyOf } from './tree.ts';
@@ -44,6 +45,7 @@ export async function rerunInstance(
   checkInstanceId(id);
   if (options.input !== undefined) checkPayload(options.input.value);
   if (id === source) throw new ProaError('bad-request', 'a workflow is run again under another id than its own');
+  if (core.signing !== undefined) mayBegin(core.signing, core.self, core.clock.now());
   const copied = await copiedHistory(core, source, { eventId, options, id });
   const execution = core.random.hex(32);
   const made = await remade(core, { id, source, execution, options, eventId, copied });
@@ -80,6 +82,8 @@ async function copiedHistory(core: Core, source: string, { eventId, options }: W
     throw new ProaError('workflow.unfinished', `workflow '${source}' is not finished: it cannot be run again yet`);
   if (found.header.parent !== undefined)
     throw new ProaError('bad-request', `workflow '${source}' is the child of another one: run that again`);
+  const unproven = await unprovenCopy(core, source, found);
+  if (unproven !== undefined) throw new ProaError('workflow.history-unproven', `workflow '${source}' cannot be run again: ${unproven}`);
   const events = await historyOf(core, { keys: core.keys, id: source }, found);
   const at = events.findIndex((event) => event.id === eventId && (opens(event) !== undefined || event.type === 'detachedCreated'));
   const target = events[at];
@@ -114,6 +118,9 @@ const openMax = 100;
 async function remade(core: Core, making: Making): Promise<Remade> {
   const { id, execution, source, copied } = making;
   const events = copied.map((event) => renamed(event, making));
+  const begins = events.at(-1);
+  // What is begun again begins now: a certificate of now signs it.
+  if (core.signing !== undefined && begins !== undefined) events[events.length - 1] = { ...begins, timeMs: core.engine.now() };
   const open = new Map<string, OpenOperation>();
   let ids: Header['ids'] = [];
   for (const event of events) {
@@ -133,6 +140,7 @@ async function remade(core: Core, making: Making): Promise<Remade> {
     [],
     encoded.map(({ line }) => line),
   );
+  const signed = core.signing && signCopy(core.signing, events, encoded);
   const base = newHeader(started, [], nowMs);
   const { pending: _none, ...header } = base;
   const full: Header = {
@@ -142,16 +150,17 @@ async function remade(core: Core, making: Making): Promise<Remade> {
     lastMs: Math.max(nowMs, ...events.map(({ timeMs }) => timeMs)),
     events: events.length,
     chunks: grown.full.length,
-    historyChars: encoded.reduce((sum, { line }) => sum + line.length + 1, 0),
+    historyChars: encoded.reduce((sum, { line }) => sum + line.length + 1, charsOf(signed?.lines ?? [])),
     ids,
     open: Object.fromEntries(open),
     rerunOf: source,
+    ...(signed !== undefined && { signed: true as const }),
     ...(events.some(({ type }) => type === 'childCreated') && { children: true as const }),
   };
   const chunks = grown.full.map((text, i) => ({ key: core.keys.chunk(id, execution, i), value: Buffer.from(text, 'utf8') }));
   return {
     header: full,
-    tail: grown.tail,
+    tail: [...grown.tail, ...(signed?.lines ?? [])],
     ahead: [...chunks, ...encoded.flatMap(({ parts }) => parts)],
     ...begun(core, { id, header: full, events }),
   };
@@ -167,6 +176,9 @@ function begun(
   const puts: Put[] = [];
   const stamp = risingClock(core.engine.now(), header.lastMs);
   const source = sourceOf(core, { id, header }, events);
+  // What is proven ends with what begins now: the times of what began earlier are over.
+  const upTo = core.signing === undefined ? undefined : events.at(-1)?.id;
+  const along = (event: ChildCreated | TaskScheduled): PropagatedHistory | undefined => handedOn(core, source, { event, upTo });
   for (const event of events) {
     if (event.id < 0 || header.open[event.id] === undefined) continue;
     if (event.type === 'timerCreated' && event.fireAtMs < neverMs) {
@@ -180,18 +192,22 @@ function begun(
         }),
       );
     } else if (event.type === 'taskScheduled' && !isOwnApp(core, event)) {
-      const foreign = foreignTask(core, { id, header, propagated: handedOn(source, event) }, event);
+      const foreign = foreignTask(core, { id, header, propagated: along(event) }, event);
       puts.push(...foreign.puts, ...foreign.parts);
     } else if (event.type === 'childCreated')
-      letters.push(childStart(core, { id, header, event, stamp, propagated: handedOn(source, event) }));
+      letters.push(childStart(core, { id, header, event, stamp, propagated: along(event) }));
   }
   return { letters, timers, puts };
 }
 
 // The scope stands in the event: what is begun again gets what it would have got.
-function handedOn(source: HistorySource, event: ChildCreated | TaskScheduled): PropagatedHistory | undefined {
+function handedOn(
+  core: Core,
+  source: HistorySource,
+  { event, upTo }: { readonly event: ChildCreated | TaskScheduled; readonly upTo: number | undefined },
+): PropagatedHistory | undefined {
   const { id, propagation: scope } = event;
-  return isScope(scope) ? historyTo(source, { id, scope }) : undefined;
+  return isScope(scope) ? proven(core, historyTo(source, { id: upTo ?? id, scope })) : undefined;
 }
 
 type ChildCreated = Extract<HistoryEvent, { readonly type: 'childCreated' }>;

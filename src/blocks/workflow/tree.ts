@@ -5,6 +5,7 @@ import type { HistoryEvent } from '../../contracts/workflow.ts';
 import { type WorkflowKeys, workflowKeys } from './keys.ts';
 import type { Address } from './mail.ts';
 import { decodeRecord, type StoredRecord } from './record.ts';
+import { eventLines } from './signing/marks.ts';
 
 /** An instance that was found below another one. */
 export interface TreeNode {
@@ -27,7 +28,7 @@ export async function historyOf(
   { header, tail }: StoredRecord,
 ): Promise<HistoryEvent[]> {
   const lines = await readChunks(core.engine, { keys, id, execution: header.execution, chunks: header.chunks });
-  return decodeLines(core.engine, { keys, id }, [...lines, ...tail]);
+  return decodeLines(core.engine, { keys, id }, eventLines(header, [...lines, ...tail]));
 }
 
 /** The instance and those that it and they created, as far as they still exist; the instance first. Undefined when it does not exist. */

@@ -104,6 +104,7 @@ export async function restartChange(core: Core, live: LiveInstance, { outcome, i
     ...(header.parent !== undefined && { parent: header.parent }),
     ...(header.tags !== undefined && { tags: header.tags }),
     ...(header.given === true && { ...given(await readPast(core, live), input.news) }),
+    ...(core.signing !== undefined && header.parent !== undefined && { ...created(await readPast(core, live), input.news) }),
   };
   const place = { keys: core.keys, id: live.id, scope: execution, newBlob: () => core.random.hex(16) };
   const carried = (restart?.carryover ?? []).map((event) => ({ ...event, id: -1, timeMs: stamp() }));
@@ -133,6 +134,13 @@ export async function restartChange(core: Core, live: LiveInstance, { outcome, i
     parts: encoded.flatMap(({ parts }) => parts),
     busy: true,
   };
+}
+
+// Its parent knows the input that it gave, not those of later executions.
+function created(past: readonly HistoryEvent[], news: readonly HistoryEvent[]): Pick<StartedEvent, 'created'> {
+  const started = [...past, ...news].find((event) => event.type === 'executionStarted');
+  if (started?.type !== 'executionStarted') return {};
+  return { created: started.created ?? (started.input === undefined ? {} : { input: started.input }) };
 }
 
 function given(past: readonly HistoryEvent[], news: readonly HistoryEvent[]): Pick<StartedEvent, 'propagated'> {

@@ -3,12 +3,14 @@ import type { OwnedShard } from '../../contracts/placement.ts';
 import type { HistoryEvent } from '../../contracts/workflow.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import type { Core } from './core.ts';
-import { below, blobOf, encodeLine } from './history-lines.ts';
+import { below, blobOf, type EncodedLine, encodeLine } from './history-lines.ts';
 import type { Header } from './header.ts';
 import type { LiveInstance } from './live-instance.ts';
 import type { InboxItem } from './mail.ts';
-import { encodeRecord, growTail } from './record.ts';
+import { charsOf, encodeRecord, growTail } from './record.ts';
 import type { Delivery } from './postman.ts';
+import type { Chain } from './signing/chain.ts';
+import { signTurn } from './signing/sign-turn.ts';
 
 /** What a commit makes of an instance. */
 export interface Change {
@@ -19,6 +21,8 @@ export interface Change {
   readonly events: readonly HistoryEvent[];
   /** The execution that is over: its history goes. */
   readonly ended?: string;
+  /** The events join a history that somebody changed: they are not signed. */
+  readonly unsigned?: true;
   readonly consumed: readonly InboxItem[];
   readonly appends: readonly Append[];
   readonly delivery: Delivery;
@@ -41,6 +45,8 @@ export interface BuiltChange {
   readonly marked: number | undefined;
   /** The mark is deleted, under its version. */
   readonly takesMark: boolean;
+  /** How far the history is signed by it; absent: nothing was signed. */
+  readonly chain?: Chain;
 }
 
 /** Which condition of a change's commit failed. `delivery`: letters were to go to shards that are not ours any more. */
@@ -84,7 +90,8 @@ export function buildChange(core: Core, change: Change): BuiltChange {
     append: change.appends,
     bytesGiven: true,
   };
-  return { commit, ahead: inline ? [] : beside, header: grown.header, tail: grown.tail, record, marked, takesMark };
+  const { header, tail, chain } = grown;
+  return { commit, ahead: inline ? [] : beside, header, tail, record, marked, takesMark, ...(chain !== undefined && { chain }) };
 }
 
 /** What waited for the first turn is written anew as part of the history. */
@@ -101,18 +108,22 @@ interface GrownHistory {
   readonly tail: readonly string[];
   /** Full chunks and large events. */
   readonly puts: readonly Put[];
+  readonly chain?: Chain;
 }
 
-function growHistory(core: Core, { live, header, events, ended }: Change): GrownHistory {
+function growHistory(core: Core, { live, header, events, ended, unsigned }: Change): GrownHistory {
   const { keys, random } = core;
   const place = { keys, id: live.id, scope: header.execution, newBlob: () => random.hex(16) };
   const puts: Put[] = [];
   const lines: string[] = [];
+  const encoded: EncodedLine[] | undefined = core.signing === undefined || unsigned === true ? undefined : [];
   for (const event of events) {
-    const { line, parts } = encodeLine(event, place);
-    lines.push(line);
-    puts.push(...parts);
+    const made = encodeLine(event, place);
+    lines.push(made.line);
+    puts.push(...made.parts);
+    encoded?.push(made);
   }
+  const signed = core.signing && encoded && signTurn(core.signing, { live, ended, events, encoded });
   const chars = lines.reduce((sum, line) => sum + line.length + 1, bytesOf(puts));
   const { tail, full } = growTail(ended === undefined ? live.tail : [], lines);
   full.forEach((text, i) => puts.push({ key: keys.chunk(live.id, header.execution, header.chunks + i), value: Buffer.from(text, 'utf8') }));
@@ -121,10 +132,13 @@ function growHistory(core: Core, { live, header, events, ended }: Change): Grown
       ...header,
       events: header.events + events.length,
       chunks: header.chunks + full.length,
-      historyChars: header.historyChars + chars,
+      historyChars: header.historyChars + chars + (signed === undefined ? 0 : charsOf(signed.lines)),
+      ...(signed !== undefined && { signed: true as const }),
     },
-    tail,
+    // The last event and what signs it stay with the record.
+    tail: signed === undefined ? tail : [...tail, ...signed.lines],
     puts,
+    ...(signed !== undefined && { chain: signed.chain }),
   };
 }
 

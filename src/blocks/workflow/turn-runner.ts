@@ -1,4 +1,4 @@
-import { type ParentInstance, type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
+import { type Stall, type TurnAnswer, workflowLimits } from '../../contracts/workflow.ts';
 import type { ShardTimers } from '../../contracts/timers.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { logFields } from '../../kernel/names.ts';
@@ -22,11 +22,16 @@ import { type InboxItem, isControl } from './mail.ts';
 import { carryOutbox, effectsFit, type PumpBy, pumpOutbox } from './outbox.ts';
 import { nothingToDeliver, type Postman } from './postman.ts';
 import { handsOn, noHistories, propagations } from './propagate.ts';
+import { accept } from './signing/accept.ts';
+import { tamperedEnd } from './signing/end-tampered.ts';
+import { isBlocked, standingOf } from './signing/examine.ts';
+import { attestedLetters } from './signing/results.ts';
 import { keptStall, stallFields } from './stall.ts';
 import { timerAppends } from './timer-data.ts';
 import { askedElsewhere, changeOfTurn, restartChange, retentionTimer, type RetentionPolicy } from './turn-change.ts';
 import type { Change } from './turn-commit.ts';
-import { endTurnTrace, noteStall, resumeSpan, turnTrace } from './turn-trace.ts';
+import { turnEnded } from './turn-end.ts';
+import { noteStall, resumeSpan, turnTrace } from './turn-trace.ts';
 import { type Controlled, isHeld, withoutTurn } from './without-turn.ts';
 import type { Held, WorkerPool } from './worker-pool.ts';
 
@@ -144,6 +149,7 @@ export class TurnRunner {
       // A mark that is thought to exist costs at most one delete too many.
       live.ready = true;
       await readRecord(core, live);
+      if (core.signing !== undefined || live.header?.signed === true) await standingOf(core, live);
       const created = cache.get(id);
       if (created !== undefined) {
         // Here, meanwhile; what woke it may be mail.
@@ -152,7 +158,7 @@ export class TurnRunner {
         return this.#start(created);
       }
       cache.add(live);
-      await this.#parts.activities().resume(live);
+      if (!isBlocked(live)) await this.#parts.activities().resume(live);
     })();
     const settled = loading
       .catch((error: unknown) => {
@@ -264,6 +270,7 @@ export class TurnRunner {
     const waiting = live.inbox.filter(({ taken }) => taken !== true);
     const controlled = withoutTurn(header, waiting, core.engine.now());
     if (controlled !== undefined) return this.#control(live, controlled);
+    if (isBlocked(live)) return this.#blocked(live);
     const ending = waiting.some(({ event }) => event.type === 'executionTerminated');
     if (header.stall !== undefined && !live.retry && !ending) return false;
     const early = header.status === 'PENDING' && header.startAtMs !== undefined && header.startAtMs > core.engine.now();
@@ -325,10 +332,15 @@ export class TurnRunner {
     let answer: TurnAnswer | undefined;
     try {
       const first = header.pending === undefined ? [] : await decodeLines(core.engine, { keys: core.keys, id: live.id }, header.pending);
+      const accepted = core.signing === undefined ? undefined : await accept(core, live, { first, taken });
+      if (accepted !== undefined && 'kind' in accepted) {
+        live.standing = accepted;
+        return true;
+      }
       const stamp = risingClock(core.engine.now(), header.lastMs);
       const startedMs = stamp();
-      const news = first.map((event) => restamped(event, stamp));
-      for (const { event } of taken) news.push(restamped(event, stamp));
+      const news = (accepted?.first ?? first).map((event) => restamped(event, stamp));
+      for (const event of accepted?.events ?? taken.map((item) => item.event)) news.push(restamped(event, stamp));
       if (live.span === undefined) await resumeSpan(core, live);
       const trace = turnTrace(live, news);
       answer = held === undefined ? { actions: [] } : await askWorker(core, live, { held, news, startedMs });
@@ -373,7 +385,8 @@ export class TurnRunner {
     const made = outcome.restart === undefined ? changeOfTurn(core, live, applied) : await restartChange(core, live, applied);
     const retention = retentionTimer(core, live.id, { header: made.header, policy: parts.retention });
     const timers = retention === undefined ? made.timers : [...made.timers, retention];
-    const effects = { letters: made.letters, header: made.header, timers };
+    const letters = await attestedLetters(core, live, { letters: made.letters, news: input.news });
+    const effects = { letters, header: made.header, timers };
     const carried = effectsFit(effects) ? effects : await carryOutbox(core, live, effects);
     const change: Change = {
       live,
@@ -396,34 +409,12 @@ export class TurnRunner {
     if (!(await this.#commits.commit(change, () => parts.postman.deliver(carried.letters, false)))) return false;
     for (const task of made.tasks) parts.activities().dispatch(live, task);
     for (const at of askedElsewhere(core, live.id, outcome.effects)) parts.absent.waitedFor(at);
-    this.#ended(live, outcome, input);
+    turnEnded(core, live, { outcome, input });
     if (made.ended !== undefined && ++live.restarts >= restartsMax) {
       live.restarts = 0;
       await pause(core.clock, restartPauseMs);
     } else if (made.ended === undefined) live.restarts = 0;
     return true;
-  }
-
-  #ended(live: LiveInstance, { header, restart }: Extract<TurnOutcome, { readonly kind: 'next' }>, input: TurnInput): void {
-    if (restart === undefined && !isFinal(header.status)) return;
-    endTurnTrace(live, header);
-    live.seat?.worker.forget(live.id);
-    if (restart !== undefined) return;
-    const status = header.status === 'COMPLETED' ? 'success' : header.status === 'TERMINATED' ? 'terminated' : 'failed';
-    this.#parts.core.metrics.execution(
-      header.name,
-      status,
-      Math.max(0, input.startedMs - (input.header.startedMs ?? input.header.createdMs)),
-    );
-    const { parent } = header;
-    if (parent !== undefined) this.#parts.core.metrics.completion('child', this.#isHere(parent) ? 'local' : 'remote');
-  }
-
-  #isHere({ appId, appNamespace, instanceId }: ParentInstance): boolean {
-    const { core } = this.#parts;
-    const { self } = core;
-    const own = appId === self.appId && (appNamespace ?? self.namespace) === self.namespace;
-    return own && core.owned(core.shardOf(instanceId, core.shards)) !== undefined;
   }
 
   /** Holds the instance: nothing of the turn is kept, what it would have consumed waits. Always false. */
@@ -437,6 +428,20 @@ export class TurnRunner {
     this.#parts.core.log.warn(`workflow "${header.name}" is stalled`, stallFields(live.id, stall));
     await this.#control(live, { header: { ...header, stall, updatedMs: this.#parts.core.engine.now() }, consumed: [] });
     return false;
+  }
+
+  /** Its history cannot be relied on, or not here. */
+  async #blocked(live: LiveInstance): Promise<boolean> {
+    const { standing } = live;
+    if (standing?.kind === 'held') return this.#stall(live, { reason: 'signing', description: standing.why });
+    const { core, postman, timers, retention } = this.#parts;
+    const end = standing?.kind === 'broken' ? tamperedEnd(core, live, standing) : undefined;
+    if (end === undefined) return false;
+    const timer = retentionTimer(core, live.id, { header: end.header, policy: retention });
+    const appends = timerAppends(timers(), live.shard, timer === undefined ? [] : [timer]);
+    const { header, events } = end;
+    const delivery = postman.deliver(end.letters, false);
+    return this.#commits.commit({ live, shard: live.home, header, events, unsigned: true, consumed: [], appends, delivery, busy: true });
   }
 
   /** A change that no code runs for. */

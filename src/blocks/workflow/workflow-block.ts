@@ -1,10 +1,11 @@
 import type { Engine } from '../../contracts/engine.ts';
+import type { HistorySigning } from '../../contracts/history-signing.ts';
 import type { Membership, OwnedShard, Placement } from '../../contracts/placement.ts';
 import type { Endpoint } from '../../contracts/resolver.ts';
 import type { DurableTimer, ShardTimers, ShardTimersOptions } from '../../contracts/timers.ts';
 import { noTracer, type Tracer } from '../../contracts/tracer.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { HistoryEvent, WorkflowState } from '../../contracts/workflow.ts';
+import type { HistoryEvent, SigningState, WorkflowState } from '../../contracts/workflow.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { AbsentApps } from './absent-apps.ts';
@@ -27,6 +28,7 @@ import { rerunInstance } from './rerun.ts';
 import { groupOf, ShardKeeper } from './shard-keeper.ts';
 import { headerOf, mindOwner, raiseEvent, signal, type SignalsParts } from './signals.ts';
 import { SharedPlaces } from './shared-places.ts';
+import { signaturesOf } from './signing/examine.ts';
 import { checkPayload, startInstance } from './start-instance.ts';
 import { purposeOf, type TimerPurpose } from './timer-data.ts';
 import { historyOf } from './tree.ts';
@@ -48,6 +50,8 @@ export interface WorkflowDeps {
   readonly announced?: () => Promise<readonly Endpoint[]>;
   readonly tracer?: Tracer;
   readonly retention?: RetentionPolicy;
+  /** Histories are signed, and verified; absent: they are not. */
+  readonly signing?: HistorySigning;
   readonly limits?: { readonly workflows: ConcurrencyLimits; readonly activities: ConcurrencyLimits };
   /** Memory for instances that have nothing under way; 64 MB by default. */
   readonly cacheBytesMax?: number;
@@ -252,6 +256,11 @@ class Workflows implements WorkflowBlock {
     return historyOf(this.#core, { keys: this.#core.keys, id: instanceId }, record);
   }
 
+  async signatures(instanceId: string): Promise<SigningState | undefined> {
+    const record = await storedRecord(this.#core, instanceId);
+    return record && signaturesOf(this.#core, instanceId, record);
+  }
+
   rerun(source: string, eventId: number, options: Parameters<WorkflowBlock['rerun']>[2]): Promise<string> {
     const parts = { core: this.#core, postman: this.#postman, timers: this.#keeper.timers, rang: () => this.#bells?.listen() };
     return rerunInstance(parts, source, { eventId, options });
@@ -284,6 +293,10 @@ class Workflows implements WorkflowBlock {
   async #control(id: string, event: HistoryEvent, done: (header: Header) => boolean): Promise<void> {
     const header = await headerOf(this.#core, id);
     if (done(header)) return;
+    // Nobody here can sign that it ended.
+    if (event.type === 'executionTerminated' && header.stall?.reason === 'signing') {
+      throw new ProaError('workflow.stalled', `workflow '${id}' is stalled: ${header.stall.description}`);
+    }
     checkPayload('input' in event ? event.input : 'reason' in event ? event.reason : undefined);
     this.#openBells();
     const owned = await mindOwner(this.#signals, id);
@@ -375,6 +388,7 @@ class MutableCore implements Core {
   readonly keys: Core['keys'];
   readonly shards = workflowShards;
   readonly shardOf: Core['shardOf'];
+  readonly signing?: HistorySigning;
   readonly #membership: () => Membership | undefined;
   closed = false;
 
@@ -388,6 +402,7 @@ class MutableCore implements Core {
     this.self = { namespace, appId };
     this.keys = workflowKeys(this.self);
     this.shardOf = deps.shardOf;
+    if (deps.signing !== undefined) this.signing = deps.signing;
     this.#membership = membership;
   }
 

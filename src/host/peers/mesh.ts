@@ -21,7 +21,7 @@ export interface MeshOptions {
   readonly log: Logger;
   readonly engine: Engine;
   readonly identity: AppIdentity;
-  /** Where `tls.crt`, `tls.key` and `ca.crt` lie, perhaps in a folder named as the app. Absent: the engine's authority issues. */
+  /** Where `tls.crt`, `tls.key`, `ca.crt` and perhaps `past-ca.crt` lie, perhaps in a folder named as the app. Absent: the engine's authority issues. */
   readonly identityDirectory?: string;
 }
 
@@ -96,6 +96,11 @@ async function openSource({ ports, log, engine, identity, identityDirectory }: M
   if (identityDirectory === undefined) return openIssuedIdentity({ ports, log, engine, identity });
   const own = `${identityDirectory}/${identity.appId}`;
   const directory = (await ports.disk.stat(own)) === undefined ? identityDirectory : own;
-  const files = { certificate: `${directory}/tls.crt`, privateKey: `${directory}/tls.key`, roots: `${directory}/ca.crt` };
+  const files = {
+    certificate: `${directory}/tls.crt`,
+    privateKey: `${directory}/tls.key`,
+    roots: `${directory}/ca.crt`,
+    pastRoots: `${directory}/past-ca.crt`,
+  };
   return openFileIdentity({ ports, log, identity, files });
 }

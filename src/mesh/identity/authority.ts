@@ -113,10 +113,24 @@ class EngineAuthority implements Authority {
     // The key first: a root that nobody can sign with would be worth nothing.
     await ports.disk.makeDirectory(directory, 0o700);
     await ports.disk.replaceFile(this.#pathOf(id), Buffer.from(keys.privateKey), 0o600);
-    const added = await writeRoots(engine, trustDomain, { roots: [...this.#trusted(roots, nowMs), root], version });
+    const trusted = this.#trusted(roots, nowMs);
+    const retired = roots.filter((old) => !trusted.includes(old));
+    const added = await writeRoots(engine, trustDomain, { roots: [...trusted, root], retired, version });
     if (added) log.info('a root of the mesh was made', { trust_domain: trustDomain, root: id });
     else await ports.disk.remove(this.#pathOf(id));
+    if (added) for (const old of retired) await this.#destroyKey(old.id);
     return added;
+  }
+
+  // A retired root still vouches for what was signed in its time: nobody shall sign more by it.
+  async #destroyKey(id: string): Promise<void> {
+    this.#keys.delete(id);
+    try {
+      await this.#options.ports.disk.remove(this.#pathOf(id));
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ENOENT')
+        this.#options.log.warn('the key of a retired root of the mesh could not be removed', { root: id, error: String(error) });
+    }
   }
 
   /** Without those that expired, and those whose last certificate expired because a later root signs. */

@@ -15,6 +15,8 @@ export interface IdentityFiles {
   readonly privateKey: string;
   /** The certificates of authorities to trust, PEM. */
   readonly roots: string;
+  /** Of authorities that are not used any more, PEM: what they vouched for in their time stays signed. The file may be absent. */
+  readonly pastRoots?: string;
 }
 
 export interface FileIdentityOptions {
@@ -145,7 +147,7 @@ function refuseOlder(
 }
 
 function same(a: IdentityDocument, b: IdentityDocument): boolean {
-  return a.certificate === b.certificate && a.privateKey === b.privateKey && a.roots === b.roots;
+  return (['certificate', 'privateKey', 'roots', 'pastRoots'] as const).every((name) => a[name] === b[name]);
 }
 
 async function readFiles({ ports, files, identity }: FileIdentityOptions): Promise<IdentityDocument> {
@@ -169,7 +171,9 @@ async function readFiles({ ports, files, identity }: FileIdentityOptions): Promi
   if (uris.length !== 1 || uris[0] !== uri)
     throw new ProaError('config.invalid', `${files.certificate} is for ${uris.join(', ') || 'no URI'}, not for ${uri} alone`);
   if (!fits(certificate, privateKey)) throw new ProaError('config.invalid', `${files.privateKey} is not the key of ${files.certificate}`);
-  return { certificate, privateKey, roots, notAfterMs: validToMs };
+  const past = files.pastRoots;
+  const retired = past !== undefined && (await ports.disk.stat(past)) !== undefined ? { pastRoots: await read(past) } : {};
+  return { certificate, privateKey, roots, ...retired, notAfterMs: validToMs };
 }
 
 function factsOf(leaf: Buffer, path: string): ReturnType<typeof readCertificate> {

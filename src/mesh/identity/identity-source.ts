@@ -5,6 +5,8 @@ export interface IdentityDocument {
   readonly certificate: string;
   readonly privateKey: string;
   readonly roots: string;
+  /** Roots that have retired: nobody connects by them, but what they vouched for in their time stays signed. */
+  readonly pastRoots?: string;
   readonly notAfterMs: number;
 }
 

@@ -4,7 +4,7 @@ import type { Logger } from '../../kernel/log.ts';
 import type { Clock, Random, Timer } from '../../kernel/ports.ts';
 import { IdentityListeners } from './identity-listeners.ts';
 import type { IdentityDocument, IdentitySource } from './identity-source.ts';
-import { bundleOf, readRoots, rootsKey } from './roots.ts';
+import { bundleOf, readPastRoots, readRoots, rootsKey } from './roots.ts';
 import { answerKey, askKey, askTtlMs, type SigningAnswer } from './signing-desk.ts';
 import { createSigningRequest } from './signing-request.ts';
 import { spiffeId, type AppIdentity } from './spiffe-id.ts';
@@ -81,9 +81,9 @@ class IssuedIdentity implements IdentitySource {
     const { clock } = this.#options.ports;
     const keys = createKeyPair();
     const certificate = await this.#ask(createSigningRequest(keys, spiffeId(this.identity)));
-    const { roots } = await readRoots(this.#options.engine, this.identity.trustDomain);
+    const roots = await this.#readRoots();
     const { validToMs } = readCertificate(pemCertificates(certificate)[0] as Buffer);
-    this.#replace({ certificate, privateKey: keys.privateKey, roots: bundleOf(roots), notAfterMs: validToMs });
+    this.#replace({ certificate, privateKey: keys.privateKey, ...roots, notAfterMs: validToMs });
     // Between half and two thirds of its life: workloads that started together do not come back together.
     const share = 0.5 + (this.#options.ports.random.u32() / 0xffff_ffff) * 0.17;
     this.#later((validToMs - clock.now()) * share);
@@ -155,9 +155,16 @@ class IssuedIdentity implements IdentitySource {
 
   async #refreshRoots(): Promise<void> {
     if (this.#document === undefined || this.#closed) return;
-    const roots = bundleOf((await readRoots(this.#options.engine, this.identity.trustDomain)).roots);
+    const next = await this.#readRoots();
     // Not the document from before the read: the certificate may have been renewed meanwhile.
-    if (roots !== this.#document.roots && roots !== '') this.#replace({ ...this.#document, roots });
+    const { roots, pastRoots } = this.#document;
+    if ((next.roots !== roots || next.pastRoots !== pastRoots) && next.roots !== '') this.#replace({ ...this.#document, ...next });
+  }
+
+  async #readRoots(): Promise<Required<Pick<IdentityDocument, 'roots' | 'pastRoots'>>> {
+    const { engine } = this.#options;
+    const { trustDomain } = this.identity;
+    return { roots: bundleOf((await readRoots(engine, trustDomain)).roots), pastRoots: bundleOf(await readPastRoots(engine, trustDomain)) };
   }
 
   #replace(document: IdentityDocument): void {

@@ -1,6 +1,6 @@
 import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import { der } from './der.ts';
-import { DerReader, oidText, type Element } from './der-reader.ts';
+import { DerError, DerReader, oidText, type Element } from './der-reader.ts';
 
 /** Object identifiers of RFC 5280 and 5758. */
 export const oids = {
@@ -76,6 +76,10 @@ export interface CertificateFacts {
   readonly validToMs: number;
   readonly uris: readonly string[];
   readonly authority: boolean;
+  /** How many authorities may stand between this one and a leaf; absent: any number. */
+  readonly pathLength?: number;
+  /** Identifiers of extensions that whoever relies on it must understand. */
+  readonly critical: readonly string[];
 }
 
 /** Reads a certificate. Throws `DerError` when it is not strict DER. */
@@ -100,8 +104,18 @@ export function readCertificate(bytes: Uint8Array): CertificateFacts {
     validFromMs,
     validToMs,
     uris: alt === undefined ? [] : readUris(alt.value),
-    authority: basic !== undefined && new DerReader(basic.value).inside(0x30).optional(0x01)?.content[0] === 0xff,
+    ...readBasic(basic?.value),
+    critical: extensions.filter(({ critical }) => critical).map(({ id }) => id),
   };
+}
+
+function readBasic(value: Uint8Array | undefined): Pick<CertificateFacts, 'authority' | 'pathLength'> {
+  if (value === undefined) return { authority: false };
+  const basic = new DerReader(value).inside(0x30);
+  const authority = basic.optional(0x01)?.content[0] === 0xff;
+  const length = basic.optional(0x02)?.content;
+  if (length !== undefined && (length.length === 0 || length.length > 4)) throw new DerError('a path length is empty or too large');
+  return { authority, ...(length !== undefined && { pathLength: length.readUIntBE(0, length.length) }) };
 }
 
 /** Reads a sequence of extensions. */

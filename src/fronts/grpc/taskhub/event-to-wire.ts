@@ -1,5 +1,5 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import type { HistoryEvent, ParentInstance, TimerOrigin, WorkflowInstance } from '../../../blocks/workflow/index.ts';
+import type { Attested, HistoryEvent, ParentInstance, TimerOrigin, WorkflowInstance } from '../../../blocks/workflow/index.ts';
 import {
   HistoryEventSchema,
   type ParentInstanceInfoSchema,
@@ -79,11 +79,14 @@ function wireType(event: HistoryEvent): EventType | undefined {
 function taskType(event: Of<'taskScheduled'> | Of<'taskCompleted'> | Of<'taskFailed'>): EventType {
   const taskExecutionId = event.taskExecutionId ?? '';
   if (event.type === 'taskCompleted')
-    return { case: 'taskCompleted', value: { taskScheduledId: event.scheduledId, ...given('result', event.result), taskExecutionId } };
+    return {
+      case: 'taskCompleted',
+      value: { taskScheduledId: event.scheduledId, ...given('result', event.result), taskExecutionId, ...attested(event) },
+    };
   if (event.type === 'taskFailed')
     return {
       case: 'taskFailed',
-      value: { taskScheduledId: event.scheduledId, failureDetails: wireFailure(event.failure), taskExecutionId },
+      value: { taskScheduledId: event.scheduledId, failureDetails: wireFailure(event.failure), taskExecutionId, ...attested(event) },
     };
   const { name, version, input, trace, rerunParent, propagation } = event;
   return {
@@ -102,10 +105,11 @@ function taskType(event: Of<'taskScheduled'> | Of<'taskCompleted'> | Of<'taskFai
 
 function childType(event: Of<'childCreated'> | Of<'childCompleted'> | Of<'childFailed'> | Of<'detachedCreated'>): EventType {
   if (event.type === 'childCompleted') {
-    return { case: 'childWorkflowInstanceCompleted', value: { taskScheduledId: event.scheduledId, ...given('result', event.result) } };
+    const value = { taskScheduledId: event.scheduledId, ...given('result', event.result), ...attested(event) };
+    return { case: 'childWorkflowInstanceCompleted', value };
   }
   if (event.type === 'childFailed') {
-    const value = { taskScheduledId: event.scheduledId, failureDetails: wireFailure(event.failure) };
+    const value = { taskScheduledId: event.scheduledId, failureDetails: wireFailure(event.failure), ...attested(event) };
     return { case: 'childWorkflowInstanceFailed', value };
   }
   if (event.type === 'detachedCreated') return { case: 'detachedWorkflowInstanceCreated', value: { instanceId: event.instanceId } };
@@ -122,6 +126,20 @@ function childType(event: Of<'childCreated'> | Of<'childCompleted'> | Of<'childF
       ...(retryParent !== undefined && { retryParentInstanceInfo: { instanceId: retryParent } }),
       ...(propagation !== undefined && { historyPropagationScope: propagation as 0 | 1 | 2 }),
     },
+  };
+}
+
+interface AttestedFields {
+  readonly attestation?: { readonly payload: Uint8Array; readonly signature: Uint8Array };
+  readonly signerCertificate?: Uint8Array;
+}
+
+function attested({ attestation, signerCertificate }: Attested): AttestedFields {
+  return {
+    ...(attestation !== undefined && {
+      attestation: { payload: Buffer.from(attestation.payload, 'base64'), signature: Buffer.from(attestation.signature, 'base64') },
+    }),
+    ...(signerCertificate !== undefined && { signerCertificate: Buffer.from(signerCertificate, 'base64') }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import type { HistoryEvent, PropagatedHistory } from '../../../blocks/workflow/index.ts';
+import type { HistoryEvent, HistoryProof, PropagatedHistory } from '../../../blocks/workflow/index.ts';
 import { PropagatedHistorySchema } from '../../../gen/durabletask/taskhub_pb.ts';
 import { eventBytes } from './event-to-wire.ts';
 
@@ -18,15 +18,23 @@ export function propagatedBytes(events: readonly HistoryEvent[]): Uint8Array | u
   return bytes;
 }
 
-/** The message of histories that are handed on. Nothing is signed here, so that there are no signatures. */
+/** The message of histories that are handed on. What was signed goes on as the bytes that were signed. */
 export function wireHistory({ scope, chunks }: PropagatedHistory): MessageInitShape<typeof PropagatedHistorySchema> {
   return {
     scope: scope as 0 | 1 | 2,
-    chunks: chunks.map(({ appId, instanceId, workflowName, events }) => ({
+    chunks: chunks.map(({ appId, instanceId, workflowName, events, proof }) => ({
       appId,
       instanceId,
       workflowName,
-      rawEvents: events.map(eventBytes).filter((bytes) => bytes !== undefined),
+      ...(proof === undefined ? { rawEvents: events.map(eventBytes).filter((bytes) => bytes !== undefined) } : provable(proof)),
     })),
   };
+}
+
+function provable({ events, signatures, certificates }: HistoryProof) {
+  return { rawEvents: events.map(bytesOf), rawSignatures: signatures.map(bytesOf), signingCertChains: certificates.map(bytesOf) };
+}
+
+function bytesOf(base64: string): Uint8Array {
+  return Buffer.from(base64, 'base64');
 }

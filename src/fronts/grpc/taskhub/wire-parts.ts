@@ -109,6 +109,8 @@ const stalls: Readonly<Record<StallReason, StalledReason>> = {
   'payload-size': StalledReason.PAYLOAD_SIZE_EXCEEDED,
   // The protocol has no word for it; a mismatch is what it is.
   diverged: StalledReason.PATCH_MISMATCH,
+  // Nor for this: another runtime may go on with it.
+  signing: StalledReason.VERSION_NOT_AVAILABLE,
 };
 
 export function wireStall(reason: StallReason): StalledReason {

@@ -38,7 +38,8 @@ export const workflowManagementRoutes: readonly Route[] = [
     service: (blocks) => async (call) => {
       const state = await blocks.workflow.get(call.input, true);
       if (state === undefined) throw new ProaError('workflow.not-found', `no such instance exists: '${call.input}'`);
-      return state;
+      const signing = await blocks.workflow.signatures(call.input);
+      return signing === undefined ? state : { ...state, signing };
     },
     encode: (state) => jsonReply(printed(state)),
   }),

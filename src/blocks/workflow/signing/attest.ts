@@ -1,0 +1,46 @@
+import type { AttestationKind, HistorySigning } from '../../../contracts/history-signing.ts';
+import type { Attested, HistoryEvent } from '../../../contracts/workflow.ts';
+import { ProaError } from '../../../kernel/errors.ts';
+import { canonicalVersion, ioDigest, type Outcome } from './canonical.ts';
+
+/** The operation whose end is attested, as whoever executed it knows it. */
+export interface Executed {
+  readonly parentInstanceId: string;
+  readonly taskScheduledId: number;
+  /** Absent: a child. */
+  readonly activityName?: string;
+  readonly input: string | undefined;
+}
+
+/** The event of a result. */
+export type Result = Extract<HistoryEvent, { readonly type: 'taskCompleted' | 'taskFailed' | 'childCompleted' | 'childFailed' }>;
+
+/** True for the events that attestations are about. */
+export function isResult(event: HistoryEvent): event is Result {
+  return event.type === 'taskCompleted' || event.type === 'taskFailed' || event.type === 'childCompleted' || event.type === 'childFailed';
+}
+
+/** How an event of a result says that it ended. */
+export function outcomeOf(event: Result): Outcome {
+  return 'failure' in event ? { failure: event.failure } : { ...(event.result !== undefined && { result: event.result }) };
+}
+
+/** The event of a result with the word of whoever executed it. */
+export function attest<Event extends Result>({ signer, codec }: HistorySigning, event: Event, executed: Executed): Event & Attested {
+  const { activityName, input, ...of } = executed;
+  const digest = ioDigest(input, outcomeOf(event));
+  if (digest === undefined) throw new ProaError('internal', 'a failure that holds too many others cannot be attested');
+  const identity = signer.current();
+  const kind: AttestationKind = activityName === undefined ? 'child' : 'activity';
+  const payload = codec.attestation(kind, {
+    ...of,
+    ...(activityName !== undefined && { activityName }),
+    ioDigest: digest,
+    certificateDigest: identity.digest,
+    status: 'failure' in event ? 'FAILED' : 'COMPLETED',
+    canonicalVersion,
+  });
+  const bytes = Buffer.from(payload);
+  const attestation = { payload: bytes.toString('base64'), signature: identity.sign(bytes).toString('base64') };
+  return { ...event, attestation, signerCertificate: identity.certificates.toString('base64') };
+}
