@@ -81,7 +81,16 @@ export function textOf(engine: Engine, place: Pick<BlobPlace, 'keys' | 'id'>, li
 /** The value of a line, at once unless it stands elsewhere. */
 export function decodeLine<T = HistoryEvent>(engine: Engine, place: Pick<BlobPlace, 'keys' | 'id'>, line: string): T | Promise<T> {
   const text = textOf(engine, place, line);
-  return typeof text === 'string' ? (JSON.parse(text) as T) : text.then((whole) => JSON.parse(whole) as T);
+  return typeof text === 'string' ? parseLine<T>(text, place) : text.then((whole) => parseLine<T>(whole, place));
+}
+
+/** Parses the text of an event. Fails with `engine.corrupt`. */
+export function parseLine<T = HistoryEvent>(text: string, { id }: Pick<BlobPlace, 'id'>): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    throw new ProaError('engine.corrupt', `workflow ${id}: an event of its history is not readable`, { cause });
+  }
 }
 
 /** The events of lines, in order. */

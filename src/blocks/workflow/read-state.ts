@@ -1,3 +1,4 @@
+import { historyTampered } from '../../contracts/history-signing.ts';
 import type { HistoryEvent, WorkflowState } from '../../contracts/workflow.ts';
 import type { Core } from './core.ts';
 import { type Header, statusOf } from './header.ts';
@@ -37,8 +38,12 @@ export async function storedRecord(core: Core, id: string): Promise<StoredRecord
 /** The state with its payloads: the input stands near the begin of the history, output and failure in its last event. */
 export async function stateWithPayloads(core: Core, id: string, record: StoredRecord): Promise<WorkflowState> {
   const { header } = record;
-  const started = await startedOf(core, id, record);
   const completed = header.completedMs === undefined ? undefined : await lastOf(core, id, record);
+  const started = await startedOf(core, id, record).catch((error: unknown) => {
+    // What somebody changed need not be readable any more; that it has failed is.
+    if (completed?.type === 'executionCompleted' && completed.failure?.errorType === historyTampered) return undefined;
+    throw error;
+  });
   return {
     ...stateOf(id, header),
     ...(started?.type === 'executionStarted' && started.input !== undefined && { input: started.input }),

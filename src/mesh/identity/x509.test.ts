@@ -10,7 +10,7 @@ import { der } from './der.ts';
 import { DerError, DerReader, oidText } from './der-reader.ts';
 import { createSigningRequest, readSigningRequest, signingRequestPem } from './signing-request.ts';
 import { parseSpiffeId, spiffeId } from './spiffe-id.ts';
-import { createKeyPair, pemCertificates, readCertificate, signatureAlgorithm } from './x509.ts';
+import { createKeyPair, oids, pemCertificates, readCertificate, signatureAlgorithm } from './x509.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'proa-x509-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -88,8 +88,9 @@ describe('certificates', () => {
       validToMs: nowMs + 3_600_000,
       uris: [uri],
       authority: false,
+      critical: [oids.basicConstraints, oids.keyUsage, oids.subjectAltName],
     });
-    expect(readCertificate(pemCertificates(root)[0] as Buffer)).toMatchObject({ authority: true, uris: ['spiffe://public'] });
+    expect(readCertificate(pemCertificates(root)[0] as Buffer)).toMatchObject({ authority: true, pathLength: 0, uris: ['spiffe://public'] });
     const theirs = openssl([
       'req',
       '-x509',

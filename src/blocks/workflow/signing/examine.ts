@@ -5,7 +5,7 @@ import { sha256 } from '../../../kernel/node-crypto.ts';
 import { pause } from '../commit-firm.ts';
 import type { Core } from '../core.ts';
 import { isFinal } from '../header.ts';
-import { readChunks, textOf } from '../history-lines.ts';
+import { parseLine, readChunks, textOf } from '../history-lines.ts';
 import type { WorkflowKeys } from '../keys.ts';
 import type { LiveInstance } from '../live-instance.ts';
 import type { StoredRecord } from '../record.ts';
@@ -116,7 +116,7 @@ async function readSigned({ engine }: Core, { id, keys }: At, { header, tail }: 
     const read = textOf(engine, { keys, id }, line);
     const text = typeof read === 'string' ? read : await read;
     bytes.push(Buffer.from(text, 'utf8'));
-    events.push(JSON.parse(text) as HistoryEvent);
+    events.push(parseLine(text, { id }));
   }
   return { events, bytes, signatures: marks.signature, certificates: marks.certificate, foreign: marks.foreign };
 }
