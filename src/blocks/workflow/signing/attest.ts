@@ -20,9 +20,15 @@ export function isResult(event: HistoryEvent): event is Result {
   return event.type === 'taskCompleted' || event.type === 'taskFailed' || event.type === 'childCompleted' || event.type === 'childFailed';
 }
 
-/** How an event of a result says that it ended. */
+/** How an event of a result says that it ended: by its type, whatever else stands in it. */
 export function outcomeOf(event: Result): Outcome {
-  return 'failure' in event ? { failure: event.failure } : { ...(event.result !== undefined && { result: event.result }) };
+  if (event.type === 'taskFailed' || event.type === 'childFailed') return { failure: event.failure };
+  return event.result === undefined ? {} : { result: event.result };
+}
+
+/** The same in one word. */
+export function statusOfResult({ type }: Result): 'COMPLETED' | 'FAILED' {
+  return type === 'taskFailed' || type === 'childFailed' ? 'FAILED' : 'COMPLETED';
 }
 
 /** The event of a result with the word of whoever executed it. */
@@ -37,7 +43,7 @@ export function attest<Event extends Result>({ signer, codec }: HistorySigning, 
     ...(activityName !== undefined && { activityName }),
     ioDigest: digest,
     certificateDigest: identity.digest,
-    status: 'failure' in event ? 'FAILED' : 'COMPLETED',
+    status: statusOfResult(event),
     canonicalVersion,
   });
   const bytes = Buffer.from(payload);

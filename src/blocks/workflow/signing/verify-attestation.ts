@@ -2,7 +2,7 @@ import type { AttestationKind, AttestationPayload, HistorySigning } from '../../
 import type { HistoryEvent } from '../../../contracts/workflow.ts';
 import type { Signatory } from '../../../contracts/workload-signer.ts';
 import { sha256 } from '../../../kernel/node-crypto.ts';
-import { outcomeOf, type Result } from './attest.ts';
+import { outcomeOf, type Result, statusOfResult } from './attest.ts';
 import { canonicalVersion, ioDigest } from './canonical.ts';
 import { certificateProblem } from './verify-chain.ts';
 
@@ -58,7 +58,7 @@ function contentProblem(event: Result, said: AttestationPayload, { parentInstanc
   if (begun.type === 'taskScheduled' && said.activityName !== begun.name) {
     return `its attestation is for the activity ${JSON.stringify((said.activityName ?? '').slice(0, 256))}`;
   }
-  if (said.status !== ('failure' in event ? 'FAILED' : 'COMPLETED')) return 'its attestation says that it ended otherwise';
+  if (said.status !== statusOfResult(event)) return 'its attestation says that it ended otherwise';
   const digest = ioDigest(begun.input, outcomeOf(event));
   return digest?.equals(said.ioDigest) === true ? undefined : 'its attestation is for another input or output';
 }
