@@ -17,7 +17,6 @@ export interface LazyDurable extends Omit<DurableBlocks, 'placement' | 'actorSto
   actorStore(): Promise<StateStore>;
 }
 
-
 /** The same block, for whoever needs it now; `load` answers the same promise every time. */
 interface Source<Block> {
   readonly now: () => Block | undefined;
@@ -41,7 +40,11 @@ export function createLazyDurable(options: LazyDurableOptions): LazyDurable {
       if (places !== undefined) made.reachedAt(places);
       durable = made;
       const open = (signing?: HistorySigning): WorkflowBlock =>
-        (workflow = wiring.openWorkflows(options.context, { ...options.workflows, placement: made.placement, ...(signing && { signing }) }));
+        (workflow = wiring.openWorkflows(options.context, {
+          ...options.workflows,
+          placement: made.placement,
+          ...(signing && { signing }),
+        }));
       if (!signsHistories(options.workflows.resources)) opening = Promise.resolve(open());
       else opening = import('./workflow-signing.ts').then(({ openSigning }) => openSigning(options.context, options.workflows)).then(open);
       // Whoever needs it is told; nobody may.

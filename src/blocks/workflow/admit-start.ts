@@ -8,8 +8,7 @@ import { encodeLine } from './history-lines.ts';
 import type { LiveInstance } from './live-instance.ts';
 import type { InboxItem, Letter } from './mail.ts';
 import { commitAhead, type Delivery, type Postman } from './postman.ts';
-import { attest } from './signing/attest.ts';
-import { executedOf } from './signing/results.ts';
+import { attestedBy, executedOf } from './signing/results.ts';
 import { timerFor } from './timer-data.ts';
 import { hasRunningChildren } from './tree.ts';
 import type { Change } from './turn-commit.ts';
@@ -114,7 +113,7 @@ function refusal(core: Core, { detached }: InboxItem, { started, ...failure }: R
     return [];
   }
   const told = { type: 'childFailed', id: -1, timeMs: core.engine.now(), scheduledId: parent.taskScheduledId, failure } as const;
-  const event = core.signing === undefined ? told : attest(core.signing, told, executedOf(started));
+  const event = attestedBy(core, told, executedOf(started));
   const to = { namespace: parent.appNamespace ?? core.self.namespace, appId: parent.appId, instanceId: parent.instanceId };
   return [{ to, event, ...(parent.executionId !== undefined && { execution: parent.executionId }) }];
 }

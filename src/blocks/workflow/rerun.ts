@@ -194,8 +194,7 @@ function begun(
     } else if (event.type === 'taskScheduled' && !isOwnApp(core, event)) {
       const foreign = foreignTask(core, { id, header, propagated: along(event) }, event);
       puts.push(...foreign.puts, ...foreign.parts);
-    } else if (event.type === 'childCreated')
-      letters.push(childStart(core, { id, header, event, stamp, propagated: along(event) }));
+    } else if (event.type === 'childCreated') letters.push(childStart(core, { id, header, event, stamp, propagated: along(event) }));
   }
   return { letters, timers, puts };
 }

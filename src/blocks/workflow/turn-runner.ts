@@ -23,7 +23,7 @@ import { carryOutbox, effectsFit, type PumpBy, pumpOutbox } from './outbox.ts';
 import { nothingToDeliver, type Postman } from './postman.ts';
 import { handsOn, noHistories, propagations } from './propagate.ts';
 import { accept } from './signing/accept.ts';
-import { tamperedEnd } from './signing/end-tampered.ts';
+import { tamperedChange } from './signing/end-tampered.ts';
 import { isBlocked, standingOf } from './signing/examine.ts';
 import { attestedLetters } from './signing/results.ts';
 import { keptStall, stallFields } from './stall.ts';
@@ -233,7 +233,7 @@ export class TurnRunner {
       if (home.epoch !== live.home.epoch) return this.reload(live);
       live.again = false;
       if (live.unread) await readInbox(core, live);
-      if (live.header?.outbox !== undefined) await this.#pump(live);
+      if (live.header?.outbox !== undefined && !isBlocked(live)) await this.#pump(live);
       if (!(await this.#step(live)) && !live.unread && !live.again) return;
     }
   }
@@ -333,10 +333,7 @@ export class TurnRunner {
     try {
       const first = header.pending === undefined ? [] : await decodeLines(core.engine, { keys: core.keys, id: live.id }, header.pending);
       const accepted = core.signing === undefined ? undefined : await accept(core, live, { first, taken });
-      if (accepted !== undefined && 'kind' in accepted) {
-        live.standing = accepted;
-        return true;
-      }
+      if (isBlocked(live)) return true;
       const stamp = risingClock(core.engine.now(), header.lastMs);
       const startedMs = stamp();
       const news = (accepted?.first ?? first).map((event) => restamped(event, stamp));
@@ -385,8 +382,9 @@ export class TurnRunner {
     const made = outcome.restart === undefined ? changeOfTurn(core, live, applied) : await restartChange(core, live, applied);
     const retention = retentionTimer(core, live.id, { header: made.header, policy: parts.retention });
     const timers = retention === undefined ? made.timers : [...made.timers, retention];
-    const letters = await attestedLetters(core, live, { letters: made.letters, news: input.news });
-    const effects = { letters, header: made.header, timers };
+    const { letters: told, header } = made;
+    const letters = core.signing === undefined ? told : await attestedLetters(core, live, { letters: told, news: input.news });
+    const effects = { letters, header, timers };
     const carried = effectsFit(effects) ? effects : await carryOutbox(core, live, effects);
     const change: Change = {
       live,
@@ -434,14 +432,10 @@ export class TurnRunner {
   async #blocked(live: LiveInstance): Promise<boolean> {
     const { standing } = live;
     if (standing?.kind === 'held') return this.#stall(live, { reason: 'signing', description: standing.why });
-    const { core, postman, timers, retention } = this.#parts;
-    const end = standing?.kind === 'broken' ? tamperedEnd(core, live, standing) : undefined;
-    if (end === undefined) return false;
-    const timer = retentionTimer(core, live.id, { header: end.header, policy: retention });
-    const appends = timerAppends(timers(), live.shard, timer === undefined ? [] : [timer]);
-    const { header, events } = end;
-    const delivery = postman.deliver(end.letters, false);
-    return this.#commits.commit({ live, shard: live.home, header, events, unsigned: true, consumed: [], appends, delivery, busy: true });
+    const change = standing === undefined || standing.kind === 'good' ? undefined : tamperedChange(this.#parts, live, standing);
+    if (change === undefined || !(await this.#commits.commit(change))) return false;
+    this.#parts.core.metrics.execution(change.header.name, 'failed', Math.max(0, change.header.updatedMs - change.header.createdMs));
+    return true;
   }
 
   /** A change that no code runs for. */

@@ -1,3 +1,4 @@
+import type { AttestationKind } from '../../contracts/history-signing.ts';
 import type { Counter, Histogram, Metrics } from '../../contracts/metrics.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
 
@@ -18,6 +19,10 @@ export interface WorkflowMetrics {
   waited(ms: number): void;
   /** Where a result went: to an instance in this runtime's memory, or by mail. */
   completion(taskType: 'activity' | 'child', route: 'local' | 'remote'): void;
+  /** The word of whoever executed something was given, here, for somebody else. */
+  attested(kind: AttestationKind): void;
+  /** That word was looked at. */
+  judged(kind: AttestationKind, ok: boolean, tookMs: number): void;
   /** Share of the limit that the history of a turn takes. */
   payload(workflow: string, ratio: number): void;
 }
@@ -67,7 +72,20 @@ export function createWorkflowMetrics(metrics: Metrics, namespace: string): Work
   const routes = remembered((taskType, route) =>
     metrics.counter(metricNames.workflowCompletionRoute, { ...fixed, [labelNames.taskType]: taskType, [labelNames.route]: route }),
   );
+  const attested = remembered((kind, status) =>
+    metrics.counter(metricNames.workflowAttestationGenerated, {
+      ...fixed,
+      [labelNames.attestationKind]: kind,
+      [labelNames.status]: status,
+    }),
+  );
+  const judged = remembered((kind, result) => {
+    const labels = { [labelNames.attestationKind]: kind, [labelNames.attestationResult]: result };
+    return series(metricNames.workflowAttestationVerified, metricNames.workflowAttestationLatency, labels);
+  });
   return {
+    attested: (kind) => attested(kind, 'success').add(1),
+    judged: (kind, ok, tookMs) => record(judged(kind, ok ? 'ok' : 'reject'), tookMs),
     operation: (operation, ok, tookMs) => record(operations(operation, ok ? 'success' : 'failed'), tookMs),
     execution: (workflow, status, tookMs) => record(executions(workflow, status), tookMs),
     scheduling: (workflow, waitedMs) => schedulings(workflow, '').record(waitedMs),

@@ -111,7 +111,15 @@ describe('signed histories', () => {
     const engine = freshEngine();
     const signing = signerOf(root, { appId: 'app' });
     const long: Script = {
-      workflows: { long: ({ all, input }) => (all.some(({ type }) => type === 'eventRaised') ? [complete(99, input)] : chain('same', 40)({ results: all.filter(({ type }) => type === 'taskCompleted'), input } as never).filter(({ type }) => type !== 'complete')) },
+      workflows: {
+        long: ({ all, input }) =>
+          all.some(({ type }) => type === 'eventRaised')
+            ? [complete(99, input)]
+            : chain(
+                'same',
+                40,
+              )({ results: all.filter(({ type }) => type === 'taskCompleted'), input } as never).filter(({ type }) => type !== 'complete'),
+      },
       activities: { same: ({ input }) => input },
     };
     const first = open(engine, signing, 'app', long);
@@ -128,7 +136,10 @@ describe('signed histories', () => {
     const engine = freshEngine();
     const rounds: Script = {
       workflows: {
-        rounds: ({ input }) => (input === '3' ? [complete(1, 'done')] : [{ id: 1, type: 'complete', status: 'CONTINUED_AS_NEW', result: String(Number(input) + 1) }]),
+        rounds: ({ input }) =>
+          input === '3'
+            ? [complete(1, 'done')]
+            : [{ id: 1, type: 'complete', status: 'CONTINUED_AS_NEW', result: String(Number(input) + 1) }],
       },
     };
     const { block } = open(engine, signerOf(root, { appId: 'app' }), 'app', rounds);
@@ -149,7 +160,10 @@ describe('signed histories', () => {
     const record = await stored(engine, 'c');
     await store(engine, 'c', { ...record, tail: record.tail.map((line) => line.replace('"result":"5"', '"result":"6"')) });
     await expect(block.rerun('c', 3, {})).rejects.toMatchObject({ code: 'workflow.history-unproven' });
-    expect(await block.signatures('c')).toMatchObject({ verified: false, problem: expect.stringContaining('are not those that were signed') });
+    expect(await block.signatures('c')).toMatchObject({
+      verified: false,
+      problem: expect.stringContaining('are not those that were signed'),
+    });
     const other = open(engine, signerOf(root, { appId: 'other' }), 'other');
     await expect(other.block.of('app', namespace).rerun(again, 3, {})).rejects.toMatchObject({ code: 'workflow.history-unproven' });
   });
@@ -177,7 +191,11 @@ describe('a history that somebody changed', () => {
     const events = eventsOf(record);
     const identity = by.signer.current();
     const lying = { ...by, signer: { ...by.signer, current: () => ({ ...identity, validFromMs: 0, validToMs: Infinity }) } };
-    const { lines } = extendChain(lying as TestSigner, emptyChain, { events: events.map((line) => Buffer.from(line)), lastMs: Date.now(), foreign: [] });
+    const { lines } = extendChain(lying as TestSigner, emptyChain, {
+      events: events.map((line) => Buffer.from(line)),
+      lastMs: Date.now(),
+      foreign: [],
+    });
     record.tail = [...events, ...lines];
   };
   /** Signs with the right key what no runtime would sign. */
@@ -193,7 +211,11 @@ describe('a history that somebody changed', () => {
       signature: identity.sign(signatureMessage(undefined, digest)),
       ...message,
     });
-    record.tail = [...events, markLine({ kind: 'certificate', bytes: identity.certificates }), markLine({ kind: 'signature', bytes: Buffer.from(signed) })];
+    record.tail = [
+      ...events,
+      markLine({ kind: 'certificate', bytes: identity.certificates }),
+      markLine({ kind: 'signature', bytes: Buffer.from(signed) }),
+    ];
   };
   const last = (record: Stored, kind: string): number => record.tail.findLastIndex((line) => (markOf(line)?.kind ?? line).includes(kind));
 
@@ -228,13 +250,33 @@ describe('a history that somebody changed', () => {
     ['a signature that begins elsewhere', crafted({ startEvent: 2 ** 40 }), `it begins at event ${2 ** 40} instead of 0`],
     ['a signature over more than there is', crafted({ eventCount: 2 ** 52 }), 'it covers events up to'],
     ['a certificate that is not there', crafted({ certificate: 2 ** 31 }), `there is no certificate ${2 ** 31}`],
-    ['a signature of something else', crafted({ signature: own.signer.current().sign(Buffer.from('else')) }), 'it was not made by its certificate'],
+    [
+      'a signature of something else',
+      crafted({ signature: own.signer.current().sign(Buffer.from('else')) }),
+      'it was not made by its certificate',
+    ],
     ['a signature of no form', crafted({ signature: Buffer.alloc(64) }), 'it was not made by its certificate'],
-    ['a message that is none', (record) => void record.tail.splice(4, 1, markLine({ kind: 'signature', bytes: Buffer.from('ffff', 'hex') })), 'signature 0 cannot be read'],
-    ['a certificate that is none', (record) => void record.tail.splice(3, 1, markLine({ kind: 'certificate', bytes: Buffer.from('none') })), 'it was not made by its certificate'],
+    [
+      'a message that is none',
+      (record) => void record.tail.splice(4, 1, markLine({ kind: 'signature', bytes: Buffer.from('ffff', 'hex') })),
+      'signature 0 cannot be read',
+    ],
+    [
+      'a certificate that is none',
+      (record) => void record.tail.splice(3, 1, markLine({ kind: 'certificate', bytes: Buffer.from('none') })),
+      'it was not made by its certificate',
+    ],
     ['a line that is no event', (record) => void record.tail.splice(0, 1, '{'), 'not readable'],
-    ['a payload of a million parts', (record) => void record.tail.splice(0, 1, '{"blob":"x","scope":"y","parts":1000000000}'), 'too many parts'],
-    ['another operation open', (record) => void (record.header = { ...record.header, open: { 1: { kind: 'task' } } }), 'other operations that are open'],
+    [
+      'a payload of a million parts',
+      (record) => void record.tail.splice(0, 1, '{"blob":"x","scope":"y","parts":1000000000}'),
+      'too many parts',
+    ],
+    [
+      'another operation open',
+      (record) => void (record.header = { ...record.header, open: { 1: { kind: 'task' } } }),
+      'other operations that are open',
+    ],
     ['other ids used', (record) => void (record.header = { ...record.header, ids: [] }), 'uses other ids'],
     ['another name', (record) => void (record.header = { ...record.header, name: 'chain' }), 'that of the workflow "order"'],
     ['another execution', (record) => void (record.header = { ...record.header, execution: 'x' }), 'another execution'],
@@ -303,7 +345,9 @@ describe('a history that somebody changed', () => {
     };
     const first = open(engine, signing, 'app', family);
     await first.block.start({ name: 'parent', instanceId: 'p' });
-    await expect.poll(async () => (await stored(engine, 'o').catch(() => undefined))?.tail.some((line) => line.includes('taskCompleted'))).toBe(true);
+    await expect
+      .poll(async () => (await stored(engine, 'o').catch(() => undefined))?.tail.some((line) => line.includes('taskCompleted')))
+      .toBe(true);
     await first.close();
     const record = await stored(engine, 'o');
     await store(engine, 'o', { ...record, tail: record.tail.map((line) => line.replace('"result":"reserved"', '"result":"rezerved"')) });
@@ -396,8 +440,14 @@ describe('results of others', () => {
     expect(signatures).toMatchObject({ verified: true });
     expect(kinds(await stored(engine, id)).filter((kind) => kind === 'foreign')).toHaveLength(1);
     const [first] = seen;
-    expect(first?.chunks).toMatchObject([{ appId: 'app', proof: { signatures: [expect.any(String)], certificates: [expect.any(String)] } }]);
-    expect(first?.chunks[0]?.events.map(({ type }) => type)).toEqual(['workflowStarted', 'executionStarted', what === 'child' ? 'childCreated' : 'taskScheduled']);
+    expect(first?.chunks).toMatchObject([
+      { appId: 'app', proof: { signatures: [expect.any(String)], certificates: [expect.any(String)] } },
+    ]);
+    expect(first?.chunks[0]?.events.map(({ type }) => type)).toEqual([
+      'workflowStarted',
+      'executionStarted',
+      what === 'child' ? 'childCreated' : 'taskScheduled',
+    ]);
   });
 
   it.each<[string, TestSigner | undefined, string]>([

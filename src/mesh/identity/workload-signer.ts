@@ -101,7 +101,8 @@ class SourceSigner implements WorkloadSigner {
     const app = parseSpiffeId(uris[0] as string);
     if (app === undefined) return refuse(`${JSON.stringify((uris[0] as string).slice(0, 200))} is not the id of an app`);
     const { trustDomain } = this.#source.identity;
-    if (app.trustDomain !== trustDomain) return refuse(`the certificate is of the trust domain "${app.trustDomain}", not of "${trustDomain}"`);
+    if (app.trustDomain !== trustDomain)
+      return refuse(`the certificate is of the trust domain "${app.trustDomain}", not of "${trustDomain}"`);
     return { leaf, app, paths: pathsOf(chain, this.#roots) };
   }
 }

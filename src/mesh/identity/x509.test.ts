@@ -90,7 +90,11 @@ describe('certificates', () => {
       authority: false,
       critical: [oids.basicConstraints, oids.keyUsage, oids.subjectAltName],
     });
-    expect(readCertificate(pemCertificates(root)[0] as Buffer)).toMatchObject({ authority: true, pathLength: 0, uris: ['spiffe://public'] });
+    expect(readCertificate(pemCertificates(root)[0] as Buffer)).toMatchObject({
+      authority: true,
+      pathLength: 0,
+      uris: ['spiffe://public'],
+    });
     const theirs = openssl([
       'req',
       '-x509',

@@ -25,9 +25,17 @@ export interface Accepted {
 
 /**
  * Verifies what a turn takes before any code sees it: results by the word of whoever executed the operation, histories that were handed on by their proofs. The certificates of
- * results are taken off them, and noted for the table. Anything wrong ends the instance: who writes into its inbox could as well have written into its history.
+ * results are taken off them, and noted for the table. Anything wrong makes the
+ * instance a broken one (undefined): who writes into its inbox could as well have written into its history.
  */
-export async function accept(core: Core, live: LiveInstance, { first, taken }: Incoming): Promise<Accepted | Broken> {
+export async function accept(core: Core, live: LiveInstance, incoming: Incoming): Promise<Accepted | undefined> {
+  const accepted = await judged(core, live, incoming);
+  if (!('kind' in accepted)) return accepted;
+  live.standing = accepted;
+  return undefined;
+}
+
+async function judged(core: Core, live: LiveInstance, { first, taken }: Incoming): Promise<Accepted | Broken> {
   const { signing } = core;
   const chain = live.standing?.kind === 'good' ? live.standing.chain : emptyChain;
   const foreign: Buffer[] = [];
@@ -50,7 +58,10 @@ export async function accept(core: Core, live: LiveInstance, { first, taken }: I
     }
     const { signerCertificate, ...rest } = item.event;
     // What comes without a key comes from this process, which has just attested it.
-    const judged = item.key === undefined && signerCertificate !== undefined ? { certificates: Buffer.from(signerCertificate, 'base64') } : judge(core, live, { result: item.event, past });
+    const judged =
+      item.key === undefined && signerCertificate !== undefined
+        ? { certificates: Buffer.from(signerCertificate, 'base64') }
+        : judge(core, live, { result: item.event, past });
     if ('problem' in judged) return broken(`the result of operation ${item.event.scheduledId} is refused: ${judged.problem}`);
     foreign.push(judged.certificates);
     events.push(rest);
@@ -76,10 +87,15 @@ function judge(
   live: LiveInstance,
   { result, past }: { readonly result: Result; readonly past: readonly HistoryEvent[] },
 ): ReturnType<typeof verifyAttestation> {
-  const { signing, self, engine } = core;
-  const begun = past.find((event): event is Begun => event.id === result.scheduledId && (event.type === 'taskScheduled' || event.type === 'childCreated'));
+  const { signing, self, engine, clock, metrics } = core;
+  const begun = past.find(
+    (event): event is Begun => event.id === result.scheduledId && (event.type === 'taskScheduled' || event.type === 'childCreated'),
+  );
   if (signing === undefined || begun === undefined) return { problem: 'the history does not begin it' };
   const { targetAppId = self.appId, targetAppNamespace = self.namespace } = begun.router ?? {};
   const app = { appId: targetAppId, namespace: targetAppNamespace };
-  return verifyAttestation(signing, result, { parentInstanceId: live.id, begun, app, nowMs: engine.now() });
+  const startedMs = clock.mono();
+  const verdict = verifyAttestation(signing, result, { parentInstanceId: live.id, begun, app, nowMs: engine.now() });
+  metrics.judged(begun.type === 'taskScheduled' ? 'activity' : 'child', !('problem' in verdict), clock.mono() - startedMs);
+  return verdict;
 }

@@ -32,7 +32,11 @@ export function statusOfResult({ type }: Result): 'COMPLETED' | 'FAILED' {
 }
 
 /** The event of a result with the word of whoever executed it. */
-export function attest<Event extends Result>({ signer, codec }: HistorySigning, event: Event, executed: Executed): Event & Attested {
+export function attest<Event extends Result>(
+  { signer, codec }: HistorySigning,
+  event: Event,
+  executed: Executed,
+): Event & Required<Attested> {
   const { activityName, input, ...of } = executed;
   const digest = ioDigest(input, outcomeOf(event));
   if (digest === undefined) throw new ProaError('internal', 'a failure that holds too many others cannot be attested');

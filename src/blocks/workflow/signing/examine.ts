@@ -43,7 +43,8 @@ interface At {
   readonly keys: WorkflowKeys;
 }
 
-const signedHere = 'its history is signed, and signing is off in this runtime: the feature WorkflowHistorySigning of its Configuration turns it on';
+const signedHere =
+  'its history is signed, and signing is off in this runtime: the feature WorkflowHistorySigning of its Configuration turns it on';
 const unsignedHere =
   'its history began without signatures, and signing is on in this runtime: it can only go on where the feature WorkflowHistorySigning is off';
 

@@ -63,7 +63,11 @@ export async function verifyProofs(
       problem: `the history of ${JSON.stringify(instanceId.slice(0, 256))} (${JSON.stringify(appId.slice(0, 128))}, ${i + 1} of ${chunks.length}) that was handed on is refused: ${why}`,
     });
     if (proof === undefined || proof.events.length === 0) return refuse('it is not signed');
-    const signed = { events: proof.events.map(bytesOf), signatures: proof.signatures.map(bytesOf), certificates: proof.certificates.map(bytesOf) };
+    const signed = {
+      events: proof.events.map(bytesOf),
+      signatures: proof.signatures.map(bytesOf),
+      certificates: proof.certificates.map(bytesOf),
+    };
     const timeOf = (bytes: Uint8Array): number | undefined => signing.codec.eventOf(bytes)?.timeMs;
     const rules = { app: { namespace, appId }, timeOf, context: { instanceId, workflowName }, pause };
     const { problem, used } = await verifyChain(signing, signed, rules);
@@ -92,7 +96,9 @@ export async function provenTo({ signing, clock, log, self }: Core, handed: Prop
 export function warnOfProofs(log: Logger, { chunks }: PropagatedHistory): void {
   const signed = chunks.find(({ proof }) => proof !== undefined);
   if (signed !== undefined)
-    log.warn('a signed history was handed on to this runtime, where signing is off: it is taken without being verified', { app: signed.appId });
+    log.warn('a signed history was handed on to this runtime, where signing is off: it is taken without being verified', {
+      app: signed.appId,
+    });
 }
 
 function base64(bytes: Uint8Array): string {

@@ -15,7 +15,7 @@ export async function attestedResult(core: Core, make: () => Result, executed: E
     const event = make();
     const { validFromMs, validToMs } = signing.signer.current();
     // Of a runtime that ends nobody waits for the result: whoever takes the shard executes it again.
-    if (core.closed || (event.timeMs >= validFromMs && event.timeMs <= validToMs)) return attest(signing, event, executed);
+    if (core.closed || (event.timeMs >= validFromMs && event.timeMs <= validToMs)) return attestedBy(core, event, executed);
     log.warn('a result waits for a valid certificate to attest it', { [logFields.workflowInstance]: executed.parentInstanceId });
     await pause(clock, backoffMs(random, tries));
   }
@@ -32,7 +32,14 @@ export async function attestedLetters(
   const started = [...(await readPast(core, live)), ...news].find((event) => event.type === 'executionStarted');
   if (started?.type !== 'executionStarted' || started.parent === undefined) return letters;
   const executed = executedOf(started);
-  return letters.map((letter) => (isResult(letter.event) ? { ...letter, event: attest(signing, letter.event, executed) } : letter));
+  return letters.map((letter) => (isResult(letter.event) ? { ...letter, event: attestedBy(core, letter.event, executed) } : letter));
+}
+
+/** The event with the word of this app where histories are signed, and counted. */
+export function attestedBy({ signing, metrics }: Core, event: Result, executed: Executed): Result {
+  if (signing === undefined) return event;
+  metrics.attested(executed.activityName === undefined ? 'child' : 'activity');
+  return attest(signing, event, executed);
 }
 
 /** A child as what its parent began. */

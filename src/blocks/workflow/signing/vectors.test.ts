@@ -37,14 +37,17 @@ describe.each(['ed25519', 'p256', 'p384', 'rsa'])('what durabletask-go signed (%
   const signed: SignedEvents = { events, signatures: vectors.chain.map(bytesOf), certificates: [bytesOf(vectors.certificates)] };
 
   it('is a chain that is verified, and none that was changed', async () => {
-    const verify = (next: Partial<SignedEvents>, more = {}) => verifyChain(signing, { ...signed, ...next }, { app, timeOf, pause, ...more });
+    const verify = (next: Partial<SignedEvents>, more = {}) =>
+      verifyChain(signing, { ...signed, ...next }, { app, timeOf, pause, ...more });
     expect(await verify({})).toEqual({ events: 3, used: new Set([0]) });
     expect((await verify({ events: events.slice(0, 2) })).problem).toContain('it covers events up to 3 of 2');
     expect((await verify({ events: [...events].reverse() })).problem).toContain('are not those that were signed');
     expect((await verify({ signatures: signed.signatures.slice(1) })).problem).toContain('the first one follows another');
     expect((await verify({ signatures: vectors.chain.map(flipped).map(bytesOf) })).problem).toContain('signature 0');
     expect((await verify({}, { app: { ...app, appId: 'else' } })).problem).toContain('not of default/else');
-    expect((await verify({}, { context: { instanceId: 'o', workflowName: 'order' } })).problem).toContain('it was not made by its certificate');
+    expect((await verify({}, { context: { instanceId: 'o', workflowName: 'order' } })).problem).toContain(
+      'it was not made by its certificate',
+    );
     expect((await verify({}, { timeOf: () => undefined })).problem).toContain('its last event has no time');
   });
 
@@ -65,8 +68,12 @@ describe.each(['ed25519', 'p256', 'p384', 'rsa'])('what durabletask-go signed (%
     }
     expect(await verify({ appId: 'else' })).toMatchObject({ problem: expect.stringContaining('not of default/else') });
     expect(await verify({}, 'other')).toMatchObject({ problem: expect.stringContaining('not of other/app') });
-    expect(await verify({ proof: { ...proof, events: [], signatures: [], certificates: [] } })).toMatchObject({ problem: expect.stringContaining('it is not signed') });
-    expect(await verify({ proof: { ...proof, signatures: [] } })).toMatchObject({ problem: expect.stringContaining('3 events are not signed') });
+    expect(await verify({ proof: { ...proof, events: [], signatures: [], certificates: [] } })).toMatchObject({
+      problem: expect.stringContaining('it is not signed'),
+    });
+    expect(await verify({ proof: { ...proof, signatures: [] } })).toMatchObject({
+      problem: expect.stringContaining('3 events are not signed'),
+    });
   });
 
   it('is the word of whoever executed an activity or a child, for that operation, its input and its output only', () => {
@@ -74,8 +81,20 @@ describe.each(['ed25519', 'p256', 'p384', 'rsa'])('what durabletask-go signed (%
       attestation: { payload: base64(payload), signature: base64(signature) },
       signerCertificate: base64(vectors.certificates),
     });
-    const activity: Result = { type: 'taskCompleted', id: -1, timeMs: atMs, scheduledId: 0, result: '\u00e9', ...attested(vectors.activity) };
-    const failure = { errorType: 'T', errorMessage: '\u1e3f', stackTrace: 's', innerFailure: { errorType: 'I', errorMessage: 'n', isNonRetriable: true } };
+    const activity: Result = {
+      type: 'taskCompleted',
+      id: -1,
+      timeMs: atMs,
+      scheduledId: 0,
+      result: '\u00e9',
+      ...attested(vectors.activity),
+    };
+    const failure = {
+      errorType: 'T',
+      errorMessage: '\u1e3f',
+      stackTrace: 's',
+      innerFailure: { errorType: 'I', errorMessage: 'n', isNonRetriable: true },
+    };
     const child: Result = { type: 'childFailed', id: -1, timeMs: atMs, scheduledId: 2, failure, ...attested(vectors.child) };
     const begun = { type: 'taskScheduled', id: 0, timeMs: atMs - 1, name: 'charge', input: 'in' } as const;
     const created = { type: 'childCreated', id: 2, timeMs: atMs - 1, name: 'c', instanceId: 'c' } as const;
@@ -94,7 +113,11 @@ describe.each(['ed25519', 'p256', 'p384', 'rsa'])('what durabletask-go signed (%
       [{ ...activity, type: 'taskFailed', failure } as Result, { ...awaited, begun }, 'it ended otherwise'],
       [{ ...activity, ...attested(vectors.child) }, { ...awaited, begun }, 'attestation'],
       [{ ...activity, attestation: undefined } as unknown as Result, { ...awaited, begun }, 'it is not attested'],
-      [{ ...activity, signerCertificate: undefined } as unknown as Result, { ...awaited, begun }, 'certificate of its attestation is missing'],
+      [
+        { ...activity, signerCertificate: undefined } as unknown as Result,
+        { ...awaited, begun },
+        'certificate of its attestation is missing',
+      ],
       [{ ...activity, signerCertificate: base64(file.root) }, { ...awaited, begun }, 'another certificate than the one that came along'],
       [{ ...activity, attestation: { payload: base64('ff'), signature: '' } }, { ...awaited, begun }, 'cannot be read'],
       [activity, { ...awaited, begun, app: { ...app, appId: 'else' } }, 'not of default/else'],
@@ -108,6 +131,8 @@ describe.each(['ed25519', 'p256', 'p384', 'rsa'])('what durabletask-go signed (%
     }
     const [payload, signature] = vectors.activity;
     const forged = { ...activity, attestation: { payload: base64(payload), signature: base64(flipped(signature)) } };
-    expect(verifyAttestation(signing, forged, { ...awaited, begun })).toEqual({ problem: 'its attestation was not signed by its certificate' });
+    expect(verifyAttestation(signing, forged, { ...awaited, begun })).toEqual({
+      problem: 'its attestation was not signed by its certificate',
+    });
   });
 });

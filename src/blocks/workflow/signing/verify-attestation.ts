@@ -38,12 +38,17 @@ export function verifyAttestation({ signer, codec }: HistorySigning, event: Resu
   const certificates = Buffer.from(signerCertificate, 'base64');
   const said = codec.attestationOf(kind, payload);
   if (said === undefined) return { problem: 'its attestation cannot be read' };
-  if (said.canonicalVersion !== canonicalVersion) return { problem: `its attestation follows version ${said.canonicalVersion} of the rules` };
-  if (!sha256(certificates).equals(said.certificateDigest)) return { problem: 'its attestation is by another certificate than the one that came along' };
+  if (said.canonicalVersion !== canonicalVersion)
+    return { problem: `its attestation follows version ${said.canonicalVersion} of the rules` };
+  if (!sha256(certificates).equals(said.certificateDigest))
+    return { problem: 'its attestation is by another certificate than the one that came along' };
   if (!signer.verify(payload, Buffer.from(attestation.signature, 'base64'), certificates)) {
     return { problem: 'its attestation was not signed by its certificate' };
   }
-  const problem = timeProblem(event, awaited) ?? certificateProblem(signer.judge(certificates, event.timeMs), awaited.app) ?? contentProblem(event, said, awaited);
+  const problem =
+    timeProblem(event, awaited) ??
+    certificateProblem(signer.judge(certificates, event.timeMs), awaited.app) ??
+    contentProblem(event, said, awaited);
   return problem === undefined ? { certificates } : { problem };
 }
 
@@ -53,7 +58,8 @@ function timeProblem({ timeMs }: Result, { begun, nowMs }: Awaited): string | un
 }
 
 function contentProblem(event: Result, said: AttestationPayload, { parentInstanceId, begun }: Awaited): string | undefined {
-  if (said.parentInstanceId !== parentInstanceId) return `its attestation is for the workflow ${JSON.stringify(said.parentInstanceId.slice(0, 256))}`;
+  if (said.parentInstanceId !== parentInstanceId)
+    return `its attestation is for the workflow ${JSON.stringify(said.parentInstanceId.slice(0, 256))}`;
   if (said.taskScheduledId !== begun.id) return `its attestation is for operation ${said.taskScheduledId}`;
   if (begun.type === 'taskScheduled' && said.activityName !== begun.name) {
     return `its attestation is for the activity ${JSON.stringify((said.activityName ?? '').slice(0, 256))}`;

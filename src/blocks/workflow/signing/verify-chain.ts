@@ -51,7 +51,9 @@ export async function verifyChain(
     const signature = signing.codec.signatureOf(message);
     if (signature === undefined) return refuse(`signature ${i} cannot be read`);
     const before = signatures[i - 1];
-    const problem = linkProblem(signature, before === undefined ? undefined : sha256(before), covered) ?? signatureProblem(signing, { signature, signed, rules });
+    const problem =
+      linkProblem(signature, before === undefined ? undefined : sha256(before), covered) ??
+      signatureProblem(signing, { signature, signed, rules });
     if (problem !== undefined) return refuse(`signature ${i}: ${problem}`);
     covered += signature.eventCount;
     used.add(signature.certificate);
@@ -83,7 +85,8 @@ function signatureProblem({ signer }: HistorySigning, { signature, signed, rules
   const atMs = rules.timeOf(events.at(-1) as Uint8Array);
   if (atMs === undefined) return 'its last event has no time';
   const digest = eventsDigest(events);
-  if (!digest.equals(signature.eventsDigest)) return `the events from ${startEvent} to ${startEvent + eventCount - 1} are not those that were signed`;
+  if (!digest.equals(signature.eventsDigest))
+    return `the events from ${startEvent} to ${startEvent + eventCount - 1} are not those that were signed`;
   const message = signatureMessage(signature.previous, digest, rules.context);
   if (!signer.verify(message, signature.signature, certificate)) return 'it was not made by its certificate';
   return certificateProblem(signer.judge(certificate, atMs), rules.app);

@@ -242,7 +242,11 @@ function parentOf({ taskScheduledId, name, version, workflowInstance, appId, app
 function wholeRoute(router: TaskRouter | undefined): Router | undefined {
   if (router === undefined) return undefined;
   const { sourceAppId, targetAppId, targetAppNamespace } = router;
-  return { ...filled('sourceAppId', sourceAppId), ...given('targetAppId', targetAppId), ...given('targetAppNamespace', targetAppNamespace) };
+  return {
+    ...filled('sourceAppId', sourceAppId),
+    ...given('targetAppId', targetAppId),
+    ...given('targetAppNamespace', targetAppNamespace),
+  };
 }
 
 /** The origin of a timer, in the event and in the action alike. */

@@ -70,7 +70,10 @@ function common({ parentInstanceId, taskScheduledId, ioDigest, certificateDigest
 }
 
 function readAttestation(kind: AttestationKind, bytes: Uint8Array): AttestationPayload | undefined {
-  const wire = kind === 'child' ? readable(ChildCompletionAttestationPayloadSchema, bytes) : readable(ActivityCompletionAttestationPayloadSchema, bytes);
+  const wire =
+    kind === 'child'
+      ? readable(ChildCompletionAttestationPayloadSchema, bytes)
+      : readable(ActivityCompletionAttestationPayloadSchema, bytes);
   if (wire === undefined) return undefined;
   const { terminalStatus } = wire;
   return {
