@@ -9,7 +9,7 @@ import { recordingLogger } from '../../testing/driver-context.ts';
 import { createMemoryDisk } from '../../testing/memory-disk.ts';
 import { createAuthority } from './authority.ts';
 import { openIssuedIdentity } from './issued-identity.ts';
-import { readRoots, rootsKey } from './roots.ts';
+import { readPastRoots, readRoots, rootsKey } from './roots.ts';
 import { answerKey, askKey, asksPrefix, createSigningDesk } from './signing-desk.ts';
 import { createSigningRequest } from './signing-request.ts';
 import { spiffeId } from './spiffe-id.ts';
@@ -63,7 +63,7 @@ describe('the authority', () => {
   });
 
   it('rotates its root with an overlap: known first, signing later, the old one trusted until its last certificate is over', async () => {
-    const { options, engine, clock } = rig();
+    const { options, engine, clock, disk } = rig();
     const authority = createAuthority({ ...options, trustDomain: 'public' });
     const issuer = async (): Promise<string> => {
       const issued = await authority.issue(createSigningRequest(createKeyPair(), spiffeId(identity)), identity);
@@ -80,6 +80,10 @@ describe('the authority', () => {
     await authority.rotate();
     expect(await ids()).toHaveLength(2);
     expect((await ids()).some((id) => first.includes(id))).toBe(false);
+    // What it signed stays signed; nobody signs more by it.
+    const past = await readPastRoots(engine, 'public');
+    expect(past.map(({ id }) => first.includes(id))).toEqual([true]);
+    expect(await disk.list('/data/authority')).toHaveLength(2);
   });
 
   it('rotates by itself at half the life of a root, again and again, and every certificate is within its root', async () => {
@@ -156,6 +160,23 @@ describe('an identity by the engine', () => {
     ).toEqual([]);
     source.close();
     expect(clock.waiting).toBe(0);
+  });
+
+  it('hears of roots that retire, and keeps them apart from those that are trusted for connections', async () => {
+    const { engine, ports, clock, desk } = served();
+    const opening = openIssuedIdentity({ ports, log: silentLogger, engine, identity });
+    await turn();
+    clock.advance(60);
+    const source = await opening;
+    const [first] = (await readRoots(engine, 'public')).roots;
+    expect(source.current().pastRoots).toBe('');
+    await desk.authority('public').rotate();
+    clock.advance(overlapMs + leafMs + skewMs);
+    await desk.authority('public').rotate();
+    await turn();
+    expect(source.current().pastRoots).toBe(first?.certificate);
+    expect(source.current().roots).not.toContain(first?.certificate);
+    source.close();
   });
 
   it('goes on with what it has while the owner is silent, says so, and tries again', async () => {

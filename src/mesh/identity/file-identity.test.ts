@@ -9,7 +9,7 @@ import { spiffeId } from './spiffe-id.ts';
 import { createKeyPair } from './x509.ts';
 
 const identity = { trustDomain: 'public', namespace: 'default', appId: 'orders' };
-const files = { certificate: '/id/tls.crt', privateKey: '/id/tls.key', roots: '/id/ca.crt' };
+const files = { certificate: '/id/tls.crt', privateKey: '/id/tls.key', roots: '/id/ca.crt', pastRoots: '/id/past-ca.crt' };
 const rootKeys = createKeyPair();
 const { random } = nodePorts();
 const startMs = Date.UTC(2026, 0, 1);
@@ -53,6 +53,17 @@ const turn = async (): Promise<void> => {
 };
 
 describe('an identity in files', () => {
+  it('has roots that have retired when there is a file of them, and hears of it later', async () => {
+    const { put, open, clock } = rig();
+    const source = await open();
+    expect(source.current()).not.toHaveProperty('pastRoots');
+    put({ 'past-ca.crt': root });
+    clock.advance(5_000);
+    await turn();
+    expect(source.current().pastRoots).toBe(root);
+    source.close();
+  });
+
   it('is taken, and taken anew when the files have come to rest', async () => {
     const first = leaf();
     const { open, put, clock } = rig(first);
