@@ -16,14 +16,16 @@ export async function openSigning(
   { ports, log, appId, namespace }: BlockContext,
   { machine, stopping }: Pick<WorkflowWiring, 'machine' | 'stopping'>,
 ): Promise<HistorySigning> {
-  for (;;) {
+  for (let told = ''; ;) {
     try {
       const { source } = await machine.peers.mesh({ appId, namespace });
       return { signer: createWorkloadSigner(source), codec: historyCodec };
     } catch (thrown) {
       const error = ProaError.from(thrown);
       if (stopping()) throw error;
-      log.error('histories of workflows cannot be signed yet: workflows wait for it', { [logFields.error]: error.message });
+      if (error.message !== told)
+        log.error('histories of workflows cannot be signed yet: workflows wait for it', { [logFields.error]: error.message });
+      told = error.message;
     }
     await new Promise<void>((resolve) => void ports.clock.timer(retryMs, resolve, true));
     if (stopping()) throw new ProaError('unavailable', 'the runtime ends');
