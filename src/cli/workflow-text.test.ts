@@ -42,6 +42,16 @@ it('shows a history with the beginning of what each event says', () => {
   ]);
 });
 
+it('says of signatures whose they are and what they are worth', () => {
+  const show = (signing: unknown): string | undefined => printed('show', { signing })[0];
+  const signed = { signatures: 3, signedBy: ['default/shop'] };
+  expect(show({ ...signed, verified: true })).toBe('signing  3 signatures of default/shop, verified');
+  expect(show({ ...signed, verified: false, problem: 'changed' })).toBe('signing  3 signatures of default/shop, refused: changed');
+  expect(show({ signatures: 3, signedBy: [] })).toBe('signing  3 signatures, not verified: signing is off in this runtime');
+  const events = [{ id: -1, time: 't', type: 'taskCompleted', scheduledId: 1, attestation: { payload: 'x', signature: 'y' } }];
+  expect(printed('history', { events })[1]).toBe('-1 | t | taskCompleted | attested scheduledId=1');
+});
+
 it('says what was done', () => {
   expect(printed('start', { instanceId: '17' })).toEqual(['17']);
   expect(printed('purge', { count: 2, complete: false })).toEqual(['2 purged, there are more']);

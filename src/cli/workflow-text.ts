@@ -41,14 +41,15 @@ function printList({ instances, token }: Fields, output: Output): void {
   if (token !== undefined) output.say(`there are more: --token ${text(token)}`);
 }
 
-function eventRow({ id, time, type, ...rest }: Fields): string[] {
+function eventRow({ id, time, type, attestation, ...rest }: Fields): string[] {
   const what = Object.entries(rest).map(([name, value]) => `${name}=${text(value)}`);
-  return [text(id), text(time), text(type), short(what.join(' '))];
+  // Who executed it gave its word: that it is there matters, not how it reads.
+  return [text(id), text(time), text(type), short([...(attestation === undefined ? [] : ['attested']), ...what].join(' '))];
 }
 
 // A value of several lines keeps them: what a stalled workflow did and what its code does now stand side by side.
 function lines(name: string, value: unknown): string[][] {
-  const texts = stallOf(value) ?? text(value);
+  const texts = stallOf(value) ?? (name === 'signing' ? signingOf(value) : undefined) ?? text(value);
   return texts.split('\n').map((line, i) => [i === 0 ? name : '', line]);
 }
 
@@ -56,6 +57,15 @@ function stallOf(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || !('description' in value)) return undefined;
   const { reason, description } = value as { readonly reason?: unknown; readonly description: unknown };
   return `${text(reason)}\n${String(description).split('\n').map(harmless).join('\n')}`;
+}
+
+function signingOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || !('signatures' in value)) return undefined;
+  const { signatures, signedBy, verified, problem } = value as Fields;
+  const who = Array.isArray(signedBy) && signedBy.length > 0 ? ` of ${signedBy.map(text).join(', ')}` : '';
+  const verdict =
+    verified === true ? 'verified' : verified === false ? `refused: ${text(problem)}` : 'not verified: signing is off in this runtime';
+  return `${text(signatures)} signatures${who}, ${verdict}`;
 }
 
 function listOf(value: unknown): readonly Fields[] {

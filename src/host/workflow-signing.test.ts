@@ -85,11 +85,19 @@ describe('an identity that cannot be had', () => {
     clock.advance(1_000);
     expect(await late).toHaveProperty('signer');
     let stopping = false;
-    const never = openSigning(context, wiring(missing, () => stopping));
+    const never = openSigning(
+      context,
+      wiring(missing, () => stopping),
+    );
     await expect.poll(() => clock.waiting).toBe(1);
     stopping = true;
     clock.advance(1_000);
     await expect(never).rejects.toMatchObject({ code: 'unavailable' });
-    await expect(openSigning(context, wiring(missing, () => true))).rejects.toMatchObject({ code: 'identity.unavailable' });
+    await expect(
+      openSigning(
+        context,
+        wiring(missing, () => true),
+      ),
+    ).rejects.toMatchObject({ code: 'identity.unavailable' });
   });
 });

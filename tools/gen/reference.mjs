@@ -223,12 +223,22 @@ function configurationPage() {
     ['Policy (`proa.dev/v1alpha1`)', 'what Resiliency lacks: [policies](policy.md)'],
     ['Rollout (`proa.dev/v1alpha1`)', 'a version of an app that takes over step by step: [rollouts](policy.md#rollouts)'],
   ];
+  const features = [
+    [
+      '`WorkflowHistorySigning`',
+      'off',
+      'histories of workflows are signed, and verified: [signed workflows](../guides/signed-workflows.md)',
+    ],
+  ];
   const rows = Object.entries(problemCodes).map(([code, { title, why, fix }]) => [`\`${code}\``, title, `${why} ${fix}`]);
   return page(
     'Configuration files',
     'src/host/config',
     'YAML resources of `dapr.io` and `proa.dev`, from `--resources-path`, `--config`, or the folder that a run file names. All problems are reported at once, with file, line and column; `proa doctor` checks without starting.',
     table(['kind', 'what is read'], kinds),
+    '## Features',
+    '`spec.features` of a Configuration turns these on and off, each by name; others are reported by the metadata API and change nothing.',
+    table(['feature', 'default', 'what it does'], features),
     `## Problems\n\n${table(['code', 'what it is', 'why, and what to do'], rows)}`,
   );
 }

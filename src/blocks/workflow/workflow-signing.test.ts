@@ -16,7 +16,6 @@ describe('signed histories', () => {
       'signature',
       'workflowStarted',
       'taskCompleted',
-      'foreign',
       'signature',
     ]);
     const { block } = open(engine, signing);

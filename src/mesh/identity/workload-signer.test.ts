@@ -75,9 +75,13 @@ describe('certificates', () => {
   });
 
   it('are refused from anybody else', () => {
-    expect(judge(issue(createRoot(), { appId: 'app' }).certificate)).toEqual({ refused: expect.stringContaining('was not issued by an authority') });
+    expect(judge(issue(createRoot(), { appId: 'app' }).certificate)).toEqual({
+      refused: expect.stringContaining('was not issued by an authority'),
+    });
     expect(judge(root.pem)).toEqual({ refused: 'the certificate is that of an authority, not of an app' });
-    expect(judge(issue(root, { appId: 'app', trustDomain: 'elsewhere' }).certificate)).toEqual({ refused: expect.stringContaining('trust domain "elsewhere"') });
+    expect(judge(issue(root, { appId: 'app', trustDomain: 'elsewhere' }).certificate)).toEqual({
+      refused: expect.stringContaining('trust domain "elsewhere"'),
+    });
     expect(signer.judge(Buffer.alloc(0), nowMs)).toEqual({ refused: expect.stringContaining('cannot be read') });
     expect(signer.judge(Buffer.concat([derOf(issue(root, { appId: 'app' }).certificate), Buffer.of(1)]), nowMs)).toEqual({
       refused: expect.stringContaining('cannot be read'),
@@ -85,7 +89,13 @@ describe('certificates', () => {
     const many = Buffer.concat(Array.from({ length: 9 }, () => derOf(root.pem)));
     expect(signer.judge(many, nowMs)).toEqual({ refused: expect.stringContaining('at most 8 certificates') });
     const keys = createKeyPair();
-    const spec = { publicKey: keys.publicKey, serial: randomBytes(16), notBeforeMs: nowMs - 1000, notAfterMs: nowMs + hourMs, issuer: { ...root.keys, name: root.name } };
+    const spec = {
+      publicKey: keys.publicKey,
+      serial: randomBytes(16),
+      notBeforeMs: nowMs - 1000,
+      notAfterMs: nowMs + hourMs,
+      issuer: { ...root.keys, name: root.name },
+    };
     expect(judge(issueLeaf(spec, 'spiffe://public/else'))).toEqual({ refused: expect.stringContaining('is not the id of an app') });
     // Signed by another key under the root's name.
     const forged = issueLeaf({ ...spec, issuer: { ...createKeyPair(), name: root.name } }, 'spiffe://public/ns/default/app');
@@ -112,7 +122,11 @@ describe('certificates', () => {
       return reissued(derOf(self), over, path);
     };
     // The root is one without a bound of its path, made from another by signing it anew.
-    const open = reissued(derOf(issueRoot(top, { name: 'top', trustDomain: 'public', serial: randomBytes(16), ...times })), { keys: top, name: 'top' }, 1);
+    const open = reissued(
+      derOf(issueRoot(top, { name: 'top', trustDomain: 'public', serial: randomBytes(16), ...times })),
+      { keys: top, name: 'top' },
+      1,
+    );
     const leaf = derOf(issue({ name: 'mid', keys: mid, pem: '' }, { appId: 'app' }).certificate);
     const paths = (over: Buffer): number => pathsOf(readChain(Buffer.concat([leaf, over])), [readOne(open)]).length;
     expect(paths(authority(0, { keys: top, name: 'top' }))).toBe(1);

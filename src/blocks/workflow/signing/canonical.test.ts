@@ -4,7 +4,11 @@ import type { FailureDetails } from '../../../contracts/workflow.ts';
 import { canonicalFailure, ioDigest } from './canonical.ts';
 
 const sha = (hex: string): string => createHash('sha256').update(Buffer.from(hex, 'hex')).digest('hex');
-const nested = (depth: number): FailureDetails => ({ errorType: 'E', errorMessage: '', ...(depth > 1 && { innerFailure: nested(depth - 1) }) });
+const nested = (depth: number): FailureDetails => ({
+  errorType: 'E',
+  errorMessage: '',
+  ...(depth > 1 && { innerFailure: nested(depth - 1) }),
+});
 
 describe('what attestations digest', () => {
   it('is input and output, each behind its length, in composed form', () => {
@@ -16,7 +20,12 @@ describe('what attestations digest', () => {
   });
 
   it('is of a failure everything but whether to try again', () => {
-    const failure = { errorType: 'T', errorMessage: 'm', stackTrace: 's', innerFailure: { errorType: 'I', errorMessage: '', isNonRetriable: true } };
+    const failure = {
+      errorType: 'T',
+      errorMessage: 'm',
+      stackTrace: 's',
+      innerFailure: { errorType: 'I', errorMessage: '', isNonRetriable: true },
+    };
     expect(canonicalFailure(failure, 0)?.toString('hex')).toBe('0000000154000000016d00000001730100000001490000000000000000' + '00');
     expect(canonicalFailure({ ...failure, isNonRetriable: true }, 0)).toEqual(canonicalFailure(failure, 0));
   });

@@ -6,7 +6,12 @@ import { HistoryEventSchema } from '../../../gen/durabletask/taskhub_pb.ts';
 import { historyCodec } from './history-codec.ts';
 
 const base = { id: -1, timeMs: 1_700_000_000_000.5 };
-const failure = { errorType: 'E', errorMessage: 'm', stackTrace: 's', innerFailure: { errorType: 'I', errorMessage: 'n', isNonRetriable: true } };
+const failure = {
+  errorType: 'E',
+  errorMessage: 'm',
+  stackTrace: 's',
+  innerFailure: { errorType: 'I', errorMessage: 'n', isNonRetriable: true },
+};
 const attested = { attestation: { payload: 'AQI=', signature: 'Aw==' }, signerCertificate: 'BA==' };
 const trace = { traceParent: '00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01', traceState: 'x=y' };
 const router = { sourceAppId: 'a', targetAppId: 'b', targetAppNamespace: 'c' };
@@ -32,10 +37,35 @@ const events: readonly HistoryEvent[] = [
   { ...base, type: 'executionCompleted', status: 'COMPLETED', result: 'r' },
   { ...base, type: 'executionCompleted', status: 'FAILED', failure },
   { ...base, type: 'executionTerminated', input: 'x', recurse: true },
-  { ...base, id: 0, router, type: 'taskScheduled', name: 'n', version: '1', input: 'x', taskExecutionId: 't', trace, rerunParent: 'r', propagation: 2 },
+  {
+    ...base,
+    id: 0,
+    router,
+    type: 'taskScheduled',
+    name: 'n',
+    version: '1',
+    input: 'x',
+    taskExecutionId: 't',
+    trace,
+    rerunParent: 'r',
+    propagation: 2,
+  },
   { ...base, type: 'taskCompleted', scheduledId: 0, result: 'x', taskExecutionId: 't', ...attested },
   { ...base, type: 'taskFailed', scheduledId: 0, failure, taskExecutionId: 't', ...attested },
-  { ...base, id: 1, router, type: 'childCreated', instanceId: 'c', name: 'n', version: '1', input: 'x', trace, rerunParent: 'r', retryParent: 's', propagation: 0 },
+  {
+    ...base,
+    id: 1,
+    router,
+    type: 'childCreated',
+    instanceId: 'c',
+    name: 'n',
+    version: '1',
+    input: 'x',
+    trace,
+    rerunParent: 'r',
+    retryParent: 's',
+    propagation: 0,
+  },
   { ...base, type: 'childCompleted', scheduledId: 1, result: '', ...attested },
   { ...base, type: 'childFailed', scheduledId: 1, failure, ...attested },
   { ...base, id: 2, type: 'timerCreated', fireAtMs: 7, name: 't', rerunParent: 'r', origin: { kind: 'externalEvent', name: 'go' } },
@@ -62,7 +92,14 @@ describe('the messages that are signed', () => {
 
   it('give back signatures and attestations', () => {
     const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
-    const signature = { startEvent: 3, eventCount: 2 ** 40, previous: bytes('p'), eventsDigest: bytes('e'), certificate: 1, signature: bytes('s') };
+    const signature = {
+      startEvent: 3,
+      eventCount: 2 ** 40,
+      previous: bytes('p'),
+      eventsDigest: bytes('e'),
+      certificate: 1,
+      signature: bytes('s'),
+    };
     expect(historyCodec.signatureOf(historyCodec.signature(signature))).toEqual(signature);
     const { previous: _none, ...first } = signature;
     expect(historyCodec.signatureOf(historyCodec.signature(first))).toEqual(first);
@@ -77,7 +114,9 @@ describe('the messages that are signed', () => {
     expect(historyCodec.attestationOf('child', historyCodec.attestation('child', payload))).toEqual(payload);
     const activity = { ...payload, activityName: 'a', status: 'COMPLETED' } as const;
     expect(historyCodec.attestationOf('activity', historyCodec.attestation('activity', activity))).toEqual(activity);
-    expect(historyCodec.attestationOf('activity', historyCodec.attestation('activity', { ...activity, status: undefined }))?.status).toBeUndefined();
+    expect(
+      historyCodec.attestationOf('activity', historyCodec.attestation('activity', { ...activity, status: undefined }))?.status,
+    ).toBeUndefined();
   });
 
   it('read any bytes without failing', () => {
