@@ -65,7 +65,7 @@ function signingOf(value: unknown): string | undefined {
   const who = Array.isArray(signedBy) && signedBy.length > 0 ? ` of ${signedBy.map(text).join(', ')}` : '';
   const verdict =
     verified === true ? 'verified' : verified === false ? `refused: ${text(problem)}` : 'not verified: signing is off in this runtime';
-  return `${text(signatures)} signatures${who}, ${verdict}`;
+  return `${text(signatures)} ${signatures === 1 ? 'signature' : 'signatures'}${who}, ${verdict}`;
 }
 
 function listOf(value: unknown): readonly Fields[] {
