@@ -124,7 +124,7 @@ function lazyJobs(source: Source<JobsBlock>): JobsBlock {
 function lazyWorkflows(source: Source<WorkflowBlock>): WorkflowBlock {
   return {
     ...forwarded(source, ['start', 'get', 'wait', 'raise', 'terminate', 'suspend', 'resume']),
-    ...forwarded(source, ['purge', 'purgeWhere', 'list', 'history', 'signatures', 'rerun', 'setAccess']),
+    ...forwarded(source, ['purge', 'purgeWhere', 'list', 'history', 'show', 'rerun', 'setAccess']),
     attach(worker) {
       const block = source.now();
       if (block !== undefined) return block.attach(worker);

@@ -164,7 +164,9 @@ export class Activities {
     const answer = allowed ? (refused ?? (await this.#execute(job))) : denied;
     if (answer === undefined) return;
     core.metrics.completion('activity', 'remote');
-    const letter = { to: from, execution, event: await resultEvent(core, { instanceId: from.instanceId, task }, answer) };
+    const event = await resultEvent(core, { instanceId: from.instanceId, task }, answer);
+    if (event === undefined) return answer.settled?.(false);
+    const letter = { to: from, execution, event };
     const { puts, parts } = postman.deliver([letter], false);
     for (let tries = 0; core.holds(shard); tries++) {
       try {
@@ -237,6 +239,7 @@ export class Activities {
   async #deliver({ instanceId, execution, task, over }: Job, answer: ActivityAnswer): Promise<void> {
     const { core, cache, postman, arrived } = this.#parts;
     const event = await resultEvent(core, { instanceId, task }, answer);
+    if (event === undefined) return answer.settled?.(false);
     const live = cache.get(instanceId);
     if (live !== undefined && !live.gone) {
       const settled = (fate: Fate): void => {
@@ -304,12 +307,12 @@ function nameOf(instanceId: string, execution: string, id: number): string {
   return `${instanceId}\x00${execution}\x00${id}`;
 }
 
-/** The event of an answer: at once, unless it is to be attested. */
+/** The event of an answer: at once, unless it is to be attested. Undefined: the runtime ended before it could be. */
 function resultEvent(
   core: Core,
   { instanceId, task }: { readonly instanceId: string; readonly task: TaskScheduled },
   answer: ActivityAnswer,
-): Result | Promise<Result> {
+): Result | Promise<Result | undefined> {
   const { id, taskExecutionId, name, input } = task;
   const make = (): Result => {
     const base = { id: -1, timeMs: core.engine.now(), scheduledId: id, ...(taskExecutionId !== undefined && { taskExecutionId }) };

@@ -48,7 +48,7 @@ export function guardedBlock(block: WorkflowBlock, core: Core, { caller, of }: A
       return { ...rest, instances: instances.filter(({ name }) => allowed.get(name)) };
     },
     history: async (id) => (await mustOn('get', id), block.history(id)),
-    signatures: async (id) => (await mustOn('get', id), block.signatures(id)),
+    show: async (id) => (await mustOn('get', id), block.show(id)),
     rerun: async (source, eventId, options) => (await mustOn('rerun', source), block.rerun(source, eventId, options)),
     attach: (worker) => block.attach(worker),
     of,

@@ -3,7 +3,6 @@ import type { WorkflowAccessRule } from '../../contracts/workflow-access.ts';
 import type {
   HistoryEvent,
   Purged,
-  SigningState,
   StartWorkflow,
   WorkflowFilter,
   WorkflowPage,
@@ -18,7 +17,10 @@ import type {
 export interface WorkflowBlock {
   /** Durable when answered; the first turn runs when there is a worker. Fails with `workflow.exists` for an id in use. */
   start(request: StartWorkflow): Promise<string>;
-  /** Undefined for an unknown instance. `payloads`: with input, output, custom status and failure. */
+  /**
+   * Undefined for an unknown instance. `payloads`: with input, output, custom status and failure. Where histories are signed, those of a finished instance fail with
+   * `workflow.history-unproven` unless its history is verified.
+   */
   get(instanceId: string, payloads: boolean): Promise<WorkflowState | undefined>;
   /** Resolves with the first state for which `until` holds, an instance that does not exist yet included; rejects when `cancel` fires. */
   wait(instanceId: string, until: 'started' | 'completed', cancel: Cancellation): Promise<WorkflowState>;
@@ -34,8 +36,8 @@ export interface WorkflowBlock {
   purgeWhere(filter: WorkflowFilter, recursive: boolean): Promise<Purged>;
   list(filter: WorkflowFilter, page: { readonly size?: number; readonly token?: string }): Promise<WorkflowPage>;
   history(instanceId: string): Promise<readonly HistoryEvent[]>;
-  /** What the signatures of its history say, verified as a whole; undefined: it has none, or there is no such instance. */
-  signatures(instanceId: string): Promise<SigningState | undefined>;
+  /** The state with payloads as it is stored, and what the signatures of its history say of it: for people. */
+  show(instanceId: string): Promise<WorkflowState | undefined>;
   rerun(source: string, eventId: number, options: RerunOptions): Promise<string>;
   /** Hands turns and activities to the worker until the answer is called; what is unanswered then goes to another worker. */
   attach(worker: WorkflowWorker): () => void;

@@ -17,7 +17,8 @@ import { commitAhead, type Postman } from './postman.ts';
 import { proven, sourceOf } from './propagate.ts';
 import { storedRecord } from './read-state.ts';
 import { charsOf, encodeRecord, growTail } from './record.ts';
-import { mayBegin, signCopy, unprovenCopy } from './signing/copy.ts';
+import { mayBegin, signCopy } from './signing/copy.ts';
+import { unproven } from './signing/examine.ts';
 import { checkInstanceId, checkPayload } from './start-instance.ts';
 import { neverMs, timerAppends, timerFor } from './timer-data.ts';
 import { historyOf } from './tree.ts';
@@ -82,8 +83,8 @@ async function copiedHistory(core: Core, source: string, { eventId, options }: W
     throw new ProaError('workflow.unfinished', `workflow '${source}' is not finished: it cannot be run again yet`);
   if (found.header.parent !== undefined)
     throw new ProaError('bad-request', `workflow '${source}' is the child of another one: run that again`);
-  const unproven = await unprovenCopy(core, source, found);
-  if (unproven !== undefined) throw new ProaError('workflow.history-unproven', `workflow '${source}' cannot be run again: ${unproven}`);
+  const bad = await unproven(core, source, found);
+  if (bad !== undefined) throw new ProaError('workflow.history-unproven', `workflow '${source}' cannot be run again: ${bad.why}`);
   const events = await historyOf(core, { keys: core.keys, id: source }, found);
   const at = events.findIndex((event) => event.id === eventId && (opens(event) !== undefined || event.type === 'detachedCreated'));
   const target = events[at];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
-import { kinds, open, root, stored } from '../../../test/fixtures/signed-workflows.ts';
-import { createRoot, signerOf, type TestSigner } from '../../../test/fixtures/signing-rig.ts';
+import { kinds, open, root, said, stored } from '../../../test/fixtures/signed-workflows.ts';
+import { createRoot, issue, signerOf, type TestSigner } from '../../../test/fixtures/signing-rig.ts';
 import { complete, type Script } from '../../../test/fixtures/workflow-rig.ts';
 import { historyTampered } from '../../contracts/history-signing.ts';
 import type { PropagatedHistory } from '../../contracts/workflow.ts';
@@ -47,7 +47,7 @@ describe('results of others', () => {
     const { block } = open(engine, parent, 'app', asks);
     const id = await block.start({ name: 'asks', input: what });
     const state = await block.wait(id, 'completed', neverCancelled);
-    return { state, signatures: await block.signatures(id), engine, id };
+    return { state, signatures: await said(block, id), engine, id };
   };
 
   it.each(['activity', 'child'])('are attested (%s), with the histories that were handed on proven', async (what) => {
@@ -90,5 +90,18 @@ describe('results of others', () => {
     // The parent wants attestations that the executor does not make: what matters here is that it was executed.
     await ask('activity', signerOf(root, { appId: 'app' }), undefined);
     expect(seen[0]?.chunks[0]?.proof?.signatures).toHaveLength(1);
+  });
+
+  it('wait for a certificate that is valid, where they are made', async () => {
+    const executor = signerOf(root, { appId: 'other', fromMs: Date.now() - 7_200_000, toMs: Date.now() - 3_600_000 });
+    const engine = freshEngine();
+    open(engine, executor, 'other', does);
+    const { block } = open(engine, signerOf(root, { appId: 'app' }), 'app', asks);
+    seen.length = 0;
+    const id = await block.start({ name: 'asks', input: 'activity' });
+    await expect.poll(() => seen.length).toBe(1);
+    executor.replace(issue(root, { appId: 'other' }));
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED', output: 'charged' });
+    expect(seen).toHaveLength(1);
   });
 });

@@ -5,7 +5,7 @@ import type { Endpoint } from '../../contracts/resolver.ts';
 import type { DurableTimer, ShardTimers, ShardTimersOptions } from '../../contracts/timers.ts';
 import { noTracer, type Tracer } from '../../contracts/tracer.ts';
 import type { BlockContext } from '../../contracts/block-context.ts';
-import type { HistoryEvent, SigningState, WorkflowState } from '../../contracts/workflow.ts';
+import type { HistoryEvent, WorkflowState } from '../../contracts/workflow.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { AbsentApps } from './absent-apps.ts';
@@ -24,11 +24,12 @@ import type { Fate } from './mail.ts';
 import { Postman } from './postman.ts';
 import { purgeInstance, purgeMatching } from './purge.ts';
 import { stateOf, stateWithPayloads, storedRecord } from './read-state.ts';
+import type { StoredRecord } from './record.ts';
 import { rerunInstance } from './rerun.ts';
 import { groupOf, ShardKeeper } from './shard-keeper.ts';
 import { headerOf, mindOwner, raiseEvent, signal, type SignalsParts } from './signals.ts';
 import { SharedPlaces } from './shared-places.ts';
-import { signaturesOf } from './signing/examine.ts';
+import { mustBeProven, signaturesOf } from './signing/examine.ts';
 import { checkPayload, startInstance } from './start-instance.ts';
 import { purposeOf, type TimerPurpose } from './timer-data.ts';
 import { historyOf } from './tree.ts';
@@ -186,7 +187,7 @@ class Workflows implements WorkflowBlock {
     return this.#counted('get_workflow', async () => {
       const record = await storedRecord(this.#core, instanceId);
       if (record === undefined) return undefined;
-      if (payloads) return stateWithPayloads(this.#core, instanceId, record);
+      if (payloads) return this.#proven(instanceId, record);
       const { customStatus: _status, ...state } = stateOf(instanceId, record.header);
       return state;
     });
@@ -202,7 +203,7 @@ class Workflows implements WorkflowBlock {
     };
     const record = await this.#waits.until(instanceId, test, cancel);
     if (record === undefined) throw new ProaError('workflow.not-found', `instance '${instanceId}' was purged`);
-    return stateWithPayloads(this.#core, instanceId, record);
+    return this.#proven(instanceId, record);
   }
 
   raise(instanceId: string, name: string, input: string | undefined): Promise<void> {
@@ -256,9 +257,16 @@ class Workflows implements WorkflowBlock {
     return historyOf(this.#core, { keys: this.#core.keys, id: instanceId }, record);
   }
 
-  async signatures(instanceId: string): Promise<SigningState | undefined> {
+  async show(instanceId: string): Promise<WorkflowState | undefined> {
     const record = await storedRecord(this.#core, instanceId);
-    return record && signaturesOf(this.#core, instanceId, record);
+    if (record === undefined) return undefined;
+    const [state, signing] = [await stateWithPayloads(this.#core, instanceId, record), await signaturesOf(this.#core, instanceId, record)];
+    return signing === undefined ? state : { ...state, signing };
+  }
+
+  async #proven(id: string, record: StoredRecord): Promise<WorkflowState> {
+    if (this.#core.signing !== undefined) await mustBeProven(this.#core, id, record);
+    return stateWithPayloads(this.#core, id, record);
   }
 
   rerun(source: string, eventId: number, options: Parameters<WorkflowBlock['rerun']>[2]): Promise<string> {

@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
-import { hourMs, kinds, namespace, open, root, store, stored, waiting } from '../../../test/fixtures/signed-workflows.ts';
+import {
+  hourMs,
+  kinds,
+  namespace,
+  open,
+  root,
+  store,
+  said,
+  type Stored,
+  stored,
+  waiting,
+} from '../../../test/fixtures/signed-workflows.ts';
 import { issue, signerOf } from '../../../test/fixtures/signing-rig.ts';
 import { chain, complete, type Script } from '../../../test/fixtures/workflow-rig.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
@@ -21,7 +32,7 @@ describe('signed histories', () => {
     const { block } = open(engine, signing);
     await block.raise('o', 'paid', '7');
     expect(await block.wait('o', 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED', output: '7' });
-    expect(await block.signatures('o')).toEqual({ signatures: 3, signedBy: ['default/app'], verified: true });
+    expect(await said(block, 'o')).toEqual({ signatures: 3, signedBy: ['default/app'], verified: true });
     expect((await block.history('o')).map(({ type }) => type)).not.toContain(undefined);
     const completed = (await block.history('o')).find((event) => event.type === 'taskCompleted');
     expect(completed).toMatchObject({ attestation: { payload: expect.any(String), signature: expect.any(String) } });
@@ -43,7 +54,7 @@ describe('signed histories', () => {
     await block.raise('o', 'paid', '7');
     await block.wait('o', 'completed', neverCancelled);
     expect(kinds(await stored(engine, 'o')).filter((kind) => kind === 'certificate')).toHaveLength(2);
-    expect(await block.signatures('o')).toMatchObject({ verified: true, signatures: 3 });
+    expect(await said(block, 'o')).toMatchObject({ verified: true, signatures: 3 });
   });
 
   it('keep long histories and large payloads', async () => {
@@ -68,7 +79,7 @@ describe('signed histories', () => {
     const { block } = open(engine, signing, 'app', long);
     await block.raise('l', 'end', undefined);
     expect(await block.wait('l', 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED' });
-    expect(await block.signatures('l')).toMatchObject({ verified: true });
+    expect(await said(block, 'l')).toMatchObject({ verified: true });
   });
 
   it('begin a chain anew with each execution', async () => {
@@ -84,7 +95,7 @@ describe('signed histories', () => {
     const { block } = open(engine, signerOf(root, { appId: 'app' }), 'app', rounds);
     const id = await block.start({ name: 'rounds', input: '0' });
     expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ output: 'done' });
-    expect(await block.signatures(id)).toEqual({ signatures: 1, signedBy: ['default/app'], verified: true });
+    expect(await said(block, id)).toEqual({ signatures: 1, signedBy: ['default/app'], verified: true });
   });
 
   it('are copied by a rerun only when they can be proven, into a chain of its own', async () => {
@@ -95,16 +106,41 @@ describe('signed histories', () => {
     await block.wait('c', 'completed', neverCancelled);
     const again = await block.rerun('c', 3, { input: { value: '40' } });
     expect(await block.wait(again, 'completed', neverCancelled)).toMatchObject({ output: '43' });
-    expect(await block.signatures(again)).toMatchObject({ verified: true, signedBy: ['default/app'] });
+    expect(await said(block, again)).toMatchObject({ verified: true, signedBy: ['default/app'] });
     const record = await stored(engine, 'c');
     await store(engine, 'c', { ...record, tail: record.tail.map((line) => line.replace('"result":"5"', '"result":"6"')) });
     await expect(block.rerun('c', 3, {})).rejects.toMatchObject({ code: 'workflow.history-unproven' });
-    expect(await block.signatures('c')).toMatchObject({
+    expect(await said(block, 'c')).toMatchObject({
       verified: false,
       problem: expect.stringContaining('are not those that were signed'),
     });
     const other = open(engine, signerOf(root, { appId: 'other' }), 'other');
     await expect(other.block.of('app', namespace).rerun(again, 3, {})).rejects.toMatchObject({ code: 'workflow.history-unproven' });
+  });
+
+  it('prove the result of what has finished to whoever asks for it', async () => {
+    const changes: [(record: Stored) => void, string][] = [
+      [
+        (record) => void (record.tail = record.tail.map((line) => line.replace('"result":"5"', '"result":"6"'))),
+        'are not those that were signed',
+      ],
+      [(record) => void (record.header = { ...record.header, status: 'FAILED' }), 'the history has ended as COMPLETED'],
+      [(record) => void (record.header = { ...record.header, events: 3 }), 'events, not 3'],
+      [(record) => void (record.header = (({ signed: _signed, ...rest }) => rest)(record.header)), 'its history is not signed'],
+    ];
+    const engine = freshEngine();
+    const { block } = open(engine, signerOf(root, { appId: 'app' }));
+    for (const [change, problem] of changes) {
+      const id = await block.start({ name: 'chain', input: '0' });
+      expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ output: '5' });
+      const record = await stored(engine, id);
+      change(record);
+      await store(engine, id, record);
+      const unproven = { code: 'workflow.history-unproven', message: expect.stringContaining(problem) };
+      await expect(block.get(id, true)).rejects.toMatchObject(unproven);
+      await expect(block.wait(id, 'completed', neverCancelled)).rejects.toMatchObject(unproven);
+      expect(await block.get(id, false)).toMatchObject({ instanceId: id });
+    }
   });
 
   it('wait while the certificate is not valid, for nobody would believe what it signs', async () => {
@@ -132,10 +168,13 @@ describe('signed and unsigned histories', () => {
     await second.close();
     const third = open(engine, undefined);
     expect(await third.block.wait('o', 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED', output: '7' });
-    expect(await third.block.signatures('o')).toBeUndefined();
+    expect(await said(third.block, 'o')).toBeUndefined();
     await third.close();
     const fourth = open(engine, signing);
     await expect(fourth.block.rerun('o', 1, {})).rejects.toMatchObject({ code: 'workflow.history-unproven' });
+    await expect(fourth.block.get('o', true)).rejects.toMatchObject({ code: 'workflow.history-unproven' });
+    expect(await fourth.block.get('o', false)).toMatchObject({ status: 'COMPLETED' });
+    expect(await fourth.block.show('o')).toMatchObject({ status: 'COMPLETED', output: '7' });
   });
 
   it('do not mix the other way either', async () => {
@@ -143,10 +182,10 @@ describe('signed and unsigned histories', () => {
     const second = open(engine, undefined);
     await second.block.raise('o', 'paid', '7');
     await expect.poll(async () => (await second.block.get('o', true))?.stall?.description).toContain('signing is off in this runtime');
-    expect(await second.block.signatures('o')).toEqual({ signatures: 2, signedBy: [] });
+    expect(await said(second.block, 'o')).toEqual({ signatures: 2, signedBy: [] });
     await second.close();
     const third = open(engine, signing);
     expect(await third.block.wait('o', 'completed', neverCancelled)).toMatchObject({ status: 'COMPLETED', output: '7' });
-    expect(await third.block.signatures('o')).toMatchObject({ verified: true });
+    expect(await said(third.block, 'o')).toMatchObject({ verified: true });
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
-import { hourMs, open, root, script, store, type Stored, stored, waiting } from '../../../test/fixtures/signed-workflows.ts';
+import { hourMs, open, root, script, store, type Stored, said, stored, waiting } from '../../../test/fixtures/signed-workflows.ts';
 import { createRoot, issue, signerOf, type TestSigner } from '../../../test/fixtures/signing-rig.ts';
 import { complete, type Script } from '../../../test/fixtures/workflow-rig.ts';
 import { historyTampered } from '../../contracts/history-signing.ts';
@@ -132,7 +132,7 @@ describe('a history that somebody changed', () => {
     // The evidence is there, and nothing pretends that it was proven.
     const after = await stored(engine, 'o');
     expect(after.tail.slice(0, -1)).toEqual(before.tail);
-    expect(await block.signatures('o')).toMatchObject({ verified: false, problem: expect.stringContaining(problem) });
+    expect(await said(block, 'o')).toMatchObject({ verified: false, problem: expect.stringContaining(problem) });
     await expect(block.rerun('o', 1, {})).rejects.toMatchObject({ code: expect.stringMatching(/history-unproven|bad-request/) });
   });
 

@@ -1,9 +1,9 @@
 import type { HistoryEvent } from '../../../contracts/workflow.ts';
 import { applyToOpen } from '../filter-mail.ts';
-import { type Header, opens, type OpenOperation, withId } from '../header.ts';
+import { type Header, isFinal, opens, type OpenOperation, withId } from '../header.ts';
 
 /**
- * Where the header of an unfinished instance says something else than its history, whose signatures do not cover it; undefined: nowhere. The engine goes by the header, so
+ * Where the header of an instance says something else than its history, whose signatures do not cover it; undefined: nowhere. The engine goes by the header, so
  * that whoever changes it must not get further than whoever changes the history.
  */
 export function disagreement(id: string, header: Header, events: readonly HistoryEvent[]): string | undefined {
@@ -17,15 +17,21 @@ export function disagreement(id: string, header: Header, events: readonly Histor
   if (!same(parent, header.parent)) return 'the history names another parent';
   const open = new Map<string, OpenOperation>();
   let ids: Header['ids'] = [];
+  let ended: string | undefined;
   for (const event of events) {
-    if (event.type === 'executionCompleted') return 'the history has ended';
+    if (event.type === 'executionCompleted') {
+      ended = event.status;
+      continue;
+    }
     applyToOpen(open, event);
     if (event.id >= 0) ids = withId(ids, event.id);
     const operation = opens(event);
     if (operation !== undefined) open.set(String(event.id), operation);
     if (event.type === 'childCreated' && header.children !== true) return 'the history has children';
   }
-  if (!same(Object.fromEntries(open), header.open)) return 'the history has other operations that are open';
+  const final = isFinal(header.status) ? header.status : undefined;
+  if (ended !== final) return ended === undefined ? 'the history has not ended' : `the history has ended as ${ended}`;
+  if (final === undefined && !same(Object.fromEntries(open), header.open)) return 'the history has other operations that are open';
   return same(ids, header.ids) ? undefined : 'the history uses other ids';
 }
 

@@ -1,6 +1,7 @@
 import type { AttestationKind, HistorySigning } from '../../../contracts/history-signing.ts';
 import type { Attested, HistoryEvent } from '../../../contracts/workflow.ts';
 import { ProaError } from '../../../kernel/errors.ts';
+import { mustBeValid } from './chain.ts';
 import { canonicalVersion, ioDigest, type Outcome } from './canonical.ts';
 
 /** The operation whose end is attested, as whoever executed it knows it. */
@@ -31,7 +32,7 @@ export function statusOfResult({ type }: Result): 'COMPLETED' | 'FAILED' {
   return type === 'taskFailed' || type === 'childFailed' ? 'FAILED' : 'COMPLETED';
 }
 
-/** The event of a result with the word of whoever executed it. */
+/** The event of a result with the word of whoever executed it. Fails with `identity.unavailable` when the certificate is not valid at its time: nobody would believe it. */
 export function attest<Event extends Result>(
   { signer, codec }: HistorySigning,
   event: Event,
@@ -41,6 +42,7 @@ export function attest<Event extends Result>(
   const digest = ioDigest(input, outcomeOf(event));
   if (digest === undefined) throw new ProaError('internal', 'a failure that holds too many others cannot be attested');
   const identity = signer.current();
+  mustBeValid(identity, event.timeMs, 'a result cannot be attested');
   const kind: AttestationKind = activityName === undefined ? 'child' : 'activity';
   const payload = codec.attestation(kind, {
     ...of,

@@ -1,4 +1,5 @@
 import type { HistorySigning } from '../../../contracts/history-signing.ts';
+import type { SigningIdentity } from '../../../contracts/workload-signer.ts';
 import { ProaError } from '../../../kernel/errors.ts';
 import { sha256 } from '../../../kernel/node-crypto.ts';
 import { eventsDigest, signatureMessage } from './digests.ts';
@@ -19,6 +20,15 @@ export interface Chain {
 
 /** Before the first event. */
 export const emptyChain: Chain = { events: 0, signatures: 0, certificates: [], foreign: [] };
+
+/** Fails with `identity.unavailable` for a time at which a certificate is not valid. */
+export function mustBeValid({ validFromMs, validToMs }: SigningIdentity, atMs: number, what: string): void {
+  if (atMs >= validFromMs && atMs <= validToMs) return;
+  const valid = `${new Date(validFromMs).toISOString()} to ${new Date(validToMs).toISOString()}`;
+  throw new ProaError('identity.unavailable', `${what}: the certificate is valid from ${valid}`, {
+    hint: `the clock of the engine says ${new Date(atMs).toISOString()}`,
+  });
+}
 
 /** Events that are to be signed. */
 export interface Unsigned {
@@ -42,12 +52,7 @@ export interface Signed {
  */
 export function extendChain({ signer, codec }: HistorySigning, chain: Chain, { events, lastMs, foreign }: Unsigned): Signed {
   const identity = signer.current();
-  if (lastMs < identity.validFromMs || lastMs > identity.validToMs) {
-    const valid = `${new Date(identity.validFromMs).toISOString()} to ${new Date(identity.validToMs).toISOString()}`;
-    throw new ProaError('identity.unavailable', `the history cannot be signed: the certificate is valid from ${valid}`, {
-      hint: `the clock of the engine says ${new Date(lastMs).toISOString()}`,
-    });
-  }
+  mustBeValid(identity, lastMs, 'the history cannot be signed');
   const lines: string[] = [];
   const name = identity.digest.toString('base64');
   let certificate = chain.certificates.indexOf(name);

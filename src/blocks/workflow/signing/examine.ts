@@ -1,17 +1,17 @@
 import { historyTampered } from '../../../contracts/history-signing.ts';
 import type { HistoryEvent, SigningState } from '../../../contracts/workflow.ts';
-import { isProaError } from '../../../kernel/errors.ts';
+import { isProaError, ProaError } from '../../../kernel/errors.ts';
 import { sha256 } from '../../../kernel/node-crypto.ts';
 import { pause } from '../commit-firm.ts';
 import type { Core } from '../core.ts';
 import { isFinal } from '../header.ts';
-import { parseLine, readChunks, textOf } from '../history-lines.ts';
+import { decodeLine, parseLine, readChunks, textOf } from '../history-lines.ts';
 import type { WorkflowKeys } from '../keys.ts';
 import type { LiveInstance } from '../live-instance.ts';
 import type { StoredRecord } from '../record.ts';
 import { disagreement } from './agreement.ts';
 import { type Chain, emptyChain } from './chain.ts';
-import { markOf } from './marks.ts';
+import { eventLines, markOf } from './marks.ts';
 import type { Broken, Held } from './standing.ts';
 import { verifyChain } from './verify-chain.ts';
 
@@ -69,8 +69,44 @@ export async function examine(core: Core, id: string, stored: Stored): Promise<E
 
 /** What there is to say of the signatures of any stored history, for people; undefined for one that has none. */
 export async function signaturesOf(core: Core, id: string, stored: Stored): Promise<SigningState | undefined> {
-  const { header } = stored;
-  if (header.signed !== true) return undefined;
+  if (stored.header.signed !== true) return undefined;
+  const { signatures, signedBy, problem } = await lookAt(core, id, stored);
+  const verdict = core.signing === undefined && problem === undefined ? {} : { verified: problem === undefined };
+  return { signatures, signedBy, ...verdict, ...(problem !== undefined && { problem }) };
+}
+
+/** Why a stored history may not be relied on by the settings of this runtime. */
+export interface Unproven {
+  readonly why: string;
+  /** That it was changed has been found before: its end says so. */
+  readonly marked: boolean;
+}
+
+/** Whether a stored history may be relied on: signed histories and others do not mix, and what is signed must be verified. Undefined: it may. */
+export async function unproven(core: Core, id: string, stored: Stored): Promise<Unproven | undefined> {
+  const signed = stored.header.signed === true;
+  if (core.signing === undefined) return signed ? { why: 'its history is signed, and signing is off here', marked: false } : undefined;
+  if (!signed) return { why: 'its history is not signed, and signing is on here', marked: false };
+  const { problem, marked } = await lookAt(core, id, stored);
+  return problem === undefined ? undefined : { why: `its history was changed by somebody else: ${problem}`, marked };
+}
+
+/** Fails with `workflow.history-unproven` for a finished instance, where signing is on, whose result cannot be relied on. One that was found changed before says so itself. */
+export async function mustBeProven(core: Core, id: string, stored: Stored): Promise<void> {
+  if (core.signing === undefined || !isFinal(stored.header.status)) return;
+  const found = await unproven(core, id, stored);
+  if (found !== undefined && !found.marked)
+    throw new ProaError('workflow.history-unproven', `the result of workflow '${id}' is not to be relied on: ${found.why}`);
+}
+
+interface Look {
+  readonly signatures: number;
+  readonly signedBy: readonly string[];
+  readonly problem?: string;
+  readonly marked: boolean;
+}
+
+async function lookAt(core: Core, id: string, stored: Stored): Promise<Look> {
   const { signing } = core;
   try {
     const read = await readSigned(core, { id, keys: core.keys }, stored);
@@ -78,15 +114,32 @@ export async function signaturesOf(core: Core, id: string, stored: Stored): Prom
     const base = { signatures: read.signatures.length, signedBy };
     const last = read.events.at(-1);
     if (last?.type === 'executionCompleted' && last.failure?.errorType === historyTampered) {
-      return { ...base, verified: false, problem: last.failure.errorMessage };
+      return { ...base, problem: last.failure.errorMessage, marked: true };
     }
-    if (signing === undefined) return base;
-    const { problem: broken } = await verified(core, read);
-    const problem = broken ?? (isFinal(header.status) ? undefined : disagreement(id, header, read.events));
-    return { ...base, verified: problem === undefined, ...(problem !== undefined && { problem }) };
+    if (signing === undefined) return { ...base, marked: false };
+    const problem = (await verified(core, read)).problem ?? disagreement(id, stored.header, read.events);
+    return { ...base, marked: false, ...(problem !== undefined && { problem }) };
   } catch (error) {
     if (isProaError(error) && error.code !== 'engine.corrupt') throw error;
-    return { signatures: 0, signedBy: [], verified: false, problem: error instanceof Error ? error.message : String(error) };
+    return {
+      signatures: 0,
+      signedBy: [],
+      problem: error instanceof Error ? error.message : String(error),
+      marked: await isMarked(core, id, stored),
+    };
+  }
+}
+
+// What is not readable as a whole may have been found so before.
+async function isMarked({ engine, keys }: Core, id: string, { header, tail }: Stored): Promise<boolean> {
+  const line = eventLines(header, tail).at(-1);
+  if (line === undefined) return false;
+  try {
+    const event = await decodeLine(engine, { keys, id }, line);
+    return event.type === 'executionCompleted' && event.failure?.errorType === historyTampered;
+  } catch (error) {
+    if (isProaError(error) && error.code !== 'engine.corrupt') throw error;
+    return false;
   }
 }
 

@@ -7,15 +7,18 @@ import type { Letter } from '../mail.ts';
 import { attest, type Executed, isResult, type Result } from './attest.ts';
 import type { Started } from './standing.ts';
 
-/** The event of a result, attested where histories are signed. Waits while the certificate is not valid: nobody would believe what it attests. */
-export async function attestedResult(core: Core, make: () => Result, executed: Executed): Promise<Result> {
+/**
+ * The event of a result, attested where histories are signed. Waits while the certificate is not valid; undefined when the runtime ends before: whoever takes the shard
+ * executes the operation again.
+ */
+export async function attestedResult(core: Core, make: () => Result, executed: Executed): Promise<Result | undefined> {
   const { signing, clock, random, log } = core;
   if (signing === undefined) return make();
   for (let tries = 0; ; tries++) {
     const event = make();
     const { validFromMs, validToMs } = signing.signer.current();
-    // Of a runtime that ends nobody waits for the result: whoever takes the shard executes it again.
-    if (core.closed || (event.timeMs >= validFromMs && event.timeMs <= validToMs)) return attestedBy(core, event, executed);
+    if (event.timeMs >= validFromMs && event.timeMs <= validToMs) return attestedBy(core, event, executed);
+    if (core.closed) return undefined;
     log.warn('a result waits for a valid certificate to attest it', { [logFields.workflowInstance]: executed.parentInstanceId });
     await pause(clock, backoffMs(random, tries));
   }

@@ -36,10 +36,9 @@ export const workflowManagementRoutes: readonly Route[] = [
     idempotent: true,
     decode: (request) => param(request, 'instance'),
     service: (blocks) => async (call) => {
-      const state = await blocks.workflow.get(call.input, true);
+      const state = await blocks.workflow.show(call.input);
       if (state === undefined) throw new ProaError('workflow.not-found', `no such instance exists: '${call.input}'`);
-      const signing = await blocks.workflow.signatures(call.input);
-      return signing === undefined ? state : { ...state, signing };
+      return state;
     },
     encode: (state) => jsonReply(printed(state)),
   }),
