@@ -15,6 +15,8 @@ const provenMax = 16_384;
 
 /** What was found out about a chain, once for all times. */
 interface Judged {
+  /** Of its certificates. */
+  readonly digest: Buffer;
   readonly leaf?: Certificate;
   readonly app?: AppIdentity;
   readonly paths: readonly Validity[];
@@ -34,6 +36,7 @@ class SourceSigner implements WorkloadSigner {
   #trusted = '';
   #roots: readonly Certificate[] = [];
   readonly #judged = new Map<string, Judged>();
+  #last: { readonly certificates: Uint8Array; readonly judged: Judged } | undefined;
   // What a runtime signs it reads again before long, and a verification is twice as dear as a signature.
   #proven = new Set<string>();
   #provenBefore = new Set<string>();
@@ -70,9 +73,9 @@ class SourceSigner implements WorkloadSigner {
   }
 
   verify(message: Uint8Array, signature: Uint8Array, certificates: Uint8Array): boolean {
-    const { leaf } = this.#look(certificates);
+    const { leaf, digest } = this.#look(certificates);
     if (leaf === undefined) return false;
-    const name = nameOf(message, signature, certificates);
+    const name = nameOf(message, signature, digest);
     if (this.#proven.has(name) || this.#provenBefore.has(name)) return true;
     const good = verifyDigestOf(message, signature, leaf.key);
     if (good) this.#prove(name);
@@ -91,17 +94,22 @@ class SourceSigner implements WorkloadSigner {
       this.#trusted = trusted;
       this.#roots = pemCertificates(trusted).flatMap((der) => readable(der));
       this.#judged.clear();
+      this.#last = undefined;
     }
-    const name = sha256(certificates).toString('latin1');
+    // The signatures of a history refer to the same few bytes again and again.
+    if (this.#last?.certificates === certificates) return this.#last.judged;
+    const digest = sha256(certificates);
+    const name = digest.toString('latin1');
     let known = this.#judged.get(name);
     if (known === undefined) {
       if (this.#judged.size >= judgedMax) this.#judged.clear();
-      this.#judged.set(name, (known = this.#read(certificates)));
+      this.#judged.set(name, (known = { ...this.#read(certificates), digest }));
     }
+    this.#last = { certificates, judged: known };
     return known;
   }
 
-  #read(certificates: Uint8Array): Judged {
+  #read(certificates: Uint8Array): Omit<Judged, 'digest'> {
     let chain: ReturnType<typeof readChain>;
     try {
       chain = readChain(certificates);
@@ -111,7 +119,7 @@ class SourceSigner implements WorkloadSigner {
     }
     const [leaf] = chain;
     const { authority, uris } = leaf.facts;
-    const refuse = (refused: string): Judged => ({ leaf, paths: [], refused });
+    const refuse = (refused: string): Omit<Judged, 'digest'> => ({ leaf, paths: [], refused });
     if (authority) return refuse('the certificate is that of an authority, not of an app');
     if (uris.length !== 1) return refuse(`the certificate names ${uris.length} URIs instead of one`);
     const app = parseSpiffeId(uris[0] as string);
@@ -132,23 +140,24 @@ function readable(der: Uint8Array): Certificate[] {
   }
 }
 
-/** A message, who signed it and how, in 32 characters. */
-function nameOf(message: Uint8Array, signature: Uint8Array, certificates: Uint8Array): string {
-  return sha256(Buffer.concat([sha256(message), sha256(certificates), signature])).toString('latin1');
+/** A message, who signed it (the digest of the certificates) and how, in 32 characters. */
+function nameOf(message: Uint8Array, signature: Uint8Array, digest: Buffer): string {
+  return sha256(Buffer.concat([digest, Buffer.of(signature.length >> 8, signature.length & 0xff), signature, message])).toString('latin1');
 }
 
 function identityOf({ certificate, privateKey }: IdentityDocument, made: (name: string) => void): SigningIdentity {
   const certificates = Buffer.concat(pemCertificates(certificate));
   const [{ facts }] = readChain(certificates);
+  const digest = sha256(certificates);
   const key = nodeCrypto().createPrivateKey(privateKey);
   return {
     certificates,
-    digest: sha256(certificates),
+    digest,
     validFromMs: facts.validFromMs,
     validToMs: facts.validToMs,
     sign(message) {
       const signature = signDigestOf(message, key);
-      made(nameOf(message, signature, certificates));
+      made(nameOf(message, signature, digest));
       return signature;
     },
   };
