@@ -1,10 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
-import { hourMs, open, root, script, store, type Stored, said, stored, waiting } from '../../../test/fixtures/signed-workflows.ts';
+import {
+  hourMs,
+  namespace,
+  open,
+  root,
+  script,
+  store,
+  type Stored,
+  said,
+  stored,
+  waiting,
+} from '../../../test/fixtures/signed-workflows.ts';
 import { createRoot, issue, signerOf, type TestSigner } from '../../../test/fixtures/signing-rig.ts';
 import { complete, type Script } from '../../../test/fixtures/workflow-rig.ts';
 import { historyTampered } from '../../contracts/history-signing.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
+import { workflowKeys } from './keys.ts';
 import { emptyChain, extendChain } from './signing/chain.ts';
 import { eventsDigest, signatureMessage } from './signing/digests.ts';
 import { markLine, markOf } from './signing/marks.ts';
@@ -143,6 +155,24 @@ describe('a history that somebody changed', () => {
     const { block } = open(engine, signing);
     await block.raise('p', 'paid', '7');
     expect(await block.wait('p', 'completed', neverCancelled)).toMatchObject({ failure: { errorMessage: 'the history is that of "o"' } });
+  });
+
+  it('sends nothing that waited in its outbox', async () => {
+    const { engine, signing } = await waiting();
+    const record = await stored(engine, 'o');
+    const event = { type: 'eventRaised', id: -1, timeMs: Date.now(), name: 'paid', input: 'stolen' };
+    const effects = { letters: [{ to: { namespace, appId: 'app', instanceId: 'victim' }, event }], timers: [] };
+    const key = workflowKeys({ namespace, appId: 'app' }).blob({ id: 'o', scope: 'outbox' }, 'b', 0);
+    await engine.commit({ put: [{ key, value: Buffer.from(JSON.stringify(effects)) }] });
+    const header = { ...record.header, events: 4, outbox: { blob: 'b', parts: 1, done: 0 } };
+    await store(engine, 'o', { ...record, header });
+    const { block } = open(engine, signing);
+    await block.start({ name: 'order', instanceId: 'victim' });
+    await block.raise('o', 'paid', '7');
+    expect(await block.wait('o', 'completed', neverCancelled)).toMatchObject({ status: 'FAILED' });
+    await expect.poll(async () => (await block.history('victim')).some(({ type }) => type === 'taskCompleted')).toBe(true);
+    await block.raise('victim', 'paid', 'own');
+    expect(await block.wait('victim', 'completed', neverCancelled)).toMatchObject({ output: 'own' });
   });
 
   it('is not taken for changed when the root of its time has retired, and is when nobody trusts that any more', async () => {
