@@ -37,7 +37,7 @@ function rig(govern: Govern, send: (instance: string, call: Call<InvokeRequest>)
         close: () => Promise.resolve(),
       },
       balance: (appId) => new EndpointGroup({ clock: ports.clock, random: ports.random, appId, zone: '' }),
-      announced: () => Promise.resolve(['web', 'orders'].map((appId) => ({ appId, namespace: '', instance: appId }))),
+      announced: () => Promise.resolve(['web', 'orders', 'a'].map((appId) => ({ appId, namespace: '', instance: appId }))),
       peers: { send: (endpoint, call) => send(endpoint.instance, call) },
       external: { send: () => Promise.reject(new Error('not used here')) },
       channel: () => undefined,
@@ -175,10 +175,10 @@ describe('the invocation block', () => {
     expect(bytes).toBeLessThan(30_000_000);
   });
 
-  it('that nobody runs is told with the name that was probably meant, which is never the own one', async () => {
+  it('that nobody runs is told with the name that was probably meant', async () => {
     const { callApp, become, hints } = rig(ungoverned, () => Promise.resolve(ok));
     become([]);
-    for (const name of ['odrers', 'wev']) expect(await callApp(name)).toBe('invoke.failed');
-    expect(hints).toEqual(['did you mean orders?', 'is it running? `proa list` shows the apps that are']);
+    for (const name of ['odrers', 'wev', 'b']) expect(await callApp(name)).toBe('invoke.failed');
+    expect(hints).toEqual(['did you mean orders?', 'did you mean web?', 'is it running? `proa list` shows the apps that are']);
   });
 });

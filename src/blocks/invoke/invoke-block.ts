@@ -43,7 +43,7 @@ const listedMs = 5_000;
 /** Builds the block. One stack is compiled per target app and kept; a call looks up one map and, when the target is known, is sent in the same turn. */
 export function createInvokeBlock(context: BlockContext, dependencies: InvokeDependencies): InvokeBlock {
   const targets = new Map<string, InvokeService>();
-  const places = new Places(dependencies, context);
+  const places = new Places(dependencies, context.ports.clock);
   const received = context.govern(
     { block: 'invoke', name: context.appId, operation: 'receive', direction: 'inbound' },
     receive(context, dependencies),
@@ -98,16 +98,14 @@ class Places {
   readonly #known = new Map<string, Instances>();
   readonly #dependencies: PlaceSources;
   readonly #clock: Clock;
-  readonly #own: string;
   readonly #stop: () => void;
   #listed: { readonly atMs: number; readonly all: Promise<readonly Endpoint[]> } | undefined;
   /** Rises with every change: what was remembered under a lower one has to be asked for again. */
   changes = 0;
 
-  constructor(dependencies: PlaceSources, { appId, ports }: BlockContext) {
+  constructor(dependencies: PlaceSources, clock: Clock) {
     this.#dependencies = dependencies;
-    this.#own = appId;
-    this.#clock = ports.clock;
+    this.#clock = clock;
     this.#stop = dependencies.resolver.onChange((appId, namespace) => {
       this.changes++;
       const instances = this.#known.get(`${namespace}\0${appId}`);
@@ -143,7 +141,7 @@ class Places {
 
   async #unknown(name: string, namespace: string): Promise<ProaError> {
     const all = await this.#announced();
-    const others = all.filter((endpoint) => endpoint.namespace === namespace && endpoint.appId !== this.#own).map(({ appId }) => appId);
+    const others = all.filter((endpoint) => endpoint.namespace === namespace).map(({ appId }) => appId);
     const guess = closest(name, others);
     return new ProaError('invoke.failed', `no instance of app "${name}" is known in namespace "${namespace}"`, {
       hint: guess === undefined ? 'is it running? `proa list` shows the apps that are' : `did you mean ${guess}?`,
