@@ -152,7 +152,8 @@ describe("the SDK's actors", () => {
     expect(metadata.actors).toEqual([{ type: 'CounterActor', count: expect.any(Number) as number }]);
     const status = async (path: string, method = 'GET', body?: string) =>
       (await instance.sidecar.get(path, { method, ...(body === undefined ? {} : { body }) })).status;
-    expect(await status('/v1.0/actors/CounterActor/never-called/state/count')).toBe(400);
+    expect(await status('/v1.0/actors/CounterActor/never-called/state/count')).toBe(204);
+    expect(await status('/v1.0/actors/CounterActor/never-called/state', 'POST', '[]')).toBe(400);
     expect(await status('/v1.0/actors/CounterActor/a%2Fb/method/count')).toBe(400);
     expect(await status('/v1.0/actors/CounterActor/a/reminders/x', 'POST', '{"period":"P1M"}')).toBe(400);
     expect(await status('/v1.0/actors/Other/a/reminders/x', 'POST', '{"period":"1s"}')).toBe(403);

@@ -51,7 +51,7 @@ const dataOf = ({ body }: Received): unknown => (JSON.parse(body) as { data: unk
 describe('the health of the app', () => {
   const flags = ['--enable-app-health-check', '--app-health-check-path', '/alive', '--app-health-probe-interval', '1'];
 
-  it('stops events at the threshold, leaves invocations alone, and takes up events when the app is well again', async () => {
+  it('stops events and invocations at the threshold, and takes both up when the app is well again', async () => {
     let healthy = true;
     const own = await app(({ path }) => {
       if (path === '/alive') return { status: healthy ? 200 : 503 };
@@ -76,12 +76,13 @@ describe('the health of the app', () => {
     const failures = own.received.filter(({ path }) => path === '/alive').length;
     expect(own.received.slice(probed).filter(({ path }) => path === '/alive').length).toBeGreaterThanOrEqual(2);
     await publish(runtime, 'health', 2);
-    // Two probes later the event is still where it was; invocations go on.
+    // Two probes later the event is still where it was.
     await eventually(() => own.received.filter(({ path }) => path === '/alive').length >= failures + 2, 'probes go on');
     expect(events()).not.toContain(2);
-    expect((await runtime.get('/v1.0/invoke/ill/method/hello')).status).toBe(200);
+    expect((await runtime.get('/v1.0/invoke/ill/method/hello')).status).toBe(500);
     healthy = true;
     await eventually(() => events().includes(2), 'the event that waited arrives');
+    expect((await runtime.get('/v1.0/invoke/ill/method/hello')).status).toBe(200);
     const metrics = await (await fetch(`http://127.0.0.1:${runtime.metricsPort}/metrics`)).text();
     expect(metrics).toMatch(/dapr_http_healthprobes_completed_count\{app_id="ill",status="503"\} \d+/);
   });

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { InvokeServiceRequestSchema } from '../../src/gen/dapr/proto/runtime/v1/invoke_pb.ts';
 import { PublishEventRequestSchema } from '../../src/gen/dapr/proto/runtime/v1/pubsub_pb.ts';
@@ -72,7 +72,7 @@ const eventsOf = (app: GrpcTestApp): ReadonlySet<string> =>
 const unimplemented = 12;
 
 describe('the health of an app over gRPC', () => {
-  it('stops events at the threshold, leaves invocations alone, and takes up events when the app is well again', async () => {
+  it('stops events and invocations at the threshold, and takes both up when the app is well again', async () => {
     let healthy = true;
     const probes = (): number => app.received.filter(({ method }) => method === 'HealthCheck').length;
     const flags = ['--enable-app-health-check', '--app-health-probe-interval', '1', '--app-health-probe-timeout', '900'];
@@ -92,9 +92,10 @@ describe('the health of an app over gRPC', () => {
     await call(sidecar, `${dapr}/PublishEvent`, publish('health', 'two'));
     await eventually(() => probes() >= seen + 2, 'probes go on');
     expect(eventsOf(app).size).toBe(1);
-    expect((await call(sidecar, `${dapr}/InvokeService`, invoke('ill-grpc')))[0]).toBe(0);
+    expect((await call(sidecar, `${dapr}/InvokeService`, invoke('ill-grpc')))[0]).toBe(status.INTERNAL);
     healthy = true;
     await eventually(() => eventsOf(app).size === 2, 'the event that waited arrives');
+    expect((await call(sidecar, `${dapr}/InvokeService`, invoke('ill-grpc')))[0]).toBe(status.OK);
     const told = async (): Promise<string> => (await fetch(`http://127.0.0.1:${sidecar.metricsPort}/metrics`)).text();
     await expect
       .poll(told, { timeout: 60_000 })
