@@ -35,7 +35,10 @@ export const flags = {
   'app-channel-address': { type: 'text', fallback: '127.0.0.1', doc: 'The address on which the application listens', value: 'address' },
   'app-max-concurrency': { type: 'number', fallback: '-1', doc: 'Most calls into the application at once; -1: no limit', value: 'count' },
   'app-ssl': { type: 'flag', doc: 'TLS to the application', deprecated: '--app-protocol https or grpcs' },
-  'enable-app-health-check': { type: 'flag', doc: 'Check the health of the application' },
+  'enable-app-health-check': {
+    type: 'flag',
+    doc: 'Check the health of the application; while it is unhealthy it gets neither events nor calls',
+  },
   'app-health-check-path': { type: 'text', fallback: '/healthz', doc: 'Path of health checks over HTTP', value: 'path' },
   'app-health-probe-interval': { type: 'number', fallback: '5', doc: 'Time between health checks, in seconds', value: 'seconds' },
   'app-health-probe-timeout': { type: 'number', fallback: '500', doc: 'Time limit of a health check, in milliseconds', value: 'ms' },
