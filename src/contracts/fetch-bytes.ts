@@ -5,8 +5,8 @@ import type { Clock } from '../kernel/ports.ts';
 import { addressKind, isAddress } from './egress.ts';
 import type { HttpClient, HttpClientRequest } from './http-client.ts';
 
-/** TLS parameters of a client beyond the server's name. */
-export type ClientTls = Omit<NonNullable<HttpClientRequest['tls']>, 'serverName'>;
+/** TLS parameters of a client. `serverName`: the name in the server's certificate where it is not the URL's host. */
+export type ClientTls = Omit<NonNullable<HttpClientRequest['tls']>, 'serverName'> & { readonly serverName?: string };
 
 /** The parts of an http or https URL that a client needs; fails with an Error for any other text, for credentials in it, and for link-local addresses. */
 export function httpTarget(
@@ -31,7 +31,7 @@ export function httpTarget(
     address: { host, port },
     target: parsed.pathname + parsed.search,
     authority: parsed.host,
-    ...(secure && { tls: { ...tls, serverName: host } }),
+    ...(secure && { tls: { serverName: host, ...tls } }),
   };
 }
 

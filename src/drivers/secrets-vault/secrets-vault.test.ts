@@ -1,11 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { HttpClient, HttpClientRequest } from '../../contracts/http-client.ts';
 import type { Secret, SecretStore } from '../../contracts/secrets.ts';
 import { createHttpClient } from '../../host/http-client.ts';
+import { emptyBody } from '../../kernel/body.ts';
 import { nodePorts } from '../../ports/node/index.ts';
 import { testDriverContext } from '../../testing/driver-context.ts';
 import { secretsSuite } from '../../testing/secrets-suite.ts';
@@ -17,15 +20,20 @@ afterAll(() => http.close());
 const context = testDriverContext({ clock: ports.clock, network: ports.network, disk: ports.disk, http });
 const open = (metadata: Record<string, string>): Promise<SecretStore> => driver.open(v.parse(driver.config, metadata), context);
 
-/** What Vault's documentation says of the KV engine, version 2, as far as the driver asks: no Vault can be installed from Debian. */
+/** What Vault 1.14 answers of the KV engine, version 2, as far as the driver asks. */
 describe('secretstores.hashicorp.vault, a server that answers as Vault does', () => {
   let server: Server;
   let port = 0;
   let token = 'root-canary';
   let asked: string[] = [];
-  /** By path below the engine; versions in their order. */
-  const kept = new Map<string, readonly object[]>();
+  let sealed = false;
+  /** Another node of the cluster that this one names as the active one. */
+  let activeAt: string | undefined;
+  /** By path below the engine; versions in their order, undefined: deleted. */
+  const kept = new Map<string, readonly (object | undefined)[]>();
 
+  const none = { status: 404, body: { errors: [] } };
+  const refused = (status: number, ...errors: string[]) => ({ status, body: { errors } });
   const answer = (path: string, query: URLSearchParams): { status: number; body: unknown } => {
     const [area, ...rest] = path.split('/');
     const name = rest.join('/');
@@ -33,24 +41,35 @@ describe('secretstores.hashicorp.vault, a server that answers as Vault does', ()
       const folder = name === '' ? '' : `${name.replace(/\/$/, '')}/`;
       const below = [...kept.keys()].filter((key) => key.startsWith(folder)).map((key) => key.slice(folder.length));
       const keys = [...new Set(below.map((key) => key.replace(/\/.*/, '/')))];
-      return keys.length === 0 ? { status: 404, body: { errors: [] } } : { status: 200, body: { data: { keys } } };
+      return keys.length === 0 ? none : { status: 200, body: { data: { keys } } };
     }
-    const versions = kept.get(name);
-    const data = versions?.[Number(query.get('version') ?? versions.length) - 1];
-    return data === undefined ? { status: 404, body: { errors: [] } } : { status: 200, body: { data: { data, metadata: {} } } };
+    const asked = query.get('version') ?? '0';
+    if (!/^-?\d+$/.test(asked)) return refused(400, 'error converting input for field "version"');
+    const versions = kept.get(name) ?? [];
+    const version = Number(asked) > 0 ? Number(asked) : versions.length;
+    if (version < 1 || version > versions.length) return none;
+    const data = versions[version - 1];
+    const metadata = { version, deletion_time: data === undefined ? '2026-01-01T00:00:00Z' : '', destroyed: false };
+    return { status: data === undefined ? 404 : 200, body: { data: { data: data ?? null, metadata } } };
   };
 
   beforeAll(async () => {
     server = createServer((request, response) => {
       const url = new URL(request.url ?? '/', 'http://vault');
       asked.push(`${request.method} ${request.url}`);
+      if (activeAt !== undefined) return void response.writeHead(307, { location: `${activeAt}${request.url}` }).end();
       const known = request.headers['x-vault-token'] === token && request.headers['x-vault-request'] === 'true';
-      const engine = /^\/v1\/(secret|own%20kv)\/(.*)$/.exec(url.pathname);
-      const { status, body } = !known
-        ? { status: 403, body: { errors: ['permission denied'] } }
-        : engine === null
-          ? { status: 404, body: { errors: ['no handler'] } }
-          : answer(decodeURIComponent(engine[2] as string), url.searchParams);
+      const path = decodeURIComponent(url.pathname.slice('/v1/'.length));
+      const engine = /^(secret|own kv)\/(.*)$/s.exec(path);
+      // A path is judged before anything else, and without a word.
+      if (/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(path)) return void response.writeHead(400).end();
+      const { status, body } = sealed
+        ? refused(503, 'Vault is sealed')
+        : !known || path.includes('closed')
+          ? refused(403, 'permission denied')
+          : engine === null
+            ? refused(404, `no handler for route "${path}". route entry not found.`)
+            : answer(engine[2] as string, url.searchParams);
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -62,6 +81,8 @@ describe('secretstores.hashicorp.vault, a server that answers as Vault does', ()
     token = 'root-canary';
     kept.clear();
     asked = [];
+    sealed = false;
+    activeAt = undefined;
   });
 
   const vault = (metadata: Record<string, string> = {}) =>
@@ -96,6 +117,82 @@ describe('secretstores.hashicorp.vault, a server that answers as Vault does', ()
     const text = await vault({ vaultValueType: 'text' });
     expect(await text.get('top', {})).toEqual({ top: '{"n":"1"}' });
     expect(text.capabilities).toEqual([]);
+  });
+
+  it('knows no secret that was deleted, is of a later version, or has a name that Vault does not allow', async () => {
+    kept.set('dapr/gone', [{ a: '1' }, undefined]);
+    keep({ here: { b: '2' } });
+    const store = await vault();
+    expect(await store.get('gone', {})).toBeUndefined();
+    expect(await store.get('gone', { version_id: '1' })).toEqual({ a: '1' });
+    expect(await store.get('here', { version_id: '2' })).toBeUndefined();
+    expect(await store.bulkGet({})).toEqual({ here: { b: '2' } });
+    for (const name of ['a\nb', 'a\u0000', 'a\u200b', '\ud800']) expect(await store.get(name, {})).toBeUndefined();
+    await expect(store.get('here', { version_id: 'first' })).rejects.toMatchObject({ code: 'bad-request' });
+  });
+
+  it('does not take an engine that is not mounted for one without secrets', async () => {
+    const store = await vault({ enginePath: 'nowhere' });
+    const error = { code: 'failed-precondition', message: expect.stringContaining('no handler for route "nowhere/') as string };
+    await expect(store.get('x', {})).rejects.toMatchObject(error);
+    await expect(store.bulkGet({})).rejects.toMatchObject(error);
+  });
+
+  it('is unavailable while Vault is sealed', async () => {
+    keep({ k: { k: '1' } });
+    const store = await vault();
+    sealed = true;
+    await expect(store.get('k', {})).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'Vault answers with status 503: Vault is sealed',
+    });
+    await expect(store.bulkGet({})).rejects.toMatchObject({ code: 'unavailable' });
+    sealed = false;
+    expect(await store.get('k', {})).toEqual({ k: '1' });
+  });
+
+  it('asks no more when one of many secrets cannot be read', async () => {
+    keep(Object.fromEntries(Array.from({ length: 200 }, (_, at) => [at === 0 ? 'closed' : `s${at}`, { at: String(at) }])));
+    const store = await vault();
+    await expect(store.bulkGet({})).rejects.toMatchObject({ code: 'permission-denied' });
+    for (let again = 0; again < 20; again++) await store.get('s1', {});
+    expect(asked.filter((path) => !path.endsWith('/s1')).length).toBeLessThan(50);
+  });
+
+  it('goes on to the active node when a standby names it, once', async () => {
+    const standby = createServer((request, response) =>
+      response.writeHead(307, { location: `http://127.0.0.1:${port}${request.url}` }).end(),
+    );
+    await new Promise<void>((resolve) => standby.listen(0, '127.0.0.1', resolve));
+    const at = `http://127.0.0.1:${(standby.address() as AddressInfo).port}`;
+    keep({ 'a b': { k: '1' } });
+    const store = await vault({ vaultAddr: at });
+    expect(await store.get('a b', {})).toEqual({ k: '1' });
+    expect(await store.bulkGet({})).toEqual({ 'a b': { k: '1' } });
+    activeAt = at;
+    await expect(store.get('a b', {})).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('status 307') as string,
+    });
+    await new Promise((resolve) => standby.close(resolve));
+  });
+
+  it('does not carry the token from TLS to a node without it', async () => {
+    const requests: HttpClientRequest[] = [];
+    const recorder: HttpClient = {
+      async request(request) {
+        requests.push(request);
+        return { status: 307, headers: ['Location', 'http://127.0.0.1:1/v1/x'], body: emptyBody };
+      },
+      close: async () => {},
+    };
+    const metadata = { vaultAddr: 'https://127.0.0.1:8200', vaultToken: 'canary', tlsServerName: 'vault.internal' };
+    const store = await driver.open(v.parse(driver.config, metadata), { ...context, http: recorder });
+    await expect(store.get('k', {})).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('without TLS') as string,
+    });
+    expect(requests.map(({ tls }) => tls)).toEqual([{ serverName: 'vault.internal' }]);
   });
 
   it('says what Vault says, without the token', async () => {

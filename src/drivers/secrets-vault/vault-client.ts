@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { InferOutput } from 'valibot';
 import type { DriverContext } from '../../contracts/driver.ts';
-import { fetchBytes, type ClientTls } from '../../contracts/fetch-bytes.ts';
-import type { HttpClient } from '../../contracts/http-client.ts';
+import { fetchBytes, type ClientTls, type Fetched } from '../../contracts/fetch-bytes.ts';
+import type { ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Disk } from '../../kernel/ports.ts';
 import type { config } from './config.ts';
@@ -21,11 +21,10 @@ const answerBytesMax = 8 * 1024 * 1024;
 
 /** Reads what stands in files. Fails with Errors that name them. */
 export async function createVaultClient(options: VaultOptions, { ports, http }: DriverContext): Promise<VaultClient> {
-  const { vaultToken, vaultTokenMountPath, tlsServerName } = options;
+  const { vaultToken, vaultTokenMountPath } = options;
   if ((vaultToken === undefined) === (vaultTokenMountPath === undefined))
     throw new Error('one of `vaultToken` and `vaultTokenMountPath` must be given, and not both');
   const tls = await tlsOf(options, ports.disk);
-  const named = tlsServerName === undefined ? http : withServerName(http, tlsServerName);
   const base = `${options.vaultAddr.replace(/\/+$/, '')}/v1/${encodePath(options.enginePath)}`;
   const readToken = async (): Promise<string> =>
     vaultToken ??
@@ -33,9 +32,9 @@ export async function createVaultClient(options: VaultOptions, { ports, http }: 
       .toString('utf8')
       .trim();
   let token = await readToken();
-  const ask = (url: string) =>
+  const call = (url: string): Promise<Fetched> =>
     fetchBytes({
-      http: named,
+      http,
       clock: ports.clock,
       url,
       headers: ['x-vault-token', token, 'x-vault-request', 'true', 'accept', 'application/json'],
@@ -43,6 +42,11 @@ export async function createVaultClient(options: VaultOptions, { ports, http }: 
       timeoutMs,
       bytesMax: answerBytesMax,
     });
+  // A standby that cannot forward to the active node says where it is. Once is enough, as for Vault's own client.
+  const ask = async (url: string): Promise<Fetched> => {
+    const answer = await call(url);
+    return answer.status === 307 ? call(activeNode(answer, url)) : answer;
+  };
   return {
     async get(path, query) {
       const url = `${base}/${path}${query}`;
@@ -53,16 +57,39 @@ export async function createVaultClient(options: VaultOptions, { ports, http }: 
         answer = await ask(url);
       }
       const document = parse(answer.data);
-      if (answer.status === 404) return undefined;
       if (answer.status === 200) return document;
       const said = (document as { errors?: unknown } | undefined)?.errors;
-      const reason = Array.isArray(said) && said.length > 0 ? said.map(String).join('; ').slice(0, 300) : 'no reason given';
-      throw new ProaError(
-        answer.status >= 500 || answer.status === 429 ? 'unavailable' : 'permission-denied',
-        `Vault answers with status ${answer.status}: ${reason}`,
-      );
+      const reasons = Array.isArray(said) ? said.map(String) : undefined;
+      // What does not exist is a 404 without a reason. With one, nothing can exist there: no engine is mounted at this path.
+      if (answer.status === 404 && (reasons === undefined ? isGone(document) : reasons.length === 0)) return undefined;
+      const reason = reasons !== undefined && reasons.length > 0 ? reasons.join('; ').slice(0, 300) : 'no reason given';
+      throw new ProaError(codeOf(answer.status), `Vault answers with status ${answer.status}: ${reason}`);
     },
   };
+}
+
+/** Of a version that was deleted or destroyed, Vault says with a 404 when that was. */
+function isGone(document: unknown): boolean {
+  return (document as { data?: { metadata?: unknown } } | undefined)?.data?.metadata !== undefined;
+}
+
+function codeOf(status: number): ErrorCode {
+  if (status === 401 || status === 403) return 'permission-denied';
+  if (status === 400) return 'bad-request';
+  // 307: a standby named another standby. 412: a node that has not seen yet what another one did.
+  return status === 307 || status === 412 || status === 429 || status >= 500 ? 'unavailable' : 'failed-precondition';
+}
+
+function activeNode({ headers }: Fetched, from: string): string {
+  const at = headers.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'location');
+  const to = at < 0 ? undefined : headers[at + 1];
+  if (to === undefined || !URL.canParse(to, from))
+    throw new ProaError('unavailable', 'Vault answers with status 307 and names no other node');
+  const { href, protocol } = new URL(to, from);
+  // The token goes along.
+  if (from.startsWith('https:') && protocol !== 'https:')
+    throw new ProaError('unavailable', 'a standby of Vault names an active node without TLS: it is not asked');
+  return href;
 }
 
 /** A path of names; slashes stay. */
@@ -82,17 +109,14 @@ function parse(data: Uint8Array): unknown {
   }
 }
 
-async function tlsOf({ caPem, caCert, caPath, skipVerify }: VaultOptions, disk: Disk): Promise<ClientTls> {
+async function tlsOf({ caPem, caCert, caPath, skipVerify, tlsServerName }: VaultOptions, disk: Disk): Promise<ClientTls> {
   const read = async (path: string): Promise<string> => Buffer.from(await disk.readFile(path)).toString('utf8');
   const folder = async (path: string): Promise<string> =>
     (await Promise.all((await disk.list(path)).toSorted().map((name) => read(join(path, name))))).join('\n');
   const rootCa = caPem ?? (caPath !== undefined ? await folder(caPath) : caCert !== undefined ? await read(caCert) : undefined);
-  return { ...(rootCa !== undefined && { rootCa }), ...(skipVerify && { insecure: true }) };
-}
-
-function withServerName(http: HttpClient, serverName: string): HttpClient {
   return {
-    request: (request) => http.request(request.tls === undefined ? request : { ...request, tls: { ...request.tls, serverName } }),
-    close: () => http.close(),
+    ...(rootCa !== undefined && { rootCa }),
+    ...(skipVerify && { insecure: true }),
+    ...(tlsServerName !== undefined && { serverName: tlsServerName }),
   };
 }

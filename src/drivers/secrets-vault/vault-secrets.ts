@@ -7,6 +7,8 @@ import { createVaultClient, encodePath, type VaultClient, type VaultOptions } fr
 const secretsMax = 10_000;
 const depthMax = 32;
 const parallelReads = 8;
+/** Vault refuses paths with other characters, so there are no such names. */
+const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$/u;
 
 /** Secrets of Vault's KV engine, version 2. Nothing is kept: every question goes to Vault. */
 export async function openVaultSecrets(options: VaultOptions, context: DriverContext): Promise<SecretStore> {
@@ -21,7 +23,7 @@ export async function openVaultSecrets(options: VaultOptions, context: DriverCon
     [area, prefix, encodePath(name)].filter((part) => part !== '').join('/');
   const get = async (name: string, metadata: Metadata): Promise<Secret | undefined> => {
     // Vault resolves what would lead out of the prefix.
-    if (name.split('/').some((part) => part === '' || part === '.' || part === '..')) return undefined;
+    if (!printable.test(name) || name.split('/').some((part) => part === '' || part === '.' || part === '..')) return undefined;
     const version = metadata['version_id'];
     const document = await client.get(below('data', name), version === undefined ? '' : `?version=${encodeURIComponent(version)}`);
     const data = (document as { data?: { data?: unknown } } | undefined)?.data?.data;
@@ -41,7 +43,8 @@ export async function openVaultSecrets(options: VaultOptions, context: DriverCon
           if (secret !== undefined) found.push([name, secret]);
         }
       };
-      await Promise.all(Array.from({ length: parallelReads }, lane));
+      // When one fails, all fails: the others need not go on.
+      await Promise.all(Array.from({ length: parallelReads }, lane)).finally(() => (next = names.length));
       return Object.fromEntries(found);
     },
     async ping() {
