@@ -39,7 +39,7 @@ const named = <Schema extends v.GenericSchema>(name: string, schema: Schema) =>
   v.array(v.looseObject({ name: v.string(), [name]: schema }));
 const kubeconfig = v.looseObject({
   'current-context': v.string(),
-  contexts: named('context', v.looseObject({ cluster: v.string(), user: v.string(), namespace: v.optional(v.string()) })),
+  contexts: named('context', v.looseObject({ cluster: v.string(), user: v.optional(v.string()), namespace: v.optional(v.string()) })),
   clusters: named(
     'cluster',
     v.looseObject({
@@ -47,18 +47,23 @@ const kubeconfig = v.looseObject({
       'certificate-authority': v.optional(v.string()),
       'certificate-authority-data': v.optional(v.string()),
       'insecure-skip-tls-verify': v.optional(v.boolean()),
+      'tls-server-name': v.optional(v.string()),
     }),
   ),
-  users: named(
-    'user',
-    v.looseObject({
-      token: v.optional(v.string()),
-      tokenFile: v.optional(v.string()),
-      'client-certificate': v.optional(v.string()),
-      'client-certificate-data': v.optional(v.string()),
-      'client-key': v.optional(v.string()),
-      'client-key-data': v.optional(v.string()),
-    }),
+  // kubectl writes null where there are none.
+  users: v.nullish(
+    named(
+      'user',
+      v.looseObject({
+        token: v.optional(v.string()),
+        tokenFile: v.optional(v.string()),
+        'client-certificate': v.optional(v.string()),
+        'client-certificate-data': v.optional(v.string()),
+        'client-key': v.optional(v.string()),
+        'client-key-data': v.optional(v.string()),
+      }),
+    ),
+    [],
   ),
 });
 
@@ -74,10 +79,12 @@ async function fileAccess({ disk, process }: Pick<Ports, 'disk' | 'process'>, pa
   };
   const context = pick(contexts, current, 'context');
   const cluster = pick(clusters, context['cluster'] as string, 'cluster');
-  const user = pick(users, context['user'] as string, 'user');
-  for (const way of ['exec', 'auth-provider'])
+  // Behind `kubectl proxy` nobody needs to be known.
+  const user = context['user'] === undefined || context['user'] === '' ? {} : pick(users, context['user'] as string, 'user');
+  for (const way of ['exec', 'auth-provider', 'username', 'as'])
     if (user[way] !== undefined)
       throw new Error(`${file}: users that are known by ${way} are not supported; use a token or a client certificate`);
+  if (cluster['proxy-url'] !== undefined) throw new Error(`${file}: a cluster behind a proxy-url is not supported`);
   const near = (name: string): string => resolve(dirname(file), name);
   const pem = async (of: typeof user, name: string): Promise<string | undefined> => {
     const [data, where] = [of[`${name}-data`], of[name]];
@@ -97,6 +104,8 @@ async function fileAccess({ disk, process }: Pick<Ports, 'disk' | 'process'>, pa
       ...(certificate !== undefined && { certificate }),
       ...(privateKey !== undefined && { privateKey }),
       ...(cluster['insecure-skip-tls-verify'] === true && { insecure: true }),
+      ...(typeof cluster['tls-server-name'] === 'string' &&
+        cluster['tls-server-name'] !== '' && { serverName: cluster['tls-server-name'] }),
     },
     namespace: (context['namespace'] as string | undefined) ?? 'default',
     token: async () =>

@@ -3,6 +3,8 @@ import type { DriverContext } from '../../contracts/driver.ts';
 import { fetchBytes } from '../../contracts/fetch-bytes.ts';
 import type { Secret, SecretStore } from '../../contracts/secrets.ts';
 import type { Metadata } from '../../contracts/state.ts';
+import { BodyTooLarge } from '../../kernel/body.ts';
+import type { ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { findCluster } from './cluster-access.ts';
 import type { config } from './config.ts';
@@ -10,6 +12,8 @@ import type { config } from './config.ts';
 const timeoutMs = 10_000;
 const answerBytesMax = 32 * 1024 * 1024;
 const pageItems = 250;
+/** How often a list that the cluster forgot halfway is begun anew. */
+const listsMax = 3;
 const secretsMax = 10_000;
 /** What Kubernetes allows as the name of a secret or a namespace; anything else does not exist. */
 const legalName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -25,7 +29,7 @@ export async function openKubernetesSecrets(options: InferOutput<typeof config>,
   const cluster = await findCluster(ports, options.kubeconfigPath).catch((cause: Error) => {
     throw new ProaError('component.init-failed', `secretstores.kubernetes: ${cause.message}`, { cause });
   });
-  const get = async (path: string): Promise<unknown> => {
+  const get: Get = async (path) => {
     const token = await cluster.token();
     const { status, data } = await fetchBytes({
       http,
@@ -36,12 +40,13 @@ export async function openKubernetesSecrets(options: InferOutput<typeof config>,
       timeoutMs,
       bytesMax: answerBytesMax,
     });
-    if (status === 404) return undefined;
     const document = parse(data);
-    if (status === 200) return document;
-    const said = (document as { message?: unknown } | undefined)?.message;
+    if (status === 200) return { status, document };
+    const { reason, message: said } = (document ?? {}) as { readonly reason?: unknown; readonly message?: unknown };
+    // A 404 of anything else than the API of a cluster says nothing about secrets.
+    if (status === 410 || (status === 404 && reason === 'NotFound')) return { status, document };
     const message = `the cluster answers with status ${status}: ${typeof said === 'string' ? said.slice(0, 300) : 'no reason given'}`;
-    throw new ProaError(status >= 500 || status === 429 ? 'unavailable' : 'permission-denied', message);
+    throw new ProaError(codeOf(status), message);
   };
   const namespaceOf = (metadata: Metadata): string => {
     const namespace = metadata['namespace'] ?? options.defaultNamespace ?? cluster.namespace;
@@ -52,10 +57,10 @@ export async function openKubernetesSecrets(options: InferOutput<typeof config>,
     capabilities: ['MULTIPLE_KEY_VALUES_PER_SECRET'],
     async get(name, metadata) {
       if (!legalName.test(name)) return undefined;
-      const found = (await get(`${namespaceOf(metadata)}/secrets/${name}`)) as StoredSecret | undefined;
-      return found === undefined ? undefined : secretOf(found);
+      const { status, document } = await get(`${namespaceOf(metadata)}/secrets/${name}`);
+      return status === 200 ? secretOf(document as StoredSecret) : undefined;
     },
-    bulkGet: (metadata) => listAll(get, `${namespaceOf(metadata)}/secrets?limit=${pageItems}`),
+    bulkGet: (metadata) => listAll(get, `${namespaceOf(metadata)}/secrets`),
     async ping() {
       await get(`${namespaceOf({})}/secrets?limit=1`);
     },
@@ -63,17 +68,48 @@ export async function openKubernetesSecrets(options: InferOutput<typeof config>,
   };
 }
 
-async function listAll(get: (path: string) => Promise<unknown>, path: string): Promise<Readonly<Record<string, Secret>>> {
-  const found: [string, Secret][] = [];
-  for (let next = ''; ;) {
-    const page = (await get(next === '' ? path : `${path}&continue=${encodeURIComponent(next)}`)) as
-      | { readonly items?: readonly StoredSecret[]; readonly metadata?: { readonly continue?: string } }
-      | undefined;
-    for (const item of page?.items ?? []) if (item.metadata?.name !== undefined) found.push([item.metadata.name, secretOf(item)]);
-    if (found.length > secretsMax) throw new ProaError('overloaded', `the namespace holds more than ${secretsMax} secrets: ask for names`);
-    next = page?.metadata?.continue ?? '';
-    if (next === '') return Object.fromEntries(found);
+type Get = (path: string) => Promise<{ readonly status: number; readonly document: unknown }>;
+
+interface Page {
+  readonly items?: readonly StoredSecret[];
+  readonly metadata?: { readonly continue?: string };
+}
+
+async function listAll(get: Get, path: string): Promise<Readonly<Record<string, Secret>>> {
+  for (let tries = 1; ; tries++) {
+    const found = await listOnce(get, path);
+    if (found !== undefined) return found;
+    if (tries === listsMax) throw new ProaError('unavailable', `the cluster forgot ${listsMax} lists of secrets before they were read`);
   }
+}
+
+/** Undefined when the cluster does not know any more what the pages that are missing held (410): it keeps the past for some minutes. */
+async function listOnce(get: Get, path: string): Promise<Readonly<Record<string, Secret>> | undefined> {
+  const found: [string, Secret][] = [];
+  let limit = pageItems;
+  for (let next = ''; ;) {
+    const page = await get(`${path}?limit=${limit}${next === '' ? '' : `&continue=${encodeURIComponent(next)}`}`).catch((error: Error) => {
+      // A secret may be as large as 1 MiB: a page that is too large is asked for in smaller ones.
+      if (error.cause instanceof BodyTooLarge && limit > 1) return undefined;
+      throw error;
+    });
+    if (page === undefined) limit = Math.ceil(limit / 4);
+    else if (page.status === 410) return undefined;
+    else {
+      const { items, metadata } = page.document as Page;
+      for (const item of items ?? []) if (item.metadata?.name !== undefined) found.push([item.metadata.name, secretOf(item)]);
+      if (found.length > secretsMax)
+        throw new ProaError('overloaded', `the namespace holds more than ${secretsMax} secrets: ask for names`);
+      next = metadata?.continue ?? '';
+      if (next === '') return Object.fromEntries(found);
+    }
+  }
+}
+
+function codeOf(status: number): ErrorCode {
+  if (status === 401 || status === 403) return 'permission-denied';
+  if (status === 400) return 'bad-request';
+  return status === 429 || status >= 500 ? 'unavailable' : 'failed-precondition';
 }
 
 function secretOf({ data }: StoredSecret): Secret {

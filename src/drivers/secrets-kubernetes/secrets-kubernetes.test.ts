@@ -18,7 +18,7 @@ const ports = nodePorts();
 const http = createHttpClient({ ports });
 afterAll(() => http.close());
 
-/** What the documentation of Kubernetes says of secrets, as far as the driver asks: no cluster can be installed from Debian. */
+/** What kube-apiserver 1.34 answers of secrets, as far as the driver asks. */
 describe('secretstores.kubernetes, a server that answers as a cluster does', () => {
   let server: Server;
   let folder: string;
@@ -26,31 +26,48 @@ describe('secretstores.kubernetes, a server that answers as a cluster does', () 
   let url: string;
   const token = 'cluster-canary';
   const namespaces = new Map<string, Map<string, Secret>>();
+  /** So many lists are forgotten after their first page. */
+  let forgets = 0;
+  /** `kubectl proxy`, which knows its callers itself. */
+  let proxied = false;
+  let asked: string[] = [];
 
+  const failure = (code: number, reason: string, message: string, details: object = {}) => ({
+    status: code,
+    body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, details, code },
+  });
   const encode = (name: string, secret: Secret) => ({
     metadata: { name },
     data: Object.fromEntries(Object.entries(secret).map(([key, value]) => [key, Buffer.from(value).toString('base64')])),
   });
   const answer = (path: string, query: URLSearchParams): { status: number; body: unknown } => {
-    const [, namespace = '', name] = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/.exec(path) ?? [];
-    if (namespace === 'closed') return { status: 403, body: { kind: 'Status', message: 'secrets is forbidden' } };
+    const [found, namespace = '', name] = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/.exec(path) ?? [];
+    if (found === undefined) return { status: 404, body: '404 page not found\n' };
+    if (namespace === 'closed') return failure(403, 'Forbidden', 'secrets is forbidden: User "u" cannot list resource "secrets"');
     const secrets = namespaces.get(namespace) ?? new Map<string, Secret>();
     if (name !== undefined) {
       const secret = secrets.get(name);
-      return secret === undefined ? { status: 404, body: { kind: 'Status' } } : { status: 200, body: encode(name, secret) };
+      if (secret === undefined) return failure(404, 'NotFound', `secrets "${name}" not found`, { name, kind: 'secrets' });
+      return { status: 200, body: { kind: 'Secret', apiVersion: 'v1', ...encode(name, secret), type: 'Opaque' } };
     }
-    // Pages of two, so that there are several.
     const at = Number(query.get('continue') ?? 0);
-    const items = [...secrets].slice(at, at + 2).map(([key, secret]) => encode(key, secret));
-    return { status: 200, body: { items, metadata: at + 2 < secrets.size ? { continue: String(at + 2) } : {} } };
+    if (at > 0 && forgets > 0) {
+      forgets--;
+      return failure(410, 'Expired', 'The provided continue parameter is too old to display a consistent list result.');
+    }
+    const end = at + Number(query.get('limit'));
+    const items = [...secrets].slice(at, end).map(([key, secret]) => encode(key, secret));
+    return { status: 200, body: { kind: 'SecretList', items, metadata: end < secrets.size ? { continue: String(end) } : {} } };
   };
 
   beforeAll(async () => {
     server = createServer((request, response) => {
-      const asked = new URL(request.url ?? '/', 'http://cluster');
-      const known = request.headers.authorization === `Bearer ${token}`;
-      const { status, body } = known ? answer(asked.pathname, asked.searchParams) : { status: 401, body: { message: 'Unauthorized' } };
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+      const url = new URL(request.url ?? '/', 'http://cluster');
+      asked.push(url.pathname + url.search);
+      const known = proxied || request.headers.authorization === `Bearer ${token}`;
+      const { status, body } = known ? answer(url.pathname, url.searchParams) : failure(401, 'Unauthorized', 'Unauthorized');
+      const text = typeof body === 'string' ? body : JSON.stringify(body);
+      response.writeHead(status, { 'content-type': typeof body === 'string' ? 'text/plain' : 'application/json' }).end(text);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
@@ -64,6 +81,7 @@ describe('secretstores.kubernetes, a server that answers as a cluster does', () 
   });
   beforeEach(() => {
     namespaces.clear();
+    [forgets, proxied, asked] = [0, false, []];
     writeConfig({ token });
   });
 
@@ -117,8 +135,72 @@ describe('secretstores.kubernetes, a server that answers as a cluster does', () 
     expect(await (await open()).bulkGet({})).toEqual({});
   });
 
+  const many = (count: number, value: string): void => {
+    namespaces.set('team', new Map(Array.from({ length: count }, (_, at) => [`s${at}`, { value }])));
+  };
+
+  it('lists in pages, and begins anew when the cluster forgot the list halfway', async () => {
+    many(600, 'v');
+    const store = await open();
+    expect(Object.keys(await store.bulkGet({}))).toHaveLength(600);
+    expect(asked).toHaveLength(3);
+    forgets = 2;
+    expect(Object.keys(await store.bulkGet({}))).toHaveLength(600);
+    forgets = 3;
+    await expect(store.bulkGet({})).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('forgot 3 lists') as string,
+    });
+  });
+
+  it('lists secrets that are too large for one page', async () => {
+    many(30, 'x'.repeat(1024 * 1024));
+    expect(Object.keys(await (await open()).bulkGet({}))).toHaveLength(30);
+    expect(asked.map((path) => path.split('?')[1])).toEqual(['limit=250', 'limit=63', 'limit=16', 'limit=16&continue=16']);
+  });
+
+  it('does not take what is no cluster for one without secrets', async () => {
+    writeConfig({ token }, { clusters: [{ name: 'c', cluster: { server: `${url}/elsewhere` } }] });
+    const store = await open();
+    const error = { code: 'failed-precondition', message: 'the cluster answers with status 404: no reason given' };
+    await expect(store.get('s', {})).rejects.toMatchObject(error);
+    await expect(store.bulkGet({})).rejects.toMatchObject(error);
+  });
+
+  it('needs no user behind `kubectl proxy`', async () => {
+    [proxied, forgets] = [true, 0];
+    many(1, 'v');
+    for (const user of [undefined, '']) {
+      writeConfig({}, { users: null, contexts: [{ name: 'here', context: { cluster: 'c', user, namespace: 'team' } }] });
+      expect(await (await open()).get('s0', {})).toEqual({ value: 'v' });
+    }
+  });
+
+  it('believes the name that the kubeconfig says is in the certificate', async () => {
+    const requests: HttpClientRequest[] = [];
+    const recorder: HttpClient = {
+      async request(request) {
+        requests.push(request);
+        return { status: 200, headers: [], body: bytesBody(Buffer.from('{}')) };
+      },
+      close: async () => {},
+    };
+    for (const more of [{}, { 'tls-server-name': 'kubernetes.default.svc' }]) {
+      writeConfig({ token }, { clusters: [{ name: 'c', cluster: { server: 'https://10.0.0.1:6443', ...more } }] });
+      const store = await driver.open(
+        v.parse(driver.config, { kubeconfigPath }),
+        testDriverContext({ clock: ports.clock, disk: ports.disk, http: recorder }),
+      );
+      await store.get('s', {});
+    }
+    expect(requests.map(({ tls }) => tls?.serverName)).toEqual(['10.0.0.1', 'kubernetes.default.svc']);
+  });
+
   it.each([
     [{ exec: { command: 'aws' } }, {}, /known by exec/],
+    [{ username: 'u', password: 'p' }, {}, /known by username/],
+    [{ token, as: 'somebody' }, {}, /known by as /],
+    [{ token }, { clusters: [{ name: 'c', cluster: { server: 'http://c', 'proxy-url': 'http://p' } }] }, /behind a proxy-url/],
     [{ token }, { contexts: [] }, /no context "here"/],
     [{ token }, { users: 'x' }, /is no kubeconfig: users/],
     [{ 'client-certificate': 'missing' }, {}, /ENOENT/],
