@@ -40,13 +40,14 @@ export async function openKubernetesSecrets(options: InferOutput<typeof config>,
       timeoutMs,
       bytesMax: answerBytesMax,
     });
-    const document = parse(data);
+    const text = Buffer.from(data).toString('utf8');
+    const document = parse(text);
     if (status === 200) return { status, document };
     const { reason, message: said } = (document ?? {}) as { readonly reason?: unknown; readonly message?: unknown };
     // A 404 of anything else than the API of a cluster says nothing about secrets.
     if (status === 410 || (status === 404 && reason === 'NotFound')) return { status, document };
-    const message = `the cluster answers with status ${status}: ${typeof said === 'string' ? said.slice(0, 300) : 'no reason given'}`;
-    throw new ProaError(codeOf(status), message);
+    const why = (typeof said === 'string' ? said : text.trim()).slice(0, 300);
+    throw new ProaError(codeOf(status), `the cluster answers with status ${status}: ${why === '' ? 'no reason given' : why}`);
   };
   const namespaceOf = (metadata: Metadata): string => {
     const namespace = metadata['namespace'] ?? options.defaultNamespace ?? cluster.namespace;
@@ -108,7 +109,6 @@ async function listOnce(get: Get, path: string): Promise<Readonly<Record<string,
 
 function codeOf(status: number): ErrorCode {
   if (status === 401 || status === 403) return 'permission-denied';
-  if (status === 400) return 'bad-request';
   return status === 429 || status >= 500 ? 'unavailable' : 'failed-precondition';
 }
 
@@ -116,9 +116,9 @@ function secretOf({ data }: StoredSecret): Secret {
   return Object.fromEntries(Object.entries(data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
 }
 
-function parse(data: Uint8Array): unknown {
+function parse(text: string): unknown {
   try {
-    return JSON.parse(Buffer.from(data).toString('utf8'));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

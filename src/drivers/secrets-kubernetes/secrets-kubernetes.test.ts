@@ -162,7 +162,7 @@ describe('secretstores.kubernetes, a server that answers as a cluster does', () 
   it('does not take what is no cluster for one without secrets', async () => {
     writeConfig({ token }, { clusters: [{ name: 'c', cluster: { server: `${url}/elsewhere` } }] });
     const store = await open();
-    const error = { code: 'failed-precondition', message: 'the cluster answers with status 404: no reason given' };
+    const error = { code: 'failed-precondition', message: 'the cluster answers with status 404: 404 page not found' };
     await expect(store.get('s', {})).rejects.toMatchObject(error);
     await expect(store.bulkGet({})).rejects.toMatchObject(error);
   });
