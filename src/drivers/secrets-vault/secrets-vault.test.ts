@@ -65,11 +65,13 @@ describe('secretstores.hashicorp.vault, a server that answers as Vault does', ()
       if (/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(path)) return void response.writeHead(400).end();
       const { status, body } = sealed
         ? refused(503, 'Vault is sealed')
-        : !known || path.includes('closed')
+        : !known
           ? refused(403, 'permission denied')
-          : engine === null
-            ? refused(404, `no handler for route "${path}". route entry not found.`)
-            : answer(engine[2] as string, url.searchParams);
+          : path.includes('closed')
+            ? refused(403, '1 error occurred:\n\t* permission denied\n\n')
+            : engine === null
+              ? refused(404, `no handler for route "${path}". route entry not found.`)
+              : answer(engine[2] as string, url.searchParams);
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -154,7 +156,8 @@ describe('secretstores.hashicorp.vault, a server that answers as Vault does', ()
   it('asks no more when one of many secrets cannot be read', async () => {
     keep(Object.fromEntries(Array.from({ length: 200 }, (_, at) => [at === 0 ? 'closed' : `s${at}`, { at: String(at) }])));
     const store = await vault();
-    await expect(store.bulkGet({})).rejects.toMatchObject({ code: 'permission-denied' });
+    const message = 'Vault answers with status 403: 1 error occurred: * permission denied';
+    await expect(store.bulkGet({})).rejects.toMatchObject({ code: 'permission-denied', message });
     for (let again = 0; again < 20; again++) await store.get('s1', {});
     expect(asked.filter((path) => !path.endsWith('/s1')).length).toBeLessThan(50);
   });
@@ -175,6 +178,17 @@ describe('secretstores.hashicorp.vault, a server that answers as Vault does', ()
       message: expect.stringContaining('status 307') as string,
     });
     await new Promise((resolve) => standby.close(resolve));
+  });
+
+  it('quotes what answers in place of Vault', async () => {
+    const other = createServer((_request, response) => response.writeHead(400).end('Client sent an HTTP request to an HTTPS server.\n'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const store = await vault({ vaultAddr: `http://127.0.0.1:${(other.address() as AddressInfo).port}` });
+    await expect(store.get('k', {})).rejects.toMatchObject({
+      code: 'failed-precondition',
+      message: 'Vault answers with status 400: Client sent an HTTP request to an HTTPS server.',
+    });
+    await new Promise((resolve) => other.close(resolve));
   });
 
   it('does not carry the token from TLS to a node without it', async () => {

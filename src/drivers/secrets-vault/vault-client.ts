@@ -56,14 +56,17 @@ export async function createVaultClient(options: VaultOptions, { ports, http }: 
         token = await readToken();
         answer = await ask(url);
       }
-      const document = parse(answer.data);
+      const text = Buffer.from(answer.data).toString('utf8');
+      const document = parse(text);
       if (answer.status === 200) return document;
       const said = (document as { errors?: unknown } | undefined)?.errors;
       const reasons = Array.isArray(said) ? said.map(String) : undefined;
       // What does not exist is a 404 without a reason. With one, nothing can exist there: no engine is mounted at this path.
       if (answer.status === 404 && (reasons === undefined ? isGone(document) : reasons.length === 0)) return undefined;
-      const reason = reasons !== undefined && reasons.length > 0 ? reasons.join('; ').slice(0, 300) : 'no reason given';
-      throw new ProaError(codeOf(answer.status), `Vault answers with status ${answer.status}: ${reason}`);
+      // Vault's own reasons may have several lines.
+      const reason = (reasons?.join('; ') ?? text).replaceAll(/\s+/g, ' ').trim().slice(0, 300);
+      const message = `Vault answers with status ${answer.status}: ${reason === '' ? 'no reason given' : reason}`;
+      throw new ProaError(codeOf(answer.status, reasons !== undefined), message);
     },
   };
 }
@@ -73,9 +76,10 @@ function isGone(document: unknown): boolean {
   return (document as { data?: { metadata?: unknown } } | undefined)?.data?.metadata !== undefined;
 }
 
-function codeOf(status: number): ErrorCode {
+/** `isVault`: not a server in its place, for which nobody's request is to blame. */
+function codeOf(status: number, isVault: boolean): ErrorCode {
   if (status === 401 || status === 403) return 'permission-denied';
-  if (status === 400) return 'bad-request';
+  if (status === 400 && isVault) return 'bad-request';
   // 307: a standby named another standby. 412: a node that has not seen yet what another one did.
   return status === 307 || status === 412 || status === 429 || status >= 500 ? 'unavailable' : 'failed-precondition';
 }
@@ -101,9 +105,9 @@ export function encodePath(path: string): string {
     .join('/');
 }
 
-function parse(data: Uint8Array): unknown {
+function parse(text: string): unknown {
   try {
-    return JSON.parse(Buffer.from(data).toString('utf8'));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
