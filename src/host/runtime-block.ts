@@ -1,6 +1,8 @@
 import type { RuntimeBlock, RuntimeMetadata, SubscriptionSpec } from '../blocks/runtime/index.ts';
 import type { ActiveActors } from '../blocks/actors/index.ts';
 import type { AppChannel } from '../contracts/app-channel.ts';
+import type { Component } from '../contracts/component-set.ts';
+import type { DriverKind } from '../contracts/driver.ts';
 import type { ComponentManager } from './component-manager.ts';
 import type { RuntimeConfiguration } from './config/model.ts';
 import type { AppSpec } from './host-api.ts';
@@ -59,9 +61,10 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
     runtimeVersion: parts.version,
     // The last one is not a feature to switch on: clients look there for the single crypto operations, which not every build of Dapr has.
     enabledFeatures: [...Object.entries(configuration.features).flatMap(([name, enabled]) => (enabled ? [name] : [])), '_SubtleCrypto'],
-    components: components
-      .all()
-      .map(({ name, type, version, definition }) => ({ name, type, version, capabilities: capabilitiesOf(definition) })),
+    components: components.all().map((component) => {
+      const { name, type, version } = component;
+      return { name, type, version, capabilities: capabilitiesOf(component) };
+    }),
     extended: { daprRuntimeVersion: parts.version, ...Object.fromEntries(extended) },
     subscriptions: parts.subscriptions(),
     httpEndpoints: parts.httpEndpoints(),
@@ -77,10 +80,14 @@ function actorsOf({ types, ready }: ActiveActors): Pick<RuntimeMetadata, 'actors
   return types.length === 0 ? {} : { actors: { ready, active: types.map(({ type, count }) => ({ type, count })) } };
 }
 
-function capabilitiesOf(definition: { readonly kind: string; readonly capabilities: readonly string[] }): readonly string[] {
-  const { kind, capabilities } = definition;
+/** What this component can do, which its settings or its server may make less than its driver could. */
+function capabilitiesOf({ driver, definition }: Component<DriverKind>): readonly string[] {
+  const capabilities: readonly string[] = 'capabilities' in driver ? driver.capabilities : definition.capabilities;
   const actors =
-    kind === 'state' && capabilities.includes('ETAG') && capabilities.includes('TRANSACTIONAL') && !capabilities.includes('ACTOR');
+    definition.kind === 'state' &&
+    capabilities.includes('ETAG') &&
+    capabilities.includes('TRANSACTIONAL') &&
+    !capabilities.includes('ACTOR');
   return actors ? [...capabilities, 'ACTOR'] : capabilities;
 }
 
