@@ -61,6 +61,12 @@ export class IncomingBody implements Body, Flow {
     return this.length === undefined ? undefined : this.#remaining;
   }
 
+  /** How many bytes are to come that nobody reads: endlessly many when the body was given up and nobody knows its length. */
+  get unread(): number {
+    if (this.complete || this.#state === 'piped') return 0;
+    return this.remaining ?? (this.#state === 'dropped' ? endless : 0);
+  }
+
   pipe(sink: Sink): void {
     if (this.#state !== 'waiting') throw new Error('a body can be piped once');
     this.#state = 'piped';

@@ -126,8 +126,9 @@ export class ServerConnection implements ConnectionHandlers, BodyOwner, Response
   // ResponseOwner
 
   keepsAlive(closes: boolean): boolean {
-    // A client that was not told to send its body may send it or not: what follows would be a guess.
-    if (closes || this.#shared.draining || this.#peerEnded || this.#response?.expecting === true) this.#persistent = false;
+    // Who was not told to send its body may send it or not; who was not told that the rest of it is too much would send its next request behind it.
+    const guess = this.#response?.expecting === true || (this.#body?.unread ?? 0) > this.#shared.limits.unreadBytesMax;
+    if (closes || this.#shared.draining || this.#peerEnded || guess) this.#persistent = false;
     return this.#persistent;
   }
 

@@ -203,6 +203,8 @@ describe('request bodies', () => {
     const large = dial();
     large.write(post(1001));
     expect([statuses(large), large.ended]).toEqual([['404'], true]);
+    // Said beforehand: a client that keeps connections would send its next request behind the body.
+    expect(large.received()).toContain('connection: close');
     const chunked = dial();
     chunked.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
     for (let i = 0; i < 12; i++) chunked.write(`64\r\n${'x'.repeat(100)}\r\n`);
