@@ -123,14 +123,14 @@ async function startSidecar(kind, { id, app }) {
     'app-id': id,
     'dapr-http-port': http,
     'dapr-grpc-port': grpc,
-    'dapr-internal-grpc-port': internal,
     'metrics-port': metrics,
     'resources-path': join(directory, 'components'),
     'log-level': 'error',
     'placement-host-address': '',
     'scheduler-host-address': '',
     ...(app !== undefined && { 'app-port': app }),
-    ...(kind === 'daprd' && { config: join(directory, 'daprd.yaml') }),
+    // Runtimes of one machine need no port of Proa's between them; one would be for mutual TLS, which daprd has not here.
+    ...(kind === 'daprd' && { config: join(directory, 'daprd.yaml'), 'dapr-internal-grpc-port': internal }),
   }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const began = performance.now();
   const child =
