@@ -10,7 +10,7 @@ import {
   type StateStore,
   type StateValue,
 } from '../../contracts/state.ts';
-import { eachByKey } from '../../contracts/state-bulk.ts';
+import { eachByKey, keyed } from '../../contracts/state-bulk.ts';
 import { isUnconditional, planOf, type StatePlan } from '../../contracts/state-plan.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Random } from '../../kernel/ports.ts';
@@ -70,15 +70,7 @@ export function createMongoStore(options: MongoStoreOptions): StateStore {
   return {
     capabilities: database.transactions ? mongoCapabilities : singleServerCapabilities,
     transactionOperationsMax: operationsMax,
-    get: async ({ key }) => (await getMany([key])).get(key),
-    set: (request) => one({ ...request, kind: 'upsert' }),
-    delete: (request) => one({ ...request, kind: 'delete' }),
-    async bulkGet(requests) {
-      const found = await getMany(requests.map(({ key }) => key));
-      return requests.map(({ key }) => (found.has(key) ? { key, value: found.get(key) as StateValue } : { key }));
-    },
-    bulkSet: (requests) => bulk(requests.map((request) => ({ ...request, kind: 'upsert' }))),
-    bulkDelete: (requests) => bulk(requests.map((request) => ({ ...request, kind: 'delete' }))),
+    ...keyed({ getMany, one, bulk }),
     ...(database.transactions && { transact: (operations) => transact(planOf(operations, etagForm)) }),
     async query(query) {
       const { limit, token } = query;

@@ -52,7 +52,7 @@ function concernsOf({ writeconcern, readconcern, operationTimeout }: Options): P
   };
 }
 
-/** Numbers of "not implemented", "no such command", "option not supported": servers that only speak MongoDB's protocol may have no such indexes. */
+/** Error numbers by which servers that only speak MongoDB's protocol say that they have no such indexes: the command, or its option, is unknown to them. */
 const lacking = new Set([59, 72, 115, 238, 303]);
 
 /** Makes Dapr's index. Answers false when the server cannot end documents by itself. */
