@@ -70,6 +70,16 @@ describe('an app that nobody runs', () => {
     expect(lines).toHaveLength(1);
   });
 
+  it('is not looked for with each turn while it is there', async () => {
+    const { located, asked, ask, pass } = rig();
+    located.add('workflows/default/orders');
+    for (let turns = 0; turns < 5; turns++) await ask('orders');
+    expect(asked).toHaveLength(1);
+    await pass(3_000);
+    await ask('orders');
+    expect(asked).toHaveLength(2);
+  });
+
   it('is looked for again when the engine could not be asked', async () => {
     const { lines, ask, pass, away } = rig();
     away(true);

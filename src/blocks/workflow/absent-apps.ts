@@ -45,10 +45,10 @@ export class AbsentApps {
 
   async #tell(group: string, { appId, namespace, instanceId }: Address): Promise<boolean> {
     const { core, placement, announced } = this.#parts;
-    if ((await placement.locate(group, instanceId)) !== undefined) return false;
-    // It may be about to start, or to be taken over.
+    const found = await placement.locate(group, instanceId);
+    // It may be about to start, or to be taken over; and one that is there is not looked for with each turn.
     await new Promise<void>((resolve) => void core.clock.timer(placement.ttlMs, resolve, true));
-    if (core.closed || (await placement.locate(group, instanceId)) !== undefined) return false;
+    if (found !== undefined || core.closed || (await placement.locate(group, instanceId)) !== undefined) return false;
     const apps = (await announced()).filter((endpoint) => endpoint.namespace === namespace).map((endpoint) => endpoint.appId);
     const where = namespace === core.self.namespace ? '' : ` in namespace "${namespace}"`;
     core.log.warn(`no runtime of app "${appId}"${where} takes workflows or activities; what is asked of it waits`, hintFor(appId, apps));
