@@ -157,13 +157,28 @@ export function quantile(values, share) {
 }
 
 /**
- * Interleaved shots of every candidate: one to warm up, then `rounds`. A shot answers `{ rate, cpu?, errors? }`; a row holds the medians.
+ * Writes out what is dirty and gives the page cache back, where we may (root on Linux).
+ * Files grow into memory that nobody used yet. In a virtual machine its host must find each such page first, which from some gigabytes on made every durable
+ * write half as dear again, whoever wrote: system time per write doubled in the middle of a run and stayed so.
+ */
+function emptyPageCache() {
+  try {
+    execFileSync('sync');
+    writeFileSync('/proc/sys/vm/drop_caches', '1');
+  } catch {
+    // Then shots that write much are measured as they come.
+  }
+}
+
+/**
+ * Interleaved shots of every candidate: one to warm up, then `rounds`, each with an empty page cache. A shot answers `{ rate, cpu?, errors? }`; a row holds the medians.
  * Candidates that fail beside each other in a slow minute fail alike, so their ratio holds where their rates do not.
  */
 export async function interleaved(candidates, { rounds = Number(process.env.BENCH_ROUNDS ?? 5) } = {}) {
   const shots = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
   for (let round = 0; round <= rounds; round++) {
     for (const [name, shot] of Object.entries(candidates)) {
+      emptyPageCache();
       const result = await shot();
       if (round > 0) shots[name].push(result);
     }

@@ -1,8 +1,8 @@
-// A Restate service of five durable steps in a row, and a client of the server's ingress, in one process: `<sdk> <admin port> <ingress port> <seconds> <concurrency>`;
-// prints the rate as JSON.
+// A Restate service of five durable steps in a row, and a client of the server's ingress, in one process: `<sdk> <admin port> <ingress port> <seconds> <lanes>`.
 import { Agent, request } from 'node:http';
 import { createServer } from 'node:http2';
 import { pathToFileURL } from 'node:url';
+import { measure } from './workflow-load.mjs';
 
 // The SDK is written for Node 22.
 Promise.withResolvers ??= () => {
@@ -11,7 +11,7 @@ Promise.withResolvers ??= () => {
   return made;
 };
 const [sdk] = process.argv.slice(2);
-const [admin, ingress, seconds, concurrency] = process.argv.slice(3).map(Number);
+const [admin, ingress, seconds, lanes] = process.argv.slice(3).map(Number);
 // A line per invocation would be part of the work.
 process.env.RESTATE_LOGGING = 'ERROR';
 const restate = await import(pathToFileURL(sdk).href);
@@ -29,7 +29,7 @@ const chain = restate.service({
 const server = createServer(restate.createEndpointHandler({ services: [chain] }));
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 
-const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
+const agent = new Agent({ keepAlive: true, maxSockets: lanes });
 function post(port, path, body) {
   return new Promise((resolve, reject) => {
     const head = { host: '127.0.0.1', port, path, method: 'POST', agent, headers: { 'content-type': 'application/json' } };
@@ -58,14 +58,5 @@ for (let tries = 0; ; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
-const began = performance.now();
-const end = began + seconds * 1_000;
-let count = 0;
-await Promise.all(
-  Array.from({ length: concurrency }, async () => {
-    for (; performance.now() < end; count++) await one();
-  }),
-);
-const { user, system } = process.cpuUsage();
-console.log(JSON.stringify({ rate: count / ((performance.now() - began) / 1_000), count, cpu: user + system }));
+await measure(one, seconds, lanes);
 process.exit(0);

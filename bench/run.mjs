@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const folder = fileURLToPath(new URL('.', import.meta.url));
 const file = `${folder}RESULTS.md`;
 const all = readdirSync(folder)
-  .filter((name) => name.endsWith('.mjs') && !/^(?:run|harness|restate-server)\.|-subject\./.test(name))
+  .filter((name) => name.endsWith('.mjs') && !/^(?:run|harness|restate-server|workflow-load)\.|-subject\./.test(name))
   .map((name) => name.slice(0, -4));
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !all.includes(name));
@@ -15,7 +15,8 @@ if (unknown.length > 0) {
   console.error(`no bench named ${unknown.join(', ')}; there are ${all.join(', ')}`);
   process.exit(2);
 }
-const preface = '# Results\n\nMedians of interleaved shots; ratios bind, absolute figures orient. Written by `npm run bench`.\n';
+const preface =
+  '# Results\n\nMedians of interleaved shots, each with an empty page cache (where root runs them); ratios bind, absolute figures orient. Written by `npm run bench`.\n';
 const machine = `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'})`;
 const sections = new Map();
 if (existsSync(file)) {

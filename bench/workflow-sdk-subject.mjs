@@ -1,7 +1,8 @@
-// The official SDK's worker and client in one process, against a runtime's gRPC port: `<port> <seconds> <concurrency>`; prints the rate as JSON.
+// The official SDK's worker and client in one process, against a runtime's gRPC port: `<port> <seconds> <lanes>`.
 import { DaprWorkflowClient, WorkflowRuntime } from '@dapr/dapr';
+import { measure } from './workflow-load.mjs';
 
-const [port, seconds, concurrency] = process.argv.slice(2).map(Number);
+const [port, seconds, lanes] = process.argv.slice(2).map(Number);
 // It prints a line per event.
 const print = console.log;
 for (const level of ['log', 'info', 'warn', 'error', 'debug']) console[level] = () => {};
@@ -22,14 +23,5 @@ const one = async () => {
   const state = await client.waitForWorkflowCompletion(id, true, 60);
   if (state?.serializedOutput !== '6') throw new Error(String(state?.serializedOutput));
 };
-await one();
-const began = performance.now();
-const end = began + seconds * 1_000;
-let count = 0;
-await Promise.all(
-  Array.from({ length: concurrency }, async () => {
-    for (; performance.now() < end; count++) await one();
-  }),
-);
-print(JSON.stringify({ rate: count / ((performance.now() - began) / 1_000), count }));
+await measure(one, seconds, lanes, print);
 process.exit(0);

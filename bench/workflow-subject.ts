@@ -1,4 +1,4 @@
-// Workflows of five activities in one process with their runtime, on the journal: `<directory> <seconds> <concurrency>`; prints rate and CPU as JSON.
+// Workflows of five activities in one process with their runtime, on the journal: `<directory> <seconds> <lanes>`.
 import { join } from 'node:path';
 import { neverCancelled } from '../src/kernel/cancel.ts';
 import type { WorkflowAction, WorkflowWorker } from '../src/contracts/workflow.ts';
@@ -7,8 +7,9 @@ import { nodeClock } from '../src/ports/node/clock.ts';
 import { createNodeDisk } from '../src/ports/node/disk.ts';
 import { createNodeRandom } from '../src/ports/node/random.ts';
 import { openWorkflows } from '../test/fixtures/workflow-rig.ts';
+import { measure } from './workflow-load.mjs';
 
-const [directory, seconds, concurrency] = [process.argv[2] as string, Number(process.argv[3]), Number(process.argv[4])];
+const [directory, seconds, lanes] = [process.argv[2] as string, Number(process.argv[3]), Number(process.argv[4])];
 const steps = 5;
 
 /** A worker that keeps what it computed, as functions in the same process do: it never asks for the past. */
@@ -44,19 +45,7 @@ const one = async (): Promise<void> => {
   const state = await block.wait(id, 'completed', neverCancelled);
   if (state.output !== String(steps)) throw new Error(JSON.stringify(state));
 };
-await one();
-const began = process.cpuUsage();
-const startMs = performance.now();
-const endMs = startMs + seconds * 1_000;
-let count = 0;
-await Promise.all(
-  Array.from({ length: concurrency }, async () => {
-    for (; performance.now() < endMs; count++) await one();
-  }),
-);
-const used = process.cpuUsage(began);
-const tookSeconds = (performance.now() - startMs) / 1_000;
-console.log(JSON.stringify({ rate: count / tookSeconds, cpu: (used.user + used.system) / count }));
+await measure(one, seconds, lanes);
 await close();
 await engine.close();
 process.exit(0);

@@ -1,0 +1,1 @@
+export function measure(one: () => Promise<void>, seconds: number, lanes: number): Promise<void>;
