@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Address, Connection, ConnectionHandlers } from '../../kernel/ports.ts';
+import { DirectWriter } from './direct-write.ts';
 import { createNodeNetwork } from './network.ts';
 
 const loopback: Address = { host: '127.0.0.1', port: 0 };
@@ -107,12 +108,12 @@ describe('node network', () => {
   });
 });
 
-describe.each([false, true])('what is written in one turn (data events: %s)', (forceDataEvents) => {
+describe.each([{}, { forceDataEvents: true }, { forceStreamWrites: true }])('what is written in one turn (%j)', (options) => {
   const text = (bytes: Buffer[]): string => Buffer.concat(bytes).toString('latin1');
 
   /** Lets `write` use the accepted end; answers what the connecting end received until it was closed, and in how many pieces. */
   async function written(write: (connection: Connection) => void): Promise<{ received: string; pieces: number }> {
-    const network = createNodeNetwork({ forceDataEvents });
+    const network = createNodeNetwork(options);
     const listener = await network.listen(loopback, (connection) => {
       connection.handlers = handlers({ data: () => write(connection) });
     });
@@ -176,6 +177,104 @@ describe.each([false, true])('what is written in one turn (data events: %s)', (f
       connection.destroy();
     });
     expect(received).toBe('');
+  });
+});
+
+describe.each([{}, { forceStreamWrites: true }])('what the kernel does not take at once (%j)', (options) => {
+  /** A connection whose peer does not read until told to: the accepting end, the connecting end, and what closes both. */
+  async function stalled(): Promise<{ writer: Connection; peer: Connection; close: () => Promise<void> }> {
+    const network = createNodeNetwork(options);
+    let accepted: Connection | undefined = undefined;
+    const listener = await network.listen(loopback, (connection) => (accepted = connection));
+    const peer = network.connect(listener.address);
+    await new Promise<void>((resolve) => {
+      peer.handlers = handlers({ open: resolve });
+    });
+    peer.pause();
+    while (accepted === undefined) await new Promise((resolve) => setImmediate(resolve));
+    const writer = accepted as Connection;
+    writer.handlers = handlers({});
+    return { writer, peer, close: () => listener.close() };
+  }
+
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  /** Writes lines, as text and as bytes in turns, whenever it may, until it may not for a while; answers how many. */
+  async function fill(writer: Connection): Promise<number> {
+    let open = true;
+    writer.handlers = handlers({ drain: () => (open = true) });
+    let lines = 0;
+    for (let still = 0; still < 20; still = open ? 0 : still + 1) {
+      for (; open; lines++) {
+        const line = `${String(lines).padStart(8, '0')}${'.'.repeat(4_087)}\n`;
+        open = writer.write(lines % 3 === 0 ? Buffer.from(line) : line);
+      }
+      await turn();
+    }
+    return lines;
+  }
+
+  it('leaves later, in its order, and is asked for again', async () => {
+    const { writer, peer, close } = await stalled();
+    const lines = await fill(writer);
+    const received: Buffer[] = [];
+    let drained = 0;
+    await new Promise<void>((resolve, reject) => {
+      writer.handlers = handlers({
+        drain() {
+          drained++;
+          writer.write('the end');
+          writer.end();
+        },
+      });
+      peer.handlers = handlers({
+        data: (chunk) => received.push(Buffer.from(chunk)),
+        end: () => peer.end(),
+        close: (error) => (error === undefined ? resolve() : reject(error)),
+      });
+      peer.resume();
+    });
+    await close();
+    const text = Buffer.concat(received).toString('latin1');
+    expect(text).toHaveLength(lines * 4_096 + 7);
+    expect(Array.from({ length: lines }, (_, n) => Number(text.slice(n * 4_096, n * 4_096 + 8)))).toEqual([...Array(lines).keys()]);
+    expect(text.endsWith('.\nthe end')).toBe(true);
+    expect(drained).toBe(1);
+  });
+
+  it.each(['peer', 'writer'] as const)('is given up when the %s goes away', async (who) => {
+    const { writer, peer, close } = await stalled();
+    await fill(writer);
+    const closed = new Promise<Error | undefined>((resolve) => {
+      writer.handlers = handlers({ drain: () => expect.fail('nothing has left'), close: resolve });
+    });
+    // The peer has not read what came: its system answers with a reset.
+    (who === 'peer' ? peer : writer).destroy();
+    if (who === 'peer') expect(await closed).toMatchObject({ code: expect.stringMatching(/^(?:EPIPE|ECONNRESET)$/) });
+    else expect(await closed).toBeUndefined();
+    peer.destroy();
+    await close();
+  });
+
+  it('cannot be written at all once the peer is gone', async () => {
+    const { writer, peer, close } = await stalled();
+    writer.write('unread');
+    await turn();
+    // Nothing is read here, so that only a write can notice.
+    writer.pause();
+    peer.destroy();
+    let error: Error | undefined = undefined;
+    let over = false;
+    writer.handlers = handlers({ close: (reason) => ((error = reason), (over = true)) });
+    for (; !over; await turn()) writer.write('more');
+    expect(error).toMatchObject({ code: expect.stringMatching(/^(?:EPIPE|ECONNRESET)$/), syscall: 'write' });
+    await close();
+  });
+});
+
+describe('writes past the stream', () => {
+  it('are there on the Nodes that we know', () => {
+    expect(DirectWriter.open()).toBeDefined();
   });
 });
 

@@ -1,6 +1,7 @@
 import { chmodSync } from 'node:fs';
 import net from 'node:net';
 import type { Address, Connection, ConnectionHandlers, Listener, Network, SharedListener } from '../../kernel/ports.ts';
+import { DirectWriter, type WriteHandle } from './direct-write.ts';
 import { pinnedTarget } from './pinned-target.ts';
 import { Turn, type TurnReader, type TurnWriter } from './turn.ts';
 
@@ -16,6 +17,8 @@ export type AcceptedReads = 'shared-buffer' | 'data-events';
 export interface NodeNetworkOptions {
   /** Reads accepted sockets by `data` events even where the shared buffer would work (tests, or a Node that misbehaves). */
   readonly forceDataEvents?: boolean;
+  /** Writes through the streams of sockets even where their handles can be written to (tests, or a Node that misbehaves). */
+  readonly forceStreamWrites?: boolean;
 }
 
 export interface NodeNetwork extends Network {
@@ -38,13 +41,14 @@ export function fdOf(listener: Listener): number {
 /** The system's TCP (without Nagle's delay) and Unix sockets (mode 0600). */
 export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork {
   const turn = new Turn();
-  const reads = new SharedReads(turn);
+  const direct = options.forceStreamWrites === true ? undefined : DirectWriter.open();
+  const reads = new SharedReads(turn, direct);
   let acceptedReads: AcceptedReads = options.forceDataEvents === true ? 'data-events' : 'shared-buffer';
   const serverFor = (address: Address, accept: (connection: Connection) => void): net.Server =>
     net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
       const rewrapped = acceptedReads === 'shared-buffer' ? reads.rewrap(socket) : undefined;
       if (rewrapped === undefined) acceptedReads = 'data-events';
-      const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), turn);
+      const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), turn, direct);
       if (rewrapped === undefined) socket.on('data', (chunk: Buffer) => connection.handlers.data(chunk));
       else rewrapped.remote = peerOf(rewrapped.socket, address);
       accept(connection);
@@ -75,20 +79,25 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
 /** The shared buffer and the sockets that read into it. */
 class SharedReads {
   readonly #turn: Turn;
+  readonly #direct: DirectWriter | undefined;
   readonly #buffer = Buffer.allocUnsafeSlow(readBufferBytes);
   // Small reads repeat the same few lengths, so their views are kept instead of made anew.
   readonly #views: (Buffer | undefined)[] = Array.from({ length: keptViewBytesMax + 1 }, () => undefined);
 
-  constructor(turn: Turn) {
+  constructor(turn: Turn, direct: DirectWriter | undefined) {
     this.#turn = turn;
+    this.#direct = direct;
   }
 
   connect(address: Address, remote: string): NodeConnection {
     const late = new LateConnection();
     const socket = net.connect({ ...pinnedTarget(address), noDelay: true, ...this.#options(late) } as net.NetConnectOpts);
-    const connection = new NodeConnection(socket, remote, this.#turn);
+    const connection = new NodeConnection(socket, remote, this.#turn, this.#direct);
     late.connection = connection;
-    socket.once('connect', () => connection.handlers.open?.());
+    socket.once('connect', () => {
+      connection.opened();
+      connection.handlers.open?.();
+    });
     return connection;
   }
 
@@ -101,8 +110,10 @@ class SharedReads {
     // Without its handle the first wrapper closes nothing; it only gives back its place in the server's count.
     accepted.destroy();
     const late = new LateConnection();
-    const connection = new NodeConnection(new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts), '', this.#turn);
+    const socket = new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts);
+    const connection = new NodeConnection(socket, '', this.#turn, this.#direct);
     late.connection = connection;
+    connection.opened();
     return connection;
   }
 
@@ -128,6 +139,11 @@ class LateConnection {
 class NodeConnection implements Connection, TurnReader, TurnWriter {
   readonly socket: net.Socket;
   readonly #turn: Turn;
+  readonly #direct: DirectWriter | undefined;
+  /** Set while what is written may go past the stream. */
+  #handle: WriteHandle | undefined = undefined;
+  /** Bytes that went past the stream, and that the kernel has not taken. */
+  #unsent = 0;
   remote: string;
   handlers: ConnectionHandlers = silent;
   #error: Error | undefined = undefined;
@@ -139,12 +155,14 @@ class NodeConnection implements Connection, TurnReader, TurnWriter {
   #held: Buffer | undefined = undefined;
   #paused = false;
 
-  constructor(socket: net.Socket, remote: string, turn: Turn) {
+  constructor(socket: net.Socket, remote: string, turn: Turn, direct: DirectWriter | undefined) {
     this.socket = socket;
     this.remote = remote;
     this.#turn = turn;
+    this.#direct = direct;
     socket.on('error', (error: Error) => {
       this.#error = error;
+      this.#handle = undefined;
     });
     socket.on('end', () => {
       this.#deliverAll();
@@ -152,9 +170,15 @@ class NodeConnection implements Connection, TurnReader, TurnWriter {
     });
     socket.on('drain', () => this.handlers.drain());
     socket.on('close', () => {
+      this.#handle = undefined;
       this.#deliverAll();
       this.handlers.close(this.#error);
     });
+  }
+
+  /** The socket is connected: it can be written to. */
+  opened(): void {
+    if (this.#direct !== undefined) this.#handle = DirectWriter.handleOf(this.socket);
   }
 
   /** `chunk` lies in the shared buffer. */
@@ -184,14 +208,14 @@ class NodeConnection implements Connection, TurnReader, TurnWriter {
   write(data: string | Uint8Array): boolean {
     if (typeof data !== 'string') {
       this.flush();
-      return this.socket.write(data);
+      return this.#send(data);
     }
     if (this.#queued === '') {
-      if (this.#turn.quiet) return this.socket.destroyed || this.socket.write(data, 'latin1');
+      if (this.#turn.quiet) return this.#send(data);
       this.#queued = data;
       this.#turn.wrote(this);
     } else this.#queued += data;
-    if (this.#queued.length + this.socket.writableLength < writeQueueBytes) return true;
+    if (this.#queued.length + this.#unsent + this.socket.writableLength < writeQueueBytes) return true;
     this.#refused = true;
     return false;
   }
@@ -203,10 +227,29 @@ class NodeConnection implements Connection, TurnReader, TurnWriter {
     this.#queued = '';
     const refused = this.#refused;
     this.#refused = false;
-    if (this.socket.destroyed) return;
     // When the socket is full too, it says itself when it has drained.
-    if (this.socket.write(text, 'latin1') && refused) this.handlers.drain();
+    if (this.#send(text) && refused && !this.socket.destroyed) this.handlers.drain();
   }
+
+  /** False when `drain` follows. */
+  #send(data: string | Uint8Array): boolean {
+    const handle = this.#handle;
+    if (handle === undefined || this.#unsent > 0 || this.socket.writableLength > 0 || this.socket.writableCorked > 0) {
+      return this.socket.destroyed || (typeof data === 'string' ? this.socket.write(data, 'latin1') : this.socket.write(data));
+    }
+    const written = (this.#direct as DirectWriter).write(handle, data, this.#sent);
+    if (written === 'now') return true;
+    if (written === 'later') this.#unsent = data.length;
+    else this.destroy(written);
+    return written !== 'later';
+  }
+
+  /** The kernel has taken what did not leave at once. */
+  readonly #sent = (error?: Error): void => {
+    this.#unsent = 0;
+    if (error !== undefined) this.destroy(error);
+    else if (this.#handle !== undefined) this.handlers.drain();
+  };
 
   cork(): void {
     this.socket.cork();
@@ -229,11 +272,13 @@ class NodeConnection implements Connection, TurnReader, TurnWriter {
 
   end(): void {
     this.flush();
+    this.#handle = undefined;
     this.socket.end();
   }
 
   destroy(error?: Error): void {
     this.#held = undefined;
+    this.#handle = undefined;
     this.socket.destroy(error);
   }
 }
