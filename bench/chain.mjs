@@ -63,7 +63,17 @@ export async function run() {
         ['proa - mTLS - proa, 32 connections', 'nginx - mTLS - nginx, 32 connections'],
         1.5,
       ),
-      ratioOf(many, 'the same, nginx with access logs as Debian ships it', [
+      ratioOf(
+        many,
+        'throughput / nginx chain, 128 connections',
+        ['proa - mTLS - proa, 128 connections', 'nginx - mTLS - nginx, 128 connections'],
+        1.5,
+      ),
+      ratioOf(many, 'throughput / nginx chain, 8 connections', [
+        'proa - mTLS - proa, 8 connections',
+        'nginx - mTLS - nginx, 8 connections',
+      ]),
+      ratioOf(many, 'throughput / nginx chain, 32 connections, nginx with access logs as Debian ships it', [
         'proa - mTLS - proa, 32 connections',
         'nginx - mTLS - nginx with access logs, 32 connections',
       ]),
@@ -81,8 +91,15 @@ export async function run() {
 }
 
 function manyCalls({ nginx, logged, proa, bare, codec }) {
-  const shot = (chain) => () => wrkLatency(chain.url, { pids: chain.pids, connections: 32 });
+  const shot =
+    (chain, connections = 32) =>
+    () =>
+      wrkLatency(chain.url, { pids: chain.pids, connections });
   return interleaved({
+    'nginx - mTLS - nginx, 8 connections': shot(nginx, 8),
+    'proa - mTLS - proa, 8 connections': shot(proa, 8),
+    'nginx - mTLS - nginx, 128 connections': shot(nginx, 128),
+    'proa - mTLS - proa, 128 connections': shot(proa, 128),
     'nginx - mTLS - nginx, 32 connections': shot(nginx),
     'nginx - mTLS - nginx with access logs, 32 connections': shot(logged),
     'proa - mTLS - proa, 32 connections': shot(proa),
@@ -193,7 +210,7 @@ async function startNginxChain(app) {
   const keep = 'proxy_http_version 1.1; proxy_set_header Connection "";';
   const b = await startNginx(
     'back',
-    `upstream app { server 127.0.0.1:${app}; keepalive 128; }
+    `upstream app { server 127.0.0.1:${app}; keepalive 256; }
      ${shared('ssl')} ssl_client_certificate ${directory}/ca.crt; ssl_verify_client on;
      server { listen 127.0.0.1:${back} ssl; location / { proxy_pass http://app; ${keep} } }
      server { listen 127.0.0.1:${loggedBack} ssl; access_log ${directory}/back-access.log; location / { proxy_pass http://app; ${keep} } }`,
@@ -201,8 +218,8 @@ async function startNginxChain(app) {
   );
   const a = await startNginx(
     'front',
-    `upstream back { server 127.0.0.1:${back}; keepalive 128; }
-     upstream loggedback { server 127.0.0.1:${loggedBack}; keepalive 128; }
+    `upstream back { server 127.0.0.1:${back}; keepalive 256; }
+     upstream loggedback { server 127.0.0.1:${loggedBack}; keepalive 256; }
      ${shared('proxy_ssl')} proxy_ssl_trusted_certificate ${directory}/ca.crt; proxy_ssl_verify on; proxy_ssl_name b; proxy_ssl_session_reuse on;
      server { listen 127.0.0.1:${front}; location / { proxy_pass https://back; ${keep} } }
      server { listen 127.0.0.1:${loggedFront}; access_log ${directory}/front-access.log; location / { proxy_pass https://loggedback; ${keep} } }`,

@@ -11,7 +11,7 @@ export async function run() {
   await startNginx('app', `server { listen 127.0.0.1:${app}; location / { default_type application/json; return 200 '${body}'; } }`, 1);
   const nginx = await startNginx(
     'proxy',
-    `upstream app { server 127.0.0.1:${app}; keepalive 128; }
+    `upstream app { server 127.0.0.1:${app}; keepalive 256; }
      proxy_http_version 1.1; proxy_set_header Connection "";
      server { listen 127.0.0.1:${proxy}; location / { proxy_pass http://app; } }
      server { listen 127.0.0.1:${logged}; access_log ${directory}/access.log; location / { proxy_pass http://app; } }
@@ -28,10 +28,15 @@ export async function run() {
   const script = join(directory, 'orders.lua');
   writeFileSync(script, 'local n = 0 request = function() n = n + 1; return wrk.format(nil, wrk.path .. "orders/" .. n .. "/lines") end');
   const shot = (pid, url, more) => () => wrk(url, { pid, ...more });
+  const invoked = `http://127.0.0.1:${proa.http}/v1.0/invoke/bench/method/x`;
   const rows = await interleaved({
     'nginx proxy': shot(nginx.pid, `http://127.0.0.1:${proxy}/`),
+    'nginx proxy, 8 connections': shot(nginx.pid, `http://127.0.0.1:${proxy}/`, { connections: 8 }),
+    'proa invoke, 8 connections': shot(proa.child.pid, invoked, { connections: 8 }),
+    'nginx proxy, 128 connections': shot(nginx.pid, `http://127.0.0.1:${proxy}/`, { connections: 128 }),
+    'proa invoke, 128 connections': shot(proa.child.pid, invoked, { connections: 128 }),
     'nginx proxy with its access log': shot(nginx.pid, `http://127.0.0.1:${logged}/`),
-    'proa invoke': shot(proa.child.pid, `http://127.0.0.1:${proa.http}/v1.0/invoke/bench/method/x`),
+    'proa invoke': shot(proa.child.pid, invoked),
     'codec that routes and traces': shot(bare.floor.pid, `${bare.floor.url}v1.0/invoke/bench/method/x`),
     'bare node:net proxy': shot(bare.proxy.pid, bare.proxy.url),
     'nginx proxy, a new path each time': shot(nginx.pid, `http://127.0.0.1:${proxy}/`, { script }),
@@ -42,10 +47,12 @@ export async function run() {
   });
   return {
     conditions:
-      '32 connections, one core for the thing under test, wrk and the app on the other; 64-byte answers; the bare ones parse nothing and are the ceiling',
+      '32 connections unless said otherwise, one core for the thing under test, wrk and the app on the other; 64-byte answers; the bare ones parse nothing and are the ceiling',
     rows,
     ratios: [
       ratioOf(rows, 'proxied call / nginx', ['proa invoke', 'nginx proxy'], 0.8),
+      ratioOf(rows, 'the same, 8 connections', ['proa invoke, 8 connections', 'nginx proxy, 8 connections'], 0.8),
+      ratioOf(rows, 'the same, 128 connections', ['proa invoke, 128 connections', 'nginx proxy, 128 connections'], 0.8),
       ratioOf(rows, 'proxied call / nginx with its access log, as Debian ships it', ['proa invoke', 'nginx proxy with its access log']),
       ratioOf(rows, 'proxied call / nginx, a new path each time', [
         'proa invoke, a new path each time',

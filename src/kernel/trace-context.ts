@@ -35,12 +35,18 @@ export function isTraceHeader(name: string): boolean {
   return (name.length === 11 && name === 'traceparent') || (name.length === 10 && name === 'tracestate');
 }
 
+const lowerHexDigits = Uint8Array.from({ length: 128 }, (_, code) => (/[0-9a-f]/.test(String.fromCharCode(code)) ? 1 : 0));
+
+/** No branch asks about a character: which of them are letters is chance, and every second guess of the processor would be wrong. */
 function isLowerHex(text: string, from: number, to: number): boolean {
+  let codes = 0;
+  let digits = 1;
   for (let i = from; i < to; i++) {
-    const c = text.charCodeAt(i);
-    if (!((c >= 48 && c <= 57) || (c >= 97 && c <= 102))) return false;
+    const code = text.charCodeAt(i);
+    codes |= code;
+    digits &= lowerHexDigits[code & 127] as number;
   }
-  return true;
+  return digits === 1 && codes < 128;
 }
 
 function isZero(text: string, from: number, to: number): boolean {
