@@ -166,6 +166,15 @@ function send(context: BlockContext, dependencies: InvokeDependencies, target: {
   const stamps = new Stamps();
   const to = (endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> =>
     sendTo({ context, dependencies, stamps }, call, endpoint);
+  const sendFound: InvokeService = (call) =>
+    places.find(name, namespace).then(
+      (found) => found.send(call, to),
+      (error: unknown) => {
+        call.input.body.discard();
+        throw error;
+      },
+    );
+  const failed = failure(appId);
   let balancer: EndpointBalancer | undefined;
   let seenChanges = -1;
   return (call) => {
@@ -175,24 +184,14 @@ function send(context: BlockContext, dependencies: InvokeDependencies, target: {
       return Promise.reject(
         new ProaError('unimplemented', `"${appId}" is an HTTP endpoint: calls of unknown gRPC services reach apps only`),
       );
-    if (external !== undefined) return failing(appId, dependencies.external.send(external, call));
+    if (external !== undefined) return dependencies.external.send(external, call).catch(failed);
     if (balancer === undefined || seenChanges !== places.changes) {
       seenChanges = places.changes;
       balancer = places.known(name, namespace);
     }
+    const answer = balancer === undefined ? sendFound(call) : balancer.send(call, to);
     // Whoever passes a stream on gets its errors as they are: they become its status.
-    const answered = passed === undefined ? failing : asItIs;
-    if (balancer !== undefined) return answered(appId, balancer.send(call, to));
-    return answered(
-      appId,
-      places.find(name, namespace).then(
-        (found) => found.send(call, to),
-        (error: unknown) => {
-          call.input.body.discard();
-          throw error;
-        },
-      ),
-    );
+    return passed === undefined ? answer.catch(failed) : answer;
   };
 }
 
@@ -253,9 +252,9 @@ function sendTo({ context, dependencies, stamps }: Sender, call: Call<InvokeRequ
 // What says more than that the invocation failed: refusals, limits, time.
 const passing: ReadonlySet<string> = new Set(['invoke.denied', 'cancelled', 'deadline-exceeded', 'circuit-open', 'overloaded', 'shed']);
 
-// Dapr's text around every failed invocation.
-function failing(appId: string, answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
-  return answer.catch((thrown: unknown) => {
+/** Throws what failed, in Dapr's text around every failed invocation. */
+function failure(appId: string): (thrown: unknown) => never {
+  return (thrown) => {
     const error = ProaError.from(thrown, 'invoke.failed');
     if (isProaError(thrown) && passing.has(error.code)) throw error;
     const code =
@@ -265,11 +264,7 @@ function failing(appId: string, answer: Promise<InvokeResponse>): Promise<Invoke
       ...(error.hint === undefined ? {} : { hint: error.hint }),
       refusedAt: error.refusedAt,
     });
-  });
-}
-
-function asItIs(_appId: string, answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
-  return answer;
+  };
 }
 
 function externalTarget(appId: string, endpoints: ReadonlyMap<string, HttpEndpoint>): HttpEndpoint | undefined {

@@ -1,7 +1,7 @@
 import { untold, type Tell } from '../../contracts/decisions.ts';
 import { CallEnd, derive, type Call, type Outcome } from '../../kernel/call.ts';
 import { CancelScope, type Cancellable } from '../../kernel/cancel.ts';
-import { attemptKey } from '../../kernel/attempt.ts';
+import { attemptKey, type Repeatable } from '../../kernel/attempt.ts';
 import { withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
@@ -16,7 +16,7 @@ export interface HedgeOptions<In, Out> {
   readonly attemptsMax: number;
   /** Whether a call may run twice at all. */
   readonly mayHedge: (call: Call<In>) => boolean;
-  readonly repeatable: (call: Call<In>) => { readonly first: In; readonly again: () => In | undefined } | undefined;
+  readonly repeatable: (call: Call<In>) => Repeatable<In> | undefined;
   /** True for an answer that another attempt might better. */
   readonly isBad: (output: Out) => boolean;
   readonly drop: (output: Out) => void;
@@ -37,7 +37,7 @@ export function hedge<In, Out>(options: HedgeOptions<In, Out>): Filter<In, Out> 
     if (repeatable === undefined) return next(call);
     options.budget.deposit(options.clock.mono());
     return new Promise<Out>((resolve, reject) => {
-      new Race(options, { next, call, again: repeatable.again, resolve, reject }).start(repeatable.first);
+      new Race(options, { next, call, repeatable, resolve, reject }).start(repeatable.first);
     });
   };
 }
@@ -45,7 +45,7 @@ export function hedge<In, Out>(options: HedgeOptions<In, Out>): Filter<In, Out> 
 interface Parts<In, Out> {
   readonly next: Service<In, Out>;
   readonly call: Call<In>;
-  readonly again: () => In | undefined;
+  readonly repeatable: Repeatable<In>;
   readonly resolve: (output: Out) => void;
   readonly reject: (error: Error) => void;
 }
@@ -105,7 +105,7 @@ class Race<In, Out> implements Cancellable {
   #another(): boolean {
     const { clock, attemptsMax, budget, hedged, tell = untold } = this.#options;
     if (this.#over || this.#started >= attemptsMax || this.#exhausted || this.#parts.call.cancel.cancelled) return false;
-    const input = this.#parts.again();
+    const input = this.#parts.repeatable.again();
     if (input === undefined || !budget.withdraw(clock.mono())) {
       this.#exhausted = true;
       return false;

@@ -1,6 +1,6 @@
 import { untold, type Tell } from '../../contracts/decisions.ts';
 import { derive, type Call, type Outcome } from '../../kernel/call.ts';
-import { attemptKey } from '../../kernel/attempt.ts';
+import { attemptKey, type Repeatable } from '../../kernel/attempt.ts';
 import { withValue } from '../../kernel/context.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { ProaError } from '../../kernel/errors.ts';
@@ -27,7 +27,7 @@ export interface RetryOptions<In, Out> {
   /** Lets go of an answer that nobody will see. */
   readonly drop?: (output: Out) => void;
   /** Called before the first attempt; answers how to make the input of the next one, or undefined when it cannot be repeated. */
-  readonly repeatable: (call: Call<In>) => { readonly first: In; readonly again: () => In | undefined } | undefined;
+  readonly repeatable: (call: Call<In>) => Repeatable<In> | undefined;
   /** Absent: repetitions are not budgeted. */
   readonly budget?: RetryBudget;
   /** The longest wait that the other side may ask for; a longer one, or a refusal, ends the repetitions. Absent: what it asks is not looked at. */
@@ -48,13 +48,13 @@ export function retry<In, Out>(options: RetryOptions<In, Out>): Filter<In, Out> 
     if (repeatable === undefined) return next(call);
     options.budget?.deposit(options.clock.mono());
     const first = repeatable.first === call.input ? call : derive(call, { input: repeatable.first });
-    return new Attempts(options, next, { call, again: repeatable.again, mark: call.end.mark, startedMs: -1 }).follow(next(first), 1);
+    return new Attempts(options, next, { call, repeatable, mark: call.end.mark, startedMs: -1 }).follow(next(first), 1);
   };
 }
 
 interface Logical<In> {
   readonly call: Call<In>;
-  readonly again: () => In | undefined;
+  readonly repeatable: Repeatable<In>;
   readonly mark: number;
   startedMs: number;
 }
@@ -138,8 +138,8 @@ class Attempts<In, Out> {
 
   async #again(step: { failure: Failure; delayMs: number; repetition: number; output: Out | undefined }): Promise<Out> {
     const { failure, delayMs, repetition, output } = step;
-    const { call, again, mark } = this.#logical;
-    const input = again();
+    const { call, repeatable, mark } = this.#logical;
+    const input = repeatable.again();
     if (input === undefined) {
       if (output !== undefined) return output;
       throw failure.error;

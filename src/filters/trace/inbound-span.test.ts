@@ -20,12 +20,13 @@ function rig(more: { readonly tracer?: Tracer } = {}) {
     ...noTracer,
     exports: true,
     start(kind, name, parent) {
-      events.push([kind, name, parent.traceparent]);
+      const started = [kind, name, parent.traceparent];
+      events.push(started);
       return {
         trace: { ...parent, traceparent: child, sampled: true },
         sampled: true,
         set: (attribute, value) => events.push([attribute, value]),
-        rename() {},
+        rename: (given) => void (started[1] = given),
         end: (ok, status) => events.push(['end', ok, status]),
       };
     },

@@ -33,10 +33,11 @@ export function inboundSpan<In, Out>(options: InboundSpanOptions<In>): (next: Se
 }
 
 function traced<In>({ tracer, kind, describe, retraced }: InboundSpanOptions<In>, call: Call<In>, parent: TraceContext): Call<In> {
-  const { name, attributes } = describe(call.input);
-  const span = tracer.start(kind, name, parent);
+  const span = tracer.start(kind, '', parent);
   if (span.trace.traceparent === parent.traceparent) return call;
   if (span.sampled) {
+    const { name, attributes } = describe(call.input);
+    span.rename(name);
     for (const [attribute, value] of attributes) span.set(attribute, value);
     call.end.listen(({ ok, status }) => span.end(ok && (status === undefined || status < 400), status));
   }

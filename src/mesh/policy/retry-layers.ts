@@ -3,6 +3,7 @@ import { hedge } from '../../filters/hedge/hedge.ts';
 import { constantBackoff, exponentialBackoff } from '../../filters/retry/backoff.ts';
 import { createRetryBudget, type BudgetOptions, type RetryBudget } from '../../filters/retry/budget.ts';
 import { retry, type RetryOptions } from '../../filters/retry/retry.ts';
+import type { Repeatable } from '../../kernel/attempt.ts';
 import type { Call } from '../../kernel/call.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { replayBody } from '../../kernel/replay-body.ts';
@@ -111,12 +112,14 @@ export function hedgeLayer(parts: LayerParts, entry: Entry<'hedge'>): Layer {
 }
 
 /** Calls of apps can be repeated when their body is known to be small (`limits.replayBytes`); it is kept while it is sent. */
-function repeatableInvoke(call: Call<InvokeRequest>): { first: InvokeRequest; again: () => InvokeRequest | undefined } | undefined {
+function repeatableInvoke(call: Call<InvokeRequest>): Repeatable<InvokeRequest> | undefined {
   const { input } = call;
-  const { passed } = input;
-  if (passed !== undefined) return { first: input, again: () => (passed.again ? input : undefined) };
+  if (input.passed !== undefined) return { first: input, again: () => (input.passed?.again === true ? input : undefined) };
   if (!input.replayable) return undefined;
-  if (input.body.replayable === true) return { first: input, again: () => input };
+  return input.body.replayable === true ? new SameAgain(input) : replayed(input);
+}
+
+function replayed(input: InvokeRequest): Repeatable<InvokeRequest> | undefined {
   const body = replayBody(input.body);
   if (body === undefined) return undefined;
   return {
@@ -128,6 +131,17 @@ function repeatableInvoke(call: Call<InvokeRequest>): { first: InvokeRequest; ag
   };
 }
 
-function repeatableValue(call: Call<unknown>): { first: unknown; again: () => unknown } {
-  return { first: call.input, again: () => call.input };
+function repeatableValue(call: Call<unknown>): Repeatable<unknown> {
+  return new SameAgain(call.input);
+}
+
+/** One object for what nearly every call is: its input serves every attempt. */
+class SameAgain<In> implements Repeatable<In> {
+  readonly first: In;
+  constructor(input: In) {
+    this.first = input;
+  }
+  again(): In {
+    return this.first;
+  }
 }
