@@ -14,10 +14,15 @@ async function spanOf(target: Pick<Target, 'block' | 'name'> & { readonly operat
   const tracer: Tracer = {
     ...noTracer,
     exports: true,
-    start(kind, name) {
-      said['span'] = `${kind} ${name}`;
+    start(kind) {
       const trace = { ...noTrace, traceparent: child };
-      return { trace, sampled: true, set: (attribute, value) => void (said[attribute] = value), rename() {}, end() {} };
+      return {
+        trace,
+        sampled: true,
+        set: (attribute, value) => void (said[attribute] = value),
+        rename: (name) => void (said['span'] = `${kind} ${name}`),
+        end() {},
+      };
     },
   };
   const [layer] = inboundTrace(tracer, { operation: '', ...target, direction: 'inbound' });
