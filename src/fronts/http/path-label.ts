@@ -85,24 +85,36 @@ function moreSpecific(a: Pattern, b: Pattern): number {
 /** The path as a label: ids cut out (Dapr reference 14.2), and more than Dapr in what apps are called with, where each order would be a series. */
 function pathLabel(path: string): string {
   if (path.startsWith('/v1.0')) return apiLabel(path);
-  const segments = path.split('/', 5);
+  // `*` of OPTIONS.
+  if (!path.startsWith('/')) return withoutIds(`/${path}`, 0).slice(1);
   // Ids of actors are without number: `/actors/<type>/{id}/...` in calls into the app.
-  if (segments[1] === 'actors' && segments[3] !== undefined)
-    return `/actors/${segments[2]}/{id}${segments[4] === undefined ? '' : `/${segments[4]}`}`;
-  if (segments[1] === 'proa' && segments[3] === 'actors') return segments.slice(0, 5).join('/');
+  if (path.startsWith('/actors/') && path.length > slash(path, 3))
+    return `${path.slice(0, slash(path, 3))}/{id}${path.slice(slash(path, 4), slash(path, 5))}`;
+  if (path.startsWith('/proa/') && path.slice(slash(path, 3), slash(path, 4)) === '/actors') return path.slice(0, slash(path, 5));
   return withoutIds(path, 0);
 }
 
 /** At most three segments of state and secrets. */
 function apiLabel(path: string): string {
-  const segments = path.split('/', 5);
-  const block = segments[2];
-  if (block === 'invoke') return segments.length < 5 ? path : withoutIds(path, segments.join('/').length);
-  if (block === 'state' || block === 'secrets' || block === 'bindings' || block === 'configuration') return segments.slice(0, 4).join('/');
-  if (block === 'actors' && segments[4] !== undefined) return `${segments.slice(0, 4).join('/')}/{id}/${path.split('/', 6)[5] ?? ''}`;
-  if (block === 'workflows' && segments[4] !== undefined) return workflowLabel(path);
-  if (block === 'publish' || block === 'jobs') return segments.slice(0, 4).join('/');
-  return path;
+  const third = slash(path, 3);
+  const fourth = slash(path, 4);
+  switch (path.slice(slash(path, 2) + 1, third)) {
+    case 'invoke':
+      return fourth === path.length ? path : withoutIds(path, slash(path, 5));
+    case 'state':
+    case 'secrets':
+    case 'bindings':
+    case 'configuration':
+    case 'publish':
+    case 'jobs':
+      return path.slice(0, fourth);
+    case 'actors':
+      return fourth === path.length ? path : `${path.slice(0, fourth)}/{id}/${path.slice(slash(path, 5) + 1, slash(path, 6))}`;
+    case 'workflows':
+      return fourth === path.length ? path : workflowLabel(path);
+    default:
+      return path;
+  }
 }
 
 /** `/v1.0/workflows/<component>/{instanceId}/<what>`; of a start the name of the workflow, as Dapr has it. */
@@ -113,16 +125,70 @@ function workflowLabel(path: string): string {
   return `/${api}/${block}/${component}/{instanceId}${below}`;
 }
 
-/** Words, also with a number behind them, and versions are names of things; whatever else stands in a path is somebody's id. */
-const named = /^(?:[A-Za-z][A-Za-z_.-]{0,63}\d{0,3}|v\d{1,3}(?:\.\d{1,3}){0,3})?$/;
-
-function withoutIds(path: string, from: number): string {
-  const segments = path.slice(from).split('/');
-  let found = false;
-  for (let i = 0; i < segments.length; i++) {
-    if (named.test(segments[i] as string)) continue;
-    segments[i] = '{id}';
-    found = true;
+/** Where the nth slash of a path is, the first being its first character; its length where there is none. */
+function slash(path: string, nth: number): number {
+  let at = 0;
+  for (let n = 1; n < nth; n++) {
+    at = path.indexOf('/', at + 1);
+    if (at === -1) return path.length;
   }
-  return found ? path.slice(0, from) + segments.join('/') : path;
+  return at;
+}
+
+/** The segments from a slash on that are no names are ids. */
+function withoutIds(path: string, from: number): string {
+  let label = '';
+  let kept = 0;
+  for (let start = from; start < path.length;) {
+    const next = path.indexOf('/', start + 1);
+    const end = next === -1 ? path.length : next;
+    if (!isName(path, start + 1, end)) {
+      label += `${path.slice(kept, start)}/{id}`;
+      kept = end;
+    }
+    start = end;
+  }
+  return kept === 0 ? path : label + path.slice(kept);
+}
+
+/** Words, also with a number of up to three digits behind them, and versions (`v1.20.3`) are names of things; whatever else stands in a path is somebody's id. */
+function isName(path: string, from: number, to: number): boolean {
+  if (from === to) return true;
+  if (kindOf(path, from) !== letter) return false;
+  let at = from + 1;
+  while (at < to && kindOf(path, at) >= mark) at++;
+  if (at - from > wordMax) return false;
+  let digits = digitsEnd(path, at, to);
+  if (digits - at > 3) return false;
+  if (digits === to) return true;
+  // A version has nothing but numbers behind its letter.
+  if (at !== from + 1 || path.charCodeAt(from) !== 118 || digits === at) return false;
+  for (let dots = 1; dots <= 3 && path.charCodeAt(digits) === 46; dots++) {
+    const number = digits + 1;
+    digits = digitsEnd(path, number, to);
+    if (digits === number || digits - number > 3) return false;
+    if (digits === to) return true;
+  }
+  return false;
+}
+
+function digitsEnd(path: string, from: number, to: number): number {
+  let at = from;
+  while (at < to && kindOf(path, at) === digit) at++;
+  return at;
+}
+
+const wordMax = 64;
+const [other, digit, mark, letter] = [0, 1, 2, 3] as const;
+/** What a character is: a letter, one of `_.-`, a digit. */
+const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
+  const text = String.fromCharCode(code);
+  if (/[A-Za-z]/.test(text)) return letter;
+  if (/[_.-]/.test(text)) return mark;
+  return /\d/.test(text) ? digit : other;
+});
+
+function kindOf(path: string, at: number): number {
+  const code = path.charCodeAt(at);
+  return code < 128 ? (kinds[code] as number) : other;
 }
