@@ -46,7 +46,7 @@ export function destinationOf(path: string, request: { header(name: string): str
   const target = invokeTarget(foldSlashes(path), request);
   if (target === undefined) return { refusal: noAppId };
   const { appId, rawMethod } = target;
-  if (badEscape.test(rawMethod)) return { refusal: () => new ProaError('bad-request', 'invalid URL escape') };
+  if (rawMethod.includes('%') && badEscape.test(rawMethod)) return { refusal: () => new ProaError('bad-request', 'invalid URL escape') };
   const method = canonicalMethod(rawMethod);
   if ('path' in method) return { appId, path: method.path };
   return { refusal: () => new ProaError('invoke.bad-method', `failed to invoke, id: ${appId}, err: ${method.error}`) };
