@@ -42,13 +42,13 @@ export function fdOf(listener: Listener): number {
 export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork {
   const turn = new Turn();
   const direct = options.forceStreamWrites === true ? undefined : DirectWriter.open();
-  const reads = new SharedReads(turn, direct);
+  const reads = new SharedReads({ turn, direct });
   let acceptedReads: AcceptedReads = options.forceDataEvents === true ? 'data-events' : 'shared-buffer';
   const serverFor = (address: Address, accept: (connection: Connection) => void): net.Server =>
     net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
       const rewrapped = acceptedReads === 'shared-buffer' ? reads.rewrap(socket) : undefined;
       if (rewrapped === undefined) acceptedReads = 'data-events';
-      const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), turn, direct);
+      const connection = rewrapped ?? new NodeConnection(socket, peerOf(socket, address), { turn, direct });
       if (rewrapped === undefined) socket.on('data', (chunk: Buffer) => connection.handlers.data(chunk));
       else rewrapped.remote = peerOf(rewrapped.socket, address);
       accept(connection);
@@ -76,23 +76,27 @@ export function createNodeNetwork(options: NodeNetworkOptions = {}): NodeNetwork
   };
 }
 
+/** What the connections of a network share: the order of a turn, and the way past the streams where there is one. */
+interface Ways {
+  readonly turn: Turn;
+  readonly direct: DirectWriter | undefined;
+}
+
 /** The shared buffer and the sockets that read into it. */
 class SharedReads {
-  readonly #turn: Turn;
-  readonly #direct: DirectWriter | undefined;
+  readonly #ways: Ways;
   readonly #buffer = Buffer.allocUnsafeSlow(readBufferBytes);
   // Small reads repeat the same few lengths, so their views are kept instead of made anew.
   readonly #views: (Buffer | undefined)[] = Array.from({ length: keptViewBytesMax + 1 }, () => undefined);
 
-  constructor(turn: Turn, direct: DirectWriter | undefined) {
-    this.#turn = turn;
-    this.#direct = direct;
+  constructor(ways: Ways) {
+    this.#ways = ways;
   }
 
   connect(address: Address, remote: string): NodeConnection {
     const late = new LateConnection();
     const socket = net.connect({ ...pinnedTarget(address), noDelay: true, ...this.#options(late) } as net.NetConnectOpts);
-    const connection = new NodeConnection(socket, remote, this.#turn, this.#direct);
+    const connection = new NodeConnection(socket, remote, this.#ways);
     late.connection = connection;
     socket.once('connect', () => {
       connection.opened();
@@ -111,7 +115,7 @@ class SharedReads {
     accepted.destroy();
     const late = new LateConnection();
     const socket = new net.Socket({ handle, ...this.#options(late) } as net.SocketConstructorOpts);
-    const connection = new NodeConnection(socket, '', this.#turn, this.#direct);
+    const connection = new NodeConnection(socket, '', this.#ways);
     late.connection = connection;
     connection.opened();
     return connection;
@@ -155,7 +159,7 @@ class NodeConnection implements Connection, TurnReader, TurnWriter {
   #held: Buffer | undefined = undefined;
   #paused = false;
 
-  constructor(socket: net.Socket, remote: string, turn: Turn, direct: DirectWriter | undefined) {
+  constructor(socket: net.Socket, remote: string, { turn, direct }: Ways) {
     this.socket = socket;
     this.remote = remote;
     this.#turn = turn;
