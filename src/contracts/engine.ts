@@ -150,6 +150,7 @@ export interface EngineStats {
   readonly indexBytes: number;
   readonly indexBytesMax: number;
   readonly diskBytes: number;
+  /** Of whoever writes, since it was opened: the owner of a journal, whichever process asks; each process by itself where each has its own way to the data (PostgreSQL). */
   readonly commits: number;
   readonly syncs: number;
   /** Records that failed their checksum and were set aside. */

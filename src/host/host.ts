@@ -292,6 +292,7 @@ class Host implements WorkerHost {
     const local: Machine['local'] = new Map();
     return {
       engine: engines.components,
+      engineCounted: this.#role.first || engines.components !== engines.local,
       registry,
       ...(databaseRegistry !== undefined && { databaseRegistry }),
       client,

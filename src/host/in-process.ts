@@ -226,6 +226,7 @@ async function openMachine(from: MachineOptions, owner: Owner): Promise<Machine>
   owner.own('connections to other runtimes', () => peers.close());
   return {
     engine: engines.components,
+    engineCounted: true,
     registry,
     client,
     outbound: outboundOf(ports, client),

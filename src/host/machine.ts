@@ -30,6 +30,8 @@ export interface LocalApp {
 export interface Machine {
   /** Keeps what embedded components store. */
   readonly engine: Engine;
+  /** Whether this process tells what its engine counted; false when the first of several processes, with the same engine, does. */
+  readonly engineCounted: boolean;
   readonly registry: Registry;
   /** The registry of the database that keeps what the components store: whoever shares it finds the others, on whatever machine. */
   readonly databaseRegistry?: Registry;

@@ -1,4 +1,5 @@
 import type { HttpFrontOptions } from '../fronts/http/server.ts';
+import { noStats } from '../contracts/engine.ts';
 import type { Tracer } from '../contracts/tracer.ts';
 import type { ProaError } from '../kernel/errors.ts';
 import { metricNames } from '../kernel/names.ts';
@@ -96,18 +97,28 @@ function errorCounter(metrics: MetricsRegistry): (error: ProaError) => void {
   return ({ spec }) => metrics.counter(metricNames.errorCode, { error_code: spec.errorCode, category: spec.category }).add(1);
 }
 
-function registerEngineMetrics(metrics: MetricsRegistry, machine: Machine): void {
-  const gauges = {
+/**
+ * What is known of the engine. Processes that serve the same apps beside the first one leave it out where all of them share one engine: its counters would
+ * be added up to a multiple of what the engine did. While there is no engine to ask, what was known last stays: a counter that falls to 0 and comes
+ * back would be taken for as many commits anew.
+ */
+export function registerEngineMetrics(
+  metrics: MetricsRegistry,
+  { engine, engineCounted }: Pick<Machine, 'engine' | 'engineCounted'>,
+): void {
+  if (!engineCounted) return;
+  const series = {
     keys: metrics.gauge(metricNames.engineKeys, {}),
     indexBytes: metrics.gauge(metricNames.engineIndexBytes, {}),
     diskBytes: metrics.gauge(metricNames.engineDiskBytes, {}),
-    commits: metrics.gauge(metricNames.engineCommits, {}),
-    syncs: metrics.gauge(metricNames.engineSyncs, {}),
+    commits: metrics.total(metricNames.engineCommits, {}),
+    syncs: metrics.total(metricNames.engineSyncs, {}),
     quarantined: metrics.gauge(metricNames.engineQuarantined, {}),
   };
   metrics.onPrint(() => {
-    const stats = machine.engine.stats();
-    for (const name of Object.keys(gauges) as (keyof typeof gauges)[]) gauges[name].set(stats[name]);
+    const stats = engine.stats();
+    if (stats === noStats) return;
+    for (const name of Object.keys(series) as (keyof typeof series)[]) series[name].set(stats[name]);
   });
 }
 

@@ -65,6 +65,8 @@ export type Exposition = 'prometheus' | 'openmetrics';
 
 /** A registry of one app's runtime. Series are made once per label set and then updated without any look-up. */
 export interface MetricsRegistry extends Metrics {
+  /** A counter that somebody else keeps: `set` takes its total, which never falls but when whoever keeps it begins anew. */
+  total(name: string, labels: Labels): Gauge;
   /** Prometheus text format 0.0.4, or OpenMetrics 1.0. */
   print(format: Exposition): string;
   /** The same in pieces of some dozen series, each as it is when it is asked for. */
@@ -120,6 +122,7 @@ export function createMetricsRegistry(shared: Labels, options: MetricsRegistryOp
     counter: (name, labels) => series<CounterSeries>(name, 'counter', labels),
     gauge: (name, labels) => series<CounterSeries>(name, 'gauge', labels),
     histogram: (name, labels) => series<HistogramSeries>(name, 'histogram', labels),
+    total: (name, labels) => series<CounterSeries>(name, 'counter', labels),
     onPrint: (refresh) => refreshers.push(refresh),
     pieces,
     print: (format) => Array.from(pieces(format)).join(''),
@@ -207,7 +210,7 @@ export function registerProcessMetrics(
   startedMs: number,
 ): void {
   const resident = registry.gauge(metricNames.residentMemory, {});
-  const cpu = registry.counter(metricNames.cpuSeconds, {}) as Counter & Gauge;
+  const cpu = registry.total(metricNames.cpuSeconds, {});
   registry.gauge(metricNames.startTime, {}).set(startedMs / 1000);
   registry.onPrint(() => {
     resident.set(process.memoryBytes().rss);

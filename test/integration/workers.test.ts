@@ -62,6 +62,10 @@ function fresh({ httpPort }: TestSidecar, path: string, { method = 'GET', body =
   });
 }
 
+const metricsOf = async ({ metricsPort }: TestSidecar): Promise<string> => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+
+const countOf = (page: string, name: string): number => Number(new RegExp(`^${name}\\{[^}]*\\} (\\d+)`, 'm').exec(page)?.[1]);
+
 const many = <T>(count: number, once: (i: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, i) => once(i)));
 
@@ -92,11 +96,29 @@ it('shares ports, state, metadata, places in the app and one page of metrics; ev
   expect(events().length).toBeLessThan(60);
 
   // A process that does not answer within a second is left out of the page.
-  const sent = async (): Promise<number> => {
-    const metrics = await (await fetch(`http://127.0.0.1:${runtime.metricsPort}/metrics`)).text();
-    return Number(/dapr_runtime_service_invocation_req_sent_total\{[^}]*\} (\d+)/.exec(metrics)?.[1]);
-  };
+  const sent = async (): Promise<number> => countOf(await metricsOf(runtime), 'dapr_runtime_service_invocation_req_sent_total');
   await expect.poll(sent, { timeout: 60_000 }).toBe(60);
+});
+
+it('counts what its engine did once, as any other runtime of the machine does', async () => {
+  const runtime = await start(3);
+  await eventually(() => runtime.output().split('a worker serves').length > 2, 'the workers serve');
+  const beside = await startSidecar({ machine, appId: 'beside' });
+  try {
+    await many(20, (i) => fresh(runtime, '/v1.0/state/statestore', { method: 'POST', body: `[{"key":"k${i}","value":${i}}]` }));
+    // Whoever does not own the engine knows its numbers as they were a moment ago.
+    const [pages, name] = [() => Promise.all([runtime, beside].map(metricsOf)), 'proa_engine_commits_total'];
+    await eventually(async () => {
+      const [own, other] = (await pages()).map((page) => countOf(page, name));
+      return own === other && (own ?? 0) >= 20;
+    }, 'both pages say the same');
+    // Prometheus: totals that only grow end in `_total`, gauges never do. Dapr's names are what they are.
+    const ours = (await pages())[0]?.matchAll(/^# TYPE ((?:proa|process)_\S+) (\S+)$/gm) ?? [];
+    for (const [line, metric = '', kind] of ours)
+      expect({ line, counter: kind === 'counter' }).toEqual({ line, counter: metric.endsWith('_total') });
+  } finally {
+    expect(await beside.stop()).toBe(0);
+  }
 });
 
 it('reads what was written last in every process, however often it is read and whoever stands still', async () => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { nodeClock } from '../../ports/node/clock.ts';
-import { mergeExpositions } from './merge-metrics.ts';
+import { additiveGauges, mergeExpositions } from './merge-metrics.ts';
 
 it('adds counters and histograms up, keeps what only one has, and takes the first value of a gauge that does not add up', async () => {
   const one = '# TYPE calls counter\ncalls{app="a",status="200"} 3\n# TYPE memory gauge\nmemory 10\n# TYPE keys gauge\nkeys 7\n';
@@ -25,4 +25,12 @@ it('lets other work of the process come between, however many series there are',
   expect(turns).toBeGreaterThan(50);
   expect(merged.split('\n').length).toBe(20_002);
   expect(merged).toContain('calls{path="/p19999"} 39998\n');
+});
+
+it('adds up the actors of all processes', async () => {
+  const [one, two] = [3, 4].map((count) => `# TYPE proa_actors_active gauge\nproa_actors_active{actor_type="cart"} ${count}\n`) as [
+    string,
+    string,
+  ];
+  expect(await mergeExpositions([one, two], additiveGauges, nodeClock)).toContain('proa_actors_active{actor_type="cart"} 7\n');
 });

@@ -1,7 +1,17 @@
+import { metricNames } from '../../kernel/names.ts';
 import type { Clock } from '../../kernel/ports.ts';
 
 /** Gauges whose values of several processes add up; of others the first process's value counts. */
 export type Additive = ReadonlySet<string>;
+
+/** What each process has for itself: memory, and the actors that it took over. Of all else (the engine, endpoints, breakers, rollouts) every process knows the same. */
+export const additiveGauges: Additive = new Set<string>([
+  metricNames.residentMemory,
+  metricNames.actorsActive,
+  metricNames.actorPendingCalls,
+  metricNames.actorTimers,
+  metricNames.actorReminders,
+]);
 
 /** So many lines are read or written in one turn of the event loop: a page of all series that may be has 300,000. */
 const linesPerTurn = 1_000;

@@ -1,10 +1,9 @@
-import { metricNames } from '../../kernel/names.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Address, Clock, Listener, ProcessPort, WorkerProcess } from '../../kernel/ports.ts';
 import type { AppSpec, HostSettings } from '../host-api.ts';
 import { createLink, type Link } from './link.ts';
-import { mergeExpositions } from './merge-metrics.ts';
+import { additiveGauges, mergeExpositions } from './merge-metrics.ts';
 import { createNewsDesk, type NewsDesk, type NewsParcel } from './news-desk.ts';
 import { BankBook, PlaceBook, type Borrower, type PlaceParcel } from './place-book.ts';
 import type { Answered, Questions } from './questions.ts';
@@ -82,7 +81,6 @@ const startMs = 30_000;
 const firstTries = 3;
 const backOffMs = { least: 100, most: 5_000 } as const;
 const expositionMs = 5_000;
-const additive = new Set<string>([metricNames.residentMemory]);
 
 /**
  * The workers of a host: processes of the same program that accept on its sockets and run the same apps beside it. A worker that dies is started
@@ -159,7 +157,7 @@ export class WorkerPool implements ProcessRole {
   async exposition(app: number, format: 'prometheus' | 'openmetrics', own: string): Promise<string> {
     const others = await this.#askAll('exposition', { app, format } satisfies Parcels['exposition'], { timeoutMs: expositionMs });
     const texts = [own, ...others.filter((text): text is string => typeof text === 'string')];
-    return mergeExpositions(texts, additive, this.#options.clock);
+    return mergeExpositions(texts, additiveGauges, this.#options.clock);
   }
 
   async alone(step: () => Promise<void>): Promise<void> {
