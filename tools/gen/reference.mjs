@@ -157,7 +157,7 @@ function typeOf(schema) {
 
 function propertyRows(definition, comments) {
   return Object.entries(entriesOf(definition.config)).map(([name, schema]) => {
-    const optional = schema.type === 'optional' || schema.type === 'nullish';
+    const optional = ['optional', 'exact_optional', 'nullish'].includes(schema.type);
     const fallback = optional && typeof schema.default === 'string' ? `\`${schema.default}\`` : '';
     return [`\`${name}\``, typeOf(schema), optional ? fallback : 'required', comments.get(name) ?? ''];
   });
