@@ -5,6 +5,6 @@ import { text } from '../../kernel/schema.ts';
 export const config = v.strictObject({
   /** Namespace of secrets that are asked for without the metadata `namespace`; absent: that of the pod (or of the kubeconfig's context). */
   defaultNamespace: v.exactOptional(text()),
-  /** A kubeconfig file, for a runtime outside the cluster; absent: the pod's service account, or the file that `KUBECONFIG` names. */
+  /** A kubeconfig file, for a runtime outside the cluster; absent: the pod's service account, or the files that `KUBECONFIG` lists (separated by colons, merged as kubectl does). */
   kubeconfigPath: v.exactOptional(text()),
 });

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { InferOutput } from 'valibot';
 import type { DriverContext } from '../../contracts/driver.ts';
 import { fetchBytes } from '../../contracts/fetch-bytes.ts';
@@ -58,10 +59,11 @@ export async function openKubernetesSecrets(options: InferOutput<typeof config>,
     capabilities: ['MULTIPLE_KEY_VALUES_PER_SECRET'],
     async get(name, metadata) {
       if (!legalName.test(name)) return undefined;
+      const decode = decoderOf(metadata);
       const { status, document } = await get(`${namespaceOf(metadata)}/secrets/${name}`);
-      return status === 200 ? secretOf(document as StoredSecret) : undefined;
+      return status === 200 ? secretOf(document as StoredSecret, decode) : undefined;
     },
-    bulkGet: (metadata) => listAll(get, `${namespaceOf(metadata)}/secrets`),
+    bulkGet: async (metadata) => listAll({ get, decode: decoderOf(metadata) }, `${namespaceOf(metadata)}/secrets`),
     async ping() {
       await get(`${namespaceOf({})}/secrets?limit=1`);
     },
@@ -76,16 +78,21 @@ interface Page {
   readonly metadata?: { readonly continue?: string };
 }
 
-async function listAll(get: Get, path: string): Promise<Readonly<Record<string, Secret>>> {
+interface Listing {
+  readonly get: Get;
+  readonly decode: Decode;
+}
+
+async function listAll(listing: Listing, path: string): Promise<Readonly<Record<string, Secret>>> {
   for (let tries = 1; ; tries++) {
-    const found = await listOnce(get, path);
+    const found = await listOnce(listing, path);
     if (found !== undefined) return found;
     if (tries === listsMax) throw new ProaError('unavailable', `the cluster forgot ${listsMax} lists of secrets before they were read`);
   }
 }
 
 /** Undefined when the cluster does not know any more what the pages that are missing held (410): it keeps the past for some minutes. */
-async function listOnce(get: Get, path: string): Promise<Readonly<Record<string, Secret>> | undefined> {
+async function listOnce({ get, decode }: Listing, path: string): Promise<Readonly<Record<string, Secret>> | undefined> {
   const found: [string, Secret][] = [];
   let limit = pageItems;
   for (let next = ''; ;) {
@@ -98,7 +105,7 @@ async function listOnce(get: Get, path: string): Promise<Readonly<Record<string,
     else if (page.status === 410) return undefined;
     else {
       const { items, metadata } = page.document as Page;
-      for (const item of items ?? []) if (item.metadata?.name !== undefined) found.push([item.metadata.name, secretOf(item)]);
+      for (const item of items ?? []) if (item.metadata?.name !== undefined) found.push([item.metadata.name, secretOf(item, decode)]);
       if (found.length > secretsMax)
         throw new ProaError('overloaded', `the namespace holds more than ${secretsMax} secrets: ask for names`);
       next = metadata?.continue ?? '';
@@ -112,8 +119,21 @@ function codeOf(status: number): ErrorCode {
   return status === 429 || status >= 500 ? 'unavailable' : 'failed-precondition';
 }
 
-function secretOf({ data }: StoredSecret): Secret {
-  return Object.fromEntries(Object.entries(data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
+/** From base64, as the API has it, to what the app gets. */
+type Decode = (base64: string) => string;
+
+/** Secrets are texts in Dapr's API; bytes that are none stay as the cluster has them. Some bytes are a text by chance: who keeps bytes asks for all as base64. */
+function decoderOf({ encoding }: Metadata): Decode {
+  if (encoding === 'base64') return (base64) => base64;
+  if (encoding !== undefined) throw new ProaError('bad-request', `the metadata encoding can be "base64", not "${encoding}"`);
+  return (base64) => {
+    const bytes = Buffer.from(base64, 'base64');
+    return isUtf8(bytes) ? bytes.toString('utf8') : base64;
+  };
+}
+
+function secretOf({ data }: StoredSecret, decode: Decode): Secret {
+  return Object.fromEntries(Object.entries(data ?? {}).map(([key, value]) => [key, decode(value)]));
 }
 
 function parse(text: string): unknown {

@@ -1,11 +1,11 @@
 import { createServer, type Server } from 'node:http';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { HttpClient, HttpClientRequest } from '../../contracts/http-client.ts';
-import type { Secret, SecretStore } from '../../contracts/secrets.ts';
+import type { SecretStore } from '../../contracts/secrets.ts';
 import { createHttpClient } from '../../host/http-client.ts';
 import { bytesBody } from '../../kernel/body.ts';
 import { nodePorts } from '../../ports/node/index.ts';
@@ -25,7 +25,7 @@ describe('secretstores.kubernetes, a server that answers as a cluster does', () 
   let kubeconfigPath: string;
   let url: string;
   const token = 'cluster-canary';
-  const namespaces = new Map<string, Map<string, Secret>>();
+  const namespaces = new Map<string, Map<string, Readonly<Record<string, string | Buffer>>>>();
   /** So many lists are forgotten after their first page. */
   let forgets = 0;
   /** `kubectl proxy`, which knows its callers itself. */
@@ -36,7 +36,7 @@ describe('secretstores.kubernetes, a server that answers as a cluster does', () 
     status: code,
     body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, details, code },
   });
-  const encode = (name: string, secret: Secret) => ({
+  const encode = (name: string, secret: Readonly<Record<string, string | Buffer>>) => ({
     metadata: { name },
     data: Object.fromEntries(Object.entries(secret).map(([key, value]) => [key, Buffer.from(value).toString('base64')])),
   });
@@ -44,7 +44,7 @@ describe('secretstores.kubernetes, a server that answers as a cluster does', () 
     const [found, namespace = '', name] = /^\/api\/v1\/namespaces\/([^/]+)\/secrets(?:\/([^/]+))?$/.exec(path) ?? [];
     if (found === undefined) return { status: 404, body: '404 page not found\n' };
     if (namespace === 'closed') return failure(403, 'Forbidden', 'secrets is forbidden: User "u" cannot list resource "secrets"');
-    const secrets = namespaces.get(namespace) ?? new Map<string, Secret>();
+    const secrets = namespaces.get(namespace) ?? new Map<string, never>();
     if (name !== undefined) {
       const secret = secrets.get(name);
       if (secret === undefined) return failure(404, 'NotFound', `secrets "${name}" not found`, { name, kind: 'secrets' });
@@ -119,6 +119,55 @@ describe('secretstores.kubernetes, a server that answers as a cluster does', () 
     expect(await other.get('s', {})).toEqual({ from: 'other' });
     expect(await other.get('s', { namespace: 'third' })).toEqual({ from: 'third' });
     await expect(store.get('s', { namespace: '../x' })).rejects.toMatchObject({ code: 'bad-request' });
+  });
+
+  it('loses no byte: what is no text comes as base64, and all of it when that is asked for', async () => {
+    const bytes = Buffer.from([0xfe, 0xed, 0x00, 0xff]);
+    const text = '\u{feff}gr\u00fc\u00df \u0000\n';
+    namespaces.set('team', new Map([['s', { bytes, text, empty: '' }]]));
+    const [store, asBase64] = [await open(), { encoding: 'base64' }];
+    expect(await store.get('s', {})).toEqual({ bytes: '/u0A/w==', text, empty: '' });
+    const encoded = { bytes: '/u0A/w==', text: Buffer.from(text).toString('base64'), empty: '' };
+    expect(await store.get('s', asBase64)).toEqual(encoded);
+    expect(await store.bulkGet(asBase64)).toEqual({ s: encoded });
+    for (const ask of [store.get('s', { encoding: 'hex' }), store.bulkGet({ encoding: 'hex' })])
+      await expect(ask).rejects.toMatchObject({ code: 'bad-request', message: expect.stringContaining('encoding') as string });
+  });
+
+  // What `kubectl config view` makes of the same files, 1.32.
+  it('merges the files that KUBECONFIG lists as kubectl does', async () => {
+    const write = (name: string, config: unknown): string => {
+      const file = join(folder, name);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(config));
+      return file;
+    };
+    write('one/token', token);
+    write('two/token', 'wrong-canary');
+    const one = write('one/config', {
+      contexts: [{ name: 'shared', context: { cluster: 'c', user: 'u', namespace: 'first' } }],
+      users: [{ name: 'u', user: { tokenFile: 'token' } }],
+    });
+    const two = write('two/config', {
+      'current-context': 'shared',
+      contexts: [{ name: 'shared', context: { cluster: 'nowhere', user: 'other' } }],
+      clusters: [{ name: 'c', cluster: { server: url } }],
+      users: [{ name: 'u', user: { tokenFile: 'token', exec: {} } }],
+    });
+    const [empty, bad] = [write('empty', ''), write('bad', '{{{')];
+    namespaces.set('first', new Map([['s', { k: 'v' }]]));
+    const openWith = (KUBECONFIG: string): Promise<SecretStore> =>
+      driver.open(
+        v.parse(driver.config, {}),
+        testDriverContext({ clock: ports.clock, disk: ports.disk, network: ports.network, http, env: { KUBECONFIG } }),
+      );
+    expect(await (await openWith([one, join(folder, 'missing'), '', empty, two, one].join(':'))).get('s', {})).toEqual({ k: 'v' });
+    await expect(openWith(`${two}:${one}`)).rejects.toThrow(`${two}:${one} has no cluster "nowhere"`);
+    await expect(openWith(`${one}:${empty}`)).rejects.toThrow(`${one}:${empty} has no current-context`);
+    await expect(openWith(`${join(folder, 'missing')}:${folder}/absent`)).rejects.toThrow('names no file that exists');
+    await expect(openWith(`${bad}:${two}`)).rejects.toThrow(`${bad} is no kubeconfig`);
+    // One that is named is one file, whatever its name looks like.
+    await expect(open({ kubeconfigPath: `${one}:${two}` })).rejects.toThrow('ENOENT');
   });
 
   it('says what the cluster says, without the token', async () => {
