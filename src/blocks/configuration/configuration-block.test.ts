@@ -96,6 +96,20 @@ it('gets items and says what is wrong as Dapr does', async () => {
   expect(await failure(block.get(call({ store, keys: [''], metadata })))).toMatchObject({ code: 'malformed-request' });
 });
 
+it('hands a stream one item at a time, also when several changed at once', async () => {
+  const { put, subscribe } = setUp();
+  const heard: [string, string[]][] = [];
+  const id = await subscribe(['a', 'b'], (to, items) =>
+    heard.push([to, Object.entries(items).map(([key, { value }]) => `${key}=${value}`)]),
+  );
+  await put({ a: '1', b: '2', c: '3' });
+  await settle();
+  expect(heard).toEqual([
+    [id, ['a=1']],
+    [id, ['b=2']],
+  ]);
+});
+
 it('calls the app once per changed key until it is unsubscribed', async () => {
   const { told, channel } = app();
   const { block, put, subscribe, targets } = setUp({ channel });

@@ -13,6 +13,7 @@ export interface Wish {
   readonly store: string;
   readonly keys: readonly string[];
   readonly metadata: Metadata;
+  /** Called with one item at a time, as the app channel and Dapr's streams of updates are: there are clients that count. */
   readonly push?: (id: string, items: ConfigurationItems) => void;
 }
 
@@ -49,7 +50,7 @@ export function createSubscriptions(
   const start = (component: Component<'configuration'>, id: string, wish: Wish): Promise<() => Promise<void>> =>
     component.driver.subscribe(wish.keys, wish.metadata, (items) => {
       if (wish.push === undefined) running.get(id)?.delivery.offer(items);
-      else if (running.has(id)) wish.push(id, items);
+      else if (running.has(id)) for (const [key, item] of Object.entries(items)) wish.push(id, { [key]: item });
     });
   const unwatch = deps.stores.onChange(async ({ removed, added }) => {
     const affected = [...running].filter(([, { wish }]) => removed.includes(wish.store));

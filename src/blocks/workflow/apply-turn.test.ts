@@ -4,14 +4,19 @@ import { applyTurn, type TurnOutcome } from './apply-turn.ts';
 import { risingClock } from './clock-stamp.ts';
 import { filterMail } from './filter-mail.ts';
 import { type Header, newHeader, withId } from './header.ts';
-import type { InboxItem } from './mail.ts';
+import type { Address, InboxItem } from './mail.ts';
 import { growTail } from './record.ts';
 
 const header = (more: Partial<Header> = {}): Header => {
   const { pending: _none, ...rest } = newHeader({ name: 'flow', instance: { instanceId: 'a', executionId: 'x' } }, [], 1_000);
   return { ...rest, status: 'RUNNING', startedMs: 1_000, ...more };
 };
-const apply = (answer: TurnAnswer, news: readonly HistoryEvent[] = [], more: Partial<Header> = {}): TurnOutcome => {
+const apply = (
+  answer: TurnAnswer,
+  news: readonly HistoryEvent[] = [],
+  more: Partial<Header> = {},
+  below: readonly Address[] = [],
+): TurnOutcome => {
   const base = header(more);
   const self = { namespace: '', appId: 'app', instanceId: 'a', executionId: 'x' };
   return applyTurn({
@@ -21,6 +26,7 @@ const apply = (answer: TurnAnswer, news: readonly HistoryEvent[] = [], more: Par
     startedMs: 2_000,
     stamp: risingClock(2_000, base.lastMs),
     self,
+    below,
     newExecution: () => 'next',
   });
 };
@@ -64,13 +70,18 @@ describe('what an answer makes of an instance', () => {
     expect(next(apply({ actions: [complete(1, '7')] }, [terminated])).header.status).toBe('COMPLETED');
   });
 
-  it('tells open children of a termination that reaches them', () => {
+  it('tells open children, and who runs below finished ones, of a termination that reaches them, with its reason', () => {
     const open = { 1: { kind: 'child', instanceId: 'c' }, 2: { kind: 'child', instanceId: 'd', app: 'other' } } as const;
-    const { effects } = next(apply({ actions: [] }, [terminated], { open }));
-    expect(effects.letters.map(({ to, event }) => [to.appId, to.instanceId, event.type])).toEqual([
-      ['app', 'c', 'executionTerminated'],
-      ['other', 'd', 'executionTerminated'],
-    ]);
+    const below = [{ namespace: '', appId: 'third', instanceId: 'e' }];
+    const told = (actions: readonly WorkflowAction[]) => next(apply({ actions }, [terminated], { open }, below)).effects.letters;
+    const expected = [
+      { to: { appId: 'app', instanceId: 'c' }, event: { type: 'executionTerminated', input: '"out"', recurse: true } },
+      { to: { appId: 'other', instanceId: 'd' }, event: { type: 'executionTerminated', input: '"out"', recurse: true } },
+      { to: { appId: 'third', instanceId: 'e' }, event: { type: 'executionTerminated', input: '"out"', recurse: true } },
+    ];
+    expect(told([])).toMatchObject(expected);
+    // Its own end came first, but who asked for the termination meant all of them.
+    expect(told([complete(3, '7')])).toMatchObject(expected);
     expect(next(apply({ actions: [] }, [{ ...terminated, recurse: false }], { open })).effects.letters).toEqual([]);
   });
 

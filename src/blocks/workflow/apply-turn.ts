@@ -2,7 +2,8 @@ import type { FailureDetails, FinalStatus, HistoryEvent, Stall, TurnAnswer, Work
 import { applyToOpen } from './filter-mail.ts';
 import { type Header, idUsed, opens, type OpenOperation, withId } from './header.ts';
 import { actionEvent, type EventMaker, letterOf } from './action-events.ts';
-import type { Letter } from './mail.ts';
+import type { Address, Letter } from './mail.ts';
+import { childAddress } from './tree.ts';
 import { liftsAfter } from './without-turn.ts';
 
 /** What a turn does beside its own history, carried out by the same commit. */
@@ -21,6 +22,8 @@ export interface TurnInput extends EventMaker {
   readonly answer: TurnAnswer;
   /** Of the turn's `workflowStarted`. */
   readonly startedMs: number;
+  /** Who hears of a termination that is to reach everything below, beside the children that are open. */
+  readonly below?: readonly Address[];
 }
 
 export type TurnOutcome =
@@ -48,7 +51,6 @@ interface Completion {
   readonly result?: string;
   readonly failure?: FailureDetails;
   readonly restart?: Restart;
-  readonly recurse?: boolean;
 }
 
 /**
@@ -145,29 +147,33 @@ class TurnApplication {
 
   // A completion that the worker made beats a termination of the same batch; a termination beats continue-as-new, and is carried out when the worker says nothing.
   #mindTermination(): void {
-    const terminated = this.#input.news.find((event) => event.type === 'executionTerminated');
+    const terminated = terminationIn(this.#input.news);
     if (terminated === undefined) return;
     const made = this.#completion;
     if (made === undefined || made.status === 'CONTINUED_AS_NEW' || made.status === 'TERMINATED') {
       const result = made?.status === 'TERMINATED' ? (made.result ?? terminated.input) : terminated.input;
       const id = made?.status === 'TERMINATED' ? made.id : -1;
-      this.#completion = { id, status: 'TERMINATED', ...(result !== undefined && { result }), recurse: terminated.recurse };
+      this.#completion = { id, status: 'TERMINATED', ...(result !== undefined && { result }) };
     }
   }
 
-  // What was begun in the last turn is begun no more, but letters go out; children of a terminated instance are told when that is asked for.
+  // What was begun in the last turn is begun no more, but letters go out; what is below is told when that is asked for, also by an instance that made its own end first.
   #complete(completion: Completion, status: FinalStatus): void {
     const { id, result, failure } = completion;
-    const { header, stamp, self } = this.#input;
-    if (completion.recurse === true) {
-      for (const operation of this.#open.values()) {
-        if (operation.kind !== 'child') continue;
-        const to = {
-          namespace: operation.namespace ?? self.namespace,
-          appId: operation.app ?? self.appId,
-          instanceId: operation.instanceId,
-        };
-        this.#letters.push({ to, event: { type: 'executionTerminated', id: -1, timeMs: stamp(), recurse: true } });
+    const { header, stamp, self, news, below = [] } = this.#input;
+    const terminated = terminationIn(news);
+    if (terminated?.recurse === true) {
+      const { input } = terminated;
+      const children = [...this.#open.values()].flatMap((operation) => (operation.kind === 'child' ? [childAddress(self, operation)] : []));
+      for (const to of [...children, ...below]) {
+        const event = {
+          type: 'executionTerminated',
+          id: -1,
+          timeMs: stamp(),
+          ...(input !== undefined && { input }),
+          recurse: true,
+        } as const;
+        this.#letters.push({ to, event });
       }
     }
     this.#made.push({
@@ -231,6 +237,11 @@ class TurnApplication {
       ...(this.#children && { children: true as const }),
     };
   }
+}
+
+/** The termination among what a turn consumes. */
+export function terminationIn(news: readonly HistoryEvent[]): Extract<HistoryEvent, { readonly type: 'executionTerminated' }> | undefined {
+  return news.find((event) => event.type === 'executionTerminated');
 }
 
 function completionOf(action: Extract<WorkflowAction, { readonly type: 'complete' }>): Completion {

@@ -28,7 +28,8 @@ export async function purgeInstance(
   if (running !== undefined && !options.force) {
     throw new ProaError(
       'workflow.running',
-      `workflow '${running.at.instanceId}' is in state ${running.record.header.status}, it can only be purged when finished`,
+      // Dapr's words at the end: clients in Go compare them.
+      `workflow '${running.at.instanceId}' is in state ${running.record.header.status}: orchestration has not yet completed`,
     );
   }
   let count = 0;

@@ -5,7 +5,7 @@ import { logFields } from '../../kernel/names.ts';
 import type { AbsentApps } from './absent-apps.ts';
 import type { Activities } from './activities.ts';
 import { admitStarts, startWaits } from './admit-start.ts';
-import { applyTurn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
+import { applyTurn, terminationIn, type TurnInput, type TurnOutcome } from './apply-turn.ts';
 import { askWorker } from './ask-worker.ts';
 import { checkAnswer, historyTooLarge, invalidAnswer } from './check-answer.ts';
 import { restamped, risingClock } from './clock-stamp.ts';
@@ -28,6 +28,7 @@ import { isBlocked, standingOf } from './signing/examine.ts';
 import { attestedLetters } from './signing/results.ts';
 import { keptStall, stallFields } from './stall.ts';
 import { timerAppends } from './timer-data.ts';
+import { runningBelowFinished } from './tree.ts';
 import { askedElsewhere, changeOfTurn, restartChange, retentionTimer, type RetentionPolicy } from './turn-change.ts';
 import type { Change } from './turn-commit.ts';
 import { turnEnded } from './turn-end.ts';
@@ -343,7 +344,8 @@ export class TurnRunner {
       answer = held === undefined ? { actions: [] } : await askWorker(core, live, { held, news, startedMs });
       if (answer === undefined) return true;
       const self = { ...core.self, instanceId: live.id, executionId: header.execution };
-      const input: TurnInput = { header, news, answer, startedMs, stamp, self, newExecution: () => core.random.hex(32), ...trace };
+      const below = terminationIn(news)?.recurse === true ? await runningBelowFinished(core, live.id, header) : [];
+      const input: TurnInput = { header, news, answer, startedMs, stamp, self, below, newExecution: () => core.random.hex(32), ...trace };
       kept = await this.#conclude(live, input, items);
       return true;
     } finally {

@@ -51,6 +51,25 @@ describe('workflows that create others', () => {
     expect(await block.wait('p:0001', 'completed', neverCancelled)).toMatchObject({ status: 'TERMINATED' });
   });
 
+  it('terminate what runs below a child that has finished, with the same reason', async () => {
+    const { block } = running({
+      workflows: {
+        root: ({ all }) => (all.some(({ type }) => type === 'childCreated') ? [] : [{ id: 1, type: 'createChild', name: 'middle' }]),
+        middle: () => [{ id: 1, type: 'createChild', name: 'leaf' }, complete(2)],
+        leaf: ({ all }) => (all.some(({ type }) => type === 'childCreated') ? [] : [{ id: 1, type: 'createChild', name: 'last' }]),
+        last: () => [],
+      },
+    });
+    const [middle, leaf, last] = ['r:0001', 'r:0001:0001', 'r:0001:0001:0001'] as const;
+    await block.start({ name: 'root', instanceId: 'r' });
+    await block.wait(middle, 'completed', neverCancelled);
+    await block.wait(last, 'started', neverCancelled);
+    await block.terminate('r', '"enough"', true);
+    for (const id of [leaf, last])
+      expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'TERMINATED', output: '"enough"' });
+    expect(await block.get(middle, false)).toMatchObject({ status: 'COMPLETED' });
+  });
+
   it('cannot be replaced while a child runs on', async () => {
     const { block } = running({ workflows: { parent, child: () => [] } });
     await block.start({ name: 'parent', instanceId: 'p' });
