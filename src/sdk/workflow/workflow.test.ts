@@ -179,7 +179,7 @@ describe.each(['live', 'crash', 'double'] as const)('a workflow, %s', (mode) => 
     await expect(run.result()).rejects.toMatchObject({ code: 'workflow.terminated' });
     expect((await run.state())?.output).toBe('enough');
     await test.advance('1m');
-    expect((await test.workflows.get(child, 'p:0001').state())?.status).toBe('TERMINATED');
+    expect(await test.workflows.get(child, 'p:0001').state()).toMatchObject({ status: 'TERMINATED', output: 'enough' });
   });
 
   it('waits while it is suspended, and goes on where it was', async () => {

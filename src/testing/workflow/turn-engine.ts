@@ -400,7 +400,7 @@ export class TurnEngine {
     const target = parent === undefined ? undefined : this.#instances.get(parent.instanceId);
     if (end?.status === 'TERMINATED')
       for (const child of this.#instances.values())
-        if (child.parent?.instanceId === instanceId) this.terminate(child.instanceId, undefined);
+        if (child.parent?.instanceId === instanceId) this.terminate(child.instanceId, end.result);
     if (target === undefined || parent === undefined || target.executionId !== parent.executionId) return;
     const scheduledId = parent.taskScheduledId;
     if (end?.status === 'COMPLETED')
