@@ -11,12 +11,8 @@ const header = (more: Partial<Header> = {}): Header => {
   const { pending: _none, ...rest } = newHeader({ name: 'flow', instance: { instanceId: 'a', executionId: 'x' } }, [], 1_000);
   return { ...rest, status: 'RUNNING', startedMs: 1_000, ...more };
 };
-const apply = (
-  answer: TurnAnswer,
-  news: readonly HistoryEvent[] = [],
-  more: Partial<Header> = {},
-  below: readonly Address[] = [],
-): TurnOutcome => {
+type More = Partial<Header> & { readonly below?: readonly Address[] };
+const apply = (answer: TurnAnswer, news: readonly HistoryEvent[] = [], { below = [], ...more }: More = {}): TurnOutcome => {
   const base = header(more);
   const self = { namespace: '', appId: 'app', instanceId: 'a', executionId: 'x' };
   return applyTurn({
@@ -73,7 +69,7 @@ describe('what an answer makes of an instance', () => {
   it('tells open children, and who runs below finished ones, of a termination that reaches them, with its reason', () => {
     const open = { 1: { kind: 'child', instanceId: 'c' }, 2: { kind: 'child', instanceId: 'd', app: 'other' } } as const;
     const below = [{ namespace: '', appId: 'third', instanceId: 'e' }];
-    const told = (actions: readonly WorkflowAction[]) => next(apply({ actions }, [terminated], { open }, below)).effects.letters;
+    const told = (actions: readonly WorkflowAction[]) => next(apply({ actions }, [terminated], { open, below })).effects.letters;
     const expected = [
       { to: { appId: 'app', instanceId: 'c' }, event: { type: 'executionTerminated', input: '"out"', recurse: true } },
       { to: { appId: 'other', instanceId: 'd' }, event: { type: 'executionTerminated', input: '"out"', recurse: true } },

@@ -46,7 +46,10 @@ describe('workflows that create others', () => {
     const { block } = running({ workflows: { parent, child: () => [] } });
     await block.start({ name: 'parent', instanceId: 'p' });
     await block.wait('p:0001', 'started', neverCancelled);
-    await expect(block.purge('p', { recursive: true, force: false })).rejects.toMatchObject({ code: 'workflow.running' });
+    await expect(block.purge('p', { recursive: true, force: false })).rejects.toMatchObject({
+      code: 'workflow.running',
+      message: expect.stringMatching(/: orchestration has not yet completed$/),
+    });
     await block.terminate('p', undefined, true);
     expect(await block.wait('p:0001', 'completed', neverCancelled)).toMatchObject({ status: 'TERMINATED' });
   });
