@@ -12,6 +12,8 @@ export interface Command {
   readonly flags: readonly FlagName[];
   /** Of a command with verbs: flags that not all of them take, with those that do. */
   readonly only?: Readonly<Partial<Record<FlagName, readonly string[]>>>;
+  /** Most words beside flags; absent: the command judges its words itself. */
+  readonly words?: number;
   /** The first positional and all that follows belong to a program. */
   readonly program?: boolean;
   /** Left out of the command list. */

@@ -62,6 +62,7 @@ export const commands: readonly Command[] = [
     usage: 'proa demo [flags]',
     examples: ['proa demo', 'proa demo --orchestrated', 'proa demo --once --json'],
     flags: ['once', 'orchestrated', 'timeout', 'data-dir'],
+    words: 0,
     load: () => import('./commands/demo.ts'),
   },
   {
@@ -72,6 +73,7 @@ export const commands: readonly Command[] = [
     usage: 'proa list [flags]',
     examples: ['proa list', 'proa list --json'],
     flags: [],
+    words: 0,
     load: () => import('./commands/list.ts'),
   },
   {
@@ -81,6 +83,7 @@ export const commands: readonly Command[] = [
     usage: 'proa logs [app-id] [flags]',
     examples: ['proa logs orders', 'proa logs orders --follow'],
     flags: ['app-id', 'follow', 'lines'],
+    words: 1,
     load: () => import('./commands/logs.ts'),
   },
   {
@@ -100,6 +103,7 @@ export const commands: readonly Command[] = [
     usage: 'proa invoke --app-id <id> --method <path> [flags]',
     examples: ['proa invoke --app-id orders --method place --data \'{"sku":"odyssey"}\'', 'proa invoke -a orders -m status --verb GET'],
     flags: ['app-id', 'method', 'verb', 'data', 'data-file', 'timeout'],
+    words: 0,
     load: () => import('./commands/invoke.ts'),
   },
   {
@@ -109,6 +113,7 @@ export const commands: readonly Command[] = [
     usage: 'proa publish --publish-app-id <id> --topic <name> [flags]',
     examples: ['proa publish -i orders --pubsub pubsub --topic placed --data \'{"id":1}\''],
     flags: ['publish-app-id', 'pubsub', 'topic', 'data', 'data-file', 'metadata', 'timeout'],
+    words: 0,
     load: () => import('./commands/publish.ts'),
   },
   {
@@ -242,6 +247,7 @@ export const commands: readonly Command[] = [
     usage: 'proa doctor [flags]',
     examples: ['proa doctor', 'proa doctor --resources-path ./components --json'],
     flags: ['resources-path', 'config', 'run-file', 'data-dir', 'dapr-http-port', 'dapr-grpc-port', 'metrics-port'],
+    words: 0,
     load: () => import('./commands/doctor.ts'),
   },
   {
@@ -292,6 +298,7 @@ export const commands: readonly Command[] = [
     usage: 'proa version',
     examples: ['proa version --json'],
     flags: [],
+    words: 0,
     load: () => import('./commands/version.ts'),
   },
   {
@@ -301,6 +308,7 @@ export const commands: readonly Command[] = [
     usage: 'proa help [command]',
     examples: ['proa help run'],
     flags: [],
+    words: 1,
     load: () => import('./commands/help.ts'),
   },
 ];

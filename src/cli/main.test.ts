@@ -116,6 +116,10 @@ describe('the command line', () => {
       '/p/d holds no data of Proa',
     );
     expect((await cli(['engine', 'bakup'])).err).toContain('did you mean `proa engine backup`?');
+    expect(await cli(['engine', 'copy', '--to', 'mysql://root@db/proa'], { disk })).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('there is no engine for mysql: URLs'),
+    });
   });
 
   it('of engines refuses a flag that it would leave out: other data would be meant', async () => {

@@ -26,6 +26,7 @@ export async function main(args: readonly string[], surroundings: Surroundings):
       plain.line(commandHelp(command, plain));
       return exitCodes.ok;
     }
+    refuseSurplus(command, parsed);
     context = { ...surroundings, command, commands, args: parsed, output: outputFor(parsed, surroundings) };
   } catch (thrown) {
     if (!(thrown instanceof UsageError)) throw thrown;
@@ -34,6 +35,12 @@ export async function main(args: readonly string[], surroundings: Surroundings):
   }
   for (const warning of context.args.warnings) context.output.warn(warning);
   return execute(command, context);
+}
+
+// What was meant by it would silently not happen.
+function refuseSurplus({ words, usage }: Command, { positionals, rest }: ParsedArgs): void {
+  const surplus = words === undefined ? undefined : [...positionals, ...rest][words];
+  if (surplus !== undefined) throw new UsageError(`"${surplus}" is one word too many`, usage);
 }
 
 function outputFor({ values }: ParsedArgs, { ports }: Surroundings): Output {

@@ -14,7 +14,7 @@ interface Form {
 
 /**
  * The verb of a command line and what it names, checked against the forms that the command's usage shows. Fails with a UsageError that says which verb is
- * unknown, which name is missing, which word is one too many, or which flag the verb does not take.
+ * unknown, which name is missing or empty, which word is one too many, or which flag the verb does not take.
  */
 export function readVerb(
   command: Command,
@@ -32,11 +32,30 @@ export function readVerb(
   }
   const whole = ['proa', command.name, verb, ...form.names].join(' ');
   if (names.length < form.needed) throw new UsageError(`${form.names[names.length]} is missing`, whole);
+  // A variable of a script that was not set: the name is missing from the path, and another route would answer.
+  const empty = names.indexOf('');
+  if (empty !== -1) throw new UsageError(`${form.names[Math.min(empty, form.names.length - 1)]} is empty`, whole);
   if (names.length > form.most) throw new UsageError(`"${names[form.most]}" is one word too many`, whole);
   const stranger = strangerOf(command, verb, values);
   if (stranger !== undefined) throw new UsageError(notTaken(command, verb, stranger), hintFor(command, verb, stranger));
+  const unset = nameFlags.find((flag) => values[flag]?.length === 0);
+  if (unset !== undefined) throw new UsageError(`--${unset} is empty`, `leave it out, or: proa help ${command.name}`);
   return { verb, names };
 }
+
+// Left out they mean "any", "all" or "a fresh one": an empty one would widen what somebody meant to narrow.
+const nameFlags = [
+  'app-id',
+  'id',
+  'status',
+  'name',
+  'after',
+  'before',
+  'attribute',
+  'token',
+  'at',
+  'prefix',
+] as const satisfies readonly FlagName[];
 
 /** A flag that was given and that the verb would leave out silently. */
 export function strangerOf(command: Command, verb: string, values: FlagValues): FlagName | undefined {

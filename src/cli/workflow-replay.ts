@@ -46,7 +46,8 @@ async function historyOf(context: CommandContext, id: string): Promise<Recorded 
   const path = `/proa/v1/workflows/${encodeURIComponent(id)}/history`;
   const appId = await onlyApp(context);
   if (typeof appId === 'number') return appId;
-  const answer = await askJson(context, { appId, method: 'GET', path });
+  const hint = (): string => 'it must be an instance of the app; `proa wf list` shows them';
+  const answer = await askJson(context, { appId, method: 'GET', path }, { hint });
   return typeof answer === 'number' ? answer : { from: id, history: answer.value };
 }
 
@@ -55,7 +56,7 @@ async function read({ ports, output }: CommandContext, file: string): Promise<st
     return new TextDecoder().decode(await ports.disk.readFile(resolve(ports.process.cwd(), file)));
   } catch (thrown) {
     const { code, message } = thrown as { readonly code?: string; readonly message?: string };
-    output.error(code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be read: ${message}`);
+    output.error(code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be read: ${message}`, recordingHint);
     return undefined;
   }
 }
@@ -66,6 +67,7 @@ function parsed(file: string, text: string): Recorded[] {
     return [{ from: file, history: JSON.parse(text) as unknown }];
   } catch {
     const lines = text.split('\n').flatMap((line, i) => (line.trim() === '' ? [] : [{ from: `${file}:${i + 1}`, line }]));
+    if (lines.length === 0) throw new ProaError('bad-request', `${file} is empty`, { hint: recordingHint });
     return lines.map(({ from, line }) => {
       try {
         return { from, history: JSON.parse(line) as unknown };
@@ -81,7 +83,7 @@ const recordingHint = 'record histories with `proa wf history <id> --json`';
 async function workflowsOf({ ports, output }: CommandContext, file: string): Promise<readonly AnyWorkflow[] | number> {
   const path = resolve(ports.process.cwd(), file);
   if ((await ports.disk.stat(path)) === undefined) {
-    output.error(`there is no module ${file}`);
+    output.error(`there is no module ${file}`, 'the JavaScript that your build makes; a path is taken from the directory of now');
     return exitCodes.notFound;
   }
   let exported: Readonly<Record<string, unknown>>;

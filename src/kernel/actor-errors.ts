@@ -17,7 +17,7 @@ export const actorErrors = {
   'actor.not-active': spec('ERR_ACTOR_INSTANCE_MISSING', 400, 'INTERNAL', {
     category: 'actor',
     title: 'The actor is not active on this host',
-    hint: 'the state of an actor is written by the app that runs it: call a method of the actor first',
+    hint: 'it comes into memory with a call of one of its methods; `proa actor list` tells where which are',
   }),
   'actor.invoke': spec('ERR_ACTOR_INVOKE_METHOD', 500, 'INTERNAL', {
     category: 'actor',

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 // `proa wf`, `proa actor` and `proa job` as a user types them, against an app of the built package.
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -97,7 +97,11 @@ describe('proa wf', () => {
       code: 2,
       err: expect.stringContaining(`names and texts have double quotes: --data '{"sku":"pear"}'`),
     });
-    expect((await proa('wf', 'show', 'x', '--json')).err).toBe('{"error":"no such instance exists: \'x\' [ERR_INSTANCE_ID_NOT_FOUND]"}\n');
+    expect(await proa('wf', 'show', 'x', '--json')).toEqual({
+      code: 4,
+      out: '',
+      err: `{"error":"no such instance exists: 'x' [ERR_INSTANCE_ID_NOT_FOUND]","hint":"\`proa wf list\` shows those that are there"}\n`,
+    });
   });
 
   it('replays what it records: the code that made it fits, and code that changed is shown beside the record', async () => {
@@ -148,13 +152,74 @@ describe('proa wf', () => {
     expect(await replay('--history', 'h.json', '--module', 'broken.mjs')).toMatch(
       /^1 error: broken\.mjs cannot be loaded: Error: no database here\n +at .*broken\.mjs:1/,
     );
-    expect(await replay('--history', 'h.json', '--module', 'nowhere.mjs')).toBe('4 error: there is no module nowhere.mjs\n');
-    expect(await replay('--history', 'nowhere.json', '--module', 'flows.mjs')).toBe('4 error: there is no file nowhere.json\n');
+    expect(await replay('--history', 'h.json', '--module', 'nowhere.mjs')).toMatch(/^4 error: there is no module nowhere\.mjs\n {2}help: /);
+    expect(await replay('--history', 'nowhere.json', '--module', 'flows.mjs')).toMatch(
+      /^4 error: there is no file nowhere\.json\n {2}help: /,
+    );
+    writeFileSync(join(directory, 'nothing.ndjson'), '\n');
+    expect(await replay('--history', 'nothing.ndjson', '--module', 'flows.mjs')).toMatch(/^1 error: nothing\.ndjson is empty/);
     expect(await replay('--history', 'empty.json', '--module', 'flows.mjs')).toMatch(/^1 error: empty\.json holds no history/);
     expect(await replay('--history', 'app.mjs', '--module', 'flows.mjs')).toMatch(/^1 error: app\.mjs:2 is not JSON/);
     expect(await replay('a9', '--module', 'flows.mjs')).toMatch(/^4 error: no such instance exists: 'a9'/);
     expect(await replay('a1')).toMatch(/^2 error: --module is missing/);
     expect(await replay('--module', 'flows.mjs')).toMatch(/^2 error: say which history/);
+  });
+});
+
+/** What a command prints with `--json`; it must be one document, and the exit code 0. */
+async function json(...args: string[]): Promise<unknown> {
+  const { code, out, err } = await proa(...args, '--json');
+  expect({ args, code, err }).toEqual({ args, code: 0, err: '' });
+  return JSON.parse(out);
+}
+
+describe('proa wf, verb by verb', () => {
+  const status = async (id: string): Promise<unknown> => ((await json('wf', 'show', id)) as { status: unknown }).status;
+  const ids = async (...filter: string[]): Promise<string[]> =>
+    ((await json('wf', 'list', ...filter)) as { instances: { instanceId: string }[] }).instances.map(({ instanceId }) => instanceId);
+
+  it('lists by filter and page by page', async () => {
+    for (const id of ['l1', 'l2', 'l3']) await json('wf', 'start', 'order', '--id', id, '--data', '"tea"', '--at', '2099-01-01T00:00:00Z');
+    expect(await ids('--status', 'pending')).toEqual(['l1', 'l2', 'l3']);
+    expect(await ids('--status', 'pending', '--name', 'other')).toEqual([]);
+    expect(await ids('--status', 'pending', '--before', '2001-01-01T00:00:00Z')).toEqual([]);
+    const first = (await json('wf', 'list', '--status', 'pending', '--size', '2')) as { instances: unknown[]; token: string };
+    expect(first.instances).toHaveLength(2);
+    expect(await ids('--status', 'pending', '--size', '2', '--token', first.token)).toEqual(['l3']);
+    expect((await proa('wf', 'list', '--status', 'pending', '--size', '2')).out).toMatch(/^ID +NAME +STATUS .*\nl1 +order +PENDING/);
+    expect(await proa('wf', 'list', '--status', 'bogus', '--json')).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/^\{"error":".*BOGUS.*","hint":"RUNNING, PENDING/),
+    });
+    expect(await json('wf', 'purge', 'l3', '--force')).toEqual({ count: 1, complete: true });
+    for (const id of ['l1', 'l2']) await json('wf', 'terminate', id);
+    expect(await ids('--status', 'pending')).toEqual([]);
+  });
+
+  it('suspends, resumes, terminates, runs again from a step, and purges', async () => {
+    await json('wf', 'start', 'order', '--id', 'v1', '--data', '"tea"');
+    await recorded('v1');
+    expect(await proa('wf', 'purge', 'v1', '--json')).toMatchObject({ code: 1, err: expect.stringContaining('ERR_PURGE_WORKFLOW') });
+    await json('wf', 'suspend', 'v1', '--data', 'lunch');
+    await vi.waitFor(async () => expect(await status('v1')).toBe('SUSPENDED'), 10_000);
+    await json('wf', 'resume', 'v1');
+    await vi.waitFor(async () => expect(await status('v1')).toBe('RUNNING'), 10_000);
+    await json('wf', 'raise', 'v1', 'go', '--data', '"go"');
+    await vi.waitFor(async () => expect(await status('v1')).toBe('COMPLETED'), 10_000);
+    const { events } = (await json('wf', 'history', 'v1')) as { events: { type: string; id: number; name?: string }[] };
+    const charge = events.findLast(({ type }) => type === 'taskScheduled');
+    expect(await json('wf', 'rerun', 'v1', String(charge?.id), '--id', 'v2')).toEqual({ instanceId: 'v2' });
+    await recorded('v2');
+    expect(await proa('wf', 'rerun', 'v1', '99', '--json')).toMatchObject({
+      code: 4,
+      err: expect.stringContaining('"hint":"name the event'),
+    });
+    await json('wf', 'terminate', 'v2', '--data', '"enough"');
+    await vi.waitFor(async () => expect(await status('v2')).toBe('TERMINATED'), 10_000);
+    expect(await json('wf', 'purge', '--status', 'terminated', '--name', 'order')).toMatchObject({ count: 3, complete: true });
+    expect(await json('wf', 'purge', 'v1')).toEqual({ count: 1, complete: true });
+    expect(await proa('wf', 'show', 'v1')).toMatchObject({ code: 4, err: expect.stringContaining('help: `proa wf list`') });
   });
 });
 
@@ -194,6 +259,30 @@ describe('proa actor and proa job', () => {
     expect(await proa('explain', '--component', 'nope')).toMatchObject({
       code: 4,
       err: expect.stringContaining('no app of this machine has a component "nope"'),
+    });
+  });
+
+  it('list what is there, take actors out of memory, run and delete jobs, in JSON too', async () => {
+    await json('actor', 'invoke', 'Cart', '18', 'add', '--data', '"fig"');
+    const active = async (): Promise<unknown> =>
+      ((await json('actor', 'list')) as { ids: string[] }[]).flatMap((each) => each.ids).includes('18');
+    expect(await active()).toBe(true);
+    expect(await json('actor', 'deactivate', 'Cart', '18')).toEqual({ type: 'Cart', id: '18' });
+    expect(await active()).toBe(false);
+    expect(await proa('actor', 'deactivate', 'Cart', '18', '--json')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/ERR_ACTOR_INSTANCE_MISSING.*"hint":"it comes into memory with a call/),
+    });
+    await json('job', 'delete', 'shop', 'nightly');
+    expect(await json('job', 'schedule', 'shop', 'hourly', '--schedule', '@every 1h')).toEqual({ ok: true });
+    expect(await json('job', 'get', 'shop', 'hourly')).toMatchObject({ name: 'hourly', schedule: '@every 1h', runs: 0 });
+    expect(await json('job', 'run', 'shop', 'hourly')).toEqual({ ok: true });
+    await vi.waitFor(async () => expect(await json('job', 'list', 'shop')).toMatchObject([{ name: 'hourly', runs: 1 }]), 10_000);
+    expect(await json('job', 'delete', 'shop', '--prefix', 'hour')).toEqual({ ok: true });
+    expect(await json('job', 'list', 'shop')).toEqual([]);
+    expect(await proa('job', 'get', 'shop', 'hourly', '--json')).toMatchObject({
+      code: 4,
+      err: expect.stringContaining('"hint":"`proa job list shop`'),
     });
   });
 });

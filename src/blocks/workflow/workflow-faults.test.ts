@@ -3,7 +3,7 @@ import { complete, chain, openWorkflows, scriptedWorker, type WorkflowRuntime } 
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
 import { openedWorkflows } from '../../../test/fixtures/opened-workflows.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
-import type { ActivityTask, Turn, TurnAnswer, WorkflowAction } from '../../contracts/workflow.ts';
+import { type ActivityTask, type Turn, type TurnAnswer, type WorkflowAction, workflowLimits } from '../../contracts/workflow.ts';
 
 const never = <T>(): Promise<T> => new Promise(() => {});
 
@@ -166,6 +166,29 @@ describe('workflows whose workers fail', () => {
     }
     const id = await block.start({ name: 'large' });
     await expect.poll(async () => (await block.get(id, false))?.stall?.reason).toBe('payload-size');
+  });
+
+  it('stall before a worker sees a history that is too large, and keep what is in it', async () => {
+    const { block } = openedWorkflows();
+    const sizes: number[] = [];
+    block.attach(scriptedWorker({ workflows: { collects: ({ all }) => (sizes.push(all.length), []) } }));
+    const id = await block.start({ name: 'collects' });
+    const part = 'x'.repeat(workflowLimits.payloadBytesMax - 1_000);
+    const parts = Math.ceil(workflowLimits.historyBytesMax / part.length);
+    for (let i = 0; i < parts; i++) {
+      const before = sizes.length;
+      await block.raise(id, 'part', part);
+      if (i < parts - 1) await expect.poll(() => sizes.length).toBeGreaterThan(before);
+    }
+    await expect
+      .poll(async () => (await block.get(id, false))?.stall?.description)
+      .toMatch(/^its history has \d+ bytes, more than 67108864/);
+    const turns = sizes.length;
+    await block.resume(id, undefined);
+    await expect.poll(async () => (await block.get(id, false))?.status).toBe('STALLED');
+    expect(sizes).toHaveLength(turns);
+    await block.terminate(id, undefined, false);
+    expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'TERMINATED' });
   });
 
   it('refuse the heartbeat of an activity that nobody waits for any more', async () => {

@@ -98,6 +98,11 @@ async function change(context: CommandContext, call: RuntimeCall): Promise<numbe
 function asked(context: CommandContext, call: RuntimeCall): Promise<{ readonly value: unknown } | number> {
   return askJson(context, call, {
     notFound: ({ message }) => message.includes('job not found'),
-    hint: ({ message }) => (message.includes('job already exists') ? '--overwrite replaces it' : undefined),
+    hint: ({ message }) =>
+      message.includes('job already exists')
+        ? '--overwrite replaces it'
+        : message.includes('job not found')
+          ? `\`proa job list ${call.appId}\` shows those that are there`
+          : undefined,
   });
 }

@@ -110,6 +110,15 @@ describe('proa sidecar', () => {
     expect(await sidecar(['--app-id', 'orders', '--dapr-htp-port=1'], taken).code).toBe(2);
   });
 
+  it('starts no program, and says so', async () => {
+    const failing: StartHost = async () => {
+      throw new ProaError('config.port-taken', 'port 3500 is in use');
+    };
+    const stray = sidecar(['--app-id', 'orders', '--', 'node', 'app.js'], failing);
+    await stray.code;
+    expect(stray.err.join('')).toContain('warning: "node" has no effect: a sidecar starts no program (`proa run -- <command>` does)');
+  });
+
   it('waits for a running sidecar with --wait', async () => {
     let asked = 0;
     const server = createServer((request, response) => {

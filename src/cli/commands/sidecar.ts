@@ -21,6 +21,9 @@ export async function run(context: CommandContext): Promise<number> {
     return exitCodes.ok;
   }
   if (values.wait === true) return waitForSidecar(ports, values, output);
+  // daprd ignores them too, so that manifests with `--flag true` start; they are mostly a program that nobody will start.
+  const [stray] = [...args.positionals, ...args.rest];
+  if (stray !== undefined) output.warn(`"${stray}" has no effect: a sidecar starts no program (\`proa run -- <command>\` does)`);
   const spec = sidecarSpec(values, ports.process);
   const database = await databaseSetting(ports, values.engine);
   const settings = settingsFromFlags(values, {

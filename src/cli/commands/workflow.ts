@@ -1,4 +1,4 @@
-import { askJson } from '../ask-json.ts';
+import { askJson, type Refused } from '../ask-json.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
 import { onlyApp } from '../only-app.ts';
 import { UsageError } from '../parse-args.ts';
@@ -22,11 +22,16 @@ export async function run(context: CommandContext): Promise<number> {
   const body = question.method === 'POST' ? await bodyOf(context, verb) : undefined;
   const appId = await onlyApp(context);
   if (typeof appId === 'number') return appId;
-  const answer = await askJson(context, { appId, ...question, ...(body && { body, contentType: 'application/json' }) });
+  const call = { appId, ...question, ...(body && { body, contentType: 'application/json' }) };
+  const answer = await askJson(context, call, { hint: hintOf });
   if (typeof answer === 'number') return answer;
   if (output.json) output.value(answer.value);
   else printWorkflows(verb, answer.value, output);
   return exitCodes.ok;
+}
+
+function hintOf({ errorCode }: Refused): string | undefined {
+  return errorCode === 'ERR_INSTANCE_ID_NOT_FOUND' ? '`proa wf list` shows those that are there' : undefined;
 }
 
 // A reason is a text for people; everything else comes to code, which takes it apart again.

@@ -12,6 +12,8 @@ describe('the place of an engine', () => {
     });
     expect(describePlace(place)).toBe('postgres://host:5433/db (schema s)');
     expect(() => readEnginePlace('postgres://u:sec ret@ho st/db', '/p')).toThrow('cannot be read');
+    // No directory of that name appears.
+    expect(() => readEnginePlace('mysql://u:secret@host/db', '/p')).toThrow(/^there is no engine for mysql: URLs$/);
   });
 
   it.each([

@@ -13,10 +13,15 @@ export function isDatabaseUrl(text: string): boolean {
 }
 
 /**
- * Reads `postgres://user@host/database?schema=name`, or a directory relative to `cwd`. Fails with `config.invalid` for a URL that is none, without
- * repeating it.
+ * Reads `postgres://user@host/database?schema=name`, or a directory relative to `cwd`. Fails with `config.invalid` for a URL that is none, or is that of
+ * another database, without repeating it.
  */
 export function readEnginePlace(text: string, cwd: string): EnginePlace {
+  const scheme = /^([a-z][a-z\d+.-]*):\/\//i.exec(text)?.[1];
+  if (scheme !== undefined && !isDatabaseUrl(text))
+    throw new ProaError('config.invalid', `there is no engine for ${scheme}: URLs`, {
+      hint: 'a PostgreSQL database (postgres://user@host/database), or a directory',
+    });
   if (!isDatabaseUrl(text)) return { kind: 'journal', directory: resolve(cwd, text) };
   const url = parsed(text);
   refuseMisspelt(url);
