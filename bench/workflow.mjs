@@ -7,7 +7,12 @@ import { bundle, cpuUs, directory, interleaved, root, start, startProa } from '.
 import { startRestate } from './restate-server.mjs';
 
 const seconds = 4;
-const names = { many: 'in process, 256 at a time', one: 'in process, 1 at a time', sdk: '@dapr/dapr over gRPC, 32 at a time' };
+const names = {
+  many: 'in process, 256 at a time',
+  typescript: 'in process, written with proa/sdk, 256 at a time',
+  one: 'in process, 1 at a time',
+  sdk: '@dapr/dapr over gRPC, 32 at a time',
+};
 
 /** One shot of a load in a process of its own: its rate, and the CPU of `server`, of the load itself (`own`), or of both. */
 async function shot(args, { server, own }) {
@@ -41,6 +46,7 @@ export async function run() {
   const rows = await interleaved(
     {
       [names.many]: inProcess(256),
+      [names.typescript]: () => shot([join(root, 'bench/workflow-typescript-subject.mjs'), directory, seconds, 256], { own: true }),
       ...(restate && Object.fromEntries([withRestate(256)])),
       [names.one]: inProcess(1),
       ...(restate && Object.fromEntries([withRestate(1)])),
@@ -55,9 +61,15 @@ export async function run() {
     rows,
     ratios: [
       { name: 'in process / 1,500 a second', value: rate(names.many) / 1_500, goal: 1 },
+      { name: 'the same, written with proa/sdk', value: rate(names.typescript) / 1_500, goal: 1 },
       ...(restate
         ? [
             { name: 'in process / Restate, 256 at a time', value: rate(names.many) / rate(withRestate(256)[0]), goal: 2 },
+            {
+              name: 'written with proa/sdk / Restate with its SDK, 256 at a time',
+              value: rate(names.typescript) / rate(withRestate(256)[0]),
+              goal: 2,
+            },
             { name: 'in process / Restate, 1 at a time', value: rate(names.one) / rate(withRestate(1)[0]) },
           ]
         : []),
