@@ -6,6 +6,8 @@ import { type Engine, engineLimits, type NewLogEntry, type Put } from './engine.
 export interface CopySource extends Engine {
   /** Every log that has or had entries. */
   logNames(): Promise<readonly Key[]>;
+  /** Another one after every put and every append, whoever made it. Absent where nobody else can write. */
+  mark?(): Promise<string>;
 }
 
 export interface CopyOptions {
@@ -26,10 +28,12 @@ const batchBytes = engineLimits.commitBytesMax / 4;
 /**
  * Copies all keys and the named logs from one engine into another, empty one: how data move from a journal to PostgreSQL. Nobody may
  * write meanwhile. Sequences and expiry stay; versions and entries' times are given anew; leases and commit ids are not copied, so their
- * holders begin again. Fails with `config.invalid` when the target holds one of the keys or logs.
+ * holders begin again. Fails with `config.invalid` when the target holds one of the keys or logs, and when somebody wrote after all: what was copied early and
+ * what was copied late do not belong together then.
  */
-export async function copyEngine(from: Engine, to: Engine, options: CopyOptions = {}): Promise<CopySummary> {
+export async function copyEngine(from: Engine & Pick<CopySource, 'mark'>, to: Engine, options: CopyOptions = {}): Promise<CopySummary> {
   const copied = { keys: 0, entries: 0 };
+  const before = await from.mark?.();
   await copyKeys(from, to, (keys) => {
     copied.keys += keys;
     options.progress?.({ ...copied });
@@ -38,6 +42,11 @@ export async function copyEngine(from: Engine, to: Engine, options: CopyOptions 
     await copyLog(from, to, log, (entries) => {
       copied.entries += entries;
       options.progress?.({ ...copied });
+    });
+  }
+  if ((await from.mark?.()) !== before) {
+    throw new ProaError('config.invalid', 'somebody wrote into what was copied, so the copy is of no use', {
+      hint: 'stop what uses it (`proa list` shows what this machine runs), and copy into another, empty place',
     });
   }
   return copied;

@@ -36,8 +36,8 @@ export async function restoreData(ports: Ports, from: string, to: string): Promi
 }
 
 /**
- * Copies everything from one engine into another, empty one; nobody may use either meanwhile, which is checked for journals. Fails with
- * `config.invalid` when the source is in use or has no data, or the target is not empty; the source stays as it is in any case.
+ * Copies everything from one engine into another, empty one; nobody may use either meanwhile: journals in use are refused, a database into
+ * which somebody wrote meanwhile makes the copy fail. `config.invalid` too when there are no data, or the target is not empty; the source stays as it is in any case.
  */
 export async function copyData(
   ports: Ports,
@@ -46,7 +46,10 @@ export async function copyData(
 ): Promise<CopySummary> {
   const { from, to } = places;
   if (from.kind === 'journal') await mustHoldData(ports, from.directory);
-  if (describePlace(from) === describePlace(to)) throw new ProaError('config.invalid', 'source and target are the same engine');
+  if (describePlace(from) === describePlace(to))
+    throw new ProaError('config.invalid', 'source and target are the same engine', {
+      hint: 'another directory, or another schema: postgres://.../database?schema=name',
+    });
   const source = await openAlone(ports, from);
   try {
     const target = await openAlone(ports, to);

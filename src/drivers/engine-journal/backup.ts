@@ -6,6 +6,7 @@ import { fileNames, formatVersion, parseListing } from './format.ts';
 import type { JournalEngine } from './journal-engine.ts';
 
 const manifestName = 'backup.json';
+const otherBackup = 'restore from another backup, or from another copy of this one';
 const chunkBytes = 1024 * 1024;
 
 interface BackedUpFile {
@@ -54,7 +55,10 @@ export async function restoreJournal(disk: Disk, from: string, to: string): Prom
     for (const file of files) {
       copied.push(file.name);
       const { crc, bytes } = await copy(disk, { from, to, name: file.name, bytes: file.bytes });
-      if (crc !== file.crc || bytes !== file.bytes) throw new ProaError('engine.corrupt', `${from}/${file.name} is not what was backed up`);
+      if (crc !== file.crc || bytes !== file.bytes)
+        throw new ProaError('engine.corrupt', `${from}/${file.name} is not what was backed up`, {
+          hint: otherBackup,
+        });
     }
   } catch (error) {
     for (const name of copied) await disk.remove(`${to}/${name}`).catch(() => {});
@@ -74,11 +78,14 @@ async function mustBeEmpty(disk: Disk, directory: string): Promise<void> {
 async function readManifest(disk: Disk, from: string): Promise<Manifest> {
   const path = `${from}/${manifestName}`;
   if ((await disk.stat(path)) === undefined)
-    throw new ProaError('config.invalid', `${from} holds no finished backup: ${manifestName} is missing`);
+    throw new ProaError('config.invalid', `${from} holds no finished backup: ${manifestName} is missing`, {
+      hint: 'name a directory that `proa engine backup --to` filled',
+    });
   const [sum, body] = Buffer.from(await disk.readFile(path))
     .toString()
     .split('\n');
-  if (body === undefined || Number(sum) !== crc32(Buffer.from(body))) throw new ProaError('engine.corrupt', `${path} is damaged`);
+  if (body === undefined || Number(sum) !== crc32(Buffer.from(body)))
+    throw new ProaError('engine.corrupt', `${path} is damaged`, { hint: otherBackup });
   const manifest = JSON.parse(body) as Manifest;
   if (manifest.format > formatVersion) {
     throw new ProaError('engine.format', `${path} has format ${manifest.format}, this version of Proa knows up to ${formatVersion}`);

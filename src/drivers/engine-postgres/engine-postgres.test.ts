@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { pooledPostgres } from '../../../test/fixtures/pooled-postgres.ts';
+import { copyEngine } from '../../contracts/engine-copy.ts';
 import type { Commit, Engine } from '../../contracts/engine.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
 import { createNodeRandom } from '../../ports/node/random.ts';
+import { changedEngine } from '../../testing/changed-engine.ts';
 import { bytes, done, text } from '../../testing/engine-suite-rig.ts';
 import { engineSuite } from '../../testing/engine-suite.ts';
 import { migratePostgresBack, openPostgresEngine, type PostgresEngineOptions } from './engine-postgres.ts';
+import { createMemoryEngine } from '../engine-memory/memory-engine.ts';
 import { encodeCommit, groupParameters } from './group.ts';
 import { formatVersion, migrations } from './schema.ts';
 
@@ -240,6 +243,29 @@ describe.runIf(postgres.bin !== undefined)('engine-postgres', () => {
       await until(() => seen.log > before.log);
       await close();
     }
+  });
+
+  it('is copied while nobody writes, and only then', async () => {
+    const { schema, open, close } = machines();
+    const other = await open();
+    await done(other, { put: [{ key: 'k', value: bytes('v') }], append: [{ log: 'l', entries: [{ data: bytes('e') }] }] });
+    const source = await openPostgresEngine({ ports, address: postgres.server.address, schema });
+    const into = (write?: Commit) => {
+      const target = createMemoryEngine({ clock: ports.clock });
+      const slow = changedEngine(target, {
+        commit: async (commit) => {
+          if (write !== undefined) await done(other, write);
+          return target.commit(commit);
+        },
+      });
+      return copyEngine(source, slow, { logs: ['l'] });
+    };
+    expect(await into()).toEqual({ keys: 1, entries: 1 });
+    const torn = { code: 'config.invalid', message: 'somebody wrote into what was copied, so the copy is of no use' };
+    await expect(into({ put: [{ key: 'k', value: bytes('w') }] })).rejects.toMatchObject(torn);
+    await expect(into({ append: [{ log: 'm', entries: [{ data: bytes('e') }] }] })).rejects.toMatchObject(torn);
+    await source.close();
+    await close();
   });
 
   it('removes what expired and what was trimmed', async () => {

@@ -148,6 +148,11 @@ class PostgresEngine implements CopySource {
     return this.#reads.logNames();
   }
 
+  /** Another text after every put and every append, whoever made it. */
+  mark(): Promise<string> {
+    return this.#reads.mark();
+  }
+
   async trim(log: Key, upTo: number): Promise<void> {
     const parameters = [keyBytes(log), Math.min(upTo, Number.MAX_SAFE_INTEGER), stripeOf('log', log)];
     const result = await this.#database.run(`select ${this.#schema}.trim_1($1, $2, $3)`, parameters);

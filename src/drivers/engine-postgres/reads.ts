@@ -18,6 +18,8 @@ export interface Reads {
   /** Of each log, in the order given: its first entry that is not trimmed, and its last. */
   logBounds(logs: readonly Key[]): Promise<readonly Pick<LogPage, 'first' | 'head'>[]>;
   logNames(): Promise<Key[]>;
+  /** Another text after every put and every append. */
+  mark(): Promise<string>;
 }
 
 /** Reads over a database. Statements that a broken connection took with it are repeated. */
@@ -72,6 +74,10 @@ export function createReads(database: Database, clock: Clock, schema: string): R
     async logNames() {
       const rows = await read(`select log from ${schema}.logs where head > 0 order by log`, []);
       return rows.map(([log]) => (log as Buffer).toString('latin1'));
+    },
+    async mark() {
+      const sql = `select (select last_value from ${schema}.versions), (select coalesce(sum(head), 0) from ${schema}.logs)`;
+      return String((await read(sql, []))[0]);
     },
   };
 }
