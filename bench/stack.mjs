@@ -10,7 +10,7 @@ export async function run() {
   return {
     conditions: 'one core; metrics on, traces propagated, 1 % sampled; events of 379 bytes, 64 publishers, memory engine',
     figures: [
-      { name: 'default stack of an invocation (µs)', value: stack, atMost: 2 },
+      { name: 'default stack of an invocation (µs)', value: stack, atMost: 1.5 },
       { name: 'stack with every policy class, calling side (µs)', value: calling, atMost: 5 },
       { name: 'stack with every policy class, called side (µs)', value: called, atMost: 5 },
       { name: 'HTTP front and invocation block, sockets and codec left out (µs)', value: front },

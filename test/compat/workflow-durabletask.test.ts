@@ -128,6 +128,18 @@ describe('orchestrations of durabletask-js', () => {
     expect((await finish('status')).state.serializedCustomStatus).toBe('half way');
   });
 
+  it('are suspended and resumed', async () => {
+    const id = await client.scheduleNewOrchestration('waits');
+    await client.waitForOrchestrationStart(id, false, 90);
+    const status = async (): Promise<unknown> => (await client.getOrchestrationState(id, false))?.runtimeStatus;
+    await client.suspendOrchestration(id);
+    await expect.poll(status).toBe(OrchestrationStatus.SUSPENDED);
+    await client.raiseOrchestrationEvent(id, 'go', 'there');
+    expect(await status()).toBe(OrchestrationStatus.SUSPENDED);
+    await client.resumeOrchestration(id);
+    expect((await client.waitForOrchestrationCompletion(id, true, 90))?.serializedOutput).toBe('"there"');
+  });
+
   it('are terminated', async () => {
     const id = await client.scheduleNewOrchestration('waits');
     await client.waitForOrchestrationStart(id, false, 90);
