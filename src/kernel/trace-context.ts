@@ -63,9 +63,43 @@ export function isTraceparent(text: string): boolean {
   return !isZero(text, 3, 35) && !isZero(text, 36, 52);
 }
 
+/**
+ * A traceparent as version 00: the text itself, or what it says of it when its version is a later one, of which only the ids and the sampled flag are
+ * known (W3C Trace Context, section 3.2.4). Empty: it is none.
+ */
+export function readTraceparent(text: string): string {
+  if (isTraceparent(text)) return text;
+  if (text.length < 55 || !isLowerHex(text, 0, 2)) return '';
+  const version = text.slice(0, 2);
+  if (version === '00' || version === 'ff' || (text.length > 55 && text[55] !== '-')) return '';
+  const known = `00${text.slice(2, 55)}`;
+  return isTraceparent(known) ? `${known.slice(0, 53)}${isSampled(known) ? '01' : '00'}` : '';
+}
+
+const memberPattern =
+  /^([a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{1,256}$/;
+const membersMax = 32;
+
+/** The members of a tracestate without the spaces around them; empty when it is not a list of at most 32 whose keys differ (W3C Trace Context, section 3.3). */
+export function readTracestate(text: string): string {
+  const keys = new Set<string>();
+  const members: string[] = [];
+  for (const part of text.split(',')) {
+    const member = part.trim();
+    if (member === '') continue;
+    const key = memberPattern.exec(member)?.[1];
+    if (key === undefined || keys.has(key) || members.length === membersMax) return '';
+    keys.add(key);
+    members.push(member);
+  }
+  return members.join(',');
+}
+
 /** True when the sampled flag is set; the text must be a valid traceparent. */
 export function isSampled(traceparent: string): boolean {
-  return (traceparent.charCodeAt(54) & 1) === 1;
+  // An odd code is an even letter: "a" is 97 and means 10.
+  const code = traceparent.charCodeAt(54);
+  return ((code > 57 ? code + 1 : code) & 1) === 1;
 }
 
 /** Whether a trace is recorded; cheap where its maker said so. */
