@@ -26,7 +26,7 @@ export const bindingRoutes: readonly Route[] = [
     encode(response): Reply {
       const headers = metadataHeaders(response.metadata);
       const { data } = response;
-      if (data === undefined || data.length === 0) return { status: 204, headers };
+      if (data === undefined) return { status: 204, headers };
       return { status: 200, headers: ['content-type', response.contentType ?? 'application/json', ...headers], body: data };
     },
     failed: (error) => errorReply(error, metadataHeaders(failureMetadata(error))),

@@ -38,7 +38,7 @@ export const publishRoutes: readonly Route[] = [
       decode: async (request) => ({
         pubsub: param(request, 'pubsub'),
         topic: param(request, 'topic'),
-        entries: bulkEntries(await request.text()),
+        entries: bulkEntries(await request.text(), { pubsub: param(request, 'pubsub'), topic: param(request, 'topic') }),
         metadata: request.query.metadata(),
       }),
       service: (blocks) => blocks.pubsub.bulkPublish,
@@ -47,41 +47,60 @@ export const publishRoutes: readonly Route[] = [
   ),
 ];
 
-function bulkEntries(text: string): BulkPublishEntry[] {
-  let elements: string[];
-  try {
-    elements = arrayElements(text);
-  } catch (cause) {
-    throw new ProaError('pubsub.events-unmarshal', `error when unmarshaling the request for topic: ${(cause as Error).message}`, { cause });
-  }
-  return elements.map((raw) => bulkEntry(new JsonFields(raw)));
+/** Where the entries of a request go; its errors say so. */
+interface Bulk {
+  readonly pubsub: string;
+  readonly topic: string;
 }
 
-function bulkEntry(fields: JsonFields): BulkPublishEntry {
+/** An entry whose event is still JSON text. */
+type RawEntry = Omit<BulkPublishEntry, 'event'> & { readonly raw: string };
+
+function bulkEntries(text: string, bulk: Bulk): BulkPublishEntry[] {
+  let entries: RawEntry[];
+  try {
+    // An element that is null is an entry that says nothing, as in Go's decoder.
+    entries = arrayElements(text).map((raw) => bulkEntry(new JsonFields(raw === 'null' ? '{}' : raw)));
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw refused('pubsub.events-unmarshal', bulk, { why, message: `error when unmarshaling the request for topic ${bulk.topic}: ${why}` });
+  }
+  return entries.map((entry) => {
+    const { raw: _raw, ...read } = entry;
+    return { ...read, event: eventBytes(entry, bulk) };
+  });
+}
+
+function bulkEntry(fields: JsonFields): RawEntry {
   const contentType = fields.text('contentType') ?? '';
   const entryId = fields.text('entryId') ?? '';
   const metadata = fields.texts('metadata');
-  return { entryId, contentType, event: eventBytes(fields, contentType, entryId), ...(metadata === undefined ? {} : { metadata }) };
+  return { entryId, contentType, raw: fields.raw('event') ?? 'null', ...(metadata === undefined ? {} : { metadata }) };
 }
 
-// Each event must fit its content type: text types take a string, binary types base64 in a string, JSON types JSON.
-function eventBytes(fields: JsonFields, contentType: string, entryId: string): Uint8Array {
-  const raw = fields.raw('event') ?? 'null';
+// Each event must fit its content type: text types take a string, binary ones base64 in a string, JSON types JSON. What other types take nobody could say.
+function eventBytes({ entryId, contentType, raw }: RawEntry, bulk: Bulk): Uint8Array {
   const type = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
-  if (type === 'application/json' || type.endsWith('+json')) return Buffer.from(raw, 'utf8');
+  if (type === 'application/json' || type === 'application/cloudevents+json') return Buffer.from(raw, 'utf8');
   const value: unknown = JSON.parse(raw);
-  if (typeof value !== 'string') throw mismatch(entryId, contentType);
-  if (type.startsWith('text/') || type === '') return Buffer.from(value, 'utf8');
-  const bytes = Buffer.from(value, 'base64');
-  if (bytes.toString('base64').replace(/=+$/, '') !== value.replace(/=+$/, '')) throw mismatch(entryId, contentType);
-  return bytes;
+  if (typeof value === 'string') {
+    if (type.startsWith('text/') || type === 'application/xml') return Buffer.from(value, 'utf8');
+    const bytes = type === 'application/octet-stream' ? Buffer.from(value, 'base64') : undefined;
+    if (bytes !== undefined && bytes.toString('base64') === value) return bytes;
+  }
+  const why = `the event of the entry "${entryId}" does not fit its content type "${contentType}"`;
+  const message = `error when marshalling cloud event envelope for topic ${bulk.topic} pubsub ${bulk.pubsub}: ${why}`;
+  throw refused('pubsub.events-envelope', bulk, { why, message });
 }
 
-function mismatch(entryId: string, contentType: string): ProaError {
-  return new ProaError(
-    'pubsub.events-envelope',
-    `error when marshaling the entry "${entryId}": its event does not fit the content type "${contentType}"`,
-  );
+function refused(
+  code: 'pubsub.events-envelope' | 'pubsub.events-unmarshal',
+  { pubsub }: Bulk,
+  { why, message }: { readonly why: string; readonly message: string },
+): ProaError {
+  return new ProaError(code, message, {
+    details: { metadata: { error: why }, resource: { type: 'pubsub', name: pubsub, description: message } },
+  });
 }
 
 function bulkReply(failed: readonly FailedEntry[]): Reply {
