@@ -55,7 +55,6 @@ export function createRuntimeBlock(parts: RuntimeBlockParts): RuntimeBlock {
 
 function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, string>): RuntimeMetadata {
   const { spec, configuration, components } = parts;
-  const connection = connectionOf(parts);
   return {
     id: spec.id,
     runtimeVersion: parts.version,
@@ -72,7 +71,7 @@ function metadataOf(parts: RuntimeBlockParts, extended: ReadonlyMap<string, stri
     workflowAccessPolicies: parts.workflowAccess(),
     workflowWorkers: parts.workflowWorkers(),
     ...actorsOf(parts.actors()),
-    ...(connection === undefined ? {} : { appConnection: connection }),
+    appConnection: connectionOf(parts),
   };
 }
 
@@ -91,11 +90,14 @@ function capabilitiesOf({ driver, definition }: Component<DriverKind>): readonly
   return actors ? [...capabilities, 'ACTOR'] : capabilities;
 }
 
-function connectionOf({ spec, state }: RuntimeBlockParts): RuntimeMetadata['appConnection'] | undefined {
-  const port = state.channel === undefined ? spec.appPort : Number(state.channel.address.slice(state.channel.address.lastIndexOf(':') + 1));
-  if (port === undefined) return undefined;
+function portOf({ address }: AppChannel): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1)) || 0;
+}
+
+function connectionOf({ spec, state }: RuntimeBlockParts): RuntimeMetadata['appConnection'] {
+  const port = state.channel === undefined ? spec.appPort : portOf(state.channel);
   return {
-    port,
+    ...(port === undefined ? {} : { port }),
     protocol: spec.appProtocol,
     channelAddress: spec.appChannelAddress,
     ...(spec.appMaxConcurrency === undefined ? {} : { maxConcurrency: spec.appMaxConcurrency }),

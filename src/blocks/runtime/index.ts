@@ -30,8 +30,9 @@ export interface RuntimeMetadata {
   readonly workflowWorkers: number;
   /** Absent: this runtime hosts no actors. */
   readonly actors?: { readonly ready: boolean; readonly active: readonly { readonly type: string; readonly count: number }[] };
-  readonly appConnection?: {
-    readonly port: number;
+  readonly appConnection: {
+    /** Absent: there is no app to call. 0: it is called without a port. */
+    readonly port?: number;
     readonly protocol: string;
     readonly channelAddress: string;
     readonly maxConcurrency?: number;

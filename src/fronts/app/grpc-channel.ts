@@ -27,6 +27,7 @@ import type { GrpcMetrics } from '../grpc/grpc-metrics.ts';
 import { decodeInvokeResponse, encodeInvokeRequest } from '../grpc/hot-messages.ts';
 import { httpOfMetadata, metadataOfHttp } from '../grpc/http-metadata.ts';
 import { topicEvent, topicVerdict } from '../grpc/topic-event.ts';
+import { toTraceBin } from '../grpc/trace-bin.ts';
 import { bulkRequest, bulkAnswer } from './grpc-bulk.ts';
 import type { Permits } from './permits.ts';
 
@@ -158,10 +159,11 @@ class GrpcCallbackChannel implements GrpcAppChannel {
 
   async bulkEvent(call: Call<AppBulkEvent>): Promise<ReadonlyMap<string, EventVerdict>> {
     const request = bulkRequest(call.input);
+    const metadata = metadataOfHttp(pairs(call.input.metadata));
     try {
-      const answer = await this.#ask(codecs.bulkEvent, request, call).catch((thrown: unknown) => {
+      const answer = await this.#ask(codecs.bulkEvent, request, call, metadata).catch((thrown: unknown) => {
         if (ProaError.from(thrown).code !== 'unimplemented') throw thrown;
-        return this.#ask(codecs.bulkEventAlpha, request, call);
+        return this.#ask(codecs.bulkEventAlpha, request, call, metadata);
       });
       return bulkAnswer(answer);
     } catch (thrown) {
@@ -341,9 +343,8 @@ function bindingAnswer(answer: {
 function traceMetadata(call: Call<unknown>): string[] {
   const { traceparent, tracestate, baggage } = valueOf(call.context, traceKey);
   if (traceparent === '') return [];
-  const binary = Buffer.from(`0000${traceparent.slice(3, 35)}01${traceparent.slice(36, 52)}02${traceparent.slice(53, 55)}`, 'hex');
   return [
-    ...['traceparent', traceparent, 'grpc-trace-bin', binary.toString('base64').replace(/=+$/, '')],
+    ...['traceparent', traceparent, 'grpc-trace-bin', toTraceBin(traceparent)],
     ...(tracestate === '' ? [] : ['tracestate', tracestate]),
     ...(baggage === '' ? [] : ['baggage', baggage]),
   ];

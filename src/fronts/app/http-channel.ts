@@ -217,7 +217,7 @@ class HttpAppChannel implements AppChannel {
   async configuration(call: Call<ConfigurationDelivery>): Promise<void> {
     const { store, id, items } = call.input;
     for (const [key, item] of Object.entries(items)) {
-      const body = bytesBody(Buffer.from(JSON.stringify({ id, items: { [key]: item } })));
+      const body = bytesBody(Buffer.from(JSON.stringify({ id, items: { [key]: withoutEmpty(item) } })));
       const headers = ['content-type', 'application/json', ...tracing(call)];
       const answer = await this.#ask({
         method: 'POST',
@@ -364,7 +364,7 @@ async function deliverBulk(ask: Ask, call: Call<AppBulkEvent>): Promise<Readonly
   const answer = await ask({
     method: 'POST',
     target: targetOf(input.path),
-    headers: ['content-type', 'application/json', ...tracing(call)],
+    headers: ['content-type', 'application/json', ...tracing(call), ...metadataAsHeaders(input.metadata)],
     body: bytesBody(bulkEnvelope(input)),
     cancel: call.cancel,
   });
@@ -395,6 +395,15 @@ function bindingAnswer(text: string): AppBindingAnswer {
   } catch {
     return { data };
   }
+}
+
+/** As daprd tells it: an item that was removed has neither value nor version. */
+function withoutEmpty({ value, version, metadata }: ConfigurationDelivery['items'][string]): Record<string, unknown> {
+  return {
+    ...(value === '' ? {} : { value }),
+    ...(version === '' ? {} : { version }),
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
+  };
 }
 
 function targetOf(path: string): string {

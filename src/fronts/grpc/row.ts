@@ -5,11 +5,13 @@ import { emptyContext, withValue } from '../../kernel/context.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Service } from '../../kernel/service.ts';
-import { isTraceparent, traceKey, type TraceContext } from '../../kernel/trace-context.ts';
+import { readTraceparent, traceKey, type TraceContext } from '../../kernel/trace-context.ts';
 import { headerValue } from '../../wire/grpc/metadata.ts';
 import { grpcNumber } from '../../kernel/status.ts';
 import type { ServerCall } from '../../wire/grpc/method.ts';
+import { isBaggage } from '../http/baggage.ts';
 import { describeCall } from './span-attributes.ts';
+import { fromTraceBin, toTraceBin } from './trace-bin.ts';
 
 /** What every row of the gRPC API is answered with. */
 export interface GrpcFrontContext {
@@ -54,7 +56,10 @@ export interface Invocation<In, Out> {
 
 /** Runs a block's service for a gRPC call: trace, caller, deadline and cancellation are those of the call. */
 export async function runService<In, Out>(front: GrpcFrontContext, call: ServerCall, invocation: Invocation<In, Out>): Promise<Out> {
-  const span = front.tracer.start('server', call.path, incomingTrace(call));
+  const incoming = incomingTrace(call);
+  if (incoming.baggage !== '') tellBaggage(call, incoming.baggage);
+  const span = front.tracer.start('server', call.path, incoming);
+  if (span.sampled || incoming.traceparent !== '') call.setHeader('grpc-trace-bin', toTraceBin(span.trace.traceparent));
   const end = (code: number): void => {
     if (span.sampled) describeCall(span, call, invocation);
     span.end(code === 0, code);
@@ -79,18 +84,15 @@ export async function runService<In, Out>(front: GrpcFrontContext, call: ServerC
   }
 }
 
-/** `traceparent` of the metadata, else `grpc-trace-bin` (OpenCensus's binary form). */
-export function incomingTrace(call: Pick<ServerCall, 'metadata'>): TraceContext {
-  const text = headerValue(call.metadata, 'traceparent') ?? '';
-  const traceparent = isTraceparent(text) ? text : binaryTrace(headerValue(call.metadata, 'grpc-trace-bin'));
-  return { traceparent, tracestate: headerValue(call.metadata, 'tracestate') ?? '', baggage: headerValue(call.metadata, 'baggage') ?? '' };
+// It goes back to whoever sent it, as over HTTP.
+function tellBaggage(call: ServerCall, baggage: string): void {
+  if (!isBaggage(baggage)) throw new ProaError('bad-request', 'invalid baggage header');
+  call.setHeader('baggage', baggage);
 }
 
-// Version 0, then field 0 (16 bytes of trace id), field 1 (8 bytes of span id), field 2 (one byte of options).
-function binaryTrace(text: string | undefined): string {
-  if (text === undefined) return '';
-  const bytes = Buffer.from(text, 'base64');
-  if (bytes.length !== 29 || bytes[0] !== 0 || bytes[1] !== 0 || bytes[18] !== 1 || bytes[27] !== 2) return '';
-  const traceparent = `00-${bytes.toString('hex', 2, 18)}-${bytes.toString('hex', 19, 27)}-${bytes.toString('hex', 28, 29)}`;
-  return isTraceparent(traceparent) ? traceparent : '';
+/** `traceparent` of the metadata, else `grpc-trace-bin` (OpenCensus's binary form). */
+export function incomingTrace(call: Pick<ServerCall, 'metadata'>): TraceContext {
+  const text = readTraceparent(headerValue(call.metadata, 'traceparent') ?? '');
+  const traceparent = text === '' ? fromTraceBin(headerValue(call.metadata, 'grpc-trace-bin')) : text;
+  return { traceparent, tracestate: headerValue(call.metadata, 'tracestate') ?? '', baggage: headerValue(call.metadata, 'baggage') ?? '' };
 }

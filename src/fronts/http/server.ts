@@ -7,7 +7,7 @@ import { limits } from '../../kernel/limits.ts';
 import type { Logger } from '../../kernel/log.ts';
 import type { Address, Connection, Ports } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
-import { isTraceparent, type TraceContext } from '../../kernel/trace-context.ts';
+import { readTraceparent, readTracestate, type TraceContext } from '../../kernel/trace-context.ts';
 import type { Http1Request } from '../../wire/http1/request.ts';
 import type { AnswerEnd, HttpAnswer } from '../../wire/http1/response.ts';
 import { serveHttp1, type Http1Server } from '../../wire/http1/server.ts';
@@ -196,12 +196,14 @@ class Exchange implements FrontRequest, DispatchedTo, AnswerEnd {
     }
   }
 
-  // A valid baggage goes back to whoever sent it.
+  // A valid tracestate and baggage go back to whoever sent them.
   #traced({ headers }: Reply): void {
     const { trace } = this;
     if (trace.traceparent === '' || has(headers, 'traceparent')) return;
     const { response } = this.#parts;
     response.traced(trace);
+    const tracestate = trace.tracestate === '' || has(headers, 'tracestate') ? '' : readTracestate(trace.tracestate);
+    if (tracestate !== '') response.also('tracestate', tracestate);
     if (trace.baggage !== '') response.also('baggage', trace.baggage);
   }
 
@@ -249,9 +251,8 @@ function allowOrigin(response: HttpAnswer, headers: readonly string[]): void {
 const noTrace: TraceContext = { traceparent: '', tracestate: '', baggage: '' };
 
 function incomingTrace(request: Http1Request, baggage: string): TraceContext {
-  const traceparent = request.header('traceparent');
-  if (traceparent === undefined || !isTraceparent(traceparent))
-    return baggage === '' ? noTrace : { traceparent: '', tracestate: '', baggage };
+  const traceparent = readTraceparent(request.header('traceparent') ?? '');
+  if (traceparent === '') return baggage === '' ? noTrace : { traceparent: '', tracestate: '', baggage };
   const tracestate = request.header('tracestate') ?? '';
   return { traceparent, tracestate: tracestate.length > limits.tracestateBytes ? '' : tracestate, baggage };
 }

@@ -31,7 +31,7 @@ function openStream(protocol?: string) {
   }
   const front = {
     blocks: {
-      runtime: { metadata: () => (protocol === undefined ? {} : { appConnection: { protocol } }) },
+      runtime: { metadata: () => ({ appConnection: protocol === undefined ? { protocol: 'http' } : { port: 1, protocol } }) },
       actors: {
         serve: (types: readonly ActorTypeConfig[], host: ActorHost) => {
           Object.assign(served, { types, host });

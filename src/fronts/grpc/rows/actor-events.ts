@@ -38,8 +38,8 @@ async function host(
   requests: AsyncIterable<SubscribeActorEventsRequestAlpha1>,
   { call, out }: { readonly call: ServerCall; readonly out: Out },
 ): Promise<void> {
-  const protocol = front.blocks.runtime.metadata().appConnection?.protocol;
-  if (protocol !== undefined && protocol !== 'grpc' && protocol !== 'grpcs')
+  const { port, protocol } = front.blocks.runtime.metadata().appConnection;
+  if (port !== undefined && protocol !== 'grpc' && protocol !== 'grpcs')
     throw new ProaError('actor.no-address', `the app is reached over ${protocol}: it hosts actors there, and not on a stream`, {
       hint: 'start with --app-protocol grpc, or without an app port',
     });

@@ -34,7 +34,6 @@ export function runtimeRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
 }
 
 function wireMetadata(metadata: RuntimeMetadata) {
-  const connection = metadata.appConnection;
   return {
     id: metadata.id,
     runtimeVersion: metadata.runtimeVersion,
@@ -64,7 +63,7 @@ function wireMetadata(metadata: RuntimeMetadata) {
     workflowAccessPolicies: metadata.workflowAccessPolicies.map((name) => ({ name })),
     ...(metadata.workflowWorkers > 0 && { workflows: { connectedWorkers: metadata.workflowWorkers } }),
     ...wireActors(metadata.actors),
-    ...(connection === undefined ? {} : { appConnectionProperties: wireConnection(connection) }),
+    appConnectionProperties: wireConnection(metadata.appConnection),
   };
 }
 
@@ -84,10 +83,10 @@ function wireActors(actors: RuntimeMetadata['actors']) {
   };
 }
 
-function wireConnection(connection: NonNullable<RuntimeMetadata['appConnection']>) {
+function wireConnection(connection: RuntimeMetadata['appConnection']) {
   const { port, protocol, channelAddress, maxConcurrency, health } = connection;
   return {
-    port,
+    port: port ?? 0,
     protocol,
     channelAddress,
     maxConcurrency: maxConcurrency ?? 0,

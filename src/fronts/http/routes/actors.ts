@@ -33,7 +33,11 @@ export const actorRoutes: readonly Route[] = [
     subject: calledOf,
     decode: (request) => whenRead(request.bytes(), (data) => actorRequest(request, data)),
     service: (blocks) => blocks.actors.invoke,
-    encode: ({ status, headers, data }: ActorAnswer): Reply => ({ status, headers: passedBack.of(headers), body: data }),
+    encode: ({ status, headers, data }: ActorAnswer): Reply => ({
+      status,
+      headers: (status === 204 ? passedBack : typedBack).of(headers),
+      body: data,
+    }),
   }),
   route({
     methods: ['GET'],
@@ -134,6 +138,14 @@ function named(request: RouteRequest): { readonly type: string; readonly id: str
 
 // Lists that the parser shared are looked through once.
 const [passedOn, passedBack] = [new ListMemo(forwardHeaders), new ListMemo(forwardHeaders)];
+/** As daprd says of an answer whose actor says nothing about it. */
+const typedBack = new ListMemo((headers: readonly string[]) => typed(forwardHeaders(headers)));
+
+function typed(headers: string[]): readonly string[] {
+  const at = headers.findIndex((text, i) => i % 2 === 0 && text === 'content-type');
+  if (at < 0) return [...headers, 'content-type', 'application/json'];
+  return headers[at + 1] === '' ? headers.with(at + 1, 'application/json') : headers;
+}
 
 /** Whom a path calls, and the path that the app sees; or why not. */
 type Called = { readonly type: string; readonly id: string; readonly method: string; readonly path: string } | { readonly refusal: string };

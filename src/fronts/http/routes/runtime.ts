@@ -98,7 +98,6 @@ function health(runtime: RuntimeBlock, appId: string | undefined): void {
 
 // Empty lists and zero counts are left out (Dapr reference 4.10).
 function printMetadata(metadata: RuntimeMetadata): Record<string, unknown> {
-  const connection = metadata.appConnection;
   return {
     id: metadata.id,
     runtimeVersion: metadata.runtimeVersion,
@@ -118,7 +117,7 @@ function printMetadata(metadata: RuntimeMetadata): Record<string, unknown> {
       'workflowAccessPolicies',
       metadata.workflowAccessPolicies.map((name) => ({ name })),
     ),
-    ...(connection === undefined ? {} : { appConnectionProperties: printConnection(connection) }),
+    appConnectionProperties: printConnection(metadata.appConnection),
     ...(metadata.workflowWorkers > 0 && { workflows: { connectedWorkers: metadata.workflowWorkers } }),
     ...printActors(metadata.actors),
   };
@@ -162,10 +161,10 @@ function printSubscription(subscription: SubscriptionSpec): Record<string, unkno
   };
 }
 
-function printConnection(connection: NonNullable<RuntimeMetadata['appConnection']>): Record<string, unknown> {
+function printConnection(connection: RuntimeMetadata['appConnection']): Record<string, unknown> {
   const { port, protocol, channelAddress, maxConcurrency, health: probe } = connection;
   return {
-    ...(port === 0 ? {} : { port }),
+    ...(port === undefined || port === 0 ? {} : { port }),
     protocol,
     channelAddress,
     ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
