@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HTTPExtension_Verb, InvokeResponseSchema } from '../../src/gen/dapr/proto/common/v1/common_pb.ts';
+import { GetMetadataRequestSchema, GetMetadataResponseSchema } from '../../src/gen/dapr/proto/runtime/v1/metadata_pb.ts';
 import { InvokeServiceRequestSchema } from '../../src/gen/dapr/proto/runtime/v1/invoke_pb.ts';
 import { SaveStateRequestSchema } from '../../src/gen/dapr/proto/runtime/v1/state_pb.ts';
 import { ask, httpAnswers } from './daprd-answers.ts';
@@ -17,16 +18,24 @@ let machine: TestMachine;
 let app: Server;
 let healthy = true;
 let seen: IncomingHttpHeaders = {};
+/** Of the deliveries in bulk. */
+let bulkSeen: IncomingHttpHeaders | undefined;
 let ports: { readonly http: string; readonly grpc: string };
 const closers: (() => unknown)[] = [];
+const subscriptions = [{ pubsubname: 'pubsub', topic: 'many', route: '/many', bulkSubscribe: { enabled: true } }];
 
 beforeAll(async () => {
   machine = createMachine();
   app = createServer((asked, response) => {
     const path = asked.url ?? '';
     if (path === '/healthz') return response.writeHead(healthy ? 200 : 503).end();
-    if (path === '/dapr/config' || path === '/dapr/subscribe' || asked.method === 'OPTIONS') return response.writeHead(404).end();
+    if (path === '/dapr/subscribe')
+      return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(subscriptions));
+    if (path === '/dapr/config' || asked.method === 'OPTIONS') return response.writeHead(404).end();
+    if (path === '/many') bulkSeen = asked.headers;
+    if (path === '/many') return response.writeHead(200).end();
     seen = asked.headers;
+    if (path === '/nothing') return response.writeHead(204).end();
     if (path === '/missing') return response.writeHead(404, { 'content-type': 'application/json', 'x-app': 'yes' }).end('{}');
     // Without a length, so that it comes in chunks.
     response.writeHead(200, { 'content-type': 'application/json' });
@@ -45,11 +54,7 @@ beforeAll(async () => {
     'w.yaml': component('web', 'bindings.http', { url: `http://127.0.0.1:${port}` }),
   };
   const flags = ['--enable-app-health-check', '--app-health-probe-interval', '1', '--app-health-threshold', '1'];
-  if (daprd === undefined) {
-    const sidecar = await startSidecar({ machine, appId: 'app', appPort: port, resources, flags });
-    closers.push(() => sidecar.stop());
-    ports = { http: sidecar.httpPort, grpc: sidecar.grpcPort };
-  } else ports = await startDaprd(daprd, { port, resources, flags });
+  ports = await start({ appId: 'app', appPort: port, resources, flags });
   await eventually(async () => (await get('/v1.0/healthz')).status === 204, 'the sidecar is ready');
 });
 afterAll(async () => {
@@ -63,21 +68,29 @@ function get(path: string, init?: RequestInit): Promise<Response> {
   return fetch(`http://127.0.0.1:${ports.http}${path}`, init);
 }
 
-async function startDaprd(
-  program: string,
-  {
-    port,
-    resources,
-    flags,
-  }: { readonly port: string; readonly resources: Readonly<Record<string, string>>; readonly flags: readonly string[] },
-): Promise<{ readonly http: string; readonly grpc: string }> {
-  const folder = join(machine.directory, 'resources');
+interface Started {
+  readonly appId: string;
+  readonly appPort?: string;
+  readonly resources: Readonly<Record<string, string>>;
+  readonly flags: readonly string[];
+}
+
+/** Whichever of the two is asked. Ends with the tests. */
+async function start(started: Started): Promise<typeof ports> {
+  if (daprd !== undefined) return startDaprd(daprd, started);
+  const sidecar = await startSidecar({ machine, ...started });
+  closers.push(() => sidecar.stop());
+  return { http: sidecar.httpPort, grpc: sidecar.grpcPort };
+}
+
+async function startDaprd(program: string, { appId, appPort, resources, flags }: Started): Promise<typeof ports> {
+  const folder = join(machine.directory, `resources-${appId}`);
   mkdirSync(folder);
   for (const [name, yaml] of Object.entries(resources)) writeFileSync(join(folder, name), yaml);
   const [http, grpc, metrics] = [await freePort(), await freePort(), await freePort()];
-  const own = ['--app-id', 'app', '--app-port', port, '--resources-path', folder, '--metrics-port', metrics];
+  const own = ['--app-id', appId, ...(appPort === undefined ? [] : ['--app-port', appPort]), '--resources-path', folder];
   const control = ['--placement-host-address', '', '--scheduler-host-address', ''];
-  const api = ['--dapr-http-port', http, '--dapr-grpc-port', grpc];
+  const api = ['--dapr-http-port', http, '--dapr-grpc-port', grpc, '--metrics-port', metrics];
   const child: ChildProcess = spawn(program, [...own, ...control, ...api, ...flags], { stdio: 'ignore' });
   closers.push(() => child.kill());
   await eventually(
@@ -88,7 +101,7 @@ async function startDaprd(
 }
 
 describe('answers of daprd, over HTTP', () => {
-  it.each(httpAnswers)('$what', async ({ path, method = 'GET', headers = {}, body, status, json, without = [] }) => {
+  it.each(httpAnswers)('$what', async ({ path, method = 'GET', headers = {}, body, status, json, told = {}, without = [] }) => {
     const sent = body === undefined ? {} : { body };
     const answer = await get(path, {
       method,
@@ -96,12 +109,13 @@ describe('answers of daprd, over HTTP', () => {
       ...sent,
     });
     expect(answer.status).toBe(status);
+    for (const [name, value] of Object.entries(told)) expect(answer.headers.get(name)).toMatch(value);
     for (const name of without) expect(answer.headers.get(name)).toBeNull();
     if (json !== undefined) {
-      const told = (await answer.json()) as { details?: { '@type': string }[] };
+      const said = (await answer.json()) as { details?: { '@type': string }[] };
       // Their order says nothing.
-      told.details?.sort((a, b) => (a['@type'] < b['@type'] ? -1 : 1)).splice(1);
-      expect(told).toMatchObject(json as object);
+      said.details?.sort((a, b) => (a['@type'] < b['@type'] ? -1 : 1)).splice(1);
+      expect(said).toMatchObject(json as object);
     }
   });
 });
@@ -130,6 +144,25 @@ it('a server that a URL names is told the trace, once', async () => {
   expect(seen['traceparent']).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/);
 });
 
+it('a delivery in bulk says in its headers which pub/sub it comes from', async () => {
+  const entries = [{ entryId: '1', event: {}, contentType: 'application/json' }];
+  await get('/v1.0/publish/bulk/pubsub/many', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(entries),
+  });
+  await eventually(() => bulkSeen !== undefined, 'the entries are delivered');
+  expect(bulkSeen?.['pubsubname']).toBe('pubsub');
+});
+
+it('a runtime without an app says how it would call one', async () => {
+  const { http, grpc } = await start({ appId: 'alone', resources: {}, flags: ['--app-max-concurrency', '5'] });
+  const { appConnectionProperties } = (await (await fetch(`http://127.0.0.1:${http}/v1.0/metadata`)).json()) as Record<string, unknown>;
+  expect(appConnectionProperties).toEqual({ protocol: 'http', channelAddress: '127.0.0.1', maxConcurrency: 5 });
+  const answer = await ask(grpc, 'GetMetadata', { input: GetMetadataRequestSchema, output: GetMetadataResponseSchema, message: {} });
+  expect(answer.message?.appConnectionProperties).toMatchObject({ port: 0, channelAddress: '127.0.0.1', maxConcurrency: 5 });
+});
+
 describe('answers of daprd, over gRPC', () => {
   const invoke = (method: string) =>
     ask(ports.grpc, 'InvokeService', {
@@ -143,6 +176,20 @@ describe('answers of daprd, over gRPC', () => {
     const message = { storeName: 'mem', states };
     const answer = await ask(ports.grpc, 'SaveState', { input: SaveStateRequestSchema, output: EmptySchema, message });
     expect(answer).toMatchObject({ code: 'ABORTED', reason: 'ERR_STATE_SAVE' });
+  });
+
+  const metadata = (headers: Readonly<Record<string, string>>) =>
+    ask(ports.grpc, 'GetMetadata', { input: GetMetadataRequestSchema, output: GetMetadataResponseSchema, message: {}, headers });
+
+  it('a trace and its baggage go back to whoever sent them', async () => {
+    const { headers } = await metadata({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', baggage: 'a=b' });
+    expect(headers['baggage']).toBe('a=b');
+    const told = headers['grpc-trace-bin'] as Buffer;
+    expect(told.toString('hex')).toMatch(/^00000af7651916cd43dd8448eb211c80319c01[0-9a-f]{16}0201$/);
+  });
+
+  it('baggage that is none is refused', async () => {
+    expect(await metadata({ baggage: '=;;' })).toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
   it("the headers of an app's refusal come before the status", async () => {

@@ -14,9 +14,21 @@ export interface RecordedAnswer {
   readonly status: number;
   /** Of the answer's JSON, for `toMatchObject`. */
   readonly json?: unknown;
+  /** Headers of the answer. */
+  readonly told?: Readonly<Record<string, string | RegExp>>;
   /** Headers that the answer must not have. */
   readonly without?: readonly string[];
 }
+
+const trace = '0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331';
+
+/** A bulk request of one entry to a topic that nobody reads. */
+function bulk(what: string, entry: unknown, answered: Pick<RecordedAnswer, 'status' | 'json'>): RecordedAnswer {
+  return { what, method: 'POST', path: '/v1.0/publish/bulk/pubsub/t', body: JSON.stringify([entry]), ...answered };
+}
+
+const misfit = { status: 400, json: { errorCode: 'ERR_PUBSUB_EVENTS_SER', details: [{ reason: 'DAPR_PUBSUB_MARSHAL_ENVELOPE' }] } };
+const unreadable = { status: 400, json: { errorCode: 'ERR_PUBSUB_EVENTS_SER', details: [{ reason: 'DAPR_PUBSUB_UNMARSHAL_EVENTS' }] } };
 
 const operation = (name: string, path: string): string => JSON.stringify({ operation: name, metadata: { path } });
 
@@ -127,12 +139,69 @@ export const httpAnswers: readonly RecordedAnswer[] = [
     without: ['metadata.transfer-encoding'],
   },
   {
+    what: 'an HTTP binding whose server says nothing',
+    method: 'POST',
+    path: '/v1.0/bindings/web',
+    body: operation('get', '/nothing'),
+    status: 200,
+    told: { 'content-type': 'application/json', 'metadata.statuscode': '204' },
+  },
+  {
     what: 'an entry that does not fit its content type',
     method: 'POST',
     path: '/v1.0/publish/bulk/pubsub/topic',
     body: JSON.stringify([{ entryId: '1', event: { a: 1 }, contentType: 'text/plain' }]),
     status: 400,
     json: { errorCode: 'ERR_PUBSUB_EVENTS_SER', details: [{ reason: 'DAPR_PUBSUB_MARSHAL_ENVELOPE', domain: 'dapr.io' }] },
+  },
+  bulk('an entry of XML is a text', { entryId: '1', event: '<a/>', contentType: 'application/xml' }, { status: 204 }),
+  bulk('an entry without a content type', { entryId: '1', event: 'x' }, misfit),
+  bulk('an entry of a type that says nothing of its event', { entryId: '1', event: 'YQ==', contentType: 'application/x-zap' }, misfit),
+  bulk('an entry in base64 without padding', { entryId: '1', event: 'YQ', contentType: 'application/octet-stream' }, misfit),
+  bulk('an entry that is null', null, misfit),
+  bulk('an entry that is a number', 5, unreadable),
+  bulk('an entry whose id is a number', { entryId: 1, event: 'x', contentType: 'text/plain' }, unreadable),
+  {
+    what: 'a tracestate goes back to whoever sent it',
+    path: '/v1.0/state/mem/none',
+    headers: { traceparent: `00-${trace}-01`, tracestate: ' a=b ,,  c@d=e' },
+    status: 204,
+    told: { traceparent: /^00-0af7651916cd43dd8448eb211c80319c-/, tracestate: 'a=b,c@d=e' },
+  },
+  {
+    what: 'a tracestate of an invocation',
+    path: '/v1.0/invoke/app/method/x',
+    headers: { traceparent: `00-${trace}-00`, tracestate: 'a=b' },
+    status: 200,
+    told: { tracestate: 'a=b' },
+  },
+  {
+    what: 'a tracestate of a request that fails',
+    path: '/v1.0/zap',
+    headers: { traceparent: `00-${trace}-01`, tracestate: 'a=b' },
+    status: 404,
+    told: { tracestate: 'a=b' },
+  },
+  {
+    what: 'a tracestate that is none',
+    path: '/v1.0/state/mem/none',
+    headers: { traceparent: `00-${trace}-01`, tracestate: 'a=b,a=c' },
+    status: 204,
+    without: ['tracestate'],
+  },
+  {
+    what: 'a tracestate without a traceparent',
+    path: '/v1.0/state/mem/none',
+    headers: { tracestate: 'a=b' },
+    status: 204,
+    without: ['tracestate'],
+  },
+  {
+    what: 'a traceparent of a later version',
+    path: '/v1.0/state/mem/none',
+    headers: { traceparent: `01-${trace}-01-more` },
+    status: 204,
+    told: { traceparent: /^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/ },
   },
   {
     what: 'a job without a schedule',
@@ -156,14 +225,21 @@ export interface GrpcAnswer<T> {
 export function ask<I extends DescMessage, O extends DescMessage>(
   port: string,
   name: string,
-  { input, output, message }: { readonly input: I; readonly output: O; readonly message: MessageInitShape<I> },
+  {
+    input,
+    output,
+    message,
+    headers: sent = {},
+  }: { readonly input: I; readonly output: O; readonly message: MessageInitShape<I>; readonly headers?: Readonly<Record<string, string>> },
 ): Promise<GrpcAnswer<MessageShape<O>>> {
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
   const same = (bytes: Buffer): Buffer => bytes;
   const request = Buffer.from(toBinary(input, create(input, message)));
+  const metadata = new Metadata();
+  for (const [header, value] of Object.entries(sent)) metadata.set(header, value);
   let headers: Readonly<Record<string, unknown>> = {};
   return new Promise((resolve) => {
-    const call = client.makeUnaryRequest(`/dapr.proto.runtime.v1.Dapr/${name}`, same, same, request, new Metadata(), (error, bytes) => {
+    const call = client.makeUnaryRequest(`/dapr.proto.runtime.v1.Dapr/${name}`, same, same, request, metadata, (error, bytes) => {
       client.close();
       resolve({
         code: status[error?.code ?? 0] as string,
@@ -172,7 +248,7 @@ export function ask<I extends DescMessage, O extends DescMessage>(
         message: bytes === undefined ? undefined : fromBinary(output, bytes),
       });
     });
-    call.on('metadata', (metadata) => (headers = metadata.getMap()));
+    call.on('metadata', (told) => (headers = told.getMap()));
   });
 }
 

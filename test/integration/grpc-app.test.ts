@@ -106,6 +106,15 @@ describe('the health of an app over gRPC', () => {
   });
 });
 
+it('a delivery in bulk says in its metadata which pub/sub it comes from', async () => {
+  const [app, sidecar] = await pair('bulk-grpc', { bulkTopics: ['many'] });
+  await sidecar.ready();
+  expect(await call(sidecar, `${dapr}/PublishEvent`, publish('many'))).toEqual([0, '']);
+  const deliveries = () => app.received.filter(({ method }) => method === 'OnBulkTopicEvent');
+  await eventually(() => deliveries().length > 0, 'the event arrives');
+  expect(deliveries()[0]).toMatchObject({ about: 'many', metadata: { pubsubname: 'pubsub' } });
+});
+
 describe('the API lists for an app over gRPC', () => {
   it('leave what is allowed, and the app its events and its own services', async () => {
     const rules = '    allowed:\n      - { name: publish, version: v1, protocol: grpc }\n';

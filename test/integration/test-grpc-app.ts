@@ -2,7 +2,10 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Server, ServerCredentials, status, type handleUnaryCall, type Metadata, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import {
   ListTopicSubscriptionsResponseSchema,
+  TopicEventBulkRequestSchema,
+  TopicEventBulkResponseSchema,
   TopicEventRequestSchema,
+  TopicEventResponse_TopicEventResponseStatus,
   TopicEventResponseSchema,
 } from '../../src/gen/dapr/proto/runtime/v1/appcallback_pb.ts';
 import { InvokeRequestSchema, InvokeResponseSchema } from '../../src/gen/dapr/proto/common/v1/common_pb.ts';
@@ -28,13 +31,15 @@ export interface GrpcTestAppOptions {
   readonly healthy?: () => boolean;
   /** Topics of `pubsub`. */
   readonly topics?: readonly string[];
+  /** Topics of `pubsub` whose events come in bulk. */
+  readonly bulkTopics?: readonly string[];
 }
 
 const callback = '/dapr.proto.runtime.v1.AppCallback/';
 const empty = Buffer.alloc(0);
 
 /** An app over gRPC on grpc-js: it echoes invocations and calls of its own service `test.Echo`, takes events of its topics, and answers health checks. */
-export async function startGrpcApp({ healthy = () => true, topics = [] }: GrpcTestAppOptions): Promise<GrpcTestApp> {
+export async function startGrpcApp({ healthy = () => true, topics = [], bulkTopics = [] }: GrpcTestAppOptions): Promise<GrpcTestApp> {
   const received: GrpcReceived[] = [];
   const heard = (method: string, metadata: Metadata, about = '', data: Uint8Array = empty): void => {
     const texts = Object.entries(metadata.getMap()).map(([name, value]) => [name, String(value)] as const);
@@ -52,7 +57,8 @@ export async function startGrpcApp({ healthy = () => true, topics = [] }: GrpcTe
     },
     [`${callback}ListTopicSubscriptions`]: ({ metadata }, answer) => {
       heard('ListTopicSubscriptions', metadata);
-      const subscriptions = topics.map((topic) => ({ pubsubName: 'pubsub', topic }));
+      const single = topics.map((topic) => ({ pubsubName: 'pubsub', topic }));
+      const subscriptions = [...single, ...bulkTopics.map((topic) => ({ pubsubName: 'pubsub', topic, bulkSubscribe: { enabled: true } }))];
       answer(
         null,
         Buffer.from(toBinary(ListTopicSubscriptionsResponseSchema, create(ListTopicSubscriptionsResponseSchema, { subscriptions }))),
@@ -63,6 +69,12 @@ export async function startGrpcApp({ healthy = () => true, topics = [] }: GrpcTe
       const { topic, data } = fromBinary(TopicEventRequestSchema, request);
       heard('OnTopicEvent', metadata, topic, data);
       answer(null, Buffer.from(toBinary(TopicEventResponseSchema, create(TopicEventResponseSchema, {}))));
+    },
+    [`${callback}OnBulkTopicEvent`]: ({ request, metadata }, answer) => {
+      const { topic, entries } = fromBinary(TopicEventBulkRequestSchema, request);
+      heard('OnBulkTopicEvent', metadata, topic);
+      const statuses = entries.map(({ entryId }) => ({ entryId, status: TopicEventResponse_TopicEventResponseStatus.SUCCESS }));
+      answer(null, Buffer.from(toBinary(TopicEventBulkResponseSchema, create(TopicEventBulkResponseSchema, { statuses }))));
     },
     '/test.Echo/Say': ({ request, metadata }, answer) => {
       heard('Say', metadata, '', request);
