@@ -4,8 +4,7 @@ import type { Output } from './output.ts';
 
 const groups = ['Start', 'Look', 'Poke', 'Data', 'Help'] as const;
 
-/** The help of the program. */
-export function programHelp(commands: readonly Command[], output: Output): string {
+function programHelp(commands: readonly Command[], output: Output): string {
   const lines = [
     `${output.style('bold', 'proa')}: a distributed application runtime; Dapr's APIs, durable by default, no Docker`,
     '',
@@ -45,8 +44,8 @@ function flagLine(name: FlagName, verbs: readonly string[] = []): string {
   return `  ${`${short}--${name}${value}`.padEnd(42)} ${of}${flag.doc}${words}${fallback}`;
 }
 
-/** The help of one command: examples first, then flags, those without effect last. */
-export function commandHelp(command: Command, output: Output): string {
+// Examples first, then flags, those without effect last.
+function commandHelp(command: Command, output: Output): string {
   const shown = command.flags.filter((name) => flagOf(name).deprecated === undefined);
   const inert = shown.filter((name) => flagOf(name).inert === true);
   const lines = [`${output.style('bold', `proa ${command.name}`)}: ${command.summary}`, '', `  ${command.usage}`, ''];
@@ -56,4 +55,29 @@ export function commandHelp(command: Command, output: Output): string {
   if (inert.length > 0) lines.push('', output.style('bold', "Accepted for Dapr's sake, without effect"), ...inert.map(line));
   lines.push('', output.style('bold', 'Exit codes'), ...exitCodeLines);
   return lines.join('\n');
+}
+
+/** Prints the help of the program, or of one command: a text, or with --json what it is made of. */
+export function printHelp(commands: readonly Command[], command: Command | undefined, output: Output): void {
+  if (output.json) output.value(command === undefined ? programFacts(commands) : commandFacts(command));
+  else output.line(command === undefined ? programHelp(commands, output) : commandHelp(command, output));
+}
+
+function programFacts(commands: readonly Command[]): object {
+  const shown = commands.filter(({ hidden }) => hidden !== true);
+  return { commands: shown.map(({ name, group, summary, usage }) => ({ name, group, summary, usage })) };
+}
+
+function commandFacts({ name, summary, usage, examples, flags, only }: Command): object {
+  const shown = [...flags, ...globalFlags].filter((flag) => flagOf(flag).deprecated === undefined);
+  return {
+    name,
+    summary,
+    usage,
+    examples,
+    flags: shown.map((flag) => {
+      const { short, type, words, fallback, doc, inert } = flagOf(flag);
+      return { name: flag, short, type, words, default: fallback, verbs: only?.[flag], withoutEffect: inert, doc };
+    }),
+  };
 }

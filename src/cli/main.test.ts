@@ -266,6 +266,18 @@ describe('the command line', () => {
     expect((await cli(['completion', 'tcsh'])).code).toBe(2);
   });
 
+  it('tells programs what it tells people: help and completion as JSON', async () => {
+    const read = async (args: readonly string[]): Promise<unknown> => JSON.parse((await cli([...args, '--json'])).out);
+    const shown = commands.filter(({ hidden }) => hidden !== true).map(({ name }) => expect.objectContaining({ name }) as unknown);
+    for (const args of [['help'], ['--help']]) expect(await read(args)).toEqual({ commands: shown });
+    const lines = expect.objectContaining({ name: 'lines', short: 'n', default: '100', doc: expect.any(String) as unknown }) as unknown;
+    const usage = 'proa logs [app-id] [flags]';
+    expect(await read(['help', 'logs'])).toMatchObject({ name: 'logs', usage, flags: expect.arrayContaining([lines]) as unknown });
+    expect(await read(['logs', '--help'])).toEqual(await read(['help', 'logs']));
+    const script = (await cli(['completion', 'bash'])).out.trimEnd();
+    expect(await read(['completion', 'bash'])).toEqual({ shell: 'bash', script });
+  });
+
   it('says plainly when nothing runs, nothing is there to run, or an app is unknown', async () => {
     expect(await cli(['list', '--json'])).toMatchObject({ code: 0, out: '[]\n' });
     expect((await cli(['stop', 'orders'])).code).toBe(4);

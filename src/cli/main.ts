@@ -3,7 +3,7 @@ import { findCommand, type Command } from './command.ts';
 import { commands } from './commands.ts';
 import { exitCodes, type CommandContext, type Surroundings } from './context.ts';
 import { globalFlags } from './flags.ts';
-import { commandHelp, programHelp } from './help-text.ts';
+import { printHelp } from './help-text.ts';
 import { Output } from './output.ts';
 import { parseArgs, UsageError, type ParsedArgs } from './parse-args.ts';
 import { tellError } from './tell-error.ts';
@@ -14,7 +14,7 @@ export async function main(args: readonly string[], surroundings: Surroundings):
   const plain = new Output(ports.process, { json: args.includes('--json'), noColor: args.includes('--no-color'), quiet: false });
   const [name, ...following] = args;
   if (name === undefined || name === '--help' || name === '-h') {
-    plain.line(programHelp(commands, plain));
+    printHelp(commands, undefined, plain);
     return exitCodes.ok;
   }
   const command = findCommand(commands, name === '--version' ? 'version' : name);
@@ -23,7 +23,7 @@ export async function main(args: readonly string[], surroundings: Surroundings):
   try {
     const parsed = parseArgs(following, { accepts: [...command.flags, ...globalFlags], program: command.program === true });
     if (parsed.values.help === true) {
-      plain.line(commandHelp(command, plain));
+      printHelp(commands, command, outputFor(parsed, surroundings));
       return exitCodes.ok;
     }
     refuseSurplus(command, parsed);

@@ -87,6 +87,8 @@ export async function run({ args, output, commands }: CommandContext): Promise<n
   const [shell] = args.positionals;
   if (shell === undefined || !Object.hasOwn(shells, shell))
     throw new UsageError('which shell?', `proa completion <${Object.keys(shells).join('|')}>`);
-  output.line(shells[shell as keyof typeof shells](commands.filter(({ hidden }) => hidden !== true)));
+  const script = shells[shell as keyof typeof shells](commands.filter(({ hidden }) => hidden !== true));
+  if (output.json) output.value({ shell, script });
+  else output.line(script);
   return exitCodes.ok;
 }

@@ -1,6 +1,6 @@
 import { findCommand } from '../command.ts';
 import { exitCodes, type CommandContext } from '../context.ts';
-import { commandHelp, programHelp } from '../help-text.ts';
+import { printHelp } from '../help-text.ts';
 import { UsageError } from '../parse-args.ts';
 
 /** `proa help [command]`. */
@@ -8,6 +8,6 @@ export async function run({ args, output, commands }: CommandContext): Promise<n
   const [name] = args.positionals;
   const command = name === undefined ? undefined : findCommand(commands, name);
   if (name !== undefined && command === undefined) throw new UsageError(`there is no command "${name}"`, 'proa --help');
-  output.line(command === undefined ? programHelp(commands, output) : commandHelp(command, output));
+  printHelp(commands, command, output);
   return exitCodes.ok;
 }
