@@ -1,6 +1,7 @@
 import { ProaError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Address } from '../kernel/ports.ts';
+import { AbsentTargets } from './absent-targets.ts';
 import { applyChanges, summaryOf } from './apply-changes.ts';
 import type { DriverIndex } from './config/check-component.ts';
 import type { LoadedResources } from './config/model.ts';
@@ -49,6 +50,7 @@ export class HostedApp implements RunningApp {
   readonly spec: AppSpec;
   readonly #options: HostedAppOptions;
   #sidecar: Sidecar | undefined;
+  #absent: AbsentTargets | undefined;
   #bound: { readonly httpPort: number; readonly grpcPort: number };
   #current: LoadedResources;
   #turn: Promise<void> = Promise.resolve();
@@ -157,6 +159,7 @@ export class HostedApp implements RunningApp {
   }
 
   async #closeSidecar(): Promise<void> {
+    this.#absent?.close();
     await this.#sidecar?.close();
     this.#sidecar = undefined;
   }
@@ -186,6 +189,17 @@ export class HostedApp implements RunningApp {
     });
     this.#sidecar = sidecar;
     this.#current = resources;
+    if (shared.mode === 'sidecar' && role.first) {
+      const { registry } = sidecar.runtime;
+      this.#absent = new AbsentTargets({
+        clock: ports.clock,
+        log,
+        namespace: spec.namespace,
+        resolver: registry,
+        announced: async () => (await registry.list()).map(({ appId }) => appId),
+      });
+      this.#absent.read(resources);
+    }
     const { httpPort, grpcPort, metricsPort } = sidecar;
     this.#bound = { httpPort, grpcPort };
     events({ kind: 'listening', appId: spec.id, httpPort, grpcPort, ...(metricsPort === undefined ? {} : { metricsPort }) });
@@ -269,6 +283,7 @@ export class HostedApp implements RunningApp {
   async #applyChanges(diff: ResourcesDiff): Promise<void> {
     if (this.#sidecar === undefined) return;
     this.#current = diff.current;
+    this.#absent?.read(diff.current);
     await applyChanges(this.#sidecar.runtime, diff, this.#options.shared.graceMs);
   }
 
