@@ -9,7 +9,7 @@ import { readTraceparent, traceKey, type TraceContext } from '../../kernel/trace
 import { headerValue } from '../../wire/grpc/metadata.ts';
 import { grpcNumber } from '../../kernel/status.ts';
 import type { ServerCall } from '../../wire/grpc/method.ts';
-import { isBaggage } from '../http/baggage.ts';
+import { isBaggage } from '../../kernel/baggage.ts';
 import { describeCall } from './span-attributes.ts';
 import { fromTraceBin, toTraceBin } from './trace-bin.ts';
 

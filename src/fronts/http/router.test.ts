@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createSecret } from '../../kernel/secret.ts';
 import { createTokenCheck } from '../../kernel/token-check.ts';
-import { isBaggage } from './baggage.ts';
+import { isBaggage } from '../../kernel/baggage.ts';
 import { invokeTarget } from './invoke-target.ts';
 import { Query } from './query.ts';
 import { createRouter } from './router.ts';

@@ -13,7 +13,7 @@ import type { AnswerEnd, HttpAnswer } from '../../wire/http1/response.ts';
 import { serveHttp1, type Http1Server } from '../../wire/http1/server.ts';
 import { createAnswerer, type Answerer, type FrontRequest } from './answer.ts';
 import { createTokenCheck } from '../../kernel/token-check.ts';
-import { isBaggage } from './baggage.ts';
+import { isBaggage } from '../../kernel/baggage.ts';
 import { createCors } from './cors.ts';
 import type { Dispatched, DispatchedTo } from './dispatch.ts';
 import { createFrontMetrics } from './front-metrics.ts';
