@@ -7,13 +7,15 @@ import type { TraceContext } from '../kernel/trace-context.ts';
 export interface HttpClientRequest {
   readonly address: Address;
   /** TLS parameters; absent: plain. */
-  readonly tls?: {
-    readonly serverName: string;
-    readonly insecure?: boolean;
-    readonly rootCa?: string;
-    readonly certificate?: string;
-    readonly privateKey?: string;
-  };
+  readonly tls?:
+    | {
+        readonly serverName: string;
+        readonly insecure?: boolean;
+        readonly rootCa?: string;
+        readonly certificate?: string;
+        readonly privateKey?: string;
+      }
+    | undefined;
   readonly method: string;
   /** Path and query, encoded. */
   readonly target: string;
@@ -24,7 +26,7 @@ export interface HttpClientRequest {
   readonly body: Body;
   readonly cancel: Cancellation;
   /** Until the head of the answer; absent: no limit. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Told of the answer before whoever waits for it, who so needs no step in between. */
   readonly watcher?: { answered(response: HttpClientResponse): void } | undefined;
 }

@@ -1,7 +1,6 @@
 import type { HttpClient, HttpClientRequest } from '../contracts/http-client.ts';
 import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
-import type { Http1ClientRequest } from '../wire/http1/client-call.ts';
 import { createHttp1Client, type Http1Client } from '../wire/http1/client.ts';
 
 /** The client that apps of one process share: one pool of connections per address, TLS loaded when it is first needed. */
@@ -11,19 +10,14 @@ export function createHttpClient({ ports }: { readonly ports: Pick<Ports, 'netwo
   return {
     request(request) {
       const { tls } = request;
-      if (tls === undefined) return plain.request(request.address, exchange(request));
-      return secureClient(ports, secure, tls).then((client) => client.request(request.address, exchange(request)));
+      if (tls === undefined) return plain.request(request.address, request);
+      return secureClient(ports, secure, tls).then((client) => client.request(request.address, request));
     },
     async close() {
       plain.close();
       for (const client of secure.values()) (await client).close();
     },
   };
-}
-
-function exchange(request: HttpClientRequest): Http1ClientRequest {
-  // The codec's request has the same shape but for the time-out, which most calls leave to their deadline.
-  return request.timeoutMs === undefined ? request : { ...request, headTimeoutMs: request.timeoutMs };
 }
 
 // Different TLS parameters need different pools; a handful of them exist.

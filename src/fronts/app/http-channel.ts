@@ -260,9 +260,8 @@ class HttpAppChannel implements AppChannel {
 
   #transmit({ method, target, headers, trace, body, cancel, timeoutMs, watcher }: Exchange): Promise<HttpClientResponse> {
     const { client, address, tls } = this.#options;
-    const request = { address, method, target, headers: this.#all.of(headers), trace, body, cancel, watcher };
-    if (tls === undefined && timeoutMs === undefined) return client.request(request);
-    return client.request({ ...request, ...(tls === undefined ? {} : { tls }), ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+    // One shape for all: whoever reads these requests is compiled for it.
+    return client.request({ address, tls, method, target, headers: this.#all.of(headers), trace, body, cancel, watcher, timeoutMs });
   }
 
   // A whole small answer; the place in the app is given back when it was read.

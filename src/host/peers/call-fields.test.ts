@@ -9,7 +9,7 @@ import {
   answerFields,
   callFields,
   failureFields,
-  invokeFields,
+  InvokeFields,
   readAnswer,
   readCallFields,
   readHeaders,
@@ -31,6 +31,12 @@ const input = {
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const from = { caller, trace: noTrace };
 
+/** All fields of an invocation as one list. */
+function invokeFields(...asked: Parameters<InvokeFields['of']>): string[] {
+  const { fields, last } = new InvokeFields().of(...asked);
+  return last === undefined ? [...fields] : [...fields, last];
+}
+
 describe('the fields of a call', () => {
   it('say what an invocation says, and the receiver says who calls', () => {
     const fields = invokeFields(
@@ -38,7 +44,7 @@ describe('the fields of a call', () => {
       { caller, trace: { ...noTrace, traceparent, tracestate: 'a=1' } },
       { instance: 'i-1', kind: 'invoke', path: encodeMethodPath(input.path) },
     );
-    expect(fields.slice(-4)).toEqual(['traceparent', traceparent, 'tracestate', 'a=1']);
+    expect(fields.slice(-4)).toEqual(['tracestate', 'a=1', 'traceparent', traceparent]);
     const call = readCallFields(fields);
     expect(call).toMatchObject({
       kind: 'invoke',
@@ -67,6 +73,33 @@ describe('the fields of a call', () => {
       Array.from({ length: 1_000 }, (_, i) => read(cutOut(`actors/customer/number-of-a-customer-${i}/method/charge`), i).split('/')[2]),
     );
     expect(bytes).toBeLessThan(4_000_000);
+  });
+
+  it('are one list for invocations that differ in their trace alone', () => {
+    const known = new InvokeFields();
+    const traced = { caller, trace: { ...noTrace, traceparent } };
+    const of = (asked: object = {}, to: object = {}, by: object = {}) =>
+      known.of({ ...input, ...asked }, { ...traced, ...by }, { instance: 'i', kind: 'invoke', path: 'p', ...to });
+    const first = of();
+    expect([...first.fields, first.last].slice(-2)).toEqual(['traceparent', traceparent]);
+    const trace = { ...noTrace, traceparent: traceparent.replace('1', '2') };
+    expect(of({}, {}, { trace })).toEqual({ fields: first.fields, last: trace.traceparent });
+    expect(of({}, {}, { trace }).fields).toBe(first.fields);
+    const others = [
+      of({ headers: [...input.headers] }),
+      of({ appId: 'x' }),
+      of({ namespace: 'x' }),
+      of({ httpMethod: 'X' }),
+      of({ query: 'x' }),
+      of({}, { instance: 'x' }),
+      of({}, { kind: 'actor' }),
+      of({}, { path: 'x' }),
+      of({}, {}, { caller: { ...caller, appId: 'x' } }),
+      of({}, {}, { caller: { ...caller, namespace: 'x' } }),
+    ];
+    for (const { fields } of others) expect(fields).not.toBe(first.fields);
+    for (const { fields } of others.slice(1)) expect(fields).not.toEqual(first.fields);
+    expect(of({}, {}, { trace: noTrace })).toEqual({ fields: first.fields.slice(0, -1), last: undefined });
   });
 
   it('that no runtime of ours sends are refused', () => {

@@ -5,7 +5,8 @@ import { catalogue, type ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { ownText } from '../../kernel/flat-text.ts';
 import { canonicalMethod } from '../../kernel/method-path.ts';
-import { isTraceHeader, traceHeaders, type TraceContext } from '../../kernel/trace-context.ts';
+import { isTraceHeader, type TraceContext } from '../../kernel/trace-context.ts';
+import type { Fields } from '../../wire/mux/fields-writer.ts';
 import { isFieldName } from './field-names.ts';
 
 /** What the fields of a call between runtimes say, in their order (docs/reference/mux.md); header pairs follow. */
@@ -85,12 +86,49 @@ export interface InvokeFrom {
   readonly trace: TraceContext;
 }
 
-/** An invocation as the fields of a call, its trace as the last headers. */
-export function invokeFields(input: InvokeRequest, { caller, trace }: InvokeFrom, { instance, kind, path }: InvokeTo): string[] {
-  const { appId, namespace, httpMethod: method, query } = input;
-  const fields = callFields({ kind, appId, namespace, instance, caller, method, path, query }, input.headers);
-  if (trace.traceparent !== '') fields.push(...traceHeaders(trace));
-  return fields;
+const places = 4;
+
+/** Invocations as the fields of calls, their trace as the last headers. Those that differ in nothing but their trace share a list. */
+export class InvokeFields {
+  /** Lists that end with the name of the header of the trace, and of which headers they were made. */
+  readonly #known: { readonly headers: readonly string[]; readonly fields: readonly string[] }[] = [];
+  #next = 0;
+
+  of(input: InvokeRequest, { caller, trace }: InvokeFrom, { instance, kind, path }: InvokeTo): Fields {
+    const { appId, namespace, httpMethod: method, query, headers } = input;
+    const call = { kind, appId, namespace, instance, caller, method, path, query };
+    const { traceparent, tracestate } = trace;
+    if (traceparent === '') return { fields: callFields(call, headers), last: undefined };
+    if (tracestate !== '') return { fields: [...callFields(call, headers), 'tracestate', tracestate, 'traceparent'], last: traceparent };
+    return { fields: this.#traced(call, headers), last: traceparent };
+  }
+
+  #traced(call: CallFields, headers: readonly string[]): readonly string[] {
+    for (let i = 0; i < this.#known.length; i++) {
+      const known = this.#known[i];
+      if (known?.headers === headers && isOf(call, known.fields)) return known.fields;
+    }
+    const fields = callFields(call, headers);
+    fields.push('traceparent');
+    this.#known[this.#next] = { headers, fields };
+    this.#next = (this.#next + 1) % places;
+    return fields;
+  }
+}
+
+/** True when the fields begin with what the call says. */
+function isOf({ kind, appId, namespace, instance, caller, method, path, query }: CallFields, fields: readonly string[]): boolean {
+  return (
+    fields[7] === path &&
+    fields[3] === instance &&
+    fields[1] === appId &&
+    fields[2] === namespace &&
+    fields[4] === caller.appId &&
+    fields[5] === caller.namespace &&
+    fields[6] === method &&
+    fields[8] === query &&
+    fields[0] === kind
+  );
 }
 
 /** The invocation that the fields describe; its trace is not part of it. Fails with `bad-request`. */

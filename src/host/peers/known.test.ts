@@ -18,8 +18,8 @@ const shared = { kind: 'invoke', appId: 'billing', namespace: 'default', instanc
 function connection(): (fields: readonly string[]) => Incoming {
   const [writer, reader] = [new FieldsWriter(), new FieldsReader({ headBytesMax: 128 * 1024, fieldsMax: 520 })];
   return (fields) => {
-    const bytes = Buffer.alloc(writer.measure(fields));
-    writer.write(bytes, 0, fields);
+    const bytes = Buffer.alloc(writer.measure({ fields }));
+    writer.write(bytes, 0, { fields });
     const read = reader.read(bytes, { at: 0, end: bytes.length }, fields.length);
     if (typeof read === 'string') throw new Error(read);
     return { fields: read.fields, form: read.form, timeoutMs: undefined, body: emptyBody };

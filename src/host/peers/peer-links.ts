@@ -9,9 +9,10 @@ import { TextMemo } from '../../kernel/text-memo.ts';
 import { traceKey } from '../../kernel/trace-context.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../../wire/http2/http2.ts';
 import { createMuxClient, type MuxClient, type MuxHandlers } from '../../wire/mux/client.ts';
+import type { Fields } from '../../wire/mux/fields-writer.ts';
 import { machineLimits } from '../../wire/mux/limits.ts';
 import type { Incoming } from '../../wire/mux/stream.ts';
-import { callFields, invokeFields, type InvokeTo } from './call-fields.ts';
+import { callFields, InvokeFields } from './call-fields.ts';
 import { answerOf } from './known-answer.ts';
 import type { Mesh } from './mesh.ts';
 
@@ -61,6 +62,7 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
   const { ports } = options;
   const encoded = new TextMemo(encodeMethodPath);
   const ids = new RemoteIds();
+  const invokeFields = new InvokeFields();
   let closed = false;
 
   const drop = (client: MuxClient): void => {
@@ -104,9 +106,10 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
     invoke(endpoint, call, kind = 'invoke') {
       const link = linkTo(endpoint, call.caller);
       const to = { instance: endpoint.instance, kind, path: encoded.of(call.input.path) };
+      const fields = invokeFields.of(call.input, { caller: call.caller, trace: valueOf(call.context, traceKey) }, to);
       return link instanceof Promise
-        ? link.then((opened) => invokeOver(opened, { endpoint, to }, call))
-        : invokeOver(link, { endpoint, to }, call);
+        ? link.then((opened) => invokeOver(opened, { endpoint, fields }, call))
+        : invokeOver(link, { endpoint, fields }, call);
     },
     async grpc(endpoint, { headers, caller, handlers }) {
       const [link, { openHttp2Stream }] = [await linkTo(endpoint, caller), await import('../../wire/mux/http2-stream.ts')];
@@ -136,11 +139,11 @@ function makeRoom(clients: Map<string, MuxClient | Promise<MuxClient>>, drop: (c
 
 function invokeOver(
   client: MuxClient,
-  { endpoint, to }: { readonly endpoint: Endpoint; readonly to: InvokeTo },
+  { endpoint, fields: { fields, last } }: { readonly endpoint: Endpoint; readonly fields: Fields },
   call: Call<InvokeRequest>,
 ): Promise<InvokeResponse> {
-  const { input, cancel, deadlineMs, caller, context } = call;
-  const request = { fields: invokeFields(input, { caller, trace: valueOf(context, traceKey) }, to), body: input.body, cancel, deadlineMs };
+  const { input, cancel, deadlineMs } = call;
+  const request = { fields, last, body: input.body, cancel, deadlineMs };
   return new Promise((resolve, reject) => client.call(request, new Awaited(endpoint, resolve, reject)));
 }
 

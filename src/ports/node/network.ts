@@ -1,3 +1,4 @@
+import { partOf } from '../../kernel/bytes.ts';
 import { chmodSync } from 'node:fs';
 import net from 'node:net';
 import type { Address, Connection, ConnectionHandlers, Listener, Network, SharedListener } from '../../kernel/ports.ts';
@@ -130,8 +131,8 @@ class SharedReads {
   }
 
   #first(count: number): Buffer {
-    if (count > keptViewBytesMax) return this.#buffer.subarray(0, count);
-    return (this.#views[count] ??= this.#buffer.subarray(0, count));
+    if (count > keptViewBytesMax) return partOf(this.#buffer, 0, count);
+    return (this.#views[count] ??= partOf(this.#buffer, 0, count));
   }
 }
 

@@ -1,3 +1,4 @@
+import { hexText, latin1Text, readU32 } from '../../kernel/bytes.ts';
 import { openSync, readSync } from 'node:fs';
 import { nodeCrypto } from '../../kernel/node-crypto.ts';
 import type { Random } from '../../kernel/ports.ts';
@@ -27,10 +28,10 @@ export function createNodeRandom(): Random {
     hex(count) {
       const bytes = (count + 1) >> 1;
       const at = take(bytes);
-      const digits = pool.toString('hex', at, at + bytes);
+      const digits = hexText(pool, at, at + bytes);
       return digits.length === count ? digits : digits.slice(0, count);
     },
-    u32: () => pool.readUInt32LE(take(4)),
+    u32: () => readU32(pool, take(4)),
     bytes(count) {
       if (count > poolBytes) return fill(Buffer.allocUnsafeSlow(count));
       const at = take(count);
@@ -44,7 +45,7 @@ export function createNodeRandom(): Random {
         uuidsBytes = Math.min(uuidsBytes * 2, uuidsBytesMax);
       }
       uuidsUsed += uuidChars;
-      return uuids.toString('latin1', uuidsUsed - uuidChars, uuidsUsed);
+      return latin1Text(uuids, uuidsUsed - uuidChars, uuidsUsed);
     },
   };
 }

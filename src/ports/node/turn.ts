@@ -1,3 +1,4 @@
+import { putBytes } from '../../kernel/bytes.ts';
 /** Somebody who reads what arrived on one socket. */
 export interface TurnReader {
   /** Takes what `Turn.arrived` put aside for it. */
@@ -57,7 +58,7 @@ export class Turn {
     const free = this.#free[length]?.pop();
     if (free !== undefined) this.#kept--;
     const held = free ?? Buffer.allocUnsafeSlow(length);
-    held.set(chunk);
+    putBytes(held, chunk, 0);
     return held;
   }
 

@@ -17,7 +17,8 @@ export interface Http1ClientRequest {
   readonly body?: Body;
   /** Cancelling closes the connection that carries the call. */
   readonly cancel?: Cancellation;
-  readonly headTimeoutMs?: number;
+  /** Until the head of the answer; absent: what the limits of the client say. */
+  readonly timeoutMs?: number | undefined;
   /** Told of the answer before anybody who waits for it. */
   readonly watcher?: { answered(response: Http1ClientResponse): void } | undefined;
   /** Whether it may be sent a second time when a kept connection turns out to be dead; by default what HTTP says of the method. */

@@ -1,3 +1,4 @@
+import { latin1Text } from '../../kernel/bytes.ts';
 import { emptyBody, latin1Body, type Body } from '../../kernel/body.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
@@ -279,7 +280,7 @@ export class ClientConnection implements ConnectionHandlers, BodyOwner, Outgoing
     if (this.#sent && typeof framing === 'object' && this.#whole(framing.length)) {
       // A small answer that is there already is copied once: stopping and starting to read costs far more than its bytes.
       const { bytes, at } = this.#inflow;
-      const body = latin1Body(bytes.toString('latin1', at, at + framing.length));
+      const body = latin1Body(latin1Text(bytes, at, at + framing.length));
       this.#inflow.at = at + framing.length;
       this.#finish();
       call.head(new Http1ClientResponse(head, body));

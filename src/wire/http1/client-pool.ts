@@ -53,7 +53,7 @@ export class Http1Pool implements PoolShared, CallCarrier {
   dispatch(request: Http1ClientRequest, handlers: Http1ResponseHandlers): ClientCall {
     const { sweep, limits } = this;
     if (sweep.size === 0) sweep.refresh();
-    const timeoutMs = request.headTimeoutMs ?? limits.headTimeoutMs;
+    const timeoutMs = request.timeoutMs ?? limits.headTimeoutMs;
     const call = new ClientCall(request, handlers, timeoutMs === Infinity ? Infinity : sweep.nowMs + timeoutMs);
     if (call.settled) return call;
     if (this.#closed) call.fail(new ProaError('unavailable', 'the client is closed'));

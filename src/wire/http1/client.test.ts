@@ -173,7 +173,7 @@ describe('connections', () => {
           ...get,
           target,
           ...(i === 2 ? { cancel: scopes[0] as CancelScope } : {}),
-          ...(i === 4 ? { headTimeoutMs: 1e9 } : {}),
+          ...(i === 4 ? { timeoutMs: 1e9 } : {}),
         })
         .then(
           () => done.push(target),
@@ -227,7 +227,7 @@ describe('connections', () => {
     const { client, clock, listener } = await rig(
       (peer) => void (peer.text.includes('/half') && peer.connection.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf')),
     );
-    const slow = client.request(address, { ...get, headTimeoutMs: 1_000 });
+    const slow = client.request(address, { ...get, timeoutMs: 1_000 });
     const half = await client.request(address, { ...get, target: '/half' });
     const rest = collect(half.body, 100);
     clock.advance(1_200);

@@ -1,3 +1,5 @@
+import { compareBytes } from '../../kernel/bytes.ts';
+
 const slots = 16;
 const sectionBytesMax = 2048;
 // After so many different sections in a row a slot is looked at only now and then: comparing and keeping them would only cost.
@@ -26,7 +28,7 @@ interface Slot<T> {
 export class HeadMemo<T> {
   readonly #slots: (Slot<T> | undefined)[] = Array.from({ length: slots }, () => undefined);
 
-  /** What is known of the bytes that begin at `at`, when they are what came last; it holds until the next call. */
+  /** What is known of the bytes that begin at `at`, when they are what came last; it holdsBytes until the next call. */
   match(bytes: Buffer, at: number, end: number): Known<T> | undefined {
     const slot = this.#slots[(end - at) & (slots - 1)];
     if (slot === undefined) return undefined;
@@ -36,7 +38,7 @@ export class HeadMemo<T> {
       slot.misses++;
       return undefined;
     }
-    if (bytes.compare(slot.bytes, 0, slot.length, at, stop) !== 0) {
+    if (compareBytes(bytes, slot.bytes, 0, slot.length, at, stop) !== 0) {
       slot.misses++;
       return undefined;
     }

@@ -1,3 +1,4 @@
+import { partOf } from '../../kernel/bytes.ts';
 import type { Body, Flow, Sink } from '../../kernel/body.ts';
 import { ChunkDecoder, type ChunkLimits } from './chunk-decoder.ts';
 import { faults, type Fault } from './fault.ts';
@@ -133,7 +134,7 @@ export class IncomingBody implements Body, Flow {
       this.#remaining -= count;
       if (this.length === undefined && this.#over(count)) return faults.bodyMax;
       p += count;
-      this.#deliver(bytes.subarray(p - count, p));
+      this.#deliver(partOf(bytes, p - count, p));
     }
     if (this.#remaining === 0 && !this.complete && !this.failed) this.#finish(undefined);
     return p;
@@ -155,7 +156,7 @@ export class IncomingBody implements Body, Flow {
       chunks.took(count);
       if (this.#over(count)) return faults.bodyMax;
       p += count;
-      this.#deliver(bytes.subarray(p - count, p));
+      this.#deliver(partOf(bytes, p - count, p));
     }
     return p;
   }

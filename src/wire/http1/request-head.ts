@@ -1,3 +1,4 @@
+import { latin1Text } from '../../kernel/bytes.ts';
 import { hostClass, nameClass, targetClass } from './char-class.ts';
 import { faults, type Fault } from './fault.ts';
 import { BlankFields, parseFields, type FieldLimits, type Fields } from './fields.ts';
@@ -69,13 +70,13 @@ export function parseRequestLine(
   }
   if (p >= end || bytes[p] !== space) return p === targetAt ? faults.requestLine : faults.target;
   // A text of its own: it is looked up as it is, and whoever keeps it keeps nothing else.
-  const target = bytes.toString('latin1', targetAt, p);
+  const target = latin1Text(bytes, targetAt, p);
   into.target = target;
   const lineEnd = p + 11;
   into.version = lineEnd <= end ? versionAt(bytes, p + 1) : 0;
   if (into.version === 0) return faults.version;
   if (lineEnd - base > limits.requestLineBytesMax) return faults.requestLineMax;
-  const method = usualMethod(bytes, base, nameEnd) ?? bytes.toString('latin1', base, nameEnd);
+  const method = usualMethod(bytes, base, nameEnd) ?? latin1Text(bytes, base, nameEnd);
   if (!methods.has(method)) return methodFault(method) as Fault;
   into.method = method;
   if (question === -1) into.path = target;
@@ -105,7 +106,7 @@ export function parseRequestFields(
   into: RequestHead,
 ): Fault | undefined {
   const { start, end } = range;
-  const text = bytes.toString('latin1', start, end);
+  const text = latin1Text(bytes, start, end);
   return parseFields({ bytes, text, base: start, end }, start, limits, into) ?? judgeRequest(into);
 }
 

@@ -1,3 +1,4 @@
+import { latin1Text } from '../../kernel/bytes.ts';
 import { valueClass } from './char-class.ts';
 import { faults, type Fault } from './fault.ts';
 import { BlankFields, parseFields, type FieldLimits, type Fields } from './fields.ts';
@@ -44,7 +45,7 @@ export function parseResponseFields(
   into: ResponseHead,
 ): Fault | undefined {
   const { start, end } = range;
-  const text = bytes.toString('latin1', start, end);
+  const text = latin1Text(bytes, start, end);
   return parseFields({ bytes, text, base: start, end }, start, limits, into) ?? judgeResponse(into);
 }
 

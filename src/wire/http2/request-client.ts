@@ -28,7 +28,7 @@ export interface Http2ClientRequest {
   readonly body: Body;
   readonly cancel: Cancellation;
   /** Until the head of the answer; absent: no limit. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Told of the answer before whoever waits for it. */
   readonly watcher?: { answered(response: Http2ClientResponse): void } | undefined;
 }

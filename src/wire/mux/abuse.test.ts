@@ -25,7 +25,7 @@ function frame(type: number, payload: Uint8Array, { flags = 0, stream = 0 } = {}
 
 function headFrame(stream: number, fields: readonly string[], more: { flags?: number; body?: Uint8Array } = {}): Buffer {
   const [body, writer] = [more.body ?? Buffer.alloc(0), new FieldsWriter()];
-  const payload = Buffer.alloc(headFixedBytes + writer.measure(fields) + body.length);
+  const payload = Buffer.alloc(headFixedBytes + writer.measure({ fields }) + body.length);
   payload.set(body, writeHead(payload, 0, { fields, timeoutMs: undefined, bodyLength: undefined }, writer));
   return frame(frameType.head, payload, { flags: more.flags ?? 0, stream });
 }

@@ -3,6 +3,7 @@ import type { Cancellable, Cancellation } from '../../kernel/cancel.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Address, Clock, Network, Random } from '../../kernel/ports.ts';
 import type { Timed } from '../http1/sweep.ts';
+import type { Fields } from './fields-writer.ts';
 import { muxLimitDefaults, type MuxLimits } from './limits.ts';
 import { Link, linkShared, type LinkShared, type LinkUser } from './link.ts';
 import { Spread } from './spread.ts';
@@ -16,9 +17,8 @@ export interface MuxClientOptions {
   readonly limits?: Partial<MuxLimits>;
 }
 
-export interface MuxRequest {
-  /** Flat text fields; what they mean is between the two users of the mux. */
-  readonly fields: readonly string[];
+/** What the fields mean is between the two users of the mux. */
+export interface MuxRequest extends Fields {
   readonly body: Body;
   readonly cancel?: Cancellation;
   /** A `clock.mono()` instant; the peer is told how long it has. */
@@ -253,7 +253,8 @@ class Peer implements MuxClient, LinkUser {
       sweep.add(stream);
     }
     try {
-      stream.send(request.fields, request.body, timeoutMs);
+      const { fields, last, body } = request;
+      stream.sendMessage({ fields, last, timeoutMs, bodyLength: body.length }, body);
     } catch (error) {
       request.body.discard(error);
       stream.close(ProaError.from(error));

@@ -1,3 +1,4 @@
+import { compareBytes, latin1Text } from '../../kernel/bytes.ts';
 import { fold, lengthsLooked, longField, places } from './fields-writer.ts';
 
 /** What one head may hold. */
@@ -104,10 +105,10 @@ function fits(last: Seen, bytes: Buffer, at: number): boolean {
   for (let i = 0; i < varying.length; i++) {
     const index = varying[i] as number;
     const start = starts[index] as number;
-    if (bytes.compare(last.bytes, from, start, at + from, at + start) !== 0) return false;
+    if (from < start && compareBytes(bytes, last.bytes, from, start, at + from, at + start) !== 0) return false;
     from = start + (fields[index] as string).length;
   }
-  return bytes.compare(last.bytes, from, last.length, at + from, at + last.length) === 0;
+  return from === last.length || compareBytes(bytes, last.bytes, from, last.length, at + from, at + last.length) === 0;
 }
 
 /** Makes `last` the head that fits it. The list stays the same one when nothing is new. */
@@ -118,7 +119,7 @@ function renew(last: Seen, bytes: Buffer, at: number): void {
     const index = form.varying[i] as number;
     const start = starts[index] as number;
     const before = fields[index] as string;
-    const text = bytes.toString('latin1', at + start, at + start + before.length);
+    const text = latin1Text(bytes, at + start, at + start + before.length);
     if (text === before) continue;
     read ??= fields.slice();
     read[index] = text;
@@ -161,7 +162,7 @@ function parse(
   }
   if (at + total > range.end) return 'a head is cut off';
   if (at + total - range.at > headBytesMax) return `a head has more than ${headBytesMax} bytes`;
-  const text = bytes.toString('latin1', at, at + total);
+  const text = latin1Text(bytes, at, at + total);
   const fields: string[] = [];
   let start = 0;
   for (const stop of ends) {

@@ -1,3 +1,4 @@
+import { putBytes, writeLatin1 } from '../../kernel/bytes.ts';
 /** Fields shorter than this have a length of one byte. */
 export const longField = 255;
 /** What `measure` answers for text that is not latin1. */
@@ -10,6 +11,24 @@ export const lengthsLooked = 9;
 const keptBytesMax = 4096;
 /** A head in which more fields than this are others is written anew. */
 const changesMax = 8;
+
+/** The fields of a message. */
+export interface Fields {
+  /** Not to be changed after they were given to a writer. */
+  readonly fields: readonly string[];
+  /** One more behind them, of characters of one byte, that is another one with every message: those that differ in nothing else can share `fields`. */
+  readonly last?: string | undefined;
+}
+
+/** How many lists a writer keeps the bytes of, for messages with another last field each. */
+const sharedMax = 4;
+
+/** A list that messages share, as it is written: the lengths of all fields, then the text of all but the last. */
+interface Shared {
+  readonly list: readonly string[];
+  readonly lastLength: number;
+  readonly bytes: Buffer;
+}
 
 interface Written {
   readonly bytes: Buffer;
@@ -24,14 +43,57 @@ interface Written {
 
 /**
  * Writes the fields of heads: their lengths, then their text. The heads of a connection differ in a field or two from the one before (a trace, a
- * date), so the bytes of the last head are kept for each form (`placeOf`), and only what is new in the next one is checked and written. Lists of fields must
- * not be changed after they were given to it.
+ * date), so the bytes of the last head are kept for each form (`placeOf`), and only what is new in the next one is checked and written. Of a list that
+ * messages share nothing is looked at any more.
  */
 export class FieldsWriter {
   readonly #last: (Written | undefined)[] = Array.from({ length: places }, () => undefined);
 
+  readonly #shared: Shared[] = [];
+  #nextShared = 0;
+  /** The list that came last with a field behind it: one that comes again is worth keeping. */
+  #seen: readonly string[] | undefined = undefined;
+
   /** Bytes that `write` takes for these fields; `notLatin1` when a character needs more than a byte. */
-  measure(fields: readonly string[]): number {
+  measure(message: Fields): number {
+    const { fields, last } = message;
+    if (last === undefined) return this.#measure(fields);
+    const shared = this.#sharedOf(message);
+    if (shared !== undefined) return shared.bytes.length + last.length;
+    const bytes = this.#measure([...fields, last]);
+    if (this.#seen === fields && bytes !== notLatin1 && bytes <= keptBytesMax) this.#share(fields, last, bytes);
+    this.#seen = fields;
+    return bytes;
+  }
+
+  /** Writes u8 or u32 lengths and the text of the fields, which `measure` found to be good just now; returns the end. */
+  write(to: Buffer, start: number, message: Fields): number {
+    const { fields, last } = message;
+    if (last === undefined) return this.#write(to, start, fields);
+    const shared = this.#sharedOf(message);
+    if (shared === undefined) return this.#write(to, start, [...fields, last]);
+    const { bytes } = shared;
+    putBytes(to, bytes, start);
+    return start + bytes.length + writeLatin1(to, last, start + bytes.length, last.length);
+  }
+
+  #sharedOf({ fields, last }: Fields): Shared | undefined {
+    const known = this.#shared;
+    for (let i = 0; i < known.length; i++) {
+      const shared = known[i] as Shared;
+      if (shared.list === fields && shared.lastLength === (last as string).length) return shared;
+    }
+    return undefined;
+  }
+
+  #share(list: readonly string[], last: string, bytes: number): void {
+    const whole = Buffer.allocUnsafeSlow(bytes);
+    encode(whole, 0, [...list, last]);
+    this.#shared[this.#nextShared] = { list, lastLength: last.length, bytes: whole.subarray(0, bytes - last.length) };
+    this.#nextShared = (this.#nextShared + 1) % sharedMax;
+  }
+
+  #measure(fields: readonly string[]): number {
     const last = this.#last[placeOf(fields)];
     if (last !== undefined && last.fields.length === fields.length && patch(last, fields)) return last.head.length;
     let bytes = 0;
@@ -43,12 +105,11 @@ export class FieldsWriter {
     return bytes;
   }
 
-  /** Writes u8 or u32 lengths and the text of the fields, which `measure` found to be good just now; returns the end. */
-  write(to: Buffer, start: number, fields: readonly string[]): number {
+  #write(to: Buffer, start: number, fields: readonly string[]): number {
     const place = placeOf(fields);
     const last = this.#last[place];
     if (last !== undefined && (last.list === fields || same(last.fields, fields))) {
-      to.set(last.head, start);
+      putBytes(to, last.head, start);
       return start + last.head.length;
     }
     const end = encode(to, start, fields);
@@ -85,7 +146,7 @@ function patch(last: Written, fields: readonly string[]): boolean {
   for (let i = 0; changes > 0; i++) {
     const field = fields[i] as string;
     if (field === before[i]) continue;
-    last.bytes.write(field, last.starts[i] as number, 'latin1');
+    writeLatin1(last.bytes, field, last.starts[i] as number, field.length);
     before[i] = field;
     changes--;
   }
@@ -115,7 +176,7 @@ function encode(to: Buffer, start: number, fields: readonly string[]): number {
     }
     text += field;
   }
-  return at + to.write(text, at, 'latin1');
+  return at + writeLatin1(to, text, at, text.length);
 }
 
 function keep(bytes: Buffer, written: Buffer, fields: readonly string[]): Written {

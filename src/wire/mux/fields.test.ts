@@ -12,9 +12,9 @@ function plainly(fields: readonly string[]): Buffer {
 }
 
 function written(writer: FieldsWriter, fields: readonly string[]): Buffer {
-  const size = writer.measure(fields);
+  const size = writer.measure({ fields });
   const to = Buffer.alloc(size + 2);
-  expect(writer.write(to, 1, fields)).toBe(1 + size);
+  expect(writer.write(to, 1, { fields })).toBe(1 + size);
   return to.subarray(1, 1 + size);
 }
 
@@ -127,21 +127,39 @@ describe('fields of heads', () => {
     expect(forms.map((form) => form?.repeats)).toEqual([true, true, true]);
   });
 
+  it('of a list that messages share are those of the list and the one behind it, whatever was written before', () => {
+    const shared = fc.array(fc.array(text, { maxLength: 20 }), { minLength: 1, maxLength: 7 });
+    const messages = fc.array(fc.tuple(fc.nat(6), fc.option(text, { nil: undefined })), { maxLength: 30 });
+    fc.assert(
+      fc.property(shared, messages, (lists, list) => {
+        const writer = new FieldsWriter();
+        for (const [i, last] of list) {
+          const fields = lists[i % lists.length] as string[];
+          const size = writer.measure({ fields, last });
+          const all = last === undefined ? fields : [...fields, last];
+          const to = Buffer.alloc(size + 2);
+          expect(writer.write(to, 1, { fields, last })).toBe(1 + size);
+          expect(to.subarray(1, 1 + size)).toEqual(plainly(all));
+        }
+      }),
+    );
+  });
+
   it('with a character beyond latin1 are found, also where the rest repeats', () => {
     const writer = new FieldsWriter();
-    expect(writer.measure(['a', '\u0100'])).toBe(notLatin1);
+    expect(writer.measure({ fields: ['a', '\u0100'] })).toBe(notLatin1);
     written(writer, ['a', 'b']);
-    expect(writer.measure(['a', '\u0100'])).toBe(notLatin1);
+    expect(writer.measure({ fields: ['a', '\u0100'] })).toBe(notLatin1);
     expect(written(writer, ['a', 'b'])).toEqual(plainly(['a', 'b']));
   });
 
   it('that were measured before others were written come out right', () => {
     const writer = new FieldsWriter();
     written(writer, ['a', 'b']);
-    const size = writer.measure(['a', 'c']);
+    const size = writer.measure({ fields: ['a', 'c'] });
     written(writer, ['a', 'd']);
     const to = Buffer.alloc(size);
-    writer.write(to, 0, ['a', 'c']);
+    writer.write(to, 0, { fields: ['a', 'c'] });
     expect(to).toEqual(plainly(['a', 'c']));
   });
 

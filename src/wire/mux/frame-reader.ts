@@ -1,3 +1,4 @@
+import { partOf, readU32 } from '../../kernel/bytes.ts';
 import { asBuffer } from '../http1/latin1.ts';
 import { frameHeaderBytes, frameType, payloadBytesMax } from './frame.ts';
 
@@ -79,7 +80,7 @@ export class FrameReader {
     const header = this.#header;
     header.type = from[headerAt + 3] as number;
     header.flags = from[headerAt + 4] as number;
-    header.stream = from.readUInt32BE(headerAt + 5);
+    header.stream = readU32(from, headerAt + 5);
     const max = payloadBytesMax(header.type, this.#frameBytesMax);
     if (max === undefined) return this.#broken(`a frame of the unknown type ${header.type}`, at);
     if (length > max) return this.#broken(`a frame of type ${header.type} with ${length} bytes, more than ${max}`, at);
@@ -106,7 +107,7 @@ export class FrameReader {
     const end = Math.min(bytes.length, at + this.#dataLeft);
     this.#dataLeft -= end - at;
     if (this.#dataLeft === 0) this.#inData = false;
-    this.#sink.data(this.#header, bytes.subarray(at, end), !this.#inData);
+    this.#sink.data(this.#header, partOf(bytes, at, end), !this.#inData);
     return end;
   }
 

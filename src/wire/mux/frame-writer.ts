@@ -1,7 +1,8 @@
+import { writeLatin1 } from '../../kernel/bytes.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import { codePayload, endFlag, frameType, headFixedBytes } from './frame.ts';
-import { notLatin1, type FieldsWriter } from './fields-writer.ts';
+import { notLatin1, type Fields, type FieldsWriter } from './fields-writer.ts';
 import { writeHead, type Head } from './head.ts';
 import type { Hello } from './hello.ts';
 import { copy, type Outbox } from './outbox.ts';
@@ -62,10 +63,11 @@ export class FrameWriter {
   }
 
   /** The bytes that the fields take. Throws `bad-request` for fields that the peer would not take. */
-  check(fields: readonly string[]): number {
+  check(message: Fields): number {
     const { fieldsMax, headBytesMax } = this.#link.peer;
-    const bytes = this.#fields.measure(fields);
-    if (fields.length > fieldsMax || bytes > headBytesMax)
+    const bytes = this.#fields.measure(message);
+    const count = message.last === undefined ? message.fields.length : message.fields.length + 1;
+    if (count > fieldsMax || bytes > headBytesMax)
       throw new ProaError('bad-request', `the head is larger than the peer takes (${headBytesMax} bytes, ${fieldsMax} fields)`);
     if (bytes === notLatin1) throw new ProaError('bad-request', 'a header holds a character that is not allowed');
     return bytes;
@@ -90,7 +92,7 @@ export class FrameWriter {
     const at = this.#out.frame(headFixedBytes + fieldsBytes + text.length, { type: frameType.head, flags: endFlag, stream });
     const { bytes } = this.#out;
     const bodyAt = writeHead(bytes, at, head, this.#fields);
-    if (text !== '') bytes.write(text, bodyAt, 'latin1');
+    if (text !== '') writeLatin1(bytes, text, bodyAt, text.length);
     this.#openHead = -1;
     this.#flushSoon();
   }
@@ -116,10 +118,11 @@ export class FrameWriter {
   /** Ends our direction of the stream. Trailers must have been checked. */
   end(stream: number, trailers: readonly string[] | undefined): void {
     if (trailers !== undefined && trailers.length > 0) {
-      const length = 2 + this.#fields.measure(trailers);
+      const message = { fields: trailers };
+      const length = 2 + this.#fields.measure(message);
       const at = this.#out.frame(length, { type: frameType.trailers, flags: endFlag, stream });
       this.#out.bytes.writeUInt16BE(trailers.length, at);
-      this.#fields.write(this.#out.bytes, at + 2, trailers);
+      this.#fields.write(this.#out.bytes, at + 2, message);
     } else if (this.#openHead === stream && this.#out.isOpen) this.#out.seal(true);
     else this.#out.frame(0, { type: frameType.data, flags: endFlag, stream });
     this.#openHead = -1;

@@ -1,3 +1,4 @@
+import { partOf, putBytes } from '../../kernel/bytes.ts';
 import type { Connection } from '../../kernel/ports.ts';
 import { endFlag, frameHeaderBytes, writeFrameHeader } from './frame.ts';
 import type { Slab, Slabs } from './slabs.ts';
@@ -118,7 +119,7 @@ export class Outbox {
     const slab = this.#slab;
     if (slab === undefined) return undefined;
     this.#slab = undefined;
-    const part = slab.bytes.subarray(this.#start, slab.at);
+    const part = partOf(slab.bytes, this.#start, slab.at);
     this.#slabs.give(slab);
     return part;
   }
@@ -140,6 +141,6 @@ export class Outbox {
 
 /** Copies `bytes` to `to` at `at`. */
 export function copy(bytes: Uint8Array, to: Buffer, at: number): void {
-  if (bytes.length > loopBytesMax) to.set(bytes, at);
+  if (bytes.length > loopBytesMax) putBytes(to, bytes, at);
   else for (let i = 0; i < bytes.length; i++) to[at + i] = bytes[i] as number;
 }

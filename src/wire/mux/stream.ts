@@ -1,10 +1,11 @@
+import { latin1Text, partOf } from '../../kernel/bytes.ts';
 import { emptyBody, latin1Body, type Body } from '../../kernel/body.ts';
 import { isProaError, ProaError } from '../../kernel/errors.ts';
 import type { Timed } from '../http1/sweep.ts';
 import { closeCodes } from './frame.ts';
 import type { HeadForm } from './fields-reader.ts';
 import type { FrameWriter } from './frame-writer.ts';
-import type { ReadHead } from './head.ts';
+import type { Head, ReadHead } from './head.ts';
 import type { Hello } from './hello.ts';
 import { IncomingBody, type IncomingOwner } from './incoming-body.ts';
 import { OutgoingBody, type OutgoingOwner } from './outgoing-body.ts';
@@ -90,16 +91,20 @@ export class MuxStream implements IncomingOwner, OutgoingOwner, Timed {
     else this.#sent = listener;
   }
 
-  /** Sends our message. After the stream was closed it only discards the body. Throws `bad-request` for a head that the peer would not take. */
-  send(fields: readonly string[], body: Body, timeoutMs?: number): void {
+  /** Sends an answer. After the stream was closed it only discards the body. Throws `bad-request` for a head that the peer would not take. */
+  send(fields: readonly string[], body: Body): void {
+    this.sendMessage({ fields, last: undefined, timeoutMs: undefined, bodyLength: body.length }, body);
+  }
+
+  /** As `send`, for a head of any kind. */
+  sendMessage(head: Head, body: Body): void {
     if (this.closed) {
       body.discard();
       return;
     }
     const link = this.#link;
     const { out, peer } = link;
-    const fieldsBytes = out.check(fields);
-    const head = { fields, timeoutMs, bodyLength: body.length };
+    const fieldsBytes = out.check(head);
     const text = body === emptyBody ? '' : body.latin1;
     if (text !== undefined && out.takesWhole(fieldsBytes, text.length) && text.length <= peer.windowBytes) {
       // The place is free before the peer can know that it is.
@@ -140,7 +145,7 @@ export class MuxStream implements IncomingOwner, OutgoingOwner, Timed {
   sendEnd(trailers: readonly string[] | undefined): void {
     if (trailers !== undefined) {
       try {
-        this.#link.out.check(trailers);
+        this.#link.out.check({ fields: trailers });
       } catch (error) {
         return this.bodyBroke(error);
       }
@@ -188,7 +193,7 @@ export class MuxStream implements IncomingOwner, OutgoingOwner, Timed {
     const { fields, form, timeoutMs, bodyAt, bodyEnd } = head;
     const firstBytes = bodyEnd - bodyAt;
     if (end && firstBytes <= wholeBytesMax) {
-      const body = firstBytes === 0 ? emptyBody : latin1Body(bytes.toString('latin1', bodyAt, bodyEnd));
+      const body = firstBytes === 0 ? emptyBody : latin1Body(latin1Text(bytes, bodyAt, bodyEnd));
       this.#cameWhole();
       this.handlers.head({ fields, form, timeoutMs, body });
       return;
@@ -196,7 +201,7 @@ export class MuxStream implements IncomingOwner, OutgoingOwner, Timed {
     const body = new IncomingBody(this, end ? firstBytes : head.bodyLength);
     this.#incoming = body;
     this.handlers.head({ fields, form, timeoutMs, body });
-    if (firstBytes > 0) this.#arrive(bytes.subarray(bodyAt, bodyEnd));
+    if (firstBytes > 0) this.#arrive(partOf(bytes, bodyAt, bodyEnd));
     if (end) this.#finish(undefined);
   }
 

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { compareBytes, hexText, latin1Text, partOf, putBytes, readU16, readU32, writeLatin1, writeU16, writeU32 } from './bytes.ts';
+
+describe('what is done with bytes', () => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+
+  it('is what the methods of a Buffer do', () => {
+    expect(latin1Text(bytes, 3, 200)).toBe(bytes.toString('latin1', 3, 200));
+    expect(hexText(bytes, 3, 200)).toBe(bytes.toString('hex', 3, 200));
+    expect(partOf(bytes, 3, 200)).toEqual(bytes.subarray(3, 200));
+    expect(partOf(bytes, 3, 200).buffer).toBe(bytes.buffer);
+    for (const at of [0, 1, 126, 252]) {
+      expect(readU16(bytes, at)).toBe(bytes.readUInt16BE(at));
+      expect(readU32(bytes, at)).toBe(bytes.readUInt32BE(at));
+    }
+    expect(compareBytes(bytes, bytes, 1, 3, 1, 3)).toBe(0);
+    expect(compareBytes(bytes, bytes, 1, 3, 2, 4)).not.toBe(0);
+  });
+
+  it('also where it writes', () => {
+    const to = Buffer.alloc(16);
+    expect(writeLatin1(to, 'aÿ', 1, 2)).toBe(2);
+    writeU16(to, 4, 0x1_2345);
+    writeU32(to, 6, 0xfedc_ba98);
+    putBytes(to, Buffer.from([1, 2]), 14);
+    expect(to.toString('hex')).toBe('0061ff002345fedcba98000000000102');
+  });
+});

@@ -1,0 +1,70 @@
+// What is done with bytes on the way of a call, as functions. Node 20's optimising compiler runs beside the program and may not read the name of a property then, and a name that
+// could be a number means something else on arrays of bytes: so it leaves every `bytes.method()` as a search for the method (5 ns, and nothing is inlined), and names of
+// methods that do not begin there, as these, are found once. See docs/decisions/hot-path.md.
+
+type Bound<Args extends readonly unknown[], R> = (bytes: Uint8Array, ...args: Args) => R;
+
+function bound<Args extends readonly unknown[], R>(method: unknown): Bound<Args, R> {
+  return Function.prototype.call.bind(method as never) as Bound<Args, R>;
+}
+
+/** Node has these for each encoding below `toString` and `write`, and documents only those. */
+const undocumented = Buffer.prototype as unknown as { latin1Slice?: unknown; latin1Write?: unknown; hexSlice?: unknown };
+
+/** The bytes [from, to) as text: each becomes the code point of its value. */
+export const latin1Text: Bound<[from: number, to: number], string> = bound(
+  undocumented.latin1Slice ??
+    function slice(this: Buffer, from: number, to: number): string {
+      return this.toString('latin1', from, to);
+    },
+);
+
+/** The bytes [from, to) as hexadecimal digits. */
+export const hexText: Bound<[from: number, to: number], string> = bound(
+  undocumented.hexSlice ??
+    function slice(this: Buffer, from: number, to: number): string {
+      return this.toString('hex', from, to);
+    },
+);
+
+/** Writes a text, a byte per character, and answers how many. */
+export const writeLatin1: Bound<[text: string, at: number, length: number], number> = bound(
+  undocumented.latin1Write ??
+    function write(this: Buffer, text: string, at: number, length: number): number {
+      return this.write(text, at, length, 'latin1');
+    },
+);
+
+/** The bytes [from, to) over the same memory. */
+export const partOf: (bytes: Buffer, from: number, to: number) => Buffer = bound(Buffer.prototype.subarray);
+
+/** Copies all of `source` to `at`. */
+export const putBytes: Bound<[source: Uint8Array, at: number], void> = bound(Uint8Array.prototype.set);
+
+/** As `Buffer.compare`: 0 when [otherFrom, otherTo) of `other` and [from, to) are the same bytes. */
+export const compareBytes: Bound<[other: Uint8Array, otherFrom: number, otherTo: number, from: number, to: number], number> = bound(
+  Buffer.prototype.compare,
+);
+
+/** Big endian, as every number on a wire. */
+export function readU16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+}
+
+export function readU32(bytes: Uint8Array, at: number): number {
+  return (
+    (((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0
+  );
+}
+
+export function writeU16(to: Uint8Array, at: number, value: number): void {
+  to[at] = value >>> 8;
+  to[at + 1] = value;
+}
+
+export function writeU32(to: Uint8Array, at: number, value: number): void {
+  to[at] = value >>> 24;
+  to[at + 1] = value >>> 16;
+  to[at + 2] = value >>> 8;
+  to[at + 3] = value;
+}
