@@ -1,5 +1,6 @@
 import type tls from 'node:tls';
 import type { Connection, ConnectionHandlers } from '../../kernel/ports.ts';
+import { readInto } from './read-into.ts';
 
 const silent: ConnectionHandlers = { data() {}, end() {}, drain() {}, close() {} };
 const lingerMs = 1_000;
@@ -11,17 +12,28 @@ export class TlsConnection implements Connection {
   readonly #socket: tls.TLSSocket;
   #error: Error | undefined = undefined;
 
-  /** `dataEvents` is false for a socket that reads into a buffer of its user. */
+  /** `dataEvents` is false for a socket that reads into a buffer of its user, or will. */
   constructor(socket: tls.TLSSocket, remote: string, dataEvents = true) {
     this.remote = remote;
     this.#socket = socket;
-    if (dataEvents) socket.on('data', (chunk: Buffer) => this.handlers.data(chunk));
+    if (dataEvents) this.#listen();
     socket.on('end', () => this.handlers.end());
     socket.on('drain', () => this.handlers.drain());
     socket.on('error', (error) => {
       this.#error ??= error;
     });
     socket.on('close', () => this.handlers.close(this.#error));
+  }
+
+  /** Begins to read an accepted socket, into `buffer` where that can be done. */
+  read(buffer: Buffer): void {
+    if (this.#socket.destroyed) return;
+    if (readInto(this.#socket, buffer, (bytes) => this.handlers.data(bytes))) this.#socket.resume();
+    else this.#listen();
+  }
+
+  #listen(): void {
+    this.#socket.on('data', (chunk: Buffer) => this.handlers.data(chunk));
   }
 
   write(data: string | Uint8Array): boolean {

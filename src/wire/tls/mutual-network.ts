@@ -30,7 +30,7 @@ export interface MutualTlsOptions<Peer> {
   /** A connection was refused, by us or in the handshake: one line of the security log. */
   onRefused(remote: string, reason: string): void;
   readonly handshakeTimeoutMs: number;
-  /** What outgoing connections read into, in turn; many networks may share one. */
+  /** What connections read into, in turn; many networks may share one. */
   readonly readBuffer: Buffer;
   /** Binds servers; default: by themselves. */
   readonly bind?: NonNullable<Network['bind']>;
@@ -101,10 +101,11 @@ async function listen<Peer>(
   });
   server.on('secureConnection', (socket) => {
     const remote = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
-    const connection = new TlsConnection(socket, remote);
+    const connection = new TlsConnection(socket, remote, false);
     const verdict = judge(options, socket);
-    if ('refused' in verdict) refuse(options, connection, verdict.refused);
-    else accept(Object.assign(connection, { peer: verdict.peer }));
+    if ('refused' in verdict) return refuse(options, connection, verdict.refused);
+    accept(Object.assign(connection, { peer: verdict.peer }));
+    connection.read(options.readBuffer);
   });
   server.on('tlsClientError', (error, socket) => {
     // A port scan or a health check that closes again is no attempt to get in.
@@ -133,7 +134,6 @@ function connect<Peer>(options: MutualTlsOptions<Peer>, address: Address, secure
   const socket = tls.connect({
     ...pinnedTarget(address),
     ...shared,
-    // Accepted sockets have no such option.
     onread: { buffer: readBuffer, callback },
     secureContext,
     ALPNProtocols: [options.protocol],
