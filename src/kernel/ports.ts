@@ -30,6 +30,8 @@ export interface Clock {
   timer(delayMs: number, callback: () => void, background?: boolean): Timer;
   /** Calls back after the I/O of this turn was handled: one write can then carry what all of it produced. */
   soon(callback: () => void): void;
+  /** True while messages were read in this turn that nobody has handled yet, as `soon` may find: what they bring comes before the next turn. */
+  arriving(): boolean;
 }
 
 export interface Random {

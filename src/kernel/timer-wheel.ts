@@ -38,6 +38,7 @@ export function wheelClock(clock: Clock): Clock {
     mono: () => clock.mono(),
     turn: () => clock.turn(),
     soon: (callback) => clock.soon(callback),
+    arriving: () => clock.arriving(),
     timer: (delayMs, callback, background) =>
       delayMs < 2 * tickMs || background === true ? clock.timer(delayMs, callback, background) : wheel.add(delayMs, callback),
   };

@@ -34,6 +34,7 @@ export function createFakeClock(startMs = 1_700_000_000_000): FakeClock {
       return { cancel: () => void timers.delete(id) };
     },
     soon: (callback) => void setImmediate(callback),
+    arriving: () => false,
     advance(ms) {
       const until = mono + ms;
       for (let id = next(until); id !== undefined; id = next(until)) {

@@ -29,6 +29,7 @@ export function createTestProcess({ engine, clock }: { readonly engine: Engine; 
       turn: () => clock.turn(),
       timer: (ms, callback) => clock.timer(ms, () => (frozen ? waiting.push(callback) : callback())),
       soon: (callback) => clock.soon(callback),
+      arriving: () => clock.arriving(),
     },
     down: false,
     get frozen() {

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../../kernel/ports.ts';
+import { arriving } from './turn.ts';
 
 // `process` is looked up by an accessor each time.
 const { hrtime } = process;
@@ -37,4 +38,5 @@ export const nodeClock: Clock = {
   soon(callback: () => void): void {
     setImmediate(callback);
   },
+  arriving,
 };

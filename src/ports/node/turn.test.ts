@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Turn } from './turn.ts';
+import { arriving, Turn } from './turn.ts';
 
 const turnOver = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
@@ -22,6 +22,21 @@ describe('Turn', () => {
     expect(order).toEqual([]);
     await new Promise((resolve) => setImmediate(resolve));
     expect(order).toEqual(['first', 'second', 'first answered', 'second answered', 'write', 'write']);
+  });
+
+  it('says while something was read that was not handled yet, of whichever turn', async () => {
+    const [one, other] = [new Turn(), new Turn()];
+    const seen: boolean[] = [];
+    const reader = { deliverHeld: () => void seen.push(arriving()) };
+    setImmediate(() => seen.push(arriving()));
+    expect(arriving()).toBe(false);
+    one.arrived(reader);
+    one.arrived(reader);
+    other.arrived(reader);
+    await turnOver();
+    // Before it is handled; while the first turn hands out what it holds the second holds some still.
+    expect(seen).toEqual([true, true, true, false]);
+    expect(arriving()).toBe(false);
   });
 
   it('writes at the end of a turn in which nothing was read', async () => {

@@ -18,6 +18,14 @@ const quietTurnsMin = 16;
 /** Of the reads of quiet turns, one in so many is put aside all the same, which tells how many come in a turn. */
 const countedEvery = 16;
 
+/** Turns, of all networks of this thread, for which something was read that was not handled yet. */
+let held = 0;
+
+/** True while something was read in this turn of the event loop, and put aside, that was not handled yet. */
+export function arriving(): boolean {
+  return held > 0;
+}
+
 /**
  * Orders the work of one turn of the event loop: every socket is read, then what arrived is handled, then what was written leaves.
  *
@@ -72,7 +80,10 @@ export class Turn {
   /** `reader` holds something: it is asked to take it when every socket was read. */
   arrived(reader: TurnReader): void {
     // Both are set now, so that the second runs in the turn of the first, behind the promises that it settled.
-    if (this.#readers.push(reader) === 1) setImmediate(this.#deliver);
+    if (this.#readers.push(reader) === 1) {
+      held++;
+      setImmediate(this.#deliver);
+    }
     this.#arm();
   }
 
@@ -91,6 +102,7 @@ export class Turn {
   readonly #deliver = (): void => {
     const readers = this.#readers;
     this.#readers = [];
+    held--;
     this.#single = readers.length === 1 ? this.#single + 1 : 0;
     let next = 0;
     try {

@@ -70,6 +70,7 @@ class VirtualTime implements SimulatedTime {
       turn: () => this.nowMs + monoOffsetMs,
       timer: (delayMs, callback) => this.#add(process, Math.max(0, delayMs) + this.#lateness(), callback),
       soon: (callback) => void this.#add(process, 0, callback),
+      arriving: () => false,
     };
   }
 

@@ -11,7 +11,7 @@ import { copy, type Outbox } from './outbox.ts';
 const promptStreamsMax = 4;
 /**
  * With many calls in flight a turn brings only some of their frames, and a write costs far more than a frame: frames wait for so many more turns as
- * long as each brings another. A turn in which nothing waits takes microseconds.
+ * long as messages arrive in each. A turn in which nothing waits takes microseconds.
  */
 const lingerTurnsMax = 3;
 const lingerStreamsMin = 8;
@@ -45,8 +45,6 @@ export class FrameWriter {
   readonly #fields: FieldsWriter;
   #openHead = -1;
   #scheduled = false;
-  /** A frame came in this turn. */
-  #grew = false;
   #turns = 0;
   /** Frames since the last flush. */
   #gathered = 0;
@@ -160,7 +158,6 @@ export class FrameWriter {
   }
 
   #flushSoon(): void {
-    this.#grew = true;
     const full = ++this.#gathered >= this.#link.gatheredMax || this.#out.overflows;
     if (this.#scheduled && !full) return;
     if (full || this.#link.inFlight <= promptStreamsMax) {
@@ -174,8 +171,7 @@ export class FrameWriter {
   }
 
   readonly #turn = (): void => {
-    if (this.#grew && this.#turns < lingerTurnsMax && this.#link.inFlight >= lingerStreamsMin) {
-      this.#grew = false;
+    if (this.#turns < lingerTurnsMax && this.#link.inFlight >= lingerStreamsMin && this.#clock.arriving()) {
       this.#turns++;
       this.#clock.soon(this.#turn);
       return;
