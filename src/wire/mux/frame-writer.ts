@@ -13,7 +13,7 @@ const promptStreamsMax = 4;
  * With many calls in flight a turn brings only some of their frames, and a write costs far more than a frame: frames wait for so many more turns as
  * long as messages arrive in each. A turn in which nothing waits takes microseconds.
  */
-const lingerTurnsMax = 3;
+const lingerTurnsMax = 5;
 const lingerStreamsMin = 8;
 /** Data of one stream is cut into pieces of this size, so that others get their turn. */
 const dataBytesMax = 32 * 1024;
