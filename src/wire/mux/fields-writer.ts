@@ -51,8 +51,9 @@ export class FieldsWriter {
 
   readonly #shared: Shared[] = [];
   #nextShared = 0;
-  /** The list that came last with a field behind it: one that comes again is worth keeping. */
+  /** The list that came last with a field behind it, and both as one: a list that comes again is worth keeping. */
   #seen: readonly string[] | undefined = undefined;
+  #joined: readonly string[] = [];
 
   /** Bytes that `write` takes for these fields; `notLatin1` when a character needs more than a byte. */
   measure(message: Fields): number {
@@ -60,9 +61,11 @@ export class FieldsWriter {
     if (last === undefined) return this.#measure(fields);
     const shared = this.#sharedOf(message);
     if (shared !== undefined) return shared.bytes.length + last.length;
-    const bytes = this.#measure([...fields, last]);
-    if (this.#seen === fields && bytes !== notLatin1 && bytes <= keptBytesMax) this.#share(fields, last, bytes);
+    const joined = [...fields, last];
+    const bytes = this.#measure(joined);
+    if (this.#seen === fields && bytes !== notLatin1 && bytes <= keptBytesMax) this.#share(fields, joined, bytes);
     this.#seen = fields;
+    this.#joined = joined;
     return bytes;
   }
 
@@ -71,7 +74,7 @@ export class FieldsWriter {
     const { fields, last } = message;
     if (last === undefined) return this.#write(to, start, fields);
     const shared = this.#sharedOf(message);
-    if (shared === undefined) return this.#write(to, start, [...fields, last]);
+    if (shared === undefined) return this.#write(to, start, this.#isSeen(message) ? this.#joined : [...fields, last]);
     const { bytes } = shared;
     putBytes(to, bytes, start);
     return start + bytes.length + writeLatin1(to, last, start + bytes.length, last.length);
@@ -86,10 +89,15 @@ export class FieldsWriter {
     return undefined;
   }
 
-  #share(list: readonly string[], last: string, bytes: number): void {
+  #isSeen({ fields, last }: Fields): boolean {
+    return this.#seen === fields && this.#joined.at(-1) === last;
+  }
+
+  #share(list: readonly string[], joined: readonly string[], bytes: number): void {
     const whole = Buffer.allocUnsafeSlow(bytes);
-    encode(whole, 0, [...list, last]);
-    this.#shared[this.#nextShared] = { list, lastLength: last.length, bytes: whole.subarray(0, bytes - last.length) };
+    encode(whole, 0, joined);
+    const lastLength = (joined.at(-1) as string).length;
+    this.#shared[this.#nextShared] = { list, lastLength, bytes: whole.subarray(0, bytes - lastLength) };
     this.#nextShared = (this.#nextShared + 1) % sharedMax;
   }
 
