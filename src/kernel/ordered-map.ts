@@ -14,7 +14,7 @@ interface Inner<Value> {
 
 type Node<Value> = Inner<Value> | Leaf<Value>;
 
-/** Keys in byte order, a B+ tree. Nothing may change while it is iterated, but for `steadyEntries`. */
+/** Keys in byte order, a B+ tree. Nothing may change while it is iterated, but for the steady walks. */
 export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
   readonly #newLeaf: () => Leaf<Value>;
   #root: Node<Value>;
@@ -80,14 +80,22 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
    * of that time; one that comes or goes meanwhile may come or not.
    */
   *steadyEntries(): Generator<[Key, Value]> {
+    for (const { leaf, first } of this.steadyLeaves()) {
+      // Taken at once: its place may be another's when the next is asked for.
+      const some: [Key, Value][] = [];
+      for (let at = first; at < leaf.size; at++) some.push([leaf.keyAt(at), leaf.valueAt(at)]);
+      yield* some;
+    }
+  }
+
+  /** The same leaf by leaf, each from index `first` on. Whoever lets the map change asks for another leaf before going on. */
+  *steadyLeaves(): Generator<{ readonly leaf: L; readonly first: number }> {
     let from: Key | undefined = '';
     while ((from = this.nextKey(from)) !== undefined) {
-      // Taken leaf by leaf: its place may be another's when the next is asked for.
       const leaf = this.leaves(from).next().value as L;
-      const some: [Key, Value][] = [];
-      for (let at = leaf.lowerBound(from); at < leaf.size; at++) some.push([leaf.keyAt(at), leaf.valueAt(at)]);
-      yield* some;
-      from = `${(some.at(-1) as [Key, Value])[0]}\0`;
+      const first = leaf.lowerBound(from);
+      from = `${leaf.keyAt(leaf.size - 1)}\0`;
+      yield { leaf, first };
     }
   }
 

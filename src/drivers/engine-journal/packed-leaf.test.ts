@@ -73,11 +73,21 @@ const sorted = (model: Map<string, Fields>): [string, Fields][] => [...model].so
 const content = (entries: Iterable<[string, KeyEntry]>): [string, Fields][] =>
   Array.from(entries, ([key, entry]) => [key, fieldsOf(entry)]);
 
+/** The keys as a snapshot takes them: by the bytes, leaf by leaf. */
+function copiedKeys(map: OrderedMap<KeyEntry, PackedLeaf>): string[] {
+  const [keys, to]: [string[], Buffer] = [[], Buffer.alloc(2_000)];
+  for (const { leaf, first } of map.steadyLeaves()) {
+    for (let at = first; at < leaf.size; at++) keys.push(to.toString('latin1', 3, 3 + leaf.copyKey(at, to, 3)));
+  }
+  return keys;
+}
+
 function expectSame({ map, model }: Pair, probe: string): void {
   const all = sorted(model);
   expect(content(map.entries())).toEqual(all);
   expect(content(map.entriesReversed())).toEqual(all.toReversed());
   expect(map.size).toBe(all.length);
+  expect(copiedKeys(map)).toEqual(all.map(([key]) => key));
   expect(content(map.entries(probe))).toEqual(all.filter(([key]) => key >= probe));
   expect(content(map.entriesReversed(probe))).toEqual(all.filter(([key]) => key < probe).toReversed());
   expect(map.nextKey(probe)).toBe(all.find(([key]) => key >= probe)?.[0]);

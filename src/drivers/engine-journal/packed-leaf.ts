@@ -50,6 +50,17 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     return this.#prefix + this.#bytes.toString('latin1', from, from + this.#suffixBytes(at));
   }
 
+  /** Writes the key at `at`, where there is room, a byte per character; answers how many. */
+  copyKey(index: number, to: Uint8Array, at: number): number {
+    const [bytes, prefix] = [this.#bytes, this.#prefix];
+    const place = this.#placeOf(index);
+    const suffix = this.#suffixBytes(place);
+    const from = suffix < 128 ? place + 1 : place + 2;
+    for (let i = 0; i < prefix.length; i++) to[at++] = prefix.charCodeAt(i);
+    for (let i = 0; i < suffix; i++) to[at + i] = bytes[from + i] as number;
+    return prefix.length + suffix;
+  }
+
   valueAt(index: number): KeyEntry {
     return unpackEntry(this.#bytes, this.#entryAt(this.#placeOf(index)), this.#memory.segmentOf);
   }

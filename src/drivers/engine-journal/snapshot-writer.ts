@@ -1,8 +1,11 @@
+import { engineLimits } from '../../contracts/engine.ts';
 import type { Clock, Disk } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
 import { crc32 } from './crc32.ts';
 import { encodeHead, fileNames } from './format.ts';
 import type { LogState } from './log-state.ts';
+import type { KeyEntry } from './operations.ts';
+import type { PackedLeaf } from './packed-leaf.ts';
 import type { JournalState } from './state.ts';
 
 /** Parts of a snapshot; each chunk holds items of one of them. */
@@ -10,6 +13,8 @@ export const sections = { segments: 1, keys: 2, logs: 3, leases: 4, ids: 5, end:
 
 const chunkBytes = 256 * 1024;
 const sliceMs = 4;
+/** Items between two looks at the clock. */
+const itemsPerLook = 64;
 
 export interface SnapshotOptions {
   readonly disk: Disk;
@@ -67,27 +72,29 @@ async function writeSections(options: SnapshotOptions, out: ChunkWriter): Promis
   const segmentIndex = new Map<number, number>();
   for (const [i, segment] of options.segments.entries()) segmentIndex.set(segment.number, i);
   await out.section(sections.segments, options.segments, (item) => {
+    out.begin();
     out.double(item.number);
     out.double(item.epoch);
     out.double(item.bytes);
   });
-  await out.section(sections.keys, state.keys.steadyEntries(), ([key, entry]) => {
-    out.text(key, 'latin1');
-    out.double(entry.version);
-    out.double(entry.expiresAtMs);
-    out.u32(segmentIndex.get(entry.segment?.number ?? -1) ?? 0xffffffff);
-    out.u32(entry.offset);
-    out.u32(entry.length);
-    out.i32(entry.crc);
+  await out.section(sections.keys, state.keys.steadyLeaves(), ({ leaf, first }) => {
+    for (let at = first; at < leaf.size; at++) {
+      const entry = leaf.valueAt(at);
+      out.begin();
+      out.key(leaf, at);
+      out.entry(entry, segmentIndex.get(entry.segment?.number ?? -1) ?? 0xffffffff);
+    }
   });
   await out.section(sections.logs, state.logs, ([name, log]) => writeLog(out, name, log));
   await out.section(sections.leases, state.leases, ([name, row]) => {
+    out.begin();
     out.text(name, 'latin1');
     out.text(row.owner, 'utf8');
     out.double(row.epoch);
     out.double(row.expiresAtMs);
   });
   await out.section(sections.ids, state.ids, ([id, { result, timeMs }]) => {
+    out.begin();
     out.text(id, 'utf8');
     out.double(timeMs);
     if (result.status === 'conflict') {
@@ -99,11 +106,15 @@ async function writeSections(options: SnapshotOptions, out: ChunkWriter): Promis
     out.double(result.sequences.length);
     for (const sequence of result.sequences) out.double(sequence);
   });
-  await out.section(sections.end, [out.items], (items) => out.double(items));
+  await out.section(sections.end, [out.items], (items) => {
+    out.begin();
+    out.double(items);
+  });
   return !options.stopped();
 }
 
 function writeLog(out: ChunkWriter, name: Key, log: LogState): void {
+  out.begin();
   out.text(name, 'latin1');
   out.double(log.first);
   out.double(log.head);
@@ -127,6 +138,7 @@ class ChunkWriter {
   readonly #options: SnapshotOptions;
   readonly #write: (chunk: Uint8Array, at: number) => Promise<void>;
   #bytes = Buffer.allocUnsafeSlow(chunkBytes * 2);
+  #view = viewOf(this.#bytes);
   #length = 16;
   #count = 0;
   #sliceEndMono = 0;
@@ -143,16 +155,16 @@ class ChunkWriter {
     this.at += bytes.length;
   }
 
-  /** Writes all items; stops early when the snapshot was stopped. */
-  async section<Item>(section: number, items: Iterable<Item>, write: (item: Item) => void): Promise<void> {
+  /** Writes all items, one or more at a time; stops early when the snapshot was stopped. */
+  async section<Some>(section: number, all: Iterable<Some>, write: (some: Some) => void): Promise<void> {
     const { clock } = this.#options;
-    let looks = 0;
-    for (const item of items) {
-      write(item);
-      this.#count++;
-      this.items++;
+    let looked = this.items;
+    for (const some of all) {
+      write(some);
       if (this.#length >= chunkBytes) await this.#flush(section);
-      if ((++looks & 63) !== 0 || clock.mono() < this.#sliceEndMono) continue;
+      if (this.items - looked < itemsPerLook) continue;
+      looked = this.items;
+      if (clock.mono() < this.#sliceEndMono) continue;
       await new Promise<void>((resolve) => clock.soon(resolve));
       if (this.#options.stopped()) return;
       this.#sliceEndMono = clock.mono() + sliceMs;
@@ -160,25 +172,55 @@ class ChunkWriter {
     if (this.#count > 0) await this.#flush(section);
   }
 
+  /** Begins an item. */
+  begin(): void {
+    this.#count++;
+    this.items++;
+  }
+
   double(value: number): void {
     this.#reserve(8);
-    this.#length = this.#bytes.writeDoubleLE(value, this.#length);
+    this.#view.setFloat64(this.#length, value, true);
+    this.#length += 8;
   }
 
   u32(value: number): void {
     this.#reserve(4);
-    this.#length = this.#bytes.writeUInt32LE(value, this.#length);
+    this.#view.setUint32(this.#length, value, true);
+    this.#length += 4;
   }
 
   i32(value: number): void {
     this.#reserve(4);
-    this.#length = this.#bytes.writeInt32LE(value, this.#length);
+    this.#view.setInt32(this.#length, value, true);
+    this.#length += 4;
+  }
+
+  /** A key of a leaf as `text` writes it. */
+  key(leaf: PackedLeaf, index: number): void {
+    this.#reserve(4 + engineLimits.keyBytesMax);
+    const length = leaf.copyKey(index, this.#bytes, this.#length + 4);
+    this.#view.setUint32(this.#length, length, true);
+    this.#length += 4 + length;
+  }
+
+  /** What stands behind a key. */
+  entry({ version, expiresAtMs, offset, length, crc }: KeyEntry, segment: number): void {
+    this.#reserve(32);
+    const [view, at] = [this.#view, this.#length];
+    view.setFloat64(at, version, true);
+    view.setFloat64(at + 8, expiresAtMs, true);
+    view.setUint32(at + 16, segment, true);
+    view.setUint32(at + 20, offset, true);
+    view.setUint32(at + 24, length, true);
+    view.setInt32(at + 28, crc, true);
+    this.#length += 32;
   }
 
   text(text: string, encoding: 'latin1' | 'utf8'): void {
     this.#reserve(4 + 3 * text.length);
     const length = encoding === 'latin1' ? this.#latin1(text, this.#length + 4) : this.#bytes.write(text, this.#length + 4, 'utf8');
-    this.#bytes.writeUInt32LE(length, this.#length);
+    this.#view.setUint32(this.#length, length, true);
     this.#length += 4 + length;
   }
 
@@ -205,5 +247,10 @@ class ChunkWriter {
     const larger = Buffer.allocUnsafeSlow(Math.max(this.#length + count, this.#bytes.length * 2));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
+    this.#view = viewOf(larger);
   }
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
 }
