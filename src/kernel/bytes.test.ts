@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { compareBytes, hexText, latin1Text, partOf, putBytes, readU16, readU32, writeLatin1, writeU16, writeU32 } from './bytes.ts';
+import {
+  compareBytes,
+  hexText,
+  latin1Text,
+  partOf,
+  putBytes,
+  readU16,
+  readU32,
+  writeLatin1,
+  writeU16,
+  writeU32,
+  writeUtf8,
+} from './bytes.ts';
 
 describe('what is done with bytes', () => {
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
@@ -20,9 +32,10 @@ describe('what is done with bytes', () => {
   it('also where it writes', () => {
     const to = Buffer.alloc(16);
     expect(writeLatin1(to, 'aÿ', 1, 2)).toBe(2);
+    expect(writeUtf8(to, 'ÿ', 10, 2)).toBe(2);
     writeU16(to, 4, 0x1_2345);
     writeU32(to, 6, 0xfedc_ba98);
     putBytes(to, Buffer.from([1, 2]), 14);
-    expect(to.toString('hex')).toBe('0061ff002345fedcba98000000000102');
+    expect(to.toString('hex')).toBe('0061ff002345fedcba98c3bf00000102');
   });
 });

@@ -9,7 +9,12 @@ function bound<Args extends readonly unknown[], R>(method: unknown): Bound<Args,
 }
 
 /** Node has these for each encoding below `toString` and `write`, and documents only those. */
-const undocumented = Buffer.prototype as unknown as { latin1Slice?: unknown; latin1Write?: unknown; hexSlice?: unknown };
+const undocumented = Buffer.prototype as unknown as {
+  latin1Slice?: unknown;
+  latin1Write?: unknown;
+  utf8Write?: unknown;
+  hexSlice?: unknown;
+};
 
 /** The bytes [from, to) as text: each becomes the code point of its value. */
 export const latin1Text: Bound<[from: number, to: number], string> = bound(
@@ -32,6 +37,14 @@ export const writeLatin1: Bound<[text: string, at: number, length: number], numb
   undocumented.latin1Write ??
     function write(this: Buffer, text: string, at: number, length: number): number {
       return this.write(text, at, length, 'latin1');
+    },
+);
+
+/** Writes a text as UTF-8, at most so many bytes, and answers how many. */
+export const writeUtf8: Bound<[text: string, at: number, length: number], number> = bound(
+  undocumented.utf8Write ??
+    function write(this: Buffer, text: string, at: number, length: number): number {
+      return this.write(text, at, length, 'utf8');
     },
 );
 

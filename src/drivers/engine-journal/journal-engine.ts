@@ -16,6 +16,7 @@ import {
   type RangePage,
   type RangeQuery,
 } from '../../contracts/engine.ts';
+import { partOf } from '../../kernel/bytes.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import type { Key } from '../../kernel/tuple.ts';
@@ -23,7 +24,7 @@ import { crc32 } from './crc32.ts';
 import type { GroupWriter } from './group-writer.ts';
 import type { HighWater } from './high-water.ts';
 import type { Housekeeping } from './housekeeping.ts';
-import { encodeBlock } from './log-block.ts';
+import { blockBound, encodeBlock } from './log-block.ts';
 import { doneResult, KeyEntry, type KeptResult, resultOf } from './operations.ts';
 import type { Ownership } from './ownership.ts';
 import type { Group, Pending } from './pending.ts';
@@ -378,9 +379,12 @@ class OwnedJournal implements JournalEngine {
     const { buffer } = group;
     const first = pending.log(log).value.head + 1;
     if (entries.length === 0) return first;
-    const data = encodeBlock(entries, group.nowMs, (bytes) => (last ? buffer.roomInPlace(log, bytes) : buffer.room(bytes)));
+    const bound = blockBound(entries);
+    const place = last ? buffer.roomInPlace(log, bound) : buffer.room(bound);
+    const data = partOf(place.bytes, place.at, encodeBlock(entries, group.nowMs, place));
     const block = { first, count: entries.length, bytes: data.length, crc: crc32(data), offset: 0 };
-    buffer.append(log, block, data);
+    if (last) buffer.appendInPlace(log, block);
+    else buffer.append(log, block, data);
     pending.queue({ kind: 'append', log, block, moved: false }, group);
     return first;
   }

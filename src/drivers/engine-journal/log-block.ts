@@ -1,4 +1,5 @@
 import type { LogEntry, NewLogEntry } from '../../contracts/engine.ts';
+import { partOf, putBytes, writeUtf8 } from '../../kernel/bytes.ts';
 
 const hasKey = 1;
 const hasDedupe = 2;
@@ -6,36 +7,51 @@ const hasAttributes = 4;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Entries of one append as bytes: time, then per entry flags, texts with their lengths, data. Copies everything into what `room` gives for that many bytes. */
-export function encodeBlock(entries: readonly NewLogEntry[], timeMs: number, room: (bytes: number) => Buffer): Buffer {
-  let bound = 8;
-  for (const entry of entries) bound += boundOf(entry);
-  const bytes = room(bound);
-  let at = bytes.writeDoubleLE(timeMs, 0);
-  const writeText = (text: string): void => {
-    const length = bytes.write(text, at + 4, 'utf8');
-    bytes.writeUInt32LE(length, at);
-    at += 4 + length;
-  };
-  for (const { key, dedupe, attributes, data } of entries) {
-    const flags =
+/** Where a block is written. */
+export interface BlockPlace {
+  readonly bytes: Buffer;
+  /** Of the same memory. */
+  readonly view: DataView;
+  readonly at: number;
+}
+
+/** Entries of one append as bytes: time, then per entry flags, texts with their lengths, data. Copies everything into `place`; answers where it ends. */
+export function encodeBlock(entries: readonly NewLogEntry[], timeMs: number, place: BlockPlace): number {
+  const { bytes, view } = place;
+  let { at } = place;
+  view.setFloat64(at, timeMs, true);
+  at += 8;
+  for (let i = 0; i < entries.length; i++) {
+    const { key, dedupe, attributes, data } = entries[i] as NewLogEntry;
+    bytes[at++] =
       (key === undefined ? 0 : hasKey) | (dedupe === undefined ? 0 : hasDedupe) | (attributes === undefined ? 0 : hasAttributes);
-    at = bytes.writeUInt8(flags, at);
-    if (key !== undefined) writeText(key);
-    if (dedupe !== undefined) writeText(dedupe);
+    if (key !== undefined) at = writeText(place, at, key);
+    if (dedupe !== undefined) at = writeText(place, at, dedupe);
     if (attributes !== undefined) {
       const names = Object.keys(attributes);
-      at = bytes.writeUInt32LE(names.length, at);
-      for (const name of names) {
-        writeText(name);
-        writeText(attributes[name] as string);
-      }
+      view.setUint32(at, names.length, true);
+      at += 4;
+      for (const name of names) at = writeText(place, writeText(place, at, name), attributes[name] as string);
     }
-    at = bytes.writeUInt32LE(data.length, at);
-    bytes.set(data, at);
-    at += data.length;
+    view.setUint32(at, data.length, true);
+    putBytes(bytes, data, at + 4);
+    at += 4 + data.length;
   }
-  return bytes.subarray(0, at);
+  return at;
+}
+
+/** Answers where it ends. */
+function writeText({ bytes, view }: BlockPlace, at: number, text: string): number {
+  const length = writeUtf8(bytes, text, at + 4, 3 * text.length);
+  view.setUint32(at, length, true);
+  return at + 4 + length;
+}
+
+/** The bytes that `encodeBlock` takes, at most. */
+export function blockBound(entries: readonly NewLogEntry[]): number {
+  let bound = 8;
+  for (let i = 0; i < entries.length; i++) bound += boundOf(entries[i] as NewLogEntry);
+  return bound;
 }
 
 /** UTF-8 takes at most three bytes per UTF-16 unit. */
@@ -76,7 +92,7 @@ export function decodeBlock(bytes: Uint8Array, first: number, count: number): Lo
     at += 4 + length;
     entry.sequence = first + i;
     entry.timeMs = timeMs;
-    entry.data = buffer.subarray(at - length, at);
+    entry.data = partOf(buffer, at - length, at);
     entries.push(entry);
   }
   return entries;

@@ -95,7 +95,7 @@ export class Mover {
         const { version, expiresAtMs, length, crc } = entry;
         const moved = new KeyEntry({ version, expiresAtMs, length, crc, offset: 0 });
         group.buffer.put(key, moved, value, true);
-        group.operations.push({ kind: 'put', key, entry: moved, moved: true });
+        group.add({ kind: 'put', key, entry: moved, moved: true });
       });
     });
   }
@@ -125,7 +125,7 @@ export class Mover {
         for (const [i, { first, bytes: size, crc, count }] of good.entries()) {
           const block = { first, bytes: size, crc, count, offset: 0 };
           group.buffer.append(name, block, data[i] as Uint8Array, true);
-          group.operations.push({ kind: 'append', log: name, block, moved: true });
+          group.add({ kind: 'append', log: name, block, moved: true });
         }
       });
     }

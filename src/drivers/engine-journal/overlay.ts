@@ -21,9 +21,8 @@ export class Overlay {
     this.#operations = operations;
   }
 
-  /** A put was added to the operations. */
-  noteKey({ key, moved }: Extract<Operation, { kind: 'put' }>): void {
-    if (moved) return;
+  /** A put of a key was added to the operations. */
+  noteKey(key: Key): void {
     if (this.#lowest === undefined || key < this.#lowest) this.#lowest = key;
     if (this.#highest === undefined || key > this.#highest) this.#highest = key;
   }

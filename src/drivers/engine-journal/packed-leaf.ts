@@ -28,6 +28,8 @@ export class PackedLeaf implements Leaf<KeyEntry> {
   /** No key expires before; it is not raised when one goes. */
   #soonestMs = Infinity;
   #insertedAt = 0;
+  /** The newest key came right behind the one before it: ids that count up do, and the next one will. */
+  #follows = false;
 
   constructor(memory: LeafMemory, bytes = 0) {
     this.#memory = memory;
@@ -39,7 +41,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
   }
 
   lowerBound(key: Key): number {
-    const at = this.#search(key);
+    const at = this.#search(key, 0, this.size);
     return at < 0 ? ~at : at;
   }
 
@@ -66,22 +68,25 @@ export class PackedLeaf implements Leaf<KeyEntry> {
   }
 
   get(key: Key): KeyEntry | undefined {
-    const at = this.#search(key);
+    const at = this.#search(key, 0, this.size);
     return at < 0 ? undefined : this.valueAt(at);
   }
 
   set(key: Key, entry: KeyEntry): KeyEntry | undefined {
-    const at = this.#isNext(key) ? ~this.size : this.#search(key);
+    const at = this.#follows ? this.#searchBehind(this.#insertedAt, key) : this.#search(key, 0, this.size);
     let before: KeyEntry | undefined;
     if (at >= 0) before = this.#replace(at, key, entry);
-    else this.#insert(~at, key, entry);
+    else {
+      this.#follows = ~at === this.#insertedAt + 1;
+      this.#insert(~at, key, entry);
+    }
     // Only now: a leaf whose single key is replaced was empty in between.
     if (entry.expiresAtMs > 0 && entry.expiresAtMs < this.#soonestMs) this.#soonestMs = entry.expiresAtMs;
     return before;
   }
 
   delete(key: Key): KeyEntry {
-    const at = this.#search(key);
+    const at = this.#search(key, 0, this.size);
     const entry = this.valueAt(at);
     this.#closeSlots(at, at + 1);
     return entry;
@@ -149,12 +154,10 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     return this.#used - this.#dead + 2 * this.size;
   }
 
-  /** Where the key lies, or `~` of where it would. */
-  #search(key: Key): number {
+  /** Where the key lies, or `~` of where it would, among those from index `low` up to, but without, `high`; the others are known to be below and above it. */
+  #search(key: Key, low: number, high: number): number {
     const prefix = this.#prefix;
     if (prefix.length > 0 && !key.startsWith(prefix)) return key < prefix ? ~0 : ~this.size;
-    let low = 0;
-    let high = this.size;
     while (low < high) {
       const middle = (low + high) >> 1;
       const order = this.#compare(this.#placeOf(middle), key);
@@ -165,10 +168,14 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     return ~low;
   }
 
-  /** True for a key behind all others when the newest came there, too. */
-  #isNext(key: Key): boolean {
-    const last = this.size - 1;
-    return last >= 0 && this.#insertedAt === last && key.startsWith(this.#prefix) && this.#compare(this.#placeOf(last), key) < 0;
+  /** The same among all, for a key that most likely comes right behind an index: that takes two looks instead of one per bit of the size. */
+  #searchBehind(index: number, key: Key): number {
+    if (index >= this.size || !key.startsWith(this.#prefix)) return this.#search(key, 0, this.size);
+    const order = this.#compare(this.#placeOf(index), key);
+    if (order >= 0) return order === 0 ? index : this.#search(key, 0, index);
+    const next = index + 1;
+    if (next === this.size || this.#compare(this.#placeOf(next), key) > 0) return ~next;
+    return this.#search(key, next, this.size);
   }
 
   /** The order of what lies at a place against a key that begins with the prefix. */

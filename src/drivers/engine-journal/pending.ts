@@ -19,12 +19,14 @@ export class Group {
   /** Later groups have higher ones. */
   readonly number: number;
   readonly buffer: GroupBuffer;
-  readonly operations: Operation[] = [];
+  readonly #operations: Operation[] = [];
   readonly overlay: Overlay;
   /** Of the commits that wait: what each is answered with, and whom to tell. Two lists, because an object for each commit would be one more. */
   readonly #results: CommitResult[] = [];
   readonly #answers: ((result: CommitResult | Promise<CommitResult>) => void)[] = [];
+  #waiting = 0;
   readonly waiters: Waiter[] = [];
+  #onlyPuts = true;
   /** The engine's time of the record that was begun last; it never goes back. */
   nowMs = 0;
   /** Commits that changed something. */
@@ -36,19 +38,35 @@ export class Group {
   constructor(number: number, buffer: GroupBuffer) {
     this.number = number;
     this.buffer = buffer;
-    this.overlay = new Overlay(this.operations);
+    this.overlay = new Overlay(this.#operations);
+  }
+
+  get operations(): readonly Operation[] {
+    return this.#operations;
+  }
+
+  /** It puts keys and does nothing else. */
+  get onlyPuts(): boolean {
+    return this.#onlyPuts;
+  }
+
+  add(operation: Operation): void {
+    this.#operations[this.#operations.length] = operation;
+    if (operation.kind !== 'put' || operation.moved) this.#onlyPuts = false;
   }
 
   /** Answers with `result` when the group is durable. */
   answer(result: CommitResult): Promise<CommitResult> {
-    this.#results.push(result);
-    return new Promise((resolve) => void this.#answers.push(resolve));
+    this.#results[this.#waiting] = result;
+    return new Promise((resolve) => {
+      this.#answers[this.#waiting++] = resolve;
+    });
   }
 
   /** Answers everybody who waits for this group. */
   settle(failure: GroupFailure | undefined): void {
     const answers = this.#answers;
-    for (let i = 0; i < answers.length; i++) {
+    for (let i = 0; i < this.#waiting; i++) {
       const answer = answers[i] as (result: CommitResult | Promise<CommitResult>) => void;
       if (failure === undefined) answer(this.#results[i] as CommitResult);
       else answer(failure.mayHaveHappened ? { status: 'unknown', cause: failure.error } : Promise.reject(failure.error));
@@ -122,11 +140,11 @@ export class Pending {
 
   /** Lays an operation over what is there. */
   queue(operation: Operation, group: Group): void {
-    if (this.#groups.at(-1) !== group) this.#groups.push(group);
-    group.operations.push(operation);
+    if (this.#groups[this.#groups.length - 1] !== group) this.#groups.push(group);
+    group.add(operation);
     switch (operation.kind) {
       case 'put':
-        return group.overlay.noteKey(operation);
+        return operation.moved ? undefined : group.overlay.noteKey(operation.key);
       case 'append': {
         if (operation.moved) return;
         const { first } = this.log(operation.log).value;

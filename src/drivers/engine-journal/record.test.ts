@@ -13,10 +13,10 @@ interface Appended {
 function appendTo(buffer: GroupBuffer, { log, data, inPlace }: Appended, first: number) {
   // More than is needed, as texts take less than three bytes for each character.
   const room = inPlace ? buffer.roomInPlace(log, data.length + 100) : buffer.room(data.length + 100);
-  data.copy(room);
-  const bytes = room.subarray(0, data.length);
-  const block = { first, count: 1, bytes: data.length, crc: crc32(bytes), offset: 0 };
-  buffer.append(log, block, bytes);
+  data.copy(room.bytes, room.at);
+  const block = { first, count: 1, bytes: data.length, crc: crc32(data), offset: 0 };
+  if (inPlace) buffer.appendInPlace(log, block);
+  else buffer.append(log, block, room.bytes.subarray(room.at, room.at + data.length));
   return block;
 }
 

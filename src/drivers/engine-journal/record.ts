@@ -1,4 +1,6 @@
+import { partOf, putBytes, writeLatin1 } from '../../kernel/bytes.ts';
 import { crc32, crc32Between } from './crc32.ts';
+import type { BlockPlace } from './log-block.ts';
 import { type Block, KeyEntry, type KeptResult, type Operation } from './operations.ts';
 
 /*
@@ -38,8 +40,8 @@ export interface RecordHead {
   readonly timeMs: number;
 }
 
-/** Code, length of the name, two numbers, length and CRC of the data. */
-const appendHeadBytes = 1 + 4 + 8 + 8 + 4 + 4;
+/** What an operation with data has beside its name: code, length of the name, two numbers, length and CRC of the data. */
+const dataHeadBytes = 1 + 4 + 8 + 8 + 4 + 4;
 
 const startBytes = 64 * 1024;
 const ownBytesMax = 1024 * 1024;
@@ -58,6 +60,7 @@ export class GroupBuffer {
   /** The last memory of its own, for the next group that has no place. */
   #own: Buffer = nothing;
   #staging: Buffer = nothing;
+  #stagingView = viewOf(nothing);
   #staged = 0;
   #recordAt = 0;
   /** What comes behind the head of the record: places in use stay allocated from record to record. */
@@ -73,7 +76,7 @@ export class GroupBuffer {
   }
 
   get bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.length);
+    return partOf(this.#bytes, 0, this.length);
   }
 
   /** Makes the buffer empty; memory of its own is kept unless it has grown large. */
@@ -84,18 +87,21 @@ export class GroupBuffer {
   }
 
   /** Memory for data of the open record, valid until the next `begin`. */
-  room(count: number): Buffer {
-    if (this.#staging.length === 0) this.#staging = Buffer.allocUnsafeSlow(startBytes);
-    if (this.#staged + count > this.#staging.length) return Buffer.allocUnsafe(count);
+  room(count: number): BlockPlace {
+    if (this.#staging.length === 0) [this.#staging, this.#stagingView] = madeOf(startBytes);
+    if (this.#staged + count > this.#staging.length) {
+      const [bytes, view] = madeOf(count);
+      return { bytes, view, at: 0 };
+    }
     this.#staged += count;
-    return this.#staging.subarray(this.#staged - count, this.#staged);
+    return { bytes: this.#staging, view: this.#stagingView, at: this.#staged - count };
   }
 
-  /** The same where the data of an append to `log` will lie, if that append is the end of the record's head: they need not be moved there. */
-  roomInPlace(log: string, count: number): Buffer {
-    const head = appendHeadBytes + log.length;
+  /** The same where the data will lie that `appendInPlace` tells of. */
+  roomInPlace(log: string, count: number): BlockPlace {
+    const head = dataHeadBytes + log.length;
     this.#reserve(head + count);
-    return this.#bytes.subarray(this.length + head, this.length + head + count);
+    return { bytes: this.#bytes, view: this.#view, at: this.length + head };
   }
 
   begin(): void {
@@ -109,10 +115,12 @@ export class GroupBuffer {
 
   /** Adds a put; the entry's offset becomes right, relative to the group, when the record ends. */
   put(key: string, entry: KeyEntry, value: Uint8Array, moved = false): void {
-    this.#code(moved ? movedPut : put, key);
-    this.#double(entry.version);
-    this.#double(entry.expiresAtMs);
-    this.#dataOf(value, entry.crc, entry);
+    const at = this.#named(moved ? movedPut : put, key);
+    this.#view.setFloat64(at, entry.version, true);
+    this.#view.setFloat64(at + 8, entry.expiresAtMs, true);
+    this.#view.setUint32(at + 16, entry.length, true);
+    this.#view.setInt32(at + 20, entry.crc, true);
+    this.#follow(value, entry, entry.length);
   }
 
   delete(key: string): void {
@@ -125,10 +133,22 @@ export class GroupBuffer {
   }
 
   append(log: string, block: Block, bytes: Uint8Array, moved = false): void {
-    this.#code(moved ? movedAppend : append, log);
-    this.#double(block.first);
-    this.#double(block.count);
-    this.#dataOf(bytes, block.crc, block);
+    this.#append(moved ? movedAppend : append, log, block);
+    this.#follow(bytes, block, block.bytes);
+  }
+
+  /** An append that ends the record and has its only data, which were written where `roomInPlace` said: they need not be moved there. */
+  appendInPlace(log: string, block: Block): void {
+    this.#append(append, log, block);
+    this.#follow(undefined, block, block.bytes);
+  }
+
+  #append(code: number, log: string, block: Block): void {
+    const at = this.#named(code, log);
+    this.#view.setFloat64(at, block.first, true);
+    this.#view.setFloat64(at + 8, block.count, true);
+    this.#view.setUint32(at + 16, block.bytes, true);
+    this.#view.setInt32(at + 20, block.crc, true);
   }
 
   trim(log: string, first: number): void {
@@ -179,23 +199,21 @@ export class GroupBuffer {
     for (let at = 0; at < this.length;) {
       const dataAt = at + view.getUint32(at + 8, true);
       view.setFloat64(at + 24, durable, true);
-      view.setInt32(at + 4, crc32Between(this.#bytes, at + 8, dataAt), true);
+      view.setInt32(at + 4, crc32Between(view, at + 8, dataAt), true);
       at = dataAt + view.getUint32(at + 12, true);
     }
   }
 
   #place(i: number): void {
-    const chunk = this.#data[i] as Uint8Array;
-    (this.#targets[i] as { offset: number }).offset = this.length;
-    if (!this.#isInPlace(chunk)) this.#bytes.set(chunk, this.length);
-    this.length += chunk.length;
+    const chunk = this.#data[i];
+    const target = this.#targets[i] as { offset: number };
+    target.offset = this.length;
     // Nothing is held for longer than it must be: a value may be large.
-    this.#data[i] = undefined;
     this.#targets[i] = undefined;
-  }
-
-  #isInPlace(chunk: Uint8Array): boolean {
-    return chunk.byteOffset === this.#bytes.byteOffset + this.length && chunk.buffer === this.#bytes.buffer;
+    this.#data[i] = undefined;
+    if (chunk !== undefined) putBytes(this.#bytes, chunk, this.length);
+    // What lies there is all that the record has.
+    this.length += chunk?.length ?? this.#dataBytes;
   }
 
   #code(code: number, key: string): void {
@@ -213,7 +231,7 @@ export class GroupBuffer {
 
   /** Short keys are written here: the way into native code costs more. */
   #latin1(text: string, at: number): number {
-    if (text.length > 32) return this.#bytes.write(text, at, 'latin1');
+    if (text.length > 32) return writeLatin1(this.#bytes, text, at, text.length);
     for (let i = 0; i < text.length; i++) this.#bytes[at + i] = text.charCodeAt(i);
     return text.length;
   }
@@ -224,14 +242,22 @@ export class GroupBuffer {
     this.length += 8;
   }
 
-  #dataOf(bytes: Uint8Array, crc: number, target: { offset: number }): void {
-    this.#reserve(8);
-    this.#view.setUint32(this.length, bytes.length, true);
-    this.#view.setInt32(this.length + 4, crc, true);
-    this.length += 8;
-    this.#data[this.#dataCount] = bytes;
+  /** Begins an operation with data; answers where its two numbers, length and CRC go. */
+  #named(code: number, name: string): number {
+    this.#reserve(dataHeadBytes + name.length);
+    const at = this.length;
+    this.#bytes[at] = code;
+    this.#view.setUint32(at + 1, name.length, true);
+    this.#latin1(name, at + 5);
+    this.length = at + dataHeadBytes + name.length;
+    return at + 5 + name.length;
+  }
+
+  /** Data that come behind the head of the record; undefined: they lie there. */
+  #follow(data: Uint8Array | undefined, target: { offset: number }, length: number): void {
+    this.#data[this.#dataCount] = data;
     this.#targets[this.#dataCount++] = target;
-    this.#dataBytes += bytes.length;
+    this.#dataBytes += length;
   }
 
   #reserve(count: number): void {
@@ -255,6 +281,11 @@ export class GroupBuffer {
 
 function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function madeOf(count: number): [Buffer, DataView] {
+  const bytes = Buffer.allocUnsafeSlow(count);
+  return [bytes, viewOf(bytes)];
 }
 
 /** The head of the record at `at`; undefined when there is none, or a damaged or incomplete one. */

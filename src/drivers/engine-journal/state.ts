@@ -80,8 +80,8 @@ export class JournalState {
    */
   applyGroup(group: Group, segment: Segment, base: number): boolean {
     this.enterLate();
-    const { operations, nowMs } = group;
-    if (operations.length >= lateMin && operations.every(isPut)) {
+    const { operations, nowMs, onlyPuts } = group;
+    if (onlyPuts && operations.length >= lateMin) {
       this.#late = { group, segment, base };
       return true;
     }
@@ -225,10 +225,6 @@ export class JournalState {
     count(key, entry, -1);
     this.cache.drop(entry.version);
   }
-}
-
-function isPut(operation: Operation): boolean {
-  return operation.kind === 'put' && !operation.moved;
 }
 
 function count(key: Key, entry: KeyEntry, sign: 1 | -1): void {
