@@ -3,6 +3,7 @@ import {
   compareBytes,
   hexText,
   latin1Text,
+  moveBytes,
   partOf,
   putBytes,
   readU16,
@@ -33,9 +34,10 @@ describe('what is done with bytes', () => {
     const to = Buffer.alloc(16);
     expect(writeLatin1(to, 'aÿ', 1, 2)).toBe(2);
     expect(writeUtf8(to, 'ÿ', 10, 2)).toBe(2);
+    moveBytes(to, 11, 10, 12);
     writeU16(to, 4, 0x1_2345);
     writeU32(to, 6, 0xfedc_ba98);
     putBytes(to, Buffer.from([1, 2]), 14);
-    expect(to.toString('hex')).toBe('0061ff002345fedcba98c3bf00000102');
+    expect(to.toString('hex')).toBe('0061ff002345fedcba98c3c3bf000102');
   });
 });

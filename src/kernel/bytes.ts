@@ -54,6 +54,9 @@ export const partOf: (bytes: Buffer, from: number, to: number) => Buffer = bound
 /** Copies all of `source` to `at`. */
 export const putBytes: Bound<[source: Uint8Array, at: number], void> = bound(Uint8Array.prototype.set);
 
+/** Moves the bytes [from, to) to `at`, which may lie within them. */
+export const moveBytes: Bound<[at: number, from: number, to: number], Uint8Array> = bound(Uint8Array.prototype.copyWithin);
+
 /** As `Buffer.compare`: 0 when [otherFrom, otherTo) of `other` and [from, to) are the same bytes. */
 export const compareBytes: Bound<[other: Uint8Array, otherFrom: number, otherTo: number, from: number, to: number], number> = bound(
   Buffer.prototype.compare,

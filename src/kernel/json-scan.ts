@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { latin1Text } from './bytes.ts';
 
 /** Nesting beyond this is not JSON for us (Go's decoder stops at the same depth). */
 const depthMax = 10_000;
@@ -75,7 +76,7 @@ export function stringMember(bytes: Uint8Array, member: JsonMember | undefined):
 }
 
 function stringAt(bytes: Uint8Array, from: number, to: number): string {
-  if (Buffer.isBuffer(bytes) && isPlainAscii(bytes, from + 1, to - 1)) return bytes.toString('latin1', from + 1, to - 1);
+  if (isPlainAscii(bytes, from + 1, to - 1)) return latin1Text(bytes, from + 1, to - 1);
   const inner = Buffer.from(bytes.buffer, bytes.byteOffset + from + 1, to - from - 2);
   return inner.includes(backslash) ? (JSON.parse(`"${inner.toString('utf8')}"`) as string) : inner.toString('utf8');
 }

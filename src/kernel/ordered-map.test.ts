@@ -38,6 +38,9 @@ function expectSame(map: OrderedMap<number>, model: Model, probe: string): void 
   expect([...map.entries(probe)]).toEqual(all.filter(([key]) => key >= probe));
   expect([...map.entriesReversed(probe)]).toEqual(all.filter(([key]) => key < probe).toReversed());
   expect(map.getRange(probe, `${probe}z`)).toEqual(all.filter(([key]) => key >= probe && key < `${probe}z`));
+  for (const to of [`${probe}0`, keyOf(3_000), probe, '']) {
+    expect(map.holdsBetween(probe, to)).toBe(all.some(([key]) => key >= probe && key < to));
+  }
   expect(map.nextKey(probe)).toBe(all.find(([key]) => key >= probe)?.[0]);
   expect([map.get(probe), map.has(probe)]).toEqual([model.get(probe), model.get(probe) !== undefined]);
 }

@@ -45,6 +45,16 @@ export class OrderedMap<Value, L extends Leaf<Value> = Leaf<Value>> {
     return nextKeyIn(this.#root, from);
   }
 
+  /** True when a key lies between `from` and `to`, without the latter; makes no text of it. */
+  holdsBetween(from: Key, to: Key): boolean {
+    let node = this.#root;
+    while (node.children !== undefined) node = node.children[childAt(node.keys, from)] as Node<Value>;
+    const at = node.lowerBound(from);
+    if (at < node.size) return at < node.lowerBound(to);
+    const next = this.nextKey(from);
+    return next !== undefined && next < to;
+  }
+
   /** Returns the value that was there. */
   set(key: Key, value: Value): Value | undefined {
     const right = this.#insert(this.#root, key, value);

@@ -1,3 +1,5 @@
+import { partOf, putBytes, writeUtf8 } from '../../kernel/bytes.ts';
+
 /** Where the parts that differ from event to event stand in an envelope of one kind. */
 export interface EnvelopeTemplate {
   /** Everything up to the data; the parts of the event that was written last are in it. */
@@ -75,14 +77,14 @@ export function joinEvent(slab: EventSlab, template: Uint8Array, data: Uint8Arra
     slab.used = 0;
   }
   const { bytes, used } = slab;
-  bytes.set(template, used);
+  putBytes(bytes, template, used);
   const dataAt = used + template.length;
   let end = dataAt + data.length;
-  if (typeof data === 'string') end = dataAt + bytes.write(data, dataAt, 'utf8');
-  else bytes.set(data, dataAt);
+  if (typeof data === 'string') end = dataAt + writeUtf8(bytes, data, dataAt, 3 * data.length);
+  else putBytes(bytes, data, dataAt);
   bytes[end++] = 0x7d;
   slab.used = end;
-  return bytes.subarray(used, end);
+  return partOf(bytes, used, end);
 }
 
 function writePlain(bytes: Uint8Array, at: number, text: string): boolean {

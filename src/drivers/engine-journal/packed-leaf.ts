@@ -1,3 +1,4 @@
+import { latin1Text, moveBytes, putBytes } from '../../kernel/bytes.ts';
 import { flatText } from '../../kernel/flat-text.ts';
 import { type KeyRange, type Leaf, leafWeightMax } from '../../kernel/ordered-leaf.ts';
 import type { Key } from '../../kernel/tuple.ts';
@@ -49,7 +50,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     const at = this.#placeOf(index);
     const first = this.#bytes[at] as number;
     const from = first < 128 ? at + 1 : at + 2;
-    return this.#prefix + this.#bytes.toString('latin1', from, from + this.#suffixBytes(at));
+    return this.#prefix + latin1Text(this.#bytes, from, from + this.#suffixBytes(at));
   }
 
   /** Writes the key at `at`, where there is room, a byte per character; answers how many. */
@@ -258,7 +259,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
   #openSlot(index: number, place: number): void {
     const bytes = this.#bytes;
     const end = bytes.length - 2 * this.size;
-    if (index < this.size) bytes.copyWithin(end - 2, end, bytes.length - 2 * index);
+    if (index < this.size) moveBytes(bytes, end - 2, end, bytes.length - 2 * index);
     this.size++;
     this.#setPlace(index, place);
   }
@@ -270,7 +271,7 @@ export class PackedLeaf implements Leaf<KeyEntry> {
       this.#dead += this.#endOf(place) - place;
     }
     const lowest = bytes.length - 2 * this.size;
-    bytes.copyWithin(lowest + 2 * (end - first), lowest, bytes.length - 2 * end);
+    moveBytes(bytes, lowest + 2 * (end - first), lowest, bytes.length - 2 * end);
     this.size -= end - first;
     if (this.size === 0) [this.#used, this.#dead, this.#soonestMs] = [0, 0, Infinity];
     else if (this.#dead > compactBytes && this.#dead * 2 > this.#used) this.#become(this.#made([this.#all()], this.#prefix));
@@ -316,8 +317,8 @@ export class PackedLeaf implements Leaf<KeyEntry> {
     const places = leaf.#bytes.length - 2 * size;
     if (leaf.#bytes.length <= bytes.length) {
       // At once with its places, which are then moved to the end: that is quicker than two views.
-      bytes.set(leaf.#bytes);
-      bytes.copyWithin(bytes.length - 2 * size, places, leaf.#bytes.length);
+      putBytes(bytes, leaf.#bytes, 0);
+      moveBytes(bytes, bytes.length - 2 * size, places, leaf.#bytes.length);
     } else {
       bytes.set(leaf.#bytes.subarray(0, leaf.#used));
       bytes.set(leaf.#bytes.subarray(places), bytes.length - 2 * size);

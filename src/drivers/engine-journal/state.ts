@@ -65,8 +65,7 @@ export class JournalState {
   /** False when no key lies in the range. */
   mayHold(from: Key, to: Key): boolean {
     if (this.#late?.group.overlay.mayHold(from, to) === true) return true;
-    const next = this.#keys.nextKey(from);
-    return next !== undefined && next < to;
+    return this.#keys.holdsBetween(from, to);
   }
 
   /** Memory of the index. */

@@ -1,3 +1,4 @@
+import { putBytes } from '../../kernel/bytes.ts';
 import { ProaError } from '../../kernel/errors.ts';
 
 /** What the engine holds under a state key: kind (1 inline, 2 chunked), length of the content type (2, big endian), content type, then value or manifest. */
@@ -55,6 +56,6 @@ function encode(kind: number, contentType: string | undefined, rest: Uint8Array)
   record[1] = length >> 8;
   record[2] = length & 255;
   if (contentType !== undefined) record.write(contentType, headBytes);
-  record.set(rest, headBytes + length);
+  putBytes(record, rest, headBytes + length);
   return record;
 }
