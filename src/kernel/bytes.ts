@@ -16,6 +16,12 @@ const undocumented = Buffer.prototype as unknown as {
   hexSlice?: unknown;
 };
 
+function writer(encoding: 'latin1' | 'utf8') {
+  return function write(this: Buffer, ...[text, at, length]: [text: string, at: number, length: number]): number {
+    return this.write(text, at, length, encoding);
+  };
+}
+
 /** The bytes [from, to) as text: each becomes the code point of its value. */
 export const latin1Text: Bound<[from: number, to: number], string> = bound(
   undocumented.latin1Slice ??
@@ -33,20 +39,10 @@ export const hexText: Bound<[from: number, to: number], string> = bound(
 );
 
 /** Writes a text, a byte per character, and answers how many. */
-export const writeLatin1: Bound<[text: string, at: number, length: number], number> = bound(
-  undocumented.latin1Write ??
-    function write(this: Buffer, text: string, at: number, length: number): number {
-      return this.write(text, at, length, 'latin1');
-    },
-);
+export const writeLatin1: Bound<[text: string, at: number, length: number], number> = bound(undocumented.latin1Write ?? writer('latin1'));
 
 /** Writes a text as UTF-8, at most so many bytes, and answers how many. */
-export const writeUtf8: Bound<[text: string, at: number, length: number], number> = bound(
-  undocumented.utf8Write ??
-    function write(this: Buffer, text: string, at: number, length: number): number {
-      return this.write(text, at, length, 'utf8');
-    },
-);
+export const writeUtf8: Bound<[text: string, at: number, length: number], number> = bound(undocumented.utf8Write ?? writer('utf8'));
 
 /** The bytes [from, to) over the same memory. */
 export const partOf: (bytes: Buffer, from: number, to: number) => Buffer = bound(Buffer.prototype.subarray);
