@@ -16,33 +16,37 @@ const undocumented = Buffer.prototype as unknown as {
   hexSlice?: unknown;
 };
 
-function writer(encoding: 'latin1' | 'utf8') {
-  return function write(this: Buffer, ...[text, at, length]: [text: string, at: number, length: number]): number {
-    return this.write(text, at, length, encoding);
-  };
+// Where a Node has them no more: what it documents.
+const documented = {
+  slice: (encoding: 'latin1' | 'hex') =>
+    function slice(this: Uint8Array, from: number, to: number): string {
+      return bufferOf(this).toString(encoding, from, to);
+    },
+  write: (encoding: 'latin1' | 'utf8') =>
+    function write(this: Uint8Array, ...[text, at, length]: [text: string, at: number, length: number]): number {
+      return bufferOf(this).write(text, at, length, encoding);
+    },
+};
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** The bytes [from, to) as text: each becomes the code point of its value. */
-export const latin1Text: Bound<[from: number, to: number], string> = bound(
-  undocumented.latin1Slice ??
-    function slice(this: Buffer, from: number, to: number): string {
-      return this.toString('latin1', from, to);
-    },
-);
+export const latin1Text: Bound<[from: number, to: number], string> = bound(undocumented.latin1Slice ?? documented.slice('latin1'));
 
 /** The bytes [from, to) as hexadecimal digits. */
-export const hexText: Bound<[from: number, to: number], string> = bound(
-  undocumented.hexSlice ??
-    function slice(this: Buffer, from: number, to: number): string {
-      return this.toString('hex', from, to);
-    },
-);
+export const hexText: Bound<[from: number, to: number], string> = bound(undocumented.hexSlice ?? documented.slice('hex'));
 
 /** Writes a text, a byte per character, and answers how many. */
-export const writeLatin1: Bound<[text: string, at: number, length: number], number> = bound(undocumented.latin1Write ?? writer('latin1'));
+export const writeLatin1: Bound<[text: string, at: number, length: number], number> = bound(
+  undocumented.latin1Write ?? documented.write('latin1'),
+);
 
 /** Writes a text as UTF-8, at most so many bytes, and answers how many. */
-export const writeUtf8: Bound<[text: string, at: number, length: number], number> = bound(undocumented.utf8Write ?? writer('utf8'));
+export const writeUtf8: Bound<[text: string, at: number, length: number], number> = bound(
+  undocumented.utf8Write ?? documented.write('utf8'),
+);
 
 /** The bytes [from, to) over the same memory. */
 export const partOf: (bytes: Buffer, from: number, to: number) => Buffer = bound(Buffer.prototype.subarray);
