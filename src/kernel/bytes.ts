@@ -38,6 +38,14 @@ export const latin1Text: Bound<[from: number, to: number], string> = bound(undoc
 /** The bytes [from, to) as hexadecimal digits. */
 export const hexText: Bound<[from: number, to: number], string> = bound(undocumented.hexSlice ?? documented.slice('hex'));
 
+/** The bytes [from, to) as text, from UTF-8. */
+export const utf8Text: Bound<[from: number, to: number], string> = bound(
+  undocumented.utf8Slice ??
+    function slice(this: Buffer, from: number, to: number): string {
+      return this.toString('utf8', from, to);
+    },
+);
+
 /** Writes a text, a byte per character, and answers how many. */
 export const writeLatin1: Bound<[text: string, at: number, length: number], number> = bound(
   undocumented.latin1Write ?? documented.write('latin1'),
@@ -48,8 +56,25 @@ export const writeUtf8: Bound<[text: string, at: number, length: number], number
   undocumented.utf8Write ?? documented.write('utf8'),
 );
 
+/** Writes a text as UTF-8 into at most `length` bytes, and answers how many. */
+export const writeUtf8: Bound<[text: string, at: number, length: number], number> = bound(
+  undocumented.utf8Write ??
+    function write(this: Buffer, text: string, at: number, length: number): number {
+      return this.write(text, at, length, 'utf8');
+    },
+);
+
 /** The bytes [from, to) over the same memory. */
-export const partOf: (bytes: Buffer, from: number, to: number) => Buffer = bound(Buffer.prototype.subarray);
+export const partOf: Bound<[from: number, to: number], Buffer> = bound(Buffer.prototype.subarray);
+
+const allocate = Buffer.allocUnsafe;
+
+/** The bytes [from, to) in memory of their own. */
+export function copyOf(bytes: Uint8Array, from: number, to: number): Buffer {
+  const copy = allocate(to - from);
+  putBytes(copy, from === 0 && to === bytes.length ? bytes : partOf(bytes, from, to), 0);
+  return copy;
+}
 
 /** Copies all of `source` to `at`. */
 export const putBytes: Bound<[source: Uint8Array, at: number], void> = bound(Uint8Array.prototype.set);

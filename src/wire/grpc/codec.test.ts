@@ -4,9 +4,12 @@ import { catalogue, type ErrorCode } from '../../kernel/catalogue.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { formatTimeout, parseTimeout } from '../../kernel/timeout-header.ts';
 import { grpcCodeOf, grpcCodes, grpcFromHttp, grpcNumber, httpFromGrpc } from '../../kernel/status.ts';
-import { Deframer, frame } from './framing.ts';
+import { Deframer, frame as framed } from './framing.ts';
 import { applicationMetadata, binaryText, binaryValues, checkMetadata, decodeMessage, encodeMessage } from './metadata.ts';
 import { fromGrpcStatus, readStatus, remoteStatusOf, statusOfHttp, statusOfReset, statusTrailers, toGrpcStatus } from './status.ts';
+
+/** A frame in memory of its own. */
+const frame = (message: Uint8Array): Buffer => Buffer.from(framed(message));
 
 describe('framing', () => {
   it('cuts any chunks of a byte stream into the messages that were framed', () => {

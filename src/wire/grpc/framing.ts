@@ -1,13 +1,28 @@
+import { copyOf, partOf, putBytes, readU32, writeU32 } from '../../kernel/bytes.ts';
 import { ProaError } from '../../kernel/errors.ts';
 
 const firstBytes = 64 * 1024;
+const scratchBytes = 16 * 1024;
+const prefixBytes = 5;
+// The global one is a property with a getter, which no compiler sees through.
+const NodeBuffer = Buffer;
 
-/** A message with its five-byte prefix (not compressed), in one buffer of its own. */
+// Whoever writes a frame to a stream copies it at once, so that small ones may all stand in the same memory. Its views are kept by their length.
+const scratch = NodeBuffer.allocUnsafeSlow(scratchBytes);
+const views: (Buffer | undefined)[] = Array.from({ length: 1024 }, () => undefined);
+
+function framedBytes(length: number): Buffer {
+  if (length >= scratchBytes) return NodeBuffer.allocUnsafe(length);
+  if (length >= views.length) return partOf(scratch, 0, length);
+  return (views[length] ??= partOf(scratch, 0, length));
+}
+
+/** A message with its five-byte prefix (not compressed). Valid until the next call. */
 export function frame(message: Uint8Array): Uint8Array {
-  const framed = Buffer.allocUnsafe(message.length + 5);
+  const framed = framedBytes(message.length + prefixBytes);
   framed[0] = 0;
-  framed.writeUInt32BE(message.length, 1);
-  framed.set(message, 5);
+  writeU32(framed, 1, message.length);
+  putBytes(framed, message, prefixBytes);
   return framed;
 }
 
@@ -51,19 +66,19 @@ export class Deframer {
   push(chunk: Uint8Array): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.#prefixFilled === 0 && chunk.length - at >= 5) {
+      if (this.#prefixFilled === 0 && chunk.length - at >= prefixBytes) {
         // Nearly every message comes whole.
         this.#open(chunk, at);
-        if (this.#length <= chunk.length - at - 5) {
-          at += 5 + this.#length;
-          this.#deliver(Buffer.from(chunk.subarray(at - this.#length, at)));
+        if (this.#length <= chunk.length - at - prefixBytes) {
+          at += prefixBytes + this.#length;
+          this.#deliver(copyOf(chunk, at - this.#length, at));
           continue;
         }
-        at += 5;
+        at += prefixBytes;
         this.#begin();
       } else if (this.#body === undefined) {
         at += this.#fillPrefix(chunk, at);
-        if (this.#prefixFilled < 5) return;
+        if (this.#prefixFilled < prefixBytes) return;
         this.#open(this.#prefix as Buffer, 0);
         this.#begin();
       }
@@ -81,9 +96,9 @@ export class Deframer {
   }
 
   #fillPrefix(chunk: Uint8Array, at: number): number {
-    this.#prefix ??= Buffer.allocUnsafe(5);
-    const take = Math.min(5 - this.#prefixFilled, chunk.length - at);
-    this.#prefix.set(chunk.subarray(at, at + take), this.#prefixFilled);
+    this.#prefix ??= NodeBuffer.allocUnsafe(prefixBytes);
+    const take = Math.min(prefixBytes - this.#prefixFilled, chunk.length - at);
+    putBytes(this.#prefix, partOf(chunk, at, at + take), this.#prefixFilled);
     this.#prefixFilled += take;
     return take;
   }
@@ -93,21 +108,19 @@ export class Deframer {
     const take = Math.min(this.#length - this.#bodyFilled, chunk.length - at);
     let body = this.#body as Buffer;
     if (this.#bodyFilled + take > body.length) {
-      const grown = Buffer.allocUnsafe(Math.min(this.#length, Math.max(body.length * 2, this.#bodyFilled + take)));
-      grown.set(body.subarray(0, this.#bodyFilled));
+      const grown = NodeBuffer.allocUnsafe(Math.min(this.#length, Math.max(body.length * 2, this.#bodyFilled + take)));
+      putBytes(grown, partOf(body, 0, this.#bodyFilled), 0);
       body = grown;
       this.#body = body;
     }
-    body.set(take === chunk.length ? chunk : chunk.subarray(at, at + take), this.#bodyFilled);
+    putBytes(body, take === chunk.length ? chunk : partOf(chunk, at, at + take), this.#bodyFilled);
     this.#bodyFilled += take;
     return take;
   }
 
   #open(bytes: Uint8Array, at: number): void {
     const flags = bytes[at] as number;
-    const length =
-      (bytes[at + 1] as number) * 2 ** 24 +
-      (((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number));
+    const length = readU32(bytes, at + 1);
     if (flags > 1) throw new ProaError('internal', `malformed gRPC frame: flags ${flags}`);
     if (flags === 1 && !this.#limits.gzip) throw new ProaError('internal', 'a compressed message came without a grpc-encoding');
     if (length > this.#limits.bytesMax) throw tooLarge(`${length} bytes`, this.#limits.bytesMax);
@@ -116,8 +129,8 @@ export class Deframer {
   }
 
   #begin(): void {
-    this.#prefixFilled = 5;
-    this.#body = Buffer.allocUnsafe(Math.min(this.#length, firstBytes));
+    this.#prefixFilled = prefixBytes;
+    this.#body = NodeBuffer.allocUnsafe(Math.min(this.#length, firstBytes));
     this.#bodyFilled = 0;
   }
 

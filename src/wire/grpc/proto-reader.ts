@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { latin1Text, partOf, utf8Text } from '../../kernel/bytes.ts';
 
 const wireTypes = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
 
@@ -10,12 +11,12 @@ const asciiCharsMax = 48;
  * of its message is skipped, as unknown fields are.
  */
 export class ProtoReader {
-  readonly #bytes: Buffer;
+  readonly #bytes: Uint8Array;
   #at: number;
   #end: number;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes;
     this.#at = 0;
     this.#end = bytes.length;
   }
@@ -62,17 +63,17 @@ export class ProtoReader {
     if (length <= asciiCharsMax) {
       let i = from;
       while (i < this.#at && (this.#bytes[i] as number) < 0x80) i++;
-      if (i === this.#at) return this.#bytes.toString('latin1', from, i);
+      if (i === this.#at) return latin1Text(this.#bytes, from, i);
     }
-    if (!isUtf8(this.#bytes.subarray(from, this.#at))) throw new Error('a string of the message is not UTF-8');
-    return this.#bytes.toString('utf8', from, this.#at);
+    if (!isUtf8(partOf(this.#bytes, from, this.#at))) throw new Error('a string of the message is not UTF-8');
+    return utf8Text(this.#bytes, from, this.#at);
   }
 
   /** A view of the message's bytes. */
   bytes(): Uint8Array {
     const length = this.#length();
     this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
+    return partOf(this.#bytes, this.#at - length, this.#at);
   }
 
   /** Reads a nested message: `read` is called for each of its fields, and skips what it does not know. */

@@ -1,5 +1,8 @@
+import { copyOf, partOf, putBytes, writeUtf8 } from '../../kernel/bytes.ts';
+
 const firstBytes = 4 * 1024;
 const keptBytesMax = 256 * 1024;
+const shortChars = 24;
 
 /**
  * Writes protobuf for messages that are encoded by hand. Fields without presence are left out when they are empty, as proto3 wants. One writer serves many
@@ -14,7 +17,7 @@ export class ProtoWriter {
     this.#room(text.length * 3 + 10);
     this.#byte((field << 3) | 2);
     // The length is guessed to take one byte; when it takes more, the text makes room.
-    const written = this.#bytes.write(text, this.#at + 1, 'utf8');
+    const written = this.#text8(text, this.#at + 1);
     this.#lengthBefore(this.#at + 1, written);
   }
 
@@ -23,7 +26,7 @@ export class ProtoWriter {
     this.#room(data.length + 10);
     this.#byte((field << 3) | 2);
     this.#varint(data.length);
-    this.#bytes.set(data, this.#at);
+    putBytes(this.#bytes, data, this.#at);
     this.#at += data.length;
   }
 
@@ -94,7 +97,7 @@ export class ProtoWriter {
 
   /** The message, in memory of its own; the writer is empty again. */
   finish(): Uint8Array {
-    const message = Buffer.from(this.#bytes.subarray(0, this.#at));
+    const message = copyOf(this.#bytes, 0, this.#at);
     this.reset();
     return message;
   }
@@ -103,6 +106,23 @@ export class ProtoWriter {
   reset(): void {
     this.#at = 0;
     if (this.#bytes.length > keptBytesMax) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
+  }
+
+  /** Writes a text at `from` and answers how many bytes it takes. */
+  #text8(text: string, from: number): number {
+    const { length } = text;
+    const bytes = this.#bytes;
+    // A native call has a price of its own that a few characters are not worth.
+    if (length <= shortChars) {
+      let i = 0;
+      for (; i < length; i++) {
+        const code = text.charCodeAt(i);
+        if (code >= 0x80) break;
+        bytes[from + i] = code;
+      }
+      if (i === length) return length;
+    }
+    return writeUtf8(bytes, text, from, length * 3);
   }
 
   #text(field: number, text: string): void {
@@ -137,7 +157,7 @@ export class ProtoWriter {
   #room(count: number): void {
     if (this.#at + count <= this.#bytes.length) return;
     const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#at + count + 16));
-    grown.set(this.#bytes.subarray(0, this.#at));
+    putBytes(grown, partOf(this.#bytes, 0, this.#at), 0);
     this.#bytes = grown;
   }
 }

@@ -22,8 +22,11 @@ import { BadRequestSchema, ErrorInfoSchema, ResourceInfoSchema } from '../../gen
 import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { nodeClock } from '../../ports/node/clock.ts';
-import { frame } from './framing.ts';
+import { frame as framed } from './framing.ts';
 import type { GrpcServer, GrpcServerOptions } from './server.ts';
+
+/** A frame in memory of its own. */
+const frame = (message: Uint8Array): Buffer => Buffer.from(framed(message));
 
 const closers: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

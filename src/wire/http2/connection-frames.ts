@@ -1,3 +1,4 @@
+import { partOf } from '../../kernel/bytes.ts';
 import { http2Faults as faults, type Http2Fault } from './fault.ts';
 import type { Bytes, FrameHandler } from './frame-reader.ts';
 import { defaultWindowBytes, frameBytesMax, settingIds, windowBytesMax } from './frames.ts';
@@ -157,7 +158,7 @@ export class ConnectionFrames implements FrameHandler {
     const { guard, out, nowMs } = this.#context;
     if (ack) return this.#context.pingAnswered(payload) ? undefined : this.#spend();
     if (guard.ping(nowMs)) return faults.flood;
-    out.ping(payload.bytes.subarray(payload.at, payload.end), true);
+    out.ping(partOf(payload.bytes, payload.at, payload.end), true);
     this.#context.wrote(false);
     return undefined;
   }

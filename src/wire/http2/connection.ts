@@ -1,3 +1,4 @@
+import { latin1Text, partOf } from '../../kernel/bytes.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Connection, ConnectionHandlers } from '../../kernel/ports.ts';
 import { Inflow } from '../http1/inflow.ts';
@@ -259,7 +260,7 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
   }
 
   pingAnswered({ bytes, at, end }: Bytes): boolean {
-    const payload = bytes.subarray(at, end);
+    const payload = partOf(bytes, at, end);
     if (this.#deadlines.pong !== Infinity && livePing.equals(payload)) {
       this.#deadlines.pong = Infinity;
       this.#deadlines.ping = this.nowMs + this.#shared.keepAlive.intervalMs;
@@ -408,7 +409,7 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
     const inflow = this.#inflow;
     const from = clientPreface.length - this.#prefaceLeft;
     const take = Math.min(this.#prefaceLeft, inflow.waiting);
-    if (inflow.bytes.toString('latin1', inflow.at, inflow.at + take) !== clientPreface.slice(from, from + take)) {
+    if (latin1Text(inflow.bytes, inflow.at, inflow.at + take) !== clientPreface.slice(from, from + take)) {
       this.#refusePreface();
       return false;
     }
@@ -423,7 +424,7 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
   #refusePreface(): void {
     const { bytes, at, end } = this.#inflow;
     // Somebody tries the port with a browser or curl: an answer that they can read.
-    if (this.#prefaceLeft < clientPreface.length || !/^[A-Z]{3,7} \//.test(bytes.toString('latin1', at, Math.min(end, at + 9))))
+    if (this.#prefaceLeft < clientPreface.length || !/^[A-Z]{3,7} \//.test(latin1Text(bytes, at, Math.min(end, at + 9))))
       this.#fail(faults.preface);
     else {
       this.#connection.write(wrongProtocol);

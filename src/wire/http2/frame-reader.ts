@@ -1,3 +1,4 @@
+import { copyOf, partOf, readU16, readU32 } from '../../kernel/bytes.ts';
 import { http2Faults as faults, type Http2Fault } from './fault.ts';
 import { frameBytesMax, frameFlags as flags, frameHeaderBytes, frameTypes as types } from './frames.ts';
 
@@ -91,7 +92,7 @@ export class FrameReader {
       const next = at + frameHeaderBytes + length;
       if (next > end) return at;
       this.#first = false;
-      this.fault = this.#frame(type, bytes, { at, end: next });
+      this.fault = this.#frame({ bytes, at, end: next });
       at = next;
     }
     return at;
@@ -129,7 +130,7 @@ export class FrameReader {
       const take = Math.min(this.#dataLeft, end - at);
       this.#dataLeft -= take;
       at += take;
-      this.#handler.dataChunk(bytes.subarray(at - take, at));
+      this.#handler.dataChunk(partOf(bytes, at - take, at));
     }
     if (this.#dataLeft > 0) return at;
     const skip = Math.min(this.#padLeft, end - at);
@@ -142,40 +143,37 @@ export class FrameReader {
     return at;
   }
 
-  #frame(type: number, bytes: Buffer, range: { readonly at: number; readonly end: number }): Http2Fault | undefined {
-    const { at, end } = range;
+  /** A whole frame, its header included. */
+  #frame({ bytes, at, end }: Bytes): Http2Fault | undefined {
     const streamId = streamIdOf(bytes, at);
+    const type = bytes[at + 3] as number;
     const flag = bytes[at + 4] as number;
-    const body: Bytes = { bytes, at: at + frameHeaderBytes, end };
+    const body = at + frameHeaderBytes;
     if (this.#blockStream !== 0) {
       if (type !== types.continuation || streamId !== this.#blockStream) return faults.headerBlockTorn;
-      return this.#continue(body, flag);
+      return this.#continue({ bytes, at: body, end }, flag);
     }
     switch (type) {
       case types.headers:
-        return this.#headers(streamId, flag, body);
+        return this.#headers(streamId, flag, { bytes, at: body, end });
       case types.priority:
         if (streamId === 0) return faults.streamZero;
-        return end - at === frameHeaderBytes + 5 ? this.#handler.ignored() : faults.frameLength;
+        return end - body === 5 ? this.#handler.ignored() : faults.frameLength;
       case types.rstStream:
         if (streamId === 0) return faults.streamZero;
-        return end - at === frameHeaderBytes + 4 ? this.#handler.rstStream(streamId, bytes.readUInt32BE(body.at)) : faults.frameLength;
+        return end - body === 4 ? this.#handler.rstStream(streamId, readU32(bytes, body)) : faults.frameLength;
       case types.settings:
-        return streamId === 0 ? this.#settings(flag, body) : faults.streamNotZero;
+        return streamId === 0 ? this.#settings(flag, { bytes, at: body, end }) : faults.streamNotZero;
       case types.pushPromise:
         return faults.pushPromise;
       case types.ping:
         if (streamId !== 0) return faults.streamNotZero;
-        return end - at === frameHeaderBytes + 8 ? this.#handler.ping(body, (flag & flags.ack) !== 0) : faults.frameLength;
+        return end - body === 8 ? this.#handler.ping({ bytes, at: body, end }, (flag & flags.ack) !== 0) : faults.frameLength;
       case types.goaway:
         if (streamId !== 0) return faults.streamNotZero;
-        return end - at < frameHeaderBytes + 8
-          ? faults.frameLength
-          : this.#handler.goaway(bytes.readUInt32BE(body.at) & 0x7fffffff, bytes.readUInt32BE(body.at + 4));
+        return end - body < 8 ? faults.frameLength : this.#handler.goaway(readU32(bytes, body) & 0x7fffffff, readU32(bytes, body + 4));
       case types.windowUpdate:
-        return end - at === frameHeaderBytes + 4
-          ? this.#handler.windowUpdate(streamId, bytes.readUInt32BE(body.at) & 0x7fffffff)
-          : faults.frameLength;
+        return end - body === 4 ? this.#handler.windowUpdate(streamId, readU32(bytes, body) & 0x7fffffff) : faults.frameLength;
       case types.continuation:
         return faults.continuation;
       default:
@@ -198,11 +196,11 @@ export class FrameReader {
     this.#blockEndsStream = endStream;
     this.#blockBytes = 0;
     this.#block = [];
-    return this.#addToBlock(bytes.subarray(from, to));
+    return this.#addToBlock({ bytes, at: from, end: to });
   }
 
-  #continue({ bytes, at, end }: Bytes, flag: number): Http2Fault | undefined {
-    const fault = this.#addToBlock(bytes.subarray(at, end));
+  #continue(part: Bytes, flag: number): Http2Fault | undefined {
+    const fault = this.#addToBlock(part);
     if (fault !== undefined || (flag & flags.endHeaders) === 0) return fault;
     const streamId = this.#blockStream;
     const block = Buffer.concat(this.#block, this.#blockBytes);
@@ -211,11 +209,11 @@ export class FrameReader {
     return this.#handler.headers(streamId, { bytes: block, at: 0, end: block.length }, this.#blockEndsStream);
   }
 
-  #addToBlock(part: Buffer): Http2Fault | undefined {
+  #addToBlock({ bytes, at, end }: Bytes): Http2Fault | undefined {
     if (this.#block.length >= blockFramesMax) return faults.continuationMax;
-    this.#blockBytes += part.length;
+    this.#blockBytes += end - at;
     if (this.#blockBytes > this.#blockBytesMax) return faults.headerBlockMax;
-    this.#block.push(Buffer.from(part));
+    this.#block.push(copyOf(bytes, at, end));
     return undefined;
   }
 
@@ -223,7 +221,7 @@ export class FrameReader {
     if ((flag & flags.ack) !== 0) return end === at ? this.#handler.settingsAck() : faults.frameLength;
     if ((end - at) % 6 !== 0) return faults.frameLength;
     for (let p = at; p < end; p += 6) {
-      const fault = this.#handler.setting(bytes.readUInt16BE(p), bytes.readUInt32BE(p + 2));
+      const fault = this.#handler.setting(readU16(bytes, p), readU32(bytes, p + 2));
       if (fault !== undefined) return fault;
     }
     return this.#handler.settingsEnd();

@@ -1,3 +1,4 @@
+import { compareBytes, latin1Text } from '../../kernel/bytes.ts';
 import { DynamicTable, entryOverheadBytes, staticTable, type TableEntry } from './header-table.ts';
 import { huffmanDecode } from './huffman.ts';
 import { stableHeaders } from './stable-headers.ts';
@@ -180,7 +181,7 @@ export class HeaderDecoder {
     const from = this.#at;
     if (this.#broken || length > this.#end - from) return undefined;
     this.#at = from + length;
-    return huffman ? huffmanDecode(this.#bytes, from, from + length) : this.#bytes.toString('latin1', from, from + length);
+    return huffman ? huffmanDecode(this.#bytes, from, from + length) : latin1Text(this.#bytes, from, from + length);
   }
 
   /** An integer with a prefix of so many bits (section 5.1). Nothing here is as large as `integerMax`. */
@@ -207,7 +208,8 @@ const validValue = /^(?![ \t])[\t\x20-\x7e\x80-\xff]*$(?<![ \t])/;
 const forgotten: HeaderBlock = { headers: [], valid: false, tooLarge: false, head: undefined, trailers: undefined };
 
 function same({ bytes: kept, length }: Memo, bytes: Buffer, at: number): boolean {
-  if (length > shortBytes) return kept[length - 1] === bytes[at + length - 1] && kept.compare(bytes, at, at + length, 0, length) === 0;
+  if (length > shortBytes)
+    return kept[length - 1] === bytes[at + length - 1] && compareBytes(kept, bytes, at, at + length, 0, length) === 0;
   for (let i = length - 1; i >= 0; i--) if (kept[i] !== bytes[at + i]) return false;
   return true;
 }

@@ -1,3 +1,4 @@
+import { copyOf, partOf, writeLatin1 } from '../../kernel/bytes.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { staticTable } from './header-table.ts';
 import type { HeaderList } from './http2.ts';
@@ -33,7 +34,7 @@ export function encodeHeaders(headers: HeaderList): Buffer {
   if (kept?.encoded !== undefined) return kept.encoded;
   const block = encode(headers);
   if (kept === undefined) return block;
-  kept.encoded = Buffer.from(block);
+  kept.encoded = copyOf(block, 0, block.length);
   return kept.encoded;
 }
 
@@ -43,7 +44,7 @@ function encode(headers: HeaderList): Buffer {
   if (room > scratch.length) scratch = Buffer.allocUnsafeSlow(room * 2);
   let at = 0;
   for (let i = 0; i < headers.length; i += 2) at = field(at, headers[i] as string, headers[i + 1] as string);
-  return scratch.subarray(0, at);
+  return partOf(scratch, 0, at);
 }
 
 function field(from: number, name: string, value: string): number {
@@ -70,7 +71,7 @@ function text(from: number, value: string): number {
   let at = from;
   if (length < 127) scratch[at++] = length;
   else at = integer(at, { flags: 0, mask: 127, value: length });
-  return at + scratch.write(value, at, 'latin1');
+  return at + writeLatin1(scratch, value, at, length);
 }
 
 function integer(from: number, what: { readonly flags: number; readonly mask: number; readonly value: number }): number {

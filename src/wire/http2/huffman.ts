@@ -1,3 +1,5 @@
+import { latin1Text } from '../../kernel/bytes.ts';
+
 /**
  * The Huffman code of HPACK (RFC 7541, appendix B). It is canonical, so the lengths say everything: codes of one length follow each other in the order of
  * their symbols, shorter ones first.
@@ -14,6 +16,8 @@ const lengths = [
   [30],
 ].flat();
 const endOfString = 256;
+// The global one is a property with a getter, which no compiler sees through.
+const NodeBuffer = Buffer;
 
 // A state is an inner node of the code's tree. A step takes four bits at once; no code is shorter than five, so it meets one symbol at most.
 const failed = -1;
@@ -81,7 +85,7 @@ function step(from: Node, root: Node, nibble: number): number {
 export function huffmanDecode(bytes: Uint8Array, at: number, end: number): string | undefined {
   machine ??= build();
   const { steps, ends } = machine;
-  const out = Buffer.allocUnsafe(Math.ceil(((end - at) * 8) / 5));
+  const out = NodeBuffer.allocUnsafe(Math.ceil(((end - at) * 8) / 5));
   let length = 0;
   let state = 0;
   for (let i = at; i < end; i++) {
@@ -93,5 +97,5 @@ export function huffmanDecode(bytes: Uint8Array, at: number, end: number): strin
       state = found & 0xffff;
     }
   }
-  return ends[state] === 1 ? out.toString('latin1', 0, length) : undefined;
+  return ends[state] === 1 ? latin1Text(out, 0, length) : undefined;
 }

@@ -1,9 +1,12 @@
+import { partOf, putBytes, writeLatin1, writeU16, writeU32 } from '../../kernel/bytes.ts';
 import type { Connection } from '../../kernel/ports.ts';
 import type { Slab, Slabs } from '../mux/slabs.ts';
 import { frameBytesMax, frameFlags as flags, frameHeaderBytes, frameTypes as types } from './frames.ts';
 
 // So much is gathered before data has to wait for a flush.
 const gatheredBytesMax = 256 * 1024;
+// Our encoder has no table and says so once, so that the peer keeps none either (RFC 7541, section 6.3).
+const noTable = 0x20;
 
 /**
  * Frames of one connection on their way out: gathered until `flush`, so that a turn of the event loop makes one write. Nothing else writes.
@@ -19,6 +22,7 @@ export class Outflow {
   // Where the DATA frame begins that was written last, while nothing came after it.
   #openDataAt = -1;
   #openDataStream = 0;
+  #saidNoTable = false;
   /** The peer reads slower than we write: wait for the connection's `drain`. */
   blocked = false;
   /** Bytes that were written while blocked. */
@@ -38,26 +42,26 @@ export class Outflow {
     return this.blocked || this.#fullBytes > gatheredBytesMax;
   }
 
-  /** A header block, cut into frames. `prefix` is a byte before it; negative for none. */
-  headers(streamId: number, block: Uint8Array, options: { readonly endStream: boolean; readonly prefix: number }): void {
-    const { endStream, prefix } = options;
-    const extra = prefix < 0 ? 0 : 1;
+  /** A header block, cut into frames. */
+  headers(streamId: number, block: Uint8Array, endStream: boolean): void {
+    const extra = this.#saidNoTable ? 0 : 1;
     const take = Math.min(block.length, frameBytesMax - extra);
     const whole = take === block.length;
     const flag = (endStream ? flags.endStream : 0) | (whole ? flags.endHeaders : 0);
-    const slab = this.#begin({ length: take + extra, type: types.headers, flag, streamId });
-    if (extra === 1) slab.bytes[slab.at++] = prefix;
-    put(slab, whole ? block : block.subarray(0, take));
+    const slab = this.#begin(take + extra, (types.headers << 8) | flag, streamId);
+    if (extra === 1) slab.bytes[slab.at++] = noTable;
+    this.#saidNoTable = true;
+    put(slab, whole ? block : partOf(block, 0, take));
     for (let at = take; at < block.length; at += frameBytesMax) {
       const to = Math.min(block.length, at + frameBytesMax);
       const flag2 = to === block.length ? flags.endHeaders : 0;
-      put(this.#begin({ length: to - at, type: types.continuation, flag: flag2, streamId }), block.subarray(at, to));
+      put(this.#begin(to - at, (types.continuation << 8) | flag2, streamId), partOf(block, at, to));
     }
   }
 
   /** One DATA frame; `data` is at most `frameBytesMax`. */
   data(streamId: number, data: Uint8Array): void {
-    const slab = this.#begin({ length: data.length, type: types.data, flag: 0, streamId });
+    const slab = this.#begin(data.length, types.data << 8, streamId);
     this.#openDataAt = slab.at - frameHeaderBytes;
     this.#openDataStream = streamId;
     put(slab, data);
@@ -68,45 +72,46 @@ export class Outflow {
     const slab = this.#slab;
     if (slab !== undefined && this.#openDataAt >= 0 && this.#openDataStream === streamId)
       slab.bytes[this.#openDataAt + 4] = flags.endStream;
-    else this.#begin({ length: 0, type: types.data, flag: flags.endStream, streamId });
+    else this.#begin(0, (types.data << 8) | flags.endStream, streamId);
     this.#openDataAt = -1;
   }
 
   rstStream(streamId: number, code: number): void {
-    this.#u32(this.#begin({ length: 4, type: types.rstStream, flag: 0, streamId }), code);
+    this.#u32(this.#begin(4, types.rstStream << 8, streamId), code);
   }
 
   windowUpdate(streamId: number, increment: number): void {
-    this.#u32(this.#begin({ length: 4, type: types.windowUpdate, flag: 0, streamId }), increment);
+    this.#u32(this.#begin(4, types.windowUpdate << 8, streamId), increment);
   }
 
   settings(settings: readonly (readonly [id: number, value: number])[]): void {
-    const slab = this.#begin({ length: settings.length * 6, type: types.settings, flag: 0, streamId: 0 });
+    const slab = this.#begin(settings.length * 6, types.settings << 8, 0);
     for (const [id, value] of settings) {
-      slab.at = slab.bytes.writeUInt16BE(id, slab.at);
+      writeU16(slab.bytes, slab.at, id);
+      slab.at += 2;
       this.#u32(slab, value);
     }
   }
 
   settingsAck(): void {
-    this.#begin({ length: 0, type: types.settings, flag: flags.ack, streamId: 0 });
+    this.#begin(0, (types.settings << 8) | flags.ack, 0);
   }
 
   ping(payload: Uint8Array, ack: boolean): void {
-    put(this.#begin({ length: 8, type: types.ping, flag: ack ? flags.ack : 0, streamId: 0 }), payload);
+    put(this.#begin(8, (types.ping << 8) | (ack ? flags.ack : 0), 0), payload);
   }
 
   goaway(lastStreamId: number, code: number, reason: string): void {
-    const slab = this.#begin({ length: 8 + reason.length, type: types.goaway, flag: 0, streamId: 0 });
+    const slab = this.#begin(8 + reason.length, types.goaway << 8, 0);
     this.#u32(slab, lastStreamId);
     this.#u32(slab, code);
-    slab.at += slab.bytes.write(reason, slab.at, 'latin1');
+    slab.at += writeLatin1(slab.bytes, reason, slab.at, reason.length);
   }
 
   /** Bytes that are no frame: the preface. */
   raw(text: string): void {
     const slab = this.#room(text.length);
-    slab.at += slab.bytes.write(text, slab.at, 'latin1');
+    slab.at += writeLatin1(slab.bytes, text, slab.at, text.length);
   }
 
   /** Writes what was gathered. */
@@ -137,7 +142,7 @@ export class Outflow {
   }
 
   #handBack(slab: Slab): Buffer {
-    const bytes = slab.bytes.subarray(this.#from, slab.at);
+    const bytes = partOf(slab.bytes, this.#from, slab.at);
     this.#slabs.give(slab);
     return bytes;
   }
@@ -147,20 +152,16 @@ export class Outflow {
     this.backlogBytes = 0;
   }
 
-  #begin(frame: { readonly length: number; readonly type: number; readonly flag: number; readonly streamId: number }): Slab {
-    const { length, type, flag, streamId } = frame;
+  /** `kind` is the type and, below it, the flags. */
+  #begin(length: number, kind: number, streamId: number): Slab {
     const slab = this.#room(length + frameHeaderBytes);
     const { bytes } = slab;
     const { at } = slab;
     bytes[at] = length >> 16;
     bytes[at + 1] = length >> 8;
     bytes[at + 2] = length;
-    bytes[at + 3] = type;
-    bytes[at + 4] = flag;
-    bytes[at + 5] = streamId >> 24;
-    bytes[at + 6] = streamId >> 16;
-    bytes[at + 7] = streamId >> 8;
-    bytes[at + 8] = streamId;
+    writeU16(bytes, at + 3, kind);
+    writeU32(bytes, at + 5, streamId);
     slab.at = at + frameHeaderBytes;
     this.#openDataAt = -1;
     return slab;
@@ -183,7 +184,8 @@ export class Outflow {
   }
 
   #u32(slab: Slab, value: number): void {
-    slab.at = slab.bytes.writeUInt32BE(value >>> 0, slab.at);
+    writeU32(slab.bytes, slab.at, value);
+    slab.at += 4;
   }
 }
 
@@ -194,6 +196,6 @@ function put(slab: Slab, data: Uint8Array): void {
   const { length } = data;
   // A native copy has a price of its own that a few bytes are not worth.
   if (length <= shortBytes) for (let i = 0; i < length; i++) bytes[slab.at + i] = data[i] as number;
-  else bytes.set(data, slab.at);
+  else putBytes(bytes, data, slab.at);
   slab.at += length;
 }

@@ -1,3 +1,4 @@
+import { partOf } from '../../kernel/bytes.ts';
 import { defaultWindowBytes, frameBytesMax, windowBytesMax } from './frames.ts';
 import type { Outflow } from './outflow.ts';
 import type { PeerGuard } from './peer-guard.ts';
@@ -108,7 +109,7 @@ export class SendFlow {
     this.#count(-stream.queuedBytes);
     stream.queuedBytes = 0;
     stream.queue = undefined;
-    this.#waiting.delete(stream);
+    if (this.#waiting.size > 0) this.#waiting.delete(stream);
   }
 
   #count(bytes: number): void {
@@ -148,7 +149,7 @@ export class SendFlow {
     this.#count(-count);
     stream.queuedBytes -= count;
     stream.progressMs = this.#hooks.nowMs();
-    if (count < data.length) queue[0] = data.subarray(count);
+    if (count < data.length) queue[0] = partOf(data, count, data.length);
     else queue.shift();
     if (count < dribbleBytes && stream.queuedBytes > 0 && this.#guard.spend(stream.progressMs)) this.flooded = true;
     return true;
@@ -157,7 +158,7 @@ export class SendFlow {
   #send(stream: OwnStream, { data, at, count }: { data: Uint8Array; at: number; count: number }): void {
     this.#window -= count;
     stream.sendWindow -= count;
-    this.#out.data(stream.id, count === data.length ? data : data.subarray(at, at + count));
+    this.#out.data(stream.id, count === data.length ? data : partOf(data, at, at + count));
     this.#guard.sent();
   }
 }

@@ -22,16 +22,30 @@ export function keptOf(headers: HeaderList): Kept | undefined {
 }
 
 /**
- * A translation of header lists that is made once per stable list: `translate` must depend on nothing but the list. Others are translated each time. The
- * results for stable lists are stable too.
+ * What is made of header lists once per stable list: `make` must depend on nothing but the list. For others it is made each time, but not twice in a row: those who
+ * serve a request ask about its headers one after the other. What `make` throws is not remembered.
  */
-export function translated<T extends HeaderList>(translate: (headers: HeaderList) => T): (headers: HeaderList) => T {
+export function perList<T extends object>(make: (headers: HeaderList) => T): (headers: HeaderList) => T {
   const made = new WeakMap<HeaderList, T>();
+  let last: HeaderList | undefined;
+  let lastMade: T | undefined;
   return (headers) => {
-    const found = made.get(headers);
-    if (found !== undefined) return found;
-    const result = translate(headers);
-    if (kept.has(headers)) made.set(headers, stableHeaders(result));
+    if (headers === last) return lastMade as T;
+    let result = made.get(headers);
+    if (result === undefined) {
+      result = make(headers);
+      if (kept.has(headers)) made.set(headers, result);
+    }
+    last = headers;
+    lastMade = result;
     return result;
   };
+}
+
+/** A translation of header lists, as `perList`. The results for stable lists are stable too. */
+export function translated<T extends HeaderList>(translate: (headers: HeaderList) => T): (headers: HeaderList) => T {
+  return perList((headers) => {
+    const result = translate(headers);
+    return kept.has(headers) ? stableHeaders(result) : result;
+  });
 }

@@ -1,3 +1,4 @@
+import { copyOf } from '../../kernel/bytes.ts';
 import type { Body, Flow, Sink } from '../../kernel/body.ts';
 
 /** The stream that a body arrives on. */
@@ -69,7 +70,7 @@ export class StreamBody implements Body, Flow {
     this.#filled = true;
     if (this.#state === 'dropped' || this.#over) return;
     if (this.#credit <= 0 || this.#held.length > 0 || this.#delivering) {
-      this.#held.push(Buffer.from(chunk));
+      this.#held.push(copyOf(chunk, 0, chunk.length));
       this.#owner.bodyFull();
       return;
     }

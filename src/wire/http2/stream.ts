@@ -1,3 +1,4 @@
+import { copyOf } from '../../kernel/bytes.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from './http2.ts';
 
 /** The connection of a stream, seen from the stream. */
@@ -108,13 +109,13 @@ export class OwnStream implements Http2Stream {
 
   /** Copies what cannot leave now. */
   enqueue(data: Uint8Array, from: number): void {
-    const rest = Buffer.from(from === 0 ? data : data.subarray(from));
+    const rest = copyOf(data, from, data.length);
     (this.queue ??= []).push(rest);
     this.queuedBytes += rest.length;
   }
 
   hold(chunk: Uint8Array): void {
-    (this.held ??= []).push(Buffer.from(chunk));
+    (this.held ??= []).push(copyOf(chunk, 0, chunk.length));
     this.heldBytes += chunk.length;
   }
 }

@@ -30,8 +30,6 @@ export interface StreamsContext {
   emptied(): void;
 }
 
-// An encoder without a table says so once, so that the peer keeps none either (RFC 7541, section 6.3).
-const noTablePrefix = 0x20;
 const waitingMax = 10_000;
 
 /** The streams of one connection: what their users ask for goes out, what the wire says is told to them, never inside one of their own calls. */
@@ -43,7 +41,6 @@ export class Streams implements StreamOwner {
   readonly #server: boolean;
   #waiting: OwnStream[] = [];
   #later: OwnStream[] = [];
-  #prefix = noTablePrefix;
   #nextId = 1;
   /** The highest id that the peer has used. */
   lastPeerId = 0;
@@ -369,8 +366,7 @@ export class Streams implements StreamOwner {
   }
 
   #write(id: number, block: Uint8Array, endStream: boolean): void {
-    this.#context.out.headers(id, block, { endStream, prefix: this.#prefix });
-    this.#prefix = -1;
+    this.#context.out.headers(id, block, endStream);
     this.#context.guard.sent();
   }
 }
