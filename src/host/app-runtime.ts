@@ -293,14 +293,18 @@ function openRegistry(options: AppRuntimeOptions, components: ComponentManager):
 
 // Loaded with the first proxied call, together with the rest of gRPC.
 function lazyProxy({ govern, appId, namespace }: BlockContext, channel: () => AppChannel | undefined): ProxyReceive {
-  let receive: Promise<ProxyReceive> | undefined;
+  let loading: Promise<void> | undefined;
+  let receive: ProxyReceive | undefined;
   const grpcChannel = (): GrpcAppChannel | undefined => {
     const now = channel();
     return now?.protocol === 'grpc' ? (now as GrpcAppChannel) : undefined;
   };
-  return async (headers, caller, handlers) => {
-    receive ??= import('./grpc-proxy.ts').then((loaded) => loaded.createProxyReceive({ govern, appId, namespace, channel: grpcChannel }));
-    return (await receive)(headers, caller, handlers);
+  return (headers, caller, handlers) => {
+    if (receive !== undefined) return receive(headers, caller, handlers);
+    loading ??= import('./grpc-proxy.ts').then(({ createProxyReceive }) => {
+      receive = createProxyReceive({ govern, appId, namespace, channel: grpcChannel });
+    });
+    return loading.then(() => (receive as ProxyReceive)(headers, caller, handlers));
   };
 }
 

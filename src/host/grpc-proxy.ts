@@ -1,6 +1,7 @@
 import type { Govern } from '../contracts/governance.ts';
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
 import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
+import { answered, isAnswered } from '../kernel/answered.ts';
 import { emptyBody } from '../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../kernel/call.ts';
 import { emptyContext, withValue } from '../kernel/context.ts';
@@ -8,9 +9,10 @@ import { ProaError } from '../kernel/errors.ts';
 import type { Ports } from '../kernel/ports.ts';
 import { grpcCodeOf, httpFromGrpc } from '../kernel/status.ts';
 import { traceKey } from '../kernel/trace-context.ts';
-import { incomingTrace } from '../fronts/grpc/row.ts';
+import { callHead } from '../fronts/grpc/call-head.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../wire/http2/http2.ts';
 import { headerValue } from '../wire/grpc/metadata.ts';
+import { requestHead } from '../wire/grpc/request-head.ts';
 import { translated } from '../wire/http2/stable-headers.ts';
 import type { Service } from '../kernel/service.ts';
 import type { Machine } from './machine.ts';
@@ -18,7 +20,7 @@ import { PassedCall, type OpenStream } from './passed-call.ts';
 import type { PassedTelemetry } from './passed-telemetry.ts';
 
 /** Opens a stream of a proxied call towards an app; fails when access control denies it or the app cannot be reached. */
-export type ProxyReceive = (headers: HeaderList, caller: Caller, handlers: Http2StreamHandlers) => Promise<Http2Stream>;
+export type ProxyReceive = (headers: HeaderList, caller: Caller, handlers: Http2StreamHandlers) => Http2Stream | Promise<Http2Stream>;
 
 const operation = { block: 'invoke', name: 'proxy', idempotent: false } as const;
 const stamped = new Set([
@@ -41,23 +43,27 @@ export function createProxyReceive(parts: {
   const { govern, appId, namespace, channel } = parts;
   const service = govern<ProxyRequest, ProxyResponse>(
     { block: 'invoke', name: appId, operation: 'proxy', direction: 'inbound' },
-    async ({ input }) => {
-      const app = channel();
-      if (app === undefined) throw new ProaError('invoke.unreachable', `app "${appId}" does not speak gRPC, or is not connected`);
-      return { status: 200, headers: noHeaders, body: emptyBody, stream: await app.client.raw(input.wire, input.handlers) };
+    ({ input }) => {
+      try {
+        const app = channel();
+        if (app === undefined) throw new ProaError('invoke.unreachable', `app "${appId}" does not speak gRPC, or is not connected`);
+        const stream = app.client.raw(input.wire, input.handlers);
+        return stream instanceof Promise ? stream.then(answerWith) : answered(answerWith(stream));
+      } catch (error) {
+        return Promise.reject(ProaError.from(error));
+      }
     },
   );
   const stampsOf = perCaller((caller) => ['te', 'trailers', ...callerStamps(caller), 'dapr-callee-app-id', appId]);
-  return async (headers, caller, handlers) => {
+  return (headers, caller, handlers) => {
     const watched = new WatchedStream(handlers);
-    const path = headerValue(headers, ':path') ?? '';
     const call = createCall<ProxyRequest>(
       operation,
       {
         appId,
         namespace,
         httpMethod: 'POST',
-        path: path.slice(1),
+        path: requestHead(headers).name,
         query: '',
         // For matches and tokens of policies; what goes to the app is `wire`.
         headers,
@@ -69,12 +75,19 @@ export function createProxyReceive(parts: {
       { caller, context: contextOf(headers) },
     );
     watched.call = call;
-    const answer = await service(call);
-    if (answer.stream !== undefined) return answer.stream;
-    // A fault or a fallback: what it says in HTTP terms cannot take the place of a stream.
-    call.end.fire({ ok: false, status: answer.status });
-    throw new ProaError('unavailable', `a policy answered with status ${answer.status} in place of app "${appId}"`);
+    const streamOf = ({ stream, status }: ProxyResponse): Http2Stream => {
+      if (stream !== undefined) return stream;
+      // A fault or a fallback: what it says in HTTP terms cannot take the place of a stream.
+      call.end.fire({ ok: false, status });
+      throw new ProaError('unavailable', `a policy answered with status ${status} in place of app "${appId}"`);
+    };
+    const answer = service(call);
+    return isAnswered(answer) ? streamOf(answer.answer) : answer.then(streamOf);
   };
+}
+
+function answerWith(stream: Http2Stream): ProxyResponse {
+  return { status: 200, headers: noHeaders, body: emptyBody, stream };
 }
 
 interface ProxyRequest extends InvokeRequest {
@@ -89,7 +102,7 @@ interface ProxyResponse extends InvokeResponse {
 }
 
 function contextOf(headers: HeaderList) {
-  const trace = incomingTrace({ metadata: headers });
+  const { trace } = callHead(headers);
   return trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, trace);
 }
 
@@ -174,8 +187,8 @@ export function createProxy(
     return links instanceof Promise ? links.then((loaded) => loaded.grpc(endpoint, passed)) : links.grpc(endpoint, passed);
   };
   return (stream, headers) => {
-    const target = headerValue(headers, 'dapr-app-id') ?? headerValue(headers, 'dapr-callee-app-id');
-    if (target === undefined || target === '') return undefined;
+    const { target } = callHead(headers);
+    if (target === '') return undefined;
     const passed = new PassedCall(stream, { headers, target, caller, clock, telemetry, open });
     passed.start(invoke);
     return passed;

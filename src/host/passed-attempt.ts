@@ -1,4 +1,5 @@
 import type { InvokeRequest, InvokeResponse } from '../contracts/app-channel.ts';
+import { copyOf } from '../kernel/bytes.ts';
 import type { Body, Sink } from '../kernel/body.ts';
 import type { Call } from '../kernel/call.ts';
 import type { Cancellable } from '../kernel/cancel.ts';
@@ -25,9 +26,14 @@ export interface PassedAttemptOptions {
   readonly down: Http2Stream;
   readonly call: Call<InvokeRequest>;
   readonly watched: WatchedAttempt;
+  readonly owner: PassedAttemptOwner;
+}
+
+/** The call that attempts are made for. */
+export interface PassedAttemptOwner {
   /** The attempt takes nothing more. */
   closed(attempt: PassedAttempt): void;
-  /** The caller has all of this attempt's answer: with `code`, and `sentBytes` of messages. */
+  /** The caller has all of an attempt's answer: with `code`, and `sentBytes` of messages. */
   answered(code: GrpcStatus['code'], sentBytes: number): void;
 }
 
@@ -46,6 +52,10 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
   #held: Buffer[] | undefined = undefined;
   #heldBytes = 0;
   #trailers: HeaderList | undefined = undefined;
+  /** `grpc-status` of the headers: the answer is only a status, and ends with them. */
+  #whole: string | undefined = undefined;
+  /** The same, else that of the trailers. */
+  #status: string | undefined = undefined;
   #resetCode: number | undefined = undefined;
   #over = false;
 
@@ -81,17 +91,16 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
   /** This answer is the caller's: what was held goes out, and the rest as it comes. */
   show(call: Call<InvokeRequest>): void {
     this.#logical = call;
-    const headers = this.#headers as HeaderList;
-    const whole = headerValue(headers, 'grpc-status');
-    this.#down.sendHeaders(headers, whole !== undefined);
+    const whole = this.#whole;
+    this.#down.sendHeaders(this.#headers as HeaderList, whole !== undefined);
     if (whole !== undefined) {
       this.#end(whole);
       return;
     }
-    for (const chunk of this.#held ?? []) this.#write(chunk);
+    if (this.#held !== undefined) for (const chunk of this.#held) this.#write(chunk);
     if (this.#held !== undefined && this.#heldBytes > heldBytesMax && this.#down.queuedBytes === 0) this.up?.resume();
     this.#held = undefined;
-    if (this.#trailers !== undefined) this.end(this.#trailers);
+    if (this.#trailers !== undefined) this.#finishWith(this.#trailers);
     else if (this.#resetCode !== undefined) this.#broken(this.#resetCode);
   }
 
@@ -99,6 +108,8 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
     if (this.#over || this.#headers !== undefined) return;
     this.#headers = headers;
     const number = headerValue(headers, 'grpc-status');
+    this.#whole = number;
+    this.#status = number;
     if (number === undefined || number === '0') {
       this.#resolve?.({ status: 200, headers, body: this });
       return;
@@ -120,7 +131,9 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
       this.#write(chunk);
       return;
     }
-    (this.#held ??= []).push(Buffer.from(chunk));
+    const copy = copyOf(chunk, 0, chunk.length);
+    if (this.#held === undefined) this.#held = [copy];
+    else this.#held.push(copy);
     this.#heldBytes += chunk.length;
     if (this.#heldBytes > heldBytesMax) this.up?.pause();
   }
@@ -128,9 +141,13 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
   end(trailers: HeaderList): void {
     if (this.#over) return;
     this.#trailers = trailers;
-    if (this.#logical === undefined) return;
+    this.#status ??= headerValue(trailers, 'grpc-status');
+    if (this.#logical !== undefined) this.#finishWith(trailers);
+  }
+
+  #finishWith(trailers: HeaderList): void {
     this.#down.end(trailers);
-    this.#end(headerValue(trailers, 'grpc-status') ?? '2');
+    this.#end(this.#status ?? '2');
   }
 
   drain(): void {
@@ -140,7 +157,7 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
   close(code: number): void {
     if (this.#over) return;
     if (this.#headers === undefined) this.fail(errorOfReset(code));
-    else if (this.#trailers !== undefined || headerValue(this.#headers, 'grpc-status') !== undefined) this.#options.closed(this);
+    else if (this.#trailers !== undefined || this.#whole !== undefined) this.#options.owner.closed(this);
     else if (this.#logical !== undefined) this.#broken(code);
     else this.#resetCode = code;
   }
@@ -181,13 +198,13 @@ export class PassedAttempt implements Http2StreamHandlers, Cancellable, Body {
 
   #finish(code: GrpcStatus['code']): void {
     this.#over = true;
-    const { call, watched, closed, answered } = this.#options;
+    const { call, watched, owner } = this.#options;
     call.cancel.release(this);
-    closed(this);
+    owner.closed(this);
     // An answer that another attempt was preferred to had a status of its own.
-    const own = headerValue(this.#headers ?? [], 'grpc-status') ?? headerValue(this.#trailers ?? [], 'grpc-status');
+    const own = this.#status;
     watched.end(own === undefined ? code : grpcCodeOf(Number(own)), this.up !== undefined);
-    if (this.#logical !== undefined) answered(code, watched.receivedBytes);
+    if (this.#logical !== undefined) owner.answered(code, watched.receivedBytes);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { InvokeRequest, InvokeResponse, PassedStream } from '../contracts/app-channel.ts';
 import type { Endpoint } from '../contracts/resolver.ts';
+import { copyOf } from '../kernel/bytes.ts';
 import { emptyBody } from '../kernel/body.ts';
 import { createCall, type Call, type Caller } from '../kernel/call.ts';
 import { CancelScope } from '../kernel/cancel.ts';
@@ -9,14 +10,14 @@ import type { Clock } from '../kernel/ports.ts';
 import type { Service } from '../kernel/service.ts';
 import { grpcCodeOf } from '../kernel/status.ts';
 import { deadlineOf, formatTimeout, timeoutHeader } from '../kernel/timeout-header.ts';
-import { headerValue } from '../wire/grpc/metadata.ts';
+import { requestHead } from '../wire/grpc/request-head.ts';
 import { grpcStatus, remoteStatusOf, statusTrailers, toGrpcStatus, type GrpcStatus } from '../wire/grpc/status.ts';
 import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../wire/http2/http2.ts';
-import { PassedAttempt } from './passed-attempt.ts';
+import { PassedAttempt, type PassedAttemptOwner } from './passed-attempt.ts';
 import type { PassedTelemetry, WatchedCall } from './passed-telemetry.ts';
 
 /** Opens a stream to an endpoint of the target. */
-export type OpenStream = (endpoint: Endpoint, headers: HeaderList, handlers: Http2StreamHandlers) => Promise<Http2Stream>;
+export type OpenStream = (endpoint: Endpoint, headers: HeaderList, handlers: Http2StreamHandlers) => Http2Stream | Promise<Http2Stream>;
 
 export interface PassedCallOptions {
   /** The request's headers as the caller sent them. */
@@ -31,18 +32,22 @@ export interface PassedCallOptions {
 const operation = { block: 'invoke', name: 'proxy', idempotent: false } as const;
 // What a caller may send while no attempt takes it; more waits in its window.
 const earlyBytesMax = 16 * 1024;
+// Never written. A list is made with what it holds: one that is filled later reserves sixteen places.
+const none: never[] = [];
 
 /**
  * A call of an unknown gRPC service on its way out, and as handlers the caller's side of it. It passes the stack of its target like any invocation: what
  * the caller sends is kept for the next attempt, up to `limits.replayBytes` and until an answer begins.
  */
-export class PassedCall implements PassedStream, Http2StreamHandlers {
+export class PassedCall implements PassedStream, PassedAttemptOwner, Http2StreamHandlers {
   readonly #down: Http2Stream;
   readonly #options: PassedCallOptions;
   readonly #watched: WatchedCall;
   readonly #scope = new CancelScope();
-  readonly #attempts = new Set<PassedAttempt>();
-  #kept: Buffer[] | undefined = [];
+  /** Those that take what the caller sends: one, but while a call is hedged. */
+  #attempts: readonly PassedAttempt[] = none;
+  /** What the caller sent, while another attempt may need it. */
+  #kept: Buffer[] | undefined = none;
   #keptBytes = 0;
   #ended = false;
   #answer: PassedAttempt | undefined = undefined;
@@ -79,18 +84,19 @@ export class PassedCall implements PassedStream, Http2StreamHandlers {
 
   #makeCall(): Call<InvokeRequest> {
     const { headers, target, caller, clock } = this.#options;
+    const { name, timeout } = requestHead(headers);
     const input: InvokeRequest = {
       appId: target,
       namespace: caller.namespace,
       httpMethod: 'POST',
-      path: (headerValue(headers, ':path') ?? '').slice(1),
+      path: name,
       query: '',
       headers,
       body: emptyBody,
       replayable: false,
       passed: this,
     };
-    const deadlineMs = deadlineOf(headerValue(headers, timeoutHeader), clock);
+    const deadlineMs = deadlineOf(timeout, clock);
     return createCall(operation, input, { caller, deadlineMs, cancel: this.#scope, context: this.#watched.context });
   }
 
@@ -100,22 +106,31 @@ export class PassedCall implements PassedStream, Http2StreamHandlers {
 
   send(endpoint: Endpoint, call: Call<InvokeRequest>): Promise<InvokeResponse> {
     const watched = this.#watched;
-    const attempt = new PassedAttempt({
-      down: this.#down,
-      call,
-      watched: watched.attempt(),
-      closed: (closed) => void this.#attempts.delete(closed),
-      answered: (code, sentBytes) => watched.end(code, sentBytes),
-    });
+    const attempt = new PassedAttempt({ down: this.#down, call, watched: watched.attempt(), owner: this });
     const { open, clock } = this.#options;
     const { headers } = watched;
     const wire = call.deadlineMs === Infinity ? headers : withTimeout(headers, call.deadlineMs - clock.mono());
-    this.#attempts.add(attempt);
-    open(endpoint, wire, attempt).then(
-      (up) => this.#opened(attempt, up),
-      (error: unknown) => attempt.fail(ProaError.from(error)),
-    );
+    this.#attempts = this.#attempts.length === 0 ? [attempt] : [...this.#attempts, attempt];
+    const failed = (error: unknown): void => attempt.fail(ProaError.from(error));
+    try {
+      const opening = open(endpoint, wire, attempt);
+      if (opening instanceof Promise) opening.then((up) => this.#opened(attempt, up), failed);
+      else this.#opened(attempt, opening);
+    } catch (error) {
+      failed(error);
+    }
     return attempt.begun;
+  }
+
+  /** The attempt takes nothing more. */
+  closed(attempt: PassedAttempt): void {
+    this.#attempts =
+      this.#attempts.length === 1 && this.#attempts[0] === attempt ? none : this.#attempts.filter((other) => other !== attempt);
+  }
+
+  /** The caller has all of an attempt's answer. */
+  answered(code: GrpcStatus['code'], sentBytes: number): void {
+    this.#watched.end(code, sentBytes);
   }
 
   #opened(attempt: PassedAttempt, up: Http2Stream): void {
@@ -171,7 +186,11 @@ export class PassedCall implements PassedStream, Http2StreamHandlers {
     if (this.#kept !== undefined) {
       this.#keptBytes += chunk.length;
       if (taken && (this.#keptBytes > limits.replayBytes || this.#answer !== undefined)) this.#kept = undefined;
-      else this.#kept.push(Buffer.from(chunk));
+      else {
+        const copy = copyOf(chunk, 0, chunk.length);
+        if (this.#kept === none) this.#kept = [copy];
+        else this.#kept.push(copy);
+      }
     }
     if (!room || (!taken && this.#keptBytes > earlyBytesMax)) this.#down.pause();
   }
@@ -188,7 +207,7 @@ export class PassedCall implements PassedStream, Http2StreamHandlers {
   close(code: number): void {
     this.#over = true;
     this.#kept = undefined;
-    if (code !== http2Codes.noError || this.#attempts.size > 0) this.#scope.cancel(new ProaError('cancelled', 'the caller gave up'));
+    if (code !== http2Codes.noError || this.#attempts.length > 0) this.#scope.cancel(new ProaError('cancelled', 'the caller gave up'));
     // The answer's own end, which tells more, comes first.
     this.#watched.end('CANCELLED', 0);
   }

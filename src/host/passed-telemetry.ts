@@ -1,21 +1,21 @@
 import type { Metrics } from '../contracts/metrics.ts';
 import type { ActiveSpan, Tracer } from '../contracts/tracer.ts';
 import { createClientMetrics, createServerMetrics, type GrpcMetrics } from '../fronts/grpc/grpc-metrics.ts';
-import { incomingTrace } from '../fronts/grpc/row.ts';
+import { callHead } from '../fronts/grpc/call-head.ts';
 import { describeCall } from '../fronts/grpc/span-attributes.ts';
 import { emptyContext, withValue, type Context } from '../kernel/context.ts';
 import type { Clock } from '../kernel/ports.ts';
 import { grpcNumber } from '../kernel/status.ts';
 import { traceKey } from '../kernel/trace-context.ts';
-import { headerValue } from '../wire/grpc/metadata.ts';
 import type { GrpcStatus } from '../wire/grpc/status.ts';
+import { requestHead } from '../wire/grpc/request-head.ts';
 import { MessageBytes } from '../wire/grpc/message-bytes.ts';
 import type { HeaderList } from '../wire/http2/http2.ts';
 
 type Code = GrpcStatus['code'];
 
 export interface PassedTelemetryOptions {
-  readonly clock: Pick<Clock, 'mono'>;
+  readonly clock: Pick<Clock, 'mono' | 'turn'>;
   readonly tracer: Tracer;
   readonly metrics: Metrics;
   /** One line per call, when API logging is on. */
@@ -58,9 +58,9 @@ export class WatchedCall {
   constructor(shared: Shared, headers: HeaderList, target: string) {
     this.#shared = shared;
     this.#target = target;
-    this.#startedMs = shared.clock.mono();
-    this.#path = headerValue(headers, ':path') ?? '';
-    this.#span = shared.tracer.start('server', this.#path, incomingTrace({ metadata: headers }));
+    this.#startedMs = shared.clock.turn();
+    this.#path = requestHead(headers).path;
+    this.#span = shared.tracer.start('server', this.#path, callHead(headers).trace);
     const { trace, sampled } = this.#span;
     this.headers = sampled ? withTrace(headers, trace.traceparent) : headers;
     this.context = trace.traceparent === '' ? emptyContext : withValue(emptyContext, traceKey, trace);
@@ -88,14 +88,16 @@ export class WatchedCall {
     const { clock, server, apiLog } = this.#shared;
     const tookMs = clock.mono() - this.#startedMs;
     server.record({ method: this.#path, code, tookMs, sentBytes, receivedBytes: this.receivedBytes });
-    apiLog?.({ method: this.#path, code, tookMs, userAgent: headerValue(this.headers, 'user-agent') ?? '' });
+    apiLog?.({ method: this.#path, code, tookMs, userAgent: requestHead(this.headers).userAgent });
     this.#endSpan(code);
   }
 
   #endSpan(code: Code): void {
     const span = this.#span;
-    const input = { appId: this.#target, path: this.#path.slice(1) };
-    if (span.sampled) describeCall(span, { path: this.#path, metadata: this.headers }, { operation, input });
+    if (span.sampled) {
+      const input = { appId: this.#target, path: this.#path.slice(1) };
+      describeCall(span, { path: this.#path, metadata: this.headers }, { operation, input });
+    }
     span.end(code === 'OK', grpcNumber(code));
   }
 }
@@ -113,7 +115,7 @@ export class WatchedAttempt {
     this.#shared = shared;
     this.#path = path;
     this.#call = call;
-    this.#startedMs = shared.clock.mono();
+    this.#startedMs = shared.clock.turn();
   }
 
   /** Bytes of the target's messages so far. */

@@ -9,9 +9,9 @@ import type { Connection, Ports } from '../../kernel/ports.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { createTokenCheck } from '../../kernel/token-check.ts';
 import { createHealth } from '../../wire/grpc/health.ts';
-import { headerValue } from '../../wire/grpc/metadata.ts';
 import { implement, type Handlers, type Method } from '../../wire/grpc/method.ts';
 import { reflectionMethods } from '../../wire/grpc/reflection.ts';
+import { requestHead } from '../../wire/grpc/request-head.ts';
 import { createGrpcServer, type GrpcServerOptions } from '../../wire/grpc/server.ts';
 import { http2Transport } from '../../wire/http2/transport.ts';
 import {
@@ -23,6 +23,7 @@ import {
   encodeGetStateResponse,
   encodeInvokeResponse,
 } from './hot-messages.ts';
+import { callHead } from './call-head.ts';
 import { createFailureLog } from './failure-log.ts';
 import { createServerMetrics } from './grpc-metrics.ts';
 import type { GrpcFrontContext } from './row.ts';
@@ -76,34 +77,34 @@ export async function createGrpcFront(options: GrpcFrontOptions): Promise<GrpcFr
   const tokenFits = createTokenCheck(options.apiTokens);
   const health = createHealth([Dapr.typeName]);
   const all = daprMethods(options);
+  const served = allowed(all, options.api);
+  // Of our own service, but left out by `spec.api`; proxying it would lead around the list (Dapr reference 2).
+  const leftOut = new Set(all.filter((method) => !served.includes(method)).map(({ path }) => path));
   const measured = createServerMetrics(options.metrics);
   const failures = createFailureLog(options.log, options.ports.clock);
   const server = await createGrpcServer({
     clock: options.ports.clock,
     transport: http2Transport(options.ports),
     messageBytesMax: options.messageBytesMax,
-    methods: [...allowed(all, options.api), ...health.methods, ...reflectionMethods([Dapr, TaskHubSidecarService, Health])],
+    methods: [...served, ...health.methods, ...reflectionMethods([Dapr, TaskHubSidecarService, Health])],
     before(call) {
       if (call.path.startsWith('/grpc.health.')) return;
-      const presented = headerValue(call.metadata, 'dapr-api-token');
+      const presented = callHead(call.metadata).token;
       if (tokenFits(presented)) return;
       const why = presented === undefined ? 'missing api token in request metadata' : 'authentication error: api token mismatch';
       throw new ProaError('unauthenticated', why);
     },
     ended({ path, metadata, sentBytes, receivedBytes, tookMs }, code) {
       measured.record({ method: path, code, tookMs, sentBytes, receivedBytes });
-      options.apiLog?.({ method: path, code, tookMs, userAgent: headerValue(metadata, 'user-agent') ?? '' });
+      options.apiLog?.({ method: path, code, tookMs, userAgent: requestHead(metadata).userAgent });
     },
     failed(path, error) {
       options.countError?.(error);
       if (error.code === 'internal') failures.failed(path, error);
     },
     onUnknown(stream, headers) {
-      if (!tokenFits(headerValue(headers, 'dapr-api-token')))
-        throw new ProaError('unauthenticated', 'authentication error: api token mismatch');
-      const path = headerValue(headers, ':path') ?? '';
-      // Of our own service, but left out by `spec.api`; proxying it would lead around the list (Dapr reference 2).
-      if (all.some((method) => method.path === path)) throw new ProaError('unimplemented', 'requested endpoint is not available');
+      if (!tokenFits(callHead(headers).token)) throw new ProaError('unauthenticated', 'authentication error: api token mismatch');
+      if (leftOut.has(requestHead(headers).path)) throw new ProaError('unimplemented', 'requested endpoint is not available');
       return options.proxy?.(stream, headers);
     },
   });

@@ -57,7 +57,7 @@ export interface GrpcClient {
   /** Opens a streaming call of any kind. Fails when there is no connection. */
   stream<I, O>(method: MethodCodec<I, O>, options?: ClientCallOptions): Promise<ClientStream<I, O>>;
   /** Opens a stream at the level of HTTP/2, for proxies; scheme and authority are this client's. Fails with `unavailable`. */
-  raw(headers: HeaderList, handlers: Http2StreamHandlers): Promise<Http2Stream>;
+  raw(headers: HeaderList, handlers: Http2StreamHandlers): Http2Stream | Promise<Http2Stream>;
   /** Resolves when there is a connection. Fails with `unavailable`. */
   connect(): Promise<void>;
   /** Ends the connection at once, with the calls on it. */
@@ -122,9 +122,10 @@ export function createGrpcClient(options: GrpcClientOptions): GrpcClient {
   return {
     unary: (method, request, callOptions = {}) => unary({ open, channel }, method, { request, options: callOptions }),
     stream: (method, callOptions = {}) => openStream({ open, channel }, method, callOptions),
-    async raw(headers, handlers) {
-      const session = await channel.session();
-      return session.request(readdressed(headers), handlers);
+    raw(headers, handlers) {
+      const session = channel.session();
+      if (!(session instanceof Promise)) return session.request(readdressed(headers), handlers);
+      return session.then((made) => made.request(readdressed(headers), handlers));
     },
     async connect() {
       await channel.session();

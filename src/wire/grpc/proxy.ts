@@ -1,3 +1,4 @@
+import { copyOf } from '../../kernel/bytes.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { GrpcClient } from './client.ts';
 import { http2Codes, type HeaderList, type Http2Stream, type Http2StreamHandlers } from '../http2/http2.ts';
@@ -18,10 +19,14 @@ export interface ProxyOptions {
  */
 export function proxyStream(down: Http2Stream, options: ProxyOptions): Http2StreamHandlers {
   const proxying = new Proxying(down, options);
-  options.client.raw(options.headers, new TargetSide(proxying)).then(
-    (up) => proxying.opened(up),
-    (error: unknown) => proxying.refuse(toGrpcStatus(error)),
-  );
+  const failed = (error: unknown): void => proxying.refuse(toGrpcStatus(error));
+  try {
+    const opening = options.client.raw(options.headers, new TargetSide(proxying));
+    if (opening instanceof Promise) opening.then((up) => proxying.opened(up), failed);
+    else proxying.opened(opening);
+  } catch (error) {
+    failed(error);
+  }
   return proxying;
 }
 
@@ -49,7 +54,7 @@ class Proxying implements Http2StreamHandlers {
 
   data(chunk: Uint8Array): void {
     if (this.up === undefined) {
-      this.#early.push(Buffer.from(chunk));
+      this.#early.push(copyOf(chunk, 0, chunk.length));
       this.#earlyBytes += chunk.length;
       if (this.#earlyBytes > earlyBytesMax) this.down.pause();
     } else if (!this.up.write(chunk)) this.down.pause();

@@ -1,3 +1,4 @@
+import { isAnswered } from '../../kernel/answered.ts';
 import { CancelScope } from '../../kernel/cancel.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock, Timer } from '../../kernel/ports.ts';
@@ -7,8 +8,9 @@ import { stableHeaders } from '../http2/stable-headers.ts';
 import { MessageQueue } from './message-queue.ts';
 import { parseTimeout } from '../../kernel/timeout-header.ts';
 import { callEnded, peersDoNotRead, SendQueue } from './message-writer.ts';
-import { checkMetadata, headerValue } from './metadata.ts';
+import { checkMetadata } from './metadata.ts';
 import type { Method, ServerCall } from './method.ts';
+import { requestHead } from './request-head.ts';
 import { grpcStatus, statusTrailers, toGrpcStatus, type GrpcStatus } from './status.ts';
 
 /** What all calls of a server share. */
@@ -71,9 +73,9 @@ export class GrpcServerCall implements ServerCall, EndedCall, Http2StreamHandler
     this.#method = from.method;
     this.path = from.method.path;
     this.#context = from.context;
-    this.#startedMs = from.context.clock.mono();
+    this.#startedMs = from.context.clock.turn();
     this.#out.open(stream);
-    const contentType = headerValue(metadata, 'content-type') ?? plainType;
+    const { contentType } = requestHead(metadata);
     this.#responseHeaders = contentType === plainType ? plainHeaders : [':status', '200', 'content-type', contentType];
   }
 
@@ -175,7 +177,7 @@ export class GrpcServerCall implements ServerCall, EndedCall, Http2StreamHandler
   }
 
   #gzip(): boolean {
-    const encoding = headerValue(this.metadata, 'grpc-encoding') ?? 'identity';
+    const { encoding } = requestHead(this.metadata);
     if (encoding === 'gzip') return true;
     if (encoding === 'identity') return false;
     this.setTrailer('grpc-accept-encoding', 'identity,gzip');
@@ -183,7 +185,7 @@ export class GrpcServerCall implements ServerCall, EndedCall, Http2StreamHandler
   }
 
   #startTimer(): void {
-    const timeout = headerValue(this.metadata, 'grpc-timeout');
+    const { timeout } = requestHead(this.metadata);
     if (timeout === undefined) return;
     const timeoutMs = parseTimeout(timeout);
     this.#deadlineMs = this.#context.clock.mono() + timeoutMs;
@@ -207,6 +209,10 @@ export class GrpcServerCall implements ServerCall, EndedCall, Http2StreamHandler
       result = handle();
     } catch (error) {
       this.#fail(error);
+      return;
+    }
+    if (result instanceof Promise && isAnswered(result)) {
+      this.#succeed(result.answer);
       return;
     }
     Promise.resolve(result).then(

@@ -10,8 +10,8 @@ import {
   type Http2Transport,
   type KeepAlive,
 } from '../http2/http2.ts';
-import { headerValue } from './metadata.ts';
 import type { Method } from './method.ts';
+import { requestHead } from './request-head.ts';
 import { GrpcServerCall, type CallContext } from './server-call.ts';
 import { statusTrailers, toGrpcStatus } from './status.ts';
 
@@ -78,10 +78,9 @@ interface Dispatch {
 }
 
 function dispatch(stream: Http2Stream, headers: HeaderList, to: Dispatch): Http2StreamHandlers {
-  const contentType = headerValue(headers, 'content-type') ?? '';
-  if (!/^application\/grpc(?:[+;]|$)/.test(contentType)) return refuse(stream, ['415', 'this port serves gRPC']);
-  if (headerValue(headers, ':method') !== 'POST') return refuse(stream, ['405', 'gRPC calls are POST requests']);
-  const path = headerValue(headers, ':path') ?? '';
+  const { grpc, method: verb, path } = requestHead(headers);
+  if (!grpc) return refuse(stream, ['415', 'this port serves gRPC']);
+  if (verb !== 'POST') return refuse(stream, ['405', 'gRPC calls are POST requests']);
   const method = to.methods.get(path);
   if (method !== undefined) {
     const call = new GrpcServerCall(stream, headers, { method, context: to.context });
