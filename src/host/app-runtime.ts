@@ -31,8 +31,8 @@ import { createComponentManager, type ComponentManager } from './component-manag
 import type { DriverIndex } from './config/check-component.ts';
 import type { ComponentResource, LoadedResources } from './config/model.ts';
 import { resolveProperties, resolveValue, type ResolveContext } from './config/resolve-component.ts';
-import type { GrpcAppChannel } from '../fronts/app/grpc-channel.ts';
 import type { ProxyReceive } from './grpc-proxy.ts';
+import { lazyProxy } from './lazy-proxy.ts';
 import { createActorAdmin } from './actor-admin.ts';
 import { createAdmin } from './admin.ts';
 import { reminderRetriesOf } from './reminder-retries.ts';
@@ -289,23 +289,6 @@ function openRegistry(options: AppRuntimeOptions, components: ComponentManager):
     resolve: resolveContext(options, components),
     context,
   });
-}
-
-// Loaded with the first proxied call, together with the rest of gRPC.
-function lazyProxy({ govern, appId, namespace }: BlockContext, channel: () => AppChannel | undefined): ProxyReceive {
-  let loading: Promise<void> | undefined;
-  let receive: ProxyReceive | undefined;
-  const grpcChannel = (): GrpcAppChannel | undefined => {
-    const now = channel();
-    return now?.protocol === 'grpc' ? (now as GrpcAppChannel) : undefined;
-  };
-  return (headers, caller, handlers) => {
-    if (receive !== undefined) return receive(headers, caller, handlers);
-    loading ??= import('./grpc-proxy.ts').then(({ createProxyReceive }) => {
-      receive = createProxyReceive({ govern, appId, namespace, channel: grpcChannel });
-    });
-    return loading.then(() => (receive as ProxyReceive)(headers, caller, handlers));
-  };
 }
 
 interface BlockParts {

@@ -152,16 +152,25 @@ const callersMax = 256;
 /** For each caller, the translation of headers that takes what a caller may not say of itself away and stamps `stamps`. */
 function perCaller(stamps: (caller: Caller) => readonly string[]): (caller: Caller) => (headers: HeaderList) => readonly string[] {
   const made = new Map<string, (headers: HeaderList) => readonly string[]>();
-  return (caller) => {
+  const find = (caller: Caller): ((headers: HeaderList) => readonly string[]) => {
     const id = `${caller.namespace} ${caller.appId}`;
-    let found = made.get(id);
-    if (found === undefined) {
-      const stamp = stamps(caller);
-      found = translated((headers) => [...withoutStamps(headers), ...stamp]);
-      if (made.size >= callersMax) made.clear();
-      made.set(id, found);
+    const found = made.get(id);
+    if (found !== undefined) return found;
+    const stamp = stamps(caller);
+    const translate = translated((headers) => [...withoutStamps(headers), ...stamp]);
+    if (made.size >= callersMax) made.clear();
+    made.set(id, translate);
+    return translate;
+  };
+  let last: Caller | undefined;
+  let lastFound: ((headers: HeaderList) => readonly string[]) | undefined;
+  return (caller) => {
+    // Callers are the same objects from call to call; all of one connection come from one.
+    if (caller !== last || lastFound === undefined) {
+      lastFound = find(caller);
+      last = caller;
     }
-    return found;
+    return lastFound;
   };
 }
 

@@ -1,10 +1,9 @@
 import type { Counter, FrontMetricsSource, Histogram } from '../../blocks/runtime/index.ts';
-import { ownText } from '../../kernel/flat-text.ts';
 import { labelNames, metricNames } from '../../kernel/names.ts';
 
 /** One gRPC call that ended. Bytes are those of its messages, all together, without frames. */
 export interface MeasuredCall {
-  /** `/package.Service/Method` */
+  /** `/package.Service/Method`, in one piece: it is kept. */
   readonly method: string;
   readonly code: string;
   readonly tookMs: number;
@@ -69,7 +68,8 @@ function createGrpcMetrics(metrics: FrontMetricsSource, names: Names): GrpcMetri
     const labels = { [names.methodLabel]: method };
     const sizes = { sent: metrics.histogram(names.sentBytes, labels), received: metrics.histogram(names.receivedBytes, labels) };
     const made = { sizes, byCode: new Map<string, Series>() };
-    if (methods.size < methodsMax) methods.set(ownText(method), made);
+    // The text itself: it is found again by its address.
+    if (methods.size < methodsMax) methods.set(method, made);
     return made;
   };
   return {

@@ -165,6 +165,20 @@ describe('decoding', () => {
     expect(decodeGetStateRequest(Buffer.from('22110a095f5f70726f746f5f5f120470776e64', 'hex')).metadata).toEqual({});
     expect(({} as Record<string, unknown>)['pwnd']).toBeUndefined();
   });
+
+  it('never takes a text for the one of the message before', () => {
+    // Texts that are alike: of one length but for a character, of the same bytes but for their encoding, beginnings of each other.
+    const alike = fc.string({ unit: fc.constantFrom('a', 'b', 'á', '\u0080', 'Ã'), maxLength: 3 });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(alike, alike), { minLength: 2, maxLength: 20 }), (states) => {
+        for (const [storeName, key] of states) {
+          const message = create(GetStateRequestSchema, { storeName, key });
+          expect(decodeGetStateRequest(toBinary(GetStateRequestSchema, message))).toMatchObject({ storeName, key });
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
 });
 
 describe('encoding', () => {

@@ -13,13 +13,14 @@ import type {
 import type { InvokeServiceRequest } from '../../gen/dapr/proto/runtime/v1/invoke_pb.ts';
 import type { PublishEventRequest } from '../../gen/dapr/proto/runtime/v1/pubsub_pb.ts';
 import type { GetStateRequest, GetStateResponseSchema, SaveStateRequest } from '../../gen/dapr/proto/runtime/v1/state_pb.ts';
-import { ProtoReader } from '../../wire/grpc/proto-reader.ts';
+import { LastText, ProtoReader } from '../../wire/grpc/proto-reader.ts';
 import { ProtoWriter } from '../../wire/grpc/proto-writer.ts';
 
 // The messages of the busiest calls, decoded and encoded by hand: what protobuf-es makes of their descriptors at a fraction of its cost. Unknown fields are
 // dropped. A tag is the field's number times eight, plus 2 for strings, bytes, messages and maps, plus 0 for enums.
 
 const nothing = new Uint8Array(0);
+const last = { pubsub: new LastText(), topic: new LastText(), contentType: new LastText(), store: new LastText(), key: new LastText() };
 // One message is written at a time: nothing here waits.
 const writer = new ProtoWriter();
 
@@ -80,10 +81,10 @@ export function decodePublishEventRequest(bytes: Uint8Array): PublishEventReques
     metadata: {},
   };
   return decode(bytes, empty, (reader, tag, into) => {
-    if (tag === 0x0a) into.pubsubName = reader.string();
-    else if (tag === 0x12) into.topic = reader.string();
+    if (tag === 0x0a) into.pubsubName = reader.string(last.pubsub);
+    else if (tag === 0x12) into.topic = reader.string(last.topic);
     else if (tag === 0x1a) into.data = reader.bytes();
-    else if (tag === 0x22) into.dataContentType = reader.string();
+    else if (tag === 0x22) into.dataContentType = reader.string(last.contentType);
     else if (tag === 0x2a) reader.entry(into.metadata);
     else reader.skip(tag);
   });
@@ -99,8 +100,8 @@ export function decodeGetStateRequest(bytes: Uint8Array): GetStateRequest {
     metadata: {},
   };
   return decode(bytes, empty, (reader, tag, into) => {
-    if (tag === 0x0a) into.storeName = reader.string();
-    else if (tag === 0x12) into.key = reader.string();
+    if (tag === 0x0a) into.storeName = reader.string(last.store);
+    else if (tag === 0x12) into.key = reader.string(last.key);
     else if (tag === 0x18) into.consistency = reader.enumValue() as GetStateRequest['consistency'];
     else if (tag === 0x22) reader.entry(into.metadata);
     else reader.skip(tag);
@@ -119,7 +120,7 @@ export function encodeGetStateResponse(message: MessageInitShape<typeof GetState
 export function decodeSaveStateRequest(bytes: Uint8Array): SaveStateRequest {
   const empty: SaveStateRequest = { $typeName: 'dapr.proto.runtime.v1.SaveStateRequest', storeName: '', states: [] };
   return decode(bytes, empty, (reader, tag, into) => {
-    if (tag === 0x0a) into.storeName = reader.string();
+    if (tag === 0x0a) into.storeName = reader.string(last.store);
     else if (tag === 0x12) into.states.push(reader.nested(emptyStateItem(), readStateItem));
     else reader.skip(tag);
   });

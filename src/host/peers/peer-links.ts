@@ -10,6 +10,7 @@ import { traceKey } from '../../kernel/trace-context.ts';
 import type { HeaderList, Http2Stream, Http2StreamHandlers } from '../../wire/http2/http2.ts';
 import { createMuxClient, type MuxClient, type MuxHandlers } from '../../wire/mux/client.ts';
 import type { Fields } from '../../wire/mux/fields-writer.ts';
+import type { OpenHttp2Stream } from '../../wire/mux/http2-stream.ts';
 import { machineLimits } from '../../wire/mux/limits.ts';
 import type { Incoming } from '../../wire/mux/stream.ts';
 import { callFields, InvokeFields } from './call-fields.ts';
@@ -33,12 +34,20 @@ export interface PassedCall {
 export interface PeerLinks {
   /** `actor`: a call of an actor that the endpoint hosts. */
   invoke(endpoint: Endpoint, call: Call<InvokeRequest>, kind?: 'invoke' | 'actor'): Promise<InvokeResponse>;
-  grpc(endpoint: Endpoint, call: PassedCall): Promise<Http2Stream>;
+  grpc(endpoint: Endpoint, call: PassedCall): Http2Stream | Promise<Http2Stream>;
   close(): Promise<void>;
 }
 
 /** Peers with a connection at once; of more, one without calls is closed. */
 const peersMax = 4096;
+
+// Loaded with the first call of gRPC.
+let openStream: OpenHttp2Stream | undefined;
+
+async function loadOpenStream(): Promise<OpenHttp2Stream> {
+  openStream = (await import('../../wire/mux/http2-stream.ts')).openHttp2Stream;
+  return openStream;
+}
 
 /** Under which name the connections of an app to an endpoint are kept. Endpoints are the same objects from call to call. */
 class RemoteIds {
@@ -111,14 +120,10 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
         ? link.then((opened) => invokeOver(opened, { endpoint, fields }, call))
         : invokeOver(link, { endpoint, fields }, call);
     },
-    async grpc(endpoint, { headers, caller, handlers }) {
-      const [link, { openHttp2Stream }] = [await linkTo(endpoint, caller), await import('../../wire/mux/http2-stream.ts')];
-      const { appId, namespace, instance } = endpoint;
-      return openHttp2Stream(
-        link,
-        callFields({ kind: 'grpc', appId, namespace, instance, caller, method: 'POST', path: '', query: '' }, headers),
-        handlers,
-      );
+    grpc(endpoint, call) {
+      const link = linkTo(endpoint, call.caller);
+      if (openStream !== undefined && !(link instanceof Promise)) return streamOver(link, openStream, { endpoint, call });
+      return Promise.all([link, loadOpenStream()]).then(([client, open]) => streamOver(client, open, { endpoint, call }));
     },
     async close() {
       closed = true;
@@ -135,6 +140,13 @@ function makeRoom(clients: Map<string, MuxClient | Promise<MuxClient>>, drop: (c
     return;
   }
   throw new ProaError('overloaded', `connections to ${clients.size} runtimes are in use`, { refusedAt: 'caller' });
+}
+
+function streamOver(client: MuxClient, open: OpenHttp2Stream, what: { endpoint: Endpoint; call: PassedCall }): Http2Stream {
+  const { appId, namespace, instance } = what.endpoint;
+  const { headers, caller, handlers } = what.call;
+  const fields = callFields({ kind: 'grpc', appId, namespace, instance, caller, method: 'POST', path: '', query: '' }, headers);
+  return open(client, fields, handlers);
 }
 
 function invokeOver(

@@ -88,19 +88,27 @@ function refuse({ stream }: MuxCall<unknown>, error: ProaError): void {
   stream.send(failureFields(error), emptyBody);
 }
 
+type ServeGrpc = (incoming: MuxCall<unknown>, arrived: Arrived) => void;
+
 // gRPC's code is loaded with the first such call.
-function serveGrpc(incoming: MuxCall<unknown>, { call, arrival }: Arrived): void {
-  const headers = readHeaders(incoming.fields, { caller: arrival.caller, appId: call.appId });
-  void Promise.all([import('../../wire/grpc/proxy.ts'), import('../../wire/mux/http2-stream.ts')]).then(
-    ([{ proxyStream }, { acceptHttp2Stream }]) => {
-      const { stream, attach } = acceptHttp2Stream(incoming);
-      const proxied = proxyStream(stream, {
-        headers,
-        client: { raw: (_headers, handlers) => arrival.app.proxy(headers, arrival.caller, handlers) },
-      });
-      attach(proxied);
-    },
-  );
+let loadedGrpc: ServeGrpc | undefined;
+
+function serveGrpc(incoming: MuxCall<unknown>, arrived: Arrived): void {
+  if (loadedGrpc !== undefined) loadedGrpc(incoming, arrived);
+  else void loadGrpc().then((serve) => serve(incoming, arrived));
+}
+
+async function loadGrpc(): Promise<ServeGrpc> {
+  const [{ proxyStream }, { acceptHttp2Stream }] = [
+    await import('../../wire/grpc/proxy.ts'),
+    await import('../../wire/mux/http2-stream.ts'),
+  ];
+  loadedGrpc = (incoming, { call, arrival: { app, caller } }) => {
+    const headers = readHeaders(incoming.fields, { caller, appId: call.appId });
+    const { stream, attach } = acceptHttp2Stream(incoming);
+    attach(proxyStream(stream, { headers, client: { raw: (_headers, handlers) => app.proxy(headers, caller, handlers) } }));
+  };
+  return loadedGrpc;
 }
 
 /** The app that a call on the socket of this machine names. */

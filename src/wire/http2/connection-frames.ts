@@ -129,7 +129,7 @@ export class ConnectionFrames implements FrameHandler {
       difference = this.#newStreamWindow - flow.streamWindow;
       flow.streamWindow = this.#newStreamWindow;
       this.#newStreamWindow = -1;
-      for (const stream of streams.open.values()) {
+      for (const stream of streams.open.all()) {
         stream.sendWindow += difference;
         if (stream.sendWindow > windowBytesMax) return faults.windowMax;
       }
@@ -148,7 +148,7 @@ export class ConnectionFrames implements FrameHandler {
     this.#acknowledged = true;
     // From here on the peer keeps to our window instead of the one that everybody begins with.
     const { streams, limits } = this.#context;
-    for (const stream of streams.open.values()) stream.receiveWindow += limits.streamWindowBytes - defaultWindowBytes;
+    for (const stream of streams.open.all()) stream.receiveWindow += limits.streamWindowBytes - defaultWindowBytes;
     streams.receiveWindow = limits.streamWindowBytes;
     this.#context.settingsAcknowledged();
     return undefined;

@@ -6,7 +6,7 @@ import { keptBytes } from '../../testing/kept-memory.ts';
 import { HeaderDecoder } from './header-decoder.ts';
 import { encodeHeaders } from './header-encoder.ts';
 import { huffmanDecode } from './huffman.ts';
-import { stableHeaders, translated } from './stable-headers.ts';
+import { perList, stableHeaders, translated } from './stable-headers.ts';
 
 const limits = { headerBytesMax: 16_384, headersMax: 100 };
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
@@ -239,6 +239,22 @@ describe('the encoder', () => {
     translate([':status', '200']);
     translate([':status', '200']);
     expect(translations).toBe(3);
+  });
+
+  it('finds something out about a list once when it is stable, and else not twice in a row', () => {
+    const asked: string[] = [];
+    const statusOf = perList((list) => {
+      asked.push(list[1] as string);
+      return { status: list[1] };
+    });
+    const [stable, other] = [stableHeaders([':status', '200']), [':status', '404']];
+    for (const list of [stable, stable, other, other, stable, other]) expect(statusOf(list)).toEqual({ status: list[1] });
+    expect(asked).toEqual(['200', '404', '404']);
+    const failing = perList(() => {
+      throw new Error('no');
+    });
+    expect(() => failing(stable)).toThrow('no');
+    expect(() => failing(stable)).toThrow('no');
   });
 
   it('marks what nobody may keep, and refuses what HTTP/2 does not allow', () => {

@@ -8,6 +8,7 @@ import type { Outflow } from './outflow.ts';
 import type { PeerGuard } from './peer-guard.ts';
 import type { ReceiveFlow } from './receive-flow.ts';
 import type { SendFlow } from './send-flow.ts';
+import { StreamTable } from '../mux/stream-table.ts';
 import { deaf, OwnStream, type StreamOwner } from './stream.ts';
 
 /** What the streams of a connection need of it. */
@@ -34,7 +35,7 @@ const waitingMax = 10_000;
 
 /** The streams of one connection: what their users ask for goes out, what the wire says is told to them, never inside one of their own calls. */
 export class Streams implements StreamOwner {
-  readonly open = new Map<number, OwnStream>();
+  readonly open = new StreamTable<OwnStream>(1);
   /** Streams that we reset, whose frames may still come. */
   readonly closed = new ClosedStreams();
   readonly #context: StreamsContext;
@@ -147,7 +148,7 @@ export class Streams implements StreamOwner {
     stream.headersReceived = true;
     stream.sendWindow = this.#context.flow.streamWindow;
     stream.receiveWindow = this.receiveWindow;
-    this.open.set(id, stream);
+    this.open.add(stream);
     this.#context.streamOpened();
     return stream;
   }
@@ -228,7 +229,7 @@ export class Streams implements StreamOwner {
 
   /** The peer will not answer streams above `lastId`, nor those that wait. */
   refuseAbove(lastId: number): void {
-    for (const stream of [...this.open.values()]) {
+    for (const stream of this.open.all()) {
       if (stream.id <= lastId) continue;
       this.#forget(stream);
       this.#dropHeld(stream);
@@ -240,7 +241,7 @@ export class Streams implements StreamOwner {
   /** The connection is gone. */
   lost(): void {
     this.runLater();
-    const streams = [...this.open.values(), ...this.#waiting.splice(0)];
+    const streams = [...this.open.all(), ...this.#waiting.splice(0)];
     this.open.clear();
     for (const stream of streams) {
       stream.gone = true;
@@ -279,7 +280,7 @@ export class Streams implements StreamOwner {
     stream.localEnded = end;
     stream.sendWindow = flow.streamWindow;
     stream.receiveWindow = this.receiveWindow;
-    this.open.set(stream.id, stream);
+    this.open.add(stream);
     this.#context.streamOpened();
     if (stream.queuedBytes > 0) flow.pump(stream);
     else if (stream.ending && !end) this.finish(stream, stream.trailers);
@@ -326,7 +327,7 @@ export class Streams implements StreamOwner {
   #forget(stream: OwnStream): void {
     if (stream.gone) return;
     stream.gone = true;
-    this.open.delete(stream.id);
+    this.open.delete(stream);
     this.#context.flow.drop(stream);
     if (stream.id !== 0) this.#context.streamClosed();
     if (this.#waiting.length > 0) this.startWaiting();

@@ -13,6 +13,9 @@ const windowBytes = 64 * 1024;
 /** The first field of an answer that is a header block of HTTP/2. */
 const answered = '200';
 
+/** `openHttp2Stream`, for those who load it late. */
+export type OpenHttp2Stream = typeof openHttp2Stream;
+
 /**
  * Opens a stream over the mux for code that speaks HTTP/2: gRPC, which is passed on without being looked into. `fields` say to the peer what it is; its
  * answer's fields are one of its own and then the header block.

@@ -60,7 +60,7 @@ const lingerMs = 1_000;
 export class Link implements FrameSink, StreamLink, WriterLink, Timed {
   readonly connection: Connection;
   readonly remote: string;
-  readonly streams: StreamTable = new StreamTable();
+  readonly streams = new StreamTable<MuxStream>(0);
   readonly out: FrameWriter;
   readonly #outbox: Outbox;
   readonly #shared: LinkShared;
