@@ -49,7 +49,7 @@ export interface ConnectionUser {
  */
 type State = 'open' | 'draining' | 'leaving' | 'closing' | 'closed';
 
-// While at most so many streams are open an answer leaves at once; more are gathered for the turn.
+// While at most so many streams are open an answer leaves at once; those of more are gathered for the turn, the last few of them too.
 const fewStreams = 2;
 // So much of ours may wait for a peer that sends without reading.
 const backlogBytesMax = 256 * 1024;
@@ -86,6 +86,7 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
   #settled = false;
   #reading = false;
   #scheduled = false;
+  #gathering = false;
   #paused = false;
   #lingered = 0;
   #error: Error | undefined = undefined;
@@ -281,8 +282,14 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
   wrote(answered: boolean): void {
     if (this.flow.waiting.size > 0 && this.#deadlines.stall === Infinity) this.#deadlines.stall = this.nowMs + this.limits.writeTimeoutMs;
     if (this.#reading) return;
-    if (answered && this.streams.open.size <= fewStreams) this.#flush();
+    if (answered && !this.#gathers()) this.#flush();
     else this.schedule();
+  }
+
+  /** Whether what is written waits for the end of the turn. */
+  #gathers(): boolean {
+    if (this.streams.open.size > fewStreams) this.#gathering = true;
+    return this.#gathering;
   }
 
   schedule(): void {
@@ -358,6 +365,7 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
 
   #endTurn(): void {
     this.#scheduled = false;
+    this.#gathering = false;
     this.#guarded(this.#work);
     if (this.#state === 'closed') return;
     this.#flush();
@@ -375,8 +383,8 @@ export class Http2Connection implements ConnectionHandlers, Timed, FramesContext
 
   #wroteInRead(): void {
     if (this.out.pending) {
-      if (this.streams.open.size <= fewStreams) this.#flush();
-      else this.schedule();
+      if (this.#gathers()) this.schedule();
+      else this.#flush();
     }
     // A peer that asks and does not read what it is answered has to wait.
     if (this.out.backlogBytes <= backlogBytesMax || this.#paused || this.#state !== 'open') return;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { clientMagic, data, frame, headers, postHead, settings, u32, type RawPeer } from '../../../test/fixtures/http2-peer.ts';
 import { serverRig, settingsAck, turns } from '../../../test/fixtures/http2-server.ts';
 import { frameFlags as flags, frameTypes as types } from './frames.ts';
-import { http2Codes as codes } from './http2.ts';
+import { http2Codes as codes, type Http2Stream } from './http2.ts';
 
 // What RFC 9113 says of a conversation: how it begins, what is acknowledged, and how much may be on its way.
 
@@ -156,5 +156,41 @@ describe('RFC 9113, 6.9: flow control', () => {
     await turns();
     lost(greedy, 'flowControlError');
     server.destroy();
+  });
+});
+
+describe('answers of one turn', () => {
+  /** Asks `count` times, answers everything at once later, and tells in how many pieces the answers came. */
+  async function pieces(count: number): Promise<number> {
+    const waiting: (() => void)[] = [];
+    const answer = (stream: Http2Stream): void =>
+      void waiting.push(() => {
+        stream.sendHeaders([':status', '200', 'content-type', 'text/plain']);
+        stream.write(Buffer.from('hello'));
+        stream.end();
+      });
+    const { peer: open, server } = await serverRig({ answer });
+    const peer = open();
+    await turns();
+    const ids = Array.from({ length: count }, (_, i) => 2 * i + 1);
+    peer.send(...ids.map((id) => headers(id)));
+    await turns();
+    let came = 0;
+    const { handlers } = peer.connection;
+    const { data: take } = handlers;
+    handlers.data = (chunk) => {
+      came++;
+      take.call(handlers, chunk);
+    };
+    for (const send of waiting) send();
+    await turns();
+    for (const id of ids) answered(peer, id);
+    server.destroy();
+    return came;
+  }
+
+  it('leave together where there are many, the last ones too, and at once where there are few', async () => {
+    expect(await pieces(8)).toBe(1);
+    expect(await pieces(2)).toBe(2);
   });
 });
