@@ -44,7 +44,7 @@ export type TransactionItem = ({ readonly kind: 'upsert' } & SaveItem) | ({ read
  */
 export interface StateBlock {
   readonly get: Service<
-    { readonly store: string; readonly key: string; readonly consistency?: Consistency; readonly metadata: Metadata },
+    { readonly store: string; readonly key: string; readonly consistency?: Consistency | undefined; readonly metadata: Metadata },
     StateValue | undefined
   >;
   readonly bulkGet: Service<

@@ -21,11 +21,11 @@ function readRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
       decode: (request) => ({
         store: request.storeName,
         key: request.key,
-        ...consistencyOf(request.consistency),
+        consistency: consistencies[request.consistency],
         metadata: request.metadata,
       }),
       service: (blocks) => blocks.state.get,
-      encode: (value) => (value === undefined ? {} : { data: value.data, etag: value.etag, metadata: { ...value.metadata } }),
+      encode: (value) => (value === undefined ? {} : { data: value.data, etag: value.etag, metadata: value.metadata as Record<string, string> }),
     }),
     getBulkState: row(method.getBulkState, {
       operation: { block, name: 'bulk_get', idempotent: true },
@@ -126,13 +126,11 @@ function transactionItem(operation: string, item: StateItem | undefined): Transa
 function optionsOf(options: WireOptions | undefined): StateOptions | undefined {
   if (options === undefined) return undefined;
   const { concurrency } = options;
+  const consistency = consistencies[options.consistency];
   return {
     ...(concurrency === 1 ? { concurrency: 'first-write' as const } : concurrency === 2 ? { concurrency: 'last-write' as const } : {}),
-    ...consistencyOf(options.consistency),
+    ...(consistency === undefined ? {} : { consistency }),
   };
 }
 
-function consistencyOf(consistency: number): Pick<StateOptions, 'consistency'> {
-  if (consistency === 1) return { consistency: 'eventual' };
-  return consistency === 2 ? { consistency: 'strong' } : {};
-}
+const consistencies: readonly StateOptions['consistency'][] = [undefined, 'eventual', 'strong'];
