@@ -1,21 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import type { InvokeRequest } from '../contracts/app-channel.ts';
+import { noTracer } from '../contracts/tracer.ts';
 import { emptyBody } from '../kernel/body.ts';
 import { createCall } from '../kernel/call.ts';
-import type { HeaderList, Http2Stream } from '../wire/http2/http2.ts';
+import { createMetricsRegistry } from '../telemetry/metrics-registry.ts';
+import { createFakeClock } from '../testing/fake-clock.ts';
+import type { Http2Stream } from '../wire/http2/http2.ts';
 import { PassedAttempt } from './passed-attempt.ts';
-import type { WatchedAttempt } from './passed-telemetry.ts';
+import { createPassedTelemetry } from './passed-telemetry.ts';
 
 /** An attempt, and in words what it told of itself and showed to the caller. */
 function rig() {
   const told: string[] = [];
-  const down = {
+  const down: Http2Stream = {
+    remote: '',
     queuedBytes: 0,
-    sendHeaders: (headers: HeaderList, end = false) => void told.push(`headers ${headers.join(' ')}${end ? ' end' : ''}`),
-    write: (data: Uint8Array) => told.push(`data ${Buffer.from(data).toString()}`) > 0,
-    end: (trailers: HeaderList = []) => void told.push(`end ${trailers.join(' ')}`),
-  } as unknown as Http2Stream;
-  const watched = { received() {}, end: (code: string) => void told.push(`ended ${code}`), receivedBytes: 0 } as unknown as WatchedAttempt;
+    sendHeaders: (headers, end = false) => void told.push(`headers ${headers.join(' ')}${end ? ' end' : ''}`),
+    write: (data) => told.push(`data ${Buffer.from(data).toString()}`) > 0,
+    end: (trailers = []) => void told.push(`end ${trailers.join(' ')}`),
+    reset: (code) => void told.push(`reset ${code}`),
+    pause() {},
+    resume() {},
+  };
+  const telemetry = createPassedTelemetry({ clock: createFakeClock(), tracer: noTracer, metrics: createMetricsRegistry({}) });
+  const watched = telemetry.begin([':path', '/s/m'], 'a').attempt();
   const input: InvokeRequest = {
     appId: 'a',
     namespace: '',
@@ -43,7 +51,7 @@ describe('an answer that was there as a whole before it was decided that it is t
     expect((await attempt.begun).body).toBe(attempt);
     expect(told).toEqual(['closed']);
     attempt.show(call);
-    expect(told.slice(1)).toEqual([`headers ${head.join(' ')}`, 'data hello', 'end grpc-status 0', 'closed', 'ended OK', 'answered OK']);
+    expect(told.slice(1)).toEqual([`headers ${head.join(' ')}`, 'data hello', 'end grpc-status 0', 'closed', 'answered OK']);
     expect(call.end.outcome).toEqual({ ok: true, status: 200 });
   });
 
@@ -55,7 +63,7 @@ describe('an answer that was there as a whole before it was decided that it is t
     attempt.close(0);
     expect((await attempt.begun).grpc).toEqual({ code: 5, message: '' });
     attempt.show(call);
-    expect(told.slice(1)).toEqual([`headers ${whole.join(' ')} end`, 'closed', 'ended NOT_FOUND', 'answered NOT_FOUND']);
+    expect(told.slice(1)).toEqual([`headers ${whole.join(' ')} end`, 'closed', 'answered NOT_FOUND']);
     expect(call.end.outcome).toEqual({ ok: true, status: 404 });
   });
 });

@@ -22,6 +22,17 @@ describe('what is done with bytes', () => {
     expect(hexText(bytes, 3, 200)).toBe(bytes.toString('hex', 3, 200));
     expect(partOf(bytes, 3, 200)).toEqual(bytes.subarray(3, 200));
     expect(partOf(bytes, 3, 200).buffer).toBe(bytes.buffer);
+    expect(utf8Text(Buffer.from('«à☃»'), 2, 7)).toBe('à☃');
+    for (const [from, to] of [
+      [0, 256],
+      [3, 200],
+      [5, 5],
+    ] as const) {
+      const copy = copyOf(bytes, from, to);
+      expect(copy).toEqual(bytes.subarray(from, to));
+      copy.fill(0);
+      expect(bytes[7]).toBe(7);
+    }
     for (const at of [0, 1, 126, 252]) {
       expect(readU16(bytes, at)).toBe(bytes.readUInt16BE(at));
       expect(readU32(bytes, at)).toBe(bytes.readUInt32BE(at));

@@ -59,8 +59,8 @@ export const writeUtf8: Bound<[text: string, at: number, length: number], number
 /** Writes a text as UTF-8 into at most `length` bytes, and answers how many. */
 export const writeUtf8: Bound<[text: string, at: number, length: number], number> = bound(
   undocumented.utf8Write ??
-    function write(this: Buffer, text: string, at: number, length: number): number {
-      return this.write(text, at, length, 'utf8');
+    function write(this: Buffer, ...where: [text: string, at: number, length: number]): number {
+      return this.write(...where, 'utf8');
     },
 );
 

@@ -25,7 +25,8 @@ function readRows(front: GrpcFrontContext): Handlers<typeof Dapr> {
         metadata: request.metadata,
       }),
       service: (blocks) => blocks.state.get,
-      encode: (value) => (value === undefined ? {} : { data: value.data, etag: value.etag, metadata: value.metadata as Record<string, string> }),
+      encode: (value) =>
+        value === undefined ? {} : { data: value.data, etag: value.etag, metadata: value.metadata as Record<string, string> },
     }),
     getBulkState: row(method.getBulkState, {
       operation: { block, name: 'bulk_get', idempotent: true },
