@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   compareBytes,
+  copyOf,
   hexText,
   latin1Text,
   moveBytes,
@@ -8,6 +9,7 @@ import {
   putBytes,
   readU16,
   readU32,
+  utf8Text,
   writeLatin1,
   writeU16,
   writeU32,

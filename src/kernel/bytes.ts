@@ -9,16 +9,12 @@ function bound<Args extends readonly unknown[], R>(method: unknown): Bound<Args,
 }
 
 /** Node has these for each encoding below `toString` and `write`, and documents only those. */
-const undocumented = Buffer.prototype as unknown as {
-  latin1Slice?: unknown;
-  latin1Write?: unknown;
-  utf8Write?: unknown;
-  hexSlice?: unknown;
-};
+type Undocumented = Partial<Record<'latin1Slice' | 'hexSlice' | 'utf8Slice' | 'latin1Write' | 'utf8Write', unknown>>;
+const undocumented = Buffer.prototype as unknown as Undocumented;
 
 // Where a Node has them no more: what it documents.
 const documented = {
-  slice: (encoding: 'latin1' | 'hex') =>
+  slice: (encoding: 'latin1' | 'hex' | 'utf8') =>
     function slice(this: Uint8Array, from: number, to: number): string {
       return bufferOf(this).toString(encoding, from, to);
     },
@@ -39,12 +35,7 @@ export const latin1Text: Bound<[from: number, to: number], string> = bound(undoc
 export const hexText: Bound<[from: number, to: number], string> = bound(undocumented.hexSlice ?? documented.slice('hex'));
 
 /** The bytes [from, to) as text, from UTF-8. */
-export const utf8Text: Bound<[from: number, to: number], string> = bound(
-  undocumented.utf8Slice ??
-    function slice(this: Buffer, from: number, to: number): string {
-      return this.toString('utf8', from, to);
-    },
-);
+export const utf8Text: Bound<[from: number, to: number], string> = bound(undocumented.utf8Slice ?? documented.slice('utf8'));
 
 /** Writes a text, a byte per character, and answers how many. */
 export const writeLatin1: Bound<[text: string, at: number, length: number], number> = bound(
@@ -54,14 +45,6 @@ export const writeLatin1: Bound<[text: string, at: number, length: number], numb
 /** Writes a text as UTF-8, at most so many bytes, and answers how many. */
 export const writeUtf8: Bound<[text: string, at: number, length: number], number> = bound(
   undocumented.utf8Write ?? documented.write('utf8'),
-);
-
-/** Writes a text as UTF-8 into at most `length` bytes, and answers how many. */
-export const writeUtf8: Bound<[text: string, at: number, length: number], number> = bound(
-  undocumented.utf8Write ??
-    function write(this: Buffer, ...where: [text: string, at: number, length: number]): number {
-      return this.write(...where, 'utf8');
-    },
 );
 
 /** The bytes [from, to) over the same memory. */

@@ -28,7 +28,7 @@ interface Slot<T> {
 export class HeadMemo<T> {
   readonly #slots: (Slot<T> | undefined)[] = Array.from({ length: slots }, () => undefined);
 
-  /** What is known of the bytes that begin at `at`, when they are what came last; it holdsBytes until the next call. */
+  /** What is known of the bytes that begin at `at`, when they are what came last; it holds until the next call. */
   match(bytes: Buffer, at: number, end: number): Known<T> | undefined {
     const slot = this.#slots[(end - at) & (slots - 1)];
     if (slot === undefined) return undefined;
