@@ -43,8 +43,7 @@ export function serveCalls<Peer>(clock: Clock, arrivals: Arrivals<Peer>): (call:
       if (call.kind === 'grpc') serveGrpc(incoming, { call, arrival });
       else serveInvoke(incoming, { call, arrival, kind: call.kind, clock, fieldsOf });
     } catch (error) {
-      incoming.body.discard();
-      refuse(incoming, ProaError.from(error));
+      refuseUnread(incoming, error);
     }
   };
 }
@@ -88,6 +87,11 @@ function refuse({ stream }: MuxCall<unknown>, error: ProaError): void {
   stream.send(failureFields(error), emptyBody);
 }
 
+function refuseUnread(incoming: MuxCall<unknown>, error: unknown): void {
+  incoming.body.discard();
+  refuse(incoming, ProaError.from(error));
+}
+
 type ServeGrpc = (incoming: MuxCall<unknown>, arrived: Arrived) => void;
 
 // gRPC's code is loaded with the first such call.
@@ -95,7 +99,10 @@ let loadedGrpc: ServeGrpc | undefined;
 
 function serveGrpc(incoming: MuxCall<unknown>, arrived: Arrived): void {
   if (loadedGrpc !== undefined) loadedGrpc(incoming, arrived);
-  else void loadGrpc().then((serve) => serve(incoming, arrived));
+  else
+    void loadGrpc()
+      .then((serve) => serve(incoming, arrived))
+      .catch((error: unknown) => refuseUnread(incoming, error));
 }
 
 async function loadGrpc(): Promise<ServeGrpc> {
