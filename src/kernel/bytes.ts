@@ -8,6 +8,9 @@ function bound<Args extends readonly unknown[], R>(method: unknown): Bound<Args,
   return Function.prototype.call.bind(method as never) as Bound<Args, R>;
 }
 
+// The global one is a property with a getter, which no compiler sees through.
+const NodeBuffer = Buffer;
+
 /** Node has these for each encoding below `toString` and `write`, and documents only those. */
 type Undocumented = Partial<Record<'latin1Slice' | 'hexSlice' | 'utf8Slice' | 'latin1Write' | 'utf8Write', unknown>>;
 const undocumented = Buffer.prototype as unknown as Undocumented;
@@ -16,16 +19,17 @@ const undocumented = Buffer.prototype as unknown as Undocumented;
 const documented = {
   slice: (encoding: 'latin1' | 'hex' | 'utf8') =>
     function slice(this: Uint8Array, from: number, to: number): string {
-      return bufferOf(this).toString(encoding, from, to);
+      return asBuffer(this).toString(encoding, from, to);
     },
   write: (encoding: 'latin1' | 'utf8') =>
     function write(this: Uint8Array, ...[text, at, length]: [text: string, at: number, length: number]): number {
-      return bufferOf(this).write(text, at, length, encoding);
+      return asBuffer(this).write(text, at, length, encoding);
     },
 };
 
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
+/** The bytes as a Buffer over the same memory. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes instanceof NodeBuffer ? bytes : NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The bytes [from, to) as text: each becomes the code point of its value. */
@@ -50,11 +54,9 @@ export const writeUtf8: Bound<[text: string, at: number, length: number], number
 /** The bytes [from, to) over the same memory. */
 export const partOf: Bound<[from: number, to: number], Buffer> = bound(Buffer.prototype.subarray);
 
-const allocate = Buffer.allocUnsafe;
-
 /** The bytes [from, to) in memory of their own. */
 export function copyOf(bytes: Uint8Array, from: number, to: number): Buffer {
-  const copy = allocate(to - from);
+  const copy = NodeBuffer.allocUnsafe(to - from);
   putBytes(copy, from === 0 && to === bytes.length ? bytes : partOf(bytes, from, to), 0);
   return copy;
 }

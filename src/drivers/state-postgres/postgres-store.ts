@@ -1,3 +1,4 @@
+import { asBuffer } from '../../kernel/bytes.ts';
 import type { Database, RunInTransaction, StatementResult } from '../../clients/postgres/database.ts';
 import { componentError } from '../../clients/postgres/open-component.ts';
 import {
@@ -149,13 +150,9 @@ async function apply(run: Write | RunInTransaction, sql: Statements, { sets, cre
   if (deletes.length > 0) await run(sql.remove, [deletes]);
 }
 
+// `pg` knows Buffers only, inside of arrays.
 function columnsOf(sets: readonly StateSet[]): unknown[] {
-  return [sets.map(({ key }) => key), sets.map(({ data }) => bufferOf(data)), sets.map(({ ttlSeconds }) => ttlSeconds ?? null)];
-}
-
-/** `pg` knows Buffers only, inside of arrays. */
-function bufferOf(data: Uint8Array): Buffer {
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return [sets.map(({ key }) => key), sets.map(({ data }) => asBuffer(data)), sets.map(({ ttlSeconds }) => ttlSeconds ?? null)];
 }
 
 function valueOf([, data, etag, expiry]: unknown[]): StateValue {

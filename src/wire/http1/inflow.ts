@@ -1,4 +1,4 @@
-import { asBuffer } from './latin1.ts';
+import { asBuffer } from '../../kernel/bytes.ts';
 
 /**
  * The bytes that a connection has received and not yet used: the chunk that is being delivered (in the shared buffer, valid

@@ -8,7 +8,7 @@ import type { Outflow } from './outflow.ts';
 import type { PeerGuard } from './peer-guard.ts';
 import type { ReceiveFlow } from './receive-flow.ts';
 import type { SendFlow } from './send-flow.ts';
-import { StreamTable } from '../mux/stream-table.ts';
+import { StreamTable } from '../stream-table.ts';
 import { deaf, OwnStream, type StreamOwner } from './stream.ts';
 
 /** What the streams of a connection need of it. */

@@ -1,5 +1,4 @@
-import { partOf, readU32 } from '../../kernel/bytes.ts';
-import { asBuffer } from '../http1/latin1.ts';
+import { asBuffer, partOf, readU32 } from '../../kernel/bytes.ts';
 import { frameHeaderBytes, frameType, payloadBytesMax } from './frame.ts';
 
 /** What a reader finds. `bytes` are valid only during the call. */

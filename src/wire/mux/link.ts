@@ -13,7 +13,7 @@ import { Outbox } from './outbox.ts';
 import { errorOfGoaway, errorOfReset } from './reasons.ts';
 import { Slabs } from './slabs.ts';
 import { MuxStream, type StreamLink } from './stream.ts';
-import { StreamTable } from './stream-table.ts';
+import { StreamTable } from '../stream-table.ts';
 import { Vitals } from './vitals.ts';
 
 /** What the connections of one client or server share. */
