@@ -1,3 +1,4 @@
+import { doubleZero } from '../kernel/double-zero.ts';
 import { metricNames, labelNames } from '../kernel/names.ts';
 import type { RewriteLabels } from './label-rules.ts';
 import type { Counter, Gauge, Histogram, Labels, Metrics } from '../contracts/metrics.ts';
@@ -27,8 +28,8 @@ class HistogramSeries implements Histogram {
   readonly labels: string;
   readonly counts: Float64Array;
   readonly #bounds: readonly number[];
-  sum = 0;
-  count = 0;
+  sum = doubleZero;
+  count = doubleZero;
 
   constructor(labels: string, bounds: readonly number[]) {
     this.labels = labels;
@@ -147,7 +148,7 @@ function counterSeries(labels: string, overflow: boolean): CounterSeries {
   return {
     labels,
     overflow,
-    value: 0,
+    value: doubleZero,
     add(count) {
       this.value += count;
     },

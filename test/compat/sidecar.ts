@@ -33,6 +33,7 @@ export interface SidecarOptions {
   readonly resources?: Readonly<Record<string, string>>;
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  readonly nodeFlags?: readonly string[];
   /** A machine: sidecars with the same one share its engine and find each other. */
   readonly machine: TestMachine;
 }
@@ -80,7 +81,10 @@ async function startOnce(options: SidecarOptions): Promise<TestSidecar> {
     ...(options.appPort === undefined ? [] : ['--app-port', options.appPort, '--app-protocol', options.appProtocol ?? 'http']),
   ];
   const env = { ...process.env, ...options.machine.env, ...options.env };
-  const child = spawn(process.execPath, [command, 'sidecar', ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...(options.nodeFlags ?? []), command, 'sidecar', ...flags], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let printed = '';
   // Later than its exit: by then everything that it printed has been read.
   let closed = false;
