@@ -7,11 +7,15 @@ import { Slabs } from './slabs.ts';
 import { frameHeaderBytes, frameType } from './frame.ts';
 
 /** A writer whose turns are taken by hand, and how many bytes each write had. */
-function writerWith(inFlight: number, gatheredMax = Infinity) {
+function writerWith({ inFlight = 32, arrived = 1, gatheredMax = Infinity } = {}) {
   const writes: number[] = [];
   let soon: (() => void)[] = [];
   let arriving = false;
-  const clock = { soon: (callback: () => void) => void soon.push(callback), arriving: () => arriving } as unknown as Clock;
+  const clock = {
+    soon: (callback: () => void) => void soon.push(callback),
+    arriving: () => arriving,
+    arrived: () => arrived,
+  } as unknown as Clock;
   const connection = { write: (bytes: Uint8Array) => writes.push(bytes.length) > 0 } as unknown as Connection;
   const link = { inFlight, gatheredMax, peer: { fieldsMax: 8, headBytesMax: 64 } as never, flushed() {} };
   const writer = new FrameWriter(link, { out: new Outbox(connection, new Slabs()), clock, fields: new FieldsWriter() });
@@ -28,16 +32,19 @@ function writerWith(inFlight: number, gatheredMax = Infinity) {
 const frameBytes = 9 + 4;
 
 describe('frames leave', () => {
-  it('at once while few calls are in flight', () => {
-    const { writer, writes, idle } = writerWith(4);
+  it('at once while one call is in flight and came alone', () => {
+    const { writer, writes, idle } = writerWith({ inFlight: 1 });
     writer.credit(1, 1);
     writer.credit(2, 1);
     expect(writes).toEqual([frameBytes, frameBytes]);
     expect(idle()).toBe(true);
   });
 
-  it('together at the end of the turn while some are', () => {
-    const { writer, writes, turn, idle } = writerWith(5);
+  it.each([
+    ['more calls are in flight', { inFlight: 2, arrived: 1 }],
+    ['the turn brought more, which is not in flight yet or not any more', { inFlight: 1, arrived: 2 }],
+  ])('together at the end of the turn while %s', (_why, state) => {
+    const { writer, writes, turn, idle } = writerWith(state);
     writer.credit(1, 1);
     writer.credit(2, 1);
     expect(writes).toEqual([]);
@@ -46,8 +53,8 @@ describe('frames leave', () => {
     expect(idle()).toBe(true);
   });
 
-  it('after the first turn in which nothing arrives while many are', () => {
-    const { writer, writes, turn, idle } = writerWith(32);
+  it('after the first turn in which nothing arrives', () => {
+    const { writer, writes, turn, idle } = writerWith();
     writer.credit(1, 1);
     turn(true);
     writer.credit(2, 1);
@@ -58,7 +65,7 @@ describe('frames leave', () => {
   });
 
   it('without waiting for the end of the turn when as many are gathered as may be', () => {
-    const { writer, writes, turn, idle } = writerWith(32, 3);
+    const { writer, writes, turn, idle } = writerWith({ gatheredMax: 3 });
     for (let i = 0; i < 7; i++) writer.credit(i, 1);
     expect(writes).toEqual([3 * frameBytes, 3 * frameBytes]);
     while (!idle()) turn();
@@ -66,7 +73,7 @@ describe('frames leave', () => {
   });
 
   it('after a few turns, however much arrives in each', () => {
-    const { writer, writes, turn } = writerWith(32);
+    const { writer, writes, turn } = writerWith();
     for (let i = 0; i < 6; i++) {
       writer.credit(i, 1);
       expect(writes).toEqual([]);

@@ -7,14 +7,11 @@ import { writeHead, type Head } from './head.ts';
 import type { Hello } from './hello.ts';
 import { copy, type Outbox } from './outbox.ts';
 
-/** Frames leave at once while no more calls than this are in flight; above, those of a turn leave together. */
-const promptStreamsMax = 4;
 /**
- * With many calls in flight a turn brings only some of their frames, and a write costs far more than a frame: frames wait for so many more turns as
+ * A turn brings only some of what is under way, and a write costs far more than a frame: frames of a turn leave together, and wait for so many more turns as
  * long as messages arrive in each. A turn in which nothing waits takes microseconds.
  */
 const lingerTurnsMax = 5;
-const lingerStreamsMin = 8;
 /** Data of one stream is cut into pieces of this size, so that others get their turn. */
 const dataBytesMax = 32 * 1024;
 /** Below any peer's `frameBytesMax`, so that a head and the body behind it never exceed it. */
@@ -160,7 +157,7 @@ export class FrameWriter {
   #flushSoon(): void {
     const full = ++this.#gathered >= this.#link.gatheredMax || this.#out.overflows;
     if (this.#scheduled && !full) return;
-    if (full || this.#link.inFlight <= promptStreamsMax) {
+    if (full || this.#alone()) {
       // A head that another stream of this turn left open must not be cut short by our haste: it flushes when it is sealed.
       if (this.#openHead === -1) this.flush();
       return;
@@ -170,8 +167,13 @@ export class FrameWriter {
     this.#clock.soon(this.#turn);
   }
 
+  /** Nothing else is under way that could leave with the frame. */
+  #alone(): boolean {
+    return this.#link.inFlight <= 1 && this.#clock.arrived() <= 1;
+  }
+
   readonly #turn = (): void => {
-    if (this.#turns < lingerTurnsMax && this.#link.inFlight >= lingerStreamsMin && this.#clock.arriving()) {
+    if (this.#turns < lingerTurnsMax && this.#clock.arriving()) {
       this.#turns++;
       this.#clock.soon(this.#turn);
       return;
