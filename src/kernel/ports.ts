@@ -32,8 +32,6 @@ export interface Clock {
   soon(callback: () => void): void;
   /** True while messages were read in this turn that nobody has handled yet, as `soon` may find: what they bring comes before the next turn. */
   arriving(): boolean;
-  /** How many messages the last turn brought in which any were read: what is handled now came with so many. */
-  arrived(): number;
 }
 
 export interface Random {

@@ -39,7 +39,6 @@ export function wheelClock(clock: Clock): Clock {
     turn: () => clock.turn(),
     soon: (callback) => clock.soon(callback),
     arriving: () => clock.arriving(),
-    arrived: () => clock.arrived(),
     timer: (delayMs, callback, background) =>
       delayMs < 2 * tickMs || background === true ? clock.timer(delayMs, callback, background) : wheel.add(delayMs, callback),
   };

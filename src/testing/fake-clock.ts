@@ -35,7 +35,6 @@ export function createFakeClock(startMs = 1_700_000_000_000): FakeClock {
     },
     soon: (callback) => void setImmediate(callback),
     arriving: () => false,
-    arrived: () => 1,
     advance(ms) {
       const until = mono + ms;
       for (let id = next(until); id !== undefined; id = next(until)) {

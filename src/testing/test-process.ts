@@ -30,7 +30,6 @@ export function createTestProcess({ engine, clock }: { readonly engine: Engine; 
       timer: (ms, callback) => clock.timer(ms, () => (frozen ? waiting.push(callback) : callback())),
       soon: (callback) => clock.soon(callback),
       arriving: () => clock.arriving(),
-      arrived: () => clock.arrived(),
     },
     down: false,
     get frozen() {

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../kernel/ports.ts';
-import { arrived, arriving } from './turn.ts';
+import { arriving } from './turn.ts';
 
 // `process` is looked up by an accessor each time.
 const { hrtime } = process;
@@ -39,5 +39,4 @@ export const nodeClock: Clock = {
     setImmediate(callback);
   },
   arriving,
-  arrived,
 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { arrived, arriving, Turn } from './turn.ts';
+import { arriving, Turn } from './turn.ts';
 
 const turnOver = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
@@ -37,40 +37,6 @@ describe('Turn', () => {
     // Before it is handled; while the first turn hands out what it holds the second holds some still.
     expect(seen).toEqual([true, true, true, false]);
     expect(arriving()).toBe(false);
-  });
-
-  it('says how many messages were read together, also when their turn is over', async () => {
-    const turn = new Turn();
-    const seen: number[] = [];
-    const reader = { deliverHeld: () => void seen.push(arrived()) };
-    for (let i = 0; i < 3; i++) turn.arrived(reader);
-    await turnOver();
-    expect([...seen, arrived()]).toEqual([3, 3, 3, 3]);
-    for (let i = 0; i < 16; i++) {
-      expect(turn.handlesAtOnce()).toBe(false);
-      turn.arrived(reader);
-      await turnOver();
-    }
-    expect(arrived()).toBe(1);
-    turn.arrived(reader);
-    turn.arrived(reader);
-    await turnOver();
-    expect(arrived()).toBe(2);
-  });
-
-  it('counts what is read in a quiet turn as one message', async () => {
-    const turn = new Turn();
-    const other = new Turn();
-    const reader = { deliverHeld() {} };
-    for (let i = 0; i < 16; i++) {
-      turn.arrived(reader);
-      await turnOver();
-    }
-    for (let i = 0; i < 2; i++) other.arrived(reader);
-    await turnOver();
-    expect(arrived()).toBe(2);
-    expect(turn.handlesAtOnce()).toBe(true);
-    expect(arrived()).toBe(1);
   });
 
   it('writes at the end of a turn in which nothing was read', async () => {

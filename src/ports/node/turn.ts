@@ -21,17 +21,9 @@ const countedEvery = 16;
 /** Turns, of all networks of this thread, for which something was read that was not handled yet. */
 let held = 0;
 
-/** Messages that were read in the last turn which brought any. */
-let brought = 0;
-
 /** True while something was read in this turn of the event loop, and put aside, that was not handled yet. */
 export function arriving(): boolean {
   return held > 0;
-}
-
-/** How many messages were read in the last turn of the event loop which brought any; what is read in quiet turns comes alone. */
-export function arrived(): number {
-  return brought;
 }
 
 /**
@@ -64,7 +56,6 @@ export class Turn {
       this.#uncounted = 0;
       return false;
     }
-    brought = 1;
     return true;
   }
 
@@ -112,7 +103,6 @@ export class Turn {
     const readers = this.#readers;
     this.#readers = [];
     held--;
-    brought = readers.length;
     this.#single = readers.length === 1 ? this.#single + 1 : 0;
     let next = 0;
     try {

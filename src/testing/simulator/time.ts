@@ -71,7 +71,6 @@ class VirtualTime implements SimulatedTime {
       timer: (delayMs, callback) => this.#add(process, Math.max(0, delayMs) + this.#lateness(), callback),
       soon: (callback) => void this.#add(process, 0, callback),
       arriving: () => false,
-      arrived: () => 1,
     };
   }
 

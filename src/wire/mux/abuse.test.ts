@@ -139,12 +139,12 @@ describe('a peer that breaks the protocol', () => {
         call.stream.send(['200'], { ...slow, pipe: (sink) => sink.open({ credit() {}, cancel() {} }) }),
       );
       const [bad, good] = [await connect(), await connect()];
-      good.write(hello);
       for (const part of parts) bad.write(part);
       expect(broken.join()).toContain(reason);
       expect(goawayOf(bad)).toMatchObject({ code: closeCodes.protocol, reason: expect.stringContaining(reason) });
       expect(bad.ended).toBe(true);
-      good.write(headFrame(1, ['GET'], { flags: endFlag }));
+      for (const part of [hello, headFrame(1, ['GET'], { flags: endFlag })]) good.write(part);
+      await Promise.resolve();
       expect(framesOf(good).some(({ type, stream }) => type === frameType.head && stream === 1)).toBe(true);
       expect(server.connections).toBe(1);
     });

@@ -1,4 +1,5 @@
 import { writeLatin1 } from '../../kernel/bytes.ts';
+import { doubleZero } from '../../kernel/double-zero.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/ports.ts';
 import { codePayload, endFlag, frameType, headFixedBytes } from './frame.ts';
@@ -8,10 +9,14 @@ import type { Hello } from './hello.ts';
 import { copy, type Outbox } from './outbox.ts';
 
 /**
- * A turn brings only some of what is under way, and a write costs far more than a frame: frames of a turn leave together, and wait for so many more turns as
- * long as messages arrive in each. A turn in which nothing waits takes microseconds.
+ * A turn brings only some of what is under way, and a write costs far more than a frame: while several calls are in flight frames wait for so many more turns as
+ * long as messages arrive in each. A turn in which nothing waits takes microseconds; where turns take long, because handlers of the application run in them,
+ * nobody's answer waits for the work of others.
  */
 const lingerTurnsMax = 5;
+const lingerMsMax = 2;
+
+const settled = Promise.resolve();
 /** Data of one stream is cut into pieces of this size, so that others get their turn. */
 const dataBytesMax = 32 * 1024;
 /** Below any peer's `frameBytesMax`, so that a head and the body behind it never exceed it. */
@@ -43,6 +48,8 @@ export class FrameWriter {
   #openHead = -1;
   #scheduled = false;
   #turns = 0;
+  /** When the turn began that wrote the first of the frames that wait. */
+  #sinceMs = doubleZero;
   /** Frames since the last flush. */
   #gathered = 0;
 
@@ -156,24 +163,27 @@ export class FrameWriter {
 
   #flushSoon(): void {
     const full = ++this.#gathered >= this.#link.gatheredMax || this.#out.overflows;
-    if (this.#scheduled && !full) return;
-    if (full || this.#alone()) {
-      // A head that another stream of this turn left open must not be cut short by our haste: it flushes when it is sealed.
-      if (this.#openHead === -1) this.flush();
+    // A head that another stream of this turn left open must not be cut short by our haste: it flushes when it is sealed.
+    if (full && this.#openHead === -1) this.flush();
+    if (full || this.#scheduled) return;
+    this.#scheduled = true;
+    void settled.then(this.#written);
+  }
+
+  /** Behind all that was read together: what is in flight now is what frames could wait for. */
+  readonly #written = (): void => {
+    if (this.#link.inFlight <= 1 && this.#openHead === -1) {
+      this.#scheduled = false;
+      this.flush();
       return;
     }
-    this.#scheduled = true;
     this.#turns = 0;
+    this.#sinceMs = this.#clock.turn();
     this.#clock.soon(this.#turn);
-  }
-
-  /** Nothing else is under way that could leave with the frame. */
-  #alone(): boolean {
-    return this.#link.inFlight <= 1 && this.#clock.arrived() <= 1;
-  }
+  };
 
   readonly #turn = (): void => {
-    if (this.#turns < lingerTurnsMax && this.#clock.arriving()) {
+    if (this.#turns < lingerTurnsMax && this.#clock.arriving() && this.#clock.mono() - this.#sinceMs < lingerMsMax) {
       this.#turns++;
       this.#clock.soon(this.#turn);
       return;

@@ -129,9 +129,11 @@ describe('a call over the mux', () => {
     request.sink?.chunk(Buffer.from('one'));
     out.sink?.chunk(Buffer.from('eins'));
     request.sink?.end(['sum', '1']);
+    await settled();
     expect(heard).toEqual(['one', 'end sum=1']);
     out.sink?.chunk(Buffer.from('zwei'));
     out.sink?.end(['grpc-status', '0']);
+    await settled();
     expect(got).toEqual(['eins', 'zwei', 'end grpc-status=0']);
     expect(client.counts.calls).toBe(0);
   });
@@ -147,9 +149,11 @@ describe('a call over the mux', () => {
       request.sink?.chunk(Buffer.alloc(1024));
       pushed += 1024;
     }
+    await settled();
     expect(pushed).toBe(4096);
     let read = 0;
     asked?.body.pipe({ open: (flow) => flow.credit(2048), chunk: (chunk) => void (read += chunk.length), end() {}, fail() {} });
+    await settled();
     expect(read).toBe(2048);
     expect(request.credit).toBe(4096 + 2048);
   });
