@@ -4,10 +4,11 @@ import type { HistoryEvent } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import type { Core } from './core.ts';
 import { type Header, isFinal } from './header.ts';
-import type { Letter } from './mail.ts';
+import type { Address, Letter } from './mail.ts';
 import { commitAhead, type Postman } from './postman.ts';
 import { storedRecord } from './read-state.ts';
 import type { ShardKeeper } from './shard-keeper.ts';
+import { keysAt } from './tree.ts';
 import type { TurnRunner } from './turn-runner.ts';
 
 export interface SignalsParts {
@@ -29,15 +30,17 @@ export async function headerOf(core: Core, id: string): Promise<Header> {
 
 const triesMax = 3;
 
-/** Puts an event into the inbox of an existing instance; durable when answered. */
-export async function signal({ core, postman, runner }: SignalsParts, id: string, event: HistoryEvent): Promise<void> {
-  const letter: Letter = { to: { ...core.self, instanceId: id }, event };
+/** Puts an event into the inbox of an existing instance, of this app or another one; durable when answered. */
+export async function signal({ core, postman, runner }: SignalsParts, to: Address, event: HistoryEvent): Promise<void> {
+  const { instanceId: id } = to;
+  const letter: Letter = { to, event };
+  const record = keysAt(core, to).record(id);
   for (let tries = 0; tries < triesMax; tries++) {
     const delivery = postman.deliver([letter], tries === 0);
     const done = postman.enRoute([id]);
     try {
       await commitAhead(core.engine, delivery.parts);
-      const exists = { kind: 'exists', key: core.keys.record(id) } as const;
+      const exists = { kind: 'exists', key: record } as const;
       const result = await core.engine.commit({ if: [exists, ...delivery.conditions], put: delivery.puts });
       if (result.status === 'unknown') {
         // If it did, nobody rings for it when the instance is ours.
@@ -66,7 +69,8 @@ export async function raiseEvent(
   const header = await headerOf(parts.core, id);
   if (isFinal(header.status)) return;
   if (header.stall !== undefined) throw new ProaError('workflow.stalled', `workflow '${id}' is stalled: ${header.stall.description}`);
-  await signal(parts, id, { type: 'eventRaised', id: -1, timeMs: parts.core.engine.now(), name, ...(input !== undefined && { input }) });
+  const event: HistoryEvent = { type: 'eventRaised', id: -1, timeMs: parts.core.engine.now(), name, ...(input !== undefined && { input }) };
+  await signal(parts, { ...parts.core.self, instanceId: id }, event);
 }
 
 /**

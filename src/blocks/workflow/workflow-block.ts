@@ -20,7 +20,7 @@ import type { WorkflowBlock } from './index.ts';
 import { InstanceCache } from './instance-cache.ts';
 import { type AppScope, workflowKeys } from './keys.ts';
 import { listInstances } from './list.ts';
-import type { Fate } from './mail.ts';
+import type { Address, Fate } from './mail.ts';
 import { Postman } from './postman.ts';
 import { purgeInstance, purgeMatching } from './purge.ts';
 import { stateOf, stateWithPayloads, storedRecord } from './read-state.ts';
@@ -32,7 +32,7 @@ import { SharedPlaces } from './shared-places.ts';
 import { mustBeProven, signaturesOf } from './signing/examine.ts';
 import { checkPayload, startInstance } from './start-instance.ts';
 import { purposeOf, type TimerPurpose } from './timer-data.ts';
-import { historyOf } from './tree.ts';
+import { historyOf, runningBelowFinished } from './tree.ts';
 import type { RetentionPolicy } from './turn-change.ts';
 import { TurnRunner } from './turn-runner.ts';
 import { Waits } from './waits.ts';
@@ -213,11 +213,22 @@ class Workflows implements WorkflowBlock {
     });
   }
 
-  terminate(instanceId: string, output: string | undefined, recursive: boolean): Promise<void> {
+  async terminate(instanceId: string, output: string | undefined, recursive: boolean): Promise<void> {
     const input = output === undefined ? {} : { input: output };
-    return this.#control(instanceId, { type: 'executionTerminated', ...base(this.#core), ...input, recurse: recursive }, (header) =>
-      isFinal(header.status),
-    );
+    const event: HistoryEvent = { type: 'executionTerminated', ...base(this.#core), ...input, recurse: recursive };
+    const header = await headerOf(this.#core, instanceId);
+    if (!recursive || !isFinal(header.status)) return this.#control(instanceId, event, hasEnded);
+    // One that has finished passes nothing on.
+    checkPayload(output);
+    const below = await runningBelowFinished(this.#core, instanceId, header);
+    await Promise.all(below.map((at) => this.#terminateBelow(at, event).catch(ignoreGone)));
+  }
+
+  #terminateBelow(at: Address, event: HistoryEvent): Promise<void> {
+    const { namespace, appId } = this.#core.self;
+    return at.namespace === namespace && at.appId === appId
+      ? this.#control(at.instanceId, event, hasEnded)
+      : signal(this.#signals, at, event);
   }
 
   async suspend(instanceId: string, reason: string | undefined): Promise<void> {
@@ -309,7 +320,7 @@ class Workflows implements WorkflowBlock {
     this.#openBells();
     const owned = await mindOwner(this.#signals, id);
     try {
-      await this.#counted('add_event', () => signal(this.#signals, id, event));
+      await this.#counted('add_event', () => signal(this.#signals, { ...this.#core.self, instanceId: id }, event));
       await this.#waits.until(id, (now) => now === undefined || done(now), neverCancelled);
     } finally {
       owned();
@@ -380,6 +391,8 @@ class Workflows implements WorkflowBlock {
 function base({ engine }: Core): { readonly id: -1; readonly timeMs: number } {
   return { id: -1, timeMs: engine.now() };
 }
+
+const hasEnded = ({ status }: Header): boolean => isFinal(status);
 
 function ignoreGone(error: unknown): void {
   if (!['workflow.not-found', 'workflow.running'].includes(ProaError.from(error).code)) throw error;

@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { complete, chain, type RuntimeOptions, type Script, scriptedWorker } from '../../../test/fixtures/workflow-rig.ts';
 import { freshEngine } from '../../../test/fixtures/fresh-engine.ts';
 import { openedWorkflows } from '../../../test/fixtures/opened-workflows.ts';
 import { neverCancelled } from '../../kernel/cancel.ts';
 import type { Engine } from '../../contracts/engine.ts';
-import type { ActivityTask, PropagatedHistory } from '../../contracts/workflow.ts';
+import type { ActivityTask, PropagatedHistory, WorkflowAction } from '../../contracts/workflow.ts';
 import { ProaError } from '../../kernel/errors.ts';
 import { changedEngine } from '../../testing/changed-engine.ts';
 
@@ -71,6 +71,26 @@ describe('workflows that create others', () => {
     for (const id of [leaf, last])
       expect(await block.wait(id, 'completed', neverCancelled)).toMatchObject({ status: 'TERMINATED', output: '"enough"' });
     expect(await block.get(middle, false)).toMatchObject({ status: 'COMPLETED' });
+  });
+
+  it('that have finished pass a termination on as well, when it is to reach all below', async () => {
+    const { block } = running({
+      workflows: {
+        root: () => [{ id: 1, type: 'createChild', name: 'middle' }, complete(2)],
+        middle: () => [{ id: 1, type: 'createChild', name: 'leaf' }, complete(2)],
+        leaf: () => [],
+      },
+    });
+    await block.start({ name: 'root', instanceId: 'r' });
+    await block.wait('r', 'completed', neverCancelled);
+    const leaf = 'r:0001:0001';
+    await vi.waitFor(async () => expect(await block.get(leaf, false)).toMatchObject({ status: 'RUNNING' }));
+    await block.terminate('r', '"late"', false);
+    expect(await block.get(leaf, false)).toMatchObject({ status: 'RUNNING' });
+    await block.terminate('r', '"late"', true);
+    expect(await block.get(leaf, true)).toMatchObject({ status: 'TERMINATED', output: '"late"' });
+    expect(await block.get('r', false)).toMatchObject({ status: 'COMPLETED' });
+    await block.terminate('r', '"again"', true);
   });
 
   it('cannot be replaced while a child runs on', async () => {
@@ -156,6 +176,18 @@ describe('workflows that create others', () => {
     expect(output).toBe(`abab, remote ${'x'.repeat(20_000)}`);
     expect(await other.block.get('a:0001', false)).toMatchObject({ status: 'COMPLETED', parent: { appId: 'one' } });
     expect(await block.purge('a', { recursive: true, force: false })).toEqual({ count: 2, complete: true });
+  });
+
+  it('that have finished pass a termination on to what runs in another app', async () => {
+    const engine = freshEngine();
+    const other = running({ workflows: { child: () => [] } }, { engine, appId: 'other' });
+    const root = (): WorkflowAction[] => [{ id: 1, type: 'createChild', name: 'child', router: { targetAppId: 'other' } }, complete(2)];
+    const { block } = running({ workflows: { root } }, { engine, appId: 'one' });
+    await block.start({ name: 'root', instanceId: 'r' });
+    await block.wait('r', 'completed', neverCancelled);
+    await vi.waitFor(async () => expect(await other.block.get('r:0001', false)).toMatchObject({ status: 'RUNNING' }));
+    await block.terminate('r', '"late"', true);
+    expect(await other.block.wait('r:0001', 'completed', neverCancelled)).toMatchObject({ status: 'TERMINATED', output: '"late"' });
   });
 
   it('reach an activity of another app also when what was asked of it could not be read at first', async () => {
