@@ -1,3 +1,5 @@
+import { workflowStatuses } from '../kernel/workflow-status.ts';
+
 /** A command-line flag: the one source of parsing, help and completion. */
 export interface Flag {
   readonly type: 'text' | 'number' | 'flag' | 'list' | 'duration' | 'size';
@@ -7,6 +9,7 @@ export interface Flag {
   readonly fallback?: string;
   /** Stands for the value in help. */
   readonly value?: string;
+  /** What it may be, in any case. */
   readonly words?: readonly string[];
   /** Accepted, warned about, left out of help: what to use in its place. */
   readonly deprecated?: string;
@@ -212,7 +215,8 @@ export const flags = {
   // workflows
   status: {
     type: 'list',
-    doc: 'Only with this status: running, pending, suspended, stalled, completed, failed, terminated, canceled',
+    words: workflowStatuses.map((status) => status.toLowerCase()),
+    doc: 'Only with this status',
     value: 'status',
   },
   name: { type: 'text', doc: 'Only workflows of this name', value: 'name' },

@@ -74,6 +74,8 @@ describe('the command line', () => {
       code: 2,
       err: expect.stringContaining('which workflows to purge'),
     });
+    const typo = { code: 2, err: expect.stringContaining('did you mean running?') };
+    expect(await cli(['wf', 'list', '--status', 'FAILED,runing', '--app-id', 'x'])).toMatchObject(typo);
     expect(await cli(['wf', 'list'])).toMatchObject({ code: 4, err: expect.stringContaining('no runtime runs') });
     expect(await cli(['wf', 'show', '17', '--app-id', 'x'])).toMatchObject({ code: 4, err: expect.stringContaining('no app "x"') });
   });

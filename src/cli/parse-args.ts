@@ -62,7 +62,10 @@ function checkPort(name: string, flag: Flag, value: number): number {
 }
 
 function checkWord(name: string, flag: Flag, text: string): string {
-  if (flag.words === undefined || flag.words.includes(text)) return text;
+  if (flag.words === undefined) return text;
+  const lower = text.toLowerCase();
+  const word = flag.words.find((each) => each.toLowerCase() === lower);
+  if (word !== undefined) return word;
   const guess = closest(text, flag.words);
   throw new UsageError(`invalid value "${text}" for --${name}: must be one of ${flag.words.join(', ')}`, guess && `did you mean ${guess}?`);
 }
