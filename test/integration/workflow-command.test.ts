@@ -188,9 +188,9 @@ describe('proa wf, verb by verb', () => {
     expect(await ids('--status', 'pending', '--size', '2', '--token', first.token)).toEqual(['l3']);
     expect((await proa('wf', 'list', '--status', 'pending', '--size', '2')).out).toMatch(/^ID +NAME +STATUS .*\nl1 +order +PENDING/);
     expect(await proa('wf', 'list', '--status', 'bogus', '--json')).toMatchObject({
-      code: 1,
+      code: 2,
       out: '',
-      err: expect.stringMatching(/^\{"error":".*BOGUS.*","hint":"RUNNING, PENDING/),
+      err: expect.stringMatching(/^\{"error":".*\\"bogus\\" for --status: must be one of running, pending/),
     });
     expect(await json('wf', 'purge', 'l3', '--force')).toEqual({ count: 1, complete: true });
     for (const id of ['l1', 'l2']) await json('wf', 'terminate', id);
