@@ -29,7 +29,6 @@ class HistogramSeries implements Histogram {
   readonly counts: Float64Array;
   readonly #bounds: readonly number[];
   sum = doubleZero;
-  count = doubleZero;
 
   constructor(labels: string, bounds: readonly number[]) {
     this.labels = labels;
@@ -39,7 +38,6 @@ class HistogramSeries implements Histogram {
 
   record(value: number): void {
     this.sum += value;
-    this.count++;
     const bounds = this.#bounds;
     let low = 0;
     // Most calls and most messages are among the smallest.
@@ -191,13 +189,14 @@ function* printFamily(family: Family, format: Exposition): Generator<string> {
 
 function printHistogram(family: Family, series: HistogramSeries, lines: string[]): void {
   let cumulated = 0;
+  const count = series.counts.reduce((sum, each) => sum + each, 0);
   const comma = series.labels === '' ? '' : ',';
   family.bounds.forEach((bound, i) => {
     cumulated += series.counts[i] as number;
     lines.push(`${family.name}_bucket{${series.labels}${comma}le="${bound}"} ${cumulated}`);
   });
-  lines.push(`${family.name}_bucket{${series.labels}${comma}le="+Inf"} ${series.count}`);
-  lines.push(`${family.name}_sum${braces(series.labels)} ${series.sum}`, `${family.name}_count${braces(series.labels)} ${series.count}`);
+  lines.push(`${family.name}_bucket{${series.labels}${comma}le="+Inf"} ${count}`);
+  lines.push(`${family.name}_sum${braces(series.labels)} ${series.sum}`, `${family.name}_count${braces(series.labels)} ${count}`);
 }
 
 function braces(labels: string): string {

@@ -5,6 +5,7 @@ import { encodeLine } from './history-lines.ts';
 import { type AppScope, type WorkflowKeys, workflowKeys } from './keys.ts';
 import { encodeMail } from './live-instance.ts';
 import type { InboxItem, Letter } from './mail.ts';
+import { isHome } from './tree.ts';
 
 /** The part of a commit that delivers letters. */
 export interface Delivery {
@@ -42,7 +43,7 @@ export class Postman {
     const arrivals: { id: string; item: InboxItem }[] = [];
     for (const letter of letters) {
       const { instanceId: id } = letter.to;
-      const home = this.#isHome(letter.to);
+      const home = isHome(this.#core, letter.to);
       const shard = this.#core.shardOf(id, this.#core.shards);
       const own = home && direct ? this.#core.owned(shard) : undefined;
       const keys = home ? this.#core.keys : this.#keysOf(letter.to);
@@ -93,10 +94,6 @@ export class Postman {
   #nextOrder(): string {
     this.#order = (this.#order + 1) % 0x1_0000_0000;
     return `${this.#order.toString(16).padStart(8, '0')}${this.#core.random.hex(8)}`;
-  }
-
-  #isHome({ namespace, appId }: AppScope): boolean {
-    return appId === this.#core.self.appId && namespace === this.#core.self.namespace;
   }
 
   #keysOf({ namespace, appId }: AppScope): WorkflowKeys {

@@ -16,9 +16,14 @@ export interface TreeNode {
 
 const nodesMax = 10_000;
 
+/** Whether it is of our own app. */
+export function isHome({ self }: Core, { namespace, appId }: AppScope): boolean {
+  return namespace === self.namespace && appId === self.appId;
+}
+
 /** The keys of the app that an instance belongs to. */
-export function keysAt({ self, keys }: Core, { namespace, appId }: Address): WorkflowKeys {
-  return namespace === self.namespace && appId === self.appId ? keys : workflowKeys({ namespace, appId });
+export function keysAt(core: Core, at: Address): WorkflowKeys {
+  return isHome(core, at) ? core.keys : workflowKeys({ namespace: at.namespace, appId: at.appId });
 }
 
 /** All events of the current execution of a stored instance. */

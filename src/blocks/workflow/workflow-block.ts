@@ -32,7 +32,7 @@ import { SharedPlaces } from './shared-places.ts';
 import { mustBeProven, signaturesOf } from './signing/examine.ts';
 import { checkPayload, startInstance } from './start-instance.ts';
 import { purposeOf, type TimerPurpose } from './timer-data.ts';
-import { historyOf, runningBelowFinished } from './tree.ts';
+import { historyOf, isHome, runningBelowFinished } from './tree.ts';
 import type { RetentionPolicy } from './turn-change.ts';
 import { TurnRunner } from './turn-runner.ts';
 import { Waits } from './waits.ts';
@@ -216,26 +216,24 @@ class Workflows implements WorkflowBlock {
   async terminate(instanceId: string, output: string | undefined, recursive: boolean): Promise<void> {
     const input = output === undefined ? {} : { input: output };
     const event: HistoryEvent = { type: 'executionTerminated', ...base(this.#core), ...input, recurse: recursive };
-    const header = await headerOf(this.#core, instanceId);
-    if (!recursive || !isFinal(header.status)) return this.#control(instanceId, event, hasEnded);
-    // One that has finished passes nothing on.
+    const told = await this.#control(instanceId, event, hasEnded);
+    if (told || !recursive) return;
+    // One that had finished before passes nothing on.
     checkPayload(output);
-    const below = await runningBelowFinished(this.#core, instanceId, header);
+    const below = await runningBelowFinished(this.#core, instanceId, await headerOf(this.#core, instanceId));
     await Promise.all(below.map((at) => this.#terminateBelow(at, event).catch(ignoreGone)));
   }
 
-  #terminateBelow(at: Address, event: HistoryEvent): Promise<void> {
-    const { namespace, appId } = this.#core.self;
-    return at.namespace === namespace && at.appId === appId
-      ? this.#control(at.instanceId, event, hasEnded)
-      : signal(this.#signals, at, event);
+  async #terminateBelow(at: Address, event: HistoryEvent): Promise<void> {
+    if (isHome(this.#core, at)) await this.#control(at.instanceId, event, hasEnded);
+    else await signal(this.#signals, at, event);
   }
 
   async suspend(instanceId: string, reason: string | undefined): Promise<void> {
     const event: HistoryEvent = { type: 'executionSuspended', ...base(this.#core), ...(reason !== undefined && { reason }) };
     const { stall } = await headerOf(this.#core, instanceId);
     if (stall !== undefined) throw new ProaError('workflow.stalled', `workflow '${instanceId}' is stalled: ${stall.description}`);
-    return this.#control(instanceId, event, (header) => isFinal(header.status) || header.suspended === true);
+    await this.#control(instanceId, event, (header) => isFinal(header.status) || header.suspended === true);
   }
 
   async resume(instanceId: string, reason: string | undefined): Promise<void> {
@@ -309,9 +307,10 @@ class Workflows implements WorkflowBlock {
     }
   }
 
-  async #control(id: string, event: HistoryEvent, done: (header: Header) => boolean): Promise<void> {
+  /** False when there was nothing to do. */
+  async #control(id: string, event: HistoryEvent, done: (header: Header) => boolean): Promise<boolean> {
     const header = await headerOf(this.#core, id);
-    if (done(header)) return;
+    if (done(header)) return false;
     // Nobody here can sign that it ended.
     if (event.type === 'executionTerminated' && header.stall?.reason === 'signing') {
       throw new ProaError('workflow.stalled', `workflow '${id}' is stalled: ${header.stall.description}`);
@@ -322,6 +321,7 @@ class Workflows implements WorkflowBlock {
     try {
       await this.#counted('add_event', () => signal(this.#signals, { ...this.#core.self, instanceId: id }, event));
       await this.#waits.until(id, (now) => now === undefined || done(now), neverCancelled);
+      return true;
     } finally {
       owned();
     }

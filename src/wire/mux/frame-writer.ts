@@ -15,12 +15,12 @@ import { copy, type Outbox } from './outbox.ts';
  */
 const lingerTurnsMax = 5;
 const lingerMsMax = 2;
-
-const settled = Promise.resolve();
 /** Data of one stream is cut into pieces of this size, so that others get their turn. */
 const dataBytesMax = 32 * 1024;
 /** Below any peer's `frameBytesMax`, so that a head and the body behind it never exceed it. */
 const headAndBodyBytesMax = 16 * 1024;
+
+const settled = Promise.resolve();
 
 /** What a writer asks its connection. */
 export interface WriterLink {
